@@ -1,0 +1,152 @@
+package secret
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// largest is the most that a file of one secret may hold, in bytes: more is a wrong path rather than a secret.
+const largest = 64 << 10
+
+// worldReadable are the permission bits that let everybody on the machine read a file.
+const worldReadable = 0o004
+
+var (
+	// ErrAmbiguous: a setting has more than one of a value, a file and an environment variable.
+	ErrAmbiguous = errors.New("setting has more than one source")
+	// ErrEmpty: the file or the environment variable is there but holds nothing.
+	ErrEmpty = errors.New("secret is empty")
+	// ErrNotSet: the environment variable does not exist in the arbiter's environment.
+	ErrNotSet = errors.New("environment variable is not set")
+	// ErrNotAFile: the path leads to a directory, a device or a pipe.
+	ErrNotAFile = errors.New("not a regular file")
+	// ErrTooLarge: the file holds more than a secret can be.
+	ErrTooLarge = errors.New("file is larger than 64 KiB")
+)
+
+// Resolve returns the value of a setting: its literal, the content of its file without one trailing newline, or the
+// value of its environment variable. The error names the setting and the source, never the content.
+func Resolve(s failover.Setting) (string, error) {
+	if sources(s) > 1 {
+		return "", fmt.Errorf("resolve setting %q: %w: keep one of a value, a file and an environment variable",
+			s.Key, ErrAmbiguous)
+	}
+	switch {
+	case s.File != "":
+		value, err := readFile(s.File)
+		if err != nil {
+			return "", fmt.Errorf("resolve setting %q from file %s: %w", s.Key, s.File, err)
+		}
+		return value, nil
+	case s.Env != "":
+		value, err := readEnv(s.Env)
+		if err != nil {
+			return "", fmt.Errorf("resolve setting %q from environment variable %s: %w", s.Key, s.Env, err)
+		}
+		return value, nil
+	}
+	return s.Value, nil
+}
+
+func sources(s failover.Setting) int {
+	n := 0
+	for _, source := range []string{s.Value, s.File, s.Env} {
+		if source != "" {
+			n++
+		}
+	}
+	return n
+}
+
+func readFile(path string) (string, error) {
+	info, err := os.Stat(path) // before opening: opening a pipe would wait for its writer
+	if err != nil {
+		return "", withoutPath(err)
+	}
+	if !info.Mode().IsRegular() {
+		return "", ErrNotAFile
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return "", withoutPath(err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, largest+1))
+	if err != nil {
+		return "", withoutPath(err)
+	}
+	if len(content) > largest {
+		return "", ErrTooLarge
+	}
+	value := trimNewline(string(content))
+	if value == "" {
+		return "", ErrEmpty
+	}
+	return value, nil
+}
+
+// withoutPath drops the operation and the path of a file error, since the caller names the path already.
+func withoutPath(err error) error {
+	var pathError *os.PathError
+	if errors.As(err, &pathError) {
+		return pathError.Err
+	}
+	return err
+}
+
+// trimNewline removes one line end, which editors and shells add, and no other white space: it may belong to the secret.
+func trimNewline(s string) string {
+	s = strings.TrimSuffix(s, "\n")
+	return strings.TrimSuffix(s, "\r")
+}
+
+func readEnv(name string) (string, error) {
+	value, found := os.LookupEnv(name)
+	if !found {
+		return "", ErrNotSet
+	}
+	if value == "" {
+		return "", ErrEmpty
+	}
+	return value, nil
+}
+
+// Warning says what is careless about where a setting's value is kept, or nothing.
+func Warning(s failover.Setting) string {
+	if s.File == "" {
+		return ""
+	}
+	info, err := os.Stat(s.File)
+	if err != nil || info.Mode().Perm()&worldReadable == 0 {
+		return ""
+	}
+	return fmt.Sprintf("file %s (setting %q) can be read by everybody on this machine (mode %04o): run chmod o= %s",
+		s.File, s.Key, info.Mode().Perm(), s.File)
+}
+
+// secretWords are parts of keys whose literal values are treated as secrets, as a careless spec may hold them.
+var secretWords = []string{"passw", "passphrase", "secret", "token", "community", "credential", "api_key", "apikey",
+	"hexadecimal_kg", "private_key", "access_key"}
+
+// IsSecret says whether a setting's value must never be shown: everything that comes from a file or the environment,
+// and literals whose key reads like a secret's.
+func IsSecret(s failover.Setting) bool {
+	if s.File != "" || s.Env != "" {
+		return true
+	}
+	key := strings.ToLower(s.Key)
+	if strings.HasSuffix(key, "_script") { // passwd_script and the like are paths of programs
+		return false
+	}
+	for _, word := range secretWords {
+		if strings.Contains(key, word) {
+			return true
+		}
+	}
+	return key == "pass"
+}
