@@ -1,0 +1,50 @@
+# Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build test e2e race bench demo proto proto-check proto-release verify fmt clean
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the servers and tools that tests drive (Debian), or say what is missing
+	@scripts/setup
+
+build: ## build arbiterd, arbiterctl, arbiter-agent and arbiter-lab into bin/
+	@scripts/build
+
+test: setup build ## unit, cluster and short end-to-end tests: what CI runs
+	@scripts/test unit
+	@scripts/test short
+
+e2e: setup build ## all end-to-end scenarios on real binaries; RUN='Scenario12_' picks some
+	@scripts/test e2e $(if $(RUN),-v -run '$(RUN)')
+
+race: setup ## unit and cluster tests under the race detector
+	@scripts/test race
+
+demo: setup build ## pull the plug of a primary and watch; KEEP=1 leaves it running, REPORT=file writes JSON
+	@bin/arbiter-lab demo
+
+bench: setup build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
+	@bin/arbiter-lab bench
+
+proto: ## generate Go code from proto/
+	@scripts/proto generate
+
+proto-check: ## generated code is current, the schema is clean and compatible with the released one
+	@scripts/verify generated schema
+
+proto-release: ## record the schema as released: later changes must stay compatible with it
+	@scripts/proto release
+
+verify: ## every static check; one of them: make verify-arrows (scripts/verify --list)
+	@scripts/verify
+
+verify-%:
+	@scripts/verify $*
+
+fmt: ## lay out every Go file
+	@go tool -modfile=tools.mod gofumpt -w .
+
+clean: ## remove bin/
+	@rm -rf bin

@@ -1,0 +1,162 @@
+package arrows
+
+import "slices"
+
+// module is the import path of this repository.
+const module = "github.com/arbiter-ha/arbiter"
+
+// layer says what the packages under one folder may import from this repository. The longest matching folder counts,
+// and a layer may always import itself.
+type layer struct {
+	folder string
+	may    []string
+	why    string
+	// withTests holds the layer's _test.go files to the same arrows. Elsewhere tests may import what they need.
+	withTests bool
+}
+
+// foundation is what every impure part shares: small packages that know nothing of groups, Raft or drivers.
+var foundation = []string{
+	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
+}
+
+// drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
+var drivers = []string{"probe", "fence", "engine", "route", "notify"}
+
+// layers lists every folder that may hold Go code. A folder that is missing here is an error: adding a package is a
+// decision about the arrows.
+var layers = []layer{
+	{
+		folder: "cmd",
+		may:    join([]string{"arbiter", "agent", "client", "config", "failover", "proto"}, drivers, foundation),
+		why:    "a command wires parts together and takes no decision",
+	},
+	{
+		folder: "cmd/arbiterctl",
+		may:    join([]string{"client", "config", "proto"}, foundation),
+		why:    "the operator's tool uses the API through the Go client and nothing else",
+	},
+	{folder: "failover", why: "the core depends on nothing, so that it can be proved, simulated and replayed"},
+	{folder: "fsm", may: []string{"failover", "proto"}, why: "the state machine only translates entries for the core"},
+	{
+		folder: "arbiter",
+		may:    join([]string{"fsm", "failover", "proto"}, foundation),
+		why:    "a node knows drivers only by the interfaces it declares itself; cmd hands them in",
+	},
+	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
+	{folder: "client", may: join([]string{"proto"}, foundation), why: "users import the client: it must stay light"},
+	{folder: "config", may: []string{"proto"}, why: "one schema: YAML is read into proto and nothing else"},
+	{folder: "probe", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
+	{folder: "fence", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
+	{folder: "engine", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
+	{folder: "route", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
+	{folder: "notify", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
+	{folder: "proto", why: "generated code stands alone"},
+
+	{folder: "internal/clock", why: "time is at the bottom of everything"},
+	{folder: "internal/supervise", may: foundation, why: "shared by everything impure"},
+	{folder: "internal/telemetry", may: foundation, why: "shared by everything impure"},
+	{folder: "internal/pki", may: foundation, why: "shared by everything impure"},
+	{folder: "internal/postgres", may: foundation, why: "shared by probe, engine and agent"},
+	{folder: "internal/secret", may: foundation, why: "shared by drivers and cmd"},
+
+	{
+		folder: "internal/clustertest",
+		may:    join([]string{"arbiter", "fsm", "failover", "proto"}, foundation),
+		why:    "a cluster in one process, without drivers",
+	},
+	{
+		folder: "internal/sim",
+		may:    join([]string{"fsm", "failover", "proto"}, foundation),
+		why:    "the simulator runs the core, unchanged, against a world of its own",
+	},
+	{
+		folder: "internal/explore",
+		may:    join([]string{"internal/sim", "fsm", "failover", "proto"}, foundation),
+		why:    "the explorer walks the states of the core",
+	},
+	{
+		folder: "internal/lab",
+		may:    join([]string{"client", "config", "proto"}, foundation),
+		why:    "the lab runs the released binaries from outside, as a user does",
+	},
+	{
+		folder:    "test",
+		may:       join([]string{"client", "config", "proto", "internal/lab"}, foundation),
+		why:       "end-to-end tests see what a user sees: binaries, the API, the databases",
+		withTests: true,
+	},
+	{folder: "internal/arrows", why: "checks the others and depends on none"},
+}
+
+// exclusive says who alone may import a library.
+type exclusive struct {
+	library string // import path prefix
+	only    []string
+	why     string
+	// withTests extends the rule to _test.go files.
+	withTests bool
+}
+
+var exclusives = []exclusive{
+	{
+		library:   "github.com/hashicorp/raft",
+		only:      []string{"arbiter", "fsm", "internal/clustertest"},
+		why:       "consensus has one home: everything else sees committed state or nothing",
+		withTests: true,
+	},
+	{
+		library: "google.golang.org/grpc",
+		only:    []string{"arbiter", "agent", "client", "cmd", "proto", "probe/grpc*.go"},
+		why:     "the API has one door",
+	},
+}
+
+// standardOnly lists folders that import the standard library and nothing else from outside this repository.
+var standardOnly = []string{"failover", "internal/arrows"}
+
+// pure lists folders whose answers must be the same on every replica, today and in a replay next year.
+var pure = []string{"failover", "fsm"}
+
+// impureImports may not appear in pure folders. An entry stands for the packages below it too.
+var impureImports = map[string]string{
+	"crypto/rand":      "chance is an input",
+	"log":              "pure code returns events; its caller logs",
+	"math/rand":        "chance is an input",
+	"net":              "no I/O",
+	"os":               "no I/O",
+	"runtime":          "an answer must not depend on the process",
+	"sync":             "no goroutines, so nothing to guard",
+	"syscall":          "no I/O",
+	"unsafe":           "an answer must not depend on the process",
+	"testing":          "tests stay in _test.go files",
+	"context":          "nothing here waits",
+	"hash/maphash":     "its seed differs per process",
+	"golang.org/x/sys": "no I/O",
+}
+
+// pureMayImport are exceptions to impureImports, by folder.
+var pureMayImport = map[string][]string{
+	// hashicorp/raft calls Snapshot while Apply goes on, and readers ask for state from other goroutines.
+	"fsm": {"sync"},
+}
+
+// impureFunctions may not be used in pure folders: package path and names.
+var impureFunctions = map[string][]string{
+	"time": {"Now", "Since", "Until", "After", "AfterFunc", "Tick", "NewTimer", "NewTicker", "Sleep"},
+}
+
+// exits end the process and belong to cmd, where deferred work has been thought of.
+var exits = map[string][]string{
+	"os":  {"Exit"},
+	"log": {"Fatal", "Fatalf", "Fatalln", "Panic", "Panicf", "Panicln"},
+}
+
+// Limits of size; generated code and tests don't count.
+const (
+	longestFile     = 600 // lines
+	longestFunction = 80  // lines; a longer one gives its reason in its comment with the word "because"
+	widestInterface = 5   // methods
+)
+
+func join(lists ...[]string) []string { return slices.Concat(lists...) }
