@@ -15,7 +15,8 @@ type layer struct {
 	withTests bool
 }
 
-// foundation is what every impure part shares: small packages that know nothing of groups, Raft or drivers.
+// foundation is what every impure part shares: small packages that know nothing of Raft or drivers. They may use the
+// core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
 }
@@ -54,11 +55,11 @@ var layers = []layer{
 	{folder: "proto", why: "generated code stands alone"},
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
-	{folder: "internal/supervise", may: foundation, why: "shared by everything impure"},
-	{folder: "internal/telemetry", may: foundation, why: "shared by everything impure"},
-	{folder: "internal/pki", may: foundation, why: "shared by everything impure"},
-	{folder: "internal/postgres", may: foundation, why: "shared by probe, engine and agent"},
-	{folder: "internal/secret", may: foundation, why: "shared by drivers and cmd"},
+	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
+	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
+	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
+	{folder: "internal/postgres", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and agent"},
+	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
 	{
 		folder: "internal/clustertest",
