@@ -1,0 +1,114 @@
+//go:build linux
+
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// DefaultMaxOutput is kept of each output stream, in bytes, if the Command doesn't say otherwise.
+	DefaultMaxOutput = 64 << 10
+	// stuckAfter is how long after its end was asked for a killed program may take to end.
+	stuckAfter = 5 * time.Second
+	// outputGrace is how long output is waited for after the program's group has ended: only a process that left the group can
+	// still hold the pipes open then.
+	outputGrace = 100 * time.Millisecond
+)
+
+var (
+	// ErrNotStarted: the program does not exist, is not executable, or the system has no room for another process.
+	// Nothing was done.
+	ErrNotStarted = errors.New("program not started")
+	// ErrTimeLimit: the program ran into its time limit and was killed. It may have done its work.
+	ErrTimeLimit = errors.New("time limit reached")
+	// ErrCanceled: the caller's context ended, and the program was killed. It may have done its work.
+	ErrCanceled = errors.New("canceled")
+	// ErrKilled: the program was ended by a signal that did not come from Run.
+	ErrKilled = errors.New("ended by a signal")
+	// ErrStuck: the program was killed but its process has not ended; it hangs inside the kernel.
+	ErrStuck = errors.New("killed but still not ended")
+)
+
+// Command is one program to run.
+type Command struct {
+	Path      string   // absolute path of the executable
+	Arguments []string // seen by everybody on the machine: nothing secret
+	Input     string   // standard input
+	// Environment is added to the harmless variables that every program gets, as NAME=value.
+	Environment []string
+	Limit       time.Duration // 0: only the context ends it
+	MaxOutput   int           // bytes kept of each stream; 0 means DefaultMaxOutput
+}
+
+// Result is how a program that ran to its own end came out, whatever its exit status.
+type Result struct {
+	Exit   int
+	Stdout Output
+	Stderr Output
+	Took   time.Duration
+}
+
+// Output is what a program wrote to one stream.
+type Output struct {
+	Text string
+	Cut  bool // there was more
+}
+
+// Run runs a program and waits for it and its children. An exit status other than zero is not an error. With an error
+// the Result still has the output up to then and the time it took; its Exit is -1.
+func Run(ctx context.Context, c Command) (Result, error) {
+	began := time.Now()
+	if err := ctx.Err(); err != nil {
+		return Result{Exit: -1}, fmt.Errorf("run %s: %w before it was started: %w", c.Path, ErrCanceled, context.Cause(ctx))
+	}
+	limited := ctx
+	if c.Limit > 0 {
+		var end context.CancelFunc
+		limited, end = context.WithTimeoutCause(ctx, c.Limit, ErrTimeLimit)
+		defer end()
+	}
+	done := make(chan finished, 1)
+	go func() { done <- runLocked(limited, c) }()
+	f := await(limited, done)
+	f.result.Took = time.Since(began)
+	if f.err == nil {
+		return f.result, nil
+	}
+	f.result.Exit = -1
+	return f.result, fmt.Errorf("run %s: %w", c.Path, f.err)
+}
+
+type finished struct {
+	result Result
+	err    error
+}
+
+// await waits for the end of the program, but not for ever once it was told to end.
+func await(ctx context.Context, done <-chan finished) finished {
+	select {
+	case f := <-done:
+		return f
+	case <-ctx.Done():
+	}
+	giveUp := time.NewTimer(stuckAfter)
+	defer giveUp.Stop()
+	select {
+	case f := <-done:
+		return f
+	case <-giveUp.C:
+		return finished{err: fmt.Errorf("%w after %v: %w", ErrStuck, stuckAfter, endCause(ctx))}
+	}
+}
+
+// endCause is why the context of a program ended, in this package's words.
+func endCause(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if cause == nil || errors.Is(cause, ErrTimeLimit) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", ErrCanceled, cause)
+}
