@@ -1,0 +1,186 @@
+package hosts
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// pair opens a site of two hosts with a network of their own and an open connection from a to b.
+func pair(t *testing.T) (s *Site, a, b *Host, open net.Conn) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Fatal("network faults are tested as root only: run the tests with sudo, or leave this package's out")
+	}
+	s = openSite(t, Options{Kind: Namespaces, Names: []string{"a", "b"}})
+	a, b = s.Host("a"), s.Host("b")
+	echo(t, b, 7000)
+	echo(t, a, 7000)
+	open, err := dial(t, a, b.Addr(), 7000, time.Second)
+	if err == nil {
+		err = ask(open, time.Second)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, a, b, open
+}
+
+const short = 150 * time.Millisecond
+
+// silent asserts that a new connection from one host to the other gets no answer at all.
+func silent(t *testing.T, from, to *Host) {
+	t.Helper()
+	for _, addr := range []string{to.Addr().String(), to.Addr6().String()} {
+		conn, err := from.Dial(withTimeout(t, short), "tcp", net.JoinHostPort(addr, "7000"))
+		if err == nil {
+			conn.Close()
+			t.Errorf("%s answers", addr)
+			continue
+		}
+		if errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, syscall.ECONNRESET) {
+			t.Errorf("%s refuses: %v", addr, err)
+		}
+	}
+}
+
+// reachable waits until a new connection works over both families.
+func reachable(t *testing.T, from, to *Host) {
+	t.Helper()
+	for _, addr := range []string{to.Addr().String(), to.Addr6().String()} {
+		eventually(t, from.Name()+" reaches "+addr, func() bool {
+			conn, err := from.Dial(withTimeout(t, short), "tcp", net.JoinHostPort(addr, "7000"))
+			if err != nil {
+				return false
+			}
+			defer conn.Close()
+			return ask(conn, time.Second) == nil
+		})
+	}
+}
+
+func TestUnplugAndPlug(t *testing.T) {
+	_, a, b, open := pair(t)
+	if err := b.Unplug(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := ask(open, short); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("ask through an unplugged cable: %v", err)
+	}
+	if err := b.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.PowerOn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := b.Plug(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
+func TestDropOneWay(t *testing.T) {
+	s, a, b, open := pair(t)
+	if err := s.Drop(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := ask(open, short); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("ask through a cut: %v", err)
+	}
+	if err := s.Join(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+	if err := ask(open, 5*time.Second); err == nil {
+		t.Log("the open connection outlived the cut")
+	}
+}
+
+func TestSeparateAndHeal(t *testing.T) {
+	s, a, b, _ := pair(t)
+	if err := s.Separate(t.Context(), []*Host{a}, []*Host{b}); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	silent(t, b, a)
+	if err := s.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+	reachable(t, b, a)
+}
+
+func TestRefuseAnswersWithReset(t *testing.T) {
+	s, a, b, open := pair(t)
+	if err := s.Refuse(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	for _, addr := range []string{b.Addr().String(), b.Addr6().String()} {
+		conn, err := a.Dial(withTimeout(t, time.Second), "tcp", net.JoinHostPort(addr, "7000"))
+		if err == nil {
+			conn.Close()
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("dial %s: %v", addr, err)
+		}
+	}
+	if err := ask(open, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("ask through an open connection: %v", err)
+	}
+	if err := s.Join(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
+func TestLoseSomeAndAll(t *testing.T) {
+	s, a, b, open := pair(t)
+	if err := s.Lose(t.Context(), 10000, b); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := s.Lose(t.Context(), 1000, a, b); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(open, 10*time.Second); err != nil {
+		t.Errorf("TCP did not survive a loss of some packets: %v", err)
+	}
+	if err := s.Lose(t.Context(), 0, a, b); err != nil {
+		t.Fatal(err)
+	}
+	if len(s.network.lossy) != 0 {
+		t.Errorf("losses left: %v", s.network.lossy)
+	}
+	reachable(t, a, b)
+}
+
+func TestPowerOffIsSilent(t *testing.T) {
+	_, a, b, open := pair(t)
+	begin := time.Now()
+	if err := b.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("power off took %v", time.Since(begin))
+	if err := ask(open, short); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("ask a machine without power: %v", err)
+	}
+	silent(t, a, b)
+	if err := b.PowerOn(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
+func withTimeout(t *testing.T, patience time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
+}
