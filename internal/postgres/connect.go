@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// closeBound is how long ending a connection may take. It only decides whether the server reads a polite farewell or
+// finds the connection closed.
+const closeBound = 100 * time.Millisecond
+
+// ErrUnusableSettings says that connecting was not even tried: the address, the TLS files, or the reference to the
+// password are wrong on this arbiter. It says nothing of the server.
+var ErrUnusableSettings = errors.New("unusable connection settings")
+
+// errAbandoned refuses the cancel request that pgx would send over a second connection.
+var errAbandoned = errors.New("the connection was abandoned; no cancel request is sent")
+
+// Resolver returns the value that a setting holds or refers to.
+type Resolver func(failover.Setting) (string, error)
+
+// Options are what differs between the connections of one group.
+type Options struct {
+	// ApplicationName is what the server lists the session under; empty means "arbiter".
+	ApplicationName string
+	// StatementTimeout and LockTimeout make the server give up by itself; 0 sets none. They are rounded up to whole
+	// milliseconds.
+	StatementTimeout time.Duration
+	LockTimeout      time.Duration
+	// LocalCommit makes commits wait for the server's own disk only, not for synchronous standbys.
+	LocalCommit bool
+	// Parameters are further run-time parameters of the session.
+	Parameters map[string]string
+}
+
+// Connector opens connections to the members of one group.
+type Connector struct {
+	connect failover.Connect
+	resolve Resolver
+}
+
+// NewConnector returns a Connector that resolves the password at each Dial, so that a rotated one is used at once.
+func NewConnector(connect failover.Connect, resolve Resolver) Connector {
+	return Connector{connect: connect, resolve: resolve}
+}
+
+// Dial opens a new connection to address (host:port) within ctx. The caller closes it.
+func (c Connector) Dial(ctx context.Context, address string, options Options) (*Conn, error) {
+	resolved := c.connect
+	if resolved.Password.File != "" || resolved.Password.Env != "" {
+		if c.resolve == nil {
+			return nil, fmt.Errorf("%w: the password is a reference and there is nothing to resolve it", ErrUnusableSettings)
+		}
+		password, err := c.resolve(resolved.Password)
+		if err != nil {
+			return nil, fmt.Errorf("%w: resolve the password: %w", ErrUnusableSettings, err)
+		}
+		resolved.Password = failover.Setting{Value: password}
+	}
+	return Dial(ctx, address, resolved, options)
+}
+
+// Conn is one connection. Statements go out without being prepared, in one round trip each.
+type Conn struct {
+	*pgx.Conn
+}
+
+// Close ends the connection within closeBound. It may be called more than once.
+func (c *Conn) Close() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeBound)
+	defer cancel()
+	// The error is of no use: the socket is closed in any case.
+	_ = c.Conn.Close(ctx)
+}
+
+// Dial opens a new connection to address (host:port, IPv6 in brackets, or a socket folder and port) within ctx.
+// connect.Password.Value is the password itself. The caller closes the connection.
+func Dial(ctx context.Context, address string, connect failover.Connect, options Options) (*Conn, error) {
+	config, err := parseConfig(address, connect, options)
+	if err != nil {
+		return nil, err
+	}
+	gate := &dialGate{}
+	config.DialFunc = gate.dial
+	// The dialer resolves names itself: it tries addresses of both families at the same time, so that one that is
+	// silent doesn't use up the time of the other.
+	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	conn, err := pgx.ConnectConfig(ctx, config)
+	gate.closed.Store(true)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", address, err)
+	}
+	return &Conn{Conn: conn}, nil
+}
+
+func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: split address %q into host and port: %w", ErrUnusableSettings, address, err)
+	}
+	if host == "" || strings.Contains(host, ",") {
+		return nil, fmt.Errorf("%w: address %q must name one host", ErrUnusableSettings, address)
+	}
+	mode := connect.SSLMode
+	if mode == "" {
+		mode = "prefer" // libpq's default
+	}
+	// The empty values keep pgx from filling them in from the process's environment and home directory.
+	info := ConnInfo{
+		{"host", host}, {"port", port}, {"user", connect.User}, {"database", connect.Database}, {"sslmode", mode},
+		{"sslrootcert", connect.SSLRoot}, {"sslcert", connect.SSLCert}, {"sslkey", connect.SSLKey},
+		{"passfile", ""}, {"target_session_attrs", "any"}, {"sslnegotiation", ""}, {"connect_timeout", "0"},
+	}
+	config, err := pgx.ParseConfig(info.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnusableSettings, err)
+	}
+	config.Password = connect.Password.Value
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	config.StatementCacheCapacity = 0
+	config.DescriptionCacheCapacity = 0
+	config.RuntimeParams = options.parameters()
+	return config, nil
+}
+
+func (o Options) parameters() map[string]string {
+	parameters := map[string]string{"application_name": "arbiter"}
+	if o.ApplicationName != "" {
+		parameters["application_name"] = o.ApplicationName
+	}
+	if o.StatementTimeout > 0 {
+		parameters["statement_timeout"] = milliseconds(o.StatementTimeout)
+	}
+	if o.LockTimeout > 0 {
+		parameters["lock_timeout"] = milliseconds(o.LockTimeout)
+	}
+	if o.LocalCommit {
+		parameters["synchronous_commit"] = "local"
+	}
+	maps.Copy(parameters, o.Parameters)
+	return parameters
+}
+
+// milliseconds rounds up: 0 would switch the time limit off.
+func milliseconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
+}
+
+// dialGate lets sockets be opened only while Dial runs. Afterwards pgx would use it only to send a cancel request, from a
+// goroutine of up to 15 s: against a silent server those would pile up.
+type dialGate struct {
+	closed atomic.Bool
+}
+
+func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if g.closed.Load() {
+		return nil, errAbandoned
+	}
+	dialer := net.Dialer{KeepAlive: 15 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return &boundedConn{Conn: conn}, nil
+}
+
+// boundedConn shortens deadlines in the future. pgx sets one only when it gives a connection up (15 s, for saying goodbye
+// and reading what is left); to interrupt a statement it sets one in the past.
+type boundedConn struct {
+	net.Conn
+}
+
+func (c *boundedConn) SetDeadline(t time.Time) error {
+	if !t.IsZero() && time.Until(t) > closeBound {
+		t = time.Now().Add(closeBound)
+	}
+	return c.Conn.SetDeadline(t)
+}
