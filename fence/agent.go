@@ -1,0 +1,215 @@
+//go:build linux
+
+package fence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+)
+
+var (
+	// ErrNoExecutable: the device's method names no executable on this machine.
+	ErrNoExecutable = errors.New("no such fence agent on this machine")
+	// ErrBadSetting: the device can't be used as it is configured.
+	ErrBadSetting = errors.New("setting refused")
+	// ErrAgent: the agent itself reported an error.
+	ErrAgent = errors.New("the device reports an error")
+	// ErrContradiction: the agent's exit status and its words don't fit together, so neither is believed.
+	ErrContradiction = errors.New("the device's answer contradicts itself")
+	// ErrNotOff: the device was asked again and still says on.
+	ErrNotOff = errors.New("still on")
+)
+
+// power is what a device says of its machine.
+type power string
+
+const (
+	powerUnknown power = "unknown"
+	powerOn      power = "on"
+	powerOff     power = "off"
+)
+
+// agent is one device, ready to be asked: its executable was found, its settings checked and its secrets resolved.
+type agent struct {
+	path     string
+	device   failover.FenceDevice
+	settings string // the lines for its standard input, without the action
+	redactor secret.Redactor
+}
+
+// open gets a device ready.
+func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
+	path, err := f.find(device.Method)
+	if err != nil {
+		return nil, err
+	}
+	if problems := checkSettings(device); len(problems) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrBadSetting, problems[0].message)
+	}
+	lines, secrets, err := resolve(device.Settings)
+	if err != nil {
+		return nil, err
+	}
+	return &agent{path: path, device: device, settings: lines, redactor: secret.NewRedactor(secrets...)}, nil
+}
+
+// find looks an executable up: a path as it is, a name in the directories.
+func (f *Fencer) find(method string) (string, error) {
+	candidates := []string{method}
+	switch {
+	case filepath.IsAbs(method):
+	case method == "" || method != filepath.Base(method) || method == "." || method == "..":
+		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
+	default:
+		candidates = nil
+		for _, directory := range f.directories {
+			candidates = append(candidates, filepath.Join(directory, method))
+		}
+	}
+	for _, path := range candidates {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: looked for %s; install it, or give its absolute path", ErrNoExecutable, strings.Join(candidates, ", "))
+}
+
+// resolve makes the lines for standard input, and lists the secrets in them.
+func resolve(settings []failover.Setting) (lines string, secrets []string, err error) {
+	var b strings.Builder
+	for _, s := range settings {
+		if isReserved(s.Key) {
+			continue
+		}
+		value, err := secret.Resolve(s)
+		if err != nil {
+			return "", nil, err
+		}
+		if strings.ContainsAny(value, "\n\r\x00") {
+			return "", nil, fmt.Errorf("%w: the value of %q has more than one line", ErrBadSetting, s.Key)
+		}
+		if err := checkValue(s.Key, value); err != nil {
+			return "", nil, err
+		}
+		if secret.IsSecret(s) {
+			secrets = append(secrets, value)
+		}
+		b.WriteString(s.Key + "=" + value + "\n")
+	}
+	return b.String(), secrets, nil
+}
+
+// withAgent opens a device, gives it its time and works on it. No text that comes back has a secret in it.
+func (f *Fencer) withAgent(ctx context.Context, device failover.FenceDevice, w work) (string, error) {
+	a, err := f.open(device)
+	if err != nil {
+		return "", err
+	}
+	ctx, end := context.WithTimeoutCause(ctx, timeoutOf(device), command.ErrTimeLimit)
+	defer end()
+	detail, err := w(a, ctx)
+	return a.redactor.Redact(detail), a.redactor.Error(err)
+}
+
+func timeoutOf(device failover.FenceDevice) time.Duration {
+	if device.Timeout <= 0 {
+		return DefaultTimeout
+	}
+	return device.Timeout
+}
+
+// call asks the agent for one action. limit bounds this call; 0 leaves it to the context.
+func (a *agent) call(ctx context.Context, action string, limit time.Duration) (command.Result, error) {
+	result, err := command.Run(ctx, command.Command{Path: a.path, Input: a.settings + "action=" + action + "\n", Limit: limit})
+	result.Stdout.Text, result.Stderr.Text = a.clean(result.Stdout), a.clean(result.Stderr)
+	return result, err
+}
+
+func (a *agent) clean(o command.Output) string {
+	if o.Cut {
+		return a.redactor.RedactCut(o.Text)
+	}
+	return a.redactor.Redact(o.Text)
+}
+
+// off asks the device to switch off. What comes back proves nothing.
+func (a *agent) off(ctx context.Context, limit time.Duration) error {
+	result, err := a.call(ctx, "off", limit)
+	switch {
+	case err != nil:
+		return fmt.Errorf("off: %w%s", bareCause(err), inBrackets(result))
+	case result.Exit != 0:
+		return fmt.Errorf("off: %w: %s", ErrAgent, summary(result))
+	}
+	return nil
+}
+
+// status asks the device for the state of its machine.
+func (a *agent) status(ctx context.Context) (power, error) {
+	result, err := a.call(ctx, "status", 0)
+	if err != nil {
+		return powerUnknown, fmt.Errorf("status: %w%s", bareCause(err), inBrackets(result))
+	}
+	state, err := readStatus(result)
+	if err != nil {
+		return powerUnknown, fmt.Errorf("status: %w", err)
+	}
+	return state, nil
+}
+
+var (
+	saysOff     = regexp.MustCompile(`(?i)\boff\b`)
+	statusIsOn  = regexp.MustCompile(`(?im)^\s*status:\s*on\b`)
+	statusIsOff = regexp.MustCompile(`(?im)^\s*status:\s*off\b`)
+)
+
+// The exit statuses of the action status.
+const (
+	exitOn  = 0
+	exitOff = 2
+)
+
+// readStatus takes an answer to status apart. Exit status 2 is also what Python, shells and many programs use for errors
+// of their own (no such file, bad arguments), so it means OFF only if the program also says so, or says nothing at all.
+func readStatus(result command.Result) (power, error) {
+	switch result.Exit {
+	case exitOn:
+		if statusIsOff.MatchString(result.Stdout.Text) {
+			return powerUnknown, fmt.Errorf("%w: exit status 0 means on, but it says %q", ErrContradiction, summary(result))
+		}
+		return powerOn, nil
+	case exitOff:
+		silent := strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == ""
+		if statusIsOn.MatchString(result.Stdout.Text) || !silent && !saysOff.MatchString(result.Stdout.Text) {
+			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but it does not say so: %q", ErrContradiction, summary(result))
+		}
+		return powerOff, nil
+	}
+	return powerUnknown, fmt.Errorf("%w: %s", ErrAgent, summary(result))
+}
+
+// bareCause drops the "run PATH:" of a command's error: the device is named already.
+func bareCause(err error) error {
+	if inner := errors.Unwrap(err); inner != nil {
+		return inner
+	}
+	return err
+}
+
+// inBrackets adds what a program had said before it was ended.
+func inBrackets(result command.Result) string {
+	if strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == "" {
+		return ""
+	}
+	return " (" + summary(result) + ")"
+}

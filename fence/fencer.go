@@ -1,0 +1,65 @@
+//go:build linux
+
+package fence
+
+import (
+	"context"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+const (
+	// DefaultTimeout is a device's time limit if its spec has none.
+	DefaultTimeout = 20 * time.Second
+	// answersLimit is how long one look at whether a fenced member still answers may take.
+	answersLimit = time.Second
+)
+
+// Options say where things are on this machine.
+type Options struct {
+	// Directories are searched in order for a device's executable that is given by its name alone; empty means
+	// DefaultDirectories.
+	Directories []string
+}
+
+// DefaultDirectories are where packages and administrators put fence agents.
+func DefaultDirectories() []string {
+	return []string{"/usr/local/sbin", "/usr/sbin", "/usr/local/lib/arbiter/fence", "/usr/lib/arbiter/fence"}
+}
+
+// Fencer fences members through devices.
+type Fencer struct {
+	directories []string
+}
+
+// New returns a Fencer.
+func New(o Options) *Fencer {
+	if len(o.Directories) == 0 {
+		o.Directories = DefaultDirectories()
+	}
+	return &Fencer{directories: o.Directories}
+}
+
+// Answers looks whether a member still answers and says how it was seen. It is asked after the devices said off, so a
+// look must be a new one. It has a second; what it can't tell is no answer.
+type Answers func(ctx context.Context) (answers bool, detail string)
+
+// Isolate fences a member: level by level, or all at once if the policy races them, until one level has a proof of a
+// grade that the policy accepts. It can be repeated safely. The proof is UNKNOWN, with the reasons in its Detail, if no level has
+// one or the context ends. The steps are in the order of their beginning, measured since the call.
+func (f *Fencer) Isolate(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof,
+	[]failover.StepTime) {
+	r := f.newRun(member, policy, answers, (*agent).proveOff)
+	if policy.RaceFences {
+		return r.race(ctx)
+	}
+	return r.inOrder(ctx)
+}
+
+// ReadBack is the read-only twin of Isolate: is every device of some level off now, and the member silent? All levels
+// are asked at the same time.
+func (f *Fencer) ReadBack(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof,
+	[]failover.StepTime) {
+	return f.newRun(member, policy, answers, (*agent).provenOff).race(ctx)
+}

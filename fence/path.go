@@ -1,0 +1,66 @@
+//go:build linux
+
+package fence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// PathStatus asks every device of a member for its status, which changes nothing, all at the same time. The member is
+// armed if every device of at least one level answers, on or off, and knows the machine by the expected name. The
+// caller fills in the group.
+func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) failover.FencePath {
+	errs := make([]error, len(member.Fence))
+	var all sync.WaitGroup
+	for i, level := range member.Fence {
+		all.Go(func() { errs[i] = f.levelAnswers(ctx, level) })
+	}
+	all.Wait()
+	path := failover.FencePath{Member: member.Name}
+	var armed, silent []string
+	for i, err := range errs {
+		if err != nil {
+			silent = append(silent, fmt.Sprintf("level %d: %v", i+1, err))
+			continue
+		}
+		path.Armed = true
+		armed = append(armed, fmt.Sprintf("level %d: %s", i+1, labels(member.Fence[i].Devices)))
+	}
+	if len(member.Fence) == 0 {
+		silent = []string{"member " + string(member.Name) + " has no fence"}
+	}
+	path.Detail = shorten(strings.Join(append(armed, silent...), "; "), detailLimit)
+	return path
+}
+
+func (f *Fencer) levelAnswers(ctx context.Context, level failover.FenceLevel) error {
+	if len(level.Devices) == 0 {
+		return errNoDevices
+	}
+	errs := make([]error, len(level.Devices))
+	var all sync.WaitGroup
+	for i, device := range level.Devices {
+		all.Go(func() {
+			if _, err := f.withAgent(ctx, device, (*agent).answers); err != nil {
+				errs[i] = fmt.Errorf("%s: %w", label(device), err)
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// answers checks that a device knows the state of the right machine.
+func (a *agent) answers(ctx context.Context) (string, error) {
+	if err := a.checkIdentity(ctx); err != nil {
+		return "", err
+	}
+	state, err := a.status(ctx)
+	return string(state), err
+}

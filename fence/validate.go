@@ -1,0 +1,170 @@
+//go:build linux
+
+package fence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+)
+
+// Problem is something wrong, or careless, in a member's fence.
+type Problem struct {
+	Level   int    // from 0, as in the spec
+	Device  int    // from 0, within the level
+	Key     string // of the setting; empty if it is about the device as a whole
+	Message string // without secrets
+	Warning bool   // the fence works, but something about it is careless
+}
+
+// Validate checks a member's fence as far as that is possible without touching a machine: that the agents are there and
+// offer off and status, know every setting, find every setting that they need, and that the secrets can be resolved on
+// this machine. Each device takes as long as its agent needs to describe itself.
+func (f *Fencer) Validate(ctx context.Context, member failover.MemberSpec) []Problem {
+	var problems []Problem
+	for i, level := range member.Fence {
+		if len(level.Devices) == 0 {
+			problems = append(problems, Problem{Level: i, Message: "the level has no devices, so it can never prove anything"})
+		}
+		for j, device := range level.Devices {
+			for _, p := range f.validateDevice(ctx, device) {
+				p.Level, p.Device = i, j
+				problems = append(problems, p)
+			}
+		}
+	}
+	return problems
+}
+
+func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice) []Problem {
+	var problems []Problem
+	for _, fault := range checkSettings(device) {
+		problems = append(problems, Problem{Key: fault.key, Message: fault.message})
+	}
+	for _, s := range device.Settings {
+		problems = append(problems, validateSecret(s)...)
+	}
+	m, err := f.Metadata(ctx, device)
+	switch {
+	case errors.Is(err, ErrMetadata):
+		return append(problems, Problem{Warning: true, Message: fmt.Sprintf("settings not checked: %v", err)})
+	case err != nil:
+		return append(problems, Problem{Message: err.Error()})
+	}
+	return append(problems, m.validate(device)...)
+}
+
+func validateSecret(s failover.Setting) []Problem {
+	if s.File == "" && s.Env == "" {
+		if secret.IsSecret(s) && s.Value != "" {
+			return []Problem{{Key: s.Key, Warning: true, Message: fmt.Sprintf(
+				"%q is written into the spec, where every reader of it sees it; refer to it by file or env", s.Key)}}
+		}
+		return nil
+	}
+	value, err := secret.Resolve(s)
+	if err != nil {
+		return []Problem{{Key: s.Key, Message: err.Error()}}
+	}
+	if err := checkValue(s.Key, value); err != nil {
+		return []Problem{{Key: s.Key, Message: err.Error()}}
+	}
+	if warning := secret.Warning(s); warning != "" {
+		return []Problem{{Key: s.Key, Message: warning, Warning: true}}
+	}
+	return nil
+}
+
+// validate checks a device's settings against what its agent says that it knows.
+func (m Metadata) validate(device failover.FenceDevice) []Problem {
+	var problems []Problem
+	for _, action := range []string{"off", "status"} {
+		if !m.offers(action) {
+			problems = append(problems, Problem{Message: fmt.Sprintf("%s does not offer the action %q, so it can prove nothing", m.Name, action)})
+		}
+	}
+	for _, s := range device.Settings {
+		if isReserved(s.Key) {
+			continue
+		}
+		p, known := m.parameter(s.Key)
+		switch {
+		case !known:
+			problems = append(problems, Problem{Key: s.Key, Message: m.unknown(s.Key)})
+		case !p.accepts(s):
+			problems = append(problems, Problem{Key: s.Key, Message: fmt.Sprintf("%q must be one of %s", s.Key, strings.Join(p.options(), ", "))})
+		}
+	}
+	return append(problems, m.missing(device)...)
+}
+
+// accepts checks a plain value against a list of allowed ones, if the agent has one.
+func (p Parameter) accepts(s failover.Setting) bool {
+	return p.Content.Type != "select" || len(p.Content.Options) == 0 || s.File != "" || s.Env != "" ||
+		slices.Contains(p.options(), s.Value)
+}
+
+func (p Parameter) options() []string {
+	var values []string
+	for _, option := range p.Content.Options {
+		values = append(values, option.Value)
+	}
+	return values
+}
+
+func (m Metadata) unknown(key string) string {
+	nearest, distance := "", 1+len(key)/2
+	for _, p := range m.Parameters {
+		if d := editDistance(plainKey(key), plainKey(p.Name)); d < distance {
+			nearest, distance = p.Name, d
+		}
+	}
+	message := fmt.Sprintf("%s does not know the setting %q", m.Name, shorten(key, 60))
+	if nearest != "" {
+		message += fmt.Sprintf("; did you mean %q?", nearest)
+	}
+	return message
+}
+
+// missing names the settings that the agent requires and the spec doesn't have, not even by an older name.
+func (m Metadata) missing(device failover.FenceDevice) []Problem {
+	var problems []Problem
+	for _, p := range m.Parameters {
+		if p.Required != "1" || p.Deprecated == "1" || p.Name == "action" || p.Content.Default != "" {
+			continue
+		}
+		if !hasSetting(device, p.Name) && (p.Obsoletes == "" || !hasSetting(device, p.Obsoletes)) {
+			problems = append(problems, Problem{Key: p.Name, Message: fmt.Sprintf("%s needs the setting %q", m.Name, p.Name)})
+		}
+	}
+	return problems
+}
+
+func hasSetting(device failover.FenceDevice, key string) bool {
+	return slices.ContainsFunc(device.Settings, func(s failover.Setting) bool { return plainKey(s.Key) == plainKey(key) })
+}
+
+// editDistance is the number of letters to insert, delete or replace to make one text of the other (Levenshtein).
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
