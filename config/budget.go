@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// fault is a way in which a primary fails, as far as it matters for how soon it is noticed.
+type fault string
+
+const (
+	// crash: the service's processes are gone; its address refuses or resets.
+	crash fault = "crash"
+	// freeze: nothing answers any more: a hung disk, a frozen machine, a cut network, a lost host.
+	freeze fault = "freeze"
+)
+
+// recheckInterval is how soon a refused or reset connection is looked at again: at once, not at the next interval. It is
+// an upper bound of what the probes do.
+const recheckInterval = 50 * time.Millisecond
+
+// term is one part of a sum of times: what it is, and the keys that set it.
+type term struct {
+	label string
+	times int // 0 means once
+	each  time.Duration
+}
+
+func (t term) total() time.Duration { return time.Duration(max(1, t.times)) * t.each }
+
+func (t term) String() string {
+	if t.times > 0 {
+		return fmt.Sprintf("%s %d x %s", t.label, t.times, formatDuration(t.each))
+	}
+	return t.label + " " + formatDuration(t.each)
+}
+
+func sum(terms []term) time.Duration {
+	total := time.Duration(0)
+	for _, t := range terms {
+		total += t.total()
+	}
+	return total
+}
+
+// sumText writes "detect 3 x 1s + time-out 1s + lease 2s = 6s".
+func sumText(terms []term) string {
+	parts := make([]string, len(terms))
+	for i, t := range terms {
+		parts[i] = t.String()
+	}
+	return strings.Join(parts, " + ") + " = " + formatDuration(sum(terms))
+}
+
+// worstFault is the fault that takes longest to notice.
+func worstFault(spec *arbiterv1.GroupSpec) fault {
+	if sum(detectionTerms(spec, crash)) > sum(detectionTerms(spec, freeze)) {
+		return crash
+	}
+	return freeze
+}
+
+// detectionTerms add up to the longest time from a fault to its verdict, by the required check that is quickest to see
+// it: any required check makes a member down. The spec must have its defaults.
+func detectionTerms(spec *arbiterv1.GroupSpec, f fault) []term {
+	var best []term
+	for _, c := range spec.Health.Checks {
+		if !c.GetRequired() {
+			continue
+		}
+		if terms := checkTerms(c, f); best == nil || sum(terms) < sum(best) {
+			best = terms
+		}
+	}
+	if unhealthy := spec.Health.MinimumUnhealthy.AsDuration(); unhealthy > 0 {
+		best = append(best, term{label: "health.minimum_unhealthy", each: unhealthy})
+	}
+	if grace := spec.Health.RestartGrace.AsDuration(); grace > 0 && f == crash {
+		best = append(best, term{label: "health.restart_grace", each: grace})
+	}
+	return best
+}
+
+func checkTerms(c *arbiterv1.Check, f fault) []term {
+	interval, timeout, failures := c.Interval.AsDuration(), c.Timeout.AsDuration(), int(c.GetFailures())
+	if f == crash {
+		// The first look comes with the next interval at the latest (a held connection is usually reset at once); the
+		// others follow at once.
+		return []term{
+			{label: "interval", each: interval},
+			{label: "recheck", times: failures, each: recheckInterval},
+		}
+	}
+	return []term{
+		{label: "detect", times: failures, each: interval},
+		{label: "time-out", each: timeout},
+		{label: "look again", each: timeout},
+	}
+}
+
+// outageTerms add up to the longest time without writes after a fault: until the verdict, until the lease of an arbiter
+// that was lost at the same moment has run out, and the time limits of the actions up to the one that lets clients in
+// again. Limits that aren't set yet count as nothing. The spec must have its other defaults.
+func outageTerms(spec *arbiterv1.GroupSpec, f fault) []term {
+	terms := detectionTerms(spec, f)
+	terms = append(terms, term{label: "lease", each: spec.Policy.Lease.AsDuration()})
+	t := spec.Policy.GetTimeouts()
+	for _, limit := range []term{
+		{label: "timeouts.isolate", each: t.GetIsolate().AsDuration()},
+		{label: "timeouts.catch_up", each: t.GetCatchUp().AsDuration()},
+		{label: "timeouts.promote", each: t.GetPromote().AsDuration()},
+		{label: "timeouts.configure", each: t.GetConfigure().AsDuration()},
+		{label: "timeouts.route", each: t.GetRoute().AsDuration()},
+	} {
+		if limit.each > 0 {
+			terms = append(terms, limit)
+		}
+	}
+	return terms
+}

@@ -1,0 +1,186 @@
+package config
+
+import (
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// ParseGroup reads a group spec as it is written, without defaults, and checks its form but not what it means. The name
+// of the file is used in messages only. On faults the spec is nil and the error is [Faults]; the source is never nil.
+func ParseGroup(file string, text []byte) (*arbiterv1.GroupSpec, *Source, error) {
+	root, doc := readDocument(file, text)
+	source := &Source{File: file, lines: doc.lines}
+	spec := &arbiterv1.GroupSpec{}
+	if root != nil {
+		reader := messageReader{doc}
+		reader.message(root, spec.ProtoReflect())
+	}
+	if len(doc.faults) > 0 {
+		return nil, source, source.Locate(doc.faults)
+	}
+	return spec, source, nil
+}
+
+// LoadGroup reads a group spec and checks both its form and what it means. Where the form is right, warnings are
+// returned beside the spec or the faults.
+func LoadGroup(file string, text []byte) (*arbiterv1.GroupSpec, Faults, error) {
+	spec, source, err := ParseGroup(file, text)
+	if err != nil {
+		return nil, nil, err
+	}
+	warnings := source.Locate(Warnings(spec))
+	if faults := source.Locate(Validate(spec)); len(faults) > 0 {
+		return nil, warnings, faults
+	}
+	return spec, warnings, nil
+}
+
+// messageReader fills messages from nodes by their descriptors.
+type messageReader struct {
+	*document
+}
+
+func (r messageReader) message(n *node, m protoreflect.Message) {
+	name := m.Descriptor().FullName()
+	if shape, special := scalarMessages[name]; special {
+		r.scalarMessage(n, m, shape)
+		return
+	}
+	if name == valueMessage && n.kind == scalar {
+		m.Set(m.Descriptor().Fields().ByName("literal"), protoreflect.ValueOfString(n.text))
+		return
+	}
+	if inner, wraps := wrappers[name]; wraps {
+		r.wrapped(n, m, m.Descriptor().Fields().ByName(inner))
+		return
+	}
+	if n.kind != mapping {
+		r.fault(n, "want a mapping (key: value), not %s", n.says())
+		return
+	}
+	r.fields(n, m)
+}
+
+// scalarMessage reads a message that is one word in YAML.
+func (r messageReader) scalarMessage(n *node, m protoreflect.Message, shape scalarShape) {
+	if n.kind != scalar {
+		r.fault(n, "want one word, for example 30s, not %s", n.says())
+		return
+	}
+	if err := shape.read(n.text, m); err != nil {
+		r.fault(n, "%v", err)
+	}
+}
+
+// wrapped reads the list that a message stands for. A single mapping is a list of one.
+func (r messageReader) wrapped(n *node, m protoreflect.Message, inner protoreflect.FieldDescriptor) {
+	if n.kind == mapping {
+		r.message(n, m.Mutable(inner).List().AppendMutable().Message())
+		return
+	}
+	r.list(n, m, inner)
+}
+
+func (r messageReader) fields(n *node, m protoreflect.Message) {
+	fields := m.Descriptor().Fields()
+	byName := make(map[string]protoreflect.FieldDescriptor, fields.Len())
+	known := make([]string, 0, fields.Len())
+	open, isOpen := openMessages[m.Descriptor().FullName()]
+	for i := range fields.Len() {
+		if field := fields.Get(i); field.Name() != open {
+			byName[yamlName(field)] = field
+			known = append(known, yamlName(field))
+		}
+	}
+	for _, e := range n.entries {
+		field, found := byName[e.key]
+		switch {
+		case found:
+			r.field(e.value, m, field)
+		case isOpen && !mistyped(e.key, known):
+			r.setting(e, m.Mutable(fields.ByName(open)).Map())
+		default:
+			r.faults = append(r.faults, Fault{Line: e.line, Path: n.path, Message: unknownKey(e.key, known)})
+		}
+	}
+}
+
+// mistyped says whether a key of an open message is so near to a known key that it can only be meant as that one.
+func mistyped(key string, known []string) bool {
+	near := nearest(key, known)
+	return near != "" && editDistance(key, near) == 1
+}
+
+// setting reads one key that is passed on.
+func (r messageReader) setting(e entry, settings protoreflect.Map) {
+	if e.value.kind == nothing || e.value.kind == list {
+		r.fault(e.value, "want a value, {file: path} or {env: name}, not %s", e.value.says())
+		return
+	}
+	value := settings.NewValue()
+	r.message(e.value, value.Message())
+	settings.Set(protoreflect.ValueOfString(e.key).MapKey(), value)
+}
+
+func (r messageReader) field(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
+	switch {
+	case n.kind == nothing:
+		r.fault(n, "has no value; leave the key out for the default")
+	case field.IsMap():
+		r.mapField(n, m, field)
+	case field.IsList():
+		r.list(n, m, field)
+	case field.Kind() == protoreflect.MessageKind:
+		r.message(n, m.Mutable(field).Message())
+	default:
+		if value, ok := r.scalar(n, field); ok {
+			m.Set(field, value)
+		}
+	}
+}
+
+func (r messageReader) mapField(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
+	if n.kind != mapping {
+		r.fault(n, "want a mapping (key: value), not %s", n.says())
+		return
+	}
+	values := m.Mutable(field).Map()
+	for _, e := range n.entries {
+		r.setting(e, values)
+	}
+}
+
+func (r messageReader) list(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
+	if n.kind != list {
+		r.fault(n, "want a list (- item, or [item, item]), not %s", n.says())
+		return
+	}
+	items := m.Mutable(field).List()
+	for _, item := range n.items {
+		if field.Kind() == protoreflect.MessageKind {
+			r.message(item, items.AppendMutable().Message())
+		} else if value, ok := r.scalar(item, field); ok {
+			items.Append(value)
+		}
+	}
+}
+
+func (r messageReader) scalar(n *node, field protoreflect.FieldDescriptor) (protoreflect.Value, bool) {
+	if n.kind != scalar {
+		r.fault(n, "want one word, not %s", n.says())
+		return protoreflect.Value{}, false
+	}
+	if shape, special := scalarFields[field.FullName()]; special {
+		value, err := shape.read(n.text)
+		if err != nil {
+			r.fault(n, "%v", err)
+		}
+		return value, err == nil
+	}
+	value, fault := readScalar(field, n)
+	if fault != "" {
+		r.fault(n, "%s", fault)
+	}
+	return value, fault == ""
+}

@@ -1,0 +1,55 @@
+package config
+
+import (
+	"time"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Report is what a spec means: how long things take at worst.
+type Report struct {
+	Faults []FaultMeaning
+	// Election is added when the arbiter that leads is lost together with the primary: the longest election that was
+	// measured for each timing profile of the arbiters.
+	Election map[string]time.Duration
+	// Promised is the outage that the policy promises; 0 if none.
+	Promised time.Duration
+}
+
+// FaultMeaning is the worst case of one kind of fault.
+type FaultMeaning struct {
+	// Name is the fault in a few words.
+	Name string
+	// Detection is the time from the fault to the verdict, Outage to the first write on the new primary.
+	Detection, Outage time.Duration
+	// DetectionSum and OutageSum say how they add up, by the keys that set each part.
+	DetectionSum, OutageSum string
+}
+
+// Meaning computes what a spec means. Defaults need not be filled in.
+func Meaning(spec *arbiterv1.GroupSpec) Report {
+	full := Defaults(spec)
+	report := Report{
+		Promised: full.Policy.PromisedOutage.AsDuration(),
+		// Measured: the longest of 20 elections with 200/200/100 ms and 1000/1000/500 ms.
+		Election: map[string]time.Duration{"lan": 600 * time.Millisecond, "wan": 2800 * time.Millisecond},
+	}
+	for _, kind := range []struct {
+		name string
+		fault
+	}{
+		{"crash of the service", crash},
+		{"freeze, hung disk, or cut network", freeze},
+		{"loss of the host", freeze},
+	} {
+		detection, outage := detectionTerms(full, kind.fault), outageTerms(full, kind.fault)
+		report.Faults = append(report.Faults, FaultMeaning{
+			Name:         kind.name,
+			Detection:    sum(detection),
+			DetectionSum: sumText(detection),
+			Outage:       sum(outage),
+			OutageSum:    sumText(outage),
+		})
+	}
+	return report
+}

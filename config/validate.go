@@ -1,0 +1,213 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+
+	"buf.build/go/protovalidate"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Validate returns everything that is wrong with a spec: first what the schema's own rules say of single fields, then the
+// relations between them. Defaults need not be filled in. An empty result means that the spec may be applied.
+func Validate(spec *arbiterv1.GroupSpec) []Fault {
+	faults := schemaFaults(spec)
+	full := Defaults(spec)
+	faults = append(faults, memberFaults(full)...)
+	faults = append(faults, fenceFaults(full)...)
+	faults = append(faults, healthFaults(full)...)
+	faults = append(faults, routeFaults(full)...)
+	faults = append(faults, connectFaults(full)...)
+	faults = append(faults, policyFaults(full)...)
+	return oncePerPath(faults)
+}
+
+// oncePerPath keeps the first fault of each path: the schema's rule and a relation may both dislike a value.
+func oncePerPath(faults []Fault) []Fault {
+	seen := map[string]bool{}
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		twice := seen[f.Path]
+		seen[f.Path] = true
+		return twice
+	})
+}
+
+// schemaFaults are the violations of the rules in the .proto.
+func schemaFaults(spec *arbiterv1.GroupSpec) []Fault {
+	err := protovalidate.Validate(spec)
+	var invalid *protovalidate.ValidationError
+	if err == nil {
+		return nil
+	}
+	if !errors.As(err, &invalid) {
+		return []Fault{{Message: "check the spec against the schema: " + err.Error()}}
+	}
+	faults := make([]Fault, 0, len(invalid.Violations))
+	for _, v := range invalid.Violations {
+		faults = append(faults, Fault{
+			Path:    yamlPath(protovalidate.FieldPathString(v.Proto.GetField())),
+			Message: ruleMessage(v),
+		})
+	}
+	return faults
+}
+
+// yamlPath turns a path of the schema into the one that YAML has: `members[0].fence[1].devices[0].settings["ip"].literal`
+// is members[0].fence[1][0].ip.
+func yamlPath(path string) string {
+	for _, wrapped := range wrappers {
+		path = strings.ReplaceAll(path, "."+string(wrapped)+"[", "[")
+	}
+	path = strings.ReplaceAll(path, ".settings[", "[")
+	path = strings.NewReplacer(`["`, ".", `"]`, "", "max_loss_bytes", "max_loss").Replace(path)
+	for _, inner := range []string{".literal", ".value"} {
+		path = strings.TrimSuffix(path, inner)
+	}
+	return path
+}
+
+// ruleMessage says what a rule wants in words that don't need the schema.
+func ruleMessage(v *protovalidate.Violation) string {
+	value := ""
+	if v.FieldValue.IsValid() && v.FieldDescriptor != nil && !v.FieldDescriptor.IsList() && !v.FieldDescriptor.IsMap() {
+		value = v.FieldValue.String()
+	}
+	rule := v.Proto.GetRuleId()
+	switch {
+	case rule == "string.pattern" && value == "":
+		return "is missing; a name has lower-case letters, digits, '-' and '_', up to 63"
+	case rule == "string.pattern":
+		return fmt.Sprintf("%q is no name: use lower-case letters, digits, '-' and '_', up to 63, no '-' or '_' at the ends", value)
+	case rule == "string.min_len" && value == "":
+		return "is missing"
+	case rule == "string.in" && v.RuleValue.IsValid():
+		return inMessage(value, v)
+	case rule == "repeated.min_items":
+		return fmt.Sprintf("needs at least %s", v.RuleValue.String())
+	}
+	if v.FieldDescriptor != nil && strings.HasPrefix(rule, "uint32.") {
+		return fmt.Sprintf("%s: %s", value, v.Proto.GetMessage())
+	}
+	return v.Proto.GetMessage()
+}
+
+func inMessage(value string, v *protovalidate.Violation) string {
+	allowed := v.RuleValue.List()
+	words := make([]string, allowed.Len())
+	for i := range words {
+		words[i] = allowed.Get(i).String()
+	}
+	if value == "" {
+		return "is missing; it can be " + strings.Join(words, ", ")
+	}
+	if near := nearest(value, words); near != "" {
+		return fmt.Sprintf("%q can't be used here; did you mean %q?", value, near)
+	}
+	return fmt.Sprintf("%q can't be used here; it can be %s", value, strings.Join(words, ", "))
+}
+
+// memberFaults are about names and addresses.
+func memberFaults(spec *arbiterv1.GroupSpec) []Fault {
+	var faults []Fault
+	names, addresses, appNames := map[string]int{}, map[string]int{}, map[string]int{}
+	for i, m := range spec.Members {
+		path := fmt.Sprintf("members[%d]", i)
+		faults = append(faults, repeated(names, m.Name, i, path+".name", "two members are called %q (the other is members[%d])")...)
+		faults = append(faults, repeated(addresses, strings.ToLower(m.Address), i, path+".address",
+			"%s is the address of members[%d] too; a member is one service at one address")...)
+		faults = append(faults, repeated(appNames, m.GetApplicationName(), i, path+".application_name",
+			"%q is the application_name of members[%d] too; the primary couldn't tell its standbys apart")...)
+		if why := addressFault(m.Address); why != "" {
+			faults = append(faults, Fault{Path: path + ".address", Message: why})
+		}
+	}
+	if len(spec.Members) > 0 && !slices.ContainsFunc(spec.Members, func(m *arbiterv1.MemberSpec) bool { return m.GetPriority() > 0 }) {
+		faults = append(faults, Fault{Path: "members", Message: "every member has priority 0, so none may ever be promoted; give at least two a higher one"})
+	}
+	if zone := spec.Policy.GetPreferredZone(); zone != "" && !slices.ContainsFunc(spec.Members, func(m *arbiterv1.MemberSpec) bool { return m.Zone == zone }) {
+		faults = append(faults, Fault{Path: "policy.preferred_zone", Message: fmt.Sprintf("no member is in zone %q", zone)})
+	}
+	return faults
+}
+
+func repeated(seen map[string]int, value string, index int, path, format string) []Fault {
+	if value == "" {
+		return nil
+	}
+	if first, twice := seen[value]; twice {
+		return []Fault{{Path: path, Message: fmt.Sprintf(format, value, first)}}
+	}
+	seen[value] = index
+	return nil
+}
+
+// addressFault says what is wrong with a host:port, or nothing.
+func addressFault(address string) string {
+	if address == "" {
+		return "is missing; want host:port, for example pg-a.internal:5432 or [2001:db8::1]:5432"
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		if strings.Count(address, ":") > 1 && !strings.Contains(address, "[") {
+			return fmt.Sprintf("%q is no host:port; write an IPv6 address in brackets, for example [2001:db8::1]:5432", address)
+		}
+		return fmt.Sprintf("%q is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432", address)
+	}
+	if host == "" {
+		return fmt.Sprintf("%q names no host", address)
+	}
+	if strings.ContainsAny(host, " \t/@") {
+		return fmt.Sprintf("%q is no host name or IP address", host)
+	}
+	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
+		return fmt.Sprintf("%q is no port; want a number from 1 to 65535", port)
+	}
+	return ""
+}
+
+// routeFaults are about routes.
+func routeFaults(spec *arbiterv1.GroupSpec) []Fault {
+	var faults []Fault
+	names := map[string]int{}
+	for i, r := range spec.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		faults = append(faults, repeated(names, r.GetName(), i, path+".name", "two routes are called %q (the other is routes[%d])")...)
+		if r.VerifyAddress != nil {
+			if why := addressFault(r.GetVerifyAddress()); why != "" {
+				faults = append(faults, Fault{Path: path + ".verify_address", Message: why})
+			}
+		}
+		for _, key := range requiredSettings[r.Router] {
+			if r.Settings[key] == nil {
+				faults = append(faults, Fault{Path: path + "." + key, Message: fmt.Sprintf("is missing; router %s needs it", r.Router)})
+			}
+		}
+	}
+	return faults
+}
+
+// requiredSettings are the settings without which a router can't work.
+var requiredSettings = map[string][]string{
+	"haproxy": {"backend", "socket"},
+	"command": {"command"},
+}
+
+// connectFaults are about how arbiters log in.
+func connectFaults(spec *arbiterv1.GroupSpec) []Fault {
+	c := spec.Connect
+	if (c.GetSslcert() == "") != (c.GetSslkey() == "") {
+		return []Fault{{Path: "connect", Message: "sslcert and sslkey belong together; only one of them is set"}}
+	}
+	if c.GetPassword().GetLiteral() != "" {
+		return []Fault{{
+			Path:    "connect.password",
+			Message: "a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}",
+		}}
+	}
+	return nil
+}

@@ -1,0 +1,173 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// fenceFaults are about the ways to prove that a member can't write. A group without them could only ever guess.
+func fenceFaults(spec *arbiterv1.GroupSpec) []Fault {
+	var faults []Fault
+	isolate := spec.Policy.Timeouts.Isolate.AsDuration()
+	for i, m := range spec.Members {
+		path := fmt.Sprintf("members[%d].fence", i)
+		if len(m.Fence) == 0 {
+			faults = append(faults, Fault{Path: path, Message: fmt.Sprintf(
+				"%s has no fence, so nothing could prove that it stopped writing; give it at least one level, for example "+
+					"- [{device: fence_ipmilan, ip: bmc.internal, ...}]", m.Name)})
+			continue
+		}
+		for l, level := range m.Fence {
+			for d, device := range level.Devices {
+				faults = append(faults, deviceFaults(device, fmt.Sprintf("%s[%d][%d]", path, l, d))...)
+			}
+		}
+		if needs := fenceTime(m, spec.Policy.GetRaceFences()); needs > isolate {
+			faults = append(faults, Fault{Path: path, Message: fmt.Sprintf(
+				"the devices may take %s (time-out x tries, %s), longer than policy.timeouts.isolate %s: the last ones would never finish",
+				formatDuration(needs), levelsText(spec.Policy.GetRaceFences()), formatDuration(isolate))})
+		}
+	}
+	return faults
+}
+
+func levelsText(race bool) string {
+	if race {
+		return "the longest level"
+	}
+	return "all levels one after another"
+}
+
+func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
+	var faults []Fault
+	if device.Timeout.AsDuration() <= 0 {
+		faults = append(faults, Fault{Path: path + ".timeout", Message: "must be longer than nothing"})
+	}
+	for _, action := range []string{"action", "option"} {
+		if device.Settings[action] != nil {
+			faults = append(faults, Fault{Path: path + "." + action, Message: "can't be set: Arbiter itself tells the device what to do"})
+		}
+	}
+	for _, secret := range []string{"password", "passwd"} {
+		if device.Settings[secret].GetLiteral() != "" {
+			faults = append(faults, Fault{
+				Path:    path + "." + secret,
+				Message: "a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}",
+			})
+		}
+	}
+	return faults
+}
+
+// healthFaults are about checks and their times.
+func healthFaults(spec *arbiterv1.GroupSpec) []Fault {
+	var faults []Fault
+	names, required := map[string]int{}, false
+	for i, c := range spec.Health.Checks {
+		path := fmt.Sprintf("health.checks[%d]", i)
+		required = required || c.GetRequired()
+		faults = append(faults, repeated(names, c.Name, i, path+".name", "two checks are called %q (the other is health.checks[%d])")...)
+		faults = append(faults, checkFaults(c, path)...)
+	}
+	if !required {
+		faults = append(faults, Fault{Path: "health.checks", Message: "no check is required, so no member could ever count as down; leave `required` out of at least one"})
+	}
+	faults = append(faults, notNegative("health.minimum_unhealthy", spec.Health.MinimumUnhealthy)...)
+	return append(faults, notNegative("health.restart_grace", spec.Health.RestartGrace)...)
+}
+
+func checkFaults(c *arbiterv1.Check, path string) []Fault {
+	var faults []Fault
+	interval, timeout, window := c.Interval.AsDuration(), c.Timeout.AsDuration(), c.Window.AsDuration()
+	if interval < 20*time.Millisecond {
+		faults = append(faults, Fault{Path: path + ".interval", Message: formatDuration(interval) + " is too short; want 20ms or more"})
+	}
+	if timeout < 10*time.Millisecond {
+		faults = append(faults, Fault{Path: path + ".timeout", Message: formatDuration(timeout) + " is too short; want 10ms or more"})
+	}
+	if needs := time.Duration(c.GetFailures())*interval + timeout; window != 0 && window < needs {
+		faults = append(faults, Fault{Path: path + ".window", Message: fmt.Sprintf(
+			"%s can't hold %d failures: failures %d x interval %s + timeout %s = %s",
+			formatDuration(window), c.GetFailures(), c.GetFailures(), formatDuration(interval), formatDuration(timeout), formatDuration(needs))})
+	}
+	if c.Kind == "http" && c.GetPort() == 0 {
+		faults = append(faults, Fault{Path: path + ".port", Message: "is missing: an http check needs the port of the HTTP server, because the member's address is the database's"})
+	}
+	if c.Kind != "http" && c.Http != nil {
+		faults = append(faults, Fault{Path: path + ".http", Message: fmt.Sprintf("belongs to a check of kind http, this one is %s", c.Kind)})
+	}
+	if c.Http != nil && !strings.HasPrefix(c.Http.GetPath(), "/") {
+		faults = append(faults, Fault{Path: path + ".http.path", Message: fmt.Sprintf("%q must begin with /", c.Http.GetPath())})
+	}
+	return faults
+}
+
+// policyFaults are about promises, votes and time limits.
+func policyFaults(spec *arbiterv1.GroupSpec) []Fault {
+	p := spec.Policy
+	var faults []Fault
+	for _, limit := range []struct {
+		path  string
+		value *durationpb.Duration
+	}{
+		{"policy.timeouts.isolate", p.Timeouts.Isolate},
+		{"policy.timeouts.catch_up", p.Timeouts.CatchUp},
+		{"policy.timeouts.promote", p.Timeouts.Promote},
+		{"policy.timeouts.configure", p.Timeouts.Configure},
+		{"policy.timeouts.route", p.Timeouts.Route},
+		{"policy.timeouts.verify", p.Timeouts.Verify},
+		{"policy.retry_interval", p.RetryInterval},
+	} {
+		if limit.value.AsDuration() < 100*time.Millisecond {
+			faults = append(faults, Fault{Path: limit.path, Message: formatDuration(limit.value.AsDuration()) + " is too short; want 100ms or more"})
+		}
+	}
+	faults = append(faults, notNegative("policy.cooldown", p.Cooldown)...)
+	faults = append(faults, leaseFaults(p)...)
+	if votes := p.GetDownVotes(); p.DownVotes != nil && (votes < 2 || votes > 5) {
+		faults = append(faults, Fault{Path: "policy.down_votes", Message: fmt.Sprintf(
+			"%d is not possible: it takes a majority of the arbiters, which are 3 or 5, so 2 to 5; leave it out for a majority", votes)})
+	}
+	if grade := "SELF_FENCED_BY_DEADLINE"; slices.Contains(p.AcceptProofs, grade) && len(p.AcceptProofs) == 1 {
+		faults = append(faults, Fault{Path: "policy.accept_proofs", Message: grade + " alone can't be relied on; accept CONFIRMED_OFF or another grade too"})
+	}
+	return append(faults, promiseFaults(spec)...)
+}
+
+// leaseFaults keep leases in a range in which they are neither lost by a pause nor waited for longer than a failover.
+func leaseFaults(p *arbiterv1.Policy) []Fault {
+	lease := p.Lease.AsDuration()
+	if lease < 500*time.Millisecond || lease > time.Minute {
+		return []Fault{{Path: "policy.lease", Message: formatDuration(lease) + " is not possible; want 500ms to 1m (2s is usual)"}}
+	}
+	return nil
+}
+
+// promiseFaults refuse an outage that the time limits can't keep, and name every part of the sum.
+func promiseFaults(spec *arbiterv1.GroupSpec) []Fault {
+	if spec.Policy.PromisedOutage == nil {
+		return nil
+	}
+	promise := spec.Policy.PromisedOutage.AsDuration()
+	if promise <= 0 {
+		return []Fault{{Path: "policy.promised_outage", Message: "must be longer than nothing"}}
+	}
+	terms := outageTerms(spec, worstFault(spec))
+	if sum(terms) <= promise {
+		return nil
+	}
+	return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf("%s can't be kept: %s", formatDuration(promise), sumText(terms))}}
+}
+
+func notNegative(path string, d *durationpb.Duration) []Fault {
+	if d.AsDuration() < 0 {
+		return []Fault{{Path: path, Message: formatDuration(d.AsDuration()) + " is less than nothing"}}
+	}
+	return nil
+}

@@ -1,0 +1,123 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Warnings returns what is allowed but probably not meant, or what its owner should know: fates that members share, keys
+// that look mistyped, promises nobody checks. Defaults need not be filled in.
+func Warnings(spec *arbiterv1.GroupSpec) []Fault {
+	full := Defaults(spec)
+	warnings := sharedFences(full)
+	warnings = append(warnings, sharedZone(full)...)
+	warnings = append(warnings, mistypedSettings(full)...)
+	for i, r := range full.Routes {
+		if r.GetVerifyAddress() == "" {
+			warnings = append(warnings, Fault{
+				Path:    fmt.Sprintf("routes[%d]", i),
+				Message: "has no verify_address (host:port where clients connect), so a failover can't prove by a write that they reach the new primary",
+			})
+		}
+	}
+	if full.Policy.GetDownVotes() > 2 {
+		warnings = append(warnings, Fault{Path: "policy.down_votes", Message: fmt.Sprintf(
+			"with %d votes needed and three arbiters nothing is failed over while one arbiter is away", full.Policy.GetDownVotes())})
+	}
+	return warnings
+}
+
+// secretKeys say who asks, not which machine is meant.
+var secretKeys = []string{"username", "login", "password", "passwd", "password_script", "identity_file"}
+
+// targetOf describes what a device would act on: its name and all settings but credentials.
+func targetOf(device *arbiterv1.FenceDevice) string {
+	keys := make([]string, 0, len(device.Settings))
+	for key, value := range device.Settings {
+		if !slices.Contains(secretKeys, key) {
+			keys = append(keys, fmt.Sprintf("%s=%s", key, value))
+		}
+	}
+	slices.Sort(keys)
+	return device.Device + " " + strings.Join(keys, " ")
+}
+
+// sharedFences warns of members that one and the same fence target stands for: fencing one would fence the other, and a
+// candidate that is off can't be promoted.
+func sharedFences(spec *arbiterv1.GroupSpec) []Fault {
+	var warnings []Fault
+	first := map[string]string{}
+	for i, m := range spec.Members {
+		for l, level := range m.Fence {
+			for d, device := range level.Devices {
+				target := targetOf(device)
+				other, seen := first[target]
+				if !seen {
+					first[target] = m.Name
+				} else if other != m.Name {
+					warnings = append(warnings, Fault{
+						Path: fmt.Sprintf("members[%d].fence[%d][%d]", i, l, d),
+						Message: fmt.Sprintf("is the same target as a fence of %s: fencing one would fence the other; "+
+							"if they have power supplies of their own, name the outlet or address of each", other),
+					})
+				}
+			}
+		}
+	}
+	return warnings
+}
+
+// sharedZone warns of members that one failure of a zone takes away together.
+func sharedZone(spec *arbiterv1.GroupSpec) []Fault {
+	if len(spec.Members) < 2 {
+		return nil
+	}
+	zone := spec.Members[0].Zone
+	if slices.ContainsFunc(spec.Members, func(m *arbiterv1.MemberSpec) bool { return m.Zone != zone }) {
+		return nil
+	}
+	if zone == "" {
+		return []Fault{{Path: "members", Message: "no member names its zone, so nothing is known of what fails together"}}
+	}
+	return []Fault{{Path: "members", Message: fmt.Sprintf("all members are in zone %s: losing it loses the group", zone)}}
+}
+
+// usualSettings are keys that most fence agents know.
+var usualSettings = []string{
+	"ip", "ipport", "username", "password", "password_script", "plug", "port", "lanplus", "cipher", "privlvl", "method",
+	"ssl", "ssl_insecure", "ssl_secure", "ssh", "identity_file", "systems_uri", "region", "zone", "project", "power_timeout",
+	"power_wait", "login_timeout", "shell_timeout", "delay", "retry_on", "inet4_only", "inet6_only",
+}
+
+// mistypedSettings warns of settings of fence agents that are one letter away from a usual one. The agents themselves
+// only mutter about a key that they don't know.
+func mistypedSettings(spec *arbiterv1.GroupSpec) []Fault {
+	var warnings []Fault
+	for i, m := range spec.Members {
+		for l, level := range m.Fence {
+			for d, device := range level.Devices {
+				for _, key := range sortedKeys(device.Settings) {
+					if !slices.Contains(usualSettings, key) && mistyped(key, usualSettings) && len(key) > 3 {
+						warnings = append(warnings, Fault{
+							Path:    fmt.Sprintf("members[%d].fence[%d][%d].%s", i, l, d, key),
+							Message: fmt.Sprintf("did you mean %q? It is passed to %s as it is", nearest(key, usualSettings), device.Device),
+						})
+					}
+				}
+			}
+		}
+	}
+	return warnings
+}
+
+func sortedKeys(settings map[string]*arbiterv1.Value) []string {
+	keys := make([]string, 0, len(settings))
+	for key := range settings {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
