@@ -2337,8 +2337,10 @@ func (x *WatchEventsRequest) GetFromNow() bool {
 }
 
 type WatchEventsResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Event         *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Event *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
+	// Sent once, without an event: all kept events up to this sequence number were sent, what follows is new.
+	CaughtUp      *uint64 `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3,oneof" json:"caught_up,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2378,6 +2380,13 @@ func (x *WatchEventsResponse) GetEvent() *Event {
 		return x.Event
 	}
 	return nil
+}
+
+func (x *WatchEventsResponse) GetCaughtUp() uint64 {
+	if x != nil && x.CaughtUp != nil {
+		return *x.CaughtUp
+	}
+	return 0
 }
 
 // Event is one thing that happened to the replicated state. Sequence numbers are the same on every arbiter.
@@ -4796,9 +4805,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x12WatchEventsRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x1d\n" +
 	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\x12\x19\n" +
-	"\bfrom_now\x18\x03 \x01(\bR\afromNow\">\n" +
+	"\bfrom_now\x18\x03 \x01(\bR\afromNow\"n\n" +
 	"\x13WatchEventsResponse\x12'\n" +
-	"\x05event\x18\x01 \x01(\v2\x11.arbiter.v1.EventR\x05event\"\xc1\x02\n" +
+	"\x05event\x18\x01 \x01(\v2\x11.arbiter.v1.EventR\x05event\x12 \n" +
+	"\tcaught_up\x18\x02 \x01(\x04H\x00R\bcaughtUp\x88\x01\x01B\f\n" +
+	"\n" +
+	"_caught_up\"\xc1\x02\n" +
 	"\x05Event\x12\x1a\n" +
 	"\bsequence\x18\x01 \x01(\x04R\bsequence\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12.\n" +
@@ -5198,6 +5210,7 @@ func file_arbiter_v1_api_proto_init() {
 	}
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
+	file_arbiter_v1_api_proto_msgTypes[24].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[45].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[57].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
