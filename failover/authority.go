@@ -1,0 +1,303 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Authority is whether a member may be accepting writes, as far as the replicated state can prove.
+type Authority string
+
+// The authorities. A member of a group that was never adopted, or that was added since, has none of them.
+const (
+	AuthorityUnset   Authority = ""
+	AuthorityWriter  Authority = "WRITER"  // may accept writes
+	AuthorityRevoked Authority = "REVOKED" // told to stop; must be assumed to be still writing
+	AuthorityNone    Authority = "NONE"    // proven unable to write
+)
+
+// Refusal is a safety rule saying no. Nothing was changed.
+type Refusal struct {
+	Rule string // "S0" to "S15", or empty for a plain precondition
+	Why  string
+	Next string // what the proposer can do about it
+}
+
+// Error says which rule refused, and why.
+func (r *Refusal) Error() string {
+	if r.Rule == "" {
+		return r.Why
+	}
+	return r.Rule + ": " + r.Why
+}
+
+func refuse(rule, why string, args ...any) *Refusal {
+	return &Refusal{Rule: rule, Why: fmt.Sprintf(why, args...)}
+}
+
+func (r *Refusal) advise(next string, args ...any) *Refusal {
+	r.Next = fmt.Sprintf(next, args...)
+	return r
+}
+
+// This file is where the safety rules of DESIGN section 2 live that are kept by the state machine. Each is one function;
+// next*.go calls them and nothing else in the program is trusted to keep them.
+
+// checkS0 decides whether m may be recorded as the writer. promote says that nobody writes and m is to be promoted.
+func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote bool, _ *Refusal) {
+	if g.Member(m) == nil {
+		return false, refuse("S0", "%s is not a member of %s", m, g.Name)
+	}
+	if writable := g.seenWritable(s); len(writable) > 1 {
+		return false, refuse("S0", "%s accept writes at the same time", joinMembers(writable)).
+			advise("stop all but one of them, by hand, before adopting the group")
+	}
+	for _, other := range g.Members {
+		if other.Name == m {
+			continue
+		}
+		if refusal := checkS0Standby(s, g, m, other.Name, attested); refusal != nil {
+			return false, refusal
+		}
+	}
+	writers := g.countLooks(s, m, func(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites })
+	if writers >= s.Majority() {
+		return false, nil
+	}
+	if writers == 0 && len(attested) == len(g.Members)-1 && g.countLooks(s, m, isStandby) >= s.Majority() {
+		return true, nil
+	}
+	return false, refuse("S0", "%d of %d arbiters see %s accepting writes, %d are needed", writers, len(s.Voters), m, s.Majority()).
+		advise("see `arbiterctl explain %s` for what each arbiter sees", g.Name)
+}
+
+// checkS0Standby asks that another member is in recovery on the same system, or vouched for and not seen.
+func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberName) *Refusal {
+	if slices.Contains(attested, other) {
+		return checkAttestable(s, g, other)
+	}
+	system := g.systemID(s, m)
+	standby := g.countLooks(s, other, func(f Facts) bool { return isStandby(f) && f.SystemID == system })
+	if standby >= s.Majority() && system != "" {
+		return nil
+	}
+	seen := g.countLooks(s, other, isStandby)
+	if seen >= s.Majority() {
+		return refuse("S0", "%s has another system identifier than %s: it is not a standby of it", other, m).
+			advise("rebuild %s from %s, or take it out of the group", other, m)
+	}
+	return refuse("S0", "%d of %d arbiters see %s in recovery, %d are needed", seen, len(s.Voters), other, s.Majority()).
+		advise("if it is certain that %s does not write, vouch for it: arbiterctl adopt %s --attest %s", other, g.Name, other)
+}
+
+// checkAttestable refuses a person's word on a member that anybody sees answering (DESIGN section 6).
+func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok {
+			continue
+		}
+		status, _ := g.Spec.StatusOf(look.Observation)
+		if status == StatusUp || status == StatusDegraded {
+			return refuse("S3", "%s sees %s answering (%s): nobody can vouch that it doesn't write", node, member, status).
+				advise("stop %s first", member)
+		}
+	}
+	return nil
+}
+
+// checkS1 asks that at most one member is WRITER, that beside it only a rogue is REVOKED, and that all others are NONE.
+// It holds for every state that Next returns for an adopted group; Next checks it at the end of every change.
+func checkS1(g *Group) *Refusal {
+	writer := g.Writer()
+	for _, m := range g.Members {
+		switch {
+		case m.Authority == AuthorityWriter && m.Name != writer:
+			return refuse("S1", "%s and %s would both be WRITER", writer, m.Name)
+		case writer != "" && m.Authority == AuthorityRevoked && !m.Rogue:
+			return refuse("S1", "%s is REVOKED and not proven to have stopped while %s is WRITER", m.Name, writer)
+		case m.Authority == AuthorityUnset && g.Adopted:
+			return refuse("S1", "%s has no authority in an adopted group", m.Name)
+		}
+	}
+	return nil
+}
+
+// checkS2 decides whether an intent to promote m may be accepted: every other member must be NONE, and m must be NONE, the
+// subject of the same promotion, or the former writer that is reinstated under a newer epoch with no fence of it open.
+func checkS2(g *Group, m MemberName, reinstate bool) *Refusal {
+	for _, other := range g.Members {
+		if other.Name != m && other.Authority != AuthorityNone {
+			return refuse("S2", "%s is not proven unable to write (%s)", other.Name, authorityText(other.Authority)).
+				advise("isolate %s with proof, or attest that it is off", other.Name)
+		}
+	}
+	op, member := g.Operation, g.Member(m)
+	switch {
+	case member == nil:
+		return refuse("S2", "%s is not a member of %s", m, g.Name)
+	case member.Authority == AuthorityNone && !reinstate:
+		return nil
+	case member.Authority == AuthorityWriter && op.Candidate == m:
+		return nil
+	case reinstate && op.Reinstating && m == op.From && op.Intent == nil && g.Epoch > op.ReinstatedAt:
+		return nil
+	}
+	return refuse("S2", "%s is %s and this is not a promotion in progress of it", m, authorityText(member.Authority))
+}
+
+// checkS3 decides whether an outcome ends a member's authority: its proof must be of a grade that the policy accepts.
+func checkS3(g *Group, proof Proof) *Refusal {
+	if !g.Spec.Policy.Accepts(proof.Grade) {
+		return refuse("S3", "proof %s does not end a member's right to write", gradeText(proof.Grade))
+	}
+	return nil
+}
+
+// checkS4Epoch refuses whatever does not come from the holder of the present lease, in the term of its grant.
+func checkS4Epoch(g *Group, e Entry, epoch Epoch) *Refusal {
+	switch {
+	case epoch != g.Epoch:
+		return refuse("S4", "epoch %d is not the present one, %d", epoch, g.Epoch)
+	case g.Lease == nil:
+		return refuse("S4", "no lease is held under epoch %d", epoch)
+	case e.Proposer != g.Lease.Holder || e.Term != g.Lease.Term:
+		return refuse("S4", "%s in term %d does not hold the lease of epoch %d (%s in term %d does)",
+			e.Proposer, e.Term, epoch, g.Lease.Holder, g.Lease.Term)
+	}
+	return nil
+}
+
+// checkS4Operation refuses what is about another operation than the present one.
+func checkS4Operation(g *Group, id OperationID) *Refusal {
+	if g.Operation == nil {
+		return refuse("S4", "%s has no operation in progress", g.Name)
+	}
+	if g.Operation.ID != id {
+		return refuse("S4", "operation %s is not the present one, %s", id, g.Operation.ID)
+	}
+	return nil
+}
+
+// checkS4Intent refuses an outcome whose intent is not open: it counts once.
+func checkS4Intent(g *Group, epoch Epoch, intent Index) *Refusal {
+	open := g.Operation.Intent
+	if open == nil || open.Index != intent || open.Epoch != epoch {
+		return refuse("S4", "the intent at index %d under epoch %d is not open", intent, epoch)
+	}
+	return nil
+}
+
+// checkS8 decides whether a lease may be granted: to the leader of the present reign, who names the epoch that was waited
+// out, with the length that the policy sets.
+func checkS8(s *State, g *Group, e Entry, a AcquireLease) *Refusal {
+	switch {
+	case s.Reign.Leader != a.Holder || s.Reign.Term != a.Term || e.Term != a.Term || e.Proposer != a.Holder:
+		return refuse("S8", "%s in term %d does not lead: the present reign is %s's in term %d",
+			a.Holder, a.Term, s.Reign.Leader, s.Reign.Term)
+	case a.AfterEpoch != g.Epoch:
+		return refuse("S8", "the lease of epoch %d was waited out, but epoch %d is current", a.AfterEpoch, g.Epoch)
+	case a.Duration != g.LeaseDuration():
+		return refuse("S8", "a lease of %s was asked for, the policy says %s", a.Duration, g.LeaseDuration())
+	}
+	return nil
+}
+
+// checkS14 decides whether the first isolate of an automatic operation counts at its own log index: the verdict and the
+// clock-free part of the policy must hold there, and the group must not be paused.
+func checkS14(s *State, g *Group) *Refusal {
+	op := g.Operation
+	if !op.Automatic || pastIsolateIntent(g.EffectiveStage()) {
+		return nil
+	}
+	for _, guard := range clockFreeGuards(s, g) {
+		if !guard.OK {
+			return refuse("S14", "%s: %s", guard.Name, guard.Detail)
+		}
+	}
+	return nil
+}
+
+// rogues implements S12: members with authority NONE that a current look, begun after they became NONE, sees accepting writes.
+func rogues(s *State, g *Group) []MemberName {
+	var found []MemberName
+	for _, m := range g.Members {
+		if m.Authority != AuthorityNone {
+			continue
+		}
+		for _, look := range g.Looks {
+			o := look.Observation
+			view, ok := s.View(look.Node)
+			if ok && look.Generation == view.Generation && o.Member == m.Name && o.Facts.AcceptsWrites && o.AsOf >= m.NoneSince {
+				found = append(found, m.Name)
+				break
+			}
+		}
+	}
+	return found
+}
+
+func (g *Group) seenWritable(s *State) []MemberName {
+	var names []MemberName
+	for _, m := range g.Members {
+		if g.countLooks(s, m.Name, func(f Facts) bool { return f.AcceptsWrites }) > 0 {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+func (g *Group) countLooks(s *State, member MemberName, match func(Facts) bool) int {
+	n := 0
+	for _, node := range s.Voters {
+		if look, ok := g.currentLook(s, node, member); ok && match(look.Observation.Facts) && g.seenUp(look) {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *Group) seenUp(l Look) bool {
+	status, _ := g.Spec.StatusOf(l.Observation)
+	return status == StatusUp || status == StatusDegraded
+}
+
+// systemID is the system identifier that a majority of views reports of a member, empty if there is none.
+func (g *Group) systemID(s *State, member MemberName) string {
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok || look.Observation.Facts.SystemID == "" {
+			continue
+		}
+		id := look.Observation.Facts.SystemID
+		if g.countLooks(s, member, func(f Facts) bool { return f.SystemID == id }) >= s.Majority() {
+			return id
+		}
+	}
+	return ""
+}
+
+func isStandby(f Facts) bool { return f.Role == RoleStandby }
+
+func joinMembers(members []MemberName) string {
+	names := make([]string, len(members))
+	for i, m := range members {
+		names[i] = string(m)
+	}
+	return strings.Join(names, " and ")
+}
+
+func authorityText(a Authority) string {
+	if a == AuthorityUnset {
+		return "not adopted"
+	}
+	return string(a)
+}
+
+func gradeText(g ProofGrade) string {
+	if g == "" {
+		return string(ProofUnknown)
+	}
+	return string(g)
+}

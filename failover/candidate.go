@@ -1,0 +1,207 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+)
+
+// Candidate is one member as a possible next primary, with the reason if it may not be one.
+type Candidate struct {
+	Member   MemberName
+	Eligible bool
+	Reason   HoldReason // why not, as a reason to hold
+	Why      string
+	Position LSN
+	Loss     LossBound
+}
+
+// Candidates ranks the members other than the former writer, the best first: eligible, most advanced, then priority, then
+// the preferred zone, then name. positions are either live (after a catch_up) or seen (SeenPositions).
+func Candidates(g *Group, positions []MemberPosition) []Candidate {
+	var all []Candidate
+	for _, m := range g.Spec.Members {
+		if m.Name == formerWriter(g) {
+			continue
+		}
+		all = append(all, judge(g, m, positions))
+	}
+	sort.SliceStable(all, func(i, j int) bool { return better(g, all[i], all[j]) })
+	return all
+}
+
+func better(g *Group, a, b Candidate) bool {
+	x, _ := g.Spec.Member(a.Member)
+	y, _ := g.Spec.Member(b.Member)
+	preferred := func(m MemberSpec) bool {
+		return m.Zone == g.Spec.Policy.PreferredZone && m.Zone != ""
+	}
+	switch {
+	case a.Eligible != b.Eligible:
+		return a.Eligible
+	case a.Position != b.Position:
+		return a.Position > b.Position
+	case x.Priority != y.Priority:
+		return x.Priority > y.Priority
+	case preferred(x) != preferred(y):
+		return preferred(x)
+	}
+	return a.Member < b.Member
+}
+
+// formerWriter is the member that is, or was when the operation began, the writer.
+func formerWriter(g *Group) MemberName {
+	if g.Operation != nil && g.Operation.From != "" && g.Operation.Kind == KindFailover {
+		return g.Operation.From
+	}
+	return g.Writer()
+}
+
+func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
+	c := Candidate{Member: m.Name, Reason: HoldNoCandidate}
+	p, ok := positionOf(positions, m.Name)
+	c.Position = p.Position()
+	c.Loss = LossOf(g, m.Name, positions)
+	op := g.Operation
+	switch state := g.Member(m.Name); {
+	case m.Priority == 0:
+		c.Why = "its priority is 0"
+	case op != nil && op.Wanted != "" && op.Wanted != m.Name:
+		c.Why = fmt.Sprintf("%s was asked for", op.Wanted)
+	case !ok || !p.Answered:
+		c.Why = "it does not answer as a standby"
+		if p.Detail != "" {
+			c.Why += ": " + p.Detail
+		}
+	case p.SystemID != g.SystemID:
+		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
+	case state.Rogue:
+		c.Why = "it accepts writes without authority"
+	case !lossAllowed(g, c.Loss):
+		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
+	default:
+		c.Eligible, c.Reason = true, ""
+	}
+	return c
+}
+
+func lossAllowed(g *Group, loss LossBound) bool {
+	if g.Operation != nil && g.Operation.LossTaken != nil && loss.Bytes <= g.Operation.LossTaken.Bytes {
+		return true
+	}
+	allowed := g.Spec.Policy.MaxLossBytes
+	if loss.Grade == LossUnknown {
+		return false
+	}
+	if allowed == 0 {
+		return loss.Bytes == 0 && loss.Grade == LossObserved
+	}
+	return loss.Bytes <= allowed
+}
+
+func lossText(g *Group, loss LossBound) string {
+	allowed := "none"
+	if n := g.Spec.Policy.MaxLossBytes; n > 0 {
+		allowed = fmt.Sprintf("%d bytes", n)
+	}
+	return fmt.Sprintf("promoting it may lose %d bytes (%s: %s) and the policy allows %s", loss.Bytes, loss.Grade, loss.Why, allowed)
+}
+
+func positionOf(positions []MemberPosition, member MemberName) (MemberPosition, bool) {
+	for _, p := range positions {
+		if p.Member == member {
+			return p, true
+		}
+	}
+	return MemberPosition{}, false
+}
+
+// SeenPositions is how far each member had got when the arbiters last looked: a member counts as answering when a majority
+// sees it up and in recovery. It is what can be known before the former primary is isolated.
+func SeenPositions(s *State, g *Group) []MemberPosition {
+	positions := make([]MemberPosition, 0, len(g.Members))
+	for _, m := range g.Members {
+		p := MemberPosition{Member: m.Name, SystemID: g.systemID(s, m.Name)}
+		for _, node := range s.Voters {
+			if look, ok := g.currentLook(s, node, m.Name); ok && isStandby(look.Observation.Facts) {
+				f := look.Observation.Facts
+				p.Received, p.Replayed = max(p.Received, f.Received), max(p.Replayed, f.Replayed)
+				p.Epoch = max(p.Epoch, f.Epoch)
+				p.Timeline = max(p.Timeline, f.Timeline)
+			}
+		}
+		seen := g.countLooks(s, m.Name, isStandby)
+		p.Answered = seen >= s.Majority()
+		if !p.Answered {
+			p.Detail = fmt.Sprintf("%d of %d arbiters see it up and in recovery", seen, len(s.Voters))
+		}
+		positions = append(positions, p)
+	}
+	return positions
+}
+
+// LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known
+// rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and
+// promoting one as advanced as the most advanced of them loses nothing. Otherwise it is the distance to the primary's last
+// known position: an estimate, since the primary went on after that.
+func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
+	p, _ := positionOf(positions, member)
+	last := g.LastPrimary
+	rule := last.SyncRule
+	if len(rule.Names) > 0 && rule.Need > 0 && !slices.Contains(rule.Names, "*") {
+		answering, furthest := answeringSync(g, rule, positions)
+		needed := len(rule.Names) - rule.Need + 1
+		if answering >= needed && p.Position() >= furthest {
+			return LossBound{Grade: LossObserved, Why: fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed)}
+		}
+		return estimate(last, p, fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed))
+	}
+	return estimate(last, p, "replication is asynchronous")
+}
+
+func answeringSync(g *Group, rule SyncRule, positions []MemberPosition) (answering int, furthest LSN) {
+	for _, m := range g.Spec.Members {
+		p, ok := positionOf(positions, m.Name)
+		if !ok || !p.Answered || p.SystemID != g.SystemID || !slices.Contains(rule.Names, m.ApplicationName) {
+			continue
+		}
+		answering++
+		furthest = max(furthest, p.Position())
+	}
+	return answering, furthest
+}
+
+func estimate(last PrimaryFacts, p MemberPosition, why string) LossBound {
+	switch {
+	case last.Written == 0:
+		return LossBound{Grade: LossUnknown, Why: why + "; the primary's position was never seen"}
+	case p.Position() >= last.Written:
+		return LossBound{Grade: LossEstimate, Why: why}
+	}
+	return LossBound{Grade: LossEstimate, Bytes: uint64(last.Written - p.Position()), Why: why}
+}
+
+// PrimaryFacts are the last known facts of the writer. They outlive its looks: an arbiter that restarts after the primary died
+// has never seen it.
+type PrimaryFacts struct {
+	Member   MemberName
+	Index    Index
+	Written  LSN
+	SyncRule SyncRule
+	Replicas []Replica
+}
+
+// notePrimary keeps what a look says of the present writer.
+func (g *Group) notePrimary(l Look) {
+	f := l.Observation.Facts
+	if f.Role != RolePrimary || l.Observation.Member != g.Writer() {
+		return
+	}
+	if g.LastPrimary.Member != l.Observation.Member {
+		g.LastPrimary = PrimaryFacts{Member: l.Observation.Member}
+	}
+	g.LastPrimary.Written = max(g.LastPrimary.Written, f.Written)
+	if f.AcceptsWrites {
+		g.LastPrimary.Index, g.LastPrimary.SyncRule, g.LastPrimary.Replicas = l.Index, f.SyncRule, f.Replicas
+	}
+}

@@ -1,0 +1,145 @@
+package failover
+
+import "fmt"
+
+// Explanation says why Arbiter did, or did not, act on a group. It is made from the same decision that the leader acts on.
+type Explanation struct {
+	Summary  string
+	Decision Decision
+	Verdict  Verdict
+	// WouldDo is what a failover would do now, in words; empty if there is no candidate.
+	WouldDo string
+	// Next are commands that would help.
+	Next []string
+}
+
+// Explain asks Plan and puts its answer into words.
+func Explain(s *State, name GroupName, d Durations) Explanation {
+	g := s.Group(name)
+	if g == nil {
+		return Explanation{Summary: fmt.Sprintf("There is no group %s.", name)}
+	}
+	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
+	e.Summary = summary(g, e)
+	e.WouldDo = wouldDo(s, g)
+	e.Next = nextCommands(g)
+	return e
+}
+
+func subjectOf(g *Group) MemberName {
+	if g.Operation != nil {
+		return subject(g.Operation)
+	}
+	return g.Writer()
+}
+
+func summary(g *Group, e Explanation) string {
+	op := g.Operation
+	switch {
+	case !g.Adopted:
+		return fmt.Sprintf("Nothing automatic happens: %s is not adopted, its writer is not recorded.", g.Name)
+	case g.Stage == Held:
+		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail)
+	case op != nil:
+		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage, e.Decision.Detail)
+	}
+	failed, ok := e.Decision.FirstFailed()
+	if !ok {
+		return "A failover is about to begin."
+	}
+	return "No failover: " + failed.Detail + "."
+}
+
+func wouldDo(s *State, g *Group) string {
+	ranked := Candidates(g, SeenPositions(s, g))
+	if len(ranked) == 0 || !ranked[0].Eligible {
+		if len(ranked) == 0 {
+			return ""
+		}
+		_, detail := noCandidate(ranked)
+		return "A failover would be held: " + detail
+	}
+	best := ranked[0]
+	text := fmt.Sprintf("fence %s%s, promote %s at %s, ", formerWriter(g), fenceNames(g, formerWriter(g)), best.Member, best.Position)
+	if len(g.Spec.Routes) > 0 {
+		text += "route by " + g.Spec.Routes[0].Name + ", "
+	}
+	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
+		return text + "nothing would be lost"
+	}
+	return text + fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
+}
+
+func fenceNames(g *Group, member MemberName) string {
+	m, ok := g.Spec.Member(member)
+	if !ok || len(m.Fence) == 0 || len(m.Fence[0].Devices) == 0 {
+		return ""
+	}
+	return " by " + m.Fence[0].Devices[0].Method
+}
+
+// nextCommands are what an operator can do about the present situation.
+func nextCommands(g *Group) []string {
+	name := g.Name
+	switch {
+	case !g.Adopted:
+		return []string{fmt.Sprintf("arbiterctl adopt %s", name)}
+	case g.Pause != nil && g.Operation == nil:
+		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
+	case g.Stage != Held:
+		return nil
+	}
+	switch g.Hold.Reason {
+	case HoldLossBound:
+		return []string{
+			"wait for it to catch up, or accept the loss once:",
+			fmt.Sprintf("arbiterctl release %s --accept-loss %d --reason \"...\"", name, worstLoss(g)),
+		}
+	case HoldFenceUnproven:
+		return []string{
+			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", g.Operation.From, g.Operation.From),
+			fmt.Sprintf("arbiterctl attest %s %s --reason \"...\"", name, g.Operation.From),
+		}
+	case HoldAborted:
+		return []string{fmt.Sprintf("arbiterctl release %s", name), fmt.Sprintf("arbiterctl reinstate %s", name)}
+	}
+	return []string{fmt.Sprintf("arbiterctl release %s --reason \"...\"", name)}
+}
+
+// worstLoss is what the best candidate that is only too far behind would lose.
+func worstLoss(g *Group) uint64 {
+	for _, c := range Candidates(g, g.Operation.Positions) {
+		if c.Reason == HoldLossBound {
+			return c.Loss.Bytes
+		}
+	}
+	return 0
+}
+
+// Armed says whether every member of the group has a fence path that at least one arbiter's current view calls armed, and
+// what stands in the way if not.
+func Armed(s *State, g *Group) (bool, string) {
+	for _, m := range g.Members {
+		armed, detail := MemberArmed(s, g, m.Name)
+		if !armed {
+			return false, fmt.Sprintf("%s: %s", m.Name, detail)
+		}
+	}
+	return true, ""
+}
+
+// MemberArmed says the same of one member.
+func MemberArmed(s *State, g *Group, member MemberName) (bool, string) {
+	detail := "no arbiter has tried its fence path yet"
+	for _, p := range g.Paths {
+		view, ok := s.View(p.Node)
+		if !ok || p.Path.Member != member || view.Generation != p.Generation {
+			continue
+		}
+		detail = p.Path.Detail
+		if p.Path.Armed {
+			return true, detail
+		}
+	}
+	return false, detail
+}

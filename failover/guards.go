@@ -1,0 +1,108 @@
+package failover
+
+import "fmt"
+
+// Names of guards that the planner treats in a way of their own.
+const (
+	guardLookedAgain = "looked again"
+	guardCooldown    = "cool-down"
+)
+
+// beginGuards are all conditions for an operation to begin to act.
+func beginGuards(s *State, g *Group, d Durations) []Guard {
+	guards := clockFreeGuards(s, g)
+	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
+		guards = append(guards, timeGuards(g, d)...)
+	}
+	return guards
+}
+
+// failoverGuards are the conditions for an automatic failover of a group that has no operation in progress.
+func failoverGuards(s *State, g *Group, d Durations) []Guard {
+	v := Tally(s, g, g.Writer())
+	guards := append(automationGuards(g), Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why})
+	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g))
+	return append(guards, timeGuards(g, d)...)
+}
+
+// clockFreeGuards are those conditions that Apply can check itself; S14 asks for them at the index of the first isolate.
+func clockFreeGuards(s *State, g *Group) []Guard {
+	op := g.Operation
+	if !op.Automatic {
+		if op.Kind == KindFailover {
+			return []Guard{candidateGuard(s, g)}
+		}
+		return nil
+	}
+	guards := automationGuards(g)
+	if op.Kind == KindRefence {
+		ok := g.Spec.Policy.RefenceRogues || op.GoAhead
+		return append(guards, Guard{Name: "refence", OK: ok, Hold: HoldRefenceByHand,
+			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From)})
+	}
+	v := Tally(s, g, op.From)
+	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why})
+	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g))
+	again := TallySince(s, g, op.From, op.ConfirmedAt)
+	return append(guards, Guard{Name: guardLookedAgain, OK: again.Status == StatusDown,
+		Detail: "counting only looks after the confirmation: " + again.Why})
+}
+
+func automationGuards(g *Group) []Guard {
+	adopted := Guard{Name: "adopted", OK: g.Adopted, Detail: "the group's writer is known and recorded"}
+	if !g.Adopted {
+		adopted.Detail = fmt.Sprintf("the group is not adopted: nothing automatic happens (arbiterctl adopt %s)", g.Name)
+	}
+	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
+	if g.Pause != nil {
+		paused.Detail = fmt.Sprintf("paused by %s: %s", g.Pause.Actor, g.Pause.Reason)
+	}
+	full := g.Spec.Policy.Automation == AutomationFull
+	return []Guard{adopted, paused, {Name: "automation", OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}
+}
+
+// candidateGuard asks for somebody to promote: what cannot be replaced is never killed.
+func candidateGuard(s *State, g *Group) Guard {
+	ranked := Candidates(g, SeenPositions(s, g))
+	if len(ranked) > 0 && ranked[0].Eligible {
+		return Guard{Name: "candidate", OK: true, Detail: fmt.Sprintf("%s at %s (%s: %s)", ranked[0].Member, ranked[0].Position,
+			ranked[0].Loss.Grade, ranked[0].Loss.Why)}
+	}
+	reason, detail := noCandidate(ranked)
+	return Guard{Name: "candidate", Hold: reason, Detail: detail}
+}
+
+// brakeGuard holds automation when too much of the fleet is down at once: then the fault is more likely on this side.
+func brakeGuard(s *State, g *Group) Guard {
+	down, all := 0, 0
+	for _, other := range s.Groups {
+		if !other.Adopted {
+			continue
+		}
+		all++
+		if other.Operation != nil && other.Operation.Automatic && other.Operation.Kind == KindFailover ||
+			Tally(s, other, other.Writer()).Status == StatusDown {
+			down++
+		}
+	}
+	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
+	released := g.Operation != nil && g.Operation.GoAhead
+	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
+		"%d of %d groups are down; automation holds from %d groups and more than %d %%", down, all, s.Brake.Count, s.Brake.Percent)}
+}
+
+func timeGuards(g *Group, d Durations) []Guard {
+	health, policy := g.Spec.Health, g.Spec.Policy
+	released := g.Operation != nil && g.Operation.GoAhead
+	cool := d.SinceLastFailover < 0 || d.SinceLastFailover >= policy.Cooldown || released
+	last := "there was no failover yet"
+	if d.SinceLastFailover >= 0 {
+		last = fmt.Sprintf("the last failover was %s ago", d.SinceLastFailover.Truncate(1e9))
+	}
+	return []Guard{
+		{Name: "minimum unhealthy time", OK: d.VerdictStood >= health.MinimumUnhealthy,
+			Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy)},
+		{Name: guardCooldown, OK: cool, Hold: HoldCooldown,
+			Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown)},
+	}
+}

@@ -1,0 +1,76 @@
+package failover
+
+import "slices"
+
+// History is what is kept for people: bounded, and apart from the state that decides.
+type History struct {
+	Epochs   []EpochRow // the newest last
+	Receipts []Receipt  // the newest last
+}
+
+// How much is kept of each group.
+const (
+	epochsKept   = 64
+	receiptsKept = 16
+)
+
+// EpochRow is one epoch of a group.
+type EpochRow struct {
+	Epoch  Epoch
+	Writer MemberName
+	Holder NodeID
+	Term   Term
+	Index  Index
+	Wall   WallTime
+	Why    string
+	Proof  string
+}
+
+// OperationResult is how an operation ended.
+type OperationResult string
+
+// The results.
+const (
+	OperationDone      OperationResult = "done"
+	OperationRecovered OperationResult = "recovered" // the primary came back before anything was done
+	OperationStopped   OperationResult = "aborted"
+)
+
+// Receipt is the record of a finished operation.
+type Receipt struct {
+	Operation  Operation
+	To         MemberName
+	EpochAfter Epoch
+	Ended      WallTime
+	Result     OperationResult
+	Index      Index
+}
+
+func (h History) clone() History {
+	return History{Epochs: slices.Clone(h.Epochs), Receipts: slices.Clone(h.Receipts)}
+}
+
+func (h *History) addEpoch(row EpochRow) {
+	h.Epochs = keepNewest(append(h.Epochs, row), epochsKept)
+}
+
+func (h *History) addReceipt(receipt Receipt) {
+	h.Receipts = keepNewest(append(h.Receipts, receipt), receiptsKept)
+}
+
+// epochRow returns the newest row of an epoch, nil if it is no longer kept.
+func (h *History) epochRow(epoch Epoch) *EpochRow {
+	for i := len(h.Epochs) - 1; i >= 0; i-- {
+		if h.Epochs[i].Epoch == epoch {
+			return &h.Epochs[i]
+		}
+	}
+	return nil
+}
+
+func keepNewest[T any](rows []T, most int) []T {
+	if len(rows) > most {
+		return slices.Clone(rows[len(rows)-most:])
+	}
+	return rows
+}

@@ -1,0 +1,256 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+)
+
+// change is the work of one entry: a copy of the state that may be edited, and the events so far.
+type change struct {
+	state   State
+	entry   Entry
+	events  []Event
+	touched []GroupName // groups already copied
+}
+
+// Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
+// refuses changes nothing but the event counter, and yields a Rejected event.
+func Next(s State, e Entry) (State, []Event) {
+	c := &change{state: s.Clone(), entry: e}
+	c.state.Applied = e.Index
+	refusal := c.apply()
+	if refusal == nil {
+		refusal = c.settle()
+	}
+	if refusal != nil {
+		return refused(s, e, refusal)
+	}
+	return c.state, c.events
+}
+
+func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
+	c := &change{state: s.Clone(), entry: e}
+	c.state.Applied = e.Index
+	c.emit(Event{Kind: Rejected, Group: groupOf(e.Body), Rule: refusal.Rule, Text: refusal.Why, Next: refusal.Next})
+	return c.state, c.events
+}
+
+func (c *change) apply() *Refusal {
+	if request := requestOf(c.entry.Body); request.ID != "" {
+		if done, ok := c.state.answered(request.ID); ok {
+			c.emit(Event{Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation,
+				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index)})
+			return nil
+		}
+		defer c.remember(request.ID)
+	}
+	switch b := c.entry.Body.(type) {
+	case BeginReign:
+		return c.beginReign(b)
+	case SetVoters:
+		return c.setVoters(b)
+	case Observe:
+		return c.observe(b)
+	case ExpireView:
+		return c.expireView(b)
+	case ApplySpec:
+		return c.applySpec(b)
+	case DeleteGroup:
+		return c.deleteGroup(b)
+	case Adopt:
+		return c.adopt(b)
+	case Pause:
+		return c.pause(b)
+	case Resume:
+		return c.resume(b)
+	case StartOperation:
+		return c.startOperation(b)
+	case Restored:
+		return c.restored(b)
+	}
+	return c.applyToOperation()
+}
+
+func (c *change) applyToOperation() *Refusal {
+	switch b := c.entry.Body.(type) {
+	case AcquireLease:
+		return c.acquireLease(b)
+	case RenewLease:
+		return c.renewLease(b)
+	case ReleaseLease:
+		return c.releaseLease(b)
+	case Intend:
+		return c.intend(b)
+	case Conclude:
+		return c.conclude(b)
+	case HoldOperation:
+		return c.holdOperation(b)
+	case Release:
+		return c.release(b)
+	case Abort:
+		return c.abort(b)
+	case Reinstate:
+		return c.reinstate(b)
+	case Attest:
+		return c.attest(b)
+	}
+	return refuse("", "an entry of type %T has no meaning", c.entry.Body)
+}
+
+// group returns a copy of a group that may be edited, nil if there is none.
+func (c *change) group(name GroupName) *Group {
+	i, ok := c.state.groupAt(name)
+	if !ok {
+		return nil
+	}
+	if !slices.Contains(c.touched, name) {
+		c.state.Groups[i] = c.state.Groups[i].clone()
+		c.touched = append(c.touched, name)
+	}
+	return c.state.Groups[i]
+}
+
+func (c *change) mustGroup(name GroupName) (*Group, *Refusal) {
+	if g := c.group(name); g != nil {
+		return g, nil
+	}
+	return nil, refuse("", "there is no group %q", name).advise("see `arbiterctl status` for the groups there are")
+}
+
+func (c *change) emit(e Event) {
+	c.state.EventSeq++
+	e.Sequence, e.Index, e.Wall = c.state.EventSeq, c.entry.Index, c.entry.Wall
+	c.events = append(c.events, e)
+}
+
+// tell emits an event about a group and its present operation.
+func (c *change) tell(g *Group, kind EventKind, member MemberName, text string, args ...any) {
+	e := Event{Kind: kind, Group: g.Name, Member: member, Epoch: g.Epoch, Text: fmt.Sprintf(text, args...)}
+	if g.Operation != nil {
+		e.Operation = g.Operation.ID
+	}
+	c.emit(e)
+}
+
+// advance moves a group by the table, or refuses. While an operation is aborted it stays held, whatever is proven.
+func (c *change) advance(g *Group, kind EventKind, text string, args ...any) *Refusal {
+	to, ok := g.target(kind)
+	if !ok {
+		return refuse("S4", "%s is %s: %s has no meaning there", g.Name, g.Stage, kind)
+	}
+	from := g.Stage
+	switch {
+	case to == Held:
+		if from != Held {
+			g.HeldFrom = from
+		}
+	case from == Held && (stays(g, kind, to) || g.Operation != nil && g.Operation.Aborted && to != Steady):
+		g.HeldFrom, to = to, Held
+	default:
+		g.HeldFrom, g.Hold = "", Hold{}
+	}
+	g.Stage = to
+	e := Event{Kind: kind, Group: g.Name, From: from, To: to, Epoch: g.Epoch, Text: fmt.Sprintf(text, args...)}
+	if g.Operation != nil {
+		e.Operation, e.Member = g.Operation.ID, subject(g.Operation)
+	}
+	c.emit(e)
+	return nil
+}
+
+// stays says that a held group stays held: a grant to a new leader releases nothing that was not released before.
+func stays(g *Group, kind EventKind, to Stage) bool { return kind == LeaseGranted && to == g.HeldFrom }
+
+func subject(o *Operation) MemberName {
+	if o.Candidate != "" {
+		return o.Candidate
+	}
+	return o.From
+}
+
+func (s *State) answered(id string) (AnsweredRequest, bool) {
+	for _, r := range s.Requests {
+		if r.ID == id {
+			return r, true
+		}
+	}
+	return AnsweredRequest{}, false
+}
+
+func (c *change) remember(id string) {
+	var operation OperationID
+	for _, e := range c.events {
+		if e.Operation != "" {
+			operation = e.Operation
+		}
+	}
+	c.state.Requests = keepNewest(append(c.state.Requests, AnsweredRequest{ID: id, Index: c.entry.Index, Operation: operation}), requestsKept)
+}
+
+// requestOf returns who asked, for the entries that an operator asks for.
+func requestOf(b Body) Request {
+	switch b := b.(type) {
+	case ApplySpec:
+		return b.Request
+	case DeleteGroup:
+		return b.Request
+	case Adopt:
+		return b.Request
+	case Pause:
+		return b.Request
+	case Resume:
+		return b.Request
+	case StartOperation:
+		return b.Request
+	case Release:
+		return b.Request
+	case Abort:
+		return b.Request
+	case Reinstate:
+		return b.Request
+	case Attest:
+		return b.Request
+	case Restored:
+		return b.Request
+	}
+	return Request{}
+}
+
+// groupOf returns the group that an entry is about, empty if it is about all or none.
+func groupOf(b Body) GroupName {
+	switch b := b.(type) {
+	case ApplySpec:
+		return b.Group
+	case DeleteGroup:
+		return b.Group
+	case Adopt:
+		return b.Group
+	case Pause:
+		return b.Group
+	case Resume:
+		return b.Group
+	case StartOperation:
+		return b.Group
+	case AcquireLease:
+		return b.Group
+	case RenewLease:
+		return b.Group
+	case ReleaseLease:
+		return b.Group
+	case Intend:
+		return b.Group
+	case Conclude:
+		return b.Group
+	case HoldOperation:
+		return b.Group
+	case Release:
+		return b.Group
+	case Abort:
+		return b.Group
+	case Reinstate:
+		return b.Group
+	case Attest:
+		return b.Group
+	}
+	return ""
+}

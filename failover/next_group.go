@@ -1,0 +1,219 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+)
+
+// applySpec creates or changes a group. New or changed members make it unadopted (S0).
+func (c *change) applySpec(b ApplySpec) *Refusal {
+	i, exists := c.state.groupAt(b.Group)
+	if !exists {
+		return c.createGroup(b, i)
+	}
+	g := c.group(b.Group)
+	if b.Expected != 0 && b.Expected != g.SpecVersion {
+		return refuse("", "%s is at spec version %d, not %d", g.Name, g.SpecVersion, b.Expected).
+			advise("look at what changed: arbiterctl get %s", g.Name)
+	}
+	changed := changedMembers(g.Spec, b.Spec)
+	if changed && g.Operation != nil {
+		return refuse("S0", "members can't be changed while operation %s runs", g.Operation.ID)
+	}
+	for _, m := range g.Members {
+		if _, stays := b.Spec.Member(m.Name); !stays && m.Authority != AuthorityNone && g.EverAdopted {
+			return refuse("S0", "%s is %s: only a member that is proven unable to write can be removed", m.Name, authorityText(m.Authority))
+		}
+	}
+	g.Spec, g.SpecSource = b.Spec, b.Source
+	g.SpecVersion++
+	g.Members = membersOf(b.Spec, g)
+	g.dropLooksOf(b.Spec)
+	if changed {
+		g.Adopted = false
+		g.Stage = Steady
+	}
+	c.tell(g, GroupApplied, "", "spec version %d by %s: %s", g.SpecVersion, b.Request.Actor, b.Request.Reason)
+	return nil
+}
+
+func (c *change) createGroup(b ApplySpec, at int) *Refusal {
+	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: c.unretire(b.Group)}
+	g.Members = membersOf(b.Spec, g)
+	c.state.Groups = slices.Insert(c.state.Groups, at, g)
+	c.touched = append(c.touched, g.Name)
+	c.tell(g, GroupApplied, "", "created by %s: %s", b.Request.Actor, b.Request.Reason)
+	return nil
+}
+
+// unretire takes back the epoch of a deleted group of this name (S5).
+func (c *change) unretire(name GroupName) Epoch {
+	for i, r := range c.state.Retired {
+		if r.Group == name {
+			c.state.Retired = slices.Delete(c.state.Retired, i, i+1)
+			return r.Epoch
+		}
+	}
+	return 0
+}
+
+// membersOf lists the members of a spec, keeping what is known of those that were there before.
+func membersOf(spec *Spec, before *Group) []Member {
+	members := make([]Member, 0, len(spec.Members))
+	for _, m := range spec.Members {
+		if known := before.Member(m.Name); known != nil {
+			members = append(members, *known)
+			continue
+		}
+		members = append(members, Member{Name: m.Name})
+	}
+	sort.Slice(members, func(i, j int) bool { return members[i].Name < members[j].Name })
+	return members
+}
+
+// changedMembers says whether a member is new, or has another address or fence target.
+func changedMembers(before, after *Spec) bool {
+	for _, m := range after.Members {
+		known, ok := before.Member(m.Name)
+		if !ok || known.Address != m.Address || !sameFence(known.Fence, m.Fence) {
+			return true
+		}
+	}
+	return false
+}
+
+func sameFence(a, b []FenceLevel) bool {
+	return slices.EqualFunc(a, b, func(x, y FenceLevel) bool {
+		return slices.EqualFunc(x.Devices, y.Devices, func(d, e FenceDevice) bool {
+			return d.Method == e.Method && slices.Equal(d.Settings, e.Settings)
+		})
+	})
+}
+
+func (g *Group) dropLooksOf(spec *Spec) {
+	gone := func(m MemberName) bool { _, ok := spec.Member(m); return !ok }
+	g.Looks = slices.DeleteFunc(g.Looks, func(l Look) bool { return gone(l.Observation.Member) })
+	g.Paths = slices.DeleteFunc(g.Paths, func(p PathLook) bool { return gone(p.Path.Member) })
+}
+
+func (c *change) deleteGroup(b DeleteGroup) *Refusal {
+	i, ok := c.state.groupAt(b.Group)
+	if !ok {
+		return refuse("", "there is no group %q", b.Group)
+	}
+	g := c.state.Groups[i]
+	if g.Operation != nil {
+		return refuse("S0", "operation %s is in progress", g.Operation.ID)
+	}
+	c.tell(g, GroupDeleted, "", "deleted by %s: %s", b.Request.Actor, b.Request.Reason)
+	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch})
+	sort.Slice(c.state.Retired, func(i, j int) bool { return c.state.Retired[i].Group < c.state.Retired[j].Group })
+	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
+	return nil
+}
+
+// adopt records who the writer is (S0). It takes the next epoch.
+func (c *change) adopt(b Adopt) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if g.Operation != nil {
+		return refuse("S0", "operation %s is in progress", g.Operation.ID)
+	}
+	member := b.Member
+	if writable := g.seenWritable(&c.state); member == "" && len(writable) == 1 {
+		member = writable[0]
+	}
+	if member == "" {
+		return refuse("S0", "nobody is seen accepting writes in %s", g.Name).
+			advise("see `arbiterctl explain %s`; name the member to adopt", g.Name)
+	}
+	promote, refusal := checkS0(&c.state, g, member, b.Attested)
+	if refusal != nil {
+		return refusal
+	}
+	c.recordAdoption(g, b, member, promote)
+	if promote {
+		c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
+			RequestID: b.Request.ID, Wanted: member, Verdict: "adopted without a writer by " + b.Request.Actor})
+	}
+	return nil
+}
+
+func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
+	g.SystemID = g.systemID(&c.state, member)
+	g.Epoch = max(g.Epoch, g.highestToken()) + 1
+	g.Adopted, g.EverAdopted, g.Lease = true, true, nil
+	for i := range g.Members {
+		m := &g.Members[i]
+		m.Authority, m.NoneSince, m.Rogue, m.Proof = AuthorityNone, c.entry.Index, false, Proof{}
+		if slices.Contains(b.Attested, m.Name) {
+			m.Proof = Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
+		}
+		if m.Name == member && !promote {
+			m.Authority, m.NoneSince = AuthorityWriter, 0
+		}
+	}
+	for _, l := range g.Looks {
+		g.notePrimary(l)
+	}
+	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,
+		Why: fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason)})
+	c.tell(g, GroupAdopted, member, "%s is the writer under epoch %d, by %s", member, g.Epoch, b.Request.Actor)
+}
+
+// highestToken is the highest epoch that any member was ever seen to hold: epochs only grow, also past a lost log (S5).
+func (g *Group) highestToken() Epoch {
+	var highest Epoch
+	for _, l := range g.Looks {
+		highest = max(highest, l.Observation.Facts.Epoch)
+	}
+	return highest
+}
+
+func (c *change) pause(b Pause) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if g.Pause != nil {
+		return refuse("", "%s is paused already, by %s", g.Name, g.Pause.Actor)
+	}
+	g.Pause = &Paused{Actor: b.Request.Actor, Reason: b.Request.Reason, Since: c.entry.Wall}
+	c.tell(g, GroupPaused, "", "paused by %s: %s", b.Request.Actor, b.Request.Reason)
+	return nil
+}
+
+func (c *change) resume(b Resume) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if g.Pause == nil {
+		return refuse("", "%s is not paused", g.Name)
+	}
+	g.Pause = nil
+	c.tell(g, GroupResumed, "", "resumed by %s: %s", b.Request.Actor, b.Request.Reason)
+	return nil
+}
+
+// restored follows an operator's restore from backup (S5): nothing automatic happens until primaries are adopted anew.
+func (c *change) restored(b Restored) *Refusal {
+	for _, g := range c.state.Groups {
+		g = c.group(g.Name)
+		g.Epoch = max(g.Epoch, b.EpochsAbove)
+		g.Adopted, g.Lease, g.Operation, g.Stage, g.HeldFrom = false, nil, nil, Steady, ""
+		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
+		for i := range g.Members {
+			g.Members[i].Authority = AuthorityUnset
+		}
+		g.EverAdopted = false
+	}
+	for i := range c.state.Retired {
+		c.state.Retired[i].Epoch = max(c.state.Retired[i].Epoch, b.EpochsAbove)
+	}
+	c.emit(Event{Kind: StateRestored, Text: "restored from backup by " + b.Request.Actor})
+	return nil
+}

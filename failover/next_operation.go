@@ -1,0 +1,228 @@
+package failover
+
+import "fmt"
+
+// beginOperation starts an operation at this entry.
+func (c *change) beginOperation(g *Group, kind EventKind, op Operation) {
+	op.ID = OperationID(fmt.Sprintf("%s-%d", g.Name, c.entry.Index))
+	op.ConfirmedAt, op.Began, op.EpochBefore = c.entry.Index, c.entry.Wall, g.Epoch
+	g.Operation = &op
+	c.must(c.advance(g, kind, "%s %s began: %s", op.Kind, op.ID, op.Verdict))
+}
+
+// endOperation writes the receipt and makes the group steady.
+func (c *change) endOperation(g *Group, kind EventKind, result OperationResult, why string) {
+	op := *g.Operation
+	c.must(c.advance(g, kind, "%s %s: %s", op.Kind, result, why))
+	if result == OperationDone && op.Kind == KindFailover && op.Automatic {
+		g.LastFailover = c.entry.Wall
+	}
+	g.History.addReceipt(Receipt{Operation: op, To: g.Writer(), EpochAfter: g.Epoch, Ended: c.entry.Wall, Result: result, Index: c.entry.Index})
+	g.Operation = nil
+}
+
+// startOperation is an operator's failover.
+func (c *change) startOperation(b StartOperation) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	switch {
+	case b.Kind != KindFailover:
+		return refuse("", "%s can't be asked for", b.Kind)
+	case !g.Adopted:
+		return refuse("S0", "%s is not adopted", g.Name).advise("arbiterctl adopt %s", g.Name)
+	case g.Operation != nil:
+		return refuse("", "operation %s is in progress", g.Operation.ID).advise("arbiterctl show %s", g.Name)
+	case b.Candidate != "" && g.Member(b.Candidate) == nil:
+		return refuse("", "%s is not a member of %s", b.Candidate, g.Name)
+	case b.Candidate != "" && b.Candidate == g.Writer():
+		return refuse("", "%s is the primary already", b.Candidate)
+	}
+	c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
+		RequestID: b.Request.ID, Wanted: b.Candidate, From: g.Writer(), Verdict: "asked for by " + b.Request.Actor})
+	g.Operation.addStep(Step{Name: "asked", Began: c.entry.Wall, Ended: c.entry.Wall, Member: g.Operation.From,
+		Result: ResultDone, Detail: b.Request.Reason, Outcome: c.entry.Index})
+	return nil
+}
+
+func (c *change) acquireLease(b AcquireLease) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS8(&c.state, g, c.entry, b); refusal != nil {
+		return refusal
+	}
+	if g.Operation == nil {
+		return refuse("S4", "%s has no operation in progress that needs a lease", g.Name)
+	}
+	g.Epoch++ // S5: every grant takes the next one
+	op := g.Operation
+	op.Intent, op.Arbiter = nil, b.Holder // S4: a grant closes what was open
+	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
+	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
+		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict)})
+	op.addStep(Step{Name: "lease", Began: c.entry.Wall, Ended: c.entry.Wall, Epoch: g.Epoch, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: fmt.Sprintf("epoch %d, %s, %s", g.Epoch, b.Holder, b.Duration)})
+	return c.advance(g, LeaseGranted, "epoch %d granted to %s for %s", g.Epoch, b.Holder, b.Duration)
+}
+
+func (c *change) renewLease(b RenewLease) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Epoch(g, c.entry, b.Epoch); refusal != nil {
+		return refusal
+	}
+	g.Lease.RenewedAt = c.entry.Index
+	c.tell(g, LeaseRenewed, "", "lease of epoch %d renewed", g.Epoch)
+	return nil
+}
+
+func (c *change) releaseLease(b ReleaseLease) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Epoch(g, c.entry, b.Epoch); refusal != nil {
+		return refusal
+	}
+	g.Lease = nil
+	c.tell(g, LeaseReleased, "", "lease of epoch %d released", g.Epoch)
+	return nil
+}
+
+// holdOperation is the leader saying that an operation can't go on, and what is missing.
+func (c *change) holdOperation(b HoldOperation) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Operation(g, b.Operation); refusal != nil {
+		return refusal
+	}
+	if c.entry.Term != c.state.Reign.Term || c.entry.Proposer != c.state.Reign.Leader {
+		return refuse("S8", "%s in term %d does not lead", c.entry.Proposer, c.entry.Term)
+	}
+	c.hold(g, OperationHeld, b.Reason, b.Detail)
+	return nil
+}
+
+func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
+	if g.Operation.Isolated {
+		g.Operation.ProofStale = true
+	}
+	c.must(c.advance(g, kind, "held: %s", detail))
+	g.Hold = Hold{Reason: reason, Detail: detail, Since: c.entry.Wall, Index: c.entry.Index}
+	g.Operation.addStep(Step{Name: "held", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultFailed, Detail: detail, Outcome: c.entry.Index})
+}
+
+// release is an operator saying that a held operation may go on.
+func (c *change) release(b Release) *Refusal {
+	g, refusal := c.heldByOperator(b.Group, b.Operation)
+	if refusal != nil {
+		return refusal
+	}
+	op := g.Operation
+	if b.AcceptLoss {
+		op.LossTaken = &AcceptedLoss{Bytes: b.LossBytes, Actor: b.Request.Actor, Reason: b.Request.Reason}
+		c.tell(g, LossAccepted, subject(op), "%s accepts the loss of up to %d bytes: %s", b.Request.Actor, b.LossBytes, b.Request.Reason)
+	}
+	op.Aborted, op.GoAhead, op.Attempts = false, true, 0
+	op.addStep(Step{Name: "released", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason})
+	return c.advance(g, OperationReleased, "released by %s: %s", b.Request.Actor, b.Request.Reason)
+}
+
+func (c *change) heldByOperator(group GroupName, id OperationID) (*Group, *Refusal) {
+	g, refusal := c.mustGroup(group)
+	if refusal != nil {
+		return nil, refusal
+	}
+	if refusal := checkS4Operation(g, id); refusal != nil {
+		return nil, refusal
+	}
+	if g.Stage != Held {
+		return nil, refuse("", "operation %s is not held, it is %s", id, g.Stage)
+	}
+	return g, nil
+}
+
+// abort ends an operation before anything was done, or holds it without a writer after that.
+func (c *change) abort(b Abort) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Operation(g, b.Operation); refusal != nil {
+		return refusal
+	}
+	op, why := g.Operation, "by "+b.Request.Actor+": "+b.Request.Reason
+	if pastPromoteIntent(g.EffectiveStage()) {
+		return refuse("S7", "%s is being promoted: there is no return", op.Candidate).
+			advise("wait for it, or move on from it afterwards with a failover")
+	}
+	op.addStep(Step{Name: "aborted", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Detail: why, Outcome: c.entry.Index})
+	if !op.Automatic && !pastIsolateIntent(g.EffectiveStage()) {
+		c.endOperation(g, OperationEnded, OperationStopped, why)
+		return nil
+	}
+	op.Aborted, op.GoAhead = true, false
+	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
+	return nil
+}
+
+// reinstate asks for the former writer back. The leader does it under a newer epoch, with no fence of it open (S2).
+func (c *change) reinstate(b Reinstate) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Operation(g, b.Operation); refusal != nil {
+		return refusal
+	}
+	op, stage := g.Operation, g.EffectiveStage()
+	switch {
+	case op.Kind != KindFailover || op.From == "":
+		return refuse("S2", "operation %s has no former writer to reinstate", op.ID)
+	case !pastIsolateIntent(stage):
+		return refuse("", "%s is still the writer: nothing was done to it", op.From).advise("arbiterctl abort %s", g.Name)
+	case pastPromoteIntent(stage):
+		return refuse("S7", "%s is being promoted: there is no return", op.Candidate)
+	case op.Reinstating:
+		return refuse("", "%s is being reinstated already", op.From)
+	}
+	op.Reinstating, op.ReinstatedAt, op.Aborted, op.Attempts = true, g.Epoch, false, 0
+	op.addStep(Step{Name: "reinstate", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: "asked for by " + b.Request.Actor + ": " + b.Request.Reason})
+	c.tell(g, ReinstateAsked, op.From, "%s wants %s back: %s", b.Request.Actor, op.From, b.Request.Reason)
+	return nil
+}
+
+// attest takes a named person's word that a revoked member can't write.
+func (c *change) attest(b Attest) *Refusal {
+	g, refusal := c.mustGroup(b.Group)
+	if refusal != nil {
+		return refusal
+	}
+	if refusal := checkS4Operation(g, b.Operation); refusal != nil {
+		return refusal
+	}
+	m := g.Member(b.Member)
+	if m == nil || m.Authority != AuthorityRevoked {
+		return refuse("S3", "%s is not revoked: there is nothing to vouch for", b.Member)
+	}
+	proof := Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
+	if refusal := checkS3(g, proof); refusal != nil {
+		return refusal
+	}
+	if refusal := checkAttestable(&c.state, g, b.Member); refusal != nil {
+		return refusal
+	}
+	g.Operation.addStep(Step{Name: "attest", Began: c.entry.Wall, Ended: c.entry.Wall, Member: b.Member, Result: ResultDone, Proof: proof,
+		Detail: b.Request.Reason, Outcome: c.entry.Index})
+	c.tell(g, MemberAttested, b.Member, "%s vouches that %s does not write: %s", b.Request.Actor, b.Member, b.Request.Reason)
+	return c.provenNone(g, m, proof)
+}

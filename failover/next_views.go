@@ -1,0 +1,175 @@
+package failover
+
+import (
+	"slices"
+	"sort"
+)
+
+// beginReign starts the time of a new leader: all views are void until they are sent whole (S8).
+func (c *change) beginReign(b BeginReign) *Refusal {
+	if b.Term <= c.state.Reign.Term || b.Term != c.entry.Term || b.Leader != c.entry.Proposer {
+		return refuse("S8", "a reign of %s in term %d cannot follow term %d", b.Leader, b.Term, c.state.Reign.Term)
+	}
+	c.state.Reign = Reign{Term: b.Term, Leader: b.Leader, Index: c.entry.Index}
+	c.state.Version = max(c.state.Version, b.Version)
+	if c.state.ClusterID == "" {
+		c.state.ClusterID = b.ClusterID
+	}
+	for i := range c.state.Views {
+		c.state.Views[i].Generation++
+		c.state.Views[i].Current = false
+	}
+	c.emit(Event{Kind: ReignBegan, Text: string(b.Leader) + " leads"})
+	c.touchBusy()
+	return nil
+}
+
+func (c *change) setVoters(b SetVoters) *Refusal {
+	if slices.Equal(c.state.Voters, b.Voters) {
+		return nil
+	}
+	c.state.Voters = slices.Clone(b.Voters)
+	slices.Sort(c.state.Voters)
+	c.emit(Event{Kind: VotersChanged, Text: "voters: " + joinNodes(c.state.Voters)})
+	c.touchBusy()
+	return nil
+}
+
+func (c *change) expireView(b ExpireView) *Refusal {
+	v := c.view(b.Node)
+	if v.Incarnation != b.Incarnation || !v.Current {
+		return refuse("", "the view of %s is not the one that went silent", b.Node)
+	}
+	c.voidView(v, "its stream is silent")
+	return nil
+}
+
+// view returns the editable view of an arbiter, made if there is none.
+func (c *change) view(node NodeID) *View {
+	i := sort.Search(len(c.state.Views), func(i int) bool { return c.state.Views[i].Node >= node })
+	if i == len(c.state.Views) || c.state.Views[i].Node != node {
+		c.state.Views = slices.Insert(c.state.Views, i, View{Node: node})
+	}
+	return &c.state.Views[i]
+}
+
+func (c *change) voidView(v *View, why string) {
+	v.Generation++
+	v.Current = false
+	c.emit(Event{Kind: ViewVoided, Text: "the view of " + string(v.Node) + " is void: " + why})
+	c.touchBusy()
+}
+
+// touchBusy settles again every group that a voided view may move: those that are not steady.
+func (c *change) touchBusy() {
+	for _, g := range c.state.Groups {
+		if g.Stage != Steady {
+			c.group(g.Name)
+		}
+	}
+}
+
+func (c *change) observe(b Observe) *Refusal {
+	for _, batch := range b.Batches {
+		if c.acceptBatch(batch) {
+			c.takeBatch(batch)
+		}
+	}
+	return nil
+}
+
+// acceptBatch keeps the order of one arbiter's batches: only the next one counts; a gap voids the view.
+func (c *change) acceptBatch(b Batch) bool {
+	v := c.view(b.Node)
+	newer := b.Incarnation > v.Incarnation || b.Incarnation == v.Incarnation && b.Sequence > v.Sequence
+	switch {
+	case !slices.Contains(c.state.Voters, b.Node):
+		c.emit(Event{Kind: Rejected, Text: string(b.Node) + " does not vote: its view is not taken"})
+	case b.Whole && newer:
+		v.Generation++
+		v.Current, v.Incarnation, v.Sequence, v.Version = true, b.Incarnation, b.Sequence, b.Version
+		c.setDoubt(v, b.Doubt)
+		c.touchBusy()
+		return true
+	case !newer || b.Incarnation != v.Incarnation:
+		c.emit(Event{Kind: Rejected, Rule: "S4", Text: "a batch of " + string(b.Node) + " was already taken"})
+	case !v.Current:
+		c.emit(Event{Kind: Rejected, Rule: "S8", Text: "the view of " + string(b.Node) + " is void and must be sent whole"})
+	case b.Sequence != v.Sequence+1:
+		c.voidView(v, "a batch is missing")
+	default:
+		v.Sequence = b.Sequence
+		c.setDoubt(v, b.Doubt)
+		return true
+	}
+	return false
+}
+
+func (c *change) setDoubt(v *View, doubt string) {
+	if v.Doubt == doubt {
+		return
+	}
+	v.Doubt = doubt
+	text := string(v.Node) + " trusts its view again"
+	if doubt != "" {
+		text = string(v.Node) + " doubts its own view: " + doubt
+	}
+	c.emit(Event{Kind: ViewDoubted, Text: text})
+	for _, g := range c.state.Groups {
+		c.group(g.Name)
+	}
+}
+
+func (c *change) takeBatch(b Batch) {
+	generation := c.view(b.Node).Generation
+	for _, o := range b.Observations {
+		g := c.group(o.Group)
+		if g != nil && g.Member(o.Member) != nil {
+			look := Look{Node: b.Node, Generation: generation, Index: c.entry.Index, Observation: o}
+			g.setLook(look)
+			g.notePrimary(look)
+		}
+	}
+	for _, p := range b.FencePaths {
+		g := c.group(p.Group)
+		if g != nil && g.Member(p.Member) != nil {
+			g.setPath(PathLook{Node: b.Node, Generation: generation, Path: p})
+		}
+	}
+	for _, a := range b.Answers {
+		if g := c.group(a.Group); g != nil {
+			g.setAnswer(AnswerRow{Node: b.Node, Generation: generation, Asked: a.Index, Index: c.entry.Index})
+		}
+	}
+}
+
+func (g *Group) setLook(l Look) {
+	if i, ok := g.lookAt(l.Node, l.Observation.Member); ok {
+		g.Looks[i] = l
+	} else {
+		g.Looks = slices.Insert(g.Looks, i, l)
+	}
+}
+
+func (g *Group) setPath(p PathLook) {
+	i, ok := slices.BinarySearchFunc(g.Paths, p, func(a, b PathLook) int {
+		if c := compare(a.Node, b.Node); c != 0 {
+			return c
+		}
+		return compare(a.Path.Member, b.Path.Member)
+	})
+	if ok {
+		g.Paths[i] = p
+	} else {
+		g.Paths = slices.Insert(g.Paths, i, p)
+	}
+}
+
+func (g *Group) setAnswer(a AnswerRow) {
+	i, ok := slices.BinarySearchFunc(g.Answers, a.Node, func(r AnswerRow, n NodeID) int { return compare(r.Node, n) })
+	if ok {
+		g.Answers[i] = a
+	} else {
+		g.Answers = slices.Insert(g.Answers, i, a)
+	}
+}

@@ -1,0 +1,164 @@
+package failover
+
+import "slices"
+
+// OperationKind is one kind of operation.
+type OperationKind string
+
+// The kinds that exist.
+const (
+	KindFailover OperationKind = "failover"
+	KindRefence  OperationKind = "refence"
+)
+
+// Operation is one operation in progress.
+type Operation struct {
+	ID        OperationID
+	Kind      OperationKind
+	Automatic bool
+	Actor     string // who asked; empty if automatic
+	Reason    string
+	RequestID string
+	Wanted    MemberName // the candidate that the operator named, if any
+	From      MemberName // the writer when it began, or the rogue of a refence
+	Candidate MemberName // set by the promote intent
+	// ConfirmedAt is the entry that confirmed it. Arbiters that count towards the isolate must have looked again since.
+	ConfirmedAt Index
+	Began       WallTime
+	EpochBefore Epoch
+	Intent      *OpenIntent // nil: nothing is open
+	Attempts    int         // tries of the present action that did not succeed
+	Positions   []MemberPosition
+	Loss        LossBound // of the candidate, fixed when it was promoted
+	LossTaken   *AcceptedLoss
+	// ProofStale says that time passed in Held after the isolation was proven: the proof is read back again before promoting.
+	ProofStale bool
+	// Isolated says that the isolation was proven at least once.
+	Isolated bool
+	// GoAhead says that an operator released it: guards that only ask for a human are passed.
+	GoAhead      bool
+	Reinstating  bool
+	ReinstatedAt Epoch // epoch when the reinstatement was asked for: it needs a newer one
+	Aborted      bool
+	// Configured, Routed and Verified are the actions after the promotion that are done.
+	Configured, Routed, Verified bool
+	Verdict                      string // what was thought when it was confirmed
+	Basis                        []Index
+	Arbiter                      NodeID // who held the lease last
+	Steps                        []Step
+}
+
+// OpenIntent is an intent without its final outcome.
+type OpenIntent struct {
+	Index     Index
+	Epoch     Epoch
+	Action    ActionKind
+	Member    MemberName
+	Reinstate bool
+	Tried     bool // an outcome was committed for it that did not close it; it is repeated by a new intent
+	Wall      WallTime
+}
+
+// AcceptedLoss is an operator's word that so many bytes may be lost, once.
+type AcceptedLoss struct {
+	Bytes  uint64
+	Actor  string
+	Reason string
+}
+
+// Step is one line of an operation's timeline.
+type Step struct {
+	Name    string
+	Began   WallTime
+	Ended   WallTime
+	Member  MemberName
+	Epoch   Epoch
+	Attempt int
+	Intent  Index
+	Outcome Index
+	Result  Result
+	Detail  string
+	Proof   Proof
+	Parts   []StepTime
+}
+
+// stepsKept bounds a timeline: an operation held for days retries many times.
+const stepsKept = 64
+
+func (o *Operation) clone() *Operation {
+	c := *o
+	if o.Intent != nil {
+		intent := *o.Intent
+		c.Intent = &intent
+	}
+	c.Positions = slices.Clone(o.Positions)
+	c.Basis = slices.Clone(o.Basis)
+	c.Steps = slices.Clone(o.Steps)
+	return &c
+}
+
+// addStep appends to the timeline. When it is full, the oldest retry (everything after the first lines, which say how it
+// began) makes room.
+func (o *Operation) addStep(step Step) {
+	const beginning = 8
+	if len(o.Steps) >= stepsKept {
+		o.Steps = slices.Delete(o.Steps, beginning, beginning+1)
+	}
+	o.Steps = append(o.Steps, step)
+}
+
+// Lease is the right of one arbiter to act on one group, under one epoch. Its time runs on the clocks of those who read
+// it (see controller.go); in the state it has only its length.
+type Lease struct {
+	Holder    NodeID
+	Term      Term
+	Epoch     Epoch
+	Duration  int64 // nanoseconds
+	GrantedAt Index
+	RenewedAt Index // of the newest renewal, or the grant
+}
+
+// HoldReason is why an operation is held. Each has a runbook in docs/operations.
+type HoldReason string
+
+// The reasons.
+const (
+	HoldNoCandidate   HoldReason = "no-candidate"
+	HoldLossBound     HoldReason = "loss-bound"
+	HoldFenceUnproven HoldReason = "fence-unproven"
+	HoldCooldown      HoldReason = "cool-down"
+	HoldFleetBrake    HoldReason = "fleet-brake"
+	HoldRogue         HoldReason = "rogue"
+	HoldCatchUp       HoldReason = "catch-up"
+	HoldPromote       HoldReason = "promote"
+	HoldRoute         HoldReason = "route"
+	HoldVerify        HoldReason = "verify"
+	HoldAborted       HoldReason = "aborted"
+	HoldReinstate     HoldReason = "reinstate"
+	HoldRefenceByHand HoldReason = "refence-by-hand"
+)
+
+// Hold is what a held operation is held for.
+type Hold struct {
+	Reason HoldReason
+	Detail string
+	Since  WallTime
+	Index  Index
+}
+
+// LossGrade says how good a loss bound is.
+type LossGrade string
+
+// The grades, from good to bad.
+const (
+	LossObserved LossGrade = "observed" // by the last known rule of synchronous commit
+	LossEstimate LossGrade = "estimate"
+	LossUnknown  LossGrade = "unknown"
+)
+
+// LossBound is how many acknowledged bytes of log a promotion may lose.
+type LossBound struct {
+	Grade LossGrade
+	Bytes uint64
+	Why   string
+}

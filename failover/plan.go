@@ -1,0 +1,236 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// Durations are the few things that only the leader can know: how long things have lasted on its own boot-time clock.
+type Durations struct {
+	VerdictStood      time.Duration // since this process saw the operation confirmed
+	InStage           time.Duration // since this process saw the present stage, or the newest hold
+	SinceAttempt      time.Duration // since the newest try ended here; large if there was none
+	SinceLastFailover time.Duration // by the wall clock; negative if there was none
+	LeaseLeft         time.Duration // of this arbiter's own lease; 0 if it holds none
+	LeaseWait         time.Duration // until a lease of somebody else must have run out on any clock
+	Running           bool          // an action of this group runs here
+}
+
+// StepKind is what kind of thing the leader does next.
+type StepKind string
+
+// The kinds.
+const (
+	StepNone    StepKind = "none"
+	StepAcquire StepKind = "acquire-lease"
+	StepRelease StepKind = "release-lease"
+	StepIntend  StepKind = "intend"
+	StepTry     StepKind = "try" // (again) the action whose intent is open
+	StepCancel  StepKind = "cancel"
+	StepHold    StepKind = "hold"
+)
+
+// Guard is one condition of a decision.
+type Guard struct {
+	Name   string
+	OK     bool
+	Detail string
+	Hold   HoldReason // the reason to hold for when it fails; empty: wait for the state to change
+}
+
+// Decision is the one next thing to do for a group, or none and why.
+type Decision struct {
+	Group     GroupName
+	Operation OperationID
+	Step      StepKind
+	Action    ActionKind
+	Member    MemberName
+	Reinstate bool
+	Hold      HoldReason
+	Detail    string        // in words: what is done, or what is waited for
+	LookAgain Index         // ask all arbiters for looks that end after this request; 0: don't
+	Rule      string        // which rule of the planner decided
+	Guards    []Guard       // every condition that was weighed, in order
+	Basis     []Index       // log indexes of the observations that it rests on
+	Again     time.Duration // ask again after so long even if nothing changes; 0: only on a change
+}
+
+// FirstFailed returns the first guard that failed.
+func (d Decision) FirstFailed() (Guard, bool) {
+	for _, g := range d.Guards {
+		if !g.OK {
+			return g, true
+		}
+	}
+	return Guard{}, false
+}
+
+// Plan says what is the one next thing to do for a group. It is pure and total: it has no memory, and a new leader gets the
+// answer that the old one would have got. explain, the dry run and the leader ask the same function.
+func Plan(s *State, name GroupName, d Durations) Decision {
+	g := s.Group(name)
+	if g == nil {
+		return Decision{Group: name, Step: StepNone, Rule: "no-group", Detail: "there is no such group"}
+	}
+	if g.Operation == nil {
+		return planIdle(s, g, d)
+	}
+	decision := planOperation(s, g, d)
+	decision.Operation = g.Operation.ID
+	return decision
+}
+
+func planIdle(s *State, g *Group, d Durations) Decision {
+	if d.LeaseLeft > 0 {
+		return g.decide(StepRelease, "release", "nothing is in progress")
+	}
+	decision := g.decide(StepNone, "steady", "nothing is in progress")
+	decision.Guards = failoverGuards(s, g, d)
+	return decision
+}
+
+func (g *Group) decide(step StepKind, rule, detail string, args ...any) Decision {
+	return Decision{Group: g.Name, Step: step, Rule: rule, Detail: fmt.Sprintf(detail, args...)}
+}
+
+func (g *Group) wait(rule string, again time.Duration, detail string, args ...any) Decision {
+	decision := g.decide(StepNone, rule, detail, args...)
+	decision.Again = again
+	return decision
+}
+
+// hold asks for the operation to be held, unless it is held for this reason already.
+func (g *Group) hold(reason HoldReason, detail string) Decision {
+	if g.Stage == Held && g.Hold.Reason == reason {
+		return g.decide(StepNone, "held", "%s", g.Hold.Detail)
+	}
+	decision := g.decide(StepHold, "hold", "%s", detail)
+	decision.Hold = reason
+	return decision
+}
+
+func planOperation(s *State, g *Group, d Durations) Decision {
+	op := g.Operation
+	switch {
+	case op.Aborted:
+		return planAborted(g, d)
+	case op.Reinstating && !pastPromoteIntent(g.EffectiveStage()):
+		return planReinstate(g, d)
+	}
+	switch g.EffectiveStage() {
+	case Confirmed, Leased:
+		return planBegin(s, g, d)
+	}
+	if decision, needed := planLease(g, d); needed {
+		return decision
+	}
+	switch g.EffectiveStage() {
+	case Isolating:
+		return planIsolate(g, d)
+	case Isolated, CatchingUp, CaughtUp:
+		return planCandidate(s, g, d)
+	case Promoting:
+		return planPromote(s, g, d)
+	}
+	return planAfterPromotion(s, g, d)
+}
+
+func planAborted(g *Group, d Durations) Decision {
+	switch {
+	case d.Running:
+		return g.decide(StepCancel, "aborted", "the operation was aborted")
+	case g.Stage != Held:
+		return g.hold(HoldAborted, "the operation was aborted")
+	case d.LeaseLeft > 0:
+		return g.decide(StepRelease, "aborted", "the operation was aborted")
+	}
+	return g.decide(StepNone, "aborted", "%s", g.Hold.Detail)
+}
+
+// planLease asks for a lease where this arbiter has none. After a change of leader it waits until the old one must have run out.
+func planLease(g *Group, d Durations) (Decision, bool) {
+	switch {
+	case d.LeaseLeft > 0:
+		return Decision{}, false
+	case g.Stage == Held && !retriesWhileHeld(g, d):
+		return g.wait("held", g.Spec.Policy.RetryInterval, "%s", g.Hold.Detail), true
+	case d.LeaseWait > 0:
+		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding for another %s", g.Epoch, d.LeaseWait), true
+	}
+	return g.decide(StepAcquire, "lease", "needs a lease to go on"), true
+}
+
+// retriesWhileHeld says whether a held operation is due for another try on its own.
+func retriesWhileHeld(g *Group, d Durations) bool {
+	return min(d.InStage, d.SinceAttempt) >= g.Spec.Policy.RetryInterval
+}
+
+// planBegin decides whether an operation may begin to act: a lease first, then the isolation.
+func planBegin(s *State, g *Group, d Durations) Decision {
+	guards := beginGuards(s, g, d)
+	decision := Decision{Group: g.Name, Step: StepNone, Rule: "begin", Guards: guards}
+	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
+		v := TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt)
+		decision.Basis = v.Basis
+		if len(v.For) < v.Needed {
+			decision.LookAgain = g.Operation.ConfirmedAt
+		}
+	}
+	if failed, ok := decision.FirstFailed(); ok && failed.Name != guardLookedAgain {
+		return g.waitFor(decision, failed, d)
+	}
+	if d.LeaseLeft <= 0 { // the lease is taken while the arbiters look again
+		lease, _ := planLease(g, d)
+		lease.Guards, lease.LookAgain, lease.Basis = decision.Guards, decision.LookAgain, decision.Basis
+		return lease
+	}
+	if failed, ok := decision.FirstFailed(); ok {
+		decision.Detail = failed.Detail
+		return decision
+	}
+	return g.firstAction(decision)
+}
+
+// waitFor holds for a guard that names a reason, and otherwise waits.
+func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
+	decision.Detail = failed.Name + ": " + failed.Detail
+	decision.Again = max(g.Spec.Health.MinimumUnhealthy-d.VerdictStood, 0)
+	if failed.Name == guardCooldown {
+		decision.Again = g.Spec.Policy.Cooldown - d.SinceLastFailover
+	}
+	if failed.Hold != "" {
+		hold := g.hold(failed.Hold, failed.Detail)
+		decision.Step, decision.Hold = hold.Step, hold.Hold
+		if hold.Step == StepHold {
+			decision.Detail = failed.Detail
+		}
+	} else if d.LeaseLeft > 0 {
+		decision.Step = StepRelease
+	}
+	return decision
+}
+
+func (g *Group) firstAction(decision Decision) Decision {
+	decision.Step = StepIntend
+	if member := g.toIsolate(); member != "" {
+		decision.Action, decision.Member = ActionIsolate, member
+	} else {
+		decision.Action, decision.Member = ActionCatchUp, g.Operation.Wanted
+	}
+	decision.Detail = fmt.Sprintf("%s %s", decision.Action, decision.Member)
+	return decision
+}
+
+// toIsolate is the next member whose right to write must end with proof: the former writer first, then rogues.
+func (g *Group) toIsolate() MemberName {
+	op := g.Operation
+	if m := g.Member(op.From); m != nil && (m.Authority == AuthorityRevoked || m.Authority == AuthorityWriter && op.Kind == KindFailover) {
+		return op.From
+	}
+	for _, m := range g.Members {
+		if m.Authority == AuthorityRevoked {
+			return m.Name
+		}
+	}
+	return ""
+}

@@ -1,0 +1,197 @@
+package failover
+
+import (
+	"fmt"
+	"time"
+)
+
+// planIsolate isolates whoever may still write, one after the other.
+func planIsolate(g *Group, d Durations) Decision {
+	if g.Operation.Intent != nil {
+		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
+	}
+	if member := g.toIsolate(); member != "" {
+		return g.intend(ActionIsolate, member)
+	}
+	return g.decide(StepNone, "isolate", "nobody is left to isolate")
+}
+
+func (g *Group) intend(action ActionKind, member MemberName) Decision {
+	decision := g.decide(StepIntend, string(action), "%s %s", action, member)
+	decision.Action, decision.Member = action, member
+	return decision
+}
+
+// planTry tries the action whose intent is open, again and again with growing pauses; after MaxAttempts the operation is
+// held, and tried again at long intervals, since what was missing may come back.
+func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision {
+	op := g.Operation
+	if d.Running {
+		return g.decide(StepNone, "running", "%s %s is in progress", op.Intent.Action, op.Intent.Member)
+	}
+	if op.Attempts >= g.Spec.Policy.MaxAttempts && g.Stage != Held {
+		return g.hold(reason, fmt.Sprintf(missing, op.Intent.Member)+" ("+op.lastDetail()+")")
+	}
+	pause := tryPause(g)
+	if op.Attempts > 0 && d.SinceAttempt < pause {
+		return g.wait("pause", pause-d.SinceAttempt, "%s %s failed %d times and is tried again", op.Intent.Action, op.Intent.Member, op.Attempts)
+	}
+	decision := g.intend(op.Intent.Action, op.Intent.Member)
+	decision.Step, decision.Reinstate = StepTry, op.Intent.Reinstate
+	return decision
+}
+
+func tryPause(g *Group) time.Duration {
+	if g.Stage == Held {
+		return g.Spec.Policy.RetryInterval
+	}
+	const first = 100 * time.Millisecond
+	return min(g.Spec.Policy.RetryInterval, first<<min(g.Operation.Attempts, 10))
+}
+
+func (o *Operation) lastDetail() string {
+	for i := len(o.Steps) - 1; i >= 0; i-- {
+		if o.Steps[i].Intent != 0 {
+			return o.Steps[i].Detail
+		}
+	}
+	return "it was not tried"
+}
+
+// planCandidate goes from a proven isolation to the intent to promote.
+func planCandidate(s *State, g *Group, d Durations) Decision {
+	op := g.Operation
+	if op.Intent != nil {
+		return planTry(g, d, HoldCatchUp, "no standby answered while catching up after %s")
+	}
+	if member := g.toIsolate(); member != "" { // a rogue has appeared: no promotion passes beside it (S2, S12)
+		return g.intend(ActionIsolate, member)
+	}
+	if from := g.Member(op.From); op.ProofStale && from != nil && from.Proof.Grade != ProofAttested && (g.Stage != Held || op.GoAhead) {
+		return g.intend(ActionIsolate, op.From)
+	}
+	if g.EffectiveStage() != CaughtUp {
+		return g.intend(ActionCatchUp, catchUpSubject(op))
+	}
+	best := Candidates(g, op.Positions)
+	if len(best) > 0 && best[0].Eligible {
+		return g.intend(ActionPromote, best[0].Member)
+	}
+	if g.Stage == Held && retriesWhileHeld(g, d) {
+		return g.intend(ActionCatchUp, catchUpSubject(op))
+	}
+	return planNoCandidate(g, best)
+}
+
+func catchUpSubject(op *Operation) MemberName {
+	if op.From != "" {
+		return op.From
+	}
+	return op.Wanted
+}
+
+func planNoCandidate(g *Group, ranked []Candidate) Decision {
+	reason, detail := noCandidate(ranked)
+	decision := g.hold(reason, detail)
+	decision.Again = g.Spec.Policy.RetryInterval
+	return decision
+}
+
+// noCandidate says why nobody may be promoted; a loss that an operator could accept is named before all else.
+func noCandidate(ranked []Candidate) (HoldReason, string) {
+	detail := ""
+	for _, c := range ranked {
+		if c.Reason == HoldLossBound {
+			return HoldLossBound, fmt.Sprintf("the best candidate is %s: %s", c.Member, c.Why)
+		}
+		if detail != "" {
+			detail += "; "
+		}
+		detail += fmt.Sprintf("%s: %s", c.Member, c.Why)
+	}
+	return HoldNoCandidate, "no member can be promoted: " + detail
+}
+
+// planPromote repeats the promotion until it is proven. Only a fence with proof leads to another candidate (S7).
+func planPromote(s *State, g *Group, d Durations) Decision {
+	op := g.Operation
+	if op.Intent == nil {
+		if member := rogueBeside(g, op.Candidate); member != "" {
+			return g.intend(ActionIsolate, member)
+		}
+		decision := g.intend(ActionPromote, op.Candidate)
+		decision.Reinstate = op.Reinstating
+		return decision
+	}
+	if decision, ok := planGiveUp(s, g, d); ok {
+		return decision
+	}
+	return planTry(g, d, HoldPromote, "the promotion of %s did not succeed")
+}
+
+func rogueBeside(g *Group, candidate MemberName) MemberName {
+	for _, m := range g.Members {
+		if m.Name != candidate && m.Authority == AuthorityRevoked {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7).
+func planGiveUp(s *State, g *Group, d Durations) (Decision, bool) {
+	op := g.Operation
+	if d.Running || op.Reinstating || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
+		return Decision{}, false
+	}
+	v := Tally(s, g, op.Candidate)
+	if v.Status != StatusDown || d.InStage < g.Spec.Health.MinimumUnhealthy {
+		return Decision{}, false
+	}
+	for _, c := range Candidates(g, SeenPositions(s, g)) {
+		if c.Member != op.Candidate && c.Eligible {
+			decision := g.intend(ActionIsolate, op.Candidate)
+			decision.Rule, decision.Basis = "give-up-candidate", v.Basis
+			return decision, true
+		}
+	}
+	return Decision{}, false
+}
+
+// planAfterPromotion does what the spec asks for after the promotion, in order.
+func planAfterPromotion(s *State, g *Group, d Durations) Decision {
+	op := g.Operation
+	if decision, ok := planGiveUp(s, g, d); ok {
+		return decision
+	}
+	if op.Intent == nil {
+		if next := nextAfterPromotion(g); next != "" {
+			return g.intend(next, op.Candidate)
+		}
+		return g.decide(StepNone, "done", "nothing is left to do")
+	}
+	reason := map[ActionKind]HoldReason{ActionRoute: HoldRoute}[op.Intent.Action]
+	if reason == "" {
+		reason = HoldVerify
+	}
+	return planTry(g, d, reason, string(op.Intent.Action)+" of %s did not succeed")
+}
+
+// planReinstate brings the former writer back: whatever runs is ended first, then a newer epoch, then its promotion (S2).
+func planReinstate(g *Group, d Durations) Decision {
+	op := g.Operation
+	switch {
+	case d.Running:
+		return g.decide(StepCancel, "reinstate", "what runs is ended before %s is reinstated", op.From)
+	case g.Epoch <= op.ReinstatedAt && d.LeaseLeft <= 0 && d.LeaseWait > 0:
+		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding", g.Epoch)
+	case g.Epoch <= op.ReinstatedAt || d.LeaseLeft <= 0:
+		return g.decide(StepAcquire, "reinstate", "%s is reinstated under a newer epoch", op.From)
+	}
+	if member := rogueBeside(g, op.From); member != "" {
+		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated", member, op.From))
+	}
+	decision := g.intend(ActionPromote, op.From)
+	decision.Reinstate = true
+	return decision
+}

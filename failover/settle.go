@@ -1,0 +1,126 @@
+package failover
+
+// settle draws the conclusions from what an entry changed, in every group that it touched: rogues (S12), verdicts, suspicion,
+// confirmation, recovery. It ends with S1, which holds for every state that Next returns.
+func (c *change) settle() *Refusal {
+	for _, name := range c.touched {
+		i, ok := c.state.groupAt(name)
+		if !ok {
+			continue // deleted by this entry
+		}
+		g := c.state.Groups[i]
+		c.noteVerdicts(g)
+		if g.EverAdopted {
+			c.unmaskRogues(g)
+		}
+		if g.Adopted {
+			c.followViews(g)
+		}
+		if refusal := checkS1(g); refusal != nil {
+			return refusal
+		}
+	}
+	return nil
+}
+
+func (c *change) noteVerdicts(g *Group) {
+	for i := range g.Members {
+		m := &g.Members[i]
+		v := Tally(&c.state, g, m.Name)
+		if v.Status == m.Verdict {
+			continue
+		}
+		before := m.Verdict
+		m.Verdict = v.Status
+		if before != "" || v.Status != StatusUnknown {
+			c.tell(g, MemberChanged, m.Name, "%s is %s: %s", m.Name, v.Status, v.Why)
+		}
+	}
+}
+
+// unmaskRogues revokes members that write without authority. Their proof is void.
+func (c *change) unmaskRogues(g *Group) {
+	for _, name := range rogues(&c.state, g) {
+		m := g.Member(name)
+		m.Authority, m.Rogue, m.Proof = AuthorityRevoked, true, Proof{}
+		c.tell(g, AuthorityChanged, name, "ROGUE: %s accepts writes without authority; its proof is void (S12)", name)
+	}
+	if !g.Adopted || g.Operation != nil {
+		return
+	}
+	for _, m := range g.Members {
+		if m.Authority == AuthorityRevoked && m.Rogue {
+			c.beginOperation(g, RogueSeen, Operation{Kind: KindRefence, Automatic: true, From: m.Name,
+				Verdict: string(m.Name) + " accepts writes without authority"})
+			return
+		}
+	}
+}
+
+// followViews moves a group between steady, suspected and confirmed, and back when the primary recovered before anything was done.
+func (c *change) followViews(g *Group) {
+	if g.Operation != nil && (!g.Operation.Automatic || g.Operation.Kind != KindFailover) {
+		return
+	}
+	subject := g.Writer()
+	if g.Operation != nil {
+		subject = g.Operation.From
+	}
+	if subject == "" || pastIsolateIntent(g.EffectiveStage()) {
+		return
+	}
+	v := Tally(&c.state, g, subject)
+	switch stage := g.EffectiveStage(); {
+	case stage == Steady && len(v.For) > 0:
+		c.must(c.advance(g, ViewsFailing, "%s", v.Why))
+		c.confirm(g, v)
+	case stage == Suspected && v.Status == StatusDown:
+		c.confirm(g, v)
+	case stage == Suspected && len(v.For) == 0 && v.recovered():
+		c.must(c.advance(g, ViewsRecovered, "%s", v.Why))
+	case g.Operation != nil && v.Status != StatusDown && v.recovered():
+		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why)
+	}
+}
+
+func (c *change) confirm(g *Group, v Verdict) {
+	if v.Status != StatusDown {
+		return
+	}
+	c.beginOperation(g, QuorumConfirmed, Operation{Kind: KindFailover, Automatic: true, From: v.Member, Verdict: v.Why, Basis: v.Basis})
+	g.Operation.addStep(Step{Name: "fault", Began: firstSeen(&c.state, g, v), Ended: c.entry.Wall, Member: v.Member,
+		Result: ResultDone, Detail: firstEvidence(&c.state, g, v)})
+	g.Operation.addStep(Step{Name: "verdict", Began: c.entry.Wall, Ended: c.entry.Wall, Member: v.Member,
+		Result: ResultDone, Detail: v.Why, Outcome: c.entry.Index})
+}
+
+// firstSeen is when the first of the arbiters that count saw the fault.
+func firstSeen(s *State, g *Group, v Verdict) WallTime {
+	var first WallTime
+	for _, node := range v.For {
+		if look, ok := g.currentLook(s, node, v.Member); ok && (first == 0 || look.Observation.Since < first) {
+			first = look.Observation.Since
+		}
+	}
+	return first
+}
+
+func firstEvidence(s *State, g *Group, v Verdict) string {
+	text := ""
+	for _, node := range v.For {
+		look, _ := g.currentLook(s, node, v.Member)
+		_, why := g.Spec.StatusOf(look.Observation)
+		if text != "" {
+			text += ", "
+		}
+		text += string(why.Reason) + " (" + string(node) + ")"
+	}
+	return text
+}
+
+// must is for moves that the caller has just checked against the table.
+func (c *change) must(refusal *Refusal) {
+	if refusal != nil {
+		panic("transition table: " + refusal.Error())
+	}
+}

@@ -1,0 +1,261 @@
+package failover
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// State is everything that the arbiters agree on. It is a value: Next never changes what it is given. Slices and groups
+// that a State refers to are immutable once they are part of one; to change a group, Next copies it.
+type State struct {
+	Version   EntryVersion
+	ClusterID string
+	Applied   Index
+	Voters    []NodeID // sorted
+	Reign     Reign
+	Views     []View   // one per arbiter that ever sent one, sorted by node
+	Groups    []*Group // sorted by name
+	Retired   []RetiredEpoch
+	Requests  []AnsweredRequest // the newest last, bounded
+	EventSeq  uint64
+	Brake     Brake
+}
+
+// Reign is the time of one leader.
+type Reign struct {
+	Term   Term
+	Leader NodeID
+	Index  Index // of its BeginReign
+}
+
+// View is what is known of one arbiter's stream of observations. The observations themselves are kept with their group.
+type View struct {
+	Node        NodeID
+	Incarnation uint64
+	Sequence    uint64
+	// Generation grows whenever the view is voided; observations of an older generation don't count.
+	Generation uint64
+	Current    bool // the view was sent whole since it was voided
+	Doubt      string
+	Version    EntryVersion
+}
+
+// RetiredEpoch keeps the epoch of a deleted group.
+type RetiredEpoch struct {
+	Group GroupName
+	Epoch Epoch
+}
+
+// AnsweredRequest remembers a request, so that a repeated one changes nothing.
+type AnsweredRequest struct {
+	ID        string
+	Index     Index
+	Operation OperationID
+}
+
+// requestsKept bounds how many request ids are remembered.
+const requestsKept = 1024
+
+// Brake is the fleet brake: automation holds while more than Percent of all adopted groups, and at least Count groups,
+// have a primary that is down.
+type Brake struct {
+	Percent int
+	Count   int
+}
+
+// DefaultBrake stops a failure of the arbiters' own making from spreading, and lets a small fleet lose a zone.
+func DefaultBrake() Brake { return Brake{Percent: 50, Count: 5} }
+
+// NewState is the state of an empty log.
+func NewState() State { return State{Version: CurrentVersion, Brake: DefaultBrake()} }
+
+// Group is all that is known of one protected service.
+type Group struct {
+	Name        GroupName
+	Spec        *Spec
+	SpecVersion uint64
+	SpecSource  []byte
+	Adopted     bool
+	EverAdopted bool
+	SystemID    string
+	Members     []Member // sorted by name
+	Epoch       Epoch
+	Lease       *Lease // nil: none outstanding
+	Stage       Stage
+	HeldFrom    Stage // while Stage is Held
+	Hold        Hold
+	Operation   *Operation // nil: none
+	Pause       *Paused
+	Looks       []Look      // sorted by node, then member
+	Paths       []PathLook  // sorted by node, then member
+	Answers     []AnswerRow // sorted by node
+	// LastPrimary is what was last known of the writer: the base of every loss bound.
+	LastPrimary PrimaryFacts
+	// LastFailover is when the last automatic failover ended, for the cool-down.
+	LastFailover WallTime
+	// History is for people; nothing is decided by it.
+	History History
+}
+
+// Member is the replicated state of one member.
+type Member struct {
+	Name      MemberName
+	Authority Authority
+	// NoneSince is the entry that made it NONE: only looks not older than that can unmask it as a rogue (S12).
+	NoneSince Index
+	Proof     Proof // what NONE rests on
+	Rogue     bool  // seen accepting writes without authority
+	Verdict   Status
+}
+
+// Paused is who paused a group.
+type Paused struct {
+	Actor  string
+	Reason string
+	Since  WallTime
+}
+
+// Look is one observation in a view, with where it came from.
+type Look struct {
+	Node        NodeID
+	Generation  uint64
+	Index       Index // of the entry that brought it
+	Observation Observation
+}
+
+// PathLook is what one arbiter said of a fence path.
+type PathLook struct {
+	Node       NodeID
+	Generation uint64
+	Path       FencePath
+}
+
+// AnswerRow is the newest request to look again that an arbiter answered for this group.
+type AnswerRow struct {
+	Node       NodeID
+	Generation uint64
+	Asked      Index
+	Index      Index // of the entry that brought the answer
+}
+
+// Group returns a group by name, nil if there is none. It must not be changed.
+func (s *State) Group(name GroupName) *Group {
+	i, ok := s.groupAt(name)
+	if !ok {
+		return nil
+	}
+	return s.Groups[i]
+}
+
+func (s *State) groupAt(name GroupName) (int, bool) {
+	return slices.BinarySearchFunc(s.Groups, name, func(g *Group, n GroupName) int { return compare(g.Name, n) })
+}
+
+// View returns what is known of an arbiter's view.
+func (s *State) View(node NodeID) (View, bool) {
+	for _, v := range s.Views {
+		if v.Node == node {
+			return v, true
+		}
+	}
+	return View{}, false
+}
+
+// Majority is how many voters are more than half of all.
+func (s *State) Majority() int { return len(s.Voters)/2 + 1 }
+
+// VotersUnderstand is the newest entry version that every voter is known to understand.
+func (s *State) VotersUnderstand() EntryVersion {
+	version := CurrentVersion
+	for _, node := range s.Voters {
+		v, ok := s.View(node)
+		if !ok {
+			return min(version, 1)
+		}
+		version = min(version, v.Version)
+	}
+	return max(version, 1)
+}
+
+// Clone copies the state so that either copy can be changed by replacing elements of its slices. Groups are shared until
+// replaced.
+func (s State) Clone() State {
+	s.Voters = slices.Clone(s.Voters)
+	s.Views = slices.Clone(s.Views)
+	s.Groups = slices.Clone(s.Groups)
+	s.Retired = slices.Clone(s.Retired)
+	s.Requests = slices.Clone(s.Requests)
+	return s
+}
+
+// clone copies a group so that its own fields and the elements of its slices can be replaced.
+func (g *Group) clone() *Group {
+	c := *g
+	c.Members = slices.Clone(g.Members)
+	c.Looks = slices.Clone(g.Looks)
+	c.Paths = slices.Clone(g.Paths)
+	c.Answers = slices.Clone(g.Answers)
+	c.History = g.History.clone()
+	if g.Lease != nil {
+		lease := *g.Lease
+		c.Lease = &lease
+	}
+	if g.Operation != nil {
+		c.Operation = g.Operation.clone()
+	}
+	return &c
+}
+
+// Member returns the replicated state of a member, nil if there is none.
+func (g *Group) Member(name MemberName) *Member {
+	for i := range g.Members {
+		if g.Members[i].Name == name {
+			return &g.Members[i]
+		}
+	}
+	return nil
+}
+
+// Writer returns the member whose authority is WRITER, empty if there is none.
+func (g *Group) Writer() MemberName {
+	for _, m := range g.Members {
+		if m.Authority == AuthorityWriter {
+			return m.Name
+		}
+	}
+	return ""
+}
+
+// CanonicalBytes encodes the state: equal states give equal bytes on every replica.
+func (s State) CanonicalBytes() ([]byte, error) {
+	// encoding/json writes struct fields in order and there is no map in a State.
+	data, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("encode state: %w", err)
+	}
+	return data, nil
+}
+
+// StateFromBytes decodes what CanonicalBytes wrote.
+func StateFromBytes(data []byte) (State, error) {
+	var s State
+	if err := json.Unmarshal(data, &s); err != nil {
+		return State{}, fmt.Errorf("decode state: %w", err)
+	}
+	return s, nil
+}
+
+func compare[T ~string](a, b T) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// LeaseDuration is how long a lease on the group lasts.
+func (g *Group) LeaseDuration() time.Duration { return g.Spec.Policy.LeaseDuration }

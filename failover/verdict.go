@@ -1,0 +1,159 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Verdict is what the views together say of one member, with its reasons.
+type Verdict struct {
+	Member  MemberName
+	Status  Status
+	Needed  int      // votes that "down" needs
+	For     []NodeID // see it down
+	Against []NodeID // see it up or degraded
+	Silent  []NodeID // no view that counts: not current, doubting itself, or unable to tell
+	// Witnesses are members whose received position grows: somebody writes, so "down" is contradicted.
+	Witnesses []MemberName
+	Basis     []Index // log indexes of the observations that the verdict rests on
+	Why       string
+}
+
+// Tally weighs all current views of one member. It asks for a majority of all voters, or for more if the policy says so.
+func Tally(s *State, g *Group, member MemberName) Verdict {
+	return tally(s, g, member, func(NodeID) bool { return true })
+}
+
+// TallySince is Tally over those arbiters only that looked again after the entry at an index asked for it: two blips that
+// never overlapped are not a failure.
+func TallySince(s *State, g *Group, member MemberName, asked Index) Verdict {
+	return tally(s, g, member, func(node NodeID) bool { return g.answered(s, node) >= asked })
+}
+
+func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verdict {
+	v := Verdict{Member: member, Needed: max(s.Majority(), g.Spec.Policy.DownVotes)}
+	up, degraded := 0, 0
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok || !counts(node) {
+			v.Silent = append(v.Silent, node)
+			continue
+		}
+		status, _ := g.Spec.StatusOf(look.Observation)
+		switch status {
+		case StatusDown:
+			v.For = append(v.For, node)
+			v.Basis = append(v.Basis, look.Index)
+		case StatusUp:
+			up++
+			v.Against = append(v.Against, node)
+		case StatusDegraded:
+			degraded++
+			v.Against = append(v.Against, node)
+		default:
+			v.Silent = append(v.Silent, node)
+		}
+	}
+	v.Witnesses = g.witnesses(s, member)
+	slices.Sort(v.Basis)
+	v.Basis = slices.Compact(v.Basis)
+	v.Status = v.weigh(up, degraded, s.Majority())
+	v.Why = v.explain(len(s.Voters))
+	return v
+}
+
+func (v Verdict) weigh(up, degraded, majority int) Status {
+	switch {
+	case len(v.For) >= v.Needed && len(v.Witnesses) == 0:
+		return StatusDown
+	case up >= majority:
+		return StatusUp
+	case up+degraded >= majority:
+		return StatusDegraded
+	}
+	return StatusUnknown
+}
+
+// recovered says that "down" can't be reached any more even if every silent arbiter joined, or that nobody says it while
+// enough look.
+func (v Verdict) recovered() bool { return len(v.For)+len(v.Silent) < v.Needed }
+
+func (v Verdict) explain(voters int) string {
+	text := fmt.Sprintf("%d of %d arbiters see %s down, %d needed", len(v.For), voters, v.Member, v.Needed)
+	if len(v.Silent) > 0 {
+		text += fmt.Sprintf("; no view that counts from %s", joinNodes(v.Silent))
+	}
+	if len(v.Witnesses) > 0 {
+		names := make([]string, len(v.Witnesses))
+		for i, w := range v.Witnesses {
+			names[i] = string(w)
+		}
+		text += fmt.Sprintf("; contradicted by %s, whose received position grows", strings.Join(names, ", "))
+	}
+	return text
+}
+
+func joinNodes(nodes []NodeID) string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = string(n)
+	}
+	return strings.Join(names, ", ")
+}
+
+// currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
+func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
+	view, ok := s.View(node)
+	if !ok || !view.Current || view.Doubt != "" {
+		return Look{}, false
+	}
+	look, ok := g.look(node, member)
+	return look, ok && look.Generation == view.Generation
+}
+
+func (g *Group) look(node NodeID, member MemberName) (Look, bool) {
+	i, ok := g.lookAt(node, member)
+	if !ok {
+		return Look{}, false
+	}
+	return g.Looks[i], true
+}
+
+func (g *Group) lookAt(node NodeID, member MemberName) (int, bool) {
+	return slices.BinarySearchFunc(g.Looks, Look{Node: node, Observation: Observation{Member: member}}, func(a, b Look) int {
+		if c := compare(a.Node, b.Node); c != 0 {
+			return c
+		}
+		return compare(a.Observation.Member, b.Observation.Member)
+	})
+}
+
+// answered is the newest request to look again that an arbiter answered in its current view.
+func (g *Group) answered(s *State, node NodeID) Index {
+	view, _ := s.View(node)
+	for _, a := range g.Answers {
+		if a.Node == node && a.Generation == view.Generation {
+			return a.Asked
+		}
+	}
+	return 0
+}
+
+// witnesses are the other members that any counting view sees receiving ever more of somebody's log.
+func (g *Group) witnesses(s *State, of MemberName) []MemberName {
+	var names []MemberName
+	for _, node := range s.Voters {
+		for _, m := range g.Members {
+			if m.Name == of || slices.Contains(names, m.Name) {
+				continue
+			}
+			look, ok := g.currentLook(s, node, m.Name)
+			if ok && look.Observation.Facts.Streaming && look.Observation.Facts.ReceivingGrows {
+				names = append(names, m.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
