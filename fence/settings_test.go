@@ -1,0 +1,259 @@
+//go:build linux
+
+package fence
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+func TestRebootIsNeverAFence(t *testing.T) {
+	cycle := filepath.Join(t.TempDir(), "method")
+	if err := os.WriteFile(cycle, []byte("cycle\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		setting failover.Setting
+		word    string
+	}{
+		"action":                 {failover.Setting{Key: "action", Value: "reboot"}, "must not be set"},
+		"action off":             {failover.Setting{Key: "action", Value: "off"}, "must not be set"},
+		"old name of action":     {failover.Setting{Key: "option", Value: "reboot"}, "must not be set"},
+		"upper case":             {failover.Setting{Key: "Action", Value: "reboot"}, "must not be set"},
+		"method cycle":           {failover.Setting{Key: "method", Value: "cycle"}, "use method=onoff"},
+		"method cycle in a file": {failover.Setting{Key: "method", File: cycle}, "use method=onoff"},
+		"missing as off":         {failover.Setting{Key: "missing_as_off", Value: "1"}, "misspelt"},
+		"missing-as-off":         {failover.Setting{Key: "missing-as-off", Value: "TRUE"}, "misspelt"},
+		"two lines":              {failover.Setting{Key: "login", Value: "x\naction=on"}, "more than one line"},
+		"key with two lines":     {failover.Setting{Key: "x\naction", Value: "on"}, "is not a name"},
+		"key with equals sign":   {failover.Setting{Key: "action=on", Value: "1"}, "is not a name"},
+		"twice":                  {failover.Setting{Key: "plug", Value: "2"}, "there twice"},
+		"bad proof":              {failover.Setting{Key: "proof", Value: "trust me"}, `"off" or "isolated"`},
+		"expect_name from env":   {failover.Setting{Key: "expect_name", Env: "HOME"}, "plain value"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			device := r.device("1", "good", generous)
+			device.Settings = append(device.Settings, test.setting)
+			f := New(Options{})
+			proof, _ := f.Isolate(t.Context(), member(level(device)), failover.Policy{}, nil)
+			wantProof(t, proof, unknown, test.word)
+			if path := f.PathStatus(t.Context(), member(level(device))); path.Armed {
+				t.Error("armed")
+			}
+			if r.calls("off", "1")+r.calls("status", "1") != 0 {
+				t.Error("the agent was asked all the same")
+			}
+			if problems := f.Validate(t.Context(), member(level(device))); !hasProblem(problems, test.word) {
+				t.Errorf("validate says %+v", problems)
+			}
+		})
+	}
+}
+
+func hasProblem(problems []Problem, word string) bool {
+	for _, p := range problems {
+		if strings.Contains(p.Message, word) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestValidate(t *testing.T) {
+	r := newRig(t)
+	openSecret := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(openSecret, []byte("hunter2"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(openSecret, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	misspelt := r.device("1", "good", generous)
+	misspelt.Settings = append(misspelt.Settings, literals("pasword", "x", "colour", "x")...)
+	careless := r.device("1", "wrong-mode", generous)
+	careless.Settings = append(careless.Settings, failover.Setting{Key: "password", File: openSecret})
+	written := r.device("1", "good", generous, "password", "hunter2")
+	gone := r.device("1", "good", generous)
+	gone.Settings = append(gone.Settings, failover.Setting{Key: "password", File: "/nowhere/secret"})
+	poor := failover.FenceDevice{Method: gone.Method, Timeout: generous, Settings: literals("port", "1")}
+	m := member(level(misspelt, careless), level(written), level(gone, poor, failover.FenceDevice{Method: "fence_nowhere"}), level())
+	problems := New(Options{}).Validate(t.Context(), m)
+	want := []Problem{
+		{Level: 0, Device: 0, Key: "pasword", Message: `fence_test_device does not know the setting "pasword"; did you mean "password"?`},
+		{Level: 0, Device: 0, Key: "colour", Message: `fence_test_device does not know the setting "colour"`},
+		{Level: 0, Device: 1, Key: "password", Message: "can be read by everybody", Warning: true},
+		{Level: 0, Device: 1, Key: "mode", Message: `"mode" must be one of good, hangs`},
+		{Level: 1, Device: 0, Key: "password", Message: "written into the spec", Warning: true},
+		{Level: 2, Device: 0, Key: "password", Message: "/nowhere/secret"},
+		{Level: 2, Device: 1, Key: "dir", Message: `needs the setting "dir"`},
+		{Level: 2, Device: 2, Message: "no such fence agent"},
+		{Level: 3, Message: "the level has no devices"},
+	}
+	if len(problems) != len(want) {
+		t.Fatalf("got %d problems: %+v", len(problems), problems)
+	}
+	for i, p := range problems {
+		w := want[i]
+		if p.Level != w.Level || p.Device != w.Device || p.Key != w.Key || p.Warning != w.Warning || !strings.Contains(p.Message, w.Message) {
+			t.Errorf("got %+v, want %+v", p, w)
+		}
+		if strings.Contains(p.Message, "hunter2") {
+			t.Errorf("secret in %q", p.Message)
+		}
+	}
+}
+
+func TestScenario27_WrongTargetIsNotSwitchedOff(t *testing.T) {
+	for name, test := range map[string]struct {
+		mode string
+		more []string
+		ok   bool
+		word string
+	}{
+		"right, by list":              {mode: "good", more: []string{"alias", "db1", "expect_name", "db1"}, ok: true},
+		"wrong, by list":              {mode: "good", more: []string{"alias", "db2", "expect_name", "db1"}, word: `says it is "db2", the spec expects "db1"`},
+		"the plug is its name":        {mode: "good", more: []string{"alias", "", "expect_name", "1"}, ok: true},
+		"right, by status":            {mode: "identity", more: []string{"alias", "db1", "expect_name", "db1"}, ok: true},
+		"wrong, by status":            {mode: "identity", more: []string{"alias", "db2", "expect_name", "db1"}, word: `says it is "db2"`},
+		"the agent can't tell":        {mode: "no-list", more: []string{"alias", "db1", "expect_name", "db1"}, word: "can't list its machines"},
+		"other separator":             {mode: "good", more: []string{"alias", "db1", "expect_name", "db1", "separator", ";"}, word: "lists no machine"},
+		"no guard, nothing to ask":    {mode: "no-list", ok: true},
+		"guarded device that hangs":   {mode: "hangs", more: []string{"expect_name", "db1"}, word: "time limit"},
+		"guarded device that fails":   {mode: "fails", more: []string{"expect_name", "db1"}, word: "can't list"},
+		"guarded device, wild answer": {mode: "garbage", more: []string{"expect_name", "db1"}, word: "can't list"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			timeout := generous
+			if test.mode == "hangs" {
+				timeout = 300 * time.Millisecond
+			}
+			m := member(level(r.device("1", test.mode, timeout, test.more...)))
+			f := New(Options{})
+			path := f.PathStatus(t.Context(), m)
+			if path.Armed != test.ok || !strings.Contains(path.Detail, test.word) {
+				t.Errorf("path %+v", path)
+			}
+			proof, _ := f.Isolate(t.Context(), m, failover.Policy{}, nil)
+			if test.ok {
+				wantProof(t, proof, off)
+				return
+			}
+			wantProof(t, proof, unknown, test.word, "not proven to be the member's machine")
+			if r.calls("off", "1") != 0 {
+				t.Error("it was switched off all the same")
+			}
+		})
+	}
+}
+
+func TestScenario28_PathStatus(t *testing.T) {
+	for name, test := range map[string]struct {
+		modes [][]string // by level and device
+		armed bool
+		words []string
+	}{
+		"one good":                     {modes: [][]string{{"good"}}, armed: true, words: []string{"level 1: fence_test_device 0.0"}},
+		"one fails":                    {modes: [][]string{{"fails"}}, words: []string{"level 1: fence_test_device 0.0: status: the device reports an error"}},
+		"one of two in a level fails":  {modes: [][]string{{"good", "fails"}}, words: []string{"fence_test_device 0.1"}},
+		"first level is gone":          {modes: [][]string{{"fails"}, {"good", "good"}}, armed: true, words: []string{"level 2:", "level 1:"}},
+		"hangs":                        {modes: [][]string{{"hangs"}}, words: []string{"time limit"}},
+		"says on with exit status two": {modes: [][]string{{"exit-2-says-on"}}, words: []string{"contradicts"}},
+		"no level":                     {words: []string{"has no fence"}},
+		"empty level":                  {modes: [][]string{{}}, words: []string{"no devices"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			var levels []failover.FenceLevel
+			for i, modes := range test.modes {
+				var devices []failover.FenceDevice
+				for j, mode := range modes {
+					timeout := generous
+					if mode == "hangs" {
+						timeout = 300 * time.Millisecond
+					}
+					devices = append(devices, r.device(string(rune('0'+i))+"."+string(rune('0'+j)), mode, timeout))
+				}
+				levels = append(levels, level(devices...))
+			}
+			path := New(Options{}).PathStatus(t.Context(), member(levels...))
+			if path.Armed != test.armed || path.Member != "pg-a" {
+				t.Fatalf("got %+v", path)
+			}
+			for _, word := range test.words {
+				if !strings.Contains(path.Detail, word) {
+					t.Errorf("%q is not in %q", word, path.Detail)
+				}
+			}
+			for _, plug := range []string{"0.0", "0.1", "1.0", "1.1"} {
+				if r.calls("off", plug) != 0 {
+					t.Error("harmless it was not")
+				}
+			}
+		})
+	}
+}
+
+func TestS15_Target(t *testing.T) {
+	dev := func(method string, pairs ...string) failover.FenceDevice {
+		return failover.FenceDevice{Method: method, Settings: literals(pairs...)}
+	}
+	withFile := dev("fence_ipmilan", "ip", "10.0.0.1")
+	withFile.Settings = append(withFile.Settings, failover.Setting{Key: "password", File: "/etc/x"})
+	for name, test := range map[string]struct {
+		a, b failover.FenceDevice
+		same bool
+	}{
+		"same":                              {dev("fence_ipmilan", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
+		"path, old name, order, spaces":     {dev("/usr/sbin/fence_apc", "ip", "10.0.0.1", "plug", "4"), dev("fence_apc", "port", " 4", "ipaddr", "10.0.0.1 "), true},
+		"another way to log in":             {withFile, dev("fence_ipmilan", "ip", "10.0.0.1", "username", "root", "passwd", "x", "lanplus", "1", "cipher", "3"), true},
+		"same program by another name":      {dev("fence_idrac", "ip", "10.0.0.1", "ipport", "623"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
+		"IPv6 in two spellings":             {dev("fence_ipmilan", "ip", "fd00:0:0::1"), dev("fence_ipmilan", "ip", "fd00::1"), true},
+		"IPv4 in IPv6":                      {dev("fence_ipmilan", "ip", "::ffff:10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
+		"another address":                   {dev("fence_ipmilan", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.2"), false},
+		"another plug":                      {dev("fence_apc", "ip", "10.0.0.1", "plug", "1"), dev("fence_apc", "ip", "10.0.0.1", "plug", "2"), false},
+		"another port of the address":       {dev("fence_ipmilan", "ip", "10.0.0.1", "ipport", "6230"), dev("fence_ipmilan", "ip", "10.0.0.1"), false},
+		"another method":                    {dev("fence_apc", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), false},
+		"own agent, own names, same":        {dev("fence_own", "ip", "10.0.0.1", "outlet", "a", "timeout", "3"), dev("fence_own", "ip", "10.0.0.1", "outlet", "a"), true},
+		"own agent, own names, another one": {dev("fence_own", "ip", "10.0.0.1", "outlet", "a"), dev("fence_own", "ip", "10.0.0.1", "outlet", "b"), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a, b := member(level(test.a)), member(level(test.b))
+			if same := Target(a) == Target(b); same != test.same || SharesMachine(a, b) != test.same {
+				t.Errorf("%q and %q", Target(a), Target(b))
+			}
+		})
+	}
+	second := member(level(dev("fence_apc", "ip", "1.1.1.1", "plug", "1")), level(withFile))
+	if !SharesMachine(second, member(level(withFile))) || SharesMachine(second, member()) || Target(member()) != "" {
+		t.Error("levels are not compared rightly")
+	}
+	two := member(level(dev("fence_apc", "plug", "2"), dev("fence_apc", "plug", "1")))
+	if got := Target(two); got != "fence_apc plug=1 + fence_apc plug=2" {
+		t.Errorf("got %q", got)
+	}
+	secretive := dev("fence_own", "outlet", "a", "api_key", "hunter2", "community", "hunter2")
+	if got := Target(member(level(secretive))); strings.Contains(got, "hunter2") || got != Target(member(level(dev("fence_own", "outlet", "a")))) {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestGradeOfIsolatingAgents(t *testing.T) {
+	for method, want := range map[string]failover.ProofGrade{"fence_scsi": isolated, "/usr/sbin/fence_mpath": isolated, "fence_ipmilan": off} {
+		if got := gradeOf(failover.FenceDevice{Method: method}); got != want {
+			t.Errorf("%s: %s", method, got)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := New(Options{}).Metadata(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {
+		t.Error("no error with an ended context")
+	}
+}
