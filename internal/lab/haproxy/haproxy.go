@@ -196,6 +196,10 @@ func (p *Proxy) Close(ctx context.Context, server string) error {
 	return err
 }
 
+// closedByConfig is the bit of a server's administrative state that says it once began in maintenance. It stays set
+// after the server was opened.
+const closedByConfig = 4
+
 // Opened returns the names of the servers that take new connections.
 func (p *Proxy) Opened(ctx context.Context) ([]string, error) {
 	text, err := p.Command(ctx, "show servers state "+p.options.Backend)
@@ -206,7 +210,14 @@ func (p *Proxy) Opened(ctx context.Context) ([]string, error) {
 	for line := range strings.Lines(text) {
 		// be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state ...
 		fields := strings.Fields(line)
-		if len(fields) > 6 && fields[1] == p.options.Backend && fields[6] == "0" {
+		if len(fields) < 7 || fields[1] != p.options.Backend {
+			continue
+		}
+		admin, err := strconv.Atoi(fields[6])
+		if err != nil {
+			return nil, fmt.Errorf("read state of HAProxy server %s: %w", fields[3], err)
+		}
+		if admin&^closedByConfig == 0 {
 			open = append(open, fields[3])
 		}
 	}
