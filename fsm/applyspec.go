@@ -63,8 +63,8 @@ func (f *faults) applySpec(message *arbiterv1.ApplySpec, entry []byte) failover.
 		}
 	})
 	_, effective, err := ReadSource(source)
-	if err != nil {
-		f.add("apply_spec", "%w", err)
+	if err != nil || effective == nil {
+		f.add("apply_spec", "no effective spec (%v)", err)
 	}
 	spec, err := SpecFromProto(effective)
 	if err != nil {
