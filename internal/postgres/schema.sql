@@ -23,6 +23,10 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_waldir() TO "arbiter";
 -- is synced to disk, survives restarts and isn't replicated. ALTER SYSTEM writes it; SET lets PostgreSQL 15 and 16, which refuse
 -- ALTER SYSTEM for a parameter that nobody has mentioned, know the name first.
 GRANT SET, ALTER SYSTEM ON PARAMETER "arbiter.epoch" TO "arbiter";
+-- pg_file_settings: the token as it is on disk, which may be newer than the one in force when an arbiter died between the
+-- two. (It also shows other settings; pg_read_all_settings shows those anyway.)
+GRANT SELECT ON pg_catalog.pg_file_settings TO "arbiter";
+GRANT EXECUTE ON FUNCTION pg_catalog.pg_show_all_file_settings() TO "arbiter";
 -- Taking up a token that was written, and the next primary_conninfo.
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_reload_conf() TO "arbiter";
 

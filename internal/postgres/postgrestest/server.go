@@ -365,3 +365,16 @@ func tail(text string, n int) string {
 	}
 	return "..." + text[len(text)-n:]
 }
+
+// SignalProcess signals one of the server's processes, whose id a query gave; the name is "STOP", "CONT" or "KILL".
+func (s *Server) SignalProcess(pid, name string) {
+	s.t.Helper()
+	id, err := strconv.Atoi(pid)
+	signal, known := map[string]syscall.Signal{"STOP": syscall.SIGSTOP, "CONT": syscall.SIGCONT, "KILL": syscall.SIGKILL}[name]
+	if err != nil || !known {
+		s.t.Fatalf("signal %q to process %q: no such thing", name, pid)
+	}
+	if err := syscall.Kill(id, signal); err != nil {
+		s.t.Fatalf("signal process %d: %v", id, err)
+	}
+}

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+// group is a primary and its standbys in a test, with the spec that describes them.
+type group struct {
+	t        *testing.T
+	engine   *Postgres
+	spec     *failover.Spec
+	servers  map[failover.MemberName]*postgrestest.Server
+	systemID string
+}
+
+func startGroup(t *testing.T, standbys ...failover.MemberName) *group {
+	t.Helper()
+	primary := postgrestest.Start(t)
+	g := &group{
+		t: t, engine: NewPostgres(nil), spec: &failover.Spec{Engine: failover.EnginePostgres, Connect: postgrestest.Connect()},
+		servers:  map[failover.MemberName]*postgrestest.Server{"a": primary},
+		systemID: primary.Query("SELECT system_identifier FROM pg_control_system()"),
+	}
+	for _, name := range standbys {
+		g.servers[name] = primary.Standby(string(name))
+	}
+	for _, name := range append([]failover.MemberName{"a"}, standbys...) {
+		g.spec.Members = append(g.spec.Members, failover.MemberSpec{
+			Name: name, Address: g.servers[name].Address, ApplicationName: string(name),
+		})
+	}
+	return g
+}
+
+func (g *group) member(name failover.MemberName) failover.MemberSpec {
+	g.t.Helper()
+	m, known := g.spec.Member(name)
+	if !known {
+		g.t.Fatalf("no member %s", name)
+	}
+	return m
+}
+
+func (g *group) promotion(name failover.MemberName, epoch failover.Epoch) failover.Action {
+	return failover.Action{
+		Group: "orders", Operation: "orders-1", Kind: failover.ActionPromote, Member: name, Epoch: epoch, SystemID: g.systemID, Spec: g.spec,
+	}
+}
+
+// limit is a context for one action of a test.
+func limit(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+const plenty = 30 * time.Second
+
+func (g *group) promote(name failover.MemberName, epoch failover.Epoch) failover.Outcome {
+	g.t.Helper()
+	return g.engine.Promote(limit(g.t, plenty), g.promotion(name, epoch))
+}
+
+func (g *group) stop(name failover.MemberName, epoch failover.Epoch) failover.MemberPosition {
+	g.t.Helper()
+	return g.engine.StopFollowing(limit(g.t, plenty), g.member(name), g.spec, epoch, g.systemID)
+}
+
+func (g *group) follow(name, primary failover.MemberName, epoch failover.Epoch) failover.Outcome {
+	g.t.Helper()
+	return g.engine.Follow(limit(g.t, plenty), g.member(name), g.member(primary), g.spec, epoch, g.systemID)
+}
+
+func (g *group) wantResult(o failover.Outcome, want failover.Result, detail error) {
+	g.t.Helper()
+	if o.Result != want || detail != nil && !strings.Contains(o.Detail, detail.Error()) {
+		g.t.Fatalf("outcome %s (%s); want %s with %v", o.Result, o.Detail, want, detail)
+	}
+}
+
+func (g *group) wantAnswered(p failover.MemberPosition) {
+	g.t.Helper()
+	if !p.Answered || p.Detail != "" {
+		g.t.Fatalf("position of %s is not certain: %+v", p.Member, p)
+	}
+}
+
+// token is what a new session on the member sees.
+func (g *group) token(name failover.MemberName) string {
+	g.t.Helper()
+	return g.servers[name].Query("SELECT current_setting('arbiter.epoch', true)")
+}
+
+func (g *group) inRecovery(name failover.MemberName) bool {
+	g.t.Helper()
+	return g.servers[name].Query("SELECT pg_is_in_recovery()") == "true"
+}

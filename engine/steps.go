@@ -1,0 +1,48 @@
+package engine
+
+import (
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// recorder measures the steps of one action. It isn't safe for use by several goroutines.
+type recorder struct {
+	began time.Time
+	last  time.Time
+	steps []failover.StepTime
+}
+
+func startRecorder() *recorder {
+	now := time.Now()
+	return &recorder{began: now, last: now}
+}
+
+// step ends a step that began where the last one ended.
+func (r *recorder) step(name, detail string) {
+	now := time.Now()
+	r.steps = append(r.steps, failover.StepTime{Name: name, Start: r.last.Sub(r.began), Length: now.Sub(r.last), Detail: detail})
+	r.last = now
+}
+
+func (r *recorder) outcome(result failover.Result, detail string) failover.Outcome {
+	return failover.Outcome{Result: result, Detail: detail, Steps: r.steps, Took: time.Since(r.began)}
+}
+
+// failed is the outcome of an error before anything was done.
+func (r *recorder) failed(err error) failover.Outcome {
+	return r.outcome(failover.ResultFailed, err.Error())
+}
+
+// unknown is the outcome of an error after which it may have been done.
+func (r *recorder) unknown(err error) failover.Outcome {
+	return r.outcome(failover.ResultUnknown, err.Error())
+}
+
+// failedUnless is failed, or unknown if something may have been done.
+func (r *recorder) failedUnless(acted bool, err error) failover.Outcome {
+	if acted {
+		return r.unknown(err)
+	}
+	return r.failed(err)
+}

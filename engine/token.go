@@ -1,0 +1,255 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+)
+
+// The advisory lock under which a server's token is looked at and acted on: "Arbi", 1.
+const (
+	lockClass  = 0x41726269
+	lockObject = 1
+)
+
+// staleHolder is how long a session of the same epoch may hold the lock without asking anything, before it counts as left behind by an
+// arbiter that froze or lost the connection.
+const staleHolder = 250 * time.Millisecond
+
+// readBackEvery is the pause between looks for a setting that was written.
+const readBackEvery = 2 * time.Millisecond
+
+// target is one server, locked for changes under one epoch. The lock ends with the connection.
+type target struct {
+	conn  *postgres.Conn
+	epoch failover.Epoch
+	dial  func(context.Context) (*postgres.Conn, error)
+}
+
+// lockTarget connects to a member and takes its lock. It ends sessions that hold the lock under an older epoch, or that are stale, and
+// gives way to a newer epoch.
+func (p *Postgres) lockTarget(
+	ctx context.Context, member failover.MemberSpec, connect failover.Connect, epoch failover.Epoch,
+) (*target, error) {
+	t := &target{epoch: epoch, dial: func(ctx context.Context) (*postgres.Conn, error) {
+		return p.session(ctx, member.Address, connect, epoch)
+	}}
+	conn, err := t.dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.conn = conn
+	if err := t.lock(ctx); err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("lock %s for changes: %w", member.Name, err)
+	}
+	return t, nil
+}
+
+func (t *target) close() { t.conn.Close() }
+
+func (t *target) lock(ctx context.Context) error {
+	for {
+		var locked bool
+		row := t.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int4, $2::int4)", lockClass, lockObject)
+		if err := row.Scan(&locked); err != nil || locked {
+			return err
+		}
+		if err := t.endOlderHolders(ctx); err != nil {
+			return err
+		}
+		if !pause(ctx, time.Millisecond) {
+			return fmt.Errorf("another session of this epoch holds the lock: %w", ctx.Err())
+		}
+	}
+}
+
+// endOlderHolders ends the sessions that stand in the way, if this epoch goes before theirs. Once such a session is gone, nothing that
+// its arbiter asked for can still happen: the server runs no statement of an ended session.
+func (t *target) endOlderHolders(ctx context.Context) error {
+	const holders = `
+		SELECT a.pid, a.application_name,
+		       coalesce(a.state = 'idle' AND clock_timestamp() - a.state_change > $3::float8 * interval '1 second', false)
+		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
+		  AND l.classid::int8 = $1::int8 AND l.objid::int8 = $2::int8 AND a.datname = current_database()`
+	rows, err := t.conn.Query(ctx, holders, lockClass, lockObject, staleHolder.Seconds())
+	if err != nil {
+		return err
+	}
+	type holder struct {
+		PID   int32
+		Name  string
+		Stale bool
+	}
+	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[holder])
+	if err != nil {
+		return err
+	}
+	for _, h := range found {
+		number, ours := strings.CutPrefix(h.Name, sessionPrefix)
+		epoch, err := strconv.ParseUint(number, 10, 64)
+		known := ours && err == nil
+		if known && failover.Epoch(epoch) > t.epoch {
+			return fmt.Errorf("%w: an arbiter is acting here under epoch %d, this is epoch %d", ErrNewerEpoch, epoch, t.epoch)
+		}
+		if h.Stale || known && failover.Epoch(epoch) < t.epoch {
+			if _, err := t.conn.Exec(ctx, "SELECT pg_terminate_backend($1::int4)", h.PID); err != nil {
+				return fmt.Errorf("end the session that holds the lock (process %d, %q): %w", h.PID, h.Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// raise makes this epoch the server's token, together with further settings if there are any, and returns when a new connection shows
+// them. A newer token is left alone: ErrNewerEpoch. A token that is already this epoch costs one look.
+func (t *target) raise(ctx context.Context, changes ...setting) error {
+	token, err := t.token(ctx)
+	if err != nil {
+		return err
+	}
+	if token.newest() > t.epoch {
+		return fmt.Errorf("%w: its token is %d, this is epoch %d", ErrNewerEpoch, token.newest(), t.epoch)
+	}
+	if token.OnDisk == t.epoch && token.InForce == t.epoch && len(changes) == 0 {
+		return nil
+	}
+	epoch := setting{name: "arbiter.epoch", value: strconv.FormatUint(uint64(t.epoch), 10)}
+	if token.OnDisk != t.epoch {
+		if err := t.writeToken(ctx, epoch); err != nil {
+			return fmt.Errorf("write the token: %w", err)
+		}
+	}
+	for _, change := range changes {
+		// The error is cut down to its code: its text may repeat the statement, and with it a password.
+		if _, err := t.conn.Exec(ctx, change.alterSystem()); err != nil {
+			return fmt.Errorf("write %s: %w", change.name, withoutStatement(err))
+		}
+	}
+	if _, err := t.conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
+		return fmt.Errorf("reload the configuration: %w", err)
+	}
+	return t.readBack(ctx, append(changes, epoch))
+}
+
+func (t *target) writeToken(ctx context.Context, epoch setting) error {
+	// PostgreSQL 15 and 16 refuse ALTER SYSTEM for a parameter that this session has never heard of.
+	for _, statement := range []string{
+		"SET arbiter.epoch = " + epoch.quoted(),
+		epoch.alterSystem(),
+		"RESET arbiter.epoch", // the session must see the server's value again
+	} {
+		if _, err := t.conn.Exec(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBack waits until new connections show the settings. The main process tells its children of new settings before it accepts
+// another connection, so that then older sessions have them too.
+func (t *target) readBack(ctx context.Context, settings []setting) error {
+	for {
+		missing, err := t.lookForSettings(ctx, settings)
+		if err != nil {
+			return fmt.Errorf("read the settings back: %w", err)
+		}
+		if missing == "" {
+			return nil
+		}
+		if !pause(ctx, readBackEvery) {
+			return fmt.Errorf("%w: %s was written and reloaded, but a new connection shows another value; "+
+				"look for one given on the command line, by ALTER ROLE or by ALTER DATABASE: %w", ErrTokenNotTaken, missing, ctx.Err())
+		}
+	}
+}
+
+func (t *target) lookForSettings(ctx context.Context, settings []setting) (missing string, err error) {
+	conn, err := t.dial(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	for _, s := range settings {
+		var value string
+		if err := conn.QueryRow(ctx, "SELECT coalesce(current_setting($1, true), '')", s.name).Scan(&value); err != nil {
+			return "", err
+		}
+		if value != s.value {
+			return s.name, nil
+		}
+	}
+	return "", nil
+}
+
+// tokens are the places where a server has its token.
+type tokens struct {
+	OnDisk  failover.Epoch
+	InForce failover.Epoch
+}
+
+func (t tokens) newest() failover.Epoch { return max(t.OnDisk, t.InForce) }
+
+// token reads the server's token. The one on disk may be newer than the one in force: an arbiter may have died, or frozen, before it
+// had the configuration reloaded.
+func (t *target) token(ctx context.Context) (tokens, error) {
+	const both = `
+		SELECT coalesce((SELECT setting FROM pg_file_settings WHERE name = 'arbiter.epoch' ORDER BY seqno DESC LIMIT 1), ''),
+		       coalesce(current_setting('arbiter.epoch', true), '')`
+	var onDisk, inForce string
+	if err := t.conn.QueryRow(ctx, both).Scan(&onDisk, &inForce); err != nil {
+		return tokens{}, fmt.Errorf("read the token: %w", err)
+	}
+	disk, diskErr := parseEpoch(onDisk)
+	force, forceErr := parseEpoch(inForce)
+	return tokens{OnDisk: disk, InForce: force}, errors.Join(diskErr, forceErr)
+}
+
+// parseEpoch reads a token; a server that has none has seen epoch 0.
+func parseEpoch(text string) (failover.Epoch, error) {
+	if text == "" {
+		return 0, nil
+	}
+	epoch, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, fmt.Errorf("read the token: arbiter.epoch is %q, want a number; set it right with ALTER SYSTEM SET arbiter.epoch: %w",
+			text, err)
+	}
+	return failover.Epoch(epoch), nil
+}
+
+// setting is a parameter to write with ALTER SYSTEM.
+type setting struct {
+	name  string // a constant of this package, never from outside
+	value string
+}
+
+func (s setting) quoted() string { return quoteLiteral(s.value) }
+
+func (s setting) alterSystem() string { return "ALTER SYSTEM SET " + s.name + " = " + s.quoted() }
+
+// quoteLiteral writes a string constant that means the same whatever standard_conforming_strings is.
+func quoteLiteral(value string) string {
+	quoted := "'" + strings.NewReplacer("'", "''", `\`, `\\`).Replace(value) + "'"
+	if strings.Contains(value, `\`) {
+		return " E" + quoted
+	}
+	return quoted
+}
+
+// withoutStatement keeps of a server's error what cannot hold the statement.
+func withoutStatement(err error) error {
+	if state := postgres.SQLState(err); state != "" {
+		return fmt.Errorf("refused with SQLSTATE %s", state)
+	}
+	return err
+}

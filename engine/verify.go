@@ -1,0 +1,100 @@
+package engine
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+)
+
+// verifyEvery is the pause between tries of a route that may take a moment to change.
+const verifyEvery = 10 * time.Millisecond
+
+// ErrRouteElsewhere says that a routed address leads to another server than the new primary.
+var ErrRouteElsewhere = errors.New("the route leads elsewhere")
+
+// VerifyThroughRoute proves that clients reach the new primary: it connects to the routed address as a client would, commits a row that
+// only this try can have written, on the condition that the server there holds a.Epoch for a.Member, and reads that row on the member's own address.
+// It repeats this until it succeeds or ctx ends. The commit waits for the server's own disk only. Failed means that the route did not
+// lead to the new primary while it was tried; no try changes anything that counts.
+func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, a failover.Action) failover.Outcome {
+	r := startRecorder()
+	member, known := a.Spec.Member(a.Member)
+	if !known {
+		return r.failed(fmt.Errorf("verify the route %s: the group has no member %s", routeAddress, a.Member))
+	}
+	for tries := 1; ; tries++ {
+		proof := rand.Text()
+		err := p.writeThroughRoute(ctx, routeAddress, a, proof)
+		if err == nil {
+			r.step("written through the route", fmt.Sprintf("try %d", tries))
+			err = p.seenOnMember(ctx, routeAddress, member, a, proof)
+		}
+		if err == nil {
+			r.step("seen on "+string(a.Member), "")
+			return r.outcome(failover.ResultDone,
+				fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
+		}
+		if !pause(ctx, verifyEvery) {
+			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, err))
+		}
+	}
+}
+
+// writeThroughRoute uses neither parameters of the session nor the extended protocol, so that it also passes a connection pool.
+func (p *Postgres) writeThroughRoute(ctx context.Context, routeAddress string, a failover.Action, proof string) error {
+	conn, err := postgres.NewConnector(a.Spec.Connect, p.resolve).Dial(ctx, routeAddress, postgres.Options{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	tx, err := conn.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin: %w", err)
+	}
+	if _, err := tx.Exec(ctx, "SET LOCAL synchronous_commit = local"); err != nil {
+		return fmt.Errorf("prepare the write: %w", err)
+	}
+	const write = `
+		INSERT INTO arbiter.route_proof (route, proof, epoch)
+		SELECT $1, $2, e.epoch FROM arbiter.epoch e WHERE e.epoch = $3 AND e.member = $4
+		ON CONFLICT (route) DO UPDATE SET proof = excluded.proof, epoch = excluded.epoch, written = clock_timestamp()`
+	tag, err := tx.Exec(ctx, write, pgx.QueryExecModeSimpleProtocol, routeAddress, proof, int64(a.Epoch), string(a.Member))
+	if err != nil {
+		return fmt.Errorf("write: %w", err)
+	}
+	if tag.RowsAffected() != 1 {
+		return fmt.Errorf("%w: the server there is not %s under epoch %d", ErrRouteElsewhere, a.Member, a.Epoch)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	return nil
+}
+
+func (p *Postgres) seenOnMember(
+	ctx context.Context, routeAddress string, member failover.MemberSpec, a failover.Action, proof string,
+) error {
+	conn, err := p.session(ctx, member.Address, a.Spec.Connect, a.Epoch)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	const read = `
+		SELECT NOT pg_is_in_recovery() AND ($3 = '' OR (SELECT system_identifier::text FROM pg_control_system()) = $3)
+		   AND EXISTS (SELECT FROM arbiter.route_proof WHERE route = $1 AND proof = $2)`
+	var seen bool
+	if err := conn.QueryRow(ctx, read, routeAddress, proof, a.SystemID).Scan(&seen); err != nil {
+		return fmt.Errorf("read on %s what was written: %w", member.Name, err)
+	}
+	if !seen {
+		return fmt.Errorf("%w: what was written through it is not on %s", ErrRouteElsewhere, member.Name)
+	}
+	return nil
+}
