@@ -1,0 +1,161 @@
+package probe
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+)
+
+const (
+	// largestBody is how much of an answer is read, in bytes. A text that an answer must contain has to come within it.
+	largestBody = 64 << 10
+	// largestHeader bounds the header of an answer, in bytes.
+	largestHeader = 64 << 10
+)
+
+var (
+	errNoHTTPCheck = errors.New("the check doesn't say what to ask for; set its http part")
+	errNoCA        = errors.New("the CA file holds no certificate in PEM form")
+)
+
+// HTTP checks that the member answers a request as expected: over a new connection each time, without following
+// redirects, without a proxy.
+type HTTP struct{}
+
+// Look sends the request and compares the answer.
+func (HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
+	if c.HTTP == nil {
+		return Look{Evidence: failover.Evidence{Reason: failover.ReasonBadConfiguration, Detail: errNoHTTPCheck.Error()}}
+	}
+	request, err := httpRequest(ctx, t.Address(c), c.HTTP)
+	if err == nil {
+		var client *http.Client
+		if client, err = httpClient(c.HTTP); err == nil {
+			return Look{Evidence: ask(client, request, c.HTTP)}
+		}
+	}
+	return Look{Evidence: failover.Evidence{Reason: failover.ReasonBadConfiguration, Detail: err.Error()}}
+}
+
+func httpRequest(ctx context.Context, address string, h *failover.HTTPCheck) (*http.Request, error) {
+	target := url.URL{Scheme: "http", Host: address, Path: "/"}
+	if h.TLS {
+		target.Scheme = "https"
+	}
+	if h.Path != "" {
+		reference, err := url.Parse(h.Path)
+		if err != nil {
+			return nil, fmt.Errorf("read the check's path: %w", err)
+		}
+		target.Path, target.RawPath, target.RawQuery = reference.Path, reference.RawPath, reference.RawQuery
+	}
+	request, err := http.NewRequestWithContext(ctx, h.Method, target.String(), http.NoBody)
+	if err != nil {
+		return nil, fmt.Errorf("make the request: %w", err)
+	}
+	request.Header.Set("User-Agent", "arbiter")
+	for _, header := range h.Headers {
+		value, err := secret.Resolve(header)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(header.Key, "Host") {
+			request.Host = value
+			continue
+		}
+		request.Header.Set(header.Key, value)
+	}
+	return request, nil
+}
+
+// httpClient returns a client for one request. It is not kept, so that a CA file which was replaced counts at once.
+func httpClient(h *failover.HTTPCheck) (*http.Client, error) {
+	transport := &http.Transport{
+		DialContext:            (&net.Dialer{}).DialContext,
+		DisableKeepAlives:      true,
+		DisableCompression:     true,
+		MaxResponseHeaderBytes: largestHeader,
+	}
+	if h.TLS {
+		transport.TLSClientConfig = &tls.Config{ServerName: h.ServerName, MinVersion: tls.VersionTLS12}
+		if h.CAFile != "" {
+			pool, err := readCA(h.CAFile)
+			if err != nil {
+				return nil, err
+			}
+			transport.TLSClientConfig.RootCAs = pool
+		}
+	}
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
+}
+
+func readCA(path string) (*x509.CertPool, error) {
+	pem, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA file: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("read the CA file %s: %w", path, errNoCA)
+	}
+	return pool, nil
+}
+
+func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck) failover.Evidence {
+	response, err := client.Do(request)
+	if err != nil {
+		return httpError(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if !accepted(response.StatusCode, h.Statuses) {
+		return failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "status " + response.Status}
+	}
+	if h.Body == "" {
+		return failover.Evidence{Reason: failover.ReasonAnswered}
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, largestBody))
+	if err != nil {
+		return httpError(fmt.Errorf("read the answer: %w", err))
+	}
+	if !bytes.Contains(body, []byte(h.Body)) {
+		return failover.Evidence{
+			Reason: failover.ReasonWrongAnswer,
+			Detail: fmt.Sprintf("the answer's first %d bytes lack the expected text", len(body)),
+		}
+	}
+	return failover.Evidence{Reason: failover.ReasonAnswered}
+}
+
+func accepted(status int, wanted []int) bool {
+	if len(wanted) == 0 {
+		return status >= 200 && status <= 299
+	}
+	return slices.Contains(wanted, status)
+}
+
+// httpError sorts an error of net/http. What it has no type for, it says of answers that are not HTTP.
+func httpError(err error) failover.Evidence {
+	evidence := postgres.Classify(err)
+	if evidence.Reason == failover.ReasonArbiterTrouble &&
+		(strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "server response headers exceeded")) {
+		evidence.Reason = failover.ReasonWrongAnswer
+	}
+	return evidence
+}

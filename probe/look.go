@@ -1,0 +1,74 @@
+package probe
+
+import (
+	"context"
+	"net"
+	"strconv"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// Look is what one try of one check saw.
+type Look struct {
+	Evidence failover.Evidence
+	// Facts are what the member said of itself; a look that was not told its role leaves them empty.
+	Facts failover.Facts
+	// Partial says that the look could not examine all that it should, through no fault of the member: it counts for
+	// nothing, neither good nor bad.
+	Partial bool
+
+	// The scheduler fills in the rest.
+
+	Began, Ended time.Duration  // on the boot-time clock
+	AsOf         failover.Index // applied when the look began
+}
+
+// Target is one member to look at.
+type Target struct {
+	Group       failover.GroupName
+	Member      failover.MemberSpec
+	Spec        *failover.Spec
+	SpecVersion uint64
+}
+
+// Address is where a check finds the member: its address, with the check's own port if it has one.
+func (t Target) Address(c failover.Check) string {
+	if c.Port == 0 {
+		return t.Member.Address
+	}
+	host, _, err := net.SplitHostPort(t.Member.Address)
+	if err != nil {
+		host = t.Member.Address
+	}
+	return net.JoinHostPort(host, strconv.Itoa(c.Port))
+}
+
+// Checker is one kind of check. Look returns when ctx ends at the latest; the context's deadline is the check's time-out.
+// It may be called from several goroutines at once, also for the same target.
+type Checker interface {
+	Look(ctx context.Context, t Target, c failover.Check) Look
+}
+
+// Holder is a Checker that can hold a connection open. Hold returns when the connection is lost, with the reason, or when
+// ctx ends; held is false if there was no connection to lose. Only looks are evidence: a lost connection is a reason to look.
+type Holder interface {
+	Hold(ctx context.Context, t Target, c failover.Check) (held bool, lost error)
+}
+
+// Closer is a Checker that leaves work behind its looks. Close ends that work and waits for it; Scheduler.Run calls it last.
+type Closer interface {
+	Close()
+}
+
+// Report is the state of one member after one look.
+type Report struct {
+	Observation failover.Observation
+	// Began and Ended bound the looks that the observation rests on: of each required check (of each, if none is
+	// required), the look that counted last began at or after Began and ended at or after Ended. So an observation whose
+	// Ended is later than a request to look again answers that request.
+	Began, Ended time.Duration
+	// Check and Look are the look that ended, before thresholds.
+	Check string
+	Look  Look
+}

@@ -1,0 +1,142 @@
+package probe
+
+import (
+	"context"
+	"hash/fnv"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+const (
+	// recheckDelay is the default of Options.RecheckDelay.
+	recheckDelay = 10 * time.Millisecond
+	// firstLookWithin is the time over which the first looks at new targets are spread.
+	firstLookWithin = 250 * time.Millisecond
+	// shortestInterval keeps a spec without an interval from turning the loop into a busy one.
+	shortestInterval = time.Millisecond
+)
+
+// taskKey names one check of one member.
+type taskKey struct {
+	group  failover.GroupName
+	member failover.MemberName
+	check  string
+}
+
+// task is one check of one member: when its next look is due, which looks are under way, and what they came to.
+type task struct {
+	key     taskKey
+	member  *member
+	check   failover.Check
+	checker Checker
+	judge   judge
+	last    Look           // the look that counted last; zero before the first
+	facts   failover.Facts // last known: see learn
+
+	phase    time.Duration // offset of the looks within the interval; the same for ever
+	tick     time.Duration // next look at the interval
+	extra    time.Duration // an additional look, none if 0
+	place    int           // in the queue, -1 outside
+	underWay int
+	cancel   context.CancelFunc // ends the looks under way once the task is dropped
+	context  context.Context
+}
+
+// phaseOf spreads the looks of many targets, and of several arbiters at the same target, over the interval. It depends on
+// names only, so that a restart or a change elsewhere in the spec moves nothing.
+func phaseOf(node failover.NodeID, key taskKey, interval time.Duration) time.Duration {
+	h := fnv.New64a()
+	for _, part := range []string{string(node), string(key.group), string(key.member), key.check} {
+		_, _ = h.Write([]byte(part)) // never fails
+		_, _ = h.Write([]byte{0})
+	}
+	sum := h.Sum64()
+	sum ^= sum >> 32 // FNV leaves the names' last letters in the low bits
+	return time.Duration(sum % uint64(interval))
+}
+
+// adjust takes over a check's changed numbers.
+func (t *task) adjust(node failover.NodeID, c failover.Check, now time.Duration) {
+	c.Interval = max(c.Interval, shortestInterval)
+	if c.Timeout <= 0 {
+		c.Timeout = c.Interval
+	}
+	if t.check.Interval != c.Interval {
+		first := t.check.Interval == 0
+		t.phase = phaseOf(node, t.key, c.Interval)
+		t.check = c
+		t.tick = t.tickAfter(now)
+		if first {
+			t.lookAgainAt(now + t.phase%firstLookWithin)
+		}
+	}
+	t.check = c
+	t.judge.adjust(c)
+}
+
+// tickAfter is the first instant of the task's own rhythm after now.
+func (t *task) tickAfter(now time.Duration) time.Duration {
+	interval := t.check.Interval
+	rounds := (now - t.phase) / interval
+	if now < t.phase {
+		rounds = -1
+	}
+	return t.phase + (rounds+1)*interval
+}
+
+// due is when the next look is to begin.
+func (t *task) due() time.Duration {
+	if t.extra != 0 {
+		return min(t.tick, t.extra)
+	}
+	return t.tick
+}
+
+// limit is how many looks may be under way at once: as many as can overlap by their own rhythm, and one more.
+func (t *task) limit() int {
+	return int((t.check.Timeout+t.check.Interval-1)/t.check.Interval) + 1
+}
+
+// start settles when the following look is due, and says whether one may begin now.
+func (t *task) start(now time.Duration) bool {
+	if t.tick <= now {
+		t.tick = t.tickAfter(now)
+	}
+	if t.extra != 0 && t.extra <= now {
+		t.extra = 0
+	}
+	if t.underWay >= t.limit() {
+		return false
+	}
+	t.underWay++
+	return true
+}
+
+// lookAgainAt asks for an additional look, unless one is due before.
+func (t *task) lookAgainAt(at time.Duration) {
+	if t.extra == 0 || at < t.extra {
+		t.extra = max(at, 1) // 0 means none
+	}
+}
+
+// overtaken says whether a look began before the one that counted last: what it saw is older news.
+func (t *task) overtaken(look Look) bool {
+	return t.last.Ended != 0 && look.Began < t.last.Began
+}
+
+// learn keeps what the member said of itself. A look that was told nothing keeps what was known (the role and the positions
+// of a dead primary bound what is lost with it), except for what must be true now.
+func (t *task) learn(look Look) {
+	switch {
+	case look.Facts.Role == failover.RoleUnknown:
+		t.facts.AcceptsWrites, t.facts.Streaming, t.facts.ReceivingGrows = false, false, false
+	case look.Partial && look.Facts.Role == t.facts.Role:
+		// The write was not tried; whether writes are accepted stays as the last whole look left it.
+		accepts := t.facts.AcceptsWrites
+		t.facts = look.Facts
+		t.facts.AcceptsWrites = accepts
+	default:
+		t.facts = look.Facts
+	}
+}

@@ -1,0 +1,74 @@
+package probe
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+)
+
+// TCP checks that the member accepts connections. It says nothing of the service behind the port: the kernel accepts for
+// a process that is frozen.
+type TCP struct{}
+
+// Look connects and closes the connection again.
+func (TCP) Look(ctx context.Context, t Target, c failover.Check) Look {
+	conn, err := dialTCP(ctx, t.Address(c))
+	if err != nil {
+		return Look{Evidence: postgres.Classify(err)}
+	}
+	_ = conn.Close() // nothing was sent that could be lost
+	return Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}
+}
+
+// Hold keeps a connection open without sending anything.
+func (TCP) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
+	dialing, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	conn, err := dialTCP(dialing, t.Address(c))
+	if err != nil {
+		return false, err
+	}
+	return true, awaitLoss(ctx, conn, func([]byte) error { return nil })
+}
+
+// dialTCP connects to host:port. The connection notices within 20 s that the other machine is gone.
+func dialTCP(ctx context.Context, address string) (net.Conn, error) {
+	dialer := net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3,
+	}}
+	conn, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return conn, nil
+}
+
+// awaitLoss reads until the connection ends, ctx ends, or what was read means the end to the given function. It closes the
+// connection.
+func awaitLoss(ctx context.Context, conn net.Conn, ends func([]byte) error) error {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+	defer func() { _ = conn.Close() }()
+	buffer := make([]byte, 512)
+	for {
+		n, err := conn.Read(buffer)
+		if n > 0 {
+			if over := ends(buffer[:n]); over != nil {
+				return over
+			}
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err == io.EOF:
+			return fmt.Errorf("connection closed by the member: %w", err)
+		case err != nil:
+			return fmt.Errorf("connection lost: %w", err)
+		}
+	}
+}
