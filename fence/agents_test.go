@@ -49,7 +49,7 @@ func TestFenceDummyThatFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	good := deviceOf("fence_dummy", "status_file", file)
-	failing := deviceOf("fence_dummy", "type", "fail")
+	failing := deviceOf("fence_dummy", "type", "fail", "power_timeout", "1")
 	proof, _ := New(Options{}).Isolate(t.Context(), member(level(failing), level(good)), failover.Policy{}, nil)
 	wantProof(t, proof, off, "level 2", "level 1: fence_dummy: off: the device reports an error")
 	proof, _ = New(Options{}).Isolate(t.Context(), member(level(failing, good)), failover.Policy{}, nil)

@@ -117,3 +117,30 @@ func wantProof(t *testing.T, got failover.Proof, grade failover.ProofGrade, word
 		}
 	}
 }
+
+// processState is the state letter of a process, "Z" for one that has ended but wasn't waited for.
+func processState(id int) string {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", id))
+	if err != nil {
+		return "gone"
+	}
+	return strings.Fields(string(stat[strings.LastIndex(string(stat), ")")+1:]))[0]
+}
+
+// processesWith finds processes that have all of the words in their arguments.
+func processesWith(t *testing.T, words ...string) []int {
+	t.Helper()
+	var ids []int
+	paths, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range paths {
+		id, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		line, all := commandLine(id), true
+		for _, word := range words {
+			all = all && strings.Contains(line, word)
+		}
+		if all {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
