@@ -1,0 +1,127 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/keepalive"
+)
+
+// endpoint is the connection to one arbiter.
+type endpoint struct {
+	address string
+	conn    *grpc.ClientConn
+
+	mutex   sync.Mutex
+	trouble error // why the last attempt to connect failed
+}
+
+func newEndpoint(address string, options Options) (*endpoint, error) {
+	e := &endpoint{address: address}
+	secure := insecure.NewCredentials()
+	if options.TLS != nil {
+		secure = credentials.NewTLS(options.TLS)
+	}
+	conn, err := grpc.NewClient("passthrough:///"+address,
+		grpc.WithTransportCredentials(&watchedCredentials{secure, e}),
+		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			conn, err := options.Dial(ctx, address)
+			e.note(err)
+			return conn, err
+		}),
+		grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 50 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+			MinConnectTimeout: time.Second,
+		}),
+		// Finds out that a streaming arbiter is gone without a word.
+		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
+		// Trying again is decided here, call by call, never by a configuration that a name server could send.
+		grpc.WithDisableServiceConfig(),
+		grpc.WithDisableRetry(),
+	)
+	if err != nil {
+		return nil, err
+	}
+	e.conn = conn
+	return e, nil
+}
+
+// ready waits until the connection can carry a call, or says why it can't. It gives up when an attempt to connect failed.
+func (e *endpoint) ready(ctx context.Context) error {
+	for tried := false; ; {
+		state := e.conn.GetState()
+		switch state {
+		case connectivity.Ready:
+			return nil
+		case connectivity.TransientFailure:
+			if tried {
+				return e.unreachable(nil)
+			}
+		case connectivity.Connecting:
+			tried = true
+		case connectivity.Shutdown:
+			return e.unreachable(fmt.Errorf("the client is closed"))
+		}
+		if state == connectivity.Idle || state == connectivity.TransientFailure {
+			e.conn.Connect()
+		}
+		if !e.conn.WaitForStateChange(ctx, state) {
+			return e.unreachable(context.Cause(ctx))
+		}
+	}
+}
+
+// unreachable says why the arbiter can't be reached: what went wrong last, or otherwise the given reason.
+func (e *endpoint) unreachable(otherwise error) error {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if e.trouble != nil {
+		return fmt.Errorf("%s: %w", e.address, e.trouble)
+	}
+	if otherwise != nil {
+		return fmt.Errorf("%s: %w", e.address, otherwise)
+	}
+	return fmt.Errorf("%s: no connection", e.address)
+}
+
+// said names the arbiter in an error that it, or the way to it, gave.
+func (e *endpoint) said(err error) error {
+	var notSent *notSentError
+	if errors.As(err, &notSent) {
+		return notSent.error // names it already
+	}
+	return fmt.Errorf("%s: %w", e.address, translate(err))
+}
+
+func (e *endpoint) note(trouble error) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	e.trouble = trouble
+}
+
+// watchedCredentials keeps why a handshake failed: gRPC has it only as text.
+type watchedCredentials struct {
+	credentials.TransportCredentials
+	endpoint *endpoint
+}
+
+// ClientHandshake shakes hands and notes what went wrong.
+func (w *watchedCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	secured, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, conn)
+	w.endpoint.note(err)
+	return secured, info, err
+}
+
+// Clone copies the credentials; gRPC demands it.
+func (w *watchedCredentials) Clone() credentials.TransportCredentials {
+	return &watchedCredentials{w.TransportCredentials.Clone(), w.endpoint}
+}

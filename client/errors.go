@@ -1,0 +1,157 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// What can be wrong with a call. Match with errors.Is; the message says more.
+var (
+	// ErrNoLeader says that arbiters answered, and none of them leads.
+	ErrNoLeader = errors.New("no arbiter leads")
+	// ErrUnavailable says that no arbiter could be reached.
+	ErrUnavailable = errors.New("no arbiter can be reached")
+	// ErrNotFound says that the group, operation or member doesn't exist.
+	ErrNotFound = errors.New("not found")
+	// ErrDenied says that the certificate doesn't allow the call.
+	ErrDenied = errors.New("not allowed")
+	// ErrInvalid says that the request itself is wrong.
+	ErrInvalid = errors.New("invalid request")
+	// ErrUnsupported says that the arbiters don't know the call: they are older than this client.
+	ErrUnsupported = errors.New("not supported by these arbiters")
+	// ErrRejected is what every RejectedError is.
+	ErrRejected = errors.New("refused")
+	// ErrUnknownOutcome is what every UnknownOutcomeError is.
+	ErrUnknownOutcome = errors.New("outcome not known")
+)
+
+// RejectedError says that a rule or a precondition refused a change. Nothing was changed.
+type RejectedError struct {
+	// Rule is the safety rule, for example "S2"; empty for a plain precondition.
+	Rule string
+	Why  string
+	// Next is what can be done about it.
+	Next string
+}
+
+// Error says why, and names the rule.
+func (e *RejectedError) Error() string {
+	if e.Rule == "" {
+		return "refused: " + e.Why
+	}
+	return fmt.Sprintf("refused by rule %s: %s", e.Rule, e.Why)
+}
+
+// Is makes errors.Is(err, ErrRejected) true.
+func (e *RejectedError) Is(target error) bool { return target == ErrRejected }
+
+// UnknownOutcomeError says that a change may or may not have been made.
+type UnknownOutcomeError struct {
+	// RequestID is the id that the change was sent under.
+	RequestID string
+	// Err is how the last try failed.
+	Err error
+}
+
+// Error says what is not known.
+func (e *UnknownOutcomeError) Error() string {
+	return fmt.Sprintf("the answer was lost, so it is not known whether the change was made (request id %s): %v", e.RequestID, e.Err)
+}
+
+// Is makes errors.Is(err, ErrUnknownOutcome) true.
+func (e *UnknownOutcomeError) Is(target error) bool { return target == ErrUnknownOutcome }
+
+// Unwrap returns how the last try failed.
+func (e *UnknownOutcomeError) Unwrap() error { return e.Err }
+
+// InvalidError names the fields of a request that are wrong.
+type InvalidError struct {
+	Message string
+	Fields  []InvalidField
+}
+
+// InvalidField is one field that is wrong.
+type InvalidField struct {
+	Field, Message string
+}
+
+// Error lists the fields.
+func (e *InvalidError) Error() string {
+	if len(e.Fields) == 0 {
+		return e.Message
+	}
+	lines := make([]string, len(e.Fields))
+	for i, f := range e.Fields {
+		lines[i] = f.Field + ": " + f.Message
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Is makes errors.Is(err, ErrInvalid) true.
+func (e *InvalidError) Is(target error) bool { return target == ErrInvalid }
+
+// translate is the one boundary at which gRPC's errors become ours.
+func translate(err error) error {
+	if err == nil || errors.Is(err, context.Canceled) {
+		return err
+	}
+	s, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	for _, detail := range s.Details() {
+		switch d := detail.(type) {
+		case *arbiterv1.Rejection:
+			return &RejectedError{Rule: d.Rule, Why: d.Why, Next: d.Next}
+		case *arbiterv1.NotLeader:
+			return fmt.Errorf("%w: %s", ErrNoLeader, s.Message())
+		case *errdetails.BadRequest:
+			invalid := &InvalidError{Message: s.Message()}
+			for _, v := range d.FieldViolations {
+				invalid.Fields = append(invalid.Fields, InvalidField{v.Field, v.Description})
+			}
+			return invalid
+		}
+	}
+	return translateCode(s)
+}
+
+func translateCode(s *status.Status) error {
+	switch s.Code() {
+	case codes.NotFound:
+		return fmt.Errorf("%w: %s", ErrNotFound, s.Message())
+	case codes.PermissionDenied, codes.Unauthenticated:
+		return fmt.Errorf("%w: %s", ErrDenied, s.Message())
+	case codes.InvalidArgument, codes.OutOfRange:
+		return &InvalidError{Message: s.Message()}
+	case codes.Unimplemented:
+		return fmt.Errorf("%w: %s", ErrUnsupported, s.Message())
+	case codes.FailedPrecondition, codes.AlreadyExists, codes.Aborted:
+		return &RejectedError{Why: s.Message()}
+	case codes.Unavailable:
+		return fmt.Errorf("%w: %s", ErrUnavailable, s.Message())
+	case codes.DeadlineExceeded:
+		return fmt.Errorf("%w: %s", context.DeadlineExceeded, s.Message())
+	case codes.Canceled:
+		return fmt.Errorf("%w: %s", context.Canceled, s.Message())
+	}
+	return fmt.Errorf("the arbiter failed: %s", s.Message())
+}
+
+// notLeader returns the answer of an arbiter that doesn't lead.
+func notLeader(err error) (*arbiterv1.NotLeader, bool) {
+	for _, detail := range status.Convert(err).Details() {
+		if d, ok := detail.(*arbiterv1.NotLeader); ok {
+			return d, true
+		}
+	}
+	return nil, false
+}
