@@ -109,8 +109,8 @@ func (m *machine) device(t *testing.T, timeout time.Duration, more ...string) fa
 func TestIPMI(t *testing.T) {
 	m := startMachine(t)
 	f := New(Options{})
-	// The agent looks every second whether the machine is off; without that pause a fence takes a quarter of the time.
-	spec := member(level(m.device(t, generous, "stonith_status_sleep", "0")))
+	// The agent waits two seconds before it looks whether the machine is off; a fence needs no such pause.
+	spec := member(level(m.device(t, generous, "power_wait", "0", "stonith_status_sleep", "0")))
 	for end := time.Now().Add(generous); !f.PathStatus(t.Context(), spec).Armed; {
 		if time.Now().After(end) {
 			t.Fatalf("the BMC does not answer: %+v", f.PathStatus(t.Context(), spec))
