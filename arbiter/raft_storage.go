@@ -1,0 +1,189 @@
+package arbiter
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/raft"
+	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
+	"go.etcd.io/bbolt"
+)
+
+const (
+	logFile           = "raft.db"
+	lockPatience      = time.Second // for a predecessor that is about to end
+	snapshotsKept     = 2
+	cachedEntries     = 512
+	currentTermKey    = "CurrentTerm" // Raft's own name for it in the stable store
+	folderMode        = 0o700
+	snapshotInterval  = 2 * time.Minute
+	snapshotThreshold = 8192
+	trailingLogs      = 10240
+)
+
+// Storage is where a node keeps what it must never forget: log, term, vote, snapshots.
+type Storage struct {
+	Path      string // for messages
+	Log       raft.LogStore
+	Stable    raft.StableStore
+	Snapshots raft.SnapshotStore
+	close     func() error
+}
+
+// OpenStorage opens, or makes, the storage in a folder. Every write is synced before it counts. It reads the whole log
+// once, so that a corrupt one is found now and not in the middle of an operation.
+func OpenStorage(folder string, log *slog.Logger) (storage *Storage, err error) {
+	if err := os.MkdirAll(folder, folderMode); err != nil {
+		return nil, storageError(folder, err)
+	}
+	path := filepath.Join(folder, logFile)
+	defer recoverCorrupt(path, &err)()
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path:                    path,
+		BoltOptions:             &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType},
+		MsgpackUseNewTimeFormat: true,
+	})
+	if err != nil {
+		return nil, storageError(path, err)
+	}
+	if err := checkLog(bolt); err != nil {
+		return nil, errors.Join(corrupt(path, err), bolt.Close())
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, hclogFor(log, "raft-snapshot"))
+	if err != nil {
+		return nil, errors.Join(storageError(folder, err), bolt.Close())
+	}
+	if err := checkSnapshots(snapshots); err != nil {
+		return nil, errors.Join(corrupt(folder, err), bolt.Close())
+	}
+	storage, err = newStorage(folder, bolt, snapshots, bolt.Close)
+	if err != nil {
+		return nil, errors.Join(storageError(path, err), bolt.Close())
+	}
+	return storage, nil
+}
+
+// MemoryStorage is a storage that forgets at Close, for tests.
+func MemoryStorage() *Storage {
+	store := raft.NewInmemStore()
+	storage, err := newStorage("memory", store, raft.NewInmemSnapshotStore(), func() error { return nil })
+	if err != nil {
+		panic(fmt.Sprintf("arbiter: make a store in memory: %v", err)) // it has no way to fail
+	}
+	return storage
+}
+
+type logAndStable interface {
+	raft.LogStore
+	raft.StableStore
+}
+
+func newStorage(path string, store logAndStable, snapshots raft.SnapshotStore, end func() error) (*Storage, error) {
+	// A leader reads the last entry at each request to each follower; from the cache that costs nothing.
+	cache, err := raft.NewLogCache(cachedEntries, store)
+	if err != nil {
+		return nil, err
+	}
+	return &Storage{Path: path, Log: cache, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end}, nil
+}
+
+// Empty says whether the storage has never been part of a cluster.
+func (s *Storage) Empty() (bool, error) {
+	has, err := raft.HasExistingState(s.Log, s.Stable, s.Snapshots)
+	if err != nil {
+		return false, storageError(s.Path, err)
+	}
+	return !has, nil
+}
+
+// Close closes the files. The Raft node must have been shut down.
+func (s *Storage) Close() error { return s.close() }
+
+// checkLog reads every entry, and checks that none is missing in between.
+func checkLog(store raft.LogStore) error {
+	first, err := store.FirstIndex()
+	if err != nil {
+		return err
+	}
+	last, err := store.LastIndex()
+	if err != nil {
+		return err
+	}
+	if first == 0 {
+		return nil
+	}
+	for index := first; index <= last; index++ {
+		var entry raft.Log
+		if err := store.GetLog(index, &entry); err != nil {
+			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
+		}
+		if entry.Index != index {
+			return fmt.Errorf("entry %d of %d to %d says it is entry %d", index, first, last, entry.Index)
+		}
+	}
+	return nil
+}
+
+// checkSnapshots opens the newest snapshot, which compares its checksum. Raft would fall back to an older one, and the log
+// may not reach back that far.
+func checkSnapshots(store raft.SnapshotStore) error {
+	snapshots, err := store.List()
+	if err != nil || len(snapshots) == 0 {
+		return err
+	}
+	_, content, err := store.Open(snapshots[0].ID)
+	if err != nil {
+		return fmt.Errorf("snapshot %s: %w", snapshots[0].ID, err)
+	}
+	return content.Close()
+}
+
+// recoverCorrupt turns a panic of the storage's libraries into an error: bbolt and Raft panic on pages and entries that
+// they can't make sense of, and a file that is shorter than it says faults. Call the result deferred.
+func recoverCorrupt(path string, err *error) func() {
+	before := debug.SetPanicOnFault(true)
+	return func() {
+		debug.SetPanicOnFault(before)
+		if value := recover(); value != nil {
+			*err = corrupt(path, fmt.Errorf("%v", value))
+		}
+	}
+}
+
+// forwardTerm is a stable store that refuses to write an older term over a newer one. Raft handles heartbeats beside its
+// main loop, and each writes the term without regard to the other. StampingTransport.mayBypass keeps them apart but for
+// an instant; in that instant Raft panics here, which ends the process before it can break a promise that it gave with a vote.
+type forwardTerm struct {
+	raft.StableStore
+	mu      sync.Mutex
+	highest uint64
+}
+
+func (s *forwardTerm) SetUint64(key []byte, value uint64) error {
+	if string(key) != currentTermKey {
+		return s.StableStore.SetUint64(key, value)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.highest == 0 {
+		stored, err := s.StableStore.GetUint64(key)
+		if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) && err.Error() != raftboltdb.ErrKeyNotFound.Error() {
+			return err
+		}
+		s.highest = stored
+	}
+	if value < s.highest {
+		return fmt.Errorf("term %d is older than term %d, which is on disk", value, s.highest)
+	}
+	if err := s.StableStore.SetUint64(key, value); err != nil {
+		return err
+	}
+	s.highest = value
+	return nil
+}
