@@ -137,9 +137,12 @@ func stopChanges(connInfo string) ([]setting, error) {
 
 // waitStopped returns when two looks in a row show the same end.
 func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosition) error {
-	previous, calm := standbyLook{}, false
+	previous, calm := standbyLook{Receiver: true}, false
 	for {
 		look, err := lookAtStandby(ctx, t.conn)
+		if err != nil && ctx.Err() != nil {
+			return stoppedInPart(previous, position)
+		}
 		if err != nil {
 			return err
 		}
@@ -150,13 +153,15 @@ func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosit
 			return nil
 		}
 		previous, calm = look, now
-		if look.Paused == "paused" || !pause(ctx, lookEvery) {
+		// Paused replay doesn't end by itself, but its walreceiver may, with the connection.
+		if !look.Receiver && look.Paused == "paused" || !pause(ctx, lookEvery) {
 			return stoppedInPart(look, position)
 		}
 	}
 }
 
-// stoppedInPart judges a standby whose replay didn't end in time. What was received then counts, if it is certain: after a restart the received
+// stoppedInPart judges a standby that didn't end in time. While it has log to replay, or replay is paused, the startup process doesn't end the
+// walreceiver: that one goes on until its connection breaks. Once it is gone, what was received then counts, if it is certain: after a restart the received
 // position is missing, or lower than what was replayed, until all of the log on disk has been replayed.
 func stoppedInPart(look standbyLook, position *failover.MemberPosition) error {
 	why := "replay has not ended"
@@ -165,7 +170,7 @@ func stoppedInPart(look standbyLook, position *failover.MemberPosition) error {
 	}
 	switch {
 	case look.Receiver:
-		return fmt.Errorf("its walreceiver did not end; it may still acknowledge to the former primary")
+		return fmt.Errorf("its walreceiver has not ended, since %s; it may still acknowledge to the former primary", why)
 	case look.Received <= look.Replayed:
 		return fmt.Errorf("%s: how much it holds beyond %v is not known", why, look.Replayed)
 	}

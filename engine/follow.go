@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strconv"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
@@ -42,7 +42,12 @@ func (p *Postgres) Follow(
 		return r.failedUnless(!certain, fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("token raised, pointed", "")
-	if err := t.waitStreaming(ctx, primary); err != nil {
+	source, err := p.session(ctx, primary.Address, spec.Connect, epoch)
+	if err != nil {
+		return r.unknown(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
+	}
+	defer source.Close()
+	if err := t.waitStreaming(ctx, source); err != nil {
 		return r.unknown(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("streams", "")
@@ -73,28 +78,85 @@ func followChanges(connInfo string, standby, primary failover.MemberSpec) ([]set
 	return []setting{{name: "primary_conninfo", value: next.String()}}, nil
 }
 
-// waitStreaming returns when the standby streams from the primary.
-func (t *target) waitStreaming(ctx context.Context, primary failover.MemberSpec) error {
-	host, port, err := net.SplitHostPort(primary.Address)
+// nudgeFirst and nudgeMost bound the pauses between nudges; they double.
+const (
+	nudgeFirst = 20 * time.Millisecond
+	nudgeMost  = time.Second
+)
+
+// waitStreaming returns when the primary says that it streams to the standby. The standby's own word is no proof: its walreceiver calls
+// itself streaming before it is. A standby that meets the new timeline sleeps before it asks for it, as after every failure, for
+// wal_retrieve_retry_interval (5 s); a reload of its settings ends that sleep.
+func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn) error {
+	name, err := t.replicationName(ctx)
 	if err != nil {
 		return err
 	}
-	number, err := strconv.Atoi(port)
-	if err != nil {
-		return fmt.Errorf("read the primary's port: %w", err)
-	}
-	const streams = `SELECT coalesce(bool_or(status = 'streaming' AND sender_host = $1 AND sender_port = $2), false) FROM pg_stat_wal_receiver`
+	nudgeAfter, nudged := nudgeFirst, time.Now()
 	for {
-		var streaming bool
-		if err := t.conn.QueryRow(ctx, streams, host, int32(number)).Scan(&streaming); err != nil && ctx.Err() == nil {
-			return fmt.Errorf("look at its walreceiver: %w", err)
-		}
-		if streaming {
+		state, err := replicationState(ctx, primary, name)
+		if err == nil && state == "streaming" {
 			return nil
 		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+		if time.Since(nudged) >= nudgeAfter {
+			if err := t.endRetrySleep(ctx); err != nil && ctx.Err() == nil {
+				return err
+			}
+			nudgeAfter, nudged = min(2*nudgeAfter, nudgeMost), time.Now()
+		}
 		if !pause(ctx, lookEvery) {
-			return fmt.Errorf("it does not stream; its log says why (often: pg_hba.conf of the primary, "+
-				"a replication slot that is missing there, or a history that has diverged): %w", ctx.Err())
+			return notStreaming(ctx, state)
 		}
 	}
+}
+
+func notStreaming(ctx context.Context, state string) error {
+	if state == "" {
+		return fmt.Errorf("the primary does not list it; the standby's log says why (often: pg_hba.conf of the primary, "+
+			"a replication slot that is missing there, or a history that has diverged): %w", ctx.Err())
+	}
+	return fmt.Errorf("the primary lists it as %q, not yet as streaming: %w", state, ctx.Err())
+}
+
+// replicationName is the name under which the standby's walreceiver turns up on its primary.
+func (t *target) replicationName(ctx context.Context) (string, error) {
+	var connInfo, clusterName string
+	const names = "SELECT current_setting('primary_conninfo'), current_setting('cluster_name')"
+	if err := t.conn.QueryRow(ctx, names).Scan(&connInfo, &clusterName); err != nil {
+		return "", fmt.Errorf("read the standby's replication name: %w", err)
+	}
+	info, err := postgres.ParseConnInfo(connInfo)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNoConnInfo, err)
+	}
+	for _, key := range []string{"application_name", "fallback_application_name"} {
+		if name, _ := info.Get(key); name != "" {
+			return name, nil
+		}
+	}
+	if clusterName != "" {
+		return clusterName, nil
+	}
+	return "walreceiver", nil
+}
+
+func replicationState(ctx context.Context, primary *postgres.Conn, name string) (string, error) {
+	const state = `SELECT coalesce((SELECT state FROM pg_stat_replication WHERE application_name = $1 ORDER BY state = 'streaming' DESC LIMIT 1), '')`
+	var found string
+	if err := primary.QueryRow(ctx, state, name).Scan(&found); err != nil {
+		return "", fmt.Errorf("look at the primary's list of standbys: %w", err)
+	}
+	return found, nil
+}
+
+// endRetrySleep wakes a startup process that sleeps before it tries again.
+func (t *target) endRetrySleep(ctx context.Context) error {
+	const wake = `SELECT pg_reload_conf() FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval'`
+	if _, err := t.conn.Exec(ctx, wake); err != nil {
+		return fmt.Errorf("wake the standby: %w", err)
+	}
+	return nil
 }

@@ -105,3 +105,7 @@ func (g *group) inRecovery(name failover.MemberName) bool {
 	g.t.Helper()
 	return g.servers[name].Query("SELECT pg_is_in_recovery()") == "true"
 }
+
+func postgresSetting(key, value string) postgrestest.Setting {
+	return postgrestest.Setting{Key: key, Value: value}
+}

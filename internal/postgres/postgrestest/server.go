@@ -140,7 +140,7 @@ func (s *Server) Configure(settings ...Setting) {
 	s.t.Helper()
 	var lines strings.Builder
 	for _, setting := range settings {
-		fmt.Fprintf(&lines, "%s = '%s'\n", setting.Key, strings.ReplaceAll(setting.Value, "'", "''"))
+		fmt.Fprintf(&lines, "%s = '%s'\n", setting.Key, strings.NewReplacer("'", "''", `\`, `\\`).Replace(setting.Value))
 	}
 	if err := appendTo(filepath.Join(s.Dir, "postgresql.conf"), lines.String()); err != nil {
 		s.t.Fatalf("write postgresql.conf: %v", err)
