@@ -1,0 +1,267 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/haproxy"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/power"
+	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
+)
+
+// Names of the hosts that every lab has beside arbiters and members.
+const (
+	ProxyHost  = "lb"
+	ClientHost = "client"
+	PowerHost  = "power"
+)
+
+// Backend is the name of the group's backend at HAProxy.
+const Backend = "orders"
+
+// Options describe a lab. Zero values have defaults.
+type Options struct {
+	// Kind of the hosts; namespaces where they can be had.
+	Kind hosts.Kind
+	// Arbiters is how many there are; 3.
+	Arbiters int
+	// Standbys is how many the group has; 2. The first is synchronous.
+	Standbys int
+	// Asynchronous makes all standbys asynchronous.
+	Asynchronous bool
+	// SyncStandbys replaces the primary's synchronous_standby_names, for example ANY 1 ("pg-b", "pg-c").
+	SyncStandbys string
+	// Settings go into every server's configuration.
+	Settings map[string]string
+	// Template of the databases, for labs that share one; otherwise the lab makes its own.
+	Template *database.Template
+	// Binaries is the directory of arbiterd, arbiterctl and fence_lab; that of the running program by default.
+	Binaries string
+	// Dir is where the lab's directory is made; the system's temporary directory by default.
+	Dir string
+}
+
+// Lab is one deployment.
+type Lab struct {
+	// Site has the hosts: one per arbiter and member, and ProxyHost, ClientHost and PowerHost.
+	Site *hosts.Site
+	// Power feeds the members' hosts.
+	Power *power.Switch
+	// Template is what the databases were copied from; it knows the passwords.
+	Template *database.Template
+	// Members are the databases. The first began as the primary.
+	Members []*database.Server
+	// Proxy is what clients connect to.
+	Proxy *haproxy.Proxy
+	// Arbiters are not started by Open; see StartArbiters.
+	Arbiters []*Arbiter
+
+	options   Options
+	powerPort int
+	writers   int
+	stop      []func()
+}
+
+// Open makes hosts, power switch, databases and the proxy, and waits until all standbys stream. Nothing is left when it
+// fails.
+func Open(ctx context.Context, options Options) (*Lab, error) {
+	if options.Arbiters == 0 {
+		options.Arbiters = 3
+	}
+	if options.Standbys == 0 {
+		options.Standbys = 2
+	}
+	l := &Lab{options: options, Template: options.Template}
+	if err := l.build(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open lab: %w", err), l.Close())
+	}
+	return l, nil
+}
+
+// MemberName is the name of the member of that number: pg-a, pg-b, ...
+func MemberName(number int) string { return "pg-" + string(rune('a'+number)) }
+
+// ArbiterName is the name of the arbiter, and of its zone, of that number: az-a, az-b, ...
+func ArbiterName(number int) string { return "az-" + string(rune('a'+number)) }
+
+func (l *Lab) build(ctx context.Context) error {
+	var names []string
+	for i := range l.options.Arbiters {
+		names = append(names, ArbiterName(i))
+	}
+	for i := range l.options.Standbys + 1 {
+		names = append(names, MemberName(i))
+	}
+	names = append(names, ProxyHost, ClientHost, PowerHost)
+	var err error
+	if l.Site, err = hosts.Open(ctx, hosts.Options{Kind: l.options.Kind, Names: names, Dir: l.options.Dir}); err != nil {
+		return err
+	}
+	if err := l.plugIn(); err != nil {
+		return err
+	}
+	if l.Template == nil {
+		if l.Template, err = database.NewTemplate(ctx, filepath.Join(l.Site.Dir(), "template")); err != nil {
+			return err
+		}
+	}
+	if err := l.startMembers(ctx); err != nil {
+		return err
+	}
+	return l.startProxy(ctx)
+}
+
+// plugIn makes the power switch, reachable by network at PowerHost and by a Unix socket for the lab itself.
+func (l *Lab) plugIn() error {
+	var fed []*hosts.Host
+	for i := range l.options.Standbys + 1 {
+		fed = append(fed, l.Site.Host(MemberName(i)))
+	}
+	l.Power = power.NewSwitch(fed)
+	h := l.Site.Host(PowerHost)
+	var err error
+	if l.powerPort, err = h.FreePort(6230); err != nil {
+		return err
+	}
+	tcp, err := h.Listen("tcp", net.JoinHostPort(h.Addr().String(), strconv.Itoa(l.powerPort)))
+	if err != nil {
+		return err
+	}
+	l.Power.Serve(tcp)
+	unix, err := net.Listen("unix", l.PowerSocket())
+	if err != nil {
+		return fmt.Errorf("listen for the power switch: %w", err)
+	}
+	l.Power.Serve(unix)
+	return nil
+}
+
+// PowerSocket is the power switch's Unix socket: fence_lab reaches it with socket=PATH.
+func (l *Lab) PowerSocket() string { return filepath.Join(l.Site.Dir(), "power.sock") }
+
+// startMembers makes and starts all servers side by side, and waits until the standbys stream.
+func (l *Lab) startMembers(ctx context.Context) error {
+	primary, err := l.newMember(ctx, 0, nil)
+	if err != nil {
+		return err
+	}
+	l.Members = make([]*database.Server, l.options.Standbys+1)
+	l.Members[0] = primary
+	var group errgroup.Group
+	group.Go(func() error { return primary.Start(ctx) })
+	for i := range l.options.Standbys {
+		group.Go(func() (err error) {
+			if l.Members[i+1], err = l.newMember(ctx, i+1, primary); err != nil {
+				return err
+			}
+			return l.Members[i+1].Start(ctx)
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return fmt.Errorf("start databases: %w", err)
+	}
+	for i, standby := range l.Members[1:] {
+		if err := standby.AwaitStreaming(ctx, primary); err != nil {
+			return err
+		}
+		if i == 0 && l.syncStandbys() != "" {
+			if err := primary.AwaitSynchronous(ctx, standby); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (l *Lab) newMember(ctx context.Context, number int, primary *database.Server) (*database.Server, error) {
+	options := database.Options{
+		Template: l.Template, Host: l.Site.Host(MemberName(number)), Settings: l.options.Settings,
+	}
+	if number == 0 {
+		options.SyncStandbys = l.syncStandbys()
+	}
+	return database.New(ctx, options, primary)
+}
+
+func (l *Lab) syncStandbys() string {
+	switch {
+	case l.options.Asynchronous:
+		return ""
+	case l.options.SyncStandbys != "":
+		return l.options.SyncStandbys
+	default:
+		return fmt.Sprintf("FIRST 1 (%q)", MemberName(1))
+	}
+}
+
+func (l *Lab) startProxy(ctx context.Context) error {
+	options := haproxy.Options{Host: l.Site.Host(ProxyHost), Backend: Backend, Open: l.Members[0].Name()}
+	for _, m := range l.Members {
+		options.Servers = append(options.Servers, haproxy.Server{Name: m.Name(), Address: m.Address()})
+	}
+	var err error
+	l.Proxy, err = haproxy.Start(ctx, options)
+	return err
+}
+
+// Member returns the database of that name, or nil.
+func (l *Lab) Member(name string) *database.Server {
+	i := slices.IndexFunc(l.Members, func(m *database.Server) bool { return m.Name() == name })
+	if i < 0 {
+		return nil
+	}
+	return l.Members[i]
+}
+
+// AutoStart makes a member start its database by itself when its power comes back, as machines in service do.
+func (l *Lab) AutoStart(member *database.Server) { member.Host().OnBoot(member.Start) }
+
+// StartWriter starts a client that writes through the proxy until the lab is closed or it is stopped.
+func (l *Lab) StartWriter() *traffic.Writer {
+	l.writers++
+	w := traffic.StartWriter(traffic.WriterOptions{
+		Name: fmt.Sprintf("client-%d", l.writers), Address: l.Proxy.Address(), Dial: l.Site.Host(ClientHost).Dial,
+		User: database.App, Password: l.Template.Password(database.App), Database: database.Name,
+	})
+	l.stop = append(l.stop, w.Stop)
+	return w
+}
+
+// WatchTruth watches who accepts writes until the lab is closed or it is stopped.
+func (l *Lab) WatchTruth() *traffic.Truth {
+	t := traffic.WatchTruth(l.Members, 0)
+	l.stop = append(l.stop, t.Stop)
+	return t
+}
+
+// Lost counts the writes that were acknowledged to the writer and are missing on the member.
+func (l *Lab) Lost(ctx context.Context, w *traffic.Writer, member *database.Server) (int, error) {
+	missing, err := member.Missing(ctx, w.Name(), w.AckedNumbers())
+	return len(missing), err
+}
+
+// Close ends clients, arbiters, proxy, databases and hosts, and removes every file. Close twice is harmless.
+func (l *Lab) Close() error {
+	for _, stop := range slices.Backward(l.stop) {
+		stop()
+	}
+	l.stop = nil
+	var failed error
+	if l.Site != nil {
+		failed = l.Site.Close()
+	}
+	if l.Power != nil {
+		failed = errors.Join(failed, l.Power.Close())
+		l.Power = nil
+	}
+	return failed
+}
