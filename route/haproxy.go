@@ -1,0 +1,293 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+const (
+	// The pauses between looks at whether a change has taken effect grow from the first to the last.
+	firstLookPause = time.Millisecond
+	lastLookPause  = 50 * time.Millisecond
+	// haproxyLimit bounds a call whose context has no deadline.
+	haproxyLimit = 10 * time.Second
+)
+
+// haproxy moves clients by HAProxy's runtime API. Its settings:
+//
+//	socket            unix:///path or tcp://host:port of a stats socket with "level admin"
+//	backend           the backend whose servers are the group's members
+//	server.MEMBER     the name of a member's server, if it isn't the member's name
+//	address.MEMBER    host:port of the member as HAProxy should see it (a pooler, for example), if it isn't the member's address
+//	addresses         "set" (the default) keeps the servers' addresses up to date, "keep" leaves them alone
+type haproxy struct {
+	socket   endpoint
+	backend  string
+	servers  map[failover.MemberName]string
+	address  map[failover.MemberName]string
+	keep     bool
+	resolver resolver
+}
+
+// resolver looks up the addresses of a name.
+type resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// haproxyName is what HAProxy allows in the names of backends and servers. It has nothing that ends a command.
+var haproxyName = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
+
+func newHAProxy(s settings) (Router, error) {
+	h := &haproxy{servers: map[failover.MemberName]string{}, address: map[failover.MemberName]string{}, resolver: net.DefaultResolver}
+	if err := s.allowOnly("socket", "backend", "addresses", "server.", "address."); err != nil {
+		return nil, err
+	}
+	socket, err := s.required("socket")
+	if err != nil {
+		return nil, err
+	}
+	if h.socket, err = parseEndpoint(socket); err != nil {
+		return nil, err
+	}
+	if h.backend, err = s.required("backend"); err != nil {
+		return nil, err
+	}
+	if !haproxyName.MatchString(h.backend) {
+		return nil, fmt.Errorf("%w: backend %q is not a name in HAProxy", ErrBadSetting, h.backend)
+	}
+	return h, h.perMember(s)
+}
+
+// perMember reads the settings that name a member.
+func (h *haproxy) perMember(s settings) error {
+	switch s.values["addresses"] {
+	case "", "set":
+	case "keep":
+		h.keep = true
+	default:
+		return fmt.Errorf("%w: addresses must be \"set\" or \"keep\"", ErrBadSetting)
+	}
+	for _, key := range sortedKeys(s.values) {
+		value := s.values[key]
+		if member, found := strings.CutPrefix(key, "server."); found {
+			if !haproxyName.MatchString(value) {
+				return fmt.Errorf("%w: %s: %q is not a name in HAProxy", ErrBadSetting, key, value)
+			}
+			h.servers[failover.MemberName(member)] = value
+		}
+		if member, found := strings.CutPrefix(key, "address."); found {
+			if _, _, err := net.SplitHostPort(value); err != nil {
+				return fmt.Errorf("%w: %s: %q is not host:port", ErrBadSetting, key, value)
+			}
+			h.address[failover.MemberName(member)] = value
+		}
+	}
+	return nil
+}
+
+// serverOf is the name of a member's server.
+func (h *haproxy) serverOf(member failover.MemberName) string {
+	if name, found := h.servers[member]; found {
+		return name
+	}
+	return string(member)
+}
+
+// State asks for the state of the backend's servers.
+func (h *haproxy) State(ctx context.Context, r Request) (State, error) {
+	ctx, end := bounded(ctx)
+	defer end()
+	state, _, err := h.apply(ctx, r, nil)
+	return state, h.wrap("look", err)
+}
+
+// Close puts servers into maintenance, ends their sessions, and looks until none is left.
+func (h *haproxy) Close(ctx context.Context, r Request, members ...failover.MemberName) error {
+	ctx, end := bounded(ctx)
+	defer end()
+	var commands []string
+	for _, member := range members {
+		if _, err := r.member(member); err != nil {
+			return h.wrap("close", err)
+		}
+		commands = append(commands, h.closing(member)...)
+	}
+	return h.wrap("close", h.untilProven(ctx, r, commands, commands, func(s State) error { return s.ProvesClosed(members...) }))
+}
+
+// closing are the commands that close a member. Maintenance comes first, so that no session begins after the others
+// were ended.
+func (h *haproxy) closing(member failover.MemberName) []string {
+	server := h.backend + "/" + h.serverOf(member)
+	return []string{"set server " + server + " state maint", "shutdown sessions server " + server}
+}
+
+// Open closes all the other members, sets the member's address, and makes it ready, in one round trip after a look.
+func (h *haproxy) Open(ctx context.Context, r Request, member failover.MemberName) error {
+	ctx, end := bounded(ctx)
+	defer end()
+	return h.wrap("open", h.open(ctx, r, member))
+}
+
+func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberName) error {
+	spec, err := r.member(member)
+	if err != nil {
+		return err
+	}
+	state, present, err := h.apply(ctx, r, nil)
+	if err != nil {
+		return err
+	}
+	if _, found := state.Server(member); !found {
+		return fmt.Errorf("%w: backend %s has no server %s for member %s", ErrNoServer, h.backend, h.serverOf(member), member)
+	}
+	var commands []string
+	for _, server := range state.Servers {
+		if server.Member != member {
+			commands = append(commands, h.closing(server.Member)...)
+		}
+	}
+	address, err := h.readdress(ctx, spec, present[h.serverOf(member)])
+	if err != nil {
+		return err
+	}
+	first := slices.Concat(commands, address, []string{"set server " + h.backend + "/" + h.serverOf(member) + " state ready"})
+	return h.untilProven(ctx, r, first, commands, func(s State) error { return s.ProvesOpen(member) })
+}
+
+// readdress are the commands that give a server the member's address, none if it has it. Sessions with the old address are
+// ended: it may be that of another machine.
+func (h *haproxy) readdress(ctx context.Context, member failover.MemberSpec, present serverState) ([]string, error) {
+	if h.keep {
+		return nil, nil
+	}
+	want := member.Address
+	if address, found := h.address[member.Name]; found {
+		want = address
+	}
+	host, port, err := net.SplitHostPort(want)
+	if err != nil {
+		return nil, fmt.Errorf("%w: address %q of member %s is not host:port", ErrBadSetting, want, member.Name)
+	}
+	if present.port == port && present.fqdn == host {
+		return nil, nil // HAProxy looks the name up itself
+	}
+	ips, err := h.lookUp(ctx, host)
+	if err != nil {
+		return nil, fmt.Errorf("%w: look up address %s of member %s: %w", ErrBadSetting, want, member.Name, err)
+	}
+	current, err := netip.ParseAddr(present.address)
+	if err == nil && present.port == port && slices.Contains(ips, current.Unmap()) {
+		return nil, nil
+	}
+	server := h.backend + "/" + present.name
+	return []string{"set server " + server + " state maint", "shutdown sessions server " + server,
+		"set server " + server + " addr " + ips[0].String() + " port " + port}, nil
+}
+
+func (h *haproxy) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+	if ip, err := netip.ParseAddr(host); err == nil {
+		return []netip.Addr{ip.Unmap()}, nil
+	}
+	ips, err := h.resolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return nil, err
+	}
+	if len(ips) == 0 {
+		return nil, errors.New("the name has no address")
+	}
+	for i := range ips {
+		ips[i] = ips[i].Unmap()
+	}
+	return ips, nil
+}
+
+// untilProven gives commands, and looks until they show their effect. Ending sessions takes HAProxy a moment, and one may have
+// begun while maintenance was set, so some commands are given again before each further look.
+func (h *haproxy) untilProven(ctx context.Context, r Request, commands, again []string, proven func(State) error) error {
+	for wait := firstLookPause; ; wait, commands = min(2*wait, lastLookPause), again {
+		state, _, err := h.apply(ctx, r, commands)
+		if err != nil {
+			return err
+		}
+		if err = proven(state); err == nil || errors.Is(err, ErrNoServer) {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return fmt.Errorf("%w; time is up: %w", err, context.Cause(ctx))
+		}
+	}
+}
+
+// apply gives commands and looks at the state afterwards, in one round trip. It also returns HAProxy's own state by
+// server.
+func (h *haproxy) apply(ctx context.Context, r Request, commands []string) (State, map[string]serverState, error) {
+	looks := []string{"show servers state " + h.backend, "show stat " + h.backend + " 4 -1"}
+	answers, err := h.socket.exchange(ctx, append(slices.Clone(commands), looks...))
+	if err != nil {
+		return State{}, nil, err
+	}
+	for i, command := range commands {
+		if !succeeded(command, answers[i]) {
+			return State{}, nil, fmt.Errorf("%w %q: %s", ErrRefused, command, oneLine(answers[i]))
+		}
+	}
+	servers, err := parseServersState(answers[len(commands)], h.backend)
+	if err != nil {
+		return State{}, nil, err
+	}
+	sessions, err := parseSessions(answers[len(commands)+1], h.backend)
+	if err != nil {
+		return State{}, nil, err
+	}
+	return h.state(r, servers, sessions), servers, nil
+}
+
+// state puts what HAProxy says into the words of this package.
+func (h *haproxy) state(r Request, servers map[string]serverState, sessions map[string]int) State {
+	var state State
+	for _, member := range r.Members {
+		s, found := servers[h.serverOf(member.Name)]
+		if !found {
+			continue
+		}
+		state.Servers = append(state.Servers, Server{Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
+			Open: s.ready() && s.running, Closed: s.inMaintenance(), Sessions: sessions[s.name]})
+	}
+	return state
+}
+
+func (h *haproxy) wrap(verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s by haproxy %s, backend %s: %w", verb, h.socket, h.backend, err)
+}
+
+func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, found := ctx.Deadline(); found {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, haproxyLimit)
+}
+
+// pause waits, and says whether it was not cut short by the end of the context.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}

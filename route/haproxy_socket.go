@@ -1,0 +1,77 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"path/filepath"
+	"strings"
+)
+
+// answerLimit bounds what is read of HAProxy's answers, in bytes: some thousand servers.
+const answerLimit = 4 << 20
+
+// endpoint is where a stats socket listens.
+type endpoint struct {
+	network string // "unix" or "tcp"
+	address string
+}
+
+func (e endpoint) String() string { return e.network + "://" + e.address }
+
+func parseEndpoint(text string) (endpoint, error) {
+	network, address, found := strings.Cut(text, "://")
+	switch {
+	case found && network == "unix" && filepath.IsAbs(address):
+		return endpoint{network: network, address: address}, nil
+	case found && network == "tcp":
+		if host, port, err := net.SplitHostPort(address); err == nil && host != "" && port != "" {
+			return endpoint{network: network, address: address}, nil
+		}
+	}
+	return endpoint{}, fmt.Errorf("%w: socket %q must be unix:///path or tcp://host:port", ErrBadSetting, text)
+}
+
+// exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after
+// one of them has failed.
+func (e endpoint) exchange(ctx context.Context, commands []string) ([]string, error) {
+	text, err := e.roundTrip(ctx, strings.Join(commands, ";")+"\n")
+	if err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	}
+	answers, err := splitAnswers(text)
+	if err != nil {
+		return nil, err
+	}
+	if len(answers) != len(commands) {
+		return nil, fmt.Errorf("%w: %d answers to %d commands: %s", ErrBadAnswer, len(answers), len(commands), oneLine(text))
+	}
+	return answers, nil
+}
+
+func (e endpoint) roundTrip(ctx context.Context, request string) (string, error) {
+	var dialer net.Dialer
+	connection, err := dialer.DialContext(ctx, e.network, e.address)
+	if err != nil {
+		return "", err
+	}
+	defer connection.Close()
+	stop := context.AfterFunc(ctx, func() { connection.Close() })
+	defer stop()
+	if _, err := io.WriteString(connection, request); err != nil {
+		return "", err
+	}
+	answer, err := io.ReadAll(io.LimitReader(connection, answerLimit+1)) // HAProxy closes after its last answer
+	if err != nil {
+		return "", err
+	}
+	if len(answer) > answerLimit {
+		return "", errors.New("the answer is too long")
+	}
+	return string(answer), nil
+}

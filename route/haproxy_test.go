@@ -1,0 +1,430 @@
+package route
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+const generous = 20 * time.Second
+
+// namedServer accepts connections, says its name on each, and keeps it open.
+func namedServer(t *testing.T, name string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { connection.Close() })
+			go fmt.Fprintln(connection, name)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// lab is a real HAProxy in front of three servers.
+type lab struct {
+	t        *testing.T
+	unix     string // stats sockets
+	tcp      string
+	frontend string
+	members  []failover.MemberSpec
+	process  *exec.Cmd
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// newLab starts HAProxy. Servers pg-a and pg-b are in its configuration under their addresses, pg-c with a wrong one; options
+// are added to each server line.
+func newLab(t *testing.T, options string) *lab {
+	t.Helper()
+	dir := t.TempDir()
+	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freePort(t), frontend: freePort(t)}
+	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
+		l.members = append(l.members, failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name)})
+	}
+	configuration := fmt.Sprintf(`global
+  stats socket %s mode 600 level admin
+  stats socket ipv4@%s level admin
+  stats socket %s.poor mode 600 level user
+defaults
+  mode tcp
+  timeout connect 2s
+  timeout client 1m
+  timeout server 1m
+listen orders
+  bind %s
+  server pg-a %s %s
+  server pg-b %s %s disabled
+  server third 127.0.0.1:1 %s disabled
+listen other
+  bind %s
+  server pg-a %s
+`, l.unix, l.tcp, l.unix, l.frontend, l.members[0].Address, options, l.members[1].Address, options, options, freePort(t), l.members[0].Address)
+	file := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.process = exec.Command("haproxy", "-db", "-f", file)
+	l.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := l.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.process.Process.Kill(); _ = l.process.Wait() })
+	l.eventually("HAProxy answers", func() bool {
+		_, err := l.router("unix://"+l.unix).State(t.Context(), l.request())
+		return err == nil
+	})
+	return l
+}
+
+func (l *lab) eventually(what string, condition func() bool) {
+	l.t.Helper()
+	for end := time.Now().Add(generous); !condition(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+func (l *lab) request() Request {
+	return Request{Group: "orders-db", Epoch: 5, Members: l.members}
+}
+
+func (l *lab) router(socket string, more ...string) Router {
+	l.t.Helper()
+	router, err := New(haproxyRoute(append([]string{"socket", socket, "backend", "orders", "server.pg-c", "third"}, more...)...))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return router
+}
+
+func haproxyRoute(pairs ...string) failover.Route {
+	return failover.Route{Router: "haproxy", Name: "haproxy-1", Settings: literals(pairs...)}
+}
+
+func literals(pairs ...string) []failover.Setting {
+	var settings []failover.Setting
+	for i := 0; i < len(pairs); i += 2 {
+		settings = append(settings, failover.Setting{Key: pairs[i], Value: pairs[i+1]})
+	}
+	return settings
+}
+
+// session is a client's connection through HAProxy.
+type session struct {
+	net.Conn
+	server string // which one answered
+}
+
+func (l *lab) connect() (*session, error) {
+	connection, err := net.DialTimeout("tcp", l.frontend, generous)
+	if err != nil {
+		return nil, err
+	}
+	l.t.Cleanup(func() { connection.Close() })
+	_ = connection.SetReadDeadline(time.Now().Add(generous))
+	line, err := bufio.NewReader(connection).ReadString('\n')
+	if err != nil {
+		connection.Close()
+		return nil, err
+	}
+	return &session{Conn: connection, server: strings.TrimSpace(line)}, nil
+}
+
+// wantCut checks that a session is ended by HAProxy.
+func (s *session) wantCut(t *testing.T) {
+	t.Helper()
+	_ = s.SetReadDeadline(time.Now().Add(generous))
+	if _, err := s.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the session to %s was not cut: %v", s.server, err)
+	}
+}
+
+func (l *lab) wantServer(name string) *session {
+	l.t.Helper()
+	s, err := l.connect()
+	if err != nil || s.server != name {
+		l.t.Fatalf("reached %+v, %v; want %s", s, err, name)
+	}
+	return s
+}
+
+func TestHAProxyClosesAndOpens(t *testing.T) {
+	for _, network := range []string{"unix", "tcp"} {
+		t.Run(network, func(t *testing.T) {
+			l := newLab(t, "")
+			socket := map[string]string{"unix": "unix://" + l.unix, "tcp": "tcp://" + l.tcp}[network]
+			router, r := l.router(socket), l.request()
+			old := l.wantServer("pg-a")
+			state, err := router.State(t.Context(), r)
+			if a, _ := state.Server("pg-a"); err != nil || !a.Open || a.Closed || a.Sessions != 1 || a.Address != l.members[0].Address {
+				t.Fatalf("got %+v, %v", state, err)
+			}
+
+			began := time.Now()
+			if err := router.Close(t.Context(), r, "pg-a"); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("closed by %s in %v", network, time.Since(began))
+			old.wantCut(t)
+			if s, err := l.connect(); err == nil {
+				t.Errorf("a client reached %s", s.server)
+			}
+
+			began = time.Now()
+			if err := router.Open(t.Context(), r, "pg-b"); err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("opened by %s in %v", network, time.Since(began))
+			kept := l.wantServer("pg-b")
+			state, err = router.State(t.Context(), r)
+			if err != nil || state.ProvesOpen("pg-b") != nil || state.ProvesClosed("pg-a", "pg-c") != nil || len(state.Open()) != 1 {
+				t.Errorf("got %+v, %v", state, err)
+			}
+
+			// A new leader repeats it: nothing changes, and the sessions of the new primary stay.
+			if err := router.Open(t.Context(), r, "pg-b"); err != nil {
+				t.Fatal(err)
+			}
+			if err := router.Close(t.Context(), r, "pg-a"); err != nil {
+				t.Fatal(err)
+			}
+			_ = kept.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+			if _, err := kept.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("the session of the new primary was ended: %v", err)
+			}
+		})
+	}
+}
+
+func TestHAProxyOpenEndsTheOldSessionsToo(t *testing.T) {
+	l := newLab(t, "")
+	old := l.wantServer("pg-a")
+	if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-b"); err != nil {
+		t.Fatal(err)
+	}
+	old.wantCut(t)
+	l.wantServer("pg-b")
+}
+
+func TestHAProxyCutsManySessionsWithinReason(t *testing.T) {
+	l := newLab(t, "")
+	var sessions []*session
+	for range 100 {
+		sessions = append(sessions, l.wantServer("pg-a"))
+	}
+	began := time.Now()
+	if err := l.router("unix://"+l.unix).Close(t.Context(), l.request(), "pg-a"); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("100 sessions closed in %v", time.Since(began))
+	for _, s := range sessions {
+		s.wantCut(t)
+	}
+}
+
+func TestHAProxySetsTheAddress(t *testing.T) {
+	l := newLab(t, "")
+	if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-c"); err != nil {
+		t.Fatal(err)
+	}
+	l.wantServer("pg-c")
+
+	// A name that has the server's present address among others changes nothing; another one does, and ends sessions.
+	kept := l.wantServer("pg-c")
+	router := l.router("unix://" + l.unix).(*haproxy)
+	_, port, _ := net.SplitHostPort(l.members[2].Address)
+	r := l.request()
+	r.Members = append([]failover.MemberSpec{}, r.Members...)
+	r.Members[2].Address = "pg-c.internal:" + port
+	router.resolver = fixedNames{"pg-c.internal": {"127.0.0.9", "127.0.0.1"}}
+	if err := router.Open(t.Context(), r, "pg-c"); err != nil {
+		t.Fatal(err)
+	}
+	_ = kept.SetReadDeadline(time.Now().Add(50 * time.Millisecond))
+	if _, err := kept.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the session was ended: %v", err)
+	}
+	router.resolver = fixedNames{}
+	if err := router.Open(t.Context(), r, "pg-c"); err == nil || !strings.Contains(err.Error(), "pg-c.internal") {
+		t.Errorf("got %v", err)
+	}
+	pooler := l.router("unix://"+l.unix, "address.pg-c", l.members[1].Address)
+	if err := pooler.Open(t.Context(), r, "pg-c"); err != nil {
+		t.Fatal(err)
+	}
+	kept.wantCut(t)
+	l.wantServer("pg-b") // it is pg-b's address
+	keeping := l.router("unix://"+l.unix, "addresses", "keep")
+	if err := keeping.Open(t.Context(), l.request(), "pg-c"); err != nil {
+		t.Fatal(err)
+	}
+	l.wantServer("pg-b")
+}
+
+type fixedNames map[string][]string
+
+func (f fixedNames) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	var ips []netip.Addr
+	for _, text := range f[host] {
+		ips = append(ips, netip.MustParseAddr(text))
+	}
+	return ips, nil
+}
+
+// HAProxy's own health check may have given the new primary up while it was a standby.
+func TestHAProxyOpensAServerThatItTookForDead(t *testing.T) {
+	l := newLab(t, "check inter 50ms fall 1 rise 1")
+	router, r := l.router("unix://"+l.unix), l.request()
+	if err := router.Open(t.Context(), r, "pg-b"); err != nil {
+		t.Fatal(err)
+	}
+	l.wantServer("pg-b")
+	gone := r
+	gone.Members = append([]failover.MemberSpec{}, r.Members...)
+	gone.Members[2].Address = freePort(t)
+	ctx, cancel := context.WithTimeout(t.Context(), generous)
+	defer cancel()
+	if err := router.Open(ctx, gone, "pg-c"); err != nil && !errors.Is(err, ErrNotProven) {
+		t.Fatal(err)
+	}
+	l.eventually("HAProxy takes pg-c for dead", func() bool {
+		state, err := router.State(t.Context(), gone)
+		c, _ := state.Server("pg-c")
+		return err == nil && !c.Open && !c.Closed
+	})
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := router.Open(soon, gone, "pg-c"); err == nil {
+		t.Log("HAProxy was believed before its check ran; verification by a write will tell")
+	} else if !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "pg-c takes no clients") {
+		t.Errorf("got %v", err)
+	}
+	if err := router.Open(t.Context(), r, "pg-c"); err != nil {
+		t.Fatal(err)
+	}
+	l.wantServer("pg-c")
+}
+
+func TestHAProxyRefusals(t *testing.T) {
+	l := newLab(t, "")
+	good := "unix://" + l.unix
+	one := func(r Router, err error) Router {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	for name, test := range map[string]struct {
+		router Router
+		member failover.MemberName
+		want   error
+		word   string
+	}{
+		"no such backend":      {one(New(haproxyRoute("socket", good, "backend", "nope"))), "pg-a", nil, "backend"},
+		"no such server":       {one(New(haproxyRoute("socket", good, "backend", "orders"))), "pg-c", nil, "pg-c"},
+		"no such member":       {l.router(good), "pg-z", nil, "has no member pg-z"},
+		"socket without admin": {l.router(good + ".poor"), "pg-b", ErrRefused, "Permission denied"},
+		"nobody listens":       {l.router("tcp://" + freePort(t)), "pg-a", ErrUnreachable, "connection refused"},
+		"no such socket":       {l.router("unix:///nowhere/s"), "pg-a", ErrUnreachable, "/nowhere/s"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for verb, err := range map[string]error{
+				"open":  test.router.Open(t.Context(), l.request(), test.member),
+				"close": test.router.Close(t.Context(), l.request(), test.member),
+			} {
+				if err == nil || test.want != nil && !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.word) {
+					t.Errorf("%s: got %v", verb, err)
+				}
+			}
+		})
+	}
+	l.wantServer("pg-a") // after all that
+}
+
+func TestHAProxyThatHangsKeepsTheDeadline(t *testing.T) {
+	l := newLab(t, "")
+	if err := l.process.Process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	for _, socket := range []string{"unix://" + l.unix, "tcp://" + l.tcp} {
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		began := time.Now()
+		err := l.router(socket).Close(ctx, l.request(), "pg-a")
+		if !errors.Is(err, ErrUnreachable) || !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 5*time.Second {
+			t.Errorf("got %v after %v", err, time.Since(began))
+		}
+		cancel()
+	}
+}
+
+func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
+	// A double that takes every command and never ends the session.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			line, _ := bufio.NewReader(connection).ReadString('\n')
+			for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
+				switch {
+				case strings.HasPrefix(command, "show servers state"):
+					_, _ = io.WriteString(connection, "1\n# be_name srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port\norders pg-a 10.0.0.1 0 1 - 5432\n\n")
+				case strings.HasPrefix(command, "show stat"):
+					_, _ = io.WriteString(connection, "# pxname,svname,scur\norders,pg-a,1\n\n")
+				default:
+					_, _ = io.WriteString(connection, "\n")
+				}
+			}
+			connection.Close()
+		}
+	}()
+	router, err := New(haproxyRoute("socket", "tcp://"+listener.Addr().String(), "backend", "orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	r := Request{Group: "orders-db", Members: []failover.MemberSpec{{Name: "pg-a", Address: "10.0.0.1:5432"}}}
+	err = router.Close(ctx, r, "pg-a")
+	if !errors.Is(err, ErrNotProven) && !errors.Is(err, ErrUnreachable) {
+		t.Errorf("got %v", err)
+	}
+}

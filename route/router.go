@@ -1,0 +1,204 @@
+package route
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+)
+
+var (
+	// ErrBadSetting: the route can't be used as it is configured. Nothing was done.
+	ErrBadSetting = errors.New("setting refused")
+	// ErrUnreachable: the router did not answer, or not to the end. What it was told may have been done.
+	ErrUnreachable = errors.New("router did not answer")
+	// ErrRefused: the router refused what it was told.
+	ErrRefused = errors.New("router refused")
+	// ErrBadAnswer: the router's answer can't be understood, so it proves nothing.
+	ErrBadAnswer = errors.New("router's answer can't be read")
+	// ErrNoServer: the router has no server for a member.
+	ErrNoServer = errors.New("router has no server for the member")
+	// ErrNotProven: the router took the change, but reading back doesn't show it.
+	ErrNotProven = errors.New("not proven by reading back")
+	// ErrStaleEpoch: the router has already served a newer epoch (S9).
+	ErrStaleEpoch = errors.New("router has seen a newer epoch")
+)
+
+// Request says for whom a router is asked.
+type Request struct {
+	Group     failover.GroupName
+	Operation failover.OperationID // empty for a look
+	Epoch     failover.Epoch
+	Members   []failover.MemberSpec // all of the group's
+}
+
+func (r Request) member(name failover.MemberName) (failover.MemberSpec, error) {
+	i := slices.IndexFunc(r.Members, func(m failover.MemberSpec) bool { return m.Name == name })
+	if i < 0 {
+		return failover.MemberSpec{}, fmt.Errorf("group %s has no member %s", r.Group, name)
+	}
+	return r.Members[i], nil
+}
+
+// Server is what a router says of one member's server.
+type Server struct {
+	Member   failover.MemberName
+	Name     string // the router's own name for it
+	Address  string // host:port to which it sends clients; empty if it doesn't say
+	Open     bool   // it takes new clients
+	Closed   bool   // it takes no new clients because it was told so; a server that the router finds dead is neither
+	Sessions int    // sessions that are there now; 0 if the router doesn't say
+}
+
+// State is what a router says of a group's members. Members that it doesn't know are missing.
+type State struct {
+	Servers []Server // in the order of the group's members
+}
+
+// Server returns the server of a member.
+func (s State) Server(member failover.MemberName) (Server, bool) {
+	for _, server := range s.Servers {
+		if server.Member == member {
+			return server, true
+		}
+	}
+	return Server{}, false
+}
+
+// Open lists the members that take new clients.
+func (s State) Open() []failover.MemberName {
+	var names []failover.MemberName
+	for _, server := range s.Servers {
+		if server.Open {
+			names = append(names, server.Member)
+		}
+	}
+	return names
+}
+
+// ProvesOpen says whether clients go to this member and to no other one; the error says what else is the case.
+func (s State) ProvesOpen(member failover.MemberName) error {
+	for _, server := range s.Servers {
+		if server.Member == member && !server.Open {
+			return fmt.Errorf("%w: %s takes no clients", ErrNotProven, member)
+		}
+		if server.Member != member {
+			if err := server.provesClosed(); err != nil {
+				return err
+			}
+		}
+	}
+	if _, found := s.Server(member); !found {
+		return fmt.Errorf("%w: %s", ErrNoServer, member)
+	}
+	return nil
+}
+
+// ProvesClosed says whether no client reaches these members and no session is left on them.
+func (s State) ProvesClosed(members ...failover.MemberName) error {
+	for _, member := range members {
+		server, found := s.Server(member)
+		if !found {
+			return fmt.Errorf("%w: %s", ErrNoServer, member)
+		}
+		if err := server.provesClosed(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s Server) provesClosed() error {
+	switch {
+	case !s.Closed:
+		return fmt.Errorf("%w: %s is not closed", ErrNotProven, s.Member)
+	case s.Sessions > 0:
+		return fmt.Errorf("%w: %s still has %d sessions", ErrNotProven, s.Member, s.Sessions)
+	}
+	return nil
+}
+
+// Router is one thing that sends clients to a primary.
+type Router interface {
+	// Close takes members out and ends their sessions.
+	Close(ctx context.Context, r Request, members ...failover.MemberName) error
+	// Open sends clients to a member, at its present address, and to no other member of the group.
+	Open(ctx context.Context, r Request, member failover.MemberName) error
+	// State looks, and changes nothing.
+	State(ctx context.Context, r Request) (State, error)
+}
+
+// New returns the driver of a route. It resolves the route's settings but doesn't talk to the router.
+func New(route failover.Route) (Router, error) {
+	drivers := map[string]func(settings) (Router, error){"haproxy": newHAProxy, "command": newCommand}
+	driver, found := drivers[route.Router]
+	if !found {
+		return nil, fmt.Errorf("route %s: %w: router %q is unknown; use haproxy or command", route.Name, ErrBadSetting, route.Router)
+	}
+	s, err := resolve(route)
+	if err != nil {
+		return nil, fmt.Errorf("route %s: %w", route.Name, err)
+	}
+	router, err := driver(s)
+	if err != nil {
+		return nil, fmt.Errorf("route %s: %w", route.Name, err)
+	}
+	return router, nil
+}
+
+// settings are a route's settings with their values.
+type settings struct {
+	route    string
+	values   map[string]string
+	redactor secret.Redactor
+}
+
+func resolve(route failover.Route) (settings, error) {
+	s := settings{route: route.Name, values: map[string]string{}}
+	var secrets []string
+	for _, setting := range route.Settings {
+		if _, twice := s.values[setting.Key]; twice {
+			return settings{}, fmt.Errorf("%w: %q is there twice", ErrBadSetting, setting.Key)
+		}
+		value, err := secret.Resolve(setting)
+		if err != nil {
+			return settings{}, err
+		}
+		if secret.IsSecret(setting) {
+			secrets = append(secrets, value)
+		}
+		s.values[setting.Key] = value
+	}
+	s.redactor = secret.NewRedactor(secrets...)
+	return s, nil
+}
+
+// allowOnly refuses settings that are neither in the list nor begin with one of its entries that end with a dot.
+func (s settings) allowOnly(known ...string) error {
+	for _, key := range sortedKeys(s.values) {
+		if !slices.ContainsFunc(known, func(k string) bool { return key == k || strings.HasSuffix(k, ".") && strings.HasPrefix(key, k) }) {
+			return fmt.Errorf("%w: unknown setting %q; known are %s", ErrBadSetting, key, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+func (s settings) required(key string) (string, error) {
+	if s.values[key] == "" {
+		return "", fmt.Errorf("%w: %q is missing", ErrBadSetting, key)
+	}
+	return s.values[key], nil
+}
+
+func sortedKeys(m map[string]string) []string {
+	var keys []string
+	for key := range m {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	return keys
+}
