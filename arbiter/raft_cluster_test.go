@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -19,7 +19,7 @@ import (
 func lan() Timing { return timingProfiles()[TimingLAN] }
 
 // quiet is a logger for nodes whose complaints are expected.
-func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
+func quiet() hclog.Logger { return hclog.NewNullLogger() }
 
 // journal is a state machine that keeps what it is told.
 type journal struct {

@@ -3,13 +3,13 @@ package arbiter
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
@@ -38,7 +38,7 @@ type Storage struct {
 
 // OpenStorage opens, or makes, the storage in a folder. Every write is synced before it counts. It reads the whole log
 // once, so that a corrupt one is found now and not in the middle of an operation.
-func OpenStorage(folder string, log *slog.Logger) (storage *Storage, err error) {
+func OpenStorage(folder string, log hclog.Logger) (storage *Storage, err error) {
 	if err := os.MkdirAll(folder, folderMode); err != nil {
 		return nil, storageError(folder, err)
 	}
@@ -55,7 +55,7 @@ func OpenStorage(folder string, log *slog.Logger) (storage *Storage, err error) 
 	if err := checkLog(bolt); err != nil {
 		return nil, errors.Join(corrupt(path, err), bolt.Close())
 	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, hclogFor(log, "raft-snapshot"))
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, log.Named("raft-snapshot"))
 	if err != nil {
 		return nil, errors.Join(storageError(folder, err), bolt.Close())
 	}

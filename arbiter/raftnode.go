@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -23,7 +23,7 @@ type RaftOptions struct {
 	// anywhere else. It must not be a raft.BatchingFSM, since Raft then calls ApplyBatch instead of StoreConfiguration.
 	FSM   raft.ConfigurationStore
 	Clock clock.Clock
-	Log   *slog.Logger
+	Log   hclog.Logger
 	// Joining allows to start with an empty storage: the leader of an existing cluster is about to add this node, under an
 	// id that was never used before.
 	Joining bool
@@ -95,7 +95,7 @@ func newRaft(options RaftOptions, relay *leadershipRelay) (server *raft.Raft, er
 	defer recoverCorrupt(options.Storage.Path, &err)()
 	config := raft.DefaultConfig()
 	config.LocalID = options.ID
-	config.Logger = hclogFor(options.Log, "raft")
+	config.Logger = options.Log.Named("raft")
 	config.NotifyCh = relay.notify
 	config.SnapshotInterval = snapshotInterval
 	config.SnapshotThreshold = snapshotThreshold

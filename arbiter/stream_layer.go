@@ -6,12 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/internal/pki"
@@ -33,7 +33,7 @@ type NetworkOptions struct {
 	TLS       *pki.Reloader
 	Insecure  bool // plain TCP, for tests and experiments; must be said, a missing TLS alone is an error
 	Timing    Timing
-	Log       *slog.Logger
+	Log       hclog.Logger
 }
 
 // NewNetworkTransport listens, and returns a transport for a StampingTransport to stand on, which closes it. The peer of
@@ -50,7 +50,7 @@ func NewNetworkTransport(options NetworkOptions) (innerTransport, error) {
 			MaxPool:         pooledConnections,
 			MaxRPCsInFlight: 1, // no pipelining
 			Timeout:         options.Timing.RPC(),
-			Logger:          hclogFor(options.Log, "raft-net"),
+			Logger:          options.Log.Named("raft-net"),
 		}),
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 )
 
@@ -17,21 +16,18 @@ type Step struct {
 	Do    func(context.Context) error
 }
 
-// Drain takes the steps in their order and reports each one. A step that fails, panics or exceeds its limit doesn't keep
+// Drain takes the steps in their order and reports each one, with the time it took and its error, when it has ended. A step that fails, panics or exceeds its limit doesn't keep
 // the later ones from being taken; all errors are returned together. Each step's context descends from ctx without its
 // cancellation, since shutdown usually begins with just that.
-func Drain(ctx context.Context, log *slog.Logger, steps []Step) error {
+func Drain(ctx context.Context, steps []Step, report func(step Step, took time.Duration, err error)) error {
 	var failures []error
 	for _, step := range steps {
 		start := time.Now()
 		err := take(context.WithoutCancel(ctx), step)
-		took := time.Since(start)
+		report(step, time.Since(start), err)
 		if err != nil {
-			log.Warn("shutdown step failed", "step", step.Name, "why", step.Why, "took", took, "error", err)
 			failures = append(failures, fmt.Errorf("%s: %w", step.Name, err))
-			continue
 		}
-		log.Info("shutdown step done", "step", step.Name, "why", step.Why, "took", took)
 	}
 	return errors.Join(failures...)
 }
