@@ -20,9 +20,9 @@ GRANT pg_read_all_stats, pg_read_all_settings TO "arbiter";
 GRANT EXECUTE ON FUNCTION pg_catalog.pg_ls_waldir() TO "arbiter";
 
 -- Refusing older arbiters (S9). arbiter.epoch is the fencing token: it lives in postgresql.auto.conf of each server, so it
--- is synced to disk, survives restarts and isn't replicated. ALTER SYSTEM writes it; SET lets PostgreSQL 15 and 16, which refuse
--- ALTER SYSTEM for a parameter that nobody has mentioned, know the name first.
-GRANT SET, ALTER SYSTEM ON PARAMETER "arbiter.epoch" TO "arbiter";
+-- is synced to disk, survives restarts and isn't replicated. SET on it is not needed: every role may SET a parameter that the
+-- server itself doesn't know, for its own session.
+GRANT ALTER SYSTEM ON PARAMETER "arbiter.epoch" TO "arbiter";
 -- pg_file_settings: the token as it is on disk, which may be newer than the one in force when an arbiter died between the
 -- two. (It also shows other settings; pg_read_all_settings shows those anyway.)
 GRANT SELECT ON pg_catalog.pg_file_settings TO "arbiter";
@@ -40,7 +40,7 @@ GRANT EXECUTE ON FUNCTION pg_catalog.pg_promote(boolean, integer) TO "arbiter";
 -- under which promotions are asked for.
 GRANT pg_signal_backend TO "arbiter";
 
--- The tables. They are small: one row per arbiter, one row per server, one row per arbiter.
+-- The tables. They hold one row per arbiter, one row, and one row per route.
 CREATE SCHEMA IF NOT EXISTS arbiter;
 REVOKE ALL ON SCHEMA arbiter FROM PUBLIC;
 GRANT USAGE ON SCHEMA arbiter TO "arbiter";

@@ -269,7 +269,19 @@ func (s *Server) Dial() *postgres.Conn {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := s.dial(ctx)
+	return s.keep(s.dial(ctx, Superuser))
+}
+
+// DialAs connects as a role that the test has made; the test's end closes the connection.
+func (s *Server) DialAs(role string) *postgres.Conn {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return s.keep(s.dial(ctx, role))
+}
+
+func (s *Server) keep(conn *postgres.Conn, err error) *postgres.Conn {
+	s.t.Helper()
 	if err != nil {
 		s.t.Fatalf("connect: %v", err)
 	}
@@ -277,8 +289,8 @@ func (s *Server) Dial() *postgres.Conn {
 	return conn
 }
 
-func (s *Server) dial(ctx context.Context) (*postgres.Conn, error) {
-	connect := failover.Connect{User: Superuser, Database: Database, SSLMode: "disable"}
+func (s *Server) dial(ctx context.Context, role string) (*postgres.Conn, error) {
+	connect := failover.Connect{User: role, Database: Database, SSLMode: "disable"}
 	return postgres.Dial(ctx, s.Address, connect, postgres.Options{ApplicationName: "test"})
 }
 
@@ -287,7 +299,7 @@ func (s *Server) Exec(sql string, arguments ...any) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := s.dial(ctx)
+	conn, err := s.dial(ctx, Superuser)
 	if err != nil {
 		s.t.Fatalf("connect: %v", err)
 	}
@@ -311,7 +323,7 @@ func (s *Server) Query(sql string, arguments ...any) string {
 func (s *Server) TryQuery(sql string, arguments ...any) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, err := s.dial(ctx)
+	conn, err := s.dial(ctx, Superuser)
 	if err != nil {
 		return "", err
 	}

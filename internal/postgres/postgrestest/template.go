@@ -70,10 +70,10 @@ autovacuum = off
 log_line_prefix = '%m [%p] %q%a '
 `
 
-// The arbiters' role needs its password; the superuser is let in for set-up and for replication.
+// The arbiters' role needs its password; everybody else is let in, the superuser also for replication.
 const templateHBA = `
 host all         arbiter  all scram-sha-256
-host all         postgres all trust
+host all         all      all trust
 host replication postgres all trust
 `
 

@@ -1,0 +1,165 @@
+package engine
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+func (g *group) problems(name failover.MemberName) []string {
+	g.t.Helper()
+	var found []string
+	for _, p := range g.engine.Preconditions(limit(g.t, plenty), g.member(name), g.spec) {
+		if p.Member != name || p.What == "" || p.Fix == "" {
+			g.t.Errorf("incomplete problem: %+v", p)
+		}
+		kind := "advice: "
+		if p.Blocks {
+			kind = "blocks: "
+		}
+		found = append(found, kind+p.What)
+	}
+	return found
+}
+
+func (g *group) wantProblem(name failover.MemberName, want string) {
+	g.t.Helper()
+	found := g.problems(name)
+	if !slices.ContainsFunc(found, func(p string) bool { return strings.Contains(p, want) }) {
+		g.t.Errorf("no problem of %s says %q: %q", name, want, found)
+	}
+}
+
+func TestPreconditionsHold(t *testing.T) {
+	g := startGroup(t, "b")
+	g.spec.Policy.MaxLossBytes = 1 << 20
+	for _, name := range []failover.MemberName{"a", "b"} {
+		if found := g.problems(name); len(found) > 0 {
+			t.Errorf("problems of %s: %q", name, found)
+		}
+	}
+	g.spec.Policy.MaxLossBytes = 0
+	g.wantProblem("a", "blocks: no standby is synchronous")
+	g.spec.Connect.Password.Value = "wrong"
+	g.wantProblem("a", "blocks: can't be asked: connect")
+	if found := strings.Join(g.problems("a"), " "); strings.Contains(found, "wrong") {
+		t.Errorf("a problem quotes the password: %s", found)
+	}
+}
+
+func TestPreconditionsNameWhatIsMissing(t *testing.T) {
+	g := startGroup(t)
+	a := g.servers["a"]
+	a.Exec("DROP TABLE arbiter.route_proof")
+	a.Exec("REVOKE UPDATE ON arbiter.epoch FROM arbiter")
+	a.Exec("ALTER ROLE arbiter SET arbiter.epoch = '9'")
+	a.Configure(
+		postgrestest.Setting{Key: "fsync", Value: "off"}, postgrestest.Setting{Key: "wal_log_hints", Value: "off"},
+		postgrestest.Setting{Key: "max_wal_senders", Value: "0"}, postgrestest.Setting{Key: "wal_level", Value: "minimal"},
+		postgrestest.Setting{Key: "synchronous_commit", Value: "off"},
+	)
+	a.Stop()
+	a.Start()
+	a.WaitReady()
+	g.spec.Members = append(g.spec.Members, failover.MemberSpec{Name: "x"})
+	for _, want := range []string{
+		"blocks: the role \"arbiter\" lacks: table arbiter.epoch, to write; table arbiter.route_proof, to write", "blocks: arbiter.epoch is set for a role",
+		"blocks: fsync is off", "advice: neither wal_log_hints", "blocks: max_wal_senders is 0", "blocks: wal_level is minimal", "advice: synchronous_commit is off",
+	} {
+		g.wantProblem("a", want)
+	}
+
+	a.Exec("DROP SCHEMA arbiter CASCADE")
+	g.wantProblem("a", "table arbiter.probe, to write; table arbiter.epoch")
+}
+
+func TestPreconditionsOfAStandby(t *testing.T) {
+	g := startGroup(t, "b")
+	b := g.servers["b"]
+	b.Configure(
+		postgrestest.Setting{Key: "primary_conninfo", Value: b.Query("SELECT current_setting('primary_conninfo')") + " application_name=other"},
+		postgrestest.Setting{Key: "primary_slot_name", Value: "b_slot"}, postgrestest.Setting{Key: "recovery_min_apply_delay", Value: "5s"},
+		postgrestest.Setting{Key: "recovery_target_timeline", Value: "current"},
+	)
+	b.Stop()
+	b.Start()
+	b.WaitReady()
+	for _, want := range []string{
+		`blocks: its primary_conninfo has application_name "other", the spec says "b"`, "advice: it uses the replication slot b_slot",
+		"advice: recovery_min_apply_delay is set", "blocks: recovery_target_timeline is current",
+	} {
+		g.wantProblem("b", want)
+	}
+}
+
+// Every privilege of the schema is named when it is missing, and something fails without it: it is needed.
+func TestLeastPrivileges(t *testing.T) {
+	g := startGroup(t, "b")
+	a, b := g.servers["a"], g.servers["b"]
+	replicated := func() {
+		end := a.Query("SELECT pg_current_wal_flush_lsn()")
+		b.Eventually("the grants are replicated", func() bool {
+			return b.Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
+		})
+	}
+	epoch := failover.Epoch(1)
+	stop := func() (ok bool, detail string) {
+		p := g.engine.StopFollowing(limit(t, 2*time.Second), g.member("b"), g.spec, epoch, g.systemID)
+		return p.Answered, p.Detail
+	}
+	follow := func() (ok bool, detail string) {
+		o := g.engine.Follow(limit(t, 2*time.Second), g.member("b"), g.member("a"), g.spec, epoch, g.systemID)
+		return o.Result == failover.ResultDone, o.Detail
+	}
+	promote := func() (ok bool, detail string) {
+		o := g.engine.Promote(limit(t, 2*time.Second), g.promotion("b", epoch))
+		return o.Result == failover.ResultDone, o.Detail
+	}
+	end := func() (ok bool, detail string) {
+		o := g.engine.EndSessions(limit(t, 2*time.Second), g.member("a"), g.spec, epoch)
+		return o.Result == failover.ResultDone, o.Detail
+	}
+	a.Exec("CREATE ROLE client LOGIN")
+	for _, privilege := range []struct {
+		grant string // after GRANT or REVOKE, with %s for TO or FROM
+		named string
+		use   func() (bool, string)
+	}{
+		{"pg_read_all_settings %s arbiter", "pg_read_all_settings", stop},
+		{"pg_read_all_stats %s arbiter", "pg_read_all_stats", follow},
+		{"EXECUTE ON FUNCTION pg_ls_waldir() %s arbiter", "pg_ls_waldir", stop},
+		{"EXECUTE ON FUNCTION pg_show_all_file_settings() %s arbiter", "pg_show_all_file_settings", stop},
+		{"SELECT ON pg_file_settings %s arbiter", "pg_file_settings", stop},
+		{"EXECUTE ON FUNCTION pg_reload_conf() %s arbiter", "pg_reload_conf", stop},
+		{`ALTER SYSTEM ON PARAMETER "arbiter.epoch" %s arbiter`, "arbiter.epoch", stop},
+		{"ALTER SYSTEM ON PARAMETER primary_conninfo %s arbiter", "primary_conninfo", stop},
+		{"EXECUTE ON FUNCTION pg_promote(boolean, integer) %s arbiter", "pg_promote", promote},
+		{"pg_signal_backend %s arbiter", "pg_signal_backend", end},
+	} {
+		a.Exec("REVOKE " + strings.Replace(privilege.grant, "%s", "FROM", 1))
+		replicated()
+		connection := a.DialAs("client")
+		epoch++
+		if ok, _ := privilege.use(); ok {
+			t.Errorf("nothing fails without %s: it is not needed", privilege.named)
+		} else {
+			g.wantProblem("a", privilege.named)
+		}
+		connection.Close()
+		// Let b follow again before the next one.
+		a.Exec("GRANT " + strings.Replace(privilege.grant, "%s", "TO", 1))
+		b.Exec("ALTER SYSTEM RESET primary_conninfo")
+		b.Reload()
+		replicated()
+	}
+	for _, use := range []func() (bool, string){stop, follow, end, promote} {
+		epoch++
+		if ok, detail := use(); !ok {
+			t.Errorf("with all privileges: %s", detail)
+		}
+	}
+}
