@@ -102,7 +102,7 @@ func TestCommandThatMisbehaves(t *testing.T) {
 		word string
 	}{
 		"fails":       {ErrRefused, "exit status 1: can't do it"},
-		"lies":        {ErrNotProven, "pg-b takes no clients"},
+		"lies":        {ErrNotProven, "not proven by reading back: pg-a is not closed"},
 		"garbage":     {ErrBadAnswer, "want one object"},
 		"unknown-key": {ErrBadAnswer, `unknown field "opened"`},
 		"stranger":    {ErrBadAnswer, "pg-z"},

@@ -214,16 +214,21 @@ func (h *haproxy) lookUp(ctx context.Context, host string) ([]netip.Addr, error)
 // untilProven gives commands, and looks until they show their effect. Ending sessions takes HAProxy a moment, and one may have
 // begun while maintenance was set, so some commands are given again before each further look.
 func (h *haproxy) untilProven(ctx context.Context, r Request, commands, again []string, proven func(State) error) error {
+	var missing error // what the last look did not prove
 	for wait := firstLookPause; ; wait, commands = min(2*wait, lastLookPause), again {
 		state, _, err := h.apply(ctx, r, commands)
-		if err != nil {
+		switch {
+		case err != nil && missing != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w; time is up: %w", missing, err)
+		case err != nil:
 			return err
 		}
-		if err = proven(state); err == nil || errors.Is(err, ErrNoServer) {
-			return err
+		missing = proven(state)
+		if missing == nil || errors.Is(missing, ErrNoServer) {
+			return missing
 		}
 		if !pause(ctx, wait) {
-			return fmt.Errorf("%w; time is up: %w", err, context.Cause(ctx))
+			return fmt.Errorf("%w; time is up: %w", missing, context.Cause(ctx))
 		}
 	}
 }

@@ -2,6 +2,7 @@ package route
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -135,6 +136,9 @@ func parseSessions(answer, backend string) (map[string]int, error) {
 	rows, err := reader.ReadAll()
 	if err != nil {
 		return bad(err)
+	}
+	if len(rows) == 0 {
+		return bad(errors.New("no names of columns"))
 	}
 	column := map[string]int{}
 	for i, name := range rows[0] {
