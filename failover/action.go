@@ -25,7 +25,7 @@ type Action struct {
 	Operation OperationID
 	Kind      ActionKind
 	Member    MemberName // whom it is done to: the member to isolate, or the member that is or becomes primary
-	Former    MemberName // the member that was primary before, if another one
+	Former    MemberName // the member that was primary before, if another one; of a catch_up always
 	Epoch     Epoch      // carried to the target, which refuses an older one (S9)
 	Intent    Index      // the log index of its intent
 	Attempt   int        // counts from 1
