@@ -1,0 +1,264 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// said prints what an arbiter answered to a change.
+func (a *app) said(answer proto.Message, format string, args ...any) error {
+	return a.show(answer, func() string { return fmt.Sprintf(format, args...) + "\n" })
+}
+
+func (a *app) failoverCommand() *cobra.Command {
+	var (
+		change    changing
+		candidate string
+		dryRun    bool
+	)
+	cmd := &cobra.Command{
+		Use:   "failover GROUP",
+		Short: "Fence the primary and promote a standby, now",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			if !dryRun {
+				if err := change.needReason("a failover"); err != nil {
+					return err
+				}
+			}
+			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, DryRun: true}
+			if dryRun {
+				answer, err := c.Failover(cmd.Context(), rehearsal)
+				if err != nil {
+					return err
+				}
+				return a.show(answer, func() string { return screen.Plan(a.style(), answer, true) })
+			}
+			return a.failover(cmd.Context(), c, &change, rehearsal)
+		},
+	}
+	change.addConfirmation(cmd)
+	cmd.Flags().StringVar(&candidate, "to", "", "the member to promote (default: the best one)")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	_ = cmd.RegisterFlagCompletionFunc("to", a.completeMembers)
+	return cmd
+}
+
+// failover shows the plan, has it confirmed, and asks for it.
+func (a *app) failover(ctx context.Context, c *client.Client, change *changing, request *arbiterv1.FailoverRequest) error {
+	if !change.yes {
+		plan, err := c.Failover(ctx, request)
+		if err != nil {
+			return err
+		}
+		if err := a.confirm(change, request.Group, screen.Plan(a.style(), plan, false)); err != nil {
+			return err
+		}
+	}
+	request.DryRun, request.Change = false, change.change()
+	answer, err := c.Failover(ctx, request)
+	if err != nil {
+		return err
+	}
+	if err := a.show(answer, func() string { return screen.Started(a.style(), request.Group, answer) }); err != nil {
+		return err
+	}
+	a.hint("watch it: arbiterctl show %s, or arbiterctl events %s --follow", request.Group, request.Group)
+	return nil
+}
+
+// current names the operation that a request is about: the one that the operator gave, else the one that runs now. Naming
+// it keeps a request that comes late from hitting another operation.
+func (a *app) current(ctx context.Context, c *client.Client, group, given string, needed bool) (string, *arbiterv1.GroupStatus, error) {
+	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group})
+	if err != nil {
+		return "", nil, err
+	}
+	if len(answer.Groups) == 0 {
+		return "", nil, notFoundError{fmt.Errorf("there is no group %q; see `arbiterctl status`", group)}
+	}
+	g := answer.Groups[0]
+	if given != "" {
+		return given, g, nil
+	}
+	if g.Operation.GetId() == "" && needed {
+		return "", nil, &client.RejectedError{Why: "no operation is in progress on " + group, Next: "look with `arbiterctl show " + group + "`"}
+	}
+	return g.Operation.GetId(), g, nil
+}
+
+func (a *app) abortCommand() *cobra.Command {
+	var change changing
+	var operation string
+	cmd := &cobra.Command{
+		Use:   "abort GROUP",
+		Short: "Stop an operation before it promotes anything",
+		Long: "Stops the operation in progress. Before the old primary is isolated that changes nothing. After that the group is\n" +
+			"held without a writer: go on with `arbiterctl release`, or give it back with `arbiterctl reinstate`.",
+		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			id, _, err := a.current(cmd.Context(), c, args[0], operation, true)
+			if err != nil {
+				return err
+			}
+			answer, err := c.Abort(cmd.Context(), &arbiterv1.AbortRequest{Change: change.change(), Group: args[0], Operation: id})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "aborted"))
+		},
+	}
+	change.addFlags(cmd)
+	addOperationFlag(cmd, &operation)
+	return cmd
+}
+
+func addOperationFlag(cmd *cobra.Command, operation *string) {
+	cmd.Flags().StringVar(operation, "operation", "", "id of the operation that is meant (default: the one in progress)")
+}
+
+func orElse(words, otherwise string) string {
+	if words == "" {
+		return otherwise
+	}
+	return words
+}
+
+func (a *app) reinstateCommand() *cobra.Command {
+	var change changing
+	var operation string
+	cmd := &cobra.Command{
+		Use:   "reinstate GROUP",
+		Short: "Give a group back to the primary that it had before the operation",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := change.needReason("reinstating"); err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			id, g, err := a.current(cmd.Context(), c, args[0], operation, true)
+			if err != nil {
+				return err
+			}
+			consequence := fmt.Sprintf("This makes %s the primary of %s again, under a new epoch.", orElse(g.Operation.GetFrom(), "the former primary"), args[0])
+			if err := a.confirm(&change, args[0], consequence); err != nil {
+				return err
+			}
+			answer, err := c.Reinstate(cmd.Context(), &arbiterv1.ReinstateRequest{Change: change.change(), Group: args[0], Operation: id})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "being reinstated"))
+		},
+	}
+	change.addConfirmation(cmd)
+	addOperationFlag(cmd, &operation)
+	return cmd
+}
+
+func (a *app) releaseCommand() *cobra.Command {
+	var change changing
+	var operation, acceptLoss string
+	cmd := &cobra.Command{
+		Use:   "release GROUP",
+		Short: "Let a held operation go on",
+		Long: "Lets a held operation try again. With --accept-loss it may also lose acknowledged data, once, up to the amount\n" +
+			"given: take the amount from `arbiterctl status`.",
+		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request := &arbiterv1.ReleaseRequest{Group: args[0]}
+			if acceptLoss != "" {
+				bytes, err := config.ParseBytes(acceptLoss)
+				if err != nil {
+					return usage("--accept-loss: %w", err)
+				}
+				if err := change.needReason("losing data"); err != nil {
+					return err
+				}
+				request.AcceptLoss, request.AcceptLossBytes = true, bytes
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			id, g, err := a.current(cmd.Context(), c, args[0], operation, true)
+			if err != nil {
+				return err
+			}
+			if request.AcceptLoss {
+				consequence := fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
+					orElse(g.Operation.GetKind(), "operation"), args[0], config.FormatBytes(request.AcceptLossBytes))
+				if err := a.confirm(&change, args[0], consequence); err != nil {
+					return err
+				}
+			}
+			request.Change, request.Operation = change.change(), id
+			answer, err := c.Release(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "released"))
+		},
+	}
+	change.addConfirmation(cmd)
+	addOperationFlag(cmd, &operation)
+	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once, for example 71MB")
+	return cmd
+}
+
+func (a *app) attestCommand() *cobra.Command {
+	var change changing
+	var operation string
+	cmd := &cobra.Command{
+		Use:   "attest GROUP MEMBER",
+		Short: "Vouch, by your name, that a member can't write",
+		Long: "Says that you made sure yourself that a member can't accept writes: it is switched off, unplugged, or cut off, and\n" +
+			"stays so. Arbiter relies on it as on a fence's proof, keeps it for ever, and refuses it while any arbiter sees the\n" +
+			"member answer. If it isn't true, two members may accept writes.",
+		Args: exactly("GROUP", "MEMBER"), ValidArgsFunction: a.completeMembers,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := change.needReason("an attestation"); err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			id, _, err := a.current(cmd.Context(), c, args[0], operation, false)
+			if err != nil {
+				return err
+			}
+			consequence := fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])
+			if err := a.confirm(&change, args[0], consequence); err != nil {
+				return err
+			}
+			answer, err := c.Attest(cmd.Context(), &arbiterv1.AttestRequest{Change: change.change(), Group: args[0], Operation: id, Member: args[1]})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, args[1]+" is attested"))
+		},
+	}
+	change.addConfirmation(cmd)
+	addOperationFlag(cmd, &operation)
+	return cmd
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Changes that can be taken back, or that only say what is so: no confirmation is asked for.
+
+func (a *app) pauseCommand() *cobra.Command {
+	var change changing
+	cmd := &cobra.Command{
+		Use:   "pause GROUP",
+		Short: "Stop touching a group: nothing automatic until it is resumed",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.Pause(cmd.Context(), &arbiterv1.PauseRequest{Change: change.change(), Group: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "paused; nothing automatic until `arbiterctl resume "+args[0]+"`"))
+		},
+	}
+	change.addFlags(cmd)
+	return cmd
+}
+
+func (a *app) resumeCommand() *cobra.Command {
+	var change changing
+	cmd := &cobra.Command{
+		Use:   "resume GROUP",
+		Short: "Let Arbiter act on a paused group again",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.Resume(cmd.Context(), &arbiterv1.ResumeRequest{Change: change.change(), Group: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "resumed"))
+		},
+	}
+	change.addFlags(cmd)
+	return cmd
+}
+
+func (a *app) adoptCommand() *cobra.Command {
+	var change changing
+	request := &arbiterv1.AdoptRequest{}
+	cmd := &cobra.Command{
+		Use:   "adopt GROUP",
+		Short: "Record who is primary now, so that Arbiter may protect the group",
+		Long: "Records the member that is accepting writes as the writer. A quorum of arbiters must see it writable and every other\n" +
+			"member in recovery on the same system. For a member that can't be seen you may vouch with --attest: only if you made\n" +
+			"sure that it can't accept writes.",
+		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			request.Group = args[0]
+			if len(request.Attest) > 0 {
+				if err := change.needReason("an attestation"); err != nil {
+					return err
+				}
+				if err := a.confirm(&change, args[0], fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest)); err != nil {
+					return err
+				}
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			request.Change = change.change()
+			answer, err := c.Adopt(cmd.Context(), request)
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s is adopted: %s is the writer under epoch %d.", args[0], answer.Member, answer.Epoch)
+		},
+	}
+	change.addConfirmation(cmd)
+	cmd.Flags().StringVar(&request.Member, "member", "", "the member that is the writer (default: the one that is seen accepting writes)")
+	cmd.Flags().StringSliceVar(&request.Attest, "attest", nil, "members that can't be seen and that you vouch for")
+	_ = cmd.RegisterFlagCompletionFunc("member", a.completeMembers)
+	_ = cmd.RegisterFlagCompletionFunc("attest", a.completeMembers)
+	return cmd
+}
+
+func (a *app) transferCommand() *cobra.Command {
+	var change changing
+	cmd := &cobra.Command{
+		Use:   "transfer-leadership [ARBITER]",
+		Short: "Hand the lead over to another arbiter, for maintenance",
+		Args:  atMost(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.TransferLeadership(cmd.Context(), &arbiterv1.TransferLeadershipRequest{Change: change.change(), To: first(args)})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s leads now.", orElse(answer.Leader, "another arbiter"))
+		},
+	}
+	change.addFlags(cmd)
+	return cmd
+}

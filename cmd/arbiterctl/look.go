@@ -1,0 +1,230 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
+
+	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// staleAfter is how long reads wait for a leader before they take a labelled stale answer: longer than an election with
+// timing lan, short enough for somebody who is in a hurry.
+const staleAfter = 2 * time.Second
+
+// reading is what all reads share.
+type reading struct {
+	stale bool
+}
+
+func (r *reading) addFlag(cmd *cobra.Command) {
+	cmd.Flags().BoolVar(&r.stale, "stale", false, "take the answer of any arbiter, which may be old, without waiting for one that leads")
+}
+
+func (r *reading) consistency() arbiterv1.Consistency {
+	if r.stale {
+		return arbiterv1.Consistency_CONSISTENCY_STALE
+	}
+	return arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE
+}
+
+func (r *reading) options() []grpc.CallOption {
+	if r.stale {
+		return nil
+	}
+	return []grpc.CallOption{client.StaleFallback(staleAfter)}
+}
+
+// unasked is the exit status of a read whose answer is stale though nobody asked for that: no arbiter leads.
+func (r *reading) unasked(freshness *arbiterv1.Freshness) error {
+	if r.stale || freshness.GetLinearizable() {
+		return nil
+	}
+	return statusError(exitUnavailable)
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	var r reading
+	var check bool
+	cmd := &cobra.Command{
+		Use:   "status [GROUP]",
+		Short: "Who is primary, is it safe, what would a failover lose",
+		Args:  atMost(1), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.GetStatus(cmd.Context(), &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args)}, r.options()...)
+			if err != nil {
+				return err
+			}
+			if len(args) > 0 && len(answer.Groups) == 0 {
+				return notFoundError{fmt.Errorf("there is no group %q; see `arbiterctl status`", args[0])}
+			}
+			draw := screen.Status
+			if len(args) > 0 {
+				draw = screen.Group
+			}
+			err = a.show(answer, func() string { return draw(a.style(), answer) })
+			return errors.Join(err, r.unasked(answer.Freshness), attention(check, answer))
+		},
+	}
+	r.addFlag(cmd)
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention")
+	return cmd
+}
+
+func attention(check bool, answer *arbiterv1.GetStatusResponse) error {
+	for _, g := range answer.Groups {
+		if check && screen.NeedsAttention(g) != "" {
+			return statusError(exitAttention)
+		}
+	}
+	return nil
+}
+
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+func (a *app) explainCommand() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "explain GROUP",
+		Short: "Why Arbiter did or did not act, condition by condition",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.Explain(cmd.Context(), &arbiterv1.ExplainRequest{Consistency: r.consistency(), Group: args[0]}, r.options()...)
+			if err != nil {
+				return err
+			}
+			err = a.show(answer, func() string { return screen.Explain(a.style(), answer) })
+			return errors.Join(err, r.unasked(answer.Freshness))
+		},
+	}
+	r.addFlag(cmd)
+	return cmd
+}
+
+func (a *app) epochCommand() *cobra.Command {
+	const newest = 5
+	cmd := a.epochsCommand("epoch GROUP", "The lease and the newest epochs of a group", newest)
+	cmd.AddCommand(a.epochsCommand("history GROUP", "All epochs of a group that are kept", 0))
+	return cmd
+}
+
+func (a *app) epochsCommand(use, short string, most int) *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.GetEpochs(cmd.Context(), &arbiterv1.GetEpochsRequest{Consistency: r.consistency(), Group: args[0]}, r.options()...)
+			if err != nil {
+				return err
+			}
+			err = a.show(answer, func() string { return screen.Epochs(a.style(), answer, most) })
+			return errors.Join(err, r.unasked(answer.Freshness))
+		},
+	}
+	r.addFlag(cmd)
+	return cmd
+}
+
+func (a *app) showCommand() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "show GROUP [OPERATION]",
+		Short: "An operation's timeline to the millisecond; without an id that of the newest",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return exactly("GROUP")(cmd, args)
+			}
+			return atMost(2)(cmd, args)
+		},
+		ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			request := &arbiterv1.GetOperationRequest{Consistency: r.consistency(), Group: args[0], Operation: first(args[1:])}
+			answer, err := c.GetOperation(cmd.Context(), request, r.options()...)
+			if err != nil {
+				return err
+			}
+			if answer.Operation == nil {
+				return notFoundError{fmt.Errorf("there was no operation on %s yet", args[0])}
+			}
+			err = a.show(answer, func() string { return screen.Operation(a.style(), answer.Operation) })
+			return errors.Join(err, r.unasked(answer.Freshness))
+		},
+	}
+	r.addFlag(cmd)
+	return cmd
+}
+
+func (a *app) historyCommand() *cobra.Command {
+	var r reading
+	var limit uint32
+	cmd := &cobra.Command{
+		Use:   "history [GROUP]",
+		Short: "Operations, the newest first",
+		Args:  atMost(1), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			request := &arbiterv1.ListOperationsRequest{Consistency: r.consistency(), Group: first(args), Limit: limit}
+			answer, err := c.ListOperations(cmd.Context(), request, r.options()...)
+			if err != nil {
+				return err
+			}
+			err = a.show(answer, func() string { return screen.History(a.style(), answer.Operations) })
+			return errors.Join(err, r.unasked(answer.Freshness))
+		},
+	}
+	r.addFlag(cmd)
+	cmd.Flags().Uint32Var(&limit, "limit", 20, "show at most so many")
+	return cmd
+}
+
+func (a *app) arbitersCommand() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "arbiters",
+		Short: "Whether the arbiters themselves are well",
+		Args:  atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.ListArbiters(cmd.Context(), &arbiterv1.ListArbitersRequest{Consistency: r.consistency()}, r.options()...)
+			if err != nil {
+				return err
+			}
+			err = a.show(answer, func() string { return screen.Arbiters(a.style(), answer) })
+			return errors.Join(err, r.unasked(answer.Freshness))
+		},
+	}
+	r.addFlag(cmd)
+	return cmd
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arbiter-ha/arbiter/internal/pki"
+)
+
+func (a *app) pkiCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "pki",
+		Short: "Make the certificates that arbiters and operators know each other by",
+		Args:  atMost(0),
+		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.pkiInitCommand(), a.pkiIssueCommand())
+	return cmd
+}
+
+func (a *app) pkiInitCommand() *cobra.Command {
+	var folder string
+	var force bool
+	cmd := &cobra.Command{
+		Use:   "init CLUSTER",
+		Short: "Make the authority of a cluster",
+		Long: "Writes ca.crt and ca.key into a folder. The key signs everything: keep the folder off the arbiters, and back it up.\n" +
+			"CLUSTER names the cluster; certificates of another one are refused.",
+		Args: exactly("CLUSTER"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if _, err := pki.Init(folder, args[0], force); err != nil {
+				return pkiError(err)
+			}
+			return a.print(fmt.Sprintf("The authority of %s is in %s. Next, for each arbiter and operator:\n"+
+				"  arbiterctl pki issue NAME --role arbiter --dir %s --out DIR\n", args[0], folder, folder))
+		},
+	}
+	cmd.Flags().StringVar(&folder, "dir", "pki", "folder of the authority")
+	cmd.Flags().BoolVar(&force, "force", false, "replace an existing authority: everybody with a certificate of it is cut off")
+	return cmd
+}
+
+func (a *app) pkiIssueCommand() *cobra.Command {
+	var (
+		folder, out, role string
+		days              int
+		force             bool
+		request           pki.Request
+	)
+	cmd := &cobra.Command{
+		Use:   "issue NAME",
+		Short: "Make a certificate and its key",
+		Long: "Writes NAME.crt, NAME.key and ca.crt. NAME is the arbiter's id as in its file, or the operator's name, which is\n" +
+			"recorded with everything that the operator does.",
+		Args: exactly("NAME"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			authority, err := pki.LoadAuthority(folder)
+			if err != nil {
+				return pkiError(err)
+			}
+			request.Name, request.Role = args[0], pki.Role(role)
+			request.ValidFor = time.Duration(days) * 24 * time.Hour
+			files, err := authority.IssueTo(out, request, force)
+			if err != nil {
+				return pkiError(err)
+			}
+			return a.print(fmt.Sprintf("%s %s of %s:\n  ca:   %s\n  cert: %s\n  key:  %s\n",
+				role, request.Name, authority.Cluster, files.Authorities, files.Certificate, files.Key))
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&folder, "dir", "pki", "folder of the authority")
+	flags.StringVar(&out, "out", ".", "folder to write to")
+	flags.StringVar(&role, "role", string(pki.RoleOperator), "arbiter, operator, viewer or agent")
+	flags.StringSliceVar(&request.Groups, "group", nil, "limit it to these groups")
+	flags.StringSliceVar(&request.Verbs, "verb", nil, "limit it to these verbs")
+	flags.StringSliceVar(&request.Hosts, "host", nil, "names and addresses to add, for programs that check them")
+	flags.IntVar(&days, "days", 0, "days of validity (default 825)")
+	flags.BoolVar(&force, "force", false, "replace existing files")
+	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"arbiter", "operator", "viewer", "agent"}, cobra.ShellCompDirectiveNoFileComp))
+	return cmd
+}
+
+// pkiError marks what the caller can put right.
+func pkiError(err error) error {
+	if errors.Is(err, pki.ErrBadIdentity) || errors.Is(err, pki.ErrExists) || errors.Is(err, pki.ErrBadFiles) {
+		return usageError{err}
+	}
+	return err
+}

@@ -1,0 +1,136 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `arbiterctl asks the arbiters, and asks them to act.
+
+At 3 a.m.:
+  who is primary, is it safe, what would be lost     arbiterctl status
+  why did it, or did it not, fail over               arbiterctl explain GROUP
+  what is it doing, what happened                    arbiterctl show GROUP
+  what can I do about it                             the "next" lines of status and explain
+  stop touching this group                           arbiterctl pause GROUP --reason "..."
+  move it now                                        arbiterctl failover GROUP --reason "..."  (--dry-run first)
+  is the fence path alive                            arbiterctl status GROUP
+  is the arbiter cluster itself well                 arbiterctl arbiters
+`
+
+const (
+	lookGroup   = "look"
+	changeGroup = "change"
+	specGroup   = "spec"
+	otherGroup  = "other"
+)
+
+// newRoot puts all commands together.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "arbiterctl",
+		Short:         "Ask the arbiters, and ask them to act",
+		Long:          rootHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			return a.checkFlags()
+		},
+	}
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout)
+	root.SetErr(a.stderr)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return usage("%w; see `%s --help`", err, cmd.CommandPath())
+	})
+	a.addGlobalFlags(root)
+	root.AddGroup(
+		&cobra.Group{ID: lookGroup, Title: "Look:"},
+		&cobra.Group{ID: changeGroup, Title: "Act:"},
+		&cobra.Group{ID: specGroup, Title: "Groups and their specs:"},
+		&cobra.Group{ID: otherGroup, Title: "Set up:"},
+	)
+	root.SetHelpCommandGroupID(otherGroup)
+	root.SetCompletionCommandGroupID(otherGroup)
+	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.arbitersCommand())
+	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
+	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
+	addTo(root, otherGroup, a.contextsCommand(), a.pkiCommand(), a.versionCommand())
+	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
+	return root
+}
+
+func addTo(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
+	}
+}
+
+// noVerb is what happens without a verb, or with one that doesn't exist.
+func noVerb(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return cmd.Help()
+	}
+	words := fmt.Sprintf("there is no command %q", args[0])
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		return usage("%s; did you mean %s?", words, strings.Join(near, " or "))
+	}
+	return usage("%s; see `arbiterctl --help`", words)
+}
+
+func (a *app) addGlobalFlags(root *cobra.Command) {
+	f := root.PersistentFlags()
+	f.StringVar(&a.flags.context, "context", "", "name of the context to use (default: $ARBITER_CONTEXT, else the current one)")
+	f.StringVar(&a.flags.config, "config", "", "file of contexts (default: $ARBITER_CONFIG, else ~/.config/arbiter/contexts.yaml)")
+	f.StringSliceVar(&a.flags.addresses, "address", nil, "host:port of an arbiter's gRPC; repeat or separate with commas (default: the context's)")
+	f.StringVar(&a.flags.ca, "ca", "", "certificate of the cluster's authority (default: the context's)")
+	f.StringVar(&a.flags.cert, "cert", "", "own certificate (default: the context's)")
+	f.StringVar(&a.flags.key, "key", "", "own private key (default: the context's)")
+	f.BoolVar(&a.flags.plaintext, "insecure-plaintext", false, "talk without TLS to arbiters that run without it")
+	f.DurationVar(&a.flags.timeout, "timeout", 10*time.Second, "longest time for one call, finding the leader included")
+	f.StringVarP(&a.flags.output, "output", "o", "text", "text, json or yaml")
+	f.StringVar(&a.flags.colour, "colour", "auto", "auto, always or never (NO_COLOR is respected)")
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("colour", cobra.FixedCompletions([]string{"auto", "always", "never"}, cobra.ShellCompDirectiveNoFileComp))
+	_ = root.RegisterFlagCompletionFunc("context", a.completeContexts)
+}
+
+func (a *app) checkFlags() error {
+	if !slices.Contains([]string{"text", "json", "yaml"}, a.flags.output) {
+		return usage("--output can be text, json or yaml, not %q", a.flags.output)
+	}
+	if !slices.Contains([]string{"auto", "always", "never"}, a.flags.colour) {
+		return usage("--colour can be auto, always or never, not %q", a.flags.colour)
+	}
+	if a.flags.timeout <= 0 {
+		return usage("--timeout must be longer than nothing")
+	}
+	return nil
+}
+
+// exactly demands so many arguments, and names them when they aren't there.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == len(names) {
+			return nil
+		}
+		return usage("%s needs %s; usage: %s", cmd.CommandPath(), strings.Join(names, " and "), cmd.UseLine())
+	}
+}
+
+// atMost allows so many arguments.
+func atMost(most int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= most {
+			return nil
+		}
+		return usage("%s: %q is one argument too many; usage: %s", cmd.CommandPath(), args[most], cmd.UseLine())
+	}
+}

@@ -1,0 +1,114 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Group draws one group with its members, each as the arbiters see it.
+func Group(s Style, r *arbiterv1.GetStatusResponse) string {
+	var p page
+	p.line("%s", statusAnswer(s, r))
+	p.line("%s", ArbitersLine(s, r))
+	for _, g := range r.Groups {
+		p.line("")
+		p.line("%s", groupLine(s, g))
+		statusNotes(&p, g)
+		rows := make([][]string, len(g.Members))
+		for i, m := range g.Members {
+			rows[i] = memberRow(s, m)
+		}
+		header := []string{"MEMBER", "ZONE", "ROLE", "AUTHORITY", "STATUS", "LAG", "READY", "EPOCH", "FENCE", "SEEN BY"}
+		lines := columns(header, rows)
+		p.line("%s", lines[0])
+		for i, m := range g.Members {
+			p.line("%s", lines[i+1])
+			if m.Reason != "" && m.Status != "up" {
+				p.labelled("  ", m.Status+":", []string{m.Reason})
+			}
+			if m.Proof != "" {
+				p.labelled("  ", "proof:", []string{m.Proof})
+			}
+		}
+	}
+	return p.String()
+}
+
+func groupLine(s Style, g *arbiterv1.GroupStatus) string {
+	parts := []string{
+		s.strong(g.Group), stateCell(s, g), fmt.Sprintf("epoch %d since %s", g.Epoch, s.moment(g.EpochSince)),
+		"would lose " + loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
+	}
+	if g.LossGrade != "" {
+		parts[3] += " by " + g.LossGrade + " bound"
+	}
+	if g.EpochGrade != "" {
+		parts = append(parts, "epoch check "+g.EpochGrade)
+	}
+	if g.Lease != nil {
+		parts = append(parts, "lease of "+g.Lease.Holder)
+	}
+	return strings.Join(parts, " · ")
+}
+
+func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
+	authority := m.Authority
+	switch authority {
+	case "WRITER":
+		authority = s.good(authority)
+	case "REVOKED":
+		authority = s.bad(authority)
+	}
+	return []string{
+		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), config.FormatBytes(m.LagBytes),
+		readyCell(s, m), fmt.Sprint(m.TokenEpoch), fenceCell(s, m.Armed, m.Fence), seenCell(s, m.Views),
+	}
+}
+
+func verdictCell(s Style, status string) string {
+	switch status {
+	case "up":
+		return s.good(status)
+	case "down":
+		return s.bad(status)
+	}
+	return s.warn(orDash(status))
+}
+
+func readyCell(s Style, m *arbiterv1.MemberStatus) string {
+	switch {
+	case m.Authority == "WRITER":
+		return "-"
+	case m.Eligible && m.Sync:
+		return "ready (sync)"
+	case m.Eligible:
+		return "ready"
+	case m.WhyNotEligible != "":
+		return s.warn("no: " + m.WhyNotEligible)
+	}
+	return s.warn("no")
+}
+
+// seenCell counts the views: "up 3", or "down 2, up 1".
+func seenCell(s Style, views []*arbiterv1.View) string {
+	var order []string
+	count := map[string]int{}
+	for _, v := range views {
+		status := orDash(v.Status)
+		if !v.Counts {
+			status = "not counted"
+		}
+		if count[status] == 0 {
+			order = append(order, status)
+		}
+		count[status]++
+	}
+	parts := make([]string, len(order))
+	for i, status := range order {
+		parts[i] = fmt.Sprintf("%s %d", status, count[status])
+	}
+	return orDash(strings.Join(parts, ", "))
+}

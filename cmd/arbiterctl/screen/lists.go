@@ -1,0 +1,246 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// History lists operations, the newest first.
+func History(s Style, operations []*arbiterv1.Operation) string {
+	var p page
+	if len(operations) == 0 {
+		p.line("No operation yet.")
+		return p.String()
+	}
+	newest := operations[0]
+	p.line("%s", s.strong("Last: "+operationAnswer(s, newest)))
+	rows := make([][]string, len(operations))
+	for i, op := range operations {
+		rows[i] = []string{
+			s.moment(op.Began), op.Group, op.Kind, moveText(op), epochText(op), resultCell(s, op), tookCell(s, op), lostCell(op), actorText(op), op.Id,
+		}
+	}
+	p.lines(columns([]string{"BEGAN", "GROUP", "KIND", "MOVE", "EPOCH", "RESULT", "TOOK", "LOST", "WHO", "OPERATION"}, rows), "")
+	return p.String()
+}
+
+func moveText(op *arbiterv1.Operation) string {
+	if op.To == "" || op.To == op.From {
+		return orDash(op.From)
+	}
+	return orDash(op.From) + " → " + op.To
+}
+
+func epochText(op *arbiterv1.Operation) string {
+	if op.EpochAfter > op.EpochBefore {
+		return fmt.Sprintf("%d → %d", op.EpochBefore, op.EpochAfter)
+	}
+	return fmt.Sprint(op.EpochBefore)
+}
+
+func resultCell(s Style, op *arbiterv1.Operation) string {
+	switch op.Result {
+	case "done":
+		return s.good(op.Result)
+	case "held":
+		return s.bad("HELD " + op.HeldReason)
+	case "running":
+		return s.warn(op.Result)
+	}
+	return orDash(op.Result)
+}
+
+func tookCell(s Style, op *arbiterv1.Operation) string {
+	if op.Result == "running" || op.Result == "held" {
+		return s.since(op.Began)
+	}
+	return briefProto(took(op))
+}
+
+func lostCell(op *arbiterv1.Operation) string {
+	switch {
+	case op.Result != "done" || op.LossGrade == "":
+		return "-"
+	case op.LossBytes == 0:
+		return "nothing"
+	}
+	return "≤ " + config.FormatBytes(op.LossBytes)
+}
+
+// Arbiters draws the arbiters themselves.
+func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
+	var p page
+	p.line("%s", arbitersAnswer(s, r))
+	rows := make([][]string, len(r.Arbiters))
+	for i, a := range r.Arbiters {
+		contact := "-"
+		if a.LastContact != nil && !a.Leader {
+			contact = briefProto(a.LastContact) + " ago"
+		}
+		rows[i] = []string{
+			a.Node, orDash(a.Zone), roleOf(a), viewCell(s, a), readinessCell(s, a.Readiness), contact,
+			orDash(a.RaftAddress), orDash(a.GrpcAddress), orDash(a.Release), fmt.Sprint(a.EntryVersion),
+		}
+	}
+	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "VIEW", "STATE", "CONTACT", "RAFT", "GRPC", "RELEASE", "ENTRIES"}, rows)
+	p.line("%s", lines[0])
+	for i, a := range r.Arbiters {
+		p.line("%s", lines[i+1])
+		if a.Doubt != "" {
+			p.labelled("  ", "doubts its view:", []string{a.Doubt})
+		}
+	}
+	return p.String()
+}
+
+func arbitersAnswer(s Style, r *arbiterv1.ListArbitersResponse) string {
+	leader, voters, present := "", 0, 0
+	for _, a := range r.Arbiters {
+		if a.Leader {
+			leader = a.Node
+		}
+		if a.Voter {
+			voters++
+			if a.Leader || a.ViewCurrent {
+				present++
+			}
+		}
+	}
+	transport := "mTLS"
+	if r.Insecure {
+		transport = "INSECURE PLAINTEXT"
+	}
+	if leader == "" {
+		return s.bad("No arbiter leads: nothing is fenced and nothing is promoted; a healthy primary goes on.")
+	}
+	words := fmt.Sprintf("%s leads in term %d, %d of %d present; cluster %s, %s.", leader, r.GetFreshness().GetTerm(), present, voters, orDash(r.ClusterId), transport)
+	if f := r.Freshness; f != nil && !f.Linearizable {
+		return s.bad("As " + orDash(f.Node) + " knew last, maybe old: " + words)
+	}
+	spare := present - voters/2 - 1
+	switch {
+	case spare < 0:
+		return s.bad(words + " There is no quorum.")
+	case present == voters:
+		return s.good(words)
+	case spare == 0:
+		return s.warn(words + " No further one may be lost.")
+	}
+	return s.warn(words)
+}
+
+func roleOf(a *arbiterv1.ArbiterStatus) string {
+	switch {
+	case a.Leader:
+		return "leader"
+	case a.Voter:
+		return "follower"
+	}
+	return "no voter"
+}
+
+func viewCell(s Style, a *arbiterv1.ArbiterStatus) string {
+	switch {
+	case a.Doubt != "":
+		return s.warn("in doubt")
+	case a.ViewCurrent:
+		return "current"
+	}
+	return s.bad("none")
+}
+
+func readinessCell(s Style, r arbiterv1.Readiness) string {
+	words := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(r.String(), "READINESS_"), "_", " "))
+	switch r {
+	case arbiterv1.Readiness_READINESS_READY:
+		return words
+	case arbiterv1.Readiness_READINESS_UNSPECIFIED:
+		return "-"
+	}
+	return s.warn(words)
+}
+
+// Event writes one event as one line.
+func Event(s Style, e *arbiterv1.Event) string {
+	words := e.Text
+	if e.StageFrom != e.StageTo && e.StageTo != "" {
+		words = orDash(e.StageFrom) + " → " + e.StageTo
+		if e.Text != "" {
+			words += ": " + e.Text
+		}
+	}
+	if e.Rule != "" {
+		words += " (rule " + e.Rule + ")"
+	}
+	kind := e.Kind
+	switch kind {
+	case "rejected", "operation-held", "rogue-seen":
+		kind = s.bad(pad(kind, 20))
+	default:
+		kind = pad(kind, 20)
+	}
+	where := e.Group
+	if e.Member != "" {
+		where += "/" + e.Member
+	}
+	return strings.TrimRight(fmt.Sprintf("%s  %6d  %s  %s  %s", s.moment(e.Wall)+fraction(s, e), e.Sequence, pad(orDash(where), 20), kind, words), " ")
+}
+
+func fraction(s Style, e *arbiterv1.Event) string {
+	clock := s.clock(e.Wall)
+	if i := strings.LastIndexByte(clock, '.'); i >= 0 {
+		return clock[i:]
+	}
+	return ""
+}
+
+// Differences lists what applying a spec would change.
+func Differences(s Style, group string, differences []*arbiterv1.Difference) string {
+	var p page
+	if len(differences) == 0 {
+		p.line("%s: no difference.", group)
+		return p.String()
+	}
+	p.line("%s: %s.", group, plural(len(differences), "difference", "differences"))
+	for _, d := range differences {
+		switch {
+		case d.Before == "":
+			p.line("%s", s.good(fmt.Sprintf("+ %s: %s", d.Path, d.After)))
+		case d.After == "":
+			p.line("%s", s.bad(fmt.Sprintf("- %s: %s", d.Path, d.Before)))
+		default:
+			p.line("%s", s.warn(fmt.Sprintf("~ %s: %s → %s", d.Path, d.Before, d.After)))
+		}
+	}
+	return p.String()
+}
+
+// Meaning draws what a spec means.
+func Meaning(s Style, group string, report config.Report) string {
+	var p page
+	worst := config.FaultMeaning{}
+	for _, f := range report.Faults {
+		if f.Outage > worst.Outage {
+			worst = f
+		}
+	}
+	answer := fmt.Sprintf("%s is valid; longest outage %s (%s)", group, Brief(worst.Outage), worst.Name)
+	if report.Promised > 0 {
+		answer += ", promised " + Brief(report.Promised)
+	}
+	p.line("%s", s.good(answer+"."))
+	rows := make([][]string, 0, len(report.Faults))
+	for _, f := range report.Faults {
+		rows = append(rows, []string{f.Name, Brief(f.Detection), Brief(f.Outage)})
+	}
+	p.lines(columns([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows), "")
+	for _, f := range report.Faults {
+		p.line("  %s: %s", f.Name, f.OutageSum)
+	}
+	p.line("  If the arbiter that leads is lost too, add an election: %s with timing lan, %s with wan.",
+		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
+	return p.String()
+}

@@ -1,0 +1,187 @@
+// Package screen draws what arbiterctl shows: each screen is a pure function from the API's answer to text, so that tests
+// hold every screen as a file. The first line of a screen is the answer to the question that its command asks.
+//
+// It reads no clock and writes nowhere: the time comes in with [Style], the text goes out as a string.
+package screen
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+)
+
+// Style is how screens are drawn.
+type Style struct {
+	// Colour marks what is good and bad with ANSI colours.
+	Colour bool
+	// Now is the moment to which "since" is told.
+	Now time.Time
+	// Zone is the time zone that moments are written in.
+	Zone *time.Location
+}
+
+func (s Style) paint(code, words string) string {
+	if !s.Colour || words == "" {
+		return words
+	}
+	return "\x1b[" + code + "m" + words + "\x1b[0m"
+}
+
+func (s Style) good(words string) string   { return s.paint("32", words) }
+func (s Style) bad(words string) string    { return s.paint("1;31", words) }
+func (s Style) warn(words string) string   { return s.paint("33", words) }
+func (s Style) dim(words string) string    { return s.paint("2", words) }
+func (s Style) strong(words string) string { return s.paint("1", words) }
+
+// moment writes a point in time to the second.
+func (s Style) moment(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "-"
+	}
+	return at.AsTime().In(s.zone()).Format("2006-01-02 15:04:05")
+}
+
+// clock writes a time of day to the millisecond.
+func (s Style) clock(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "-"
+	}
+	return at.AsTime().In(s.zone()).Format("15:04:05.000")
+}
+
+func (s Style) zone() *time.Location {
+	if s.Zone == nil {
+		return time.UTC
+	}
+	return s.Zone
+}
+
+// since writes how long ago something was, in its two largest units.
+func (s Style) since(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "-"
+	}
+	return Span(max(0, s.Now.Sub(at.AsTime())))
+}
+
+// Span writes a long time in its two largest units: "12d 3h", "41s", "0s".
+func Span(d time.Duration) string {
+	seconds := int64(d / time.Second)
+	units := []struct {
+		name string
+		size int64
+	}{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}
+	for i, u := range units {
+		if seconds < u.size {
+			continue
+		}
+		words := fmt.Sprintf("%d%s", seconds/u.size, u.name)
+		if i+1 < len(units) {
+			if rest := seconds % u.size / units[i+1].size; rest > 0 {
+				words += fmt.Sprintf(" %d%s", rest, units[i+1].name)
+			}
+		}
+		return words
+	}
+	return "0s"
+}
+
+// Brief writes a short time: "3 ms", "231 ms", "1.2 s", "41 s", "2m 5s".
+func Brief(d time.Duration) string {
+	switch {
+	case d < time.Millisecond && d > 0:
+		return fmt.Sprintf("%.1f ms", d.Seconds()*1000)
+	case d < time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	case d < 10*time.Second:
+		return strings.Replace(fmt.Sprintf("%.1f s", d.Seconds()), ".0 s", " s", 1)
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return Span(d)
+}
+
+func briefProto(d *durationpb.Duration) string { return Brief(d.AsDuration()) }
+
+// columns lays rows out under a header, without lines between them, and returns the lines.
+func columns(header []string, rows [][]string) []string {
+	writer := table.NewWriter()
+	writer.SetStyle(table.Style{
+		Box:    table.BoxStyle{PaddingRight: "  "},
+		Format: table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault, Footer: text.FormatDefault},
+	})
+	writer.SuppressTrailingSpaces()
+	if len(header) > 0 {
+		writer.AppendHeader(toRow(header))
+	}
+	for _, row := range rows {
+		writer.AppendRow(toRow(row))
+	}
+	lines := strings.Split(writer.Render(), "\n")
+	for i := range lines {
+		lines[i] = strings.TrimRight(lines[i], " ")
+	}
+	return lines
+}
+
+func toRow(cells []string) table.Row {
+	row := make(table.Row, len(cells))
+	for i, cell := range cells {
+		row[i] = cell
+	}
+	return row
+}
+
+// page collects the lines of a screen.
+type page struct {
+	strings.Builder
+}
+
+func (p *page) line(format string, args ...any) {
+	fmt.Fprintf(p, format, args...)
+	p.WriteByte('\n')
+}
+
+func (p *page) lines(lines []string, indent string) {
+	for _, l := range lines {
+		p.line("%s%s", indent, l)
+	}
+}
+
+// labelled writes texts under a label that stands only before the first: "  next: a", "        b".
+func (p *page) labelled(indent, label string, texts []string) {
+	lead := indent + label + " "
+	for _, words := range texts {
+		for _, l := range strings.Split(strings.TrimRight(words, "\n"), "\n") {
+			p.line("%s%s", lead, l)
+			lead = strings.Repeat(" ", len(indent)+len(label)+1)
+		}
+	}
+}
+
+// orDash keeps cells from being empty, which reads as a fault of the table.
+func orDash(words string) string {
+	if words == "" {
+		return "-"
+	}
+	return words
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return fmt.Sprintf("%d %s", n, one)
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
+func join(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " and " + words[len(words)-1]
+}

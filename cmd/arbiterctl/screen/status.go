@@ -1,0 +1,248 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Status draws the state of all groups. Its first line says whether somebody is needed.
+func Status(s Style, r *arbiterv1.GetStatusResponse) string {
+	var p page
+	p.line("%s", statusAnswer(s, r))
+	p.line("%s", ArbitersLine(s, r))
+	if len(r.Groups) == 0 {
+		p.line("no groups yet; write a spec and run: arbiterctl apply -f group.yaml")
+		return p.String()
+	}
+	rows := make([][]string, len(r.Groups))
+	for i, g := range r.Groups {
+		rows[i] = statusRow(s, g)
+	}
+	header := []string{"GROUP", "STATE", "PRIMARY", "EPOCH", "SINCE", "STANDBY", "LAG", "WOULD LOSE", "FENCE", "MODE"}
+	lines := columns(header, rows)
+	p.line("%s", lines[0])
+	for i, g := range r.Groups {
+		p.line("%s", lines[i+1])
+		statusNotes(&p, g)
+	}
+	return p.String()
+}
+
+// NeedsAttention says why a group isn't as safe as it can be; empty if it is.
+func NeedsAttention(g *arbiterv1.GroupStatus) string {
+	switch {
+	case !g.Adopted:
+		return "is not adopted"
+	case g.Stage == "held":
+		return "is held"
+	case g.Stage != "steady" && g.Stage != "":
+		return "is " + strings.ReplaceAll(g.Stage, "_", " ")
+	case slices.ContainsFunc(g.Members, func(m *arbiterv1.MemberStatus) bool { return m.Authority == "REVOKED" }):
+		return "has a member that may be writing without authority"
+	case g.Pause != nil:
+		return "is paused"
+	case g.PrimaryStatus == "down" || g.PrimaryStatus == "unknown":
+		return "has a primary that is " + g.PrimaryStatus
+	case !g.Armed:
+		return "is not armed"
+	case g.Candidate == "":
+		return "has no standby that could take over"
+	}
+	return ""
+}
+
+func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
+	if f := r.Freshness; f != nil && !f.Linearizable {
+		return s.bad(fmt.Sprintf("This is what %s knew last (log %d) and may be old.", orDash(f.Node), f.AppliedIndex)) + leaderless(s, f)
+	}
+	var troubled []string
+	for _, g := range r.Groups {
+		if why := NeedsAttention(g); why != "" {
+			troubled = append(troubled, g.Group+" "+why)
+		}
+	}
+	switch {
+	case len(r.Groups) == 0:
+		return "Nothing is protected yet."
+	case len(troubled) == 0 && len(r.Groups) == 1:
+		return s.good(wellSentence(r.Groups[0]))
+	case len(troubled) == 0:
+		return s.good(fmt.Sprintf("All %d groups are well.", len(r.Groups)))
+	}
+	const named = 3
+	more := ""
+	if len(troubled) > named {
+		more = fmt.Sprintf(", and %d more", len(troubled)-named)
+		troubled = troubled[:named]
+	}
+	return s.bad(strings.Join(troubled, ", ") + more + ".")
+}
+
+func leaderless(s Style, f *arbiterv1.Freshness) string {
+	if f.Leader == "" {
+		return s.bad(" No arbiter leads: nothing is fenced and nothing is promoted.")
+	}
+	return ""
+}
+
+func wellSentence(g *arbiterv1.GroupStatus) string {
+	return fmt.Sprintf("%s is well: %s is primary, %s could take over, a failover would lose %s.",
+		g.Group, g.Primary, g.Candidate, orDash(g.WouldLose))
+}
+
+// ArbitersLine is one line about the arbiters themselves.
+func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
+	names := make([]string, 0, len(r.Arbiters))
+	voters, present := 0, 0
+	for _, a := range r.Arbiters {
+		name := a.Node
+		switch {
+		case a.Leader:
+			name += " leader"
+		case a.Voter && !a.ViewCurrent && r.GetFreshness().GetLinearizable():
+			name = s.warn(name + " away")
+		case a.Doubt != "":
+			name = s.warn(name + " in doubt")
+		}
+		names = append(names, name)
+		if a.Voter {
+			voters++
+			if a.Leader || a.ViewCurrent {
+				present++
+			}
+		}
+	}
+	transport := "mTLS"
+	if r.Insecure {
+		transport = s.bad("INSECURE PLAINTEXT")
+	}
+	quorum := fmt.Sprintf("quorum %d/%d", present, voters)
+	if 2*present <= voters {
+		quorum = s.bad(quorum)
+	}
+	const gap = "                     "
+	return "arbiters   " + strings.Join(names, " · ") + gap + fmt.Sprintf("term %d · %s · %s", r.GetFreshness().GetTerm(), quorum, transport)
+}
+
+func statusRow(s Style, g *arbiterv1.GroupStatus) []string {
+	return []string{
+		g.Group, stateCell(s, g), primaryCell(s, g), fmt.Sprint(g.Epoch), s.since(g.EpochSince), standbyCell(s, g),
+		config.FormatBytes(g.LagBytes), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
+	}
+}
+
+func stateCell(s Style, g *arbiterv1.GroupStatus) string {
+	switch {
+	case !g.Adopted:
+		return s.warn("not adopted")
+	case g.Stage == "held":
+		return s.bad("HELD")
+	case g.Stage == "steady":
+		return s.good("steady")
+	}
+	return s.warn(orDash(g.Stage))
+}
+
+func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
+	if g.Primary == "" {
+		return s.bad("none")
+	}
+	name := g.Primary
+	if g.PrimaryZone != "" {
+		name += " (" + g.PrimaryZone + ")"
+	}
+	switch g.PrimaryStatus {
+	case "down", "unknown":
+		return name + " " + s.bad(g.PrimaryStatus)
+	case "degraded":
+		return name + " " + s.warn(g.PrimaryStatus)
+	}
+	return name
+}
+
+// standbyCell names the standby that would be promoted, or else the first one and that it isn't ready.
+func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
+	if g.Candidate != "" {
+		ready := g.Candidate + " ready"
+		if m := member(g, g.Candidate); m != nil && m.Sync {
+			ready += " (sync)"
+		}
+		return ready
+	}
+	for _, m := range g.Members {
+		if m.Member != g.Primary {
+			return m.Member + " " + s.bad("not ready")
+		}
+	}
+	return s.bad("none")
+}
+
+func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {
+	i := slices.IndexFunc(g.Members, func(m *arbiterv1.MemberStatus) bool { return m.Member == name })
+	if i < 0 {
+		return nil
+	}
+	return g.Members[i]
+}
+
+func loseCell(s Style, g *arbiterv1.GroupStatus) string {
+	words := orDash(g.WouldLose)
+	if g.LossGrade == "estimate" {
+		words += " (estimate)"
+	}
+	if g.WouldLose != "nothing" {
+		return s.warn(words)
+	}
+	return words
+}
+
+func fenceCell(s Style, armed bool, by string) string {
+	words := "armed"
+	if !armed {
+		words = "NOT ARMED"
+	}
+	if by != "" {
+		words += " (" + by + ")"
+	}
+	if !armed {
+		return s.bad(words)
+	}
+	return words
+}
+
+func modeCell(s Style, g *arbiterv1.GroupStatus) string {
+	if g.Pause != nil {
+		return orDash(g.Automation) + ", " + s.warn("paused")
+	}
+	return orDash(g.Automation)
+}
+
+// statusNotes are the lines under a group: what holds it, what to know, what to do.
+func statusNotes(p *page, g *arbiterv1.GroupStatus) {
+	notes := g.Notes
+	if g.Stage == "held" && g.Operation.GetHeldDetail() != "" {
+		held := g.Operation.GetHeldDetail()
+		p.labelled("  ", "held:", []string{held})
+		notes = slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return n == held })
+	} else if g.Stage == "held" && len(notes) > 0 {
+		p.labelled("  ", "held:", notes)
+		notes = nil
+	}
+	if g.Pause != nil {
+		p.labelled("  ", "paused:", []string{pauseSentence(g.Pause)})
+	}
+	p.labelled("  ", "note:", notes)
+	p.labelled("  ", "next:", g.Next)
+}
+
+func pauseSentence(pause *arbiterv1.PauseStatus) string {
+	words := "by " + orDash(pause.Actor)
+	if pause.Reason != "" {
+		words += fmt.Sprintf(": %q", pause.Reason)
+	}
+	return words
+}

@@ -1,0 +1,360 @@
+package screen
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// barCells is the width of the drawn part of a timeline.
+const barCells = 14
+
+// drawn are the steps that take time and are drawn to scale; the others are moments.
+var drawn = []string{"isolate", "catch_up", "promote", "configure", "route", "scale", "verify"}
+
+// Operation draws the timeline of one operation.
+func Operation(s Style, op *arbiterv1.Operation) string {
+	var p page
+	p.line("%s", s.strong(operationAnswer(s, op)))
+	if op.Reason != "" {
+		p.line("reason: %q", op.Reason)
+	}
+	p.lines(timelineLines(s, op), "")
+	if op.HeldReason != "" || op.HeldDetail != "" {
+		p.line("  held: %s (%s)", orDash(op.HeldDetail), orDash(op.HeldReason))
+	}
+	if positions := positionsText(op.Positions); positions != "" {
+		p.line("  positions: %s", positions)
+	}
+	return p.String()
+}
+
+// operationAnswer is the whole operation in one line.
+func operationAnswer(s Style, op *arbiterv1.Operation) string {
+	parts := []string{op.Kind + " " + op.Group}
+	if op.EpochAfter > op.EpochBefore {
+		parts = append(parts, fmt.Sprintf("epoch %d → %d", op.EpochBefore, op.EpochAfter))
+	} else {
+		parts = append(parts, fmt.Sprintf("epoch %d", op.EpochBefore))
+	}
+	switch {
+	case op.To != "" && op.To != op.From:
+		parts = append(parts, orDash(op.From)+" → "+op.To)
+	case op.From != "":
+		parts = append(parts, op.From)
+	}
+	parts = append(parts, durationText(s, op))
+	if loss := lossText(op); loss != "" {
+		parts = append(parts, loss)
+	}
+	return strings.Join(append(parts, actorText(op)), " · ")
+}
+
+// durationText says how long writes were interrupted, or where an unfinished operation stands.
+func durationText(s Style, op *arbiterv1.Operation) string {
+	switch op.Result {
+	case "done":
+		if op.Kind == "failover" || op.Kind == "switchover" || op.Kind == "failback" {
+			return "write outage " + Brief(Outage(op))
+		}
+		return "took " + Brief(endOf(op).Sub(beginningOf(op)))
+	case "running", "held":
+		return op.Result + " for " + Span(max(0, s.Now.Sub(beginningOf(op))))
+	}
+	return orDash(op.Result) + " after " + Brief(endOf(op).Sub(beginningOf(op)))
+}
+
+// Outage is the time from the fault to the first proven write: to the end of the last successful verify or, where
+// nothing was verified, to the end of the operation.
+func Outage(op *arbiterv1.Operation) time.Duration {
+	end := endOf(op)
+	for _, step := range op.Steps {
+		if step.Name == "verify" && step.Result == "done" {
+			end = step.Began.AsTime().Add(step.Took.AsDuration())
+		}
+	}
+	return end.Sub(beginningOf(op))
+}
+
+func lossText(op *arbiterv1.Operation) string {
+	if op.Result != "done" || op.To == "" || op.LossGrade == "" {
+		return ""
+	}
+	words := "nothing lost"
+	if op.LossBytes > 0 {
+		words = "at most " + config.FormatBytes(op.LossBytes) + " lost"
+	}
+	if op.LossGrade == "estimate" || op.LossGrade == "unknown" {
+		words += " (" + op.LossGrade + ")"
+	}
+	if op.AcceptedLoss {
+		words += ", accepted by an operator"
+	}
+	return words
+}
+
+func actorText(op *arbiterv1.Operation) string {
+	who := op.Actor
+	if who != "automatic" && who != "" {
+		who = "asked for by " + who
+	}
+	if op.Arbiter == "" {
+		return orDash(who)
+	}
+	return "by " + op.Arbiter + ", " + orDash(who)
+}
+
+// beginningOf is the first moment of an operation: that of the fault, where it is a step.
+func beginningOf(op *arbiterv1.Operation) time.Time {
+	first := op.Began.AsTime()
+	for _, step := range op.Steps {
+		if at := step.Began.AsTime(); step.Began != nil && (op.Began == nil || at.Before(first)) {
+			first = at
+		}
+	}
+	return first
+}
+
+// endOf is the last moment that is known of an operation.
+func endOf(op *arbiterv1.Operation) time.Time {
+	if op.Ended != nil {
+		return op.Ended.AsTime()
+	}
+	last := beginningOf(op)
+	for _, step := range op.Steps {
+		if end := step.Began.AsTime().Add(step.Took.AsDuration()); step.Began != nil && end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
+
+// row is one line of a timeline before it is laid out.
+type row struct {
+	at, name, bar, detail, proof, log string
+	colour                            func(string) string
+}
+
+func timelineLines(s Style, op *arbiterv1.Operation) []string {
+	begin := beginningOf(op)
+	scale := scaleOf(op)
+	rows := make([]row, 0, len(op.Steps)+1)
+	for _, step := range op.Steps {
+		rows = append(rows, stepRow(s, op, step, begin, scale))
+	}
+	if op.Result == "done" || op.Result == "recovered" || op.Result == "aborted" {
+		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, detail: receiptText(op)})
+	}
+	return layout(s, rows)
+}
+
+// scale maps moments to cells: from the first drawn step to the end of the last one.
+type scale struct {
+	from time.Time
+	cell time.Duration
+}
+
+func scaleOf(op *arbiterv1.Operation) scale {
+	var from, to time.Time
+	for _, step := range op.Steps {
+		if !slices.Contains(drawn, step.Name) {
+			continue
+		}
+		begin, end := step.Began.AsTime(), step.Began.AsTime().Add(step.Took.AsDuration())
+		if from.IsZero() || begin.Before(from) {
+			from = begin
+		}
+		if end.After(to) {
+			to = end
+		}
+	}
+	return scale{from: from, cell: max(time.Microsecond, to.Sub(from)/barCells)}
+}
+
+// bar draws a step as full cells among empty ones. However short, it has one full cell.
+func (c scale) bar(step *arbiterv1.Step) string {
+	first := min(barCells-1, int(step.Began.AsTime().Sub(c.from)/c.cell))
+	end := step.Began.AsTime().Add(step.Took.AsDuration()).Sub(c.from)
+	last := min(barCells, max(first+1, int((end+c.cell/2)/c.cell)))
+	return strings.Repeat("░", first) + strings.Repeat("█", last-first) + strings.Repeat("░", barCells-last)
+}
+
+func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale) row {
+	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, detail: stepDetail(op, step), proof: step.Proof, log: logText(step)}
+	if step.Name == "verdict" {
+		r.name, r.log = "verdict down", basisText(op, r.log)
+	}
+	if slices.Contains(drawn, step.Name) {
+		r.bar = c.bar(step)
+	}
+	switch step.Result {
+	case "failed":
+		r.colour = s.bad
+	case "unknown":
+		r.colour = s.warn
+	}
+	return r
+}
+
+// stepDetail says what a step did: its measured parts, then its own words. A try that didn't succeed says so first.
+func stepDetail(op *arbiterv1.Operation, step *arbiterv1.Step) string {
+	var parts []string
+	if step.Result == "failed" || step.Result == "unknown" {
+		parts = append(parts, step.Result)
+	}
+	if step.Attempt > 1 {
+		parts = append(parts, fmt.Sprintf("try %d", step.Attempt))
+	}
+	for _, part := range step.Parts {
+		parts = append(parts, partText(part))
+	}
+	if step.Detail != "" {
+		parts = append(parts, step.Detail)
+	}
+	if len(parts) == 0 && step.Member != "" && step.Member != op.Group {
+		parts = append(parts, step.Member)
+	}
+	return strings.Join(parts, " · ")
+}
+
+func partText(part *arbiterv1.StepTime) string {
+	words := part.Name
+	if part.Length.AsDuration() > 0 {
+		words += " " + briefProto(part.Length)
+	}
+	if part.Detail != "" {
+		words += " (" + part.Detail + ")"
+	}
+	return words
+}
+
+func logText(step *arbiterv1.Step) string {
+	switch {
+	case step.IntentIndex != 0 && step.OutcomeIndex != 0:
+		return fmt.Sprintf("log %d-%d", step.IntentIndex, step.OutcomeIndex)
+	case step.IntentIndex+step.OutcomeIndex != 0:
+		return fmt.Sprintf("log %d", step.IntentIndex+step.OutcomeIndex)
+	}
+	return ""
+}
+
+// basisText names the entries that a verdict rests on.
+func basisText(op *arbiterv1.Operation, otherwise string) string {
+	if len(op.Basis) == 0 {
+		return otherwise
+	}
+	lowest, highest := slices.Min(op.Basis), slices.Max(op.Basis)
+	if lowest == highest {
+		return fmt.Sprintf("log %d", lowest)
+	}
+	return fmt.Sprintf("log %d-%d", lowest, highest)
+}
+
+func receiptText(op *arbiterv1.Operation) string {
+	words := "receipt " + op.Id
+	if op.LossGrade != "" && op.To != "" {
+		words += fmt.Sprintf(" · before: %s loss bound %s", op.LossGrade, config.FormatBytes(op.LossBytes))
+	}
+	return words
+}
+
+// offset writes how long after the beginning: "  34 ms", "12.4 s".
+func offset(d time.Duration) string {
+	switch {
+	case d < 10*time.Second:
+		return fmt.Sprintf("%d ms", d.Round(time.Millisecond).Milliseconds())
+	case d < 10*time.Minute:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return Span(d)
+}
+
+// layout aligns the rows. What has no bar may use its place for a longer name; what follows the details is aligned too.
+func layout(s Style, rows []row) []string {
+	at, name, detail := 7, 8, 0
+	for _, r := range rows {
+		at = max(at, utf8.RuneCountInString(r.at))
+		if r.bar != "" {
+			name = max(name, utf8.RuneCountInString(r.name))
+		}
+		if length := utf8.RuneCountInString(r.detail); r.proof+r.log != "" && length <= 60 {
+			detail = max(detail, length)
+		}
+	}
+	lines := make([]string, len(rows))
+	for i, r := range rows {
+		head := r.name
+		if r.bar != "" {
+			head = pad(r.name, name) + "  " + r.bar
+		}
+		line := fmt.Sprintf("%*s  %s  %s", at, r.at, pad(head, name+2+barCells), r.detail)
+		if r.colour != nil {
+			line = r.colour(line)
+		}
+		if tail := strings.Join(strings.Fields(r.proof+" "+r.log), " "); tail != "" {
+			gap := max(0, detail-utf8.RuneCountInString(r.detail)) + 3
+			line += strings.Repeat(" ", gap) + proofText(s, r) + s.dim(r.log)
+		}
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return lines
+}
+
+func proofText(s Style, r row) string {
+	switch {
+	case r.proof == "":
+		return ""
+	case r.log == "":
+		return s.good(r.proof)
+	}
+	return s.good(r.proof) + "  "
+}
+
+func pad(words string, width int) string {
+	return words + strings.Repeat(" ", max(0, width-utf8.RuneCountInString(words)))
+}
+
+// positionsText lists how far each standby had got, the most advanced first.
+func positionsText(positions []*arbiterv1.MemberPosition) string {
+	sorted := slices.Clone(positions)
+	slices.SortStableFunc(sorted, func(a, b *arbiterv1.MemberPosition) int {
+		return compare(max(b.Received, b.Replayed), max(a.Received, a.Replayed))
+	})
+	parts := make([]string, len(sorted))
+	for i, m := range sorted {
+		if !m.Answered {
+			parts[i] = m.Member + " did not answer"
+			if m.Detail != "" {
+				parts[i] += " (" + m.Detail + ")"
+			}
+			continue
+		}
+		parts[i] = fmt.Sprintf("%s at %s", m.Member, lsn(max(m.Received, m.Replayed)))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func compare(a, b uint64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}
+
+// lsn writes a log position as PostgreSQL does.
+func lsn(position uint64) string { return fmt.Sprintf("%X/%X", position>>32, position&0xffffffff) }
+
+// took is how long an operation took from beginning to end, for lists.
+func took(op *arbiterv1.Operation) *durationpb.Duration {
+	return durationpb.New(endOf(op).Sub(beginningOf(op)))
+}

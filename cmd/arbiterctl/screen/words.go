@@ -1,0 +1,73 @@
+package screen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Started says that a failover was begun.
+func Started(s Style, group string, r *arbiterv1.FailoverResponse) string {
+	var p page
+	p.line("%s", s.strong(fmt.Sprintf("failover of %s has begun (operation %s).", group, orDash(r.Operation))))
+	if plan := strings.TrimSpace(r.Plan); plan != "" {
+		p.line("%s", plan)
+	}
+	return p.String()
+}
+
+// Applied says what became of a spec.
+func Applied(group string, r *arbiterv1.ApplyGroupResponse, dryRun bool) string {
+	var p page
+	switch {
+	case dryRun:
+		p.line("%s would be %s. Nothing was done.", group, orDash(r.Result))
+	case r.Result == "unchanged":
+		p.line("%s is unchanged, version %d.", group, r.Version)
+	default:
+		p.line("%s is %s, version %d.", group, orDash(r.Result), r.Version)
+	}
+	p.labelled("  ", "note:", r.Notes)
+	return p.String()
+}
+
+// ArbiterFile says what an arbiter's file means.
+func ArbiterFile(f *config.ArbiterFile) string {
+	var p page
+	bears := "bears the loss of " + fmt.Sprint(len(f.Arbiters)/2)
+	p.line("arbiter %s is valid; one of %d, which %s.", f.Node, len(f.Arbiters), bears)
+	for _, a := range f.Arbiters {
+		zone := ""
+		if a.Zone != "" {
+			zone = " in " + a.Zone
+		}
+		p.line("  %s%s: raft %s, grpc %s", a.ID, zone, a.Raft, a.GRPC)
+	}
+	return p.String()
+}
+
+// Contexts lists the clusters of arbiters that the operator works with.
+func Contexts(s Style, c *config.Contexts, file string) string {
+	var p page
+	if len(c.Contexts) == 0 {
+		p.line("No context yet (%s). Make one:", file)
+		p.line("  arbiterctl contexts set NAME --address HOST:PORT,... --ca ca.crt --cert me.crt --key me.key")
+		return p.String()
+	}
+	rows := make([][]string, len(c.Contexts))
+	for i, one := range c.Contexts {
+		mark := ""
+		if one.Name == c.Current {
+			mark = "*"
+		}
+		identity := one.TLS.Cert
+		if one.InsecurePlaintext {
+			identity = s.bad("INSECURE PLAINTEXT")
+		}
+		rows[i] = []string{mark, one.Name, strings.Join(one.Addresses, ", "), identity}
+	}
+	p.lines(columns([]string{"", "NAME", "ARBITERS", "CERTIFICATE"}, rows), "")
+	return p.String()
+}

@@ -1,0 +1,306 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// specFile is one file that a command was given.
+type specFile struct {
+	name string // as shown in messages
+	text []byte
+}
+
+// readFiles reads the files of -f; "-" is standard input.
+func (a *app) readFiles(names []string) ([]specFile, error) {
+	if len(names) == 0 {
+		return nil, usage("name a file: -f group.yaml (or -f - for standard input)")
+	}
+	files := make([]specFile, 0, len(names))
+	for _, name := range names {
+		var text []byte
+		var err error
+		if name == "-" {
+			name = "stdin"
+			text, err = io.ReadAll(a.stdin)
+		} else {
+			text, err = os.ReadFile(name)
+		}
+		if err != nil {
+			return nil, usageError{fmt.Errorf("read the spec: %w", err)}
+		}
+		files = append(files, specFile{name: name, text: text})
+	}
+	return files, nil
+}
+
+// loadSpecs reads and checks group specs. All faults of all files are shown together; then nothing is changed.
+func (a *app) loadSpecs(names []string) ([]*arbiterv1.GroupSpec, error) {
+	files, err := a.readFiles(names)
+	if err != nil {
+		return nil, err
+	}
+	specs := make([]*arbiterv1.GroupSpec, 0, len(files))
+	faults := 0
+	for _, file := range files {
+		spec, warnings, err := config.LoadGroup(file.name, file.text)
+		a.warn(warnings)
+		if err != nil {
+			faults += a.list(err)
+			continue
+		}
+		specs = append(specs, spec)
+	}
+	if faults > 0 {
+		a.hint("%s; nothing was changed.", count(faults, "fault"))
+		return nil, statusError(exitUsage)
+	}
+	return specs, nil
+}
+
+func (a *app) warn(warnings config.Faults) {
+	for _, w := range warnings {
+		w.Message = "warning: " + w.Message
+		a.hint("%s", w)
+	}
+}
+
+// list prints faults as they are, one a line, and counts them.
+func (a *app) list(err error) int {
+	a.hint("%s", err)
+	if faults, ok := err.(config.Faults); ok { //nolint:errorlint // LoadGroup says that it is exactly this type
+		return len(faults)
+	}
+	return 1
+}
+
+func count(n int, word string) string {
+	if n == 1 {
+		return "1 " + word
+	}
+	return fmt.Sprintf("%d %ss", n, word)
+}
+
+func (a *app) applyCommand() *cobra.Command {
+	var (
+		change  changing
+		files   []string
+		dryRun  bool
+		version uint64
+	)
+	cmd := &cobra.Command{
+		Use:   "apply -f FILE",
+		Short: "Create or change groups from their specs",
+		Args:  atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			specs, err := a.loadSpecs(files)
+			if err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			for _, spec := range specs {
+				request := &arbiterv1.ApplyGroupRequest{Spec: spec, DryRun: dryRun}
+				if cmd.Flags().Changed("expect-version") {
+					request.ExpectedVersion = &version
+				}
+				if err := a.apply(cmd.Context(), c, change, request); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	change.addFlags(cmd)
+	addFilesFlag(cmd, &files)
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would change")
+	cmd.Flags().Uint64Var(&version, "expect-version", 0, "refuse if the group's spec isn't of this version any more (0: if the group exists)")
+	return cmd
+}
+
+func addFilesFlag(cmd *cobra.Command, files *[]string) {
+	cmd.Flags().StringArrayVarP(files, "filename", "f", nil, "file of a group spec, - for standard input; repeat for more")
+	_ = cmd.MarkFlagFilename("filename", "yaml", "yml")
+}
+
+// apply applies one spec. Each group is a change of its own, with an id of its own.
+func (a *app) apply(ctx context.Context, c *client.Client, change changing, request *arbiterv1.ApplyGroupRequest) error {
+	request.Change = change.change()
+	group := request.Spec.Group
+	if request.DryRun {
+		if err := a.printDiff(ctx, c, request.Spec); err != nil {
+			return err
+		}
+	}
+	answer, err := c.ApplyGroup(ctx, request)
+	if err != nil {
+		return fmt.Errorf("apply %s: %w", group, err)
+	}
+	return a.show(answer, func() string { return screen.Applied(group, answer, request.DryRun) })
+}
+
+// printDiff says what applying would change. A group that doesn't exist yet has nothing to differ from.
+func (a *app) printDiff(ctx context.Context, c *client.Client, spec *arbiterv1.GroupSpec) error {
+	if a.flags.output != "text" {
+		return nil
+	}
+	answer, err := c.DiffGroup(ctx, &arbiterv1.DiffGroupRequest{Spec: spec})
+	if err != nil {
+		return fmt.Errorf("compare %s: %w", spec.Group, err)
+	}
+	return a.print(screen.Differences(a.style(), spec.Group, answer.Differences))
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var files []string
+	cmd := &cobra.Command{
+		Use:   "diff -f FILE",
+		Short: "What applying a spec would change",
+		Args:  atMost(0),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			specs, err := a.loadSpecs(files)
+			if err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			for _, spec := range specs {
+				answer, err := c.DiffGroup(cmd.Context(), &arbiterv1.DiffGroupRequest{Spec: spec})
+				if err != nil {
+					return fmt.Errorf("compare %s: %w", spec.Group, err)
+				}
+				if err := a.show(answer, func() string { return screen.Differences(a.style(), spec.Group, answer.Differences) }); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	addFilesFlag(cmd, &files)
+	return cmd
+}
+
+func (a *app) getCommand() *cobra.Command {
+	var r reading
+	var defaults bool
+	cmd := &cobra.Command{
+		Use:   "get GROUP",
+		Short: "The spec of a group, as it was applied or with every default",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			answer, err := c.GetGroup(cmd.Context(), &arbiterv1.GetGroupRequest{Consistency: r.consistency(), Group: args[0], Defaults: defaults}, r.options()...)
+			if err != nil {
+				return err
+			}
+			if a.flags.output == "json" {
+				err = a.show(answer, nil)
+			} else {
+				err = a.print(fmt.Sprintf("# version %d\n%s", answer.Version, config.FormatGroup(answer.Spec)))
+			}
+			if err != nil {
+				return err
+			}
+			return r.unasked(answer.Freshness)
+		},
+	}
+	r.addFlag(cmd)
+	cmd.Flags().BoolVar(&defaults, "defaults", false, "with every default filled in")
+	return cmd
+}
+
+func (a *app) deleteCommand() *cobra.Command {
+	var change changing
+	cmd := &cobra.Command{
+		Use:   "delete GROUP",
+		Short: "Forget a group: it is no longer protected",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := change.needReason("deleting a group"); err != nil {
+				return err
+			}
+			c, err := a.client()
+			if err != nil {
+				return err
+			}
+			consequence := fmt.Sprintf("%s will no longer be protected. Its databases stay as they are; its spec and history are forgotten, its epoch is kept.", args[0])
+			if err := a.confirm(&change, args[0], consequence); err != nil {
+				return err
+			}
+			answer, err := c.DeleteGroup(cmd.Context(), &arbiterv1.DeleteGroupRequest{Change: change.change(), Group: args[0]})
+			if err != nil {
+				return err
+			}
+			return a.said(answer, "%s is deleted; its epoch %d is kept for a later group of this name.", args[0], answer.Epoch)
+		},
+	}
+	change.addConfirmation(cmd)
+	return cmd
+}
+
+// arbiterFilePattern tells an arbiter's file from a group spec.
+var arbiterFilePattern = regexp.MustCompile(`(?m)^(node|arbiters)\s*:`)
+
+func (a *app) validateCommand() *cobra.Command {
+	var files []string
+	cmd := &cobra.Command{
+		Use:   "validate FILE...",
+		Short: "Check group specs and arbiter files, and say what they mean; needs no arbiter",
+		RunE: func(_ *cobra.Command, args []string) error {
+			read, err := a.readFiles(append(files, args...))
+			if err != nil {
+				return err
+			}
+			faults := 0
+			for _, file := range read {
+				n, err := a.validate(file)
+				if err != nil {
+					return err
+				}
+				faults += n
+			}
+			if faults > 0 {
+				a.hint("%s.", count(faults, "fault"))
+				return statusError(exitUsage)
+			}
+			return nil
+		},
+	}
+	addFilesFlag(cmd, &files)
+	return cmd
+}
+
+// validate checks one file and returns how many faults it has.
+func (a *app) validate(file specFile) (int, error) {
+	if arbiterFilePattern.Match(file.text) {
+		arbiter, warnings, err := config.ParseArbiterFile(file.name, file.text)
+		a.warn(warnings)
+		if err != nil {
+			return a.list(err), nil
+		}
+		return 0, a.print(screen.ArbiterFile(arbiter))
+	}
+	spec, warnings, err := config.LoadGroup(file.name, file.text)
+	a.warn(warnings)
+	if err != nil {
+		return a.list(err), nil
+	}
+	return 0, a.print(screen.Meaning(a.style(), spec.Group, config.Meaning(spec)))
+}
