@@ -148,7 +148,8 @@ func (l *Lab) plugIn() error {
 // PowerSocket is the power switch's Unix socket: fence_lab reaches it with socket=PATH.
 func (l *Lab) PowerSocket() string { return filepath.Join(l.Site.Dir(), "power.sock") }
 
-// startMembers makes and starts all servers side by side, and waits until the standbys stream.
+// startMembers makes all servers side by side, starts the standbys when the primary answers (one that finds nobody to
+// follow looks again only after wal_retrieve_retry_interval, 5 s), and waits until they stream.
 func (l *Lab) startMembers(ctx context.Context) error {
 	primary, err := l.newMember(ctx, 0, nil)
 	if err != nil {
@@ -156,19 +157,29 @@ func (l *Lab) startMembers(ctx context.Context) error {
 	}
 	l.Members = make([]*database.Server, l.options.Standbys+1)
 	l.Members[0] = primary
-	var group errgroup.Group
-	group.Go(func() error { return primary.Start(ctx) })
+	group, together := errgroup.WithContext(ctx)
+	ready := make(chan struct{})
+	group.Go(func() error {
+		defer close(ready)
+		return primary.Start(together)
+	})
 	for i := range l.options.Standbys {
 		group.Go(func() (err error) {
-			if l.Members[i+1], err = l.newMember(ctx, i+1, primary); err != nil {
+			if l.Members[i+1], err = l.newMember(together, i+1, primary); err != nil {
 				return err
 			}
-			return l.Members[i+1].Start(ctx)
+			<-ready
+			return l.Members[i+1].Start(together)
 		})
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("start databases: %w", err)
 	}
+	return l.awaitReplication(ctx)
+}
+
+func (l *Lab) awaitReplication(ctx context.Context) error {
+	primary := l.Members[0]
 	for i, standby := range l.Members[1:] {
 		if err := standby.AwaitStreaming(ctx, primary); err != nil {
 			return err
