@@ -1,0 +1,175 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+)
+
+const (
+	// routeAge is how long what is read from a group's connection settings is kept: after this, TLS files that were replaced
+	// count.
+	routeAge = 30 * time.Second
+	// mostRoutes bounds the cache of routes.
+	mostRoutes = 16384
+)
+
+// connector opens sessions. It keeps what is the same for each of them: settings that were read, and keys.
+type connector struct {
+	resolve postgres.Resolver
+	now     func() time.Duration
+	keys    scramKeys
+
+	mu     sync.Mutex
+	routes map[routeKey]*route
+}
+
+// routeKey is what a route is made of.
+type routeKey struct {
+	address string
+	connect failover.Connect
+}
+
+// route is how one member is reached.
+type route struct {
+	made             time.Duration
+	network, address string
+	user, database   string
+	channels         []*tls.Config // to be tried in this order; nil is one without TLS
+
+	mu        sync.Mutex
+	byLibrary bool // the server asks for a method that only the library knows
+}
+
+// open opens a session to address as the group's settings say.
+func (c *connector) open(ctx context.Context, address string, connect failover.Connect, parameters map[string]string) (*session, error) {
+	r, err := c.route(routeKey{address, connect})
+	if err != nil {
+		return nil, err
+	}
+	if r.needsLibrary() {
+		return c.openByLibrary(ctx, address, connect, parameters)
+	}
+	password := connect.Password.Value
+	if connect.Password.File != "" || connect.Password.Env != "" {
+		if password, err = c.resolve(connect.Password); err != nil {
+			return nil, fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
+		}
+	}
+	l := login{network: r.network, address: r.address, password: password, keys: &c.keys, parameters: map[string]string{}}
+	for key, value := range parameters {
+		l.parameters[key] = value
+	}
+	l.parameters["user"], l.parameters["database"] = r.user, r.database
+	s, err := openFirst(ctx, l, r.channels)
+	if errors.Is(err, errOtherMethod) {
+		r.setLibrary()
+		return c.openByLibrary(ctx, address, connect, parameters)
+	}
+	return s, err
+}
+
+// openFirst tries the ways to encrypt in their order, as sslmode says. The next one is tried only where the server refused this
+// one, not where it failed.
+func openFirst(ctx context.Context, l login, channels []*tls.Config) (*session, error) {
+	for i, channel := range channels {
+		s, err := openSession(ctx, l, channel)
+		refused := errors.Is(err, errNoTLS) || postgres.SQLState(err) == "28000"
+		if err == nil || !refused || i == len(channels)-1 {
+			return s, err
+		}
+	}
+	return nil, fmt.Errorf("%w: no way to connect", postgres.ErrUnusableSettings)
+}
+
+// openByLibrary logs in with the full PostgreSQL library, which knows every method, and takes the connection over from it.
+func (c *connector) openByLibrary(ctx context.Context, address string, connect failover.Connect, parameters map[string]string) (*session, error) {
+	conn, err := postgres.NewConnector(connect, c.resolve).Dial(ctx, address, postgres.Options{Parameters: parameters})
+	if err != nil {
+		return nil, err
+	}
+	taken, err := conn.PgConn().Hijack()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	s := &session{conn: taken.Conn, frontend: taken.Frontend}
+	s.bind(ctx)
+	return s, nil
+}
+
+func (r *route) needsLibrary() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.byLibrary
+}
+
+func (r *route) setLibrary() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.byLibrary = true
+}
+
+// route returns a route that is fresh enough.
+func (c *connector) route(key routeKey) (*route, error) {
+	now := c.now()
+	c.mu.Lock()
+	known := c.routes[key]
+	c.mu.Unlock()
+	if known != nil && now-known.made < routeAge {
+		return known, nil
+	}
+	made, err := newRoute(key, now)
+	if err != nil {
+		return nil, err
+	}
+	if known != nil {
+		made.byLibrary = known.needsLibrary()
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.routes == nil || len(c.routes) >= mostRoutes {
+		c.routes = map[routeKey]*route{} // routes of members that are gone go with it
+	}
+	c.routes[key] = made
+	return made, nil
+}
+
+// newRoute reads the settings with the library, which knows libpq's rules for sslmode and the TLS files.
+func newRoute(key routeKey, now time.Duration) (*route, error) {
+	host, port, err := net.SplitHostPort(key.address)
+	if err != nil {
+		return nil, fmt.Errorf("%w: split address %q into host and port: %w", postgres.ErrUnusableSettings, key.address, err)
+	}
+	mode := key.connect.SSLMode
+	if mode == "" {
+		mode = "prefer" // libpq's default
+	}
+	// The empty values keep the library from filling them in from the process's environment and home directory.
+	info := postgres.ConnInfo{
+		{Key: "host", Value: host}, {Key: "port", Value: port}, {Key: "user", Value: key.connect.User},
+		{Key: "database", Value: key.connect.Database}, {Key: "sslmode", Value: mode},
+		{Key: "sslrootcert", Value: key.connect.SSLRoot}, {Key: "sslcert", Value: key.connect.SSLCert},
+		{Key: "sslkey", Value: key.connect.SSLKey}, {Key: "passfile"}, {Key: "sslnegotiation"},
+		{Key: "target_session_attrs", Value: "any"}, {Key: "connect_timeout", Value: "0"},
+	}
+	config, err := pgconn.ParseConfig(info.String())
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", postgres.ErrUnusableSettings, err)
+	}
+	r := &route{made: now, user: config.User, database: config.Database, channels: []*tls.Config{config.TLSConfig}}
+	r.network, r.address = pgconn.NetworkAddress(config.Host, config.Port)
+	for _, fallback := range config.Fallbacks {
+		r.channels = append(r.channels, fallback.TLSConfig)
+	}
+	return r, nil
+}

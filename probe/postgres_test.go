@@ -1,0 +1,82 @@
+package probe
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+// postgresTarget is a member at an address, watched by one postgres check.
+func postgresTarget(name failover.MemberName, address string, c failover.Check) Target {
+	return Target{
+		Group:  "orders",
+		Member: failover.MemberSpec{Name: name, Address: address},
+		Spec:   &failover.Spec{Connect: postgrestest.Connect(), Health: failover.Health{Checks: []failover.Check{c}}},
+	}
+}
+
+// patientCheck has a time-out that only a server that doesn't answer at all reaches on a busy machine.
+func patientCheck() failover.Check {
+	return failover.Check{
+		Name: "sql", Kind: failover.CheckPostgres, Interval: time.Second, Timeout: 5 * time.Second, Failures: 1, Successes: 1, Required: true,
+	}
+}
+
+func newPostgres(t *testing.T) *Postgres {
+	t.Helper()
+	p := NewPostgres(PostgresOptions{Node: "az-a"})
+	t.Cleanup(p.Close)
+	return p
+}
+
+// lookAt takes one look within the check's time-out.
+func lookAt(p Checker, target Target, c failover.Check) Look {
+	ctx, cancel := context.WithTimeout(context.Background(), c.Timeout)
+	defer cancel()
+	return p.Look(ctx, target, c)
+}
+
+func TestPostgresFactsOfPrimaryAndStandby(t *testing.T) {
+	primary := postgrestest.Start(t, postgrestest.Setting{Key: "synchronous_standby_names", Value: `FIRST 1 ("pg-b", "pg-c")`})
+	standby := primary.Standby("pg-b")
+	primary.Eventually("the standby is synchronous", func() bool {
+		return primary.Query("SELECT sync_state FROM pg_stat_replication") == "sync"
+	})
+	p := newPostgres(t)
+
+	look := lookAt(p, postgresTarget("pg-a", primary.Address, patientCheck()), patientCheck())
+	if look.Evidence.Reason != failover.ReasonAnswered {
+		t.Fatalf("evidence of the primary: got %+v", look.Evidence)
+	}
+	f := look.Facts
+	if f.Role != failover.RolePrimary || !f.AcceptsWrites || f.Timeline != 1 || f.Written == 0 || f.SystemID == "" {
+		t.Fatalf("facts of the primary: got %+v", f)
+	}
+	if f.SyncRule.Need != 1 || len(f.SyncRule.Names) != 2 || f.SyncRule.Names[1] != "pg-c" {
+		t.Fatalf("rule for synchronous commit: got %+v", f.SyncRule)
+	}
+	if len(f.Replicas) != 1 || f.Replicas[0] != (failover.Replica{Name: "pg-b", Streaming: true, Sync: true}) {
+		t.Fatalf("standbys: got %+v", f.Replicas)
+	}
+	if n := primary.Query("SELECT beat FROM arbiter.probe WHERE arbiter = 'az-a'"); n != "1" {
+		t.Fatalf("beats after one look: got %s, want 1", n)
+	}
+
+	standby.Configure(postgrestest.Setting{Key: "arbiter.epoch", Value: "41"})
+	standby.Reload()
+	standby.Eventually("the token counts", func() bool {
+		return standby.Query("SELECT current_setting('arbiter.epoch', true)") == "41"
+	})
+	look = lookAt(p, postgresTarget("pg-b", standby.Address, patientCheck()), patientCheck())
+	if look.Evidence.Reason != failover.ReasonAnswered {
+		t.Fatalf("evidence of the standby: got %+v", look.Evidence)
+	}
+	s := look.Facts
+	if s.Role != failover.RoleStandby || s.AcceptsWrites || !s.Streaming || s.Received == 0 || s.Replayed == 0 ||
+		s.Timeline != 1 || s.Epoch != 41 || s.SystemID != f.SystemID || s.Written != 0 || len(s.Replicas) != 0 {
+		t.Fatalf("facts of the standby: got %+v", s)
+	}
+}

@@ -1,0 +1,239 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+)
+
+// farewell is how long the server may take to read that a session ends; the socket buffer takes it at once as a rule.
+const farewell = 50 * time.Millisecond
+
+// largestMessage bounds one message of a server, in bytes.
+const largestMessage = 1 << 20
+
+var (
+	// errOtherMethod says that the server wants to be logged in to in a way that only the full library knows.
+	errOtherMethod = errors.New("the server asks for another method of authentication")
+	// errNoTLS says that the server refused TLS.
+	errNoTLS = errors.New("server refused TLS connection")
+	// errUnexpected says that the server's answer is not one of PostgreSQL's.
+	errUnexpected = errors.New("unexpected message")
+)
+
+// session is one connection to a server that speaks the PostgreSQL protocol. Thousands are opened per hour, so it does no more
+// than a look needs: no types, no prepared statements, keys derived once per password. It belongs to one goroutine.
+type session struct {
+	conn     net.Conn
+	frontend *pgproto3.Frontend
+	unbind   func() bool // stops context from ending the session
+}
+
+// login is how to open a session.
+type login struct {
+	network, address string
+	parameters       map[string]string // user and database among them
+	password         string
+	keys             *scramKeys
+}
+
+// openSession connects and logs in. The session ends with ctx until it is unbound.
+func openSession(ctx context.Context, l login, channel *tls.Config) (*session, error) {
+	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	conn, err := dialer.DialContext(ctx, l.network, l.address)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{conn: conn}
+	s.bind(ctx)
+	if channel != nil {
+		if err := s.encrypt(ctx, channel); err != nil {
+			s.drop()
+			return nil, err
+		}
+	}
+	s.frontend = pgproto3.NewFrontend(s.conn, s.conn)
+	s.frontend.SetMaxBodyLen(largestMessage)
+	if err := s.logIn(l); err != nil {
+		s.drop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// bind makes the session's reads and writes fail once ctx ends.
+func (s *session) bind(ctx context.Context) {
+	conn := s.conn // encrypt replaces s.conn; the deadline of the socket below holds for both
+	s.unbind = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+}
+
+// encrypt asks for TLS and shakes hands.
+func (s *session) encrypt(ctx context.Context, channel *tls.Config) error {
+	request, err := (&pgproto3.SSLRequest{}).Encode(nil)
+	if err != nil {
+		return fmt.Errorf("ask for TLS: %w", err)
+	}
+	if _, err := s.conn.Write(request); err != nil {
+		return fmt.Errorf("ask for TLS: %w", err)
+	}
+	var answer [1]byte
+	if _, err := io.ReadFull(s.conn, answer[:]); err != nil {
+		return fmt.Errorf("ask for TLS: %w", err)
+	}
+	if answer[0] != 'S' {
+		return errNoTLS
+	}
+	encrypted := tls.Client(s.conn, channel)
+	if err := encrypted.HandshakeContext(ctx); err != nil {
+		return fmt.Errorf("shake hands: %w", err)
+	}
+	s.conn = encrypted
+	return nil
+}
+
+func (s *session) logIn(l login) error {
+	startup := &pgproto3.StartupMessage{ProtocolVersion: pgproto3.ProtocolVersion30, Parameters: l.parameters}
+	if err := s.send(startup); err != nil {
+		return err
+	}
+	for {
+		message, err := s.frontend.Receive()
+		if err != nil {
+			return fmt.Errorf("log in: %w", err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.AuthenticationOk, *pgproto3.ParameterStatus, *pgproto3.NoticeResponse, *pgproto3.BackendKeyData:
+		case *pgproto3.ReadyForQuery:
+			return nil
+		case *pgproto3.ErrorResponse:
+			return fmt.Errorf("log in: %w", pgconn.ErrorResponseToPgError(m))
+		case *pgproto3.AuthenticationSASL:
+			if err := s.prove(l, m.AuthMechanisms); err != nil {
+				return fmt.Errorf("log in: %w", err)
+			}
+		case *pgproto3.AuthenticationCleartextPassword, *pgproto3.AuthenticationMD5Password, *pgproto3.AuthenticationGSS:
+			return errOtherMethod
+		default:
+			return fmt.Errorf("log in: %w %T", errUnexpected, message)
+		}
+	}
+}
+
+// prove exchanges proofs of the password.
+func (s *session) prove(l login, offered []string) error {
+	channel, _ := s.conn.(*tls.Conn)
+	exchange, err := newScram(l.keys, l.password, offered, channel)
+	if err != nil {
+		return err
+	}
+	if err := s.send(&pgproto3.SASLInitialResponse{AuthMechanism: exchange.mechanism, Data: []byte(exchange.first())}); err != nil {
+		return err
+	}
+	message, err := s.receive()
+	if err != nil {
+		return err
+	}
+	challenge, ok := message.(*pgproto3.AuthenticationSASLContinue)
+	if !ok {
+		return fmt.Errorf("%w %T", errUnexpected, message)
+	}
+	proof, err := exchange.proof(string(challenge.Data))
+	if err != nil {
+		return err
+	}
+	if err := s.send(&pgproto3.SASLResponse{Data: []byte(proof)}); err != nil {
+		return err
+	}
+	if message, err = s.receive(); err != nil {
+		return err
+	}
+	final, ok := message.(*pgproto3.AuthenticationSASLFinal)
+	if !ok {
+		return fmt.Errorf("%w %T", errUnexpected, message)
+	}
+	return exchange.verify(string(final.Data))
+}
+
+// ask sends one statement and returns the texts of its first row (nil where it is NULL), nil if there is none.
+func (s *session) ask(statement string) ([][]byte, error) {
+	if err := s.send(&pgproto3.Query{String: statement}); err != nil {
+		return nil, err
+	}
+	var row [][]byte
+	var failure error
+	for {
+		message, err := s.frontend.Receive()
+		if err != nil {
+			if failure != nil {
+				return nil, failure // the server said why before it left
+			}
+			return nil, fmt.Errorf("wait for the answer: %w", err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.DataRow:
+			if row == nil {
+				row = copyRow(m.Values)
+			}
+		case *pgproto3.ErrorResponse:
+			failure = pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			return row, failure
+		case *pgproto3.RowDescription, *pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.NoticeResponse,
+			*pgproto3.ParameterStatus:
+		default:
+			return nil, fmt.Errorf("%w %T", errUnexpected, message)
+		}
+	}
+}
+
+// copyRow copies values that the next message overwrites.
+func copyRow(values [][]byte) [][]byte {
+	row := make([][]byte, len(values))
+	for i, value := range values {
+		if value != nil {
+			row[i] = append([]byte{}, value...)
+		}
+	}
+	return row
+}
+
+func (s *session) send(message pgproto3.FrontendMessage) error {
+	s.frontend.Send(message)
+	if err := s.frontend.Flush(); err != nil {
+		return fmt.Errorf("send: %w", err)
+	}
+	return nil
+}
+
+// receive returns the next message; an error that the server reports is returned as one.
+func (s *session) receive() (pgproto3.BackendMessage, error) {
+	message, err := s.frontend.Receive()
+	if err != nil {
+		return nil, err
+	}
+	if answer, failed := message.(*pgproto3.ErrorResponse); failed {
+		return nil, pgconn.ErrorResponseToPgError(answer)
+	}
+	return message, nil
+}
+
+// end says goodbye and closes the connection.
+func (s *session) end() {
+	s.unbind()
+	_ = s.conn.SetDeadline(time.Now().Add(farewell))
+	_ = s.send(&pgproto3.Terminate{}) // the server notices the closed connection in any case
+	_ = s.conn.Close()
+}
+
+// drop closes the connection without a word.
+func (s *session) drop() {
+	s.unbind()
+	_ = s.conn.Close()
+}
