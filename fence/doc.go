@@ -22,6 +22,9 @@
 // Limits: a device that lies about a member that nobody can see can't be found out. A device's grade is taken from a list of agents
 // that cut off rather than switch off, or from the spec (the setting "proof").
 //
+// What a fence takes is up to its agent, as a call costs this package two milliseconds: fence_ipmilan pauses for two seconds after every
+// off unless power_wait=0 says otherwise, and takes ten more without cipher=3.
+//
 // Reserved settings, which are for this package and not passed on: "expect_name" (see identity.go) and "proof" ("off" or
 // "isolated").
 //

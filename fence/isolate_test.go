@@ -5,6 +5,7 @@ package fence
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -147,6 +148,37 @@ func TestScenario24_DeviceSaysOffButTheMemberStillAnswers(t *testing.T) {
 	}
 	proof, _ = New(Options{}).ReadBack(t.Context(), m, failover.Policy{}, always)
 	wantProof(t, proof, unknown, "still answers")
+}
+
+func TestScenario24_AnAnswerThatFadesIsNone(t *testing.T) {
+	r := newRig(t)
+	looks := 0
+	fading := func(context.Context) (bool, string) { looks++; return looks < 3, "its last socket" }
+	proof, _ := New(Options{}).Isolate(t.Context(), member(level(r.device("1", "good", generous))), failover.Policy{}, fading)
+	wantProof(t, proof, off)
+	if looks != 3 {
+		t.Errorf("%d looks", looks)
+	}
+}
+
+func TestAnswersAt(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := AnswersAt(listener.Addr().String(), generous)
+	if answers, detail := look(t.Context()); !answers || !strings.Contains(detail, listener.Addr().String()) {
+		t.Errorf("got %v, %s", answers, detail)
+	}
+	listener.Close()
+	if answers, detail := look(t.Context()); answers || !strings.Contains(detail, "refused") {
+		t.Errorf("got %v, %s", answers, detail)
+	}
+	began := time.Now()
+	blackHole := AnswersAt("192.0.2.1:5432", 50*time.Millisecond) // reserved for documentation: nobody is there
+	if answers, detail := blackHole(t.Context()); answers || time.Since(began) > generous/2 {
+		t.Errorf("got %v, %s after %v", answers, detail, time.Since(began))
+	}
 }
 
 func TestScenario24_ABrokenOffLookIsNoSilence(t *testing.T) {

@@ -3,6 +3,7 @@
 package fence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -141,15 +142,20 @@ func (r *run) note(step failover.StepTime) {
 	r.steps = append(r.steps, step)
 }
 
-// silent checks that the member doesn't answer any more.
+// silent checks that the member doesn't answer any more. A few looks are allowed to find it answering, as the last packets and
+// sockets of a machine may outlive it by a moment.
 func (r *run) silent(ctx context.Context) error {
 	if r.answers == nil {
 		return nil
 	}
 	start := time.Since(r.began)
-	look, end := context.WithTimeout(ctx, answersLimit)
-	defer end()
-	answers, detail := r.answers(look)
+	answers, detail := true, ""
+	for look := 1; answers && look <= answersLooks; look++ {
+		if look > 1 && !pause(ctx, answersPause) {
+			break
+		}
+		answers, detail = r.look(ctx)
+	}
 	if ctx.Err() != nil { // the look may have seen nothing only because it was broken off
 		return fmt.Errorf("see whether the member still answers: %w", context.Cause(ctx))
 	}
@@ -164,10 +170,16 @@ func (r *run) silent(ctx context.Context) error {
 	return nil
 }
 
+func (r *run) look(ctx context.Context) (answers bool, detail string) {
+	ctx, end := context.WithTimeout(ctx, answersLimit)
+	defer end()
+	return r.answers(ctx)
+}
+
 // conclude makes the one answer out of the results of the levels.
 func (r *run) conclude(results []levelResult) (failover.Proof, []failover.StepTime) {
-	slices.SortFunc(r.steps, func(a, b failover.StepTime) int { return int(a.Start - b.Start) })
-	slices.SortFunc(results, func(a, b levelResult) int { return a.number - b.number })
+	slices.SortStableFunc(r.steps, func(a, b failover.StepTime) int { return cmp.Compare(a.Start, b.Start) })
+	slices.SortFunc(results, func(a, b levelResult) int { return cmp.Compare(a.number, b.number) })
 	var reasons []string
 	for _, result := range results {
 		if result.err == nil {

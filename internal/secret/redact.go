@@ -69,7 +69,7 @@ func (r Redactor) RedactCut(text string) string {
 	return text
 }
 
-// Error returns an error with the same meaning for errors.Is and errors.As whose text has no secrets.
+// Error returns an error with the same meaning for errors.Is whose text has no secrets.
 func (r Redactor) Error(err error) error {
 	if err == nil || r.replacer == nil {
 		return err
