@@ -69,7 +69,8 @@ func AnswersAt(address string, wait time.Duration) Answers {
 // grade that the policy accepts. It can be repeated safely. The proof is UNKNOWN, with the reasons in its Detail, if no level has
 // one or the context ends. The steps are in the order of their beginning, measured since the call.
 func (f *Fencer) Isolate(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof,
-	[]failover.StepTime) {
+	[]failover.StepTime,
+) {
 	r := f.newRun(member, policy, answers, (*agent).proveOff)
 	if policy.RaceFences {
 		return r.race(ctx)
@@ -80,6 +81,7 @@ func (f *Fencer) Isolate(ctx context.Context, member failover.MemberSpec, policy
 // ReadBack is the read-only twin of Isolate: is every device of some level off now, and the member silent? All levels
 // are asked at the same time.
 func (f *Fencer) ReadBack(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof,
-	[]failover.StepTime) {
+	[]failover.StepTime,
+) {
 	return f.newRun(member, policy, answers, (*agent).provenOff).race(ctx)
 }

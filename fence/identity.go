@@ -12,7 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// ErrWrongTarget: the device would switch off another machine than the one that the spec means, or can't tell which one.
+// ErrWrongTarget says that the device would switch off another machine than the one that the spec means, or can't tell which one.
 var ErrWrongTarget = errors.New("not proven to be the member's machine")
 
 // expectNameKey is a reserved setting: the name under which the device must know the machine before it is switched off

@@ -99,8 +99,10 @@ func (m *machine) device(t *testing.T, timeout time.Duration, more ...string) fa
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "password")
 	write(t, path, "hunter2\n")
-	device := deviceOf("fence_ipmilan", append([]string{"ip", "127.0.0.1", "ipport", strconv.Itoa(m.port), "username", "fence",
-		"lanplus", "1", "cipher", "3"}, more...)...)
+	device := deviceOf("fence_ipmilan", append([]string{
+		"ip", "127.0.0.1", "ipport", strconv.Itoa(m.port), "username", "fence",
+		"lanplus", "1", "cipher", "3",
+	}, more...)...)
 	device.Settings = append(device.Settings, failover.Setting{Key: "password", File: path})
 	device.Timeout = timeout
 	return device

@@ -13,7 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/command"
 )
 
-// ErrMetadata: an agent doesn't describe itself in a way that can be read.
+// ErrMetadata says that an agent doesn't describe itself in a way that can be read.
 var ErrMetadata = errors.New("the agent's description of itself can't be read")
 
 // metadataLimit bounds what is read of an agent's description, in bytes. The largest known has 40 KiB.
@@ -50,8 +50,10 @@ func (f *Fencer) Metadata(ctx context.Context, device failover.FenceDevice) (Met
 	if err != nil {
 		return Metadata{}, err
 	}
-	result, err := command.Run(ctx, command.Command{Path: path, Input: "action=metadata\n", Limit: timeoutOf(device),
-		MaxOutput: metadataLimit})
+	result, err := command.Run(ctx, command.Command{
+		Path: path, Input: "action=metadata\n", Limit: timeoutOf(device),
+		MaxOutput: metadataLimit,
+	})
 	if err != nil {
 		return Metadata{}, fmt.Errorf("ask for metadata: %w", bareCause(err))
 	}

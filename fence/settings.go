@@ -26,8 +26,10 @@ var settingKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 // isolating are the agents of the ClusterLabs collection that cut a machine off from its storage or its network and leave it
 // running.
-var isolating = []string{"fence_brocade", "fence_cisco_mds", "fence_compute", "fence_ifmib", "fence_mpath", "fence_sanbox2",
-	"fence_scsi", "fence_vmware_vcloud_network"}
+var isolating = []string{
+	"fence_brocade", "fence_cisco_mds", "fence_compute", "fence_ifmib", "fence_mpath", "fence_sanbox2",
+	"fence_scsi", "fence_vmware_vcloud_network",
+}
 
 // gradeOf is the grade of the proof that a device can give.
 func gradeOf(device failover.FenceDevice) failover.ProofGrade {

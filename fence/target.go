@@ -14,22 +14,28 @@ import (
 )
 
 // identifying are the settings that say which machine a device acts on, by their present names. Everything else says how.
-var identifying = []string{"ip", "ipport", "plug", "target", "uuid", "devices", "systems_uri", "api_path", "status_file", "hostname",
-	"region", "zone", "project", "resourcegroup", "subscriptionid", "namespace", "datacenter", "module_name", "inventory_url"}
+var identifying = []string{
+	"ip", "ipport", "plug", "target", "uuid", "devices", "systems_uri", "api_path", "status_file", "hostname",
+	"region", "zone", "project", "resourcegroup", "subscriptionid", "namespace", "datacenter", "module_name", "inventory_url",
+}
 
 // presentName maps the older names of settings to their present ones.
 var presentName = map[string]string{"ipaddr": "ip", "port": "plug", "redfish_uri": "systems_uri"}
 
 // family maps agents that are the same program under several names to one.
-var family = map[string]string{"fence_ipmilanplus": "fence_ipmilan", "fence_ilo3": "fence_ipmilan", "fence_ilo4": "fence_ipmilan",
-	"fence_ilo5": "fence_ipmilan", "fence_imm": "fence_ipmilan", "fence_idrac": "fence_ipmilan"}
+var family = map[string]string{
+	"fence_ipmilanplus": "fence_ipmilan", "fence_ilo3": "fence_ipmilan", "fence_ilo4": "fence_ipmilan",
+	"fence_ilo5": "fence_ipmilan", "fence_imm": "fence_ipmilan", "fence_idrac": "fence_ipmilan",
+}
 
 // defaultPort are ports that mean the same as none.
 var defaultPort = map[string]string{"fence_ipmilan": "623"}
 
 // aboutAccess are parts of the keys of settings that say how to log in; they differ between arbiters and may be secrets.
-var aboutAccess = []string{"user", "login", "timeout", "wait", "delay", "retry", "verbose", "debug", "quiet", "ssl", "ssh", "cert",
-	"privlvl", "auth", "cipher", "lanplus", "method"}
+var aboutAccess = []string{
+	"user", "login", "timeout", "wait", "delay", "retry", "verbose", "debug", "quiet", "ssl", "ssh", "cert",
+	"privlvl", "auth", "cipher", "lanplus", "method",
+}
 
 // Target is a name for the machine that a member's fence acts on. Members, also of different groups, with the same Target share a
 // machine, and its power actions must be serialised (S15). It comes from the devices of the first level alone, has no
@@ -71,8 +77,10 @@ func levelTargets(level failover.FenceLevel) []string {
 var naming = []string{"plug", "uuid", "systems_uri", "status_file", "target"}
 
 // oneMachine are agents whose address is that of one machine's own controller.
-var oneMachine = []string{"fence_ipmilan", "fence_redfish", "fence_ilo", "fence_ilo2", "fence_ilo_ssh", "fence_drac", "fence_drac5",
-	"fence_rsa", "fence_rsb", "fence_amt", "fence_amt_ws"}
+var oneMachine = []string{
+	"fence_ipmilan", "fence_redfish", "fence_ilo", "fence_ilo2", "fence_ilo_ssh", "fence_drac", "fence_drac5",
+	"fence_rsa", "fence_rsb", "fence_amt", "fence_amt_ws",
+}
 
 // deviceTarget is "method key=value ...", with the settings that identify the machine in the order of their names. Where
 // these may not be enough, a hash of all other settings that don't look like secrets or tuning follows.

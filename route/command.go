@@ -157,8 +157,10 @@ func parseCommandAnswer(text string) (commandAnswer, error) {
 }
 
 func (c *commandRouter) request(action string, r Request) commandRequest {
-	request := commandRequest{Action: action, Route: c.settings.route, Group: string(r.Group), Operation: string(r.Operation),
-		Epoch: uint64(r.Epoch), Settings: map[string]string{}}
+	request := commandRequest{
+		Action: action, Route: c.settings.route, Group: string(r.Group), Operation: string(r.Operation),
+		Epoch: uint64(r.Epoch), Settings: map[string]string{},
+	}
 	for _, member := range r.Members {
 		request.Members = append(request.Members, commandMemberOf(member))
 	}
@@ -201,8 +203,10 @@ func (c *commandRouter) run(ctx context.Context, request commandRequest) (string
 }
 
 func environment(request commandRequest) []string {
-	variables := []string{"ARBITER_ACTION=" + request.Action, "ARBITER_GROUP=" + request.Group,
-		"ARBITER_EPOCH=" + strconv.FormatUint(request.Epoch, 10)}
+	variables := []string{
+		"ARBITER_ACTION=" + request.Action, "ARBITER_GROUP=" + request.Group,
+		"ARBITER_EPOCH=" + strconv.FormatUint(request.Epoch, 10),
+	}
 	var closed []string
 	for _, member := range request.Close {
 		closed = append(closed, member.Name)

@@ -44,7 +44,8 @@ func newSwitch(t *testing.T, mode string) (Router, string) {
 
 func switchRequest(epoch failover.Epoch) Request {
 	return Request{Group: "orders-db", Operation: "orders-db/7", Epoch: epoch, Members: []failover.MemberSpec{
-		{Name: "pg-a", Address: "10.0.0.1:5432", Zone: "az-a"}, {Name: "pg-b", Address: "10.0.0.2:5432"}}}
+		{Name: "pg-a", Address: "10.0.0.1:5432", Zone: "az-a"}, {Name: "pg-b", Address: "10.0.0.2:5432"},
+	}}
 }
 
 func TestCommandClosesAndOpens(t *testing.T) {
@@ -144,8 +145,10 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		"bad addresses":     {haproxyRoute("socket", "unix:///x", "backend", "o", "addresses", "no"), `"set" or "keep"`},
 		"unknown setting":   {haproxyRoute("socket", "unix:///x", "backend", "o", "bakend", "o"), `unknown setting "bakend"`},
 		"twice":             {haproxyRoute("socket", "unix:///x", "socket", "unix:///y"), "there twice"},
-		"missing secret": {failover.Route{Router: "haproxy", Name: "h", Settings: []failover.Setting{{Key: "socket", File: "/nowhere/x"}}},
-			"/nowhere/x"},
+		"missing secret": {
+			failover.Route{Router: "haproxy", Name: "h", Settings: []failover.Setting{{Key: "socket", File: "/nowhere/x"}}},
+			"/nowhere/x",
+		},
 		"no command":       {failover.Route{Router: "command", Name: "c"}, `"command" is missing`},
 		"relative command": {failover.Route{Router: "command", Name: "c", Settings: literals("command", "x")}, "absolute path"},
 	} {

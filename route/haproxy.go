@@ -190,8 +190,10 @@ func (h *haproxy) readdress(ctx context.Context, member failover.MemberSpec, pre
 		return nil, nil
 	}
 	server := h.backend + "/" + present.name
-	return []string{"set server " + server + " state maint", "shutdown sessions server " + server,
-		"set server " + server + " addr " + ips[0].String() + " port " + port}, nil
+	return []string{
+		"set server " + server + " state maint", "shutdown sessions server " + server,
+		"set server " + server + " addr " + ips[0].String() + " port " + port,
+	}, nil
 }
 
 func (h *haproxy) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
@@ -265,8 +267,10 @@ func (h *haproxy) state(r Request, servers map[string]serverState, sessions map[
 		if !found {
 			continue
 		}
-		state.Servers = append(state.Servers, Server{Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
-			Open: s.ready() && s.running, Closed: s.inMaintenance(), Sessions: sessions[s.name]})
+		state.Servers = append(state.Servers, Server{
+			Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
+			Open: s.ready() && s.running, Closed: s.inMaintenance(), Sessions: sessions[s.name],
+		})
 	}
 	return state
 }

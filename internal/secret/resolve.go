@@ -130,8 +130,10 @@ func Warning(s failover.Setting) string {
 }
 
 // secretWords are parts of keys whose literal values are treated as secrets, as a careless spec may hold them.
-var secretWords = []string{"passw", "passphrase", "secret", "token", "community", "credential", "api_key", "apikey",
-	"hexadecimal_kg", "private_key", "access_key"}
+var secretWords = []string{
+	"passw", "passphrase", "secret", "token", "community", "credential", "api_key", "apikey",
+	"hexadecimal_kg", "private_key", "access_key",
+}
 
 // IsSecret says whether a setting's value must never be shown: everything that comes from a file or the environment,
 // and literals whose key reads like a secret's.

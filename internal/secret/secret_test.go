@@ -83,8 +83,15 @@ func TestWarningOnlyForWorldReadableFiles(t *testing.T) {
 }
 
 func TestIsSecret(t *testing.T) {
-	for _, s := range []failover.Setting{{Key: "ip", File: "/x"}, {Key: "ip", Env: "X"}, {Key: "passwd", Value: "x"},
-		{Key: "Password", Value: "x"}, {Key: "snmp_priv_passwd", Value: "x"}, {Key: "secret_key", Value: "x"}, {Key: "pass", Value: "x"}} {
+	for _, s := range []failover.Setting{
+		{Key: "ip", File: "/x"},
+		{Key: "ip", Env: "X"},
+		{Key: "passwd", Value: "x"},
+		{Key: "Password", Value: "x"},
+		{Key: "snmp_priv_passwd", Value: "x"},
+		{Key: "secret_key", Value: "x"},
+		{Key: "pass", Value: "x"},
+	} {
 		if !IsSecret(s) {
 			t.Errorf("%+v is a secret", s)
 		}
