@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -74,6 +75,59 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 // Conn is one connection. Statements go out without being prepared, in one round trip each.
 type Conn struct {
 	*pgx.Conn
+}
+
+// Exec runs one statement.
+func (c *Conn) Exec(ctx context.Context, sql string, arguments ...any) (pgconn.CommandTag, error) {
+	if len(arguments) > 0 {
+		return c.Conn.Exec(ctx, sql, arguments...)
+	}
+	return c.extended(ctx, sql).Close()
+}
+
+// Query runs one statement that answers rows. Errors turn up at the end of the rows.
+func (c *Conn) Query(ctx context.Context, sql string, arguments ...any) (pgx.Rows, error) {
+	if len(arguments) > 0 {
+		return c.Conn.Query(ctx, sql, arguments...)
+	}
+	return pgx.RowsFromResultReader(c.TypeMap(), c.extended(ctx, sql)), nil
+}
+
+// QueryRow runs one statement of which the first row counts.
+func (c *Conn) QueryRow(ctx context.Context, sql string, arguments ...any) pgx.Row {
+	rows, err := c.Query(ctx, sql, arguments...)
+	return firstRow{rows: rows, err: err}
+}
+
+// extended sends a statement without arguments in the same way as one with arguments. By itself pgx would take the simple protocol, in which
+// it loses what was wrong with a broken connection ("conn closed" instead of a reset).
+func (c *Conn) extended(ctx context.Context, sql string) *pgconn.ResultReader {
+	return c.PgConn().ExecParams(ctx, sql, nil, nil, nil, nil)
+}
+
+// firstRow is a pgx.Row.
+type firstRow struct {
+	rows pgx.Rows
+	err  error
+}
+
+// Scan reads the row, or returns pgx.ErrNoRows.
+func (r firstRow) Scan(destinations ...any) error {
+	if r.err != nil {
+		return r.err
+	}
+	defer r.rows.Close()
+	if !r.rows.Next() {
+		if err := r.rows.Err(); err != nil {
+			return err
+		}
+		return pgx.ErrNoRows
+	}
+	if err := r.rows.Scan(destinations...); err != nil {
+		return err
+	}
+	r.rows.Close()
+	return r.rows.Err()
 }
 
 // Close ends the connection within closeBound. It may be called more than once.

@@ -134,8 +134,11 @@ func reasonOfAnswer(answer *pgconn.PgError) failover.Reason {
 	if reason, known := reasonByState()[answer.Code]; known {
 		return reason
 	}
-	if answer.Code == "57P03" {
+	switch answer.Code {
+	case "57P03":
 		return reasonNotYetConnecting(answer)
+	case "57P01":
+		return reasonOfTermination(answer)
 	}
 	class := answer.Code
 	if len(class) > 2 {
@@ -155,7 +158,6 @@ func reasonByState() map[string]failover.Reason {
 		"53300": failover.ReasonTooManyConnections, // also: only slots for superusers are left
 		"53100": failover.ReasonDiskFull,
 		"25006": failover.ReasonReadOnly,      // read_only_sql_transaction: a standby, or default_transaction_read_only
-		"57P01": failover.ReasonShuttingDown,  // admin_shutdown: also what a terminated session gets
 		"57P02": failover.ReasonCrashRecovery, // crash_shutdown: another of its processes crashed
 		"57014": failover.ReasonSlow,          // query_canceled: the server was able to keep its own statement_timeout
 		"55P03": failover.ReasonSlow,          // lock_not_available: waiting for a lock is not a stall
@@ -178,6 +180,16 @@ func reasonNotYetConnecting(answer *pgconn.PgError) failover.Reason {
 	}
 	// "starting up", "not yet accepting connections", "not accepting connections" (hot_standby is off)
 	return failover.ReasonStartingUp
+}
+
+// reasonOfTermination tells the kinds of admin_shutdown (57P01) apart. A session gets it when it is terminated, when the server shuts down, and
+// when it notices that the main process is gone: then nobody will answer any more. Only the text says so, and all its translations name
+// the "postmaster".
+func reasonOfTermination(answer *pgconn.PgError) failover.Reason {
+	if strings.Contains(strings.ToLower(answer.Message), "postmaster") {
+		return failover.ReasonReset
+	}
+	return failover.ReasonShuttingDown
 }
 
 // SQLState returns the code of the server's answer within err, or "" if it is not one.

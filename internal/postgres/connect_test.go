@@ -1,0 +1,316 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+
+func within(t *testing.T, d time.Duration) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestDialSetsTheSession(t *testing.T) {
+	server := postgrestest.Start(t)
+	t.Setenv("PGAPPNAME", "from the environment")
+	t.Setenv("PGOPTIONS", "-c work_mem=1MB")
+	conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{
+		LocalCommit: true, StatementTimeout: 1500 * time.Microsecond, LockTimeout: time.Second, Parameters: map[string]string{"search_path": "pg_catalog"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for name, want := range map[string]string{
+		"application_name": "arbiter", "synchronous_commit": "local", "statement_timeout": "2ms", "lock_timeout": "1s",
+		"search_path": "pg_catalog", "work_mem": "4MB", "is_superuser": "off",
+	} {
+		var got string
+		if err := conn.QueryRow(within(t, time.Second), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
+			t.Errorf("%s = %q, %v; want %q", name, got, err, want)
+		}
+	}
+	var prepared int
+	if err := conn.QueryRow(within(t, time.Second), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
+		t.Errorf("%d prepared statements, %v; want none", prepared, err)
+	}
+}
+
+func TestDialOverIPv6(t *testing.T) {
+	server := postgrestest.Start(t)
+	_, port, err := net.SplitHostPort(server.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := postgres.Dial(within(t, 10*time.Second), net.JoinHostPort("::1", port), postgrestest.Connect(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+}
+
+func TestConnectorResolvesThePassword(t *testing.T) {
+	server := postgrestest.Start(t)
+	connect := postgrestest.Connect()
+	connect.Password = failover.Setting{Env: "SOME_NAME"}
+	resolve := func(s failover.Setting) (string, error) {
+		if s.Env != "SOME_NAME" {
+			return "", errors.New("unknown reference")
+		}
+		return postgrestest.Password, nil
+	}
+	conn, err := postgres.NewConnector(connect, resolve).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.Close()
+	connect.Password.Env = "OTHER"
+	_, err = postgres.NewConnector(connect, resolve).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	if got := postgres.Classify(err).Reason; got != failover.ReasonBadConfiguration || !errors.Is(err, postgres.ErrUnusableSettings) {
+		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonBadConfiguration)
+	}
+}
+
+// Neither dialling nor a statement nor closing may hang on a server that is frozen, and nothing may pile up.
+func TestFrozenServerHoldsNobody(t *testing.T) {
+	server := postgrestest.Start(t)
+	held, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Freeze()
+	defer server.Thaw()
+	before := runtime.NumGoroutine()
+	begun := time.Now()
+	for range 20 {
+		_, err := postgres.Dial(within(t, 20*time.Millisecond), server.Address, postgrestest.Connect(), postgres.Options{})
+		if got := postgres.Classify(err).Reason; got != failover.ReasonTimeout {
+			t.Fatalf("%v is classified as %s; want %s", err, got, failover.ReasonTimeout)
+		}
+	}
+	_, err = held.Exec(within(t, 20*time.Millisecond), "SELECT 1")
+	if got := postgres.Classify(err).Reason; got != failover.ReasonTimeout {
+		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonTimeout)
+	}
+	held.Close()
+	if took := time.Since(begun); took > 3*time.Second {
+		t.Errorf("took %v", took)
+	}
+	server.Eventually("no goroutine is left", func() bool { return runtime.NumGoroutine() <= before+2 })
+	if took := time.Since(begun); took > 5*time.Second {
+		t.Errorf("goroutines were left for %v", took)
+	}
+}
+
+func TestClassifyCancelledByTheCaller(t *testing.T) {
+	server := postgrestest.Start(t)
+	conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithCancel(context.Background())
+	time.AfterFunc(20*time.Millisecond, cancel)
+	_, err = conn.Exec(ctx, "SELECT pg_sleep(5)")
+	if got := postgres.Classify(err).Reason; got != failover.ReasonArbiterTrouble {
+		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonArbiterTrouble)
+	}
+}
+
+func TestClassifyRealServers(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.Setting{Key: "max_connections", Value: "5"},
+		postgrestest.Setting{Key: "superuser_reserved_connections", Value: "3"}, postgrestest.Setting{Key: "max_wal_senders", Value: "2"})
+	dial := func(change func(*failover.Connect)) error {
+		connect := postgrestest.Connect()
+		change(&connect)
+		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, connect, postgres.Options{})
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	query := func(sql string, options postgres.Options) error {
+		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), options)
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		_, err = conn.Exec(within(t, 5*time.Second), sql)
+		return err
+	}
+	nothing := func(*failover.Connect) {}
+	for _, c := range []struct {
+		name string
+		err  func() error
+		want failover.Reason
+	}{
+		{"answer", func() error { return query("SELECT 1", postgres.Options{}) }, failover.ReasonAnswered},
+		{"wrong password", func() error { return dial(func(c *failover.Connect) { c.Password.Value = "x" }) }, failover.ReasonBadCredentials},
+		{"unknown role", func() error { return dial(func(c *failover.Connect) { c.User = "nobody" }) }, failover.ReasonBadCredentials},
+		{"unknown database", func() error { return dial(func(c *failover.Connect) { c.Database = "none" }) }, failover.ReasonBadConfiguration},
+		{"TLS required", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "require" }) }, failover.ReasonBadConfiguration},
+		{"unknown sslmode", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "maybe" }) }, failover.ReasonBadConfiguration},
+		{"missing CA file", func() error {
+			return dial(func(c *failover.Connect) { c.SSLMode, c.SSLRoot = "verify-full", filepath.Join(t.TempDir(), "none") })
+		}, failover.ReasonBadConfiguration},
+		{"TLS preferred, not offered", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "prefer" }) }, failover.ReasonAnswered},
+		{"missing table", func() error { return query("SELECT * FROM none", postgres.Options{}) }, failover.ReasonBadConfiguration},
+		{"missing grant", func() error { return query("SELECT * FROM pg_authid", postgres.Options{}) }, failover.ReasonBadConfiguration},
+		{"statement_timeout", func() error {
+			return query("SELECT pg_sleep(5)", postgres.Options{StatementTimeout: 20 * time.Millisecond})
+		}, failover.ReasonSlow},
+		{"read-only", func() error {
+			return query("INSERT INTO arbiter.probe VALUES ('x')", postgres.Options{Parameters: map[string]string{"default_transaction_read_only": "on"}})
+		}, failover.ReasonReadOnly},
+		{"lock_timeout", func() error {
+			server.Exec("INSERT INTO arbiter.probe VALUES ('y')")
+			holder := server.Dial()
+			defer holder.Close()
+			if _, err := holder.Exec(within(t, time.Second), "BEGIN"); err != nil {
+				return err
+			}
+			if _, err := holder.Exec(within(t, time.Second), "UPDATE arbiter.probe SET beat = 1"); err != nil {
+				return err
+			}
+			return query("UPDATE arbiter.probe SET beat = 2", postgres.Options{LockTimeout: 20 * time.Millisecond})
+		}, failover.ReasonSlow},
+		{"terminated", func() error {
+			conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'arbiter'")
+			_, err = conn.Exec(within(t, time.Second), "SELECT 1")
+			return err
+		}, failover.ReasonShuttingDown},
+		{"connections exhausted", func() error {
+			// Sessions of the cases before may still be ending: both slots must be held by this one.
+			for held := 0; held < 2; {
+				conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+				if err == nil {
+					defer conn.Close()
+					held++
+				}
+			}
+			return dial(nothing)
+		}, failover.ReasonTooManyConnections},
+		{"reset", func() error {
+			// The sessions that the case before held may still be ending.
+			var conn *postgres.Conn
+			server.Eventually("a slot is free", func() (free bool) {
+				var err error
+				conn, err = postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+				return err == nil
+			})
+			defer conn.Close()
+			server.Kill()
+			_, err := conn.Exec(within(t, time.Second), "SELECT 1")
+			return err
+		}, failover.ReasonReset},
+		{"refused", func() error { return dial(nothing) }, failover.ReasonRefused},
+	} {
+		err := c.err()
+		evidence := postgres.Classify(err)
+		if evidence.Reason != c.want {
+			t.Errorf("%s: %v is classified as %s; want %s", c.name, err, evidence.Reason, c.want)
+		}
+		if strings.ContainsAny(evidence.Detail, "\n\t") || (err != nil) != (evidence.Detail != "") {
+			t.Errorf("%s: detail %q is not one line", c.name, evidence.Detail)
+		}
+	}
+}
+
+func TestClassifyCrashRecoveryAndStartingUp(t *testing.T) {
+	server := postgrestest.Start(t)
+	reason := func() failover.Reason {
+		conn, err := postgres.Dial(within(t, 5*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		if err == nil {
+			conn.Close()
+		}
+		return postgres.Classify(err).Reason
+	}
+	// One crashed child makes the server end all others and recover: the frozen ones hold it there.
+	held := server.Dial()
+	var pid string
+	if err := held.QueryRow(within(t, time.Second), "SELECT pg_backend_pid()::text").Scan(&pid); err != nil {
+		t.Fatal(err)
+	}
+	checkpointer := server.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+	server.SignalProcess(checkpointer, "STOP")
+	server.SignalProcess(pid, "KILL")
+	server.Eventually("crash recovery is seen", func() bool { return reason() == failover.ReasonCrashRecovery })
+	server.Kill()
+
+	server.Start()
+	seen := map[failover.Reason]bool{}
+	server.Eventually("it answers", func() bool {
+		r := reason()
+		seen[r] = true
+		return r == failover.ReasonAnswered
+	})
+	for r := range seen {
+		if r != failover.ReasonAnswered && r != failover.ReasonStartingUp && r != failover.ReasonRefused {
+			t.Errorf("a starting server is classified as %s", r)
+		}
+	}
+}
+
+// What happened to a connection must not be lost, whichever way the statement was sent.
+func TestBrokenConnectionIsAResetInEveryStatement(t *testing.T) {
+	server := postgrestest.Start(t)
+	var conns []*postgres.Conn
+	for range 4 {
+		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	server.Kill()
+	ctx := within(t, 5*time.Second)
+	var n int
+	_, exec := conns[0].Exec(ctx, "SELECT 1")
+	_, execArguments := conns[1].Exec(ctx, "SELECT $1::int", 1)
+	for name, err := range map[string]error{
+		"Exec": exec, "Exec with arguments": execArguments,
+		"QueryRow":                conns[2].QueryRow(ctx, "SELECT 1").Scan(&n),
+		"QueryRow with arguments": conns[3].QueryRow(ctx, "SELECT $1::int", 1).Scan(&n),
+	} {
+		if got := postgres.Classify(err).Reason; got != failover.ReasonReset {
+			t.Errorf("%s: %v is classified as %s; want %s", name, err, got, failover.ReasonReset)
+		}
+	}
+}
+
+func TestClassifyShuttingDown(t *testing.T) {
+	server := postgrestest.Start(t)
+	server.Dial() // a session that a smart shutdown waits for
+	if err := syscall.Kill(server.ProcessID(), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	server.Eventually("shutting down is seen", func() bool {
+		conn, err := postgres.Dial(within(t, 5*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		if err == nil {
+			conn.Close()
+		}
+		return postgres.Classify(err).Reason == failover.ReasonShuttingDown
+	})
+}
