@@ -167,7 +167,7 @@ func TestConfirm_CountsOnlyVotersOfTheCurrentConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCluster(t, 3)
 		leader := c.leader()
-		c.start("az-z", MemoryStorage(), true)
+		c.join("az-z")
 		if err := leader.AddNonvoter("az-z", "az-z", time.Second); err != nil {
 			t.Fatal(err)
 		}

@@ -257,19 +257,19 @@ func newTestCluster(t *testing.T, size int) *testCluster {
 	t.Cleanup(c.close)
 	for _, id := range c.ids {
 		storage := MemoryStorage()
-		if err := bootstrapStorage(storage, id, configuration); err != nil {
+		if err := storage.bootstrap("test", configuration.Servers); err != nil {
 			t.Fatal(err)
 		}
-		c.start(id, storage, false)
+		c.start(id, storage)
 	}
 	return c
 }
 
-func (c *testCluster) start(id raft.ServerID, storage *Storage, joining bool) {
+func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	c.t.Helper()
 	j := &journal{}
 	node, err := StartRaft(RaftOptions{
-		ID: id, Timing: lan(), Storage: storage, FSM: j, Clock: c.clock, Log: quiet(), Joining: joining,
+		ID: id, Timing: lan(), Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
 		Transport: NewStampingTransport(c.network.join(id), c.clock),
 	})
 	if err != nil {
@@ -295,6 +295,16 @@ func (c *testCluster) close() {
 		})
 	}
 	wait.Wait()
+}
+
+// join starts one more node, for the leader to add.
+func (c *testCluster) join(id raft.ServerID) {
+	c.t.Helper()
+	storage := MemoryStorage()
+	if err := storage.dedicate("test"); err != nil {
+		c.t.Fatal(err)
+	}
+	c.start(id, storage)
 }
 
 // eventually waits, in virtual time, for a condition.

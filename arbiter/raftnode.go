@@ -24,9 +24,6 @@ type RaftOptions struct {
 	FSM   raft.ConfigurationStore
 	Clock clock.Clock
 	Log   hclog.Logger
-	// Joining allows to start with an empty storage: the leader of an existing cluster is about to add this node, under an
-	// id that was never used before.
-	Joining bool
 }
 
 // RaftNode is one running Raft server and the questions that this program asks it. Its methods may be called from any
@@ -45,7 +42,7 @@ type RaftNode struct {
 	calls   sync.WaitGroup
 }
 
-// StartRaft starts a node on a storage that is part of a cluster (see Form). It becomes a follower, and a candidate soon.
+// StartRaft starts a node on a storage that belongs to a cluster (see Bootstrap). It becomes a follower, and a candidate soon.
 func StartRaft(options RaftOptions) (_ *RaftNode, err error) {
 	defer func() {
 		if err != nil {
@@ -80,12 +77,12 @@ func (o RaftOptions) check() error {
 	if _, batching := o.FSM.(raft.BatchingFSM); batching {
 		return errors.New("the state machine takes batches, so Raft would not tell it who votes; remove ApplyBatch")
 	}
-	empty, err := o.Storage.Empty()
+	cluster, err := o.Storage.clusterID()
 	if err != nil {
 		return err
 	}
-	if empty && !o.Joining {
-		return fmt.Errorf("%w: %s; form a cluster first", ErrStorageEmpty, o.Storage.Path)
+	if cluster == "" {
+		return fmt.Errorf("%w: %s; form or join one first", ErrStorageEmpty, o.Storage.Path)
 	}
 	return nil
 }

@@ -4487,110 +4487,6 @@ func (x *GetBootstrapStatusResponse) GetList() string {
 	return ""
 }
 
-type PrepareRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	ListHash      string                 `protobuf:"bytes,2,opt,name=list_hash,json=listHash,proto3" json:"list_hash,omitempty"`
-	From          string                 `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PrepareRequest) Reset() {
-	*x = PrepareRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PrepareRequest) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PrepareRequest) ProtoMessage() {}
-
-func (x *PrepareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PrepareRequest.ProtoReflect.Descriptor instead.
-func (*PrepareRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
-}
-
-func (x *PrepareRequest) GetClusterId() string {
-	if x != nil {
-		return x.ClusterId
-	}
-	return ""
-}
-
-func (x *PrepareRequest) GetListHash() string {
-	if x != nil {
-		return x.ListHash
-	}
-	return ""
-}
-
-func (x *PrepareRequest) GetFrom() string {
-	if x != nil {
-		return x.From
-	}
-	return ""
-}
-
-type PrepareResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ClusterId     string                 `protobuf:"bytes,1,opt,name=cluster_id,json=clusterId,proto3" json:"cluster_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
-}
-
-func (x *PrepareResponse) Reset() {
-	*x = PrepareResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
-	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-	ms.StoreMessageInfo(mi)
-}
-
-func (x *PrepareResponse) String() string {
-	return protoimpl.X.MessageStringOf(x)
-}
-
-func (*PrepareResponse) ProtoMessage() {}
-
-func (x *PrepareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
-	if x != nil {
-		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
-		if ms.LoadMessageInfo() == nil {
-			ms.StoreMessageInfo(mi)
-		}
-		return ms
-	}
-	return mi.MessageOf(x)
-}
-
-// Deprecated: Use PrepareResponse.ProtoReflect.Descriptor instead.
-func (*PrepareResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
-}
-
-func (x *PrepareResponse) GetClusterId() string {
-	if x != nil {
-		return x.ClusterId
-	}
-	return ""
-}
-
 var File_arbiter_v1_api_proto protoreflect.FileDescriptor
 
 const file_arbiter_v1_api_proto_rawDesc = "" +
@@ -4950,15 +4846,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1b\n" +
 	"\tlist_hash\x18\x04 \x01(\tR\blistHash\x12\x12\n" +
-	"\x04list\x18\x05 \x01(\tR\x04list\"t\n" +
-	"\x0ePrepareRequest\x12(\n" +
-	"\n" +
-	"cluster_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\tclusterId\x12$\n" +
-	"\tlist_hash\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01R\blistHash\x12\x12\n" +
-	"\x04from\x18\x03 \x01(\tR\x04from\"0\n" +
-	"\x0fPrepareResponse\x12\x1d\n" +
-	"\n" +
-	"cluster_id\x18\x01 \x01(\tR\tclusterId*_\n" +
+	"\x04list\x18\x05 \x01(\tR\x04list*_\n" +
 	"\vConsistency\x12\x1b\n" +
 	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CONSISTENCY_LINEARIZABLE\x10\x01\x12\x15\n" +
@@ -4991,11 +4879,10 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\bGetGroup\x12\x1b.arbiter.v1.GetGroupRequest\x1a\x1c.arbiter.v1.GetGroupResponse\x12H\n" +
 	"\tDiffGroup\x12\x1c.arbiter.v1.DiffGroupRequest\x1a\x1d.arbiter.v1.DiffGroupResponse\x12N\n" +
 	"\vDeleteGroup\x12\x1e.arbiter.v1.DeleteGroupRequest\x1a\x1f.arbiter.v1.DeleteGroupResponse\x12c\n" +
-	"\x12TransferLeadership\x12%.arbiter.v1.TransferLeadershipRequest\x1a&.arbiter.v1.TransferLeadershipResponse2\x91\x02\n" +
+	"\x12TransferLeadership\x12%.arbiter.v1.TransferLeadershipRequest\x1a&.arbiter.v1.TransferLeadershipResponse2\xcd\x01\n" +
 	"\x12ArbiterPeerService\x12R\n" +
 	"\vStreamViews\x12\x1e.arbiter.v1.StreamViewsRequest\x1a\x1f.arbiter.v1.StreamViewsResponse(\x010\x01\x12c\n" +
-	"\x12GetBootstrapStatus\x12%.arbiter.v1.GetBootstrapStatusRequest\x1a&.arbiter.v1.GetBootstrapStatusResponse\x12B\n" +
-	"\aPrepare\x12\x1a.arbiter.v1.PrepareRequest\x1a\x1b.arbiter.v1.PrepareResponseB:Z8github.com/arbiter-ha/arbiter/proto/arbiter/v1;arbiterv1b\x06proto3"
+	"\x12GetBootstrapStatus\x12%.arbiter.v1.GetBootstrapStatusRequest\x1a&.arbiter.v1.GetBootstrapStatusResponseB:Z8github.com/arbiter-ha/arbiter/proto/arbiter/v1;arbiterv1b\x06proto3"
 
 var (
 	file_arbiter_v1_api_proto_rawDescOnce sync.Once
@@ -5010,7 +4897,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 63)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -5075,15 +4962,13 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*LookAgain)(nil),                  // 60: arbiter.v1.LookAgain
 	(*GetBootstrapStatusRequest)(nil),  // 61: arbiter.v1.GetBootstrapStatusRequest
 	(*GetBootstrapStatusResponse)(nil), // 62: arbiter.v1.GetBootstrapStatusResponse
-	(*PrepareRequest)(nil),             // 63: arbiter.v1.PrepareRequest
-	(*PrepareResponse)(nil),            // 64: arbiter.v1.PrepareResponse
-	(*durationpb.Duration)(nil),        // 65: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 66: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 67: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 68: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 69: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 70: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 71: arbiter.v1.Batch
+	(*durationpb.Duration)(nil),        // 63: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 65: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 66: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 67: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 68: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 69: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,  // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -5091,17 +4976,17 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	7,  // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	8,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,  // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	65, // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
-	66, // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	63, // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	64, // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
 	10, // 7: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
 	9,  // 8: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
 	19, // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	12, // 10: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	66, // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	64, // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
 	11, // 12: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	66, // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	67, // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	65, // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	64, // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	65, // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	63, // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
 	0,  // 16: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
 	4,  // 17: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
 	15, // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
@@ -5111,14 +4996,14 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	4,  // 22: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
 	12, // 23: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
 	18, // 24: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	66, // 25: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	66, // 26: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	66, // 27: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	64, // 25: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	64, // 26: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	64, // 27: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	20, // 28: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	68, // 29: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	66, // 30: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	65, // 31: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	69, // 32: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	66, // 29: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	64, // 30: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	63, // 31: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	67, // 32: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
 	0,  // 33: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
 	4,  // 34: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
 	19, // 35: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
@@ -5126,7 +5011,7 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	4,  // 37: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
 	19, // 38: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
 	27, // 39: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	66, // 40: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	64, // 40: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
 	0,  // 41: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
 	4,  // 42: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
 	7,  // 43: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
@@ -5140,15 +5025,15 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	30, // 51: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
 	30, // 52: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
 	30, // 53: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	70, // 54: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	68, // 54: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
 	0,  // 55: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
 	4,  // 56: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	70, // 57: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	70, // 58: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	68, // 57: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	68, // 58: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
 	53, // 59: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
 	30, // 60: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
 	30, // 61: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	71, // 62: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	69, // 62: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
 	60, // 63: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
 	5,  // 64: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
 	13, // 65: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
@@ -5172,32 +5057,30 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	56, // 83: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
 	58, // 84: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
 	61, // 85: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	63, // 86: arbiter.v1.ArbiterPeerService.Prepare:input_type -> arbiter.v1.PrepareRequest
-	6,  // 87: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	14, // 88: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	17, // 89: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	22, // 90: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	24, // 91: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	26, // 92: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	29, // 93: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	32, // 94: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	34, // 95: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	36, // 96: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	38, // 97: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	40, // 98: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	42, // 99: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	44, // 100: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	46, // 101: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	48, // 102: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	50, // 103: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	52, // 104: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	55, // 105: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	57, // 106: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	59, // 107: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	62, // 108: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	64, // 109: arbiter.v1.ArbiterPeerService.Prepare:output_type -> arbiter.v1.PrepareResponse
-	87, // [87:110] is the sub-list for method output_type
-	64, // [64:87] is the sub-list for method input_type
+	6,  // 86: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	14, // 87: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	17, // 88: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	22, // 89: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	24, // 90: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	26, // 91: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	29, // 92: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	32, // 93: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	34, // 94: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	36, // 95: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	38, // 96: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	40, // 97: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	42, // 98: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	44, // 99: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	46, // 100: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	48, // 101: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	50, // 102: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	52, // 103: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	55, // 104: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	57, // 105: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	59, // 106: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	62, // 107: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	86, // [86:108] is the sub-list for method output_type
+	64, // [64:86] is the sub-list for method input_type
 	64, // [64:64] is the sub-list for extension type_name
 	64, // [64:64] is the sub-list for extension extendee
 	0,  // [0:64] is the sub-list for field type_name
@@ -5223,7 +5106,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   63,
+			NumMessages:   61,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -873,7 +873,6 @@ var ArbiterService_ServiceDesc = grpc.ServiceDesc{
 const (
 	ArbiterPeerService_StreamViews_FullMethodName        = "/arbiter.v1.ArbiterPeerService/StreamViews"
 	ArbiterPeerService_GetBootstrapStatus_FullMethodName = "/arbiter.v1.ArbiterPeerService/GetBootstrapStatus"
-	ArbiterPeerService_Prepare_FullMethodName            = "/arbiter.v1.ArbiterPeerService/Prepare"
 )
 
 // ArbiterPeerServiceClient is the client API for ArbiterPeerService service.
@@ -885,7 +884,6 @@ type ArbiterPeerServiceClient interface {
 	// Views flow to the leader; requests to look again flow back.
 	StreamViews(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamViewsRequest, StreamViewsResponse], error)
 	GetBootstrapStatus(ctx context.Context, in *GetBootstrapStatusRequest, opts ...grpc.CallOption) (*GetBootstrapStatusResponse, error)
-	Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (*PrepareResponse, error)
 }
 
 type arbiterPeerServiceClient struct {
@@ -919,16 +917,6 @@ func (c *arbiterPeerServiceClient) GetBootstrapStatus(ctx context.Context, in *G
 	return out, nil
 }
 
-func (c *arbiterPeerServiceClient) Prepare(ctx context.Context, in *PrepareRequest, opts ...grpc.CallOption) (*PrepareResponse, error) {
-	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(PrepareResponse)
-	err := c.cc.Invoke(ctx, ArbiterPeerService_Prepare_FullMethodName, in, out, cOpts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // ArbiterPeerServiceServer is the server API for ArbiterPeerService service.
 // All implementations must embed UnimplementedArbiterPeerServiceServer
 // for forward compatibility.
@@ -938,7 +926,6 @@ type ArbiterPeerServiceServer interface {
 	// Views flow to the leader; requests to look again flow back.
 	StreamViews(grpc.BidiStreamingServer[StreamViewsRequest, StreamViewsResponse]) error
 	GetBootstrapStatus(context.Context, *GetBootstrapStatusRequest) (*GetBootstrapStatusResponse, error)
-	Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error)
 	mustEmbedUnimplementedArbiterPeerServiceServer()
 }
 
@@ -954,9 +941,6 @@ func (UnimplementedArbiterPeerServiceServer) StreamViews(grpc.BidiStreamingServe
 }
 func (UnimplementedArbiterPeerServiceServer) GetBootstrapStatus(context.Context, *GetBootstrapStatusRequest) (*GetBootstrapStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBootstrapStatus not implemented")
-}
-func (UnimplementedArbiterPeerServiceServer) Prepare(context.Context, *PrepareRequest) (*PrepareResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method Prepare not implemented")
 }
 func (UnimplementedArbiterPeerServiceServer) mustEmbedUnimplementedArbiterPeerServiceServer() {}
 func (UnimplementedArbiterPeerServiceServer) testEmbeddedByValue()                            {}
@@ -1004,24 +988,6 @@ func _ArbiterPeerService_GetBootstrapStatus_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
-func _ArbiterPeerService_Prepare_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(PrepareRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(ArbiterPeerServiceServer).Prepare(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: ArbiterPeerService_Prepare_FullMethodName,
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(ArbiterPeerServiceServer).Prepare(ctx, req.(*PrepareRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
 // ArbiterPeerService_ServiceDesc is the grpc.ServiceDesc for ArbiterPeerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1032,10 +998,6 @@ var ArbiterPeerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetBootstrapStatus",
 			Handler:    _ArbiterPeerService_GetBootstrapStatus_Handler,
-		},
-		{
-			MethodName: "Prepare",
-			Handler:    _ArbiterPeerService_Prepare_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

@@ -1,0 +1,118 @@
+package arbiter
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/pki"
+)
+
+// markFile holds what an arbiter has promised, beside the folder of its Raft log.
+const (
+	markFile   = "cluster.json"
+	markFormat = 1
+	markMode   = 0o600
+)
+
+// mark is what an arbiter has on disk about its cluster.
+type mark struct {
+	Format    int             `json:"format"`
+	Node      failover.NodeID `json:"node"`
+	ClusterID string          `json:"cluster_id"`
+	State     BootstrapState  `json:"state"`
+	ListHash  string          `json:"list_hash"`
+	List      string          `json:"list"`
+}
+
+// markKeeper keeps an arbiter's mark. Write returns once it is on disk, whole.
+type markKeeper interface {
+	read() (m mark, found bool, err error)
+	write(m mark) error
+}
+
+// ErrBadMark says that the mark can't be read, or does not fit what else is on disk.
+var ErrBadMark = errors.New("bad cluster mark")
+
+// fileMark keeps the mark in a folder.
+type fileMark struct {
+	folder string
+}
+
+func (f fileMark) path() string { return filepath.Join(f.folder, markFile) }
+
+func (f fileMark) read() (mark, bool, error) {
+	data, err := os.ReadFile(f.path())
+	if errors.Is(err, fs.ErrNotExist) {
+		return mark{}, false, nil
+	}
+	if err != nil {
+		return mark{}, false, fmt.Errorf("read the cluster mark: %w", err)
+	}
+	var m mark
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&m); err != nil {
+		return mark{}, false, fmt.Errorf("%w: %s: %w", ErrBadMark, f.path(), err)
+	}
+	if m.Format != markFormat {
+		return mark{}, false, fmt.Errorf("%w: %s has format %d, and this version knows %d; start the version that wrote it", ErrBadMark, f.path(), m.Format, markFormat)
+	}
+	if m.Node == "" || m.ClusterID == "" || m.State != BootstrapPrepared && m.State != BootstrapMember {
+		return mark{}, false, fmt.Errorf("%w: %s lacks a node, a cluster or a known state", ErrBadMark, f.path())
+	}
+	return m, true, nil
+}
+
+func (f fileMark) write(m mark) error {
+	m.Format = markFormat
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode the cluster mark: %w", err)
+	}
+	if err := pki.WriteFile(f.path(), append(data, '\n'), markMode, true); err != nil {
+		return storageError(f.path(), err)
+	}
+	return nil
+}
+
+// describeList gives a list of arbiters as text that is the same for the same list, in whatever order it was written.
+func describeList(list []Peer) string {
+	lines := make([]string, len(list))
+	for i, peer := range list {
+		lines[i] = fmt.Sprintf("%s (raft %s, grpc %s)", peer.Node, peer.Raft, peer.GRPC)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, ", ")
+}
+
+func hashList(described string) string {
+	sum := sha256.Sum256([]byte(described))
+	return hex.EncodeToString(sum[:16])
+}
+
+// checkList refuses a list in which this arbiter is missing, or two arbiters share a name or an address.
+func checkList(self failover.NodeID, list []Peer) error {
+	seen := map[string]failover.NodeID{}
+	for _, peer := range list {
+		for _, key := range []string{"name " + string(peer.Node), "raft address " + peer.Raft, "grpc address " + peer.GRPC} {
+			if other, twice := seen[key]; twice {
+				return fmt.Errorf("check the list of arbiters: %s and %s have the same %s", other, peer.Node, key)
+			}
+			seen[key] = peer.Node
+		}
+	}
+	if _, ok := seen["name "+string(self)]; !ok {
+		return fmt.Errorf("check the list of arbiters: this one, %s, is not on it: %s", self, describeList(list))
+	}
+	return nil
+}

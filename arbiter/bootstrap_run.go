@@ -1,0 +1,240 @@
+package arbiter
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+)
+
+// BootstrapPeers asks other arbiters how far they have come.
+type BootstrapPeers interface {
+	BootstrapStatus(ctx context.Context, peer failover.NodeID) (BootstrapStatus, error)
+}
+
+// BootstrapOptions says what an arbiter needs to find or form its cluster.
+type BootstrapOptions struct {
+	Node    failover.NodeID
+	List    []Peer // all arbiters, this one included
+	Folder  string // the data directory, in which the mark is kept
+	Storage *Storage
+	Peers   BootstrapPeers
+	Clock   clock.Clock
+	Log     hclog.Logger
+}
+
+// Bootstrap is an arbiter's way into its cluster. Serve its Status to the peers from the beginning, also after Run: it is
+// how they learn that there is a cluster.
+type Bootstrap struct {
+	options BootstrapOptions
+	marks   markKeeper
+
+	mu   sync.Mutex
+	self BootstrapStatus
+}
+
+const (
+	bootstrapPoll        = 200 * time.Millisecond // between two rounds of questions
+	bootstrapAskLimit    = time.Second            // for one round
+	bootstrapMemberLimit = 300 * time.Millisecond // for the one round of a member, which need not hear from anybody
+)
+
+// NewBootstrap reads what is on disk and refuses what doesn't fit together: another arbiter's or another cluster's data, a
+// log without a mark, a mark without its log.
+func NewBootstrap(options BootstrapOptions) (*Bootstrap, error) {
+	return newBootstrap(options, fileMark{folder: options.Folder})
+}
+
+func newBootstrap(options BootstrapOptions, marks markKeeper) (*Bootstrap, error) {
+	if err := checkList(options.Node, options.List); err != nil {
+		return nil, err
+	}
+	list := describeList(options.List)
+	b := &Bootstrap{options: options, marks: marks}
+	b.self = BootstrapStatus{Node: options.Node, State: BootstrapEmpty, ListHash: hashList(list), List: list}
+	m, found, err := marks.read()
+	if err != nil {
+		return nil, err
+	}
+	if err := b.checkDisk(m, found); err != nil {
+		return nil, err
+	}
+	if found {
+		b.self.State, b.self.ClusterID = m.State, m.ClusterID
+	}
+	return b, nil
+}
+
+// checkDisk compares the mark with the Raft log.
+func (b *Bootstrap) checkDisk(m mark, found bool) error {
+	empty, err := b.options.Storage.Empty()
+	if err != nil {
+		return err
+	}
+	logOf, err := b.options.Storage.clusterID()
+	if err != nil {
+		return err
+	}
+	switch {
+	case !found && empty:
+		return nil
+	case !found:
+		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: remove this arbiter from the cluster and add it again, empty and under a new name",
+			ErrBadMark, b.options.Storage.Path, markFile)
+	case m.Node != b.options.Node:
+		return fmt.Errorf("%w: the data directory is of arbiter %s, and this is %s; check which directory is configured", ErrBadMark, m.Node, b.options.Node)
+	case logOf != "" && logOf != m.ClusterID:
+		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says", b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, markFile)
+	case m.State == BootstrapMember && logOf == "":
+		return fmt.Errorf("%w: this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: "+
+			"remove it from the cluster and add it again, empty and under a new name", ErrBadMark, m.ClusterID, b.options.Storage.Path)
+	case m.State == BootstrapPrepared && m.ListHash != b.self.ListHash:
+		return fmt.Errorf("%w: the list was changed after this arbiter was prepared, and before a cluster was formed; put it back, or empty the data directories of all arbiters.\nprepared with %s\nconfigured is %s",
+			ErrListsDiffer, m.List, b.self.List)
+	}
+	return nil
+}
+
+// Status is what this arbiter answers to others.
+func (b *Bootstrap) Status() BootstrapStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.self
+}
+
+// Run returns once Raft may be started, with the cluster's id. It waits for as long as it takes for all arbiters to answer, and
+// says in the log whom it waits for. An error means that only an operator can help, and its text says how.
+func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
+	said := ""
+	for {
+		self := b.Status()
+		decision := decideBootstrap(self, b.ask(ctx, self.State))
+		if decision.why != said {
+			b.options.Log.Info("bootstrap", "state", self.State, "next", decision.why)
+			said = decision.why
+		}
+		switch decision.action {
+		case bootstrapRefuse:
+			return "", fmt.Errorf("find the cluster: %w", decision.err)
+		case bootstrapJoin:
+			return decision.clusterID, b.become(BootstrapMember, decision.clusterID)
+		case bootstrapPrepare:
+			if err := b.prepare(decision.clusterID); err != nil {
+				return "", err
+			}
+			continue // the others may have come further meanwhile
+		case bootstrapWait:
+		}
+		if err := clock.Wait(ctx, b.options.Clock, bootstrapPoll); err != nil {
+			return "", fmt.Errorf("find the cluster (%s): %w", decision.why, err)
+		}
+	}
+}
+
+// ask asks all others at once.
+func (b *Bootstrap) ask(ctx context.Context, state BootstrapState) []bootstrapAnswer {
+	limit := bootstrapAskLimit
+	if state == BootstrapMember {
+		limit = bootstrapMemberLimit
+	}
+	limited, cancel := clock.WithTimeout(ctx, b.options.Clock, limit)
+	defer cancel()
+	var answers []bootstrapAnswer
+	for _, peer := range b.options.List {
+		if peer.Node != b.options.Node {
+			answers = append(answers, bootstrapAnswer{peer: peer.Node})
+		}
+	}
+	var asking sync.WaitGroup
+	for i := range answers {
+		asking.Go(func() {
+			answers[i].status, answers[i].err = b.options.Peers.BootstrapStatus(limited, answers[i].peer)
+		})
+	}
+	asking.Wait()
+	return answers
+}
+
+func (b *Bootstrap) prepare(clusterID string) error {
+	if clusterID == "" {
+		clusterID = newClusterID()
+	}
+	return b.become(BootstrapPrepared, clusterID)
+}
+
+// become takes a step on disk first, then in what is answered. For a member the log comes before the mark: a mark that says
+// member promises that there is a log with votes in it.
+func (b *Bootstrap) become(state BootstrapState, clusterID string) error {
+	if state == BootstrapMember && b.Status().State != BootstrapMember {
+		if err := b.options.Storage.bootstrap(clusterID, raftServers(b.options.List)); err != nil {
+			return fmt.Errorf("begin the cluster's log: %w", err)
+		}
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.self.State == state && b.self.ClusterID == clusterID {
+		return nil
+	}
+	next := b.self
+	next.State, next.ClusterID = state, clusterID
+	m := mark{Node: next.Node, ClusterID: clusterID, State: state, ListHash: next.ListHash, List: next.List}
+	if err := b.marks.write(m); err != nil {
+		return fmt.Errorf("write the cluster mark: %w", err)
+	}
+	b.self = next
+	return nil
+}
+
+// Join makes an empty arbiter a member of an existing cluster, in place of one that was lost. Its name must never have
+// been used in that cluster; the caller has made sure. Raft may be started then, and the leader adds it.
+func (b *Bootstrap) Join(clusterID string) error {
+	self := b.Status()
+	if self.State == BootstrapMember && self.ClusterID == clusterID {
+		return nil
+	}
+	if self.State != BootstrapEmpty {
+		return fmt.Errorf("join cluster %s: %w: this arbiter is %s for cluster %s; use an empty data directory", clusterID, ErrBadMark, self.State, self.ClusterID)
+	}
+	if clusterID == "" || strings.TrimSpace(clusterID) != clusterID {
+		return errors.New("join a cluster: give its id, as `arbiterctl arbiters` shows it")
+	}
+	if err := b.options.Storage.dedicate(clusterID); err != nil {
+		return fmt.Errorf("join cluster %s: %w", clusterID, err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := mark{Node: self.Node, ClusterID: clusterID, State: BootstrapMember, ListHash: self.ListHash, List: self.List}
+	if err := b.marks.write(m); err != nil {
+		return fmt.Errorf("write the cluster mark: %w", err)
+	}
+	b.self.State, b.self.ClusterID = BootstrapMember, clusterID
+	return nil
+}
+
+// raftServers is the first configuration of a cluster: every arbiter on the list is a voter.
+func raftServers(list []Peer) []raft.Server {
+	servers := make([]raft.Server, len(list))
+	for i, peer := range list {
+		servers[i] = raft.Server{ID: raft.ServerID(peer.Node), Address: raft.ServerAddress(peer.Raft)}
+	}
+	slices.SortFunc(servers, func(x, y raft.Server) int { return strings.Compare(string(x.ID), string(y.ID)) })
+	return servers
+}
+
+// newClusterID invents 128 random bits.
+func newClusterID() string {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // it never fails since Go 1.24
+	return hex.EncodeToString(id[:])
+}

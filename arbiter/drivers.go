@@ -1,0 +1,50 @@
+package arbiter
+
+import (
+	"context"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// Fencer makes sure that a member cannot write, and proves it.
+type Fencer interface {
+	// Isolate fences a member. It can be repeated safely.
+	Isolate(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof, []failover.StepTime)
+	// ReadBack is its read-only twin.
+	ReadBack(ctx context.Context, member failover.MemberSpec, policy failover.Policy, answers Answers) (failover.Proof, []failover.StepTime)
+	// PathStatus asks the devices of a member for their status, which harms nobody.
+	PathStatus(ctx context.Context, member failover.MemberSpec) failover.FencePath
+}
+
+// Answers looks whether a member still answers, and says how it was seen.
+type Answers = func(ctx context.Context) (answers bool, detail string)
+
+// Engine speaks the language of one kind of service.
+type Engine interface {
+	// StopFollowing raises the token of one standby, makes it follow nobody, waits for its replay and reads its position.
+	StopFollowing(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.MemberPosition
+	// Promote makes a member primary; Promoted is its read-only twin.
+	Promote(ctx context.Context, a failover.Action) failover.Outcome
+	Promoted(ctx context.Context, a failover.Action) failover.Outcome
+	// Follow makes a standby follow a primary.
+	Follow(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.Outcome
+	// VerifyThroughRoute proves a route by a write.
+	VerifyThroughRoute(ctx context.Context, address string, a failover.Action) failover.Outcome
+}
+
+// Router sends clients to a member.
+type Router interface {
+	// Close keeps clients away from the members and ends their sessions there.
+	Close(ctx context.Context, a failover.Action, members ...failover.MemberName) error
+	// Open sends clients to one member and to no other, and reads that back.
+	Open(ctx context.Context, a failover.Action, member failover.MemberName) error
+}
+
+// Drivers are all ways to the outside world that actions take.
+type Drivers struct {
+	Fencer Fencer
+	Engine func(failover.Engine) (Engine, error)
+	Router func(failover.Route) (Router, error)
+	// Answers is a fresh look at whether a member answers, by this arbiter alone.
+	Answers func(member failover.MemberSpec, spec *failover.Spec) Answers
+}

@@ -1,0 +1,220 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// intake is the leader's end of the view streams: it commits what arrives, as many batches in one entry as have come while
+// the entry before was under way, and passes on requests to look again.
+type intake struct {
+	leading *latch
+	propose func(failover.Body, func(*fsm.Response, error))
+	state   func() *failover.State
+	silent  func(failover.ViewSilent)
+
+	mu      sync.Mutex
+	streams map[failover.NodeID]*intakeStream
+	waiting []intakeBatch
+	busy    bool
+}
+
+type intakeStream struct {
+	out  chan *arbiterv1.StreamViewsResponse
+	end  context.CancelCauseFunc
+	last failover.Batch
+}
+
+type intakeBatch struct {
+	batch failover.Batch
+	done  func(applied bool, err error)
+}
+
+var errSuperseded = errors.New("a newer stream of the same arbiter was opened")
+
+func newIntake(leading *latch, propose func(failover.Body, func(*fsm.Response, error)), state func() *failover.State, silent func(failover.ViewSilent)) *intake {
+	return &intake{leading: leading, propose: propose, state: state, silent: silent, streams: map[failover.NodeID]*intakeStream{}}
+}
+
+// lookAgain asks all connected arbiters for looks that end after they got the request.
+func (in *intake) lookAgain(a failover.AskAgain) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	message := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{
+		LookAgain: &arbiterv1.LookAgain{Group: string(a.Group), Index: uint64(a.Index)},
+	}}
+	for _, s := range in.streams {
+		select {
+		case s.out <- message:
+		default: // a stream that does not take its messages is as good as silent; the Controller asks again
+		}
+	}
+}
+
+// serve runs one stream, from an arbiter whose identity was checked.
+func (in *intake) serve(parent context.Context, node failover.NodeID, stream arbiterv1.ArbiterPeerService_StreamViewsServer) error {
+	if err := in.awaitLeading(parent); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	s := in.register(node, cancel)
+	defer in.unregister(node, s)
+	go in.endWithReign(ctx, cancel)
+	received := make(chan error, 1)
+	go func() { received <- in.receive(ctx, node, s, stream) }()
+	for {
+		select {
+		case message := <-s.out:
+			if err := stream.Send(message); err != nil {
+				return err
+			}
+		case err := <-received:
+			return err
+		case <-ctx.Done():
+			return status.Error(codes.Unavailable, context.Cause(ctx).Error())
+		}
+	}
+}
+
+// awaitLeading waits until this arbiter's own BeginReign is applied (S8), which a new leader's first callers may be ahead of.
+func (in *intake) awaitLeading(ctx context.Context) error {
+	for {
+		leading, changed := in.leading.get()
+		if leading {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return status.FromContextError(ctx.Err()).Err()
+		}
+	}
+}
+
+func (in *intake) endWithReign(ctx context.Context, cancel context.CancelCauseFunc) {
+	for {
+		leading, changed := in.leading.get()
+		if !leading {
+			cancel(errors.New("this arbiter no longer leads"))
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (in *intake) register(node failover.NodeID, end context.CancelCauseFunc) *intakeStream {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if old := in.streams[node]; old != nil {
+		old.end(errSuperseded)
+	}
+	s := &intakeStream{out: make(chan *arbiterv1.StreamViewsResponse, 64), end: end}
+	in.streams[node] = s
+	return s
+}
+
+// unregister tells the Controller that a stream ended, unless a newer one took its place.
+func (in *intake) unregister(node failover.NodeID, s *intakeStream) {
+	in.mu.Lock()
+	current := in.streams[node] == s
+	if current {
+		delete(in.streams, node)
+	}
+	incarnation := s.last.Incarnation
+	in.mu.Unlock()
+	if current && incarnation != 0 {
+		in.silent(failover.ViewSilent{Node: node, Incarnation: incarnation})
+	}
+}
+
+func (in *intake) receive(ctx context.Context, node failover.NodeID, s *intakeStream, stream arbiterv1.ArbiterPeerService_StreamViewsServer) error {
+	for {
+		request, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		batch, err := fsm.BatchFromProto(request.GetBatch())
+		if err != nil {
+			return status.Error(codes.InvalidArgument, err.Error())
+		}
+		if batch.Node != node {
+			return status.Errorf(codes.PermissionDenied, "the certificate is %s's, the view is %s's", node, batch.Node)
+		}
+		in.mu.Lock()
+		s.last = batch
+		in.mu.Unlock()
+		in.submit(intakeBatch{batch: batch, done: func(applied bool, err error) { answer(ctx, s, batch, applied, err) }})
+	}
+}
+
+func answer(ctx context.Context, s *intakeStream, batch failover.Batch, applied bool, err error) {
+	reply := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_Applied{Applied: batch.Sequence}}
+	switch {
+	case err != nil:
+		s.end(err)
+		return
+	case !applied:
+		reply.Kind = &arbiterv1.StreamViewsResponse_SendWhole{SendWhole: true}
+	}
+	select {
+	case s.out <- reply:
+	case <-ctx.Done():
+	}
+}
+
+// submit commits a batch, together with those that wait for the entry under way.
+func (in *intake) submit(b intakeBatch) {
+	in.mu.Lock()
+	in.waiting = append(in.waiting, b)
+	start := !in.busy
+	in.busy = true
+	in.mu.Unlock()
+	if start {
+		in.commitWaiting()
+	}
+}
+
+// entryBatches bounds one entry: whole views of a large fleet are big.
+const entryBatches = 16
+
+func (in *intake) commitWaiting() {
+	in.mu.Lock()
+	n := min(len(in.waiting), entryBatches)
+	if n == 0 {
+		in.busy = false
+		in.mu.Unlock()
+		return
+	}
+	taken := in.waiting[:n:n]
+	in.waiting = in.waiting[n:]
+	in.mu.Unlock()
+	batches := make([]failover.Batch, n)
+	for i, b := range taken {
+		batches[i] = b.batch
+	}
+	in.propose(failover.Observe{Batches: batches}, func(_ *fsm.Response, err error) {
+		for _, b := range taken {
+			b.done(in.took(b.batch), err)
+		}
+		in.commitWaiting()
+	})
+}
+
+// took says whether the state has the batch.
+func (in *intake) took(b failover.Batch) bool {
+	view, ok := in.state().View(b.Node)
+	return ok && view.Current && view.Incarnation == b.Incarnation && view.Sequence >= b.Sequence
+}

@@ -1,0 +1,209 @@
+package arbiter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+)
+
+// consensus is what the loop needs of Raft.
+type consensus interface {
+	// Propose submits an entry and returns at once. Done gets its response, or an error if its fate is unknown.
+	Propose(data []byte, done func(*fsm.Response, error))
+	// Confirm succeeds once leadership at some time after the call is certain (S6).
+	Confirm(ctx context.Context) error
+	// HandOver gives leadership to another arbiter.
+	HandOver(why string)
+}
+
+// loop moves values between the Controller, Raft and the drivers. One goroutine owns the Controller; this file has no
+// condition on a group's state in it.
+type loop struct {
+	node       failover.NodeID
+	clock      clock.Clock
+	log        hclog.Logger
+	controller *failover.Controller
+	raft       consensus
+	runner     *runner
+	lookAgain  func(failover.AskAgain)
+	halt       func(why string)
+	inputs     chan any
+	applied    chan struct{} // has room for one: the newest state is what counts
+	state      func() *failover.State
+	seen       *failover.State // the newest that the Controller was given
+	leading    *latch
+	questions  chan question
+	confirms   context.Context    // of the node: ends what waits for Raft
+	failpoint  func(where string) // nil but in builds for tests
+}
+
+// question is asked by the API: what only this process knows about a group.
+type question struct {
+	group  failover.GroupName
+	answer chan failover.Durations
+}
+
+// inputsKept is room for inputs that come while the loop is at work; senders wait when it is full.
+const inputsKept = 256
+
+func (l *loop) run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case in := <-l.inputs:
+			l.step(in, timer)
+		case <-l.applied:
+			l.step(nil, timer)
+		case <-timer.C:
+			l.step(failover.Tick{}, timer)
+		case q := <-l.questions:
+			q.answer <- l.controller.Durations(q.group, l.clock.Boot(), failover.WallTimeOf(l.clock.Wall()))
+		}
+	}
+}
+
+// send gives the loop an input; it waits for room, and gives up when the loop has ended.
+func (l *loop) send(ctx context.Context, what any) {
+	select {
+	case l.inputs <- what:
+	case <-ctx.Done():
+	}
+}
+
+// noteApplied is called on Raft's goroutine after every entry.
+func (l *loop) noteApplied() {
+	select {
+	case l.applied <- struct{}{}:
+	default:
+	}
+}
+
+// pollLimit bounds how long the loop sleeps: Go's timers sleep through a suspend, so deadlines on the boot-time clock are
+// polled (S6).
+const pollLimit = 100 * time.Millisecond
+
+// step gives the Controller an input, after the newest state: the end of a proposal must never be seen before its effect.
+func (l *loop) step(what any, timer *time.Timer) {
+	sleep := time.Hour
+	if state := l.state(); state != l.seen {
+		l.seen = state
+		sleep = l.give(failover.Applied{State: state}, sleep)
+	}
+	if what != nil {
+		sleep = l.give(what, time.Hour)
+	}
+	timer.Reset(sleep)
+}
+
+func (l *loop) give(what any, sleep time.Duration) time.Duration {
+	outputs := l.controller.Step(failover.Input{Now: l.clock.Boot(), Wall: failover.WallTimeOf(l.clock.Wall()), What: what})
+	l.leading.set(l.controller.Leading())
+	for _, o := range outputs {
+		if wake, ok := o.(failover.WakeAt); ok {
+			sleep = min(max(wake.At-l.clock.Boot(), time.Millisecond), pollLimit)
+			continue
+		}
+		l.carryOut(o)
+	}
+	return sleep
+}
+
+func (l *loop) carryOut(output failover.Output) {
+	switch o := output.(type) {
+	case failover.Propose:
+		l.propose(o)
+	case failover.Confirm:
+		l.confirm(o)
+	case failover.Start:
+		l.log.Info("action started", "group", o.Action.Group, "action", o.Action.Kind, "member", o.Action.Member,
+			"epoch", o.Action.Epoch, "intent", o.Action.Intent, "attempt", o.Action.Attempt)
+		l.runner.start(o)
+	case failover.Extend:
+		l.runner.extend(o)
+	case failover.Cancel:
+		l.log.Warn("action cancelled", "group", o.Group, "intent", o.Intent, "why", o.Why)
+		l.runner.cancel(o)
+	case failover.AskAgain:
+		l.lookAgain(o)
+	case failover.HandOver:
+		l.log.Warn("handing leadership over", "why", o.Why)
+		l.raft.HandOver(o.Why)
+	case failover.Halt:
+		l.halt(o.Why)
+	case failover.Decided:
+		l.log.Info("decided", "group", o.Decision.Group, "step", o.Decision.Step, "rule", o.Decision.Rule, "why", o.Decision.Detail)
+	}
+}
+
+func (l *loop) propose(p failover.Propose) {
+	l.pass("before-commit", p.Body)
+	ended := func(response *fsm.Response, err error) {
+		l.pass("after-commit", p.Body)
+		end := failover.ProposalEnded{ID: p.ID, Unknown: err != nil}
+		if err != nil {
+			l.log.Warn("fate of an own entry is unknown", "entry", nameOf(p.Body), "error", err)
+		} else if response.Rejection != nil {
+			end.Refused = true
+			l.log.Warn("own entry refused", "entry", nameOf(p.Body), "rule", response.Rejection.Rule, "why", response.Rejection.Text)
+		}
+		l.send(l.confirms, end)
+	}
+	data, err := fsm.Encode(p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
+	if err != nil {
+		go ended(nil, err)
+		return
+	}
+	l.raft.Propose(data, ended)
+}
+
+// pass is where a build for tests may end this process.
+func (l *loop) pass(where string, b failover.Body) {
+	if l.failpoint != nil {
+		l.failpoint(where + "-" + nameOf(b))
+	}
+}
+
+// nameOf names an entry for logs and failpoints.
+func nameOf(b failover.Body) string {
+	switch b := b.(type) {
+	case failover.Intend:
+		return "intend-" + string(b.Action)
+	case failover.Conclude:
+		return "conclude"
+	case failover.AcquireLease:
+		return "acquire-lease"
+	case failover.ReleaseLease:
+		return "release-lease"
+	}
+	return fmt.Sprintf("%T", b)
+}
+
+func (l *loop) confirm(c failover.Confirm) {
+	go func() {
+		err := l.raft.Confirm(l.confirms)
+		if err != nil {
+			l.log.Warn("leadership not confirmed", "error", err)
+		}
+		l.send(l.confirms, failover.ConfirmEnded{ID: c.ID, OK: err == nil})
+	}()
+}
+
+// durations asks the loop what only this process knows about a group.
+func (l *loop) durations(ctx context.Context, group failover.GroupName) failover.Durations {
+	q := question{group: group, answer: make(chan failover.Durations, 1)}
+	select {
+	case l.questions <- q:
+		return <-q.answer
+	case <-ctx.Done():
+		return failover.Durations{SinceLastFailover: -1}
+	}
+}

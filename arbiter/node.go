@@ -1,0 +1,264 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/supervise"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Specs fills in and checks what operators write.
+type Specs interface {
+	// Effective returns a spec with every default, or an error that lists all faults.
+	Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
+}
+
+// Options say what a node is made of.
+type Options struct {
+	Node       failover.NodeID
+	Zone       string
+	Peers      []Peer // all arbiters, this one included
+	Data       string // folder of the log, the snapshots and the bootstrap mark
+	RaftListen string
+	GRPC       net.Listener
+	TLS        *pki.Reloader // nil only with Insecure
+	Insecure   bool
+	Timing     Timing
+	Clock      clock.Clock
+	Log        hclog.Logger
+	Drivers    Drivers
+	// NewProber makes the prober: node is who looks, applied says what was applied when a look begins, report gets every look.
+	NewProber func(node failover.NodeID, applied func() failover.Index, report func(Report)) Prober
+	Specs     Specs
+	Release   string
+	// FencePathEvery is how often every fence path is asked for its status.
+	FencePathEvery time.Duration
+	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
+	Failpoint func(where string)
+}
+
+// applyLimit is how long a proposal may take. It is longer than the Controller's own bound, which ends the process.
+const applyLimit = 10 * time.Second
+
+// Node is one arbiter.
+type Node struct {
+	options Options
+	log     hclog.Logger
+	group   *supervise.Group
+	peers   *peers
+	server  *apiServer
+	events  *eventLog
+	leading *latch
+	fsm     *fsm.FSM
+	raft    *RaftNode
+	stamps  *StampingTransport
+	view    *view
+	prober  Prober
+	runner  *runner
+	loop    *loop
+	intake  *intake
+
+	mu       sync.Mutex
+	boot     *Bootstrap
+	cluster  string
+	advance  chan struct{} // closed and replaced at every applied entry
+	specs    chan struct{} // has room for one: specs may have changed
+	ready    arbiterv1.Readiness
+	transfer raft.ServerID
+}
+
+// ErrHalted says that the node ended itself, and why.
+var ErrHalted = errors.New("this arbiter ended itself")
+
+// New makes a node. Nothing runs yet.
+func New(options Options) (*Node, error) {
+	if options.TLS == nil && !options.Insecure {
+		return nil, errors.New("no certificates given: set tls in the arbiter file, or say that plaintext is meant")
+	}
+	if err := options.Timing.Validate(); err != nil {
+		return nil, err
+	}
+	n := &Node{options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
+		events: newEventLog(), leading: newLatch(), advance: make(chan struct{}), specs: make(chan struct{}, 1),
+		ready: arbiterv1.Readiness_READINESS_STARTING}
+	if _, ok := n.peers.peer(options.Node); !ok {
+		return nil, fmt.Errorf("%s is not in the list of arbiters", options.Node)
+	}
+	n.fsm = fsm.New(fsm.Hooks{OnApplied: n.onApplied, Halt: n.halt, OnSkipped: func(err error) { n.log.Warn("entry passed over", "error", err) }})
+	server, err := newAPIServer(n)
+	if err != nil {
+		return nil, err
+	}
+	n.server = server
+	return n, nil
+}
+
+// Run runs the node until the context ends, then drains it. It returns nil after an orderly end.
+func (n *Node) Run(ctx context.Context) error {
+	n.group = supervise.NewGroup(context.WithoutCancel(ctx))
+	n.group.Go("grpc", n.server.run)
+	if err := n.start(ctx); err != nil {
+		n.group.Stop(err)
+		return errors.Join(err, n.group.Wait())
+	}
+	select {
+	case <-ctx.Done():
+		n.log.Info("draining", "why", context.Cause(ctx))
+	case <-n.group.Context().Done():
+		n.log.Error("ending", "why", context.Cause(n.group.Context()))
+	}
+	return n.drain(ctx)
+}
+
+// start forms or joins the cluster and starts everything, in the order in which each needs the other.
+func (n *Node) start(ctx context.Context) error {
+	if err := n.startRaft(ctx); err != nil {
+		return err
+	}
+	c := n.options.Clock
+	n.view = newView(n.options.Node, c, n.fsm.State)
+	n.prober = n.options.NewProber(n.options.Node, func() failover.Index { return n.fsm.State().Applied }, n.view.observe)
+	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c), func(e failover.ActionEnded) { n.loop.send(n.group.Context(), e) })
+	n.runner.failpoint = n.options.Failpoint
+	n.startLoop()
+	sender := &viewSender{view: n.view, clock: c, log: n.log.Named("view"), leader: n.leaderWatch, peers: n.peers, prober: n.prober}
+	n.group.Go("loop", n.loop.run)
+	n.group.Go("leadership", n.followLeadership)
+	n.group.Go("prober", n.prober.Run)
+	n.group.Go("specs", n.followSpecs)
+	n.group.Go("view sender", sender.run)
+	n.group.Go("fence paths", n.watchFencePaths)
+	n.group.Go("self-doubt", n.watchSelf)
+	n.server.ready(n)
+	n.setReadiness(arbiterv1.Readiness_READINESS_READY)
+	return nil
+}
+
+func (n *Node) startLoop() {
+	state, c := n.fsm.State(), n.options.Clock
+	controller := failover.NewController(n.options.Node, failover.DefaultSettings(n.cluster), state, c.Boot())
+	n.intake = newIntake(n.leading, n.proposeBody, n.fsm.State, func(v failover.ViewSilent) { n.loop.send(n.group.Context(), v) })
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.loop = &loop{node: n.options.Node, clock: c, log: n.log.Named("loop"), controller: controller, raft: n, runner: n.runner,
+		lookAgain: n.intake.lookAgain, halt: func(why string) { n.halt(errors.New(why)) }, inputs: make(chan any, inputsKept),
+		applied: make(chan struct{}, 1), state: n.fsm.State, leading: n.leading, questions: make(chan question), seen: state,
+		confirms: n.group.Context(), failpoint: n.options.Failpoint}
+}
+
+// onApplied is called on Raft's goroutine: it only wakes others.
+func (n *Node) onApplied(_ failover.Index, _ *failover.State, events []failover.Event) {
+	n.events.add(events)
+	n.mu.Lock()
+	close(n.advance)
+	n.advance = make(chan struct{})
+	l := n.loop
+	n.mu.Unlock()
+	if l != nil {
+		l.noteApplied()
+	}
+	select {
+	case n.specs <- struct{}{}:
+	default:
+	}
+}
+
+// awaitApplied waits until an index is applied here.
+func (n *Node) awaitApplied(ctx context.Context, index failover.Index) error {
+	for {
+		n.mu.Lock()
+		advance := n.advance
+		n.mu.Unlock()
+		if n.fsm.State().Applied >= index || n.fsm.State().Reign.Index >= index {
+			return nil
+		}
+		select {
+		case <-advance:
+		case <-ctx.Done():
+			return fmt.Errorf("wait for index %d: %w", index, context.Cause(ctx))
+		}
+	}
+}
+
+// Propose, Confirm and HandOver are what the loop needs of Raft.
+func (n *Node) Propose(data []byte, done func(*fsm.Response, error)) { n.propose(data, done) }
+
+// Confirm succeeds once it is certain that this node led, in the term of the present reign, at some time after the call.
+func (n *Node) Confirm(ctx context.Context) error {
+	limited, cancel := clock.WithTimeout(ctx, n.options.Clock, 2*n.options.Timing.Election)
+	defer cancel()
+	confirmation, err := n.raft.Confirm(limited)
+	if err != nil {
+		return err
+	}
+	if reign := n.fsm.State().Reign.Term; failover.Term(confirmation.Term) != reign {
+		return fmt.Errorf("%w: confirmed in term %d, the reign is of term %d", ErrNotConfirmed, confirmation.Term, reign)
+	}
+	return nil
+}
+
+// HandOver gives leadership to the arbiter that was asked for, or to the one that is furthest.
+func (n *Node) HandOver(string) {
+	n.mu.Lock()
+	to := n.transfer
+	n.transfer = ""
+	n.mu.Unlock()
+	n.group.Go("hand over", func(context.Context) error {
+		if err := n.raft.TransferLeadership(to, n.options.Timing.Election*4); err != nil {
+			n.log.Warn("leadership not handed over", "error", err)
+		}
+		return nil
+	})
+}
+
+func (n *Node) handOverTo(node string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.transfer = raft.ServerID(node)
+}
+
+func (n *Node) proposeBody(body failover.Body, done func(*fsm.Response, error)) {
+	data, err := fsm.Encode(body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
+	if err != nil {
+		n.group.Go("proposal", func(context.Context) error { done(nil, err); return nil })
+		return
+	}
+	n.propose(data, done)
+}
+
+// halt ends this process: with a hung disk or an entry that it can't apply it does more harm than good.
+func (n *Node) halt(err error) {
+	n.log.Error("ending this arbiter", "error", err)
+	n.group.Stop(fmt.Errorf("%w: %w", ErrHalted, err))
+}
+
+func (n *Node) setReadiness(r arbiterv1.Readiness) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.ready = r
+}
+
+func (n *Node) readiness() arbiterv1.Readiness {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if leader, _ := n.raft.Leader(); leader == "" && n.ready == arbiterv1.Readiness_READINESS_READY {
+		return arbiterv1.Readiness_READINESS_NO_LEADER
+	}
+	return n.ready
+}
+
+func (n *Node) answeredBy(node failover.NodeID) (time.Duration, bool) {
+	return n.stamps.AnsweredSince(raft.ServerID(node), n.raft.Term())
+}

@@ -1,0 +1,157 @@
+package arbiter
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+)
+
+// followLeadership tells the loop of every change of leadership, in order.
+func (n *Node) followLeadership(ctx context.Context) error {
+	for {
+		select {
+		case t, ok := <-n.raft.Leadership():
+			if !ok {
+				return nil
+			}
+			if t.Leader {
+				n.loop.send(ctx, failover.Elected{Term: failover.Term(t.Term)})
+			} else {
+				n.loop.send(ctx, failover.Deposed{})
+			}
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// leaderWatch returns the arbiter that leads as far as this one knows, and a channel that closes when that may have changed.
+func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
+	leader, _ := n.raft.Leader()
+	changed := make(chan struct{})
+	n.group.Go("leader watch", func(ctx context.Context) error {
+		defer close(changed)
+		for {
+			if now, _ := n.raft.Leader(); now != leader || now == "" {
+				return nil
+			}
+			select {
+			case <-n.raft.LeaderChanged():
+			case <-ctx.Done():
+				return nil
+			}
+		}
+	})
+	return failover.NodeID(leader), changed
+}
+
+// followSpecs tells the prober what to watch whenever a spec changes.
+func (n *Node) followSpecs(ctx context.Context) error {
+	versions := map[failover.GroupName]uint64{}
+	for {
+		state := n.fsm.State()
+		if changed(versions, state) {
+			n.prober.SetTargets(targets(state))
+		}
+		select {
+		case <-n.specs:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// changed says whether the groups or their spec versions differ from those seen before, and remembers them.
+func changed(seen map[failover.GroupName]uint64, s *failover.State) bool {
+	different := len(seen) != len(s.Groups)
+	for _, g := range s.Groups {
+		different = different || seen[g.Name] != g.SpecVersion
+	}
+	if different {
+		clear(seen)
+		for _, g := range s.Groups {
+			seen[g.Name] = g.SpecVersion
+		}
+	}
+	return different
+}
+
+// fencePathsAtOnce bounds how many status requests run at the same time: a fence agent is a process.
+const fencePathsAtOnce = 4
+
+// watchFencePaths asks every device of every member for its status, again and again; that harms nobody, and says before it is
+// needed whether a fence would work.
+func (n *Node) watchFencePaths(ctx context.Context) error {
+	versions := map[failover.GroupName]uint64{}
+	next := n.options.Clock.Boot()
+	for {
+		state := n.fsm.State()
+		if changed(versions, state) || n.options.Clock.Boot() >= next {
+			n.askFencePaths(ctx, state)
+			next = n.options.Clock.Boot() + n.options.FencePathEvery
+		}
+		if err := clock.Wait(ctx, n.options.Clock, 250*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+func (n *Node) askFencePaths(ctx context.Context, state *failover.State) {
+	var wait sync.WaitGroup
+	places := make(chan struct{}, fencePathsAtOnce)
+	for _, g := range state.Groups {
+		for _, m := range g.Spec.Members {
+			wait.Go(func() {
+				places <- struct{}{}
+				defer func() { <-places }()
+				if ctx.Err() != nil {
+					return
+				}
+				path := n.options.Drivers.Fencer.PathStatus(ctx, m)
+				path.Group, path.Member = g.Name, m.Name
+				n.view.setPath(path)
+			})
+		}
+	}
+	wait.Wait()
+}
+
+const (
+	// doubtLateness is how late this process's own loops may run before its view stops counting: a stall or a suspend makes
+	// healthy targets look dead.
+	doubtLateness = 500 * time.Millisecond
+	// doubtFor is how long a doubt lasts after its cause: looks that began during the stall have ended by then.
+	doubtFor = 2 * time.Second
+	// selfInterval is how often this process looks at itself.
+	selfInterval = 50 * time.Millisecond
+)
+
+// watchSelf makes this arbiter doubt its own view when its own loops ran late. If it leads, it hands leadership on.
+func (n *Node) watchSelf(ctx context.Context) error {
+	doubtUntil, last := time.Duration(0), n.options.Clock.Boot()
+	why := ""
+	for {
+		if err := clock.Wait(ctx, n.options.Clock, selfInterval); err != nil {
+			return err
+		}
+		now := n.options.Clock.Boot()
+		late := now - last - selfInterval
+		if stalls := n.prober.Lateness(); stalls.Last > last {
+			late = max(late, stalls.Worst)
+		}
+		last = now
+		if late > doubtLateness {
+			why = fmt.Sprintf("its own loops ran %s late", late.Round(time.Millisecond))
+			doubtUntil = now + doubtFor
+			n.loop.send(ctx, failover.Drain{Why: why})
+		}
+		if now >= doubtUntil {
+			why = ""
+		}
+		n.view.setDoubt(why)
+	}
+}

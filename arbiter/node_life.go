@@ -1,0 +1,116 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/supervise"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// startRaft finds or forms the cluster, then starts Raft on what is on disk.
+func (n *Node) startRaft(ctx context.Context) error {
+	storage, err := OpenStorage(filepath.Join(n.options.Data, "raft"), n.log)
+	if err != nil {
+		return err
+	}
+	n.setReadiness(arbiterv1.Readiness_READINESS_BOOTSTRAPPING)
+	cluster, err := n.findCluster(ctx, storage)
+	if err != nil {
+		return errors.Join(err, storage.Close())
+	}
+	n.cluster = cluster
+	self, _ := n.peers.peer(n.options.Node)
+	inner, err := NewNetworkTransport(NetworkOptions{Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
+		Insecure: n.options.Insecure, Timing: n.options.Timing, Log: n.log})
+	if err != nil {
+		return err
+	}
+	n.stamps = NewStampingTransport(inner, n.options.Clock)
+	n.raft, err = StartRaft(RaftOptions{ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
+		Clock: n.options.Clock, Log: n.log})
+	return err
+}
+
+func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {
+	b, err := NewBootstrap(BootstrapOptions{Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers,
+		Clock: n.options.Clock, Log: n.log})
+	if err != nil {
+		return "", err
+	}
+	n.mu.Lock()
+	n.boot = b
+	n.mu.Unlock()
+	return b.Run(ctx)
+}
+
+func (n *Node) bootstrapping() *Bootstrap {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.boot
+}
+
+// Limits of the steps of an orderly end.
+const (
+	drainLimit = 5 * time.Second
+	raftLimit  = 5 * time.Second
+	restLimit  = 5 * time.Second
+)
+
+// drain ends the node in an order that leaves nothing half done.
+func (n *Node) drain(ctx context.Context) error {
+	cause := context.Cause(n.group.Context())
+	n.setReadiness(arbiterv1.Readiness_READINESS_DRAINING)
+	err := supervise.Drain(ctx, []supervise.Step{
+		{Name: "hand leadership over", Why: "first, while everything works: the successor need not wait for leases", Limit: drainLimit, Do: n.handOver},
+		{Name: "stop the loops", Why: "before Raft: they must not see it end as an error", Limit: restLimit, Do: func(ctx context.Context) error {
+			n.group.Stop(supervise.ErrStopped)
+			n.runner.drain()
+			return ignoreCause(n.group.WaitFor(ctx), cause)
+		}},
+		{Name: "stop Raft", Why: "nobody uses it any more", Limit: raftLimit, Do: n.raft.Shutdown},
+		{Name: "close connections to peers", Why: "last: the loops used them", Limit: restLimit, Do: func(context.Context) error { return n.peers.close() }},
+	}, func(step supervise.Step, took time.Duration, err error) {
+		n.log.Info("shutdown", "step", step.Name, "why", step.Why, "took", took, "error", err)
+	})
+	if cause != nil {
+		return cause
+	}
+	return err
+}
+
+// ignoreCause passes over the error that made the node end: it is reported by itself.
+func ignoreCause(err, cause error) error {
+	if cause != nil {
+		return nil
+	}
+	return err
+}
+
+// handOver asks the Controller to end its actions, release its leases and hand leadership on, and waits until it has.
+func (n *Node) handOver(ctx context.Context) error {
+	if n.group.Context().Err() != nil || len(n.options.Peers) == 1 {
+		return nil
+	}
+	if leading, _ := n.leading.get(); !leading {
+		return nil
+	}
+	n.loop.send(ctx, failover.Drain{Why: "this arbiter is shutting down"})
+	for {
+		leading, changed := n.leading.get()
+		if !leading {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("hand leadership over: %w", context.Cause(ctx))
+		}
+	}
+}

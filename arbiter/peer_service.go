@@ -1,0 +1,89 @@
+package arbiter
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// peerService is spoken between arbiters.
+type peerService struct {
+	arbiterv1.UnimplementedArbiterPeerServiceServer
+	node *Node
+}
+
+// openWhileStarting are the services that answer before the node has joined its cluster: without the bootstrap calls it never would.
+func openWhileStarting(method string) bool {
+	return strings.HasSuffix(method, "/GetBootstrapStatus") || strings.HasPrefix(method, "/grpc.")
+}
+
+func (s *apiServer) mayServe(method string) error {
+	if openWhileStarting(method) {
+		return nil
+	}
+	select {
+	case <-s.serving:
+		return nil
+	default:
+		return status.Errorf(codes.Unavailable, "%s has not joined its cluster yet; it waits for the other arbiters", s.node.options.Node)
+	}
+}
+
+// StreamViews takes the view of another arbiter, or of this one.
+func (p *peerService) StreamViews(stream grpc.BidiStreamingServer[arbiterv1.StreamViewsRequest, arbiterv1.StreamViewsResponse]) error {
+	node := failover.NodeID(identityOf(stream.Context()).Name)
+	if p.node.options.TLS != nil {
+		return p.node.intake.serve(stream.Context(), node, stream)
+	}
+	// Without certificates the first message says who speaks.
+	first, err := stream.Recv()
+	if err != nil {
+		return err
+	}
+	return p.node.intake.serve(stream.Context(), failover.NodeID(first.GetBatch().GetNode()), &replayed{BidiStreamingServer: stream, first: first})
+}
+
+// replayed gives the first message of a stream once more.
+type replayed struct {
+	grpc.BidiStreamingServer[arbiterv1.StreamViewsRequest, arbiterv1.StreamViewsResponse]
+	first *arbiterv1.StreamViewsRequest
+}
+
+func (r *replayed) Recv() (*arbiterv1.StreamViewsRequest, error) {
+	if first := r.first; first != nil {
+		r.first = nil
+		return first, nil
+	}
+	return r.BidiStreamingServer.Recv()
+}
+
+// GetBootstrapStatus says whether this arbiter has, or is about to have, a cluster.
+func (p *peerService) GetBootstrapStatus(context.Context, *arbiterv1.GetBootstrapStatusRequest) (*arbiterv1.GetBootstrapStatusResponse, error) {
+	b := p.node.bootstrapping()
+	if b == nil {
+		return nil, status.Error(codes.Unavailable, "this arbiter is still reading its data directory")
+	}
+	self := b.Status()
+	return &arbiterv1.GetBootstrapStatusResponse{Node: string(self.Node), ClusterId: self.ClusterID, State: string(self.State),
+		ListHash: self.ListHash, List: self.List}, nil
+}
+
+// BootstrapStatus asks another arbiter how far it has come.
+func (p *peers) BootstrapStatus(ctx context.Context, node failover.NodeID) (BootstrapStatus, error) {
+	client, err := p.client(node)
+	if err != nil {
+		return BootstrapStatus{}, err
+	}
+	answer, err := client.GetBootstrapStatus(ctx, &arbiterv1.GetBootstrapStatusRequest{})
+	if err != nil {
+		return BootstrapStatus{}, err
+	}
+	return BootstrapStatus{Node: failover.NodeID(answer.GetNode()), ClusterID: answer.GetClusterId(), State: BootstrapState(answer.GetState()),
+		ListHash: answer.GetListHash(), List: answer.GetList()}, nil
+}

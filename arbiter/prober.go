@@ -1,0 +1,53 @@
+package arbiter
+
+import (
+	"context"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// Target is one member to be watched.
+type Target struct {
+	Group       failover.GroupName
+	Member      failover.MemberSpec
+	Spec        *failover.Spec
+	SpecVersion uint64
+}
+
+// Report is an observation after each look, with the boot times between which the look was made.
+type Report struct {
+	Observation failover.Observation
+	Began       time.Duration
+	Ended       time.Duration
+}
+
+// Prober looks at members. It judges nothing.
+type Prober interface {
+	Run(ctx context.Context) error
+	// SetTargets replaces what is watched.
+	SetTargets(targets []Target)
+	// LookAgain looks at all members of a group at once.
+	LookAgain(group failover.GroupName)
+	// Lateness is how well the prober's own loop kept up lately.
+	Lateness() Lateness
+}
+
+// Lateness says how well this process kept up: the longest stall of the last minute, when the latest one ended on the
+// boot-time clock, and the largest step of the wall clock in the last minute.
+type Lateness struct {
+	Worst time.Duration
+	Last  time.Duration
+	Step  time.Duration
+}
+
+// targets lists what a state asks to be watched.
+func targets(s *failover.State) []Target {
+	var all []Target
+	for _, g := range s.Groups {
+		for _, m := range g.Spec.Members {
+			all = append(all, Target{Group: g.Name, Member: m, Spec: g.Spec, SpecVersion: g.SpecVersion})
+		}
+	}
+	return all
+}

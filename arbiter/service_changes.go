@@ -1,0 +1,236 @@
+package arbiter
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Failover starts a failover that an operator asks for, or says what it would do.
+func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*arbiterv1.FailoverResponse, error) {
+	if r.GetDryRun() {
+		return s.dryRun(ctx, r)
+	}
+	events, err := s.change(ctx, failover.StartOperation{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
+		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate())})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.FailoverResponse{Operation: operationIn(events), Plan: textOf(events)}, nil
+}
+
+// dryRun applies the request to a copy of the state and asks what would be planned: the log is not touched.
+func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*arbiterv1.FailoverResponse, error) {
+	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, err
+	}
+	name := failover.GroupName(r.GetGroup())
+	if _, err := s.group(state, r.GetGroup()); err != nil {
+		return nil, err
+	}
+	asked, events := failover.Next(*state, failover.Entry{Index: state.Applied + 1, Term: state.Reign.Term, Proposer: s.node.options.Node,
+		Body: failover.StartOperation{Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
+			Candidate: failover.MemberName(r.GetCandidate())}})
+	for _, e := range events {
+		if e.Kind == failover.Rejected {
+			return nil, rejected(e)
+		}
+	}
+	explanation := failover.Explain(&asked, name, failover.Durations{SinceLastFailover: -1})
+	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards)}, nil
+}
+
+// Abort ends an operation before the point of no return.
+func (s *service) Abort(ctx context.Context, r *arbiterv1.AbortRequest) (*arbiterv1.AbortResponse, error) {
+	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	if err != nil {
+		return nil, err
+	}
+	events, err := s.change(ctx, failover.Abort{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.AbortResponse{Result: textOf(events)}, nil
+}
+
+// Reinstate gives the group back to its former writer.
+func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) (*arbiterv1.ReinstateResponse, error) {
+	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	if err != nil {
+		return nil, err
+	}
+	events, err := s.change(ctx, failover.Reinstate{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.ReinstateResponse{Result: textOf(events)}, nil
+}
+
+// Release lets a held operation go on.
+func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*arbiterv1.ReleaseResponse, error) {
+	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	if err != nil {
+		return nil, err
+	}
+	events, err := s.change(ctx, failover.Release{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes()})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.ReleaseResponse{Result: textOf(events)}, nil
+}
+
+// Attest takes the caller's word that a revoked member cannot write.
+func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbiterv1.AttestResponse, error) {
+	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	if err != nil {
+		return nil, err
+	}
+	events, err := s.change(ctx, failover.Attest{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		Member: failover.MemberName(r.GetMember())})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.AttestResponse{Result: textOf(events)}, nil
+}
+
+// Pause stops automation for a group.
+func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbiterv1.PauseResponse, error) {
+	events, err := s.change(ctx, failover.Pause{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.PauseResponse{Result: textOf(events)}, nil
+}
+
+// Resume starts automation again.
+func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
+	events, err := s.change(ctx, failover.Resume{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.ResumeResponse{Result: textOf(events)}, nil
+}
+
+// Adopt records who the writer is.
+func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbiterv1.AdoptResponse, error) {
+	attested := make([]failover.MemberName, len(r.GetAttest()))
+	for i, m := range r.GetAttest() {
+		attested[i] = failover.MemberName(m)
+	}
+	events, err := s.change(ctx, failover.Adopt{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
+		Member: failover.MemberName(r.GetMember()), Attested: attested})
+	if err != nil {
+		return nil, err
+	}
+	answer := &arbiterv1.AdoptResponse{}
+	for _, e := range events {
+		if e.Kind == failover.GroupAdopted {
+			answer.Member, answer.Epoch = string(e.Member), uint64(e.Epoch)
+		}
+	}
+	return answer, nil
+}
+
+// ApplyGroup creates or changes a group.
+func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest) (*arbiterv1.ApplyGroupResponse, error) {
+	effective, err := s.node.options.Specs.Effective(r.GetSpec())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	body, err := fsm.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	if err := s.leads(); err != nil {
+		return nil, err
+	}
+	before := s.node.fsm.State()
+	if r.GetDryRun() {
+		next, events := failover.Next(*before, failover.Entry{Index: before.Applied + 1, Term: before.Reign.Term, Proposer: s.node.options.Node, Body: body})
+		if rejection := rejectionIn(events); rejection != nil {
+			return nil, rejected(*rejection)
+		}
+		return applied(before, &next, body.Group), nil
+	}
+	if _, err := s.change(ctx, body); err != nil {
+		return nil, err
+	}
+	return applied(before, s.node.fsm.State(), body.Group), nil
+}
+
+func rejectionIn(events []failover.Event) *failover.Event {
+	for i := range events {
+		if events[i].Kind == failover.Rejected {
+			return &events[i]
+		}
+	}
+	return nil
+}
+
+// applied says what became of a group's spec, and what the operator should know about it.
+func applied(before, after *failover.State, name failover.GroupName) *arbiterv1.ApplyGroupResponse {
+	was, is := before.Group(name), after.Group(name)
+	answer := &arbiterv1.ApplyGroupResponse{Result: "changed"}
+	if is == nil { // deleted in the same moment
+		return answer
+	}
+	answer.Version = is.SpecVersion
+	if was == nil {
+		answer.Result = "created"
+	} else if string(was.SpecSource) == string(is.SpecSource) {
+		answer.Result = "unchanged"
+	}
+	if !is.Adopted {
+		answer.Notes = append(answer.Notes, "nothing automatic happens before the group is adopted: arbiterctl adopt "+string(name))
+	}
+	return answer
+}
+
+// DeleteGroup forgets a group; its epoch is kept.
+func (s *service) DeleteGroup(ctx context.Context, r *arbiterv1.DeleteGroupRequest) (*arbiterv1.DeleteGroupResponse, error) {
+	if _, err := s.group(s.node.fsm.State(), r.GetGroup()); err != nil {
+		return nil, err
+	}
+	if _, err := s.change(ctx, failover.DeleteGroup{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())}); err != nil {
+		return nil, err
+	}
+	answer := &arbiterv1.DeleteGroupResponse{}
+	for _, retired := range s.node.fsm.State().Retired {
+		if string(retired.Group) == r.GetGroup() {
+			answer.Epoch = uint64(retired.Epoch)
+		}
+	}
+	return answer, nil
+}
+
+// TransferLeadership hands Raft leadership on, after the Controller has ended its actions and released its leases.
+func (s *service) TransferLeadership(ctx context.Context, r *arbiterv1.TransferLeadershipRequest) (*arbiterv1.TransferLeadershipResponse, error) {
+	if err := s.leads(); err != nil {
+		return nil, err
+	}
+	if _, ok := s.node.peers.peer(failover.NodeID(r.GetTo())); r.GetTo() != "" && !ok {
+		return nil, status.Errorf(codes.NotFound, "to: %s is not an arbiter of this cluster", r.GetTo())
+	}
+	s.node.handOverTo(r.GetTo())
+	s.node.loop.send(ctx, failover.Drain{Why: "asked for by " + actorOf(ctx) + ": " + r.GetChange().GetReason()})
+	for {
+		leading, changed := s.node.leading.get()
+		if !leading {
+			break
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+	}
+	leader, _ := s.node.raft.Leader()
+	return &arbiterv1.TransferLeadershipResponse{Leader: string(leader)}, nil
+}

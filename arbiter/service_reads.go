@@ -1,0 +1,202 @@
+package arbiter
+
+import (
+	"context"
+	"slices"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// GetStatus says who is primary, whether it is safe, and what a failover would lose.
+func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) (*arbiterv1.GetStatusResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	answer := &arbiterv1.GetStatusResponse{Freshness: freshness, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
+		Arbiters: s.node.arbitersToProto(state)}
+	for _, g := range state.Groups {
+		if r.GetGroup() != "" && r.GetGroup() != string(g.Name) {
+			continue
+		}
+		answer.Groups = append(answer.Groups, s.node.groupToProto(ctx, state, g))
+	}
+	if r.GetGroup() != "" && len(answer.GetGroups()) == 0 {
+		_, err := s.group(state, r.GetGroup())
+		return nil, err
+	}
+	return answer, nil
+}
+
+// Explain says why Arbiter did or did not act, from the same decision that the leader acts on.
+func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*arbiterv1.ExplainResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
+	answer := &arbiterv1.ExplainResponse{Freshness: freshness, Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
+		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
+		Views: s.node.viewsToProto(state, g, e.Verdict.Member), Witnesses: s.node.witnesses(state, g)}
+	for _, m := range g.Spec.Members {
+		answer.Members = append(answer.Members, s.node.memberToProto(state, g, m))
+	}
+	return answer, nil
+}
+
+// GetEpochs gives the lease and the history of epochs of a group.
+func (s *service) GetEpochs(ctx context.Context, r *arbiterv1.GetEpochsRequest) (*arbiterv1.GetEpochsResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	answer := &arbiterv1.GetEpochsResponse{Freshness: freshness, Group: string(g.Name), Epoch: uint64(g.Epoch), Writer: string(g.Writer()), Lease: leaseToProto(g)}
+	for _, row := range slices.Backward(g.History.Epochs) {
+		answer.History = append(answer.History, epochToProto(row))
+	}
+	return answer, nil
+}
+
+// ListOperations lists operations, the newest first.
+func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperationsRequest) (*arbiterv1.ListOperationsResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	answer := &arbiterv1.ListOperationsResponse{Freshness: freshness}
+	for _, g := range state.Groups {
+		if r.GetGroup() == "" || r.GetGroup() == string(g.Name) {
+			answer.Operations = append(answer.Operations, operationsToProto(g)...)
+		}
+	}
+	if r.GetGroup() != "" && state.Group(failover.GroupName(r.GetGroup())) == nil {
+		_, err := s.group(state, r.GetGroup())
+		return nil, err
+	}
+	slices.SortStableFunc(answer.GetOperations(), func(a, b *arbiterv1.Operation) int {
+		return b.GetBegan().AsTime().Compare(a.GetBegan().AsTime())
+	})
+	if limit := int(r.GetLimit()); limit > 0 && len(answer.GetOperations()) > limit {
+		answer.Operations = answer.GetOperations()[:limit]
+	}
+	return answer, nil
+}
+
+// GetOperation gives one operation with its timeline; without an id the newest one of the group.
+func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationRequest) (*arbiterv1.GetOperationResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	for _, op := range operationsToProto(g) {
+		if r.GetOperation() == "" || r.GetOperation() == op.GetId() {
+			return &arbiterv1.GetOperationResponse{Freshness: freshness, Operation: op}, nil
+		}
+	}
+	if r.GetOperation() == "" {
+		return nil, status.Errorf(codes.NotFound, "%s has had no operation", r.GetGroup())
+	}
+	return nil, status.Errorf(codes.NotFound, "%s has no operation %s, or it is no longer kept; see arbiterctl history %s", r.GetGroup(), r.GetOperation(), r.GetGroup())
+}
+
+// ListArbiters tells about the arbiters themselves.
+func (s *service) ListArbiters(ctx context.Context, r *arbiterv1.ListArbitersRequest) (*arbiterv1.ListArbitersResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.ListArbitersResponse{Freshness: freshness, Arbiters: s.node.arbitersToProto(state), ClusterId: state.ClusterID,
+		Insecure: s.node.options.TLS == nil}, nil
+}
+
+// GetGroup returns a group's spec, as written or with every default.
+func (s *service) GetGroup(ctx context.Context, r *arbiterv1.GetGroupRequest) (*arbiterv1.GetGroupResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	written, effective, err := fsm.ReadSource(g.SpecSource)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	spec := written
+	if r.GetDefaults() {
+		spec = effective
+	}
+	return &arbiterv1.GetGroupResponse{Freshness: freshness, Spec: spec, Version: g.SpecVersion}, nil
+}
+
+// DiffGroup says what applying a spec would change.
+func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) (*arbiterv1.DiffGroupResponse, error) {
+	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, err
+	}
+	effective, err := s.node.options.Specs.Effective(r.GetSpec())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	g := state.Group(failover.GroupName(r.GetSpec().GetGroup()))
+	if g == nil {
+		return &arbiterv1.DiffGroupResponse{Differences: differences(&arbiterv1.GroupSpec{}, effective)}, nil
+	}
+	_, present, err := fsm.ReadSource(g.SpecSource)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	return &arbiterv1.DiffGroupResponse{Differences: differences(present, effective), Version: g.SpecVersion}, nil
+}
+
+// WatchEvents sends the events that are kept, says so, and goes on with new ones.
+func (s *service) WatchEvents(r *arbiterv1.WatchEventsRequest, stream grpc.ServerStreamingServer[arbiterv1.WatchEventsResponse]) error {
+	after := r.GetAfter()
+	if r.GetFromNow() {
+		after = s.node.events.last()
+	}
+	caughtUp := false
+	for {
+		events, more := s.node.events.after(after)
+		for _, e := range events {
+			after = e.Sequence
+			if r.GetGroup() != "" && r.GetGroup() != string(e.Group) {
+				continue
+			}
+			if err := stream.Send(&arbiterv1.WatchEventsResponse{Event: eventToProto(e)}); err != nil {
+				return err
+			}
+		}
+		if !caughtUp {
+			caughtUp = true
+			if err := stream.Send(&arbiterv1.WatchEventsResponse{CaughtUp: &after}); err != nil {
+				return err
+			}
+		}
+		select {
+		case <-more:
+		case <-stream.Context().Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package arbiter
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; positions, which
+// move all the time and are not committed, come from this arbiter's own newest looks.
+func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.Group) *arbiterv1.GroupStatus {
+	e := failover.Explain(s, g.Name, n.loop.durations(ctx, g.Name))
+	armed, why := failover.Armed(s, g)
+	status := &arbiterv1.GroupStatus{Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
+		Epoch: uint64(g.Epoch), Armed: armed, Fence: why, Automation: string(g.Spec.Policy.Automation), SpecVersion: g.SpecVersion,
+		Lease: leaseToProto(g), Next: e.Next, EpochGrade: epochGrade(s, g)}
+	if armed {
+		status.Fence = fenceMethods(g)
+	}
+	if row := g.History.Epochs; len(row) > 0 {
+		status.EpochSince = timeToProto(row[len(row)-1].Wall)
+	}
+	if m, ok := g.Spec.Member(g.Writer()); ok {
+		status.PrimaryZone = m.Zone
+		status.PrimaryStatus = string(failover.Tally(s, g, g.Writer()).Status)
+	}
+	if g.Pause != nil {
+		status.Pause = &arbiterv1.PauseStatus{Actor: g.Pause.Actor, Reason: g.Pause.Reason, Since: timeToProto(g.Pause.Since)}
+	}
+	if g.Operation != nil {
+		status.Operation = runningToProto(g)
+		status.Notes = append(status.Notes, e.Summary)
+	} else if !g.Adopted {
+		status.Notes = append(status.Notes, e.Summary)
+	}
+	for _, m := range g.Spec.Members {
+		status.Members = append(status.Members, n.memberToProto(s, g, m))
+	}
+	n.addLoss(s, g, status)
+	return status
+}
+
+// addLoss says who would be promoted and what that would lose.
+func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
+	positions := failover.SeenPositions(s, g)
+	if g.Operation != nil && len(g.Operation.Positions) > 0 {
+		positions = g.Operation.Positions
+	}
+	ranked := failover.Candidates(g, positions)
+	status.WouldLose = "unknown"
+	if len(ranked) == 0 {
+		return
+	}
+	best := ranked[0]
+	status.LossGrade = string(best.Loss.Grade)
+	status.LagBytes = n.lag(g, best.Member)
+	if best.Eligible {
+		status.Candidate = string(best.Member)
+	} else {
+		status.Notes = append(status.Notes, "no member can be promoted now: "+best.Why)
+	}
+	switch {
+	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:
+		status.WouldLose = "nothing"
+	case best.Loss.Grade != failover.LossUnknown:
+		// The committed positions are as old as the last change; the live distance is the better estimate.
+		status.WouldLose = fmt.Sprintf("about %d bytes", max(status.GetLagBytes(), 0))
+	}
+}
+
+// lag is how far a standby is behind the primary by this arbiter's newest looks.
+func (n *Node) lag(g *failover.Group, member failover.MemberName) uint64 {
+	primary, ok := n.view.look(g.Name, g.Writer())
+	standby, seen := n.view.look(g.Name, member)
+	if !ok || !seen {
+		return 0
+	}
+	written, position := primary.Observation.Facts.Written, standby.Observation.Facts.Position()
+	if position >= written {
+		return 0
+	}
+	return uint64(written - position)
+}
+
+func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.MemberSpec) *arbiterv1.MemberStatus {
+	state := g.Member(m.Name)
+	status := &arbiterv1.MemberStatus{Member: string(m.Name), Zone: m.Zone, Address: m.Address, Authority: string(state.Authority), Status: string(state.Verdict)}
+	status.Armed, status.Fence = failover.MemberArmed(s, g, m.Name)
+	status.Views = n.viewsToProto(s, g, m.Name)
+	if state.Proof.Grade != "" {
+		status.Proof = fmt.Sprintf("%s %s", state.Proof.Grade, state.Proof.By)
+	}
+	if look, ok := n.view.look(g.Name, m.Name); ok {
+		f := look.Observation.Facts
+		status.Role, status.TokenEpoch = string(f.Role), uint64(f.Epoch)
+		_, why := g.Spec.StatusOf(look.Observation)
+		status.Reason = string(why.Reason)
+	}
+	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
+	if m.Name != g.Writer() {
+		status.LagBytes = n.lag(g, m.Name)
+		for _, c := range failover.Candidates(g, failover.SeenPositions(s, g)) {
+			if c.Member == m.Name {
+				status.Eligible, status.WhyNotEligible = c.Eligible, c.Why
+			}
+		}
+	}
+	return status
+}
+
+// viewsToProto lists what each arbiter sees of a member, and whether that counts.
+func (n *Node) viewsToProto(s *failover.State, g *failover.Group, member failover.MemberName) []*arbiterv1.View {
+	var views []*arbiterv1.View
+	for _, node := range s.Voters {
+		v := &arbiterv1.View{Node: string(node), Status: string(failover.StatusUnknown)}
+		known, ok := s.View(node)
+		switch {
+		case !ok || !known.Current:
+			v.WhyNot = "the leader has no current view from it"
+		case known.Doubt != "":
+			v.WhyNot = "it doubts its own view: " + known.Doubt
+		default:
+			v.Counts = true
+		}
+		for _, l := range g.Looks {
+			if l.Node == node && l.Observation.Member == member && ok && l.Generation == known.Generation {
+				addLook(v, g, l.Observation)
+			}
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+func addLook(v *arbiterv1.View, g *failover.Group, o failover.Observation) {
+	status, why := g.Spec.StatusOf(o)
+	v.Status, v.Reason, v.Detail, v.Since = string(status), string(why.Reason), why.Detail, timeToProto(o.Since)
+	for _, c := range o.Checks {
+		v.Checks = append(v.Checks, &arbiterv1.CheckState{Name: c.Name, Reason: string(c.Evidence.Reason), Detail: c.Evidence.Detail})
+	}
+}
+
+// witnesses puts into words what the standbys say of their primary.
+func (n *Node) witnesses(s *failover.State, g *failover.Group) []string {
+	var lines []string
+	for _, m := range g.Members {
+		look, ok := n.view.look(g.Name, m.Name)
+		if !ok || look.Observation.Facts.Role != failover.RoleStandby {
+			continue
+		}
+		f := look.Observation.Facts
+		switch {
+		case f.ReceivingGrows:
+			lines = append(lines, fmt.Sprintf("%s receives ever more: somebody writes (at %s)", m.Name, f.Position()))
+		case f.Streaming:
+			lines = append(lines, fmt.Sprintf("%s is connected to its primary, at %s", m.Name, f.Position()))
+		default:
+			lines = append(lines, fmt.Sprintf("%s receives from nobody, at %s", m.Name, f.Position()))
+		}
+	}
+	return lines
+}
+
+// epochGrade says whether the targets of the next promotion would refuse a late actor (S9): every standby that is seen must
+// hold a token, and none may be seen without one.
+func epochGrade(s *failover.State, g *failover.Group) string {
+	for _, p := range failover.SeenPositions(s, g) {
+		if p.Member != g.Writer() && p.Answered && p.Epoch < g.Epoch {
+			return "weak"
+		}
+	}
+	return "strong"
+}
+
+func fenceMethods(g *failover.Group) string {
+	var names []string
+	for _, m := range g.Spec.Members {
+		for _, level := range m.Fence {
+			for _, d := range level.Devices {
+				if !slices.Contains(names, d.Method) {
+					names = append(names, d.Method)
+				}
+			}
+		}
+	}
+	text := ""
+	for i, name := range names {
+		if i > 0 {
+			text += ", "
+		}
+		text += name
+	}
+	return text
+}
+
+func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
+	leader, _ := n.raft.Leader()
+	var list []*arbiterv1.ArbiterStatus
+	for _, p := range n.options.Peers {
+		known, _ := s.View(p.Node)
+		a := &arbiterv1.ArbiterStatus{Node: string(p.Node), Zone: p.Zone, RaftAddress: p.Raft, GrpcAddress: p.GRPC, Leader: string(leader) == string(p.Node),
+			Voter: slices.Contains(s.Voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version)}
+		if p.Node == n.options.Node {
+			a.Readiness, a.Release = n.readiness(), n.options.Release
+		} else if sent, ok := n.answeredBy(p.Node); ok {
+			a.LastContact = durationpb.New((n.options.Clock.Boot() - sent).Truncate(time.Microsecond))
+		}
+		list = append(list, a)
+	}
+	return list
+}

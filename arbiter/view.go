@@ -1,0 +1,249 @@
+package arbiter
+
+import (
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+)
+
+// view is what this arbiter sees: the newest observation of every member, and which of them the leader knows. Only changes
+// are sent; a quiet system sends nothing.
+type view struct {
+	node  failover.NodeID
+	clock clock.Clock
+	state func() *failover.State
+
+	mu       sync.Mutex
+	looks    map[memberKey]Report
+	sent     map[memberKey]failover.Observation
+	paths    map[memberKey]failover.FencePath
+	doubt    string
+	asks     map[failover.GroupName]ask
+	unsent   bool // a doubt or a fence path has changed
+	sequence uint64
+	changed  chan struct{} // has room for one
+}
+
+type memberKey struct {
+	group  failover.GroupName
+	member failover.MemberName
+}
+
+// ask is a request of the leader to look again.
+type ask struct {
+	index failover.Index
+	at    time.Duration
+}
+
+// askGrace is how long an answer waits for looks at the other members once the one that matters has ended.
+const askGrace = 50 * time.Millisecond
+
+func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
+	return &view{node: node, clock: c, state: state, looks: map[memberKey]Report{}, sent: map[memberKey]failover.Observation{},
+		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1)}
+}
+
+// observe takes the report of a look.
+func (v *view) observe(r Report) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.looks[memberKey{r.Observation.Group, r.Observation.Member}] = r
+	v.wake()
+}
+
+func (v *view) setPath(p failover.FencePath) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	key := memberKey{p.Group, p.Member}
+	if v.paths[key] != p {
+		v.unsent = v.unsent || v.paths[key].Armed != p.Armed || v.paths[key] == (failover.FencePath{})
+		v.paths[key] = p
+		v.wake()
+	}
+}
+
+func (v *view) setDoubt(why string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.doubt != why {
+		v.doubt, v.unsent = why, true
+		v.wake()
+	}
+}
+
+func (v *view) doubts() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.doubt
+}
+
+// askAgain remembers a request to look again.
+func (v *view) askAgain(group failover.GroupName, index failover.Index) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.asks[group] = ask{index: index, at: v.clock.Boot()}
+}
+
+// look returns the newest observation of a member.
+func (v *view) look(group failover.GroupName, member failover.MemberName) (Report, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	r, ok := v.looks[memberKey{group, member}]
+	return r, ok
+}
+
+func (v *view) wake() {
+	select {
+	case v.changed <- struct{}{}:
+	default:
+	}
+}
+
+// whole begins a new incarnation and returns the whole view.
+func (v *view) whole() failover.Batch {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	known, _ := v.state().View(v.node)
+	incarnation := max(uint64(v.clock.Wall().UnixNano()), known.Incarnation+1)
+	v.sequence = 1
+	v.sent = map[memberKey]failover.Observation{}
+	v.unsent = false
+	b := failover.Batch{Node: v.node, Incarnation: incarnation, Sequence: 1, Whole: true, Doubt: v.doubt, Version: failover.CurrentVersion}
+	v.dropUnknown()
+	for _, key := range sortedKeys(v.looks) {
+		b.Observations = append(b.Observations, v.take(key))
+	}
+	for _, key := range sortedKeys(v.paths) {
+		b.FencePaths = append(b.FencePaths, v.paths[key])
+	}
+	return b
+}
+
+// changes returns what the leader does not know yet, or false if it knows everything. again says when to ask again at the latest.
+func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.dropUnknown()
+	b = failover.Batch{Node: v.node, Incarnation: incarnation, Doubt: v.doubt, Version: failover.CurrentVersion}
+	answered := map[failover.GroupName]bool{}
+	b.Answers, again = v.answers(answered)
+	for _, key := range sortedKeys(v.looks) {
+		if answered[key.group] || v.news(key) {
+			b.Observations = append(b.Observations, v.take(key))
+		}
+	}
+	if v.unsent {
+		for _, key := range sortedKeys(v.paths) {
+			b.FencePaths = append(b.FencePaths, v.paths[key])
+		}
+	}
+	if len(b.Observations) == 0 && len(b.Answers) == 0 && !v.unsent {
+		return b, false, again
+	}
+	v.unsent = false
+	v.sequence++
+	b.Sequence = v.sequence
+	return b, true, again
+}
+
+func (v *view) take(key memberKey) failover.Observation {
+	v.sent[key] = v.looks[key].Observation
+	return v.sent[key]
+}
+
+// news says whether the newest look at a member must be sent: it differs from what was sent, or it is the first one since the
+// member became NONE that sees it accepting writes (S12).
+func (v *view) news(key memberKey) bool {
+	now := v.looks[key].Observation
+	sent, ok := v.sent[key]
+	if !ok || !failover.SameView(now, sent) {
+		return true
+	}
+	if !now.Facts.AcceptsWrites {
+		return false
+	}
+	m := v.state().Group(key.group).Member(key.member)
+	return m.Authority == failover.AuthorityNone && now.AsOf >= m.NoneSince && sent.AsOf < m.NoneSince
+}
+
+// answers are the requests to look again that can be answered: the look at the member in question ended after the request, and
+// so did those at the others, or they were given a little time for it.
+func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.Answer, again time.Duration) {
+	now := v.clock.Boot()
+	for _, group := range sortedGroups(v.asks) {
+		a, g := v.asks[group], v.state().Group(group)
+		if g == nil || g.Operation == nil {
+			delete(v.asks, group)
+			continue
+		}
+		if v.looks[memberKey{group, g.Operation.From}].Ended <= a.at {
+			continue
+		}
+		if !v.allLooked(g, a.at) && now < a.at+askGrace {
+			again = askGrace
+			continue
+		}
+		delete(v.asks, group)
+		answered[group] = true
+		list = append(list, failover.Answer{Group: group, Index: a.index})
+	}
+	return list, again
+}
+
+func (v *view) allLooked(g *failover.Group, since time.Duration) bool {
+	return !slices.ContainsFunc(g.Members, func(m failover.Member) bool {
+		return v.looks[memberKey{g.Name, m.Name}].Ended <= since
+	})
+}
+
+// dropUnknown forgets members that the committed specs no longer have.
+func (v *view) dropUnknown() {
+	s := v.state()
+	gone := func(key memberKey) bool {
+		g := s.Group(key.group)
+		return g == nil || g.Member(key.member) == nil
+	}
+	for key := range v.looks {
+		if gone(key) {
+			delete(v.looks, key)
+			delete(v.sent, key)
+		}
+	}
+	for key := range v.paths {
+		if gone(key) {
+			delete(v.paths, key)
+		}
+	}
+}
+
+func sortedKeys[T any](m map[memberKey]T) []memberKey {
+	keys := make([]memberKey, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b memberKey) int {
+		if a.group != b.group {
+			if a.group < b.group {
+				return -1
+			}
+			return 1
+		}
+		if a.member < b.member {
+			return -1
+		}
+		return 1
+	})
+	return keys
+}
+
+func sortedGroups[T any](m map[failover.GroupName]T) []failover.GroupName {
+	groups := make([]failover.GroupName, 0, len(m))
+	for g := range m {
+		groups = append(groups, g)
+	}
+	slices.Sort(groups)
+	return groups
+}

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/engine"
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fence"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+	"github.com/arbiter-ha/arbiter/probe"
+	"github.com/arbiter-ha/arbiter/route"
+)
+
+// drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
+func drivers(node failover.NodeID, fenceDirectories []string) arbiter.Drivers {
+	checks := checkers(node)
+	postgres := engine.NewPostgres(secret.Resolve)
+	return arbiter.Drivers{
+		Fencer: fencer{fence.New(fence.Options{Directories: fenceDirectories})},
+		Engine: func(name failover.Engine) (arbiter.Engine, error) {
+			if name != failover.EnginePostgres {
+				return nil, fmt.Errorf("engine %q is unknown to this release", name)
+			}
+			return postgres, nil
+		},
+		Router:  newRouter,
+		Answers: func(m failover.MemberSpec, s *failover.Spec) arbiter.Answers { return answers(checks, m, s) },
+	}
+}
+
+func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
+	return map[failover.CheckKind]probe.Checker{
+		failover.CheckTCP:      &probe.TCP{},
+		failover.CheckHTTP:     &probe.HTTP{},
+		failover.CheckPostgres: probe.NewPostgres(probe.PostgresOptions{Node: node, Resolve: secret.Resolve}),
+	}
+}
+
+// answers looks at a member once, by its first required check: anything but silence is an answer.
+func answers(checks map[failover.CheckKind]probe.Checker, m failover.MemberSpec, s *failover.Spec) arbiter.Answers {
+	return func(ctx context.Context) (bool, string) {
+		i := max(slices.IndexFunc(s.Health.Checks, func(c failover.Check) bool { return c.Required }), 0)
+		check := s.Health.Checks[i]
+		ctx, cancel := context.WithTimeout(ctx, check.Timeout)
+		defer cancel()
+		look := checks[check.Kind].Look(ctx, probe.Target{Member: m, Spec: s}, check)
+		class := failover.ClassOf(look.Evidence.Reason)
+		return class == failover.EvidenceGood || class == failover.EvidenceFailing, check.Name + ": " + string(look.Evidence.Reason)
+	}
+}
+
+// fencer adapts the type of the hook that looks whether a member still answers.
+type fencer struct{ *fence.Fencer }
+
+func (f fencer) Isolate(ctx context.Context, m failover.MemberSpec, p failover.Policy, a arbiter.Answers) (failover.Proof, []failover.StepTime) {
+	return f.Fencer.Isolate(ctx, m, p, fence.Answers(a))
+}
+
+func (f fencer) ReadBack(ctx context.Context, m failover.MemberSpec, p failover.Policy, a arbiter.Answers) (failover.Proof, []failover.StepTime) {
+	return f.Fencer.ReadBack(ctx, m, p, fence.Answers(a))
+}
+
+// router tells a route driver for whom it is asked.
+type router struct{ route.Router }
+
+func newRouter(r failover.Route) (arbiter.Router, error) {
+	driver, err := route.New(r)
+	return router{driver}, err
+}
+
+func (r router) Close(ctx context.Context, a failover.Action, members ...failover.MemberName) error {
+	return r.Router.Close(ctx, requestOf(a), members...)
+}
+
+func (r router) Open(ctx context.Context, a failover.Action, member failover.MemberName) error {
+	return r.Router.Open(ctx, requestOf(a), member)
+}
+
+func requestOf(a failover.Action) route.Request {
+	return route.Request{Group: a.Group, Operation: a.Operation, Epoch: a.Epoch, Members: a.Spec.Members}
+}
+
+// prober adapts the scheduler's values to the node's.
+type prober struct{ *probe.Scheduler }
+
+func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() failover.Index, func(arbiter.Report)) arbiter.Prober {
+	return func(node failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
+		return prober{probe.NewScheduler(probe.Options{Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
+			Report: func(r probe.Report) {
+				report(arbiter.Report{Observation: r.Observation, Began: r.Began, Ended: r.Ended})
+			}})}
+	}
+}
+
+func (p prober) SetTargets(targets []arbiter.Target) {
+	list := make([]probe.Target, len(targets))
+	for i, t := range targets {
+		list[i] = probe.Target(t)
+	}
+	p.Scheduler.SetTargets(list)
+}
+
+func (p prober) Lateness() arbiter.Lateness { return arbiter.Lateness(p.Scheduler.Lateness()) }

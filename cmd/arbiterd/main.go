@@ -1,0 +1,188 @@
+// Command arbiterd is one arbiter: it reads its file, wires the parts together, runs until it is told to end, and drains. It
+// takes no decision of its own.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/spf13/cobra"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/pki"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// release is set by the linker.
+var release = "development"
+
+// Exit statuses.
+const (
+	exitFailed   = 1 // it ended by an error that was logged
+	exitBadInput = 2 // its command line, file or certificates are wrong; nothing was started
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
+	code := 0
+	command := &cobra.Command{
+		Use:           "arbiterd",
+		Short:         "One arbiter: watches the protected services and, when it leads, fences and promotes",
+		Version:       release,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
+	check := command.Flags().Bool("check", false, "read the file and the certificates, say what is wrong, and end")
+	command.RunE = func(*cobra.Command, []string) error {
+		d, err := prepare(*path, stderr)
+		if err != nil {
+			code = exitBadInput
+			return err
+		}
+		if *check {
+			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d\n", *path, d.file.Node, len(d.file.Arbiters))
+			return nil
+		}
+		return d.run(ctx)
+	}
+	command.SetArgs(arguments)
+	command.SetOut(stdout)
+	command.SetErr(stderr)
+	if err := command.Execute(); err != nil {
+		fmt.Fprintln(stderr, "arbiterd:", err)
+		return max(code, exitFailed)
+	}
+	return 0
+}
+
+// daemon is what was read and checked before anything is started.
+type daemon struct {
+	path string
+	file *config.ArbiterFile
+	tls  *pki.Reloader
+	log  hclog.Logger
+}
+
+func prepare(path string, stderr io.Writer) (*daemon, error) {
+	file, warnings, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	d := &daemon{path: path, file: file, log: hclog.New(&hclog.LoggerOptions{Name: "arbiterd", Level: hclog.LevelFromString(file.LogLevel),
+		JSONFormat: file.LogFormat == "json", Output: stderr})}
+	for _, w := range warnings {
+		d.log.Warn("arbiter file", "warning", w.String())
+	}
+	if file.InsecurePlaintext {
+		d.log.Warn("INSECURE: both ports are plaintext; everybody who reaches them may fence and promote", "key", "insecure_plaintext")
+		return d, nil
+	}
+	d.tls, err = pki.NewReloader(pki.Files{Authority: file.TLS.CA, Certificate: file.TLS.Cert, Key: file.TLS.Key})
+	if err != nil {
+		return nil, err
+	}
+	if who := d.tls.Identity(); who.Role != pki.RoleArbiter || who.Name != file.Node {
+		return nil, fmt.Errorf("%s is the certificate of %s %s, and this is arbiter %s: issue one with arbiterctl pki issue --role arbiter %s",
+			file.TLS.Cert, who.Role, who.Name, file.Node, file.Node)
+	}
+	return d, nil
+}
+
+func readFile(path string) (*config.ArbiterFile, config.Faults, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the arbiter's file: %w", err)
+	}
+	return config.ParseArbiterFile(path, text)
+}
+
+// run starts the node and follows SIGHUP until the context ends.
+func (d *daemon) run(ctx context.Context) error {
+	listener, err := net.Listen("tcp", d.file.GRPCListen)
+	if err != nil {
+		return fmt.Errorf("listen on grpc.listen: %w", err)
+	}
+	timing, err := arbiter.TimingProfile(d.file.Timing)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	c := clock.System()
+	node, err := arbiter.New(arbiter.Options{
+		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
+		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
+		Drivers: drivers(failover.NodeID(d.file.Node), d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
+		Release: release, FencePathEvery: fencePathEvery, Failpoint: failpoint(),
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	ended := make(chan error, 1)
+	d.log.Info("starting", "release", release, "node", d.file.Node, "arbiters", len(d.file.Arbiters), "raft", d.file.RaftListen, "grpc", listener.Addr())
+	go func() { ended <- node.Run(ctx) }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-hangup:
+			d.reload()
+		}
+	}
+}
+
+func peers(file *config.ArbiterFile) []arbiter.Peer {
+	list := make([]arbiter.Peer, len(file.Arbiters))
+	for i, a := range file.Arbiters {
+		list[i] = arbiter.Peer{Node: failover.NodeID(a.ID), Zone: a.Zone, Raft: a.Raft, GRPC: a.GRPC}
+	}
+	return list
+}
+
+// reload takes new certificates and the log level; whatever is wrong with them leaves the old ones in force.
+func (d *daemon) reload() {
+	file, _, err := readFile(d.path)
+	if err != nil {
+		d.log.Error("SIGHUP: the file is wrong, nothing was changed", "error", err)
+		return
+	}
+	d.log.SetLevel(hclog.LevelFromString(file.LogLevel))
+	if d.tls == nil {
+		d.log.Info("SIGHUP: log level taken", "level", file.LogLevel)
+		return
+	}
+	if err := d.tls.Reload(); err != nil {
+		d.log.Error("SIGHUP: the certificates are wrong, the old ones stay in force", "error", err)
+		return
+	}
+	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "until", d.tls.NotAfter())
+}
+
+// specs fills in and checks what operators write.
+type specs struct{}
+
+func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	full := config.Defaults(written)
+	if faults := config.Validate(full); len(faults) > 0 {
+		return nil, config.Faults(faults)
+	}
+	return full, nil
+}
