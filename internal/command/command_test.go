@@ -178,7 +178,7 @@ func TestS15_ChildrenLeftBehindAreEnded(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
 	r, err := Run(t.Context(), Command{Path: script(t, "leaves-children"), Arguments: []string{file}})
 	wantAllEnded(t, pids(t, file), 1)
-	if err != nil || r.Exit != 0 || r.Stdout.Text != "done\n" {
+	if err != nil || r.Exit != 0 || r.Stdout.Text != "finished\n" {
 		t.Errorf("got %+v, %v", r, err)
 	}
 }
@@ -187,7 +187,7 @@ func TestRunIsNotHeldUpByAProcessThatLeftTheGroup(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
 	r, err := Run(t.Context(), Command{Path: script(t, "escapes"), Arguments: []string{file}, Limit: 10 * time.Second})
 	ids := pids(t, file)
-	if err != nil || r.Exit != 0 || r.Stdout.Text != "done\n" || r.Took > 5*time.Second {
+	if err != nil || r.Exit != 0 || r.Stdout.Text != "finished\n" || r.Took > 5*time.Second {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	if len(ids) != 1 {
