@@ -376,3 +376,31 @@ func BenchmarkOpenNineHosts(b *testing.B) {
 		}
 	}
 }
+
+func TestUsage(t *testing.T) {
+	s := openSite(t, Options{Names: []string{"a"}})
+	p, err := s.Host("a").Start(Command{Path: "sh", Args: []string{"-c", "while :; do :; done"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "it has used the processor", func() bool {
+		u, err := p.Usage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.CPU > 0 && u.RSS > 0
+	})
+	if err := p.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Usage(); err == nil {
+		t.Error("a process that has ended uses something")
+	}
+	u, err := parseUsage([]byte("7 (a) b (c)) S 1 7 7 0 -1 4194560 1 0 0 0 150 50 0 0 20 0 1 0 5 100 25 0"), 4096)
+	if err != nil || u != (Usage{CPU: 2 * time.Second, RSS: 25 * 4096}) {
+		t.Errorf("%+v, %v", u, err)
+	}
+	if _, err := parseUsage([]byte("7 (a) S 1"), 4096); err == nil {
+		t.Error("a short line was read")
+	}
+}

@@ -1,0 +1,191 @@
+// Package report holds what a demo or a bench measured, and prints it for people (tables), for spreadsheets (CSV) and
+// for machines (JSON).
+//
+// All durations are in milliseconds. Quantiles are values that were measured, never interpolated: the p50 of an even
+// number of runs is the greater of the two in the middle, so no number looks better than a run that happened.
+//
+// Goroutines: none.
+package report
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Bench is the result of one or more runs with the same fault.
+type Bench struct {
+	// Kind is always "bench".
+	Kind string `json:"kind"`
+	// Fault names what was done to the primary.
+	Fault string `json:"fault"`
+	// Fence names the fence that was used: an outage means nothing without it.
+	Fence string `json:"fence,omitempty"`
+	// Profile is that of the health checks.
+	Profile string `json:"profile,omitempty"`
+	// Hosts says what the hosts were: namespaces or loopback.
+	Hosts string `json:"hosts,omitempty"`
+	// Runs in the order in which they were made.
+	Runs []Run `json:"runs"`
+	// Quiet is the price of that profile in false failovers; nil when it was not measured.
+	Quiet *Quiet `json:"quiet,omitempty"`
+	// Idle is what it costs when nothing happens; empty when it was not measured.
+	Idle []Idle `json:"idle,omitempty"`
+}
+
+// Run is one failover.
+type Run struct {
+	// OutageMS is from the fault to the client's first committed write on the new primary.
+	OutageMS float64 `json:"outage_ms"`
+	// LostAcked counts acknowledged writes that the new primary doesn't have.
+	LostAcked int `json:"lost_acked"`
+	// DoubleWritable counts writes that one member accepted while another one accepted writes too.
+	DoubleWritable int `json:"double_writable"`
+	// PhasesMS is where the outage went; nil when the arbiters' own record could not be read.
+	PhasesMS *Phases `json:"phases_ms,omitempty"`
+}
+
+// Phases divide one outage. They follow one another without gaps, so their sum is the outage.
+type Phases struct {
+	// Detect is from the fault to the verdict of a quorum.
+	Detect float64 `json:"detect"`
+	// Decide is from the verdict to the begin of the fence: the lease and the intent.
+	Decide float64 `json:"decide"`
+	// Fence is until the old primary is proven unable to write.
+	Fence float64 `json:"fence"`
+	// Promote is until the new primary has written its epoch, catching up included.
+	Promote float64 `json:"promote"`
+	// Route is until clients are let through.
+	Route float64 `json:"route"`
+	// FirstWrite is until the client's first commit.
+	FirstWrite float64 `json:"first_write"`
+}
+
+// Quiet is a time in which no failover was due: under loss of packets and stalls.
+type Quiet struct {
+	// Minutes that were watched, in which the faults named by Under went on.
+	Minutes float64 `json:"minutes"`
+	Under   string  `json:"under"`
+	// FalseFailovers is how many there were all the same.
+	FalseFailovers int `json:"false_failovers"`
+}
+
+// Idle is the cost of arbiters with nothing to do.
+type Idle struct {
+	Groups int `json:"groups"`
+	// CPUPercent and RSSMB are those of the costliest arbiter; CPU in percent of one core.
+	CPUPercent float64 `json:"cpu_percent"`
+	RSSMB      float64 `json:"rss_mb"`
+	// LogBytesPerMinute is the growth of the Raft log, of the arbiter in which it grew most.
+	LogBytesPerMinute float64 `json:"log_bytes_per_minute"`
+}
+
+// New returns an empty report on a fault.
+func New(fault string) *Bench { return &Bench{Kind: "bench", Fault: fault, Runs: []Run{}} }
+
+// Milliseconds is a duration as reports have it, with microseconds.
+func Milliseconds(d time.Duration) float64 {
+	return math.Round(float64(d)/float64(time.Microsecond)) / 1000
+}
+
+// WriteJSON writes the report for machines to a file.
+func (b *Bench) WriteJSON(path string) error {
+	text, err := json.Marshal(b)
+	if err != nil {
+		return fmt.Errorf("encode report: %w", err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("write report: %w", err)
+	}
+	return nil
+}
+
+// phase is one column of phases.
+type phase struct {
+	name string
+	of   func(*Phases) float64
+}
+
+// phases lists the columns in order of time.
+func phases() []phase {
+	return []phase{
+		{"detect", func(p *Phases) float64 { return p.Detect }},
+		{"decide", func(p *Phases) float64 { return p.Decide }},
+		{"fence", func(p *Phases) float64 { return p.Fence }},
+		{"promote", func(p *Phases) float64 { return p.Promote }},
+		{"route", func(p *Phases) float64 { return p.Route }},
+		{"first write", func(p *Phases) float64 { return p.FirstWrite }},
+	}
+}
+
+// WriteCSV writes one line per run.
+func (b *Bench) WriteCSV(to io.Writer) error {
+	w := csv.NewWriter(to)
+	header := []string{"run", "fault", "outage_ms", "lost_acked", "double_writable"}
+	for _, p := range phases() {
+		header = append(header, strings.ReplaceAll(p.name, " ", "_")+"_ms")
+	}
+	lines := [][]string{header}
+	for i, run := range b.Runs {
+		line := []string{strconv.Itoa(i + 1), b.Fault, number(run.OutageMS), strconv.Itoa(run.LostAcked), strconv.Itoa(run.DoubleWritable)}
+		for _, p := range phases() {
+			value := ""
+			if run.PhasesMS != nil {
+				value = number(p.of(run.PhasesMS))
+			}
+			line = append(line, value)
+		}
+		lines = append(lines, line)
+	}
+	if err := w.WriteAll(lines); err != nil {
+		return fmt.Errorf("write report as CSV: %w", err)
+	}
+	return nil
+}
+
+func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
+
+// Distribution sums up measured values.
+type Distribution struct{ Min, P50, P90, Max float64 }
+
+// Summarise returns the zero Distribution for no values.
+func Summarise(values []float64) Distribution {
+	if len(values) == 0 {
+		return Distribution{}
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	at := func(share float64) float64 { return sorted[min(int(share*float64(len(sorted))), len(sorted)-1)] }
+	return Distribution{Min: sorted[0], P50: at(0.5), P90: at(0.9), Max: sorted[len(sorted)-1]}
+}
+
+// Outages are the outages of all runs, in ms.
+func (b *Bench) Outages() []float64 {
+	var values []float64
+	for _, run := range b.Runs {
+		values = append(values, run.OutageMS)
+	}
+	return values
+}
+
+// Lost and Doubles are the sums over all runs.
+func (b *Bench) Lost() (sum int) {
+	for _, run := range b.Runs {
+		sum += run.LostAcked
+	}
+	return sum
+}
+
+// Doubles is how many writes were accepted beside another writer, over all runs.
+func (b *Bench) Doubles() (sum int) {
+	for _, run := range b.Runs {
+		sum += run.DoubleWritable
+	}
+	return sum
+}
