@@ -94,7 +94,7 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 		d.log.Warn("INSECURE: both ports are plaintext; everybody who reaches them may fence and promote", "key", "insecure_plaintext")
 		return d, nil
 	}
-	d.tls, err = pki.NewReloader(pki.Files{Authority: file.TLS.CA, Certificate: file.TLS.Cert, Key: file.TLS.Key})
+	d.tls, err = pki.NewReloader(pki.Files{Authorities: file.TLS.CA, Certificate: file.TLS.Cert, Key: file.TLS.Key})
 	if err != nil {
 		return nil, err
 	}
