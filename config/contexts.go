@@ -137,7 +137,7 @@ func FormatContexts(c *Contexts) []byte {
 				{"ca", word(quoted(one.TLS.CA))}, {"cert", word(quoted(one.TLS.Cert))}, {"key", word(quoted(one.TLS.Key))},
 			}}})
 		}
-		all.pairs = append(all.pairs, yamlPair{quoted(one.Name), value})
+		all.pairs = append(all.pairs, yamlPair{quotedKey(one.Name), value})
 	}
 	if len(all.pairs) > 0 {
 		root.pairs = append(root.pairs, yamlPair{"contexts", all})

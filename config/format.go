@@ -101,7 +101,7 @@ func yamlOfValue(m protoreflect.Message) yamlValue {
 func yamlOfMap(m protoreflect.Map) yamlValue {
 	value := yamlValue{kind: mapping}
 	m.Range(func(key protoreflect.MapKey, v protoreflect.Value) bool {
-		value.pairs = append(value.pairs, yamlPair{quoted(key.String()), yamlOf(v.Message())})
+		value.pairs = append(value.pairs, yamlPair{quotedKey(key.String()), yamlOf(v.Message())})
 		return true
 	})
 	slices.SortFunc(value.pairs, func(a, b yamlPair) int { return strings.Compare(a.key, b.key) })
@@ -121,15 +121,27 @@ func yamlOfList(m protoreflect.Message, field protoreflect.FieldDescriptor) yaml
 }
 
 // plainWord matches texts that YAML reads back as the same text without quotes, in braces too.
-var plainWord = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9_./@+-]+)*$`)
+var plainWord = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9/][A-Za-z0-9_./@+-]*)*$`)
 
 // reservedWords mean something else than themselves to some reader of YAML.
 var reservedWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
+
+// quotedKey writes a key: as a text, but never with a colon of its own outside quotes.
+func quotedKey(text string) string {
+	if strings.Contains(text, ":") {
+		return inQuotes(text)
+	}
+	return quoted(text)
+}
 
 func quoted(text string) string {
 	if plainWord.MatchString(text) && !slices.Contains(reservedWords, strings.ToLower(text)) {
 		return text
 	}
+	return inQuotes(text)
+}
+
+func inQuotes(text string) string {
 	var b strings.Builder
 	encoder := json.NewEncoder(&b) // a JSON string is a double-quoted YAML scalar
 	encoder.SetEscapeHTML(false)

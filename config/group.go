@@ -114,6 +114,9 @@ func mistyped(key string, known []string) bool {
 
 // setting reads one key that is passed on.
 func (r messageReader) setting(e entry, settings protoreflect.Map) {
+	if e.value.broken {
+		return
+	}
 	if e.value.kind == nothing || e.value.kind == list {
 		r.fault(e.value, "want a value, {file: path} or {env: name}, not %s", e.value.says())
 		return
@@ -125,6 +128,7 @@ func (r messageReader) setting(e entry, settings protoreflect.Map) {
 
 func (r messageReader) field(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
 	switch {
+	case n.broken:
 	case n.kind == nothing:
 		r.fault(n, "has no value; leave the key out for the default")
 	case field.IsMap():
@@ -158,6 +162,9 @@ func (r messageReader) list(n *node, m protoreflect.Message, field protoreflect.
 	}
 	items := m.Mutable(field).List()
 	for _, item := range n.items {
+		if item.broken {
+			continue
+		}
 		if field.Kind() == protoreflect.MessageKind {
 			r.message(item, items.AppendMutable().Message())
 		} else if value, ok := r.scalar(item, field); ok {

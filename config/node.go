@@ -19,6 +19,7 @@ type node struct {
 	path    string
 	text    string // of a scalar
 	quoted  bool   // of a scalar: surely a text
+	broken  bool   // there is a fault about it already
 	items   []*node
 	entries []entry
 }
@@ -117,8 +118,10 @@ func (d *document) convert(from ast.Node, path string) *node {
 	case *ast.MappingValueNode:
 		d.convertMapping(n, []*ast.MappingValueNode{v})
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
+		n.broken = true
 		d.fault(n, "anchors (&), aliases (*) and tags (!) can't be used here; write the value itself")
 	default:
+		n.broken = true
 		d.fault(n, "%s can't be used here", from.Type())
 	}
 	return n

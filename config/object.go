@@ -10,7 +10,7 @@ type object struct {
 }
 
 func (d *document) object(n *node) *object {
-	if n.kind != mapping {
+	if n.kind != mapping && !n.broken {
 		d.fault(n, "want a mapping (key: value), not %s", n.says())
 	}
 	return &object{document: d, node: n}
@@ -22,6 +22,9 @@ func (o *object) get(key string) *node {
 	for _, e := range o.node.entries {
 		if e.key != key {
 			continue
+		}
+		if e.value.broken {
+			return nil
 		}
 		if e.value.kind == nothing {
 			o.fault(e.value, "has no value; leave the key out for the default")
@@ -65,6 +68,9 @@ func (o *object) texts(key string, into *[]string) {
 		return
 	}
 	for _, item := range n.items {
+		if item.broken {
+			continue
+		}
 		if item.kind != scalar {
 			o.fault(item, "want one word, not %s", item.says())
 			continue

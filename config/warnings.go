@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 
@@ -13,6 +14,7 @@ import (
 func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	full := Defaults(spec)
 	warnings := sharedFences(full)
+	warnings = append(warnings, fencesOnTarget(full)...)
 	warnings = append(warnings, sharedZone(full)...)
 	warnings = append(warnings, mistypedSettings(full)...)
 	for i, r := range full.Routes {
@@ -63,6 +65,30 @@ func sharedFences(spec *arbiterv1.GroupSpec) []Fault {
 						Message: fmt.Sprintf("is the same target as a fence of %s: fencing one would fence the other; "+
 							"if they have power supplies of their own, name the outlet or address of each", other),
 					})
+				}
+			}
+		}
+	}
+	return warnings
+}
+
+// fencesOnTarget warns of a device that is reached at the very address of the service: it fails together with its target.
+func fencesOnTarget(spec *arbiterv1.GroupSpec) []Fault {
+	var warnings []Fault
+	for i, m := range spec.Members {
+		host, _, err := net.SplitHostPort(m.Address)
+		if err != nil || onLoopback(m.Address) {
+			continue
+		}
+		for l, level := range m.Fence {
+			for d, device := range level.Devices {
+				for _, key := range []string{"ip", "ipaddr"} {
+					if strings.EqualFold(device.Settings[key].GetLiteral(), host) {
+						warnings = append(warnings, Fault{
+							Path:    fmt.Sprintf("members[%d].fence[%d][%d]", i, l, d),
+							Message: fmt.Sprintf("stands on the machine that it should switch off (%s), so both may fail together", host),
+						})
+					}
 				}
 			}
 		}

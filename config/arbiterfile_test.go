@@ -1,0 +1,134 @@
+package config
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+)
+
+const tenLines = `node: az-a
+zone: az-a
+data: /var/lib/arbiter
+raft: {listen: "[::]:7400"}
+grpc: {listen: "[::]:7401"}
+arbiters:
+  az-a: {raft: az-a.internal:7400, grpc: az-a.internal:7401}
+  az-b: {raft: az-b.internal:7400, grpc: az-b.internal:7401}
+  az-c: {raft: az-c.internal:7400, grpc: az-c.internal:7401, zone: z3}
+tls: {ca: /etc/arbiter/tls/ca.crt, cert: /etc/arbiter/tls/az-a.crt, key: /etc/arbiter/tls/az-a.key}
+`
+
+func TestParseArbiterFile_TenLines(t *testing.T) {
+	f, warnings, err := ParseArbiterFile("arbiter.yaml", []byte(tenLines))
+	if err != nil || len(warnings) > 0 {
+		t.Fatalf("%v %v", warnings, err)
+	}
+	want := &ArbiterFile{
+		Node: "az-a", Zone: "az-a", Data: "/var/lib/arbiter", RaftListen: "[::]:7400", GRPCListen: "[::]:7401",
+		Arbiters: []Arbiter{
+			{ID: "az-a", Raft: "az-a.internal:7400", GRPC: "az-a.internal:7401", Zone: "az-a"},
+			{ID: "az-b", Raft: "az-b.internal:7400", GRPC: "az-b.internal:7401"},
+			{ID: "az-c", Raft: "az-c.internal:7400", GRPC: "az-c.internal:7401", Zone: "z3"},
+		},
+		TLS:    TLSFiles{CA: "/etc/arbiter/tls/ca.crt", Cert: "/etc/arbiter/tls/az-a.crt", Key: "/etc/arbiter/tls/az-a.key"},
+		Timing: "lan", LogLevel: "info", LogFormat: "text", FenceAgentDirs: []string{"/usr/sbin", "/usr/local/sbin"},
+	}
+	if !reflect.DeepEqual(f, want) {
+		t.Errorf("got  %+v\nwant %+v", f, want)
+	}
+	if f.Self().GRPC != "az-a.internal:7401" {
+		t.Errorf("self is %+v", f.Self())
+	}
+}
+
+func TestParseArbiterFile_Faults(t *testing.T) {
+	tests := []struct {
+		name, old, replacement string
+		want                   []string
+	}{
+		{"http is reserved", "zone: az-a\n", "zone: az-a\nhttp: {listen: \":80\"}\n",
+			[]string{"a.yaml:3: http: is reserved for the web page and the metrics, which this release doesn't have; leave it out"}},
+		{"mistyped", "raft: {listen", "raft: {lisen",
+			[]string{`a.yaml:4: raft: unknown key "lisen"; did you mean "listen"?`}},
+		{"node not in the list", "node: az-a", "node: az-d",
+			[]string{`a.yaml:1: node: "az-d" is not in arbiters (az-a, az-b and az-c)`}},
+		{"even number", "  az-c: {raft: az-c.internal:7400, grpc: az-c.internal:7401, zone: z3}\n", "",
+			[]string{"a.yaml:6: arbiters: there are 2; use 3, which bear the loss of one, or 5, which bear the loss of two (an even number bears no more than the odd one below it)"}},
+		{"same port twice", "grpc: {listen: \"[::]:7401\"}", "grpc: {listen: \"[::]:7400\"}",
+			[]string{"a.yaml:5: grpc.listen: [::]:7400 is raft.listen too; each needs a port of its own"}},
+		{"unreachable address", "grpc: az-b.internal:7401", "grpc: \"[::]:7401\"",
+			[]string{"a.yaml:8: arbiters.az-b.grpc: [::]:7401 is no address that others can reach; name the host"}},
+		{"address twice", "raft: az-c.internal:7400", "raft: az-b.internal:7400",
+			[]string{"a.yaml:9: arbiters.az-c.raft: az-b.internal:7400 is arbiters.az-b.raft too"}},
+		{"no tls", "tls: {ca: /etc/arbiter/tls/ca.crt, cert: /etc/arbiter/tls/az-a.crt, key: /etc/arbiter/tls/az-a.key}\n", "",
+			[]string{"a.yaml:1: tls: is missing; make certificates with `arbiterctl pki init` and `arbiterctl pki issue`, and name ca, cert and key"}},
+		{"half a tls", "cert: /etc/arbiter/tls/az-a.crt, ", "",
+			[]string{"a.yaml:10: tls.cert: is missing"}},
+		{"plaintext beside tls", "zone: az-a\n", "zone: az-a\ninsecure_plaintext: true\n",
+			[]string{"a.yaml:3: insecure_plaintext: can't be true beside tls; leave one of them out"}},
+		{"relative data", "data: /var/lib/arbiter", "data: here",
+			[]string{`a.yaml:3: data: "here" must be an absolute path`}},
+		{"choices, all listed", "zone: az-a\n", "zone: az-a\ntiming: moon\nlog: {level: loud, format: xml}\n",
+			[]string{
+				`a.yaml:3: timing: "moon" can't be used here; it can be lan or wan`,
+				`a.yaml:4: log.level: "loud" can't be used here; it can be debug or info or warn or error`,
+				`a.yaml:4: log.format: "xml" can't be used here; it can be text or json`,
+			}},
+		{"wrong types", "node: az-a", "node: [az-a]\nfence_agent_dirs: /usr/sbin",
+			[]string{
+				"a.yaml:1: node: want one word, not a list",
+				"a.yaml:2: fence_agent_dirs: want a list (- item, or [item, item]), not \"/usr/sbin\"",
+			}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			if !strings.Contains(tenLines, test.old) {
+				t.Fatalf("the file has no %q", test.old)
+			}
+			text := strings.Replace(tenLines, test.old, test.replacement, 1)
+			f, _, err := ParseArbiterFile("a.yaml", []byte(text))
+			if err == nil || f != nil {
+				t.Fatalf("got %+v and error %v", f, err)
+			}
+			if got, want := err.Error(), strings.Join(test.want, "\n"); got != want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
+	single := "node: a\narbiters: {a: {raft: \"127.0.0.1:1\", grpc: \"127.0.0.1:2\"}}\ninsecure_plaintext: true\ndata: /tmp/x\n"
+	f, warnings, err := ParseArbiterFile("a.yaml", []byte(single))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !f.InsecurePlaintext || len(warnings) != 2 || !strings.Contains(warnings.Error(), "a single arbiter protects against nothing") ||
+		!strings.Contains(warnings.Error(), "everybody who reaches these ports may fence and promote") {
+		t.Errorf("warnings are %v", warnings)
+	}
+	same := strings.Replace(tenLines, "zone: z3", "zone: az-a", 1)
+	if _, warnings, err = ParseArbiterFile("a.yaml", []byte(same)); err != nil || !strings.Contains(warnings.Error(), "losing that zone loses both votes") {
+		t.Errorf("%v, warnings are %v", err, warnings)
+	}
+}
+
+func TestContexts_ReadBack(t *testing.T) {
+	c := &Contexts{Current: "prod"}
+	c.Set(Context{Name: "prod", Addresses: []string{"az-a.internal:7401", "[2001:db8::1]:7401"}, TLS: TLSFiles{CA: "ca.crt", Cert: "dana.crt", Key: `C:\keys\dana.key`}})
+	c.Set(Context{Name: "demo: 1", Addresses: []string{"127.0.0.1:7401"}, InsecurePlaintext: true})
+	again, err := ParseContexts("c.yaml", FormatContexts(c))
+	if err != nil || !reflect.DeepEqual(c, again) {
+		t.Errorf("%v\n%s", err, FormatContexts(c))
+	}
+	for text, want := range map[string]string{
+		"current: x\ncontexts: {prod: {addresses: [\"a:1\"], insecure_plaintext: true}}": `c.yaml:1: current: there is no context "x"; there are prod`,
+		"contexts:\n  prod: {adresses: []}":                                              `c.yaml:2: contexts.prod: unknown key "adresses"; did you mean "addresses"?`,
+		"contexts:\n  prod: {addresses: [a]}": "c.yaml:2: contexts.prod.addresses[0]: \"a\" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432\n" +
+			"c.yaml:2: contexts.prod.tls: needs ca, cert and key (`arbiterctl pki issue` makes them)",
+	} {
+		if _, err := ParseContexts("c.yaml", []byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q:\n%v\nwant\n%s", text, err, want)
+		}
+	}
+}
