@@ -153,9 +153,10 @@ func accepted(status int, wanted []int) bool {
 // httpError sorts an error of net/http. What it has no type for, it says of answers that are not HTTP.
 func httpError(err error) failover.Evidence {
 	evidence := postgres.Classify(err)
-	if evidence.Reason == failover.ReasonArbiterTrouble &&
-		(strings.Contains(err.Error(), "malformed") || strings.Contains(err.Error(), "server response headers exceeded")) {
-		evidence.Reason = failover.ReasonWrongAnswer
+	for _, text := range []string{"malformed", "server response headers exceeded", "HTTP response to HTTPS client"} {
+		if evidence.Reason == failover.ReasonArbiterTrouble && strings.Contains(err.Error(), text) {
+			evidence.Reason = failover.ReasonWrongAnswer
+		}
 	}
 	return evidence
 }

@@ -29,7 +29,7 @@ type Postgres struct {
 	work    sync.WaitGroup
 
 	mu     sync.Mutex
-	writes map[memberKey]outstanding
+	writes map[memberKey]*outstanding
 }
 
 // PostgresOptions are what a Postgres check needs.
@@ -52,7 +52,7 @@ func NewPostgres(options PostgresOptions) *Postgres {
 	stopped, stop := context.WithCancel(context.Background())
 	return &Postgres{
 		options: options, connector: connector{resolve: options.Resolve, now: options.Clock.Boot},
-		write: writeStatement(options.Node), stop: stop, stopped: stopped, writes: map[memberKey]outstanding{},
+		write: writeStatement(options.Node), stop: stop, stopped: stopped, writes: map[memberKey]*outstanding{},
 	}
 }
 

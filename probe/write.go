@@ -20,7 +20,8 @@ type attempt struct {
 
 // tryWrite writes through the session and waits until ctx ends at most. It takes the session over.
 func (p *Postgres) tryWrite(ctx context.Context, a attempt) Look {
-	if earlier, busy := p.claim(a.key); busy {
+	write, earlier := p.claim(a.key)
+	if write == nil {
 		a.session.end()
 		return p.behind(a, earlier)
 	}
@@ -43,7 +44,7 @@ func (p *Postgres) tryWrite(ctx context.Context, a attempt) Look {
 	case err := <-result: // at the last moment
 		return a.written(err)
 	default:
-		p.giveUp(a.key)
+		p.giveUp(write)
 		return a.stalled("the write was not committed in time, though the server had answered")
 	}
 }
@@ -79,25 +80,23 @@ func (p *Postgres) behind(a attempt, earlier outstanding) Look {
 	}
 }
 
-// claim notes that a write begins, unless one is outstanding: then it returns that one.
-func (p *Postgres) claim(key memberKey) (earlier outstanding, busy bool) {
+// claim notes that a write begins and returns it; while another one is outstanding it returns nil, and what is known of that.
+func (p *Postgres) claim(key memberKey) (write *outstanding, earlier outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if earlier, busy = p.writes[key]; busy {
-		return earlier, true
+	if busy := p.writes[key]; busy != nil {
+		return nil, *busy
 	}
-	p.writes[key] = outstanding{since: p.options.Clock.Boot()}
-	return outstanding{}, false
+	write = &outstanding{since: p.options.Clock.Boot()}
+	p.writes[key] = write
+	return write, outstanding{}
 }
 
-// giveUp notes that a write's look has ended, unless the write has.
-func (p *Postgres) giveUp(key memberKey) {
+// giveUp notes that a write's look has ended before it.
+func (p *Postgres) giveUp(write *outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w, still := p.writes[key]; still {
-		w.givenUp = true
-		p.writes[key] = w
-	}
+	write.givenUp = true
 }
 
 func (p *Postgres) release(key memberKey) {

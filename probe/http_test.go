@@ -1,0 +1,112 @@
+package probe
+
+import (
+	"encoding/pem"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// httpHandler behaves as the path says.
+func httpHandler(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/moved":
+		http.Redirect(w, r, "/", http.StatusFound)
+	case "/down":
+		w.WriteHeader(http.StatusServiceUnavailable)
+	case "/late":
+		_, _ = w.Write([]byte(strings.Repeat(" ", largestBody) + "ready"))
+	case "/hang":
+		<-r.Context().Done()
+	case "/trickle":
+		w.WriteHeader(http.StatusOK)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	case "/echo":
+		_, _ = w.Write([]byte(r.Method + " " + r.Host + " " + r.Header.Get("X-Token") + " " + r.URL.RawQuery))
+	default:
+		_, _ = w.Write([]byte("role: primary, ready"))
+	}
+}
+
+func TestHTTPEvidence(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(httpHandler))
+	t.Cleanup(server.Close)
+	encrypted := httptest.NewTLSServer(http.HandlerFunc(httpHandler))
+	t.Cleanup(encrypted.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: encrypted.Certificate().Raw})
+	if err := os.WriteFile(ca, certificate, 0o600); err != nil {
+		t.Fatalf("write the CA: %v", err)
+	}
+	t.Setenv("PROBE_TOKEN", "s3cret")
+	plain, secure := server.Listener.Addr().String(), encrypted.Listener.Addr().String()
+
+	for _, test := range []struct {
+		name    string
+		address string
+		check   failover.HTTPCheck
+		want    failover.Reason
+	}{
+		{"answers", plain, failover.HTTPCheck{}, failover.ReasonAnswered},
+		{"body contains the text", plain, failover.HTTPCheck{Path: "/", Body: "role: primary"}, failover.ReasonAnswered},
+		{"body lacks the text", plain, failover.HTTPCheck{Body: "role: standby"}, failover.ReasonWrongAnswer},
+		{"text comes too late in the body", plain, failover.HTTPCheck{Path: "/late", Body: "ready"}, failover.ReasonWrongAnswer},
+		{"status 503", plain, failover.HTTPCheck{Path: "/down"}, failover.ReasonWrongAnswer},
+		{"status 503 as expected", plain, failover.HTTPCheck{Path: "/down", Statuses: []int{200, 503}}, failover.ReasonAnswered},
+		{"redirects are not followed", plain, failover.HTTPCheck{Path: "/moved"}, failover.ReasonWrongAnswer},
+		{"a redirect as expected", plain, failover.HTTPCheck{Path: "/moved", Statuses: []int{302}}, failover.ReasonAnswered},
+		{
+			"method, headers, query", plain,
+			failover.HTTPCheck{
+				Path: "/echo?a=b", Method: "POST", Body: "POST db.example s3cret a=b",
+				Headers: []failover.Setting{{Key: "Host", Value: "db.example"}, {Key: "X-Token", Env: "PROBE_TOKEN"}},
+			},
+			failover.ReasonAnswered,
+		},
+		{
+			"header can't be resolved", plain,
+			failover.HTTPCheck{Headers: []failover.Setting{{Key: "X-Token", Env: "PROBE_NO_TOKEN"}}}, failover.ReasonBadConfiguration,
+		},
+		{"hangs before the header", plain, failover.HTTPCheck{Path: "/hang"}, failover.ReasonTimeout},
+		{"hangs in the body", plain, failover.HTTPCheck{Path: "/trickle", Body: "ready"}, failover.ReasonTimeout},
+		{"TLS with its CA", secure, failover.HTTPCheck{TLS: true, CAFile: ca}, failover.ReasonAnswered},
+		{"TLS with another name", secure, failover.HTTPCheck{TLS: true, CAFile: ca, ServerName: "example.com"}, failover.ReasonAnswered},
+		{"TLS with a wrong name", secure, failover.HTTPCheck{TLS: true, CAFile: ca, ServerName: "wrong.example"}, failover.ReasonBadConfiguration},
+		{"TLS with an unknown CA", secure, failover.HTTPCheck{TLS: true}, failover.ReasonBadConfiguration},
+		{"CA file missing", secure, failover.HTTPCheck{TLS: true, CAFile: "missing.pem"}, failover.ReasonBadConfiguration},
+		{"TLS where there is none", plain, failover.HTTPCheck{TLS: true}, failover.ReasonWrongAnswer},
+		{"not HTTP", listen(t, func(c *net.TCPConn) { _, _ = c.Write([]byte("SSH-2.0-x\r\n")); _ = c.CloseWrite() }), failover.HTTPCheck{}, failover.ReasonWrongAnswer},
+		{"refused", freeAddress(t), failover.HTTPCheck{}, failover.ReasonRefused},
+		{"reset", resets(t), failover.HTTPCheck{}, failover.ReasonReset},
+		{"malformed path", plain, failover.HTTPCheck{Path: "/%zz"}, failover.ReasonBadConfiguration},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := fastCheck()
+			c.Kind, c.HTTP, c.Timeout = failover.CheckHTTP, &test.check, 3*time.Second
+			if test.want == failover.ReasonTimeout {
+				c.Timeout = 200 * ms
+			}
+			look := lookAt(HTTP{}, tcpTarget(test.address), c)
+			if look.Evidence.Reason != test.want {
+				t.Fatalf("evidence: got %+v, want %s", look.Evidence, test.want)
+			}
+			if strings.Contains(look.Evidence.Detail, "s3cret") {
+				t.Fatalf("the detail holds a secret: %q", look.Evidence.Detail)
+			}
+		})
+	}
+}
+
+func TestHTTPWithoutItsPart(t *testing.T) {
+	if look := lookAt(HTTP{}, tcpTarget("127.0.0.1:1"), fastCheck()); look.Evidence.Reason != failover.ReasonBadConfiguration {
+		t.Fatalf("evidence: got %+v, want bad-configuration", look.Evidence)
+	}
+}
