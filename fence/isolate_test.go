@@ -38,7 +38,7 @@ func TestS3_OneDevice(t *testing.T) {
 		"slow":                        {mode: "slow", more: []string{"sleep", "0.3"}, grade: off, state: "off"},
 		"off a while later":           {mode: "late", grade: off, state: "off"},
 		"fails but has worked":        {mode: "fails-but-works", grade: off, state: "off"},
-		"hangs after it has worked":   {mode: "hangs-after-off", timeout: time.Second, grade: off, state: "off"},
+		"hangs after it has worked":   {mode: "hangs-after-off", timeout: 3 * time.Second, grade: off, state: "off"},
 		"third try works":             {mode: "fails-twice", retries: 2, grade: off, words: []string{"try 3"}, state: "off"},
 		"two tries are not enough":    {mode: "fails-twice", retries: 1, grade: unknown, words: []string{"busy", "still on"}, state: "on"},
 		"lies about off":              {mode: "lies-on-off", timeout: 500 * time.Millisecond, grade: unknown, words: []string{"still on"}, state: "on"},
@@ -264,7 +264,7 @@ func TestReadBackChangesNothing(t *testing.T) {
 	}
 	set("2", "off")
 	set("3", "on")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 	defer cancel()
 	proof, _ := f.ReadBack(ctx, m, failover.Policy{}, nil)
 	wantProof(t, proof, unknown, "fence_test_device 3: status: still on")

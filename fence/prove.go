@@ -66,6 +66,7 @@ func (a *agent) provenOff(ctx context.Context) (string, error) {
 // awaitOff asks for the status, at least once, until the device says off or the window or the context has ended.
 func (a *agent) awaitOff(ctx context.Context, window time.Duration) error {
 	end := time.Now().Add(window)
+	var heard error // what the device last said; a call that was broken off says less
 	for wait := firstStatusPause; ; wait = min(2*wait, lastStatusPause) {
 		state, err := a.status(ctx)
 		switch {
@@ -75,7 +76,10 @@ func (a *agent) awaitOff(ctx context.Context, window time.Duration) error {
 			err = fmt.Errorf("status: %w", ErrNotOff)
 		case errors.Is(err, ErrContradiction):
 			return err
+		case heard != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w until its time was up", heard)
 		}
+		heard = err
 		if time.Now().Add(wait).After(end) || !pause(ctx, wait) {
 			return err
 		}
