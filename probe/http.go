@@ -10,10 +10,12 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
@@ -119,9 +121,15 @@ func readCA(path string) (*x509.CertPool, error) {
 }
 
 func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck) failover.Evidence {
-	response, err := client.Do(request)
+	var connected atomic.Bool
+	trace := &httptrace.ClientTrace{ConnectDone: func(_, _ string, err error) {
+		if err == nil {
+			connected.Store(true)
+		}
+	}}
+	response, err := client.Do(request.WithContext(httptrace.WithClientTrace(request.Context(), trace)))
 	if err != nil {
-		return httpError(err)
+		return httpError(err, connected.Load())
 	}
 	defer func() { _ = response.Body.Close() }()
 	if !accepted(response.StatusCode, h.Statuses) {
@@ -132,7 +140,7 @@ func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck) fail
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, largestBody))
 	if err != nil {
-		return httpError(fmt.Errorf("read the answer: %w", err))
+		return httpError(fmt.Errorf("read the answer: %w", err), true)
 	}
 	if !bytes.Contains(body, []byte(h.Body)) {
 		return failover.Evidence{
@@ -150,13 +158,11 @@ func accepted(status int, wanted []int) bool {
 	return slices.Contains(wanted, status)
 }
 
-// httpError sorts an error of net/http. What it has no type for, it says of answers that are not HTTP.
-func httpError(err error) failover.Evidence {
+// httpError sorts an error of net/http. Once connected, what it has no type for are answers that are not HTTP.
+func httpError(err error, connected bool) failover.Evidence {
 	evidence := postgres.Classify(err)
-	for _, text := range []string{"malformed", "server response headers exceeded", "HTTP response to HTTPS client"} {
-		if evidence.Reason == failover.ReasonArbiterTrouble && strings.Contains(err.Error(), text) {
-			evidence.Reason = failover.ReasonWrongAnswer
-		}
+	if evidence.Reason == failover.ReasonArbiterTrouble && connected && !errors.Is(err, context.Canceled) {
+		evidence.Reason = failover.ReasonWrongAnswer
 	}
 	return evidence
 }
