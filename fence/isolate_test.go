@@ -41,7 +41,7 @@ func TestS3_OneDevice(t *testing.T) {
 		"hangs after it has worked":   {mode: "hangs-after-off", timeout: 3 * time.Second, grade: off, state: "off"},
 		"third try works":             {mode: "fails-twice", retries: 2, grade: off, words: []string{"try 3"}, state: "off"},
 		"two tries are not enough":    {mode: "fails-twice", retries: 1, grade: unknown, words: []string{"busy", "still on"}, state: "on"},
-		"lies about off":              {mode: "lies-on-off", timeout: 500 * time.Millisecond, grade: unknown, words: []string{"still on"}, state: "on"},
+		"lies about off":              {mode: "lies-on-off", timeout: 2 * time.Second, grade: unknown, words: []string{"still on"}, state: "on"},
 		"hangs":                       {mode: "hangs", timeout: 300 * time.Millisecond, grade: unknown, words: []string{"time limit"}},
 		"hangs on status":             {mode: "hangs-on-status", timeout: 500 * time.Millisecond, grade: unknown, words: []string{"status: time limit"}},
 		"fails":                       {mode: "fails", grade: unknown, words: []string{"Unable to log in"}, state: "on"},
