@@ -53,6 +53,11 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 		return false, refuse("S0", "%s accept writes at the same time", joinMembers(writable)).
 			advise("stop all but one of them, by hand, before adopting the group")
 	}
+	for i, name := range attested {
+		if name == m || g.Member(name) == nil || slices.Contains(attested[:i], name) {
+			return false, refuse("S0", "%s can't be vouched for: it takes the other members than %s, each once", name, m)
+		}
+	}
 	for _, other := range g.Members {
 		if other.Name == m {
 			continue
@@ -93,16 +98,9 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 
 // checkAttestable refuses a person's word on a member that anybody sees answering (DESIGN section 6).
 func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
-	for _, node := range s.Voters {
-		look, ok := g.currentLook(s, node, member)
-		if !ok {
-			continue
-		}
-		status, _ := g.Spec.StatusOf(look.Observation)
-		if status == StatusUp || status == StatusDegraded {
-			return refuse("S3", "%s sees %s answering (%s): nobody can vouch that it doesn't write", node, member, status).
-				advise("stop %s first", member)
-		}
+	if node, ok := g.anyLook(s, member, answers); ok {
+		return refuse("S3", "%s sees %s answering: nobody can vouch that it doesn't write", node, member).
+			advise("stop %s first", member)
 	}
 	return nil
 }
@@ -160,7 +158,7 @@ func checkS4Epoch(g *Group, e Entry, epoch Epoch) *Refusal {
 	switch {
 	case epoch != g.Epoch:
 		return refuse("S4", "epoch %d is not the present one, %d", epoch, g.Epoch)
-	case g.Lease == nil:
+	case g.Lease == nil || g.Lease.Epoch != epoch:
 		return refuse("S4", "no lease is held under epoch %d", epoch)
 	case e.Proposer != g.Lease.Holder || e.Term != g.Lease.Term:
 		return refuse("S4", "%s in term %d does not hold the lease of epoch %d (%s in term %d does)",
@@ -226,59 +224,12 @@ func rogues(s *State, g *Group) []MemberName {
 		if m.Authority != AuthorityNone {
 			continue
 		}
-		for _, look := range g.Looks {
-			o := look.Observation
-			view, ok := s.View(look.Node)
-			if ok && look.Generation == view.Generation && o.Member == m.Name && o.Facts.AcceptsWrites && o.AsOf >= m.NoneSince {
-				found = append(found, m.Name)
-				break
-			}
+		if _, ok := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites && o.AsOf >= m.NoneSince }); ok {
+			found = append(found, m.Name)
 		}
 	}
 	return found
 }
-
-func (g *Group) seenWritable(s *State) []MemberName {
-	var names []MemberName
-	for _, m := range g.Members {
-		if g.countLooks(s, m.Name, func(f Facts) bool { return f.AcceptsWrites }) > 0 {
-			names = append(names, m.Name)
-		}
-	}
-	return names
-}
-
-func (g *Group) countLooks(s *State, member MemberName, match func(Facts) bool) int {
-	n := 0
-	for _, node := range s.Voters {
-		if look, ok := g.currentLook(s, node, member); ok && match(look.Observation.Facts) && g.seenUp(look) {
-			n++
-		}
-	}
-	return n
-}
-
-func (g *Group) seenUp(l Look) bool {
-	status, _ := g.Spec.StatusOf(l.Observation)
-	return status == StatusUp || status == StatusDegraded
-}
-
-// systemID is the system identifier that a majority of views reports of a member, empty if there is none.
-func (g *Group) systemID(s *State, member MemberName) string {
-	for _, node := range s.Voters {
-		look, ok := g.currentLook(s, node, member)
-		if !ok || look.Observation.Facts.SystemID == "" {
-			continue
-		}
-		id := look.Observation.Facts.SystemID
-		if g.countLooks(s, member, func(f Facts) bool { return f.SystemID == id }) >= s.Majority() {
-			return id
-		}
-	}
-	return ""
-}
-
-func isStandby(f Facts) bool { return f.Role == RoleStandby }
 
 func joinMembers(members []MemberName) string {
 	names := make([]string, len(members))

@@ -1,7 +1,8 @@
 package failover
 
 import (
-	"slices"
+	"cmp"
+	"maps"
 	"time"
 )
 
@@ -20,10 +21,22 @@ type Controller struct {
 	elected  time.Duration
 	reigning bool // the own BeginReign is applied
 	begin    proposal
-	draining string // why leadership is being handed on; empty: it isn't
+	draining HandOver // why leadership is about to be handed on, once all is ended; empty: it isn't
+	leaving  leaving
 	groups   map[GroupName]*control
-	lastID   uint64
+	lastID   ProposalID
+	firstID  ProposalID // of this reign
 }
+
+// leaving is what a Controller keeps of a hand-over that it asked for. Until it is deposed it does nothing.
+type leaving struct {
+	asked HandOver
+	since time.Duration
+	must  bool // it can't go on leading
+	tried bool // a hand-over of this reign was in vain
+}
+
+func (l leaving) on() bool { return l.asked.Why != "" }
 
 // Settings are what a Controller needs to know beside the state.
 type Settings struct {
@@ -42,97 +55,6 @@ type Settings struct {
 func DefaultSettings(clusterID string) Settings {
 	return Settings{ClusterID: clusterID, Drift: 10, ApplyBound: 5 * time.Second, LookAgainEvery: 250 * time.Millisecond}
 }
-
-// ProposalID names one proposal or confirmation of this process.
-type ProposalID uint64
-
-// Input is one thing that happened, at a time of the boot-time clock.
-type Input struct {
-	Now  time.Duration
-	Wall WallTime
-	What any // one of the types below
-}
-
-// What can happen.
-type (
-	// Tick is time passing.
-	Tick struct{}
-	// Elected says that this arbiter leads in a term.
-	Elected struct{ Term Term }
-	// Deposed says that this arbiter no longer leads.
-	Deposed struct{}
-	// Applied says that the state machine has moved.
-	Applied struct{ State *State }
-	// ProposalEnded says that a proposal was applied, refused, or that its fate is unknown.
-	ProposalEnded struct {
-		ID      ProposalID
-		Unknown bool
-		Refused bool
-	}
-	// ConfirmEnded answers Confirm.
-	ConfirmEnded struct {
-		ID ProposalID
-		OK bool
-	}
-	// ActionEnded says that a started action has ended, and nothing of it runs any more.
-	ActionEnded struct {
-		Group   GroupName
-		Intent  Index
-		Outcome Outcome
-	}
-	// ViewSilent says that an arbiter's stream is silent.
-	ViewSilent struct {
-		Node        NodeID
-		Incarnation uint64
-	}
-	// Drain asks to hand leadership on.
-	Drain struct{ Why string }
-)
-
-// Output is one thing to do, one of the types below.
-type Output any
-
-// What a Controller asks for.
-type (
-	// Propose asks for an entry to be committed. Its fate comes back as ProposalEnded.
-	Propose struct {
-		ID   ProposalID
-		Body Body
-	}
-	// Confirm asks whether this arbiter still led at some time after now (S6).
-	Confirm struct{ ID ProposalID }
-	// Start asks for an action. It ends at Deadline at the latest, and each of its effects asks first whether LeaseUntil has passed.
-	Start struct {
-		Action     Action
-		Deadline   time.Duration
-		LeaseUntil time.Duration
-	}
-	// Extend moves LeaseUntil of a running action.
-	Extend struct {
-		Group      GroupName
-		Intent     Index
-		LeaseUntil time.Duration
-	}
-	// Cancel ends a running action. ActionEnded comes when it has ended.
-	Cancel struct {
-		Group  GroupName
-		Intent Index
-		Why    string
-	}
-	// AskAgain asks all arbiters for looks that end after this request.
-	AskAgain struct {
-		Group GroupName
-		Index Index
-	}
-	// WakeAt asks for a Tick at a time.
-	WakeAt struct{ At time.Duration }
-	// HandOver asks for Raft leadership to be given to another arbiter.
-	HandOver struct{ Why string }
-	// Halt asks for this process to end.
-	Halt struct{ Why string }
-	// Decided tells what was decided, for logs.
-	Decided struct{ Decision Decision }
-)
 
 // refusedPause keeps a decision that Apply refuses from filling the log.
 const refusedPause = 250 * time.Millisecond
@@ -197,10 +119,8 @@ func (c *Controller) observe(state *State, now time.Duration) {
 		}
 		gc.observe(c, g, now)
 	}
-	for name := range c.groups { // forgetting has no order
-		if state.Group(name) == nil {
-			delete(c.groups, name)
-		}
+	if len(c.groups) > len(state.Groups) {
+		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })
 	}
 	if c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self {
 		c.reigning = true
@@ -209,7 +129,7 @@ func (c *Controller) observe(state *State, now time.Duration) {
 
 // depose forgets everything that the reign gave. What runs is cancelled, never undone.
 func (c *Controller) depose(s *step) {
-	c.term, c.reigning, c.begin, c.draining = 0, false, proposal{}, ""
+	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, HandOver{}, leaving{}
 	for _, g := range c.state.Groups {
 		gc := c.groups[g.Name]
 		if gc.running != nil && !gc.running.cancelled {
@@ -222,12 +142,7 @@ func (c *Controller) depose(s *step) {
 
 func (c *Controller) nextID() ProposalID {
 	c.lastID++
-	return ProposalID(c.lastID)
-}
-
-// margin is what drift adds to or takes from a length of time.
-func (c *Controller) margin(d time.Duration) time.Duration {
-	return d*time.Duration(c.settings.Drift)/1000 + 5*time.Millisecond
+	return c.lastID
 }
 
 // step is the work of one input.
@@ -246,7 +161,7 @@ func (s *step) elect(term Term) {
 		return
 	}
 	s.depose(s)
-	s.term, s.elected = term, s.now
+	s.term, s.elected, s.firstID = term, s.now, s.lastID+1
 	s.begin = s.propose(BeginReign{Term: term, Leader: s.self, Version: s.state.VotersUnderstand(), ClusterID: s.settings.ClusterID})
 }
 
@@ -259,9 +174,14 @@ func (s *step) propose(body Body) proposal {
 // proposalEnded closes a proposal. If its fate is unknown nothing is sent again: this arbiter hands leadership on, and the next
 // reign reads what was committed (S4).
 func (s *step) proposalEnded(p ProposalEnded) {
-	if p.Unknown && s.term != 0 {
-		s.emit(HandOver{Why: "the fate of an own entry is unknown"})
-		s.depose(s)
+	if p.ID < s.firstID {
+		return // of an earlier reign
+	}
+	if p.Unknown {
+		if s.term != 0 {
+			s.depose(s)
+			s.leave(HandOver{Why: "the fate of an own entry is unknown"}, true)
+		}
 		return
 	}
 	if s.begin.id == p.ID {
@@ -287,29 +207,60 @@ func (s *step) viewSilent(v ViewSilent) {
 
 // drain hands leadership on: first what runs is ended and the leases are released, so that the successor need not wait.
 func (s *step) drain(why string) {
-	if s.term != 0 {
-		s.draining = why
+	if s.term != 0 && !s.leaving.on() {
+		s.draining = HandOver{Why: cmp.Or(why, "it was asked for")}
 	}
+}
+
+func (s *step) leave(to HandOver, must bool) {
+	s.emit(to)
+	s.draining, s.leaving.asked, s.leaving.since, s.leaving.must = HandOver{}, to, s.now, must
+}
+
+// leaveAgain bounds the wait for being deposed. A leader that can go on does so, and hands over no more unless it is told to;
+// one that can't asks once more, and then ends this process, which gives leadership away for certain.
+func (s *step) leaveAgain() {
+	switch l := &s.leaving; {
+	case s.now-l.since < s.settings.ApplyBound:
+	case !l.must:
+		*l = leaving{tried: true}
+		return
+	case l.tried:
+		s.emit(Halt{Why: "leadership could not be handed over: " + l.asked.Why})
+	default:
+		s.emit(l.asked)
+		l.since, l.tried = s.now, true
+	}
+	s.wakeAt(s.leaving.since + s.settings.ApplyBound)
 }
 
 // drive goes through the groups that have anything in progress and asks for the next tick.
 func (s *step) drive() {
-	s.wake = 0
 	s.bound(s.begin)
-	if s.reigning {
-		busy := false
-		for _, g := range s.state.Groups {
-			if gc := s.groups[g.Name]; g.Operation != nil || g.Lease != nil || gc.busy() {
-				busy = s.driveGroup(g, gc) || busy
-			}
-		}
-		if s.draining != "" && !busy {
-			s.emit(HandOver{Why: s.draining})
-			s.draining = ""
-		}
+	if s.leaving.on() {
+		s.leaveAgain()
+	}
+	if !s.leaving.on() {
+		s.driveGroups()
 	}
 	if s.wake > 0 {
 		s.emit(WakeAt{At: s.wake})
+	}
+}
+
+func (s *step) driveGroups() {
+	busy, draining := false, s.draining.Why != ""
+	for _, g := range s.state.Groups {
+		if gc := s.groups[g.Name]; s.reigning && (g.Operation != nil || g.Lease != nil || gc.busy()) {
+			busy = s.driveGroup(g, gc) || busy
+		}
+	}
+	switch {
+	case draining && !busy:
+		s.leave(s.draining, false)
+		s.wakeAt(s.now + s.settings.ApplyBound)
+	case !draining && s.draining.Why != "": // one of the groups asks for it
+		s.wakeAt(s.now)
 	}
 }
 
@@ -329,12 +280,4 @@ func (s *step) wakeAt(t time.Duration) {
 	if s.wake == 0 || t < s.wake {
 		s.wake = max(t, s.now+time.Millisecond)
 	}
-}
-
-// fenceBusy says whether a fence of the same machine runs for another group (S15).
-func (s *step) fenceBusy(group GroupName, target string) bool {
-	return slices.ContainsFunc(s.state.Groups, func(g *Group) bool {
-		running := s.groups[g.Name].running
-		return g.Name != group && running != nil && running.fenceTarget == target
-	})
 }

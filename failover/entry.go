@@ -77,7 +77,7 @@ type ApplySpec struct {
 	Group    GroupName
 	Spec     *Spec
 	Source   []byte // the schema's own bytes, as written and with defaults, kept for reading back; not interpreted here
-	Expected uint64 // spec version that it replaces; 0 for a new group
+	Expected uint64 // spec version that it replaces; 0 for a new group, or whatever version there is
 }
 
 // DeleteGroup forgets a group; its epoch is kept (S5).

@@ -6,6 +6,7 @@ import "fmt"
 const (
 	guardLookedAgain = "looked again"
 	guardCooldown    = "cool-down"
+	guardMinimum     = "minimum unhealthy time"
 )
 
 // beginGuards are all conditions for an operation to begin to act.
@@ -80,8 +81,9 @@ func brakeGuard(s *State, g *Group) Guard {
 			continue
 		}
 		all++
+		writer := other.Member(other.Writer())
 		if other.Operation != nil && other.Operation.Automatic && other.Operation.Kind == KindFailover ||
-			Tally(s, other, other.Writer()).Status == StatusDown {
+			writer != nil && writer.Verdict == StatusDown {
 			down++
 		}
 	}
@@ -100,7 +102,7 @@ func timeGuards(g *Group, d Durations) []Guard {
 		last = fmt.Sprintf("the last failover was %s ago", d.SinceLastFailover.Truncate(1e9))
 	}
 	return []Guard{
-		{Name: "minimum unhealthy time", OK: d.VerdictStood >= health.MinimumUnhealthy,
+		{Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
 			Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy)},
 		{Name: guardCooldown, OK: cool, Hold: HoldCooldown,
 			Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown)},

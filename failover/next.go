@@ -144,9 +144,12 @@ func (c *change) advance(g *Group, kind EventKind, text string, args ...any) *Re
 		if from != Held {
 			g.HeldFrom = from
 		}
-	case from == Held && (stays(g, kind, to) || g.Operation != nil && g.Operation.Aborted && to != Steady):
+	case from == Held && to != Steady && (g.Operation.Aborted || staysHeld(g, kind, to)):
 		g.HeldFrom, to = to, Held
 	default:
+		if from == Held && g.Operation != nil {
+			g.Operation.ProofsBefore = c.entry.Index
+		}
 		g.HeldFrom, g.Hold = "", Hold{}
 	}
 	g.Stage = to
@@ -158,8 +161,17 @@ func (c *change) advance(g *Group, kind EventKind, text string, args ...any) *Re
 	return nil
 }
 
-// stays says that a held group stays held: a grant to a new leader releases nothing that was not released before.
-func stays(g *Group, kind EventKind, to Stage) bool { return kind == LeaseGranted && to == g.HeldFrom }
+// staysHeld says that a held operation stays held: neither a grant nor one more try of what did not succeed supplies what is
+// missing. Only success, another condition or an operator does.
+func staysHeld(g *Group, kind EventKind, to Stage) bool {
+	op := g.Operation
+	if kind == LeaseGranted {
+		return to == g.HeldFrom
+	}
+	last, ok := op.lastTry()
+	return ok && to == g.HeldFrom && op.Intent != nil && kind == intended[op.Intent.Action] &&
+		last.Name == string(op.Intent.Action) && last.Member == op.Intent.Member
+}
 
 func subject(o *Operation) MemberName {
 	if o.Candidate != "" {

@@ -15,7 +15,7 @@ func (c *change) intend(b Intend) *Refusal {
 		return refusal
 	}
 	op := g.Operation
-	if op.Intent != nil && (!op.Intent.Tried || b.Action != ActionIsolate || op.Intent.Action == ActionIsolate) {
+	if op.Intent != nil && (b.Action != ActionIsolate || op.Intent.Action == ActionIsolate) { // S7, S12: a fence goes first
 		return refuse("S4", "the intent to %s at index %d is open", op.Intent.Action, op.Intent.Index)
 	}
 	if op.Aborted {
@@ -27,7 +27,7 @@ func (c *change) intend(b Intend) *Refusal {
 	if refusal := c.intendAction(g, b); refusal != nil {
 		return refusal
 	}
-	if last := op.lastAction(); last != b.Action {
+	if last, ok := op.lastTry(); ok && (last.Name != string(b.Action) || last.Member != b.Member) {
 		op.Attempts = 0
 	}
 	op.Intent = &OpenIntent{Index: c.entry.Index, Epoch: b.Epoch, Action: b.Action, Member: b.Member, Reinstate: b.Reinstate, Wall: c.entry.Wall}
@@ -35,16 +35,6 @@ func (c *change) intend(b Intend) *Refusal {
 		op.Basis = b.Basis
 	}
 	return c.advance(g, intended[b.Action], "%s %s under epoch %d", b.Action, b.Member, b.Epoch)
-}
-
-// lastAction is the action of the newest finished try, empty if there is none.
-func (o *Operation) lastAction() ActionKind {
-	for i := len(o.Steps) - 1; i >= 0; i-- {
-		if o.Steps[i].Intent != 0 {
-			return ActionKind(o.Steps[i].Name)
-		}
-	}
-	return ""
 }
 
 func (c *change) intendAction(g *Group, b Intend) *Refusal {
@@ -65,7 +55,7 @@ func (c *change) intendAction(g *Group, b Intend) *Refusal {
 // intendIsolate revokes the member before anybody touches it (S3). An automatic first isolate must still be right (S14).
 func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	op, m := g.Operation, g.Member(name)
-	if op.Reinstating {
+	if op.Reinstating && name == op.From && op.Candidate != name {
 		return refuse("S2", "%s is being reinstated", op.From)
 	}
 	if op.Kind == KindRefence && m.Authority != AuthorityRevoked {
@@ -74,7 +64,7 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	if refusal := checkS14(&c.state, g); refusal != nil {
 		return refusal
 	}
-	if m.Authority == AuthorityNone && name != op.From && name != op.Candidate {
+	if m.Authority == AuthorityNone && name != op.From && name != g.staleProof() {
 		return refuse("S3", "%s is proven unable to write already", name)
 	}
 	if m.Authority != AuthorityRevoked {
@@ -82,7 +72,7 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	}
 	m.Authority, m.Proof = AuthorityRevoked, Proof{}
 	if op.Candidate == name { // S7: the candidate is given up, with a fence
-		op.Candidate, op.Positions = "", nil
+		op.Candidate, op.Positions, op.Reinstating = "", nil, false
 	}
 	return nil
 }
@@ -106,10 +96,10 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		return refusal
 	}
 	if !b.Reinstate && op.Candidate != b.Member {
-		if refusal := checkLoss(g, b.Member); refusal != nil {
+		if refusal := checkChosen(g, b.Member); refusal != nil {
 			return refusal
 		}
-		op.Loss = LossOf(g, b.Member, op.Positions)
+		op.Loss, op.GoAhead = LossOf(g, b.Member, op.Positions), false
 	}
 	m := g.Member(b.Member)
 	if m.Authority != AuthorityWriter {
@@ -123,8 +113,15 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	return nil
 }
 
-// checkLoss asks that the candidate is within what the policy, or an operator, allows to be lost.
-func checkLoss(g *Group, name MemberName) *Refusal {
+// checkChosen asks that the operation has come to the point where a candidate is chosen, and that this one is eligible: within
+// what the policy, or an operator, allows to be lost.
+func checkChosen(g *Group, name MemberName) *Refusal {
+	if g.EffectiveStage() != CaughtUp {
+		return refuse("S8", "%s is %s: nobody is promoted before the standbys have caught up", g.Name, g.Stage)
+	}
+	if m := g.staleProof(); m != "" {
+		return refuse("S3", "the proof that %s can't write is from before the operation was held", m).advise("it is read back first")
+	}
 	for _, cand := range Candidates(g, g.Operation.Positions) {
 		if cand.Member == name && cand.Eligible {
 			return nil
@@ -212,7 +209,6 @@ func (c *change) provenNone(g *Group, m *Member, proof Proof) *Refusal {
 	if g.hasRevoked() || g.Writer() != "" || !pastIsolateIntent(g.EffectiveStage()) {
 		return nil
 	}
-	op.Isolated, op.ProofStale = true, false
 	if _, ok := g.target(IsolationProven); !ok {
 		return nil // a rogue was isolated again at a later stage, which goes on
 	}

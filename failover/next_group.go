@@ -8,6 +8,9 @@ import (
 
 // applySpec creates or changes a group. New or changed members make it unadopted (S0).
 func (c *change) applySpec(b ApplySpec) *Refusal {
+	if refusal := checkSpec(b.Spec); refusal != nil {
+		return refusal
+	}
 	i, exists := c.state.groupAt(b.Group)
 	if !exists {
 		return c.createGroup(b, i)
@@ -18,7 +21,7 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 			advise("look at what changed: arbiterctl get %s", g.Name)
 	}
 	changed := changedMembers(g.Spec, b.Spec)
-	if changed && g.Operation != nil {
+	if (changed || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {
 		return refuse("S0", "members can't be changed while operation %s runs", g.Operation.ID)
 	}
 	for _, m := range g.Members {
@@ -38,8 +41,30 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	return nil
 }
 
+// checkSpec refuses what no rule could be kept with. Everything else about a spec is config's to check.
+func checkSpec(spec *Spec) *Refusal {
+	switch {
+	case spec == nil || len(spec.Members) == 0:
+		return refuse("", "the spec names no members")
+	case spec.Policy.LeaseDuration <= 0:
+		return refuse("", "policy.lease is not longer than nothing")
+	case !slices.IsSortedFunc(spec.Members, func(a, b MemberSpec) int { return compare(a.Name, b.Name) }):
+		return refuse("", "the members of the spec are not sorted by name")
+	}
+	for i := 1; i < len(spec.Members); i++ {
+		if spec.Members[i].Name == spec.Members[i-1].Name {
+			return refuse("", "two members are called %s", spec.Members[i].Name)
+		}
+	}
+	return nil
+}
+
 func (c *change) createGroup(b ApplySpec, at int) *Refusal {
-	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: c.unretire(b.Group)}
+	if b.Expected != 0 {
+		return refuse("", "there is no group %q to replace version %d of", b.Group, b.Expected)
+	}
+	was := c.unretire(b.Group)
+	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}
 	g.Members = membersOf(b.Spec, g)
 	c.state.Groups = slices.Insert(c.state.Groups, at, g)
 	c.touched = append(c.touched, g.Name)
@@ -47,15 +72,15 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 	return nil
 }
 
-// unretire takes back the epoch of a deleted group of this name (S5).
-func (c *change) unretire(name GroupName) Epoch {
+// unretire takes back what was kept of a deleted group of this name: its epoch (S5), and a lease that may be outstanding (S8).
+func (c *change) unretire(name GroupName) RetiredEpoch {
 	for i, r := range c.state.Retired {
 		if r.Group == name {
 			c.state.Retired = slices.Delete(c.state.Retired, i, i+1)
-			return r.Epoch
+			return r
 		}
 	}
-	return 0
+	return RetiredEpoch{}
 }
 
 // membersOf lists the members of a spec, keeping what is known of those that were there before.
@@ -107,7 +132,7 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID)
 	}
 	c.tell(g, GroupDeleted, "", "deleted by %s: %s", b.Request.Actor, b.Request.Reason)
-	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch})
+	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
 	sort.Slice(c.state.Retired, func(i, j int) bool { return c.state.Retired[i].Group < c.state.Retired[j].Group })
 	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
 	return nil
@@ -119,8 +144,8 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if g.Operation != nil {
-		return refuse("S0", "operation %s is in progress", g.Operation.ID)
+	if g.Operation != nil && g.Stage != Held {
+		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s", g.Name)
 	}
 	member := b.Member
 	if writable := g.seenWritable(&c.state); member == "" && len(writable) == 1 {
@@ -134,6 +159,9 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
+	if g.Operation != nil { // an operator settles by hand what the operation is held for
+		c.endOperation(g, OperationEnded, OperationStopped, fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason))
+	}
 	c.recordAdoption(g, b, member, promote)
 	if promote {
 		c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
@@ -145,7 +173,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
 	g.SystemID = g.systemID(&c.state, member)
 	g.Epoch = max(g.Epoch, g.highestToken()) + 1
-	g.Adopted, g.EverAdopted, g.Lease = true, true, nil
+	g.Adopted, g.EverAdopted = true, true // a lease that may be outstanding is still waited out (S8)
 	for i := range g.Members {
 		m := &g.Members[i]
 		m.Authority, m.NoneSince, m.Rogue, m.Proof = AuthorityNone, c.entry.Index, false, Proof{}
@@ -161,7 +189,11 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	}
 	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,
 		Why: fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason)})
-	c.tell(g, GroupAdopted, member, "%s is the writer under epoch %d, by %s", member, g.Epoch, b.Request.Actor)
+	text := "%s is the writer under epoch %d, by %s"
+	if promote {
+		text = "nobody writes; %s is to be promoted, since epoch %d, by %s"
+	}
+	c.tell(g, GroupAdopted, member, text, member, g.Epoch, b.Request.Actor)
 }
 
 // highestToken is the highest epoch that any member was ever seen to hold: epochs only grow, also past a lost log (S5).
@@ -204,10 +236,10 @@ func (c *change) restored(b Restored) *Refusal {
 	for _, g := range c.state.Groups {
 		g = c.group(g.Name)
 		g.Epoch = max(g.Epoch, b.EpochsAbove)
-		g.Adopted, g.Lease, g.Operation, g.Stage, g.HeldFrom = false, nil, nil, Steady, ""
+		g.Adopted, g.Operation, g.Stage, g.HeldFrom, g.Hold = false, nil, Steady, "", Hold{}
 		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
 		for i := range g.Members {
-			g.Members[i].Authority = AuthorityUnset
+			g.Members[i] = Member{Name: g.Members[i].Name, Verdict: g.Members[i].Verdict}
 		}
 		g.EverAdopted = false
 	}

@@ -59,6 +59,9 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	}
 	g.Epoch++ // S5: every grant takes the next one
 	op := g.Operation
+	if op.Arbiter != b.Holder {
+		op.Attempts = 0 // what one arbiter could not do, another may
+	}
 	op.Intent, op.Arbiter = nil, b.Holder // S4: a grant closes what was open
 	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
 	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
@@ -106,14 +109,15 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 	if c.entry.Term != c.state.Reign.Term || c.entry.Proposer != c.state.Reign.Leader {
 		return refuse("S8", "%s in term %d does not lead", c.entry.Proposer, c.entry.Term)
 	}
+	if g.Operation.Aborted {
+		return refuse("", "operation %s is aborted", b.Operation)
+	}
 	c.hold(g, OperationHeld, b.Reason, b.Detail)
 	return nil
 }
 
 func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
-	if g.Operation.Isolated {
-		g.Operation.ProofStale = true
-	}
+	g.Operation.ProofsBefore = c.entry.Index
 	c.must(c.advance(g, kind, "held: %s", detail))
 	g.Hold = Hold{Reason: reason, Detail: detail, Since: c.entry.Wall, Index: c.entry.Index}
 	g.Operation.addStep(Step{Name: "held", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultFailed, Detail: detail, Outcome: c.entry.Index})
@@ -169,7 +173,7 @@ func (c *change) abort(b Abort) *Refusal {
 		c.endOperation(g, OperationEnded, OperationStopped, why)
 		return nil
 	}
-	op.Aborted, op.GoAhead = true, false
+	op.Aborted, op.GoAhead, op.Reinstating = true, false, false
 	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
 	return nil
 }
@@ -198,6 +202,9 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 	op.addStep(Step{Name: "reinstate", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Outcome: c.entry.Index,
 		Detail: "asked for by " + b.Request.Actor + ": " + b.Request.Reason})
 	c.tell(g, ReinstateAsked, op.From, "%s wants %s back: %s", b.Request.Actor, op.From, b.Request.Reason)
+	if g.Stage == Held {
+		return c.advance(g, OperationReleased, "%s is reinstated", op.From)
+	}
 	return nil
 }
 

@@ -80,22 +80,24 @@ func (c *change) observe(b Observe) *Refusal {
 
 // acceptBatch keeps the order of one arbiter's batches: only the next one counts; a gap voids the view.
 func (c *change) acceptBatch(b Batch) bool {
+	if !slices.Contains(c.state.Voters, b.Node) {
+		c.emit(Event{Kind: Rejected, Text: string(b.Node) + " does not vote: its view is not taken"})
+		return false
+	}
 	v := c.view(b.Node)
 	newer := b.Incarnation > v.Incarnation || b.Incarnation == v.Incarnation && b.Sequence > v.Sequence
 	switch {
-	case !slices.Contains(c.state.Voters, b.Node):
-		c.emit(Event{Kind: Rejected, Text: string(b.Node) + " does not vote: its view is not taken"})
 	case b.Whole && newer:
 		v.Generation++
 		v.Current, v.Incarnation, v.Sequence, v.Version = true, b.Incarnation, b.Sequence, b.Version
 		c.setDoubt(v, b.Doubt)
 		c.touchBusy()
 		return true
-	case !newer || b.Incarnation != v.Incarnation:
+	case !newer:
 		c.emit(Event{Kind: Rejected, Rule: "S4", Text: "a batch of " + string(b.Node) + " was already taken"})
 	case !v.Current:
 		c.emit(Event{Kind: Rejected, Rule: "S8", Text: "the view of " + string(b.Node) + " is void and must be sent whole"})
-	case b.Sequence != v.Sequence+1:
+	case b.Incarnation != v.Incarnation || b.Sequence != v.Sequence+1:
 		c.voidView(v, "a batch is missing")
 	default:
 		v.Sequence = b.Sequence

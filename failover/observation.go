@@ -199,5 +199,13 @@ func (s *Spec) checkStatus(c CheckState) Status {
 
 // severity orders statuses for the worst of several checks; "down" is definite, so it wins over "unknown".
 func severity(s Status) int {
-	return map[Status]int{StatusUp: 0, StatusDegraded: 1, StatusUnknown: 2, StatusDown: 3}[s]
+	switch s {
+	case StatusDown:
+		return 3
+	case StatusUnknown:
+		return 2
+	case StatusDegraded:
+		return 1
+	}
+	return 0
 }

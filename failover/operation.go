@@ -31,10 +31,9 @@ type Operation struct {
 	Positions   []MemberPosition
 	Loss        LossBound // of the candidate, fixed when it was promoted
 	LossTaken   *AcceptedLoss
-	// ProofStale says that time passed in Held after the isolation was proven: the proof is read back again before promoting.
-	ProofStale bool
-	// Isolated says that the isolation was proven at least once.
-	Isolated bool
+	// ProofsBefore is the newest entry at which the operation was held or went on from there. Time passed in between: proofs
+	// committed before that entry are read back again before anybody is promoted.
+	ProofsBefore Index
 	// GoAhead says that an operator released it: guards that only ask for a human are passed.
 	GoAhead      bool
 	Reinstating  bool
@@ -105,6 +104,29 @@ func (o *Operation) addStep(step Step) {
 		o.Steps = slices.Delete(o.Steps, beginning, beginning+1)
 	}
 	o.Steps = append(o.Steps, step)
+}
+
+// lastTry is the newest finished try of an action, if there was one.
+func (o *Operation) lastTry() (Step, bool) {
+	for i := len(o.Steps) - 1; i >= 0; i-- {
+		if o.Steps[i].Intent != 0 {
+			return o.Steps[i], true
+		}
+	}
+	return Step{}, false
+}
+
+// staleProof is a member that this operation isolated so long ago that its proof is read back again before anybody is
+// promoted, empty if there is none. A person's word can't be read back.
+func (g *Group) staleProof() MemberName {
+	op := g.Operation
+	for _, m := range g.Members {
+		fenced := m.Authority == AuthorityNone && m.Proof.Grade != "" && m.Proof.Grade != ProofAttested
+		if fenced && m.NoneSince > op.ConfirmedAt && m.NoneSince < op.ProofsBefore {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // Lease is the right of one arbiter to act on one group, under one epoch. Its time runs on the clocks of those who read

@@ -77,6 +77,9 @@ func Plan(s *State, name GroupName, d Durations) Decision {
 	}
 	decision := planOperation(s, g, d)
 	decision.Operation = g.Operation.ID
+	if g.Stage == Held && decision.Step == StepNone && decision.LookAgain == 0 && d.LeaseLeft > 0 && !d.Running {
+		decision.Step = StepRelease // what waits for long needs no lease, and whoever leads next need not wait it out
+	}
 	return decision
 }
 
@@ -121,9 +124,28 @@ func planOperation(s *State, g *Group, d Durations) Decision {
 	case Confirmed, Leased:
 		return planBegin(s, g, d)
 	}
-	if decision, needed := planLease(g, d); needed {
-		return decision
+	switch {
+	case d.LeaseLeft > 0:
+		return planStage(s, g, d)
+	case d.Running:
+		return g.decide(StepNone, "lease-lost", "what runs is ended, since the lease has run out")
 	}
+	if decision := planStage(s, g.asGranted(), d); decision.Step != StepIntend && decision.Step != StepTry {
+		return decision // nothing that needs a lease
+	}
+	return planLease(g, d)
+}
+
+// asGranted is the group as the grant of a new lease would leave it: nothing is open (S4).
+func (g *Group) asGranted() *Group {
+	c, op := *g, *g.Operation
+	op.Intent = nil
+	c.Operation = &op
+	return &c
+}
+
+// planStage goes on from the stage that the operation has come to.
+func planStage(s *State, g *Group, d Durations) Decision {
 	switch g.EffectiveStage() {
 	case Isolating:
 		return planIsolate(g, d)
@@ -135,29 +157,23 @@ func planOperation(s *State, g *Group, d Durations) Decision {
 	return planAfterPromotion(s, g, d)
 }
 
+// planAborted ends what runs. An aborted operation is held until an operator decides.
 func planAborted(g *Group, d Durations) Decision {
-	switch {
-	case d.Running:
+	if d.Running {
 		return g.decide(StepCancel, "aborted", "the operation was aborted")
-	case g.Stage != Held:
-		return g.hold(HoldAborted, "the operation was aborted")
-	case d.LeaseLeft > 0:
-		return g.decide(StepRelease, "aborted", "the operation was aborted")
 	}
 	return g.decide(StepNone, "aborted", "%s", g.Hold.Detail)
 }
 
-// planLease asks for a lease where this arbiter has none. After a change of leader it waits until the old one must have run out.
-func planLease(g *Group, d Durations) (Decision, bool) {
+// planLease asks for a lease. After a change of leader it waits until the old one must have run out (S8).
+func planLease(g *Group, d Durations) Decision {
 	switch {
-	case d.LeaseLeft > 0:
-		return Decision{}, false
 	case g.Stage == Held && !retriesWhileHeld(g, d):
-		return g.wait("held", g.Spec.Policy.RetryInterval, "%s", g.Hold.Detail), true
+		return g.wait("held", g.Spec.Policy.RetryInterval-min(d.InStage, d.SinceAttempt), "%s", g.Hold.Detail)
 	case d.LeaseWait > 0:
-		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding for another %s", g.Epoch, d.LeaseWait), true
+		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding for another %s", g.Epoch, d.LeaseWait)
 	}
-	return g.decide(StepAcquire, "lease", "needs a lease to go on"), true
+	return g.decide(StepAcquire, "lease", "needs a lease to go on")
 }
 
 // retriesWhileHeld says whether a held operation is due for another try on its own.
@@ -169,22 +185,23 @@ func retriesWhileHeld(g *Group, d Durations) bool {
 func planBegin(s *State, g *Group, d Durations) Decision {
 	guards := beginGuards(s, g, d)
 	decision := Decision{Group: g.Name, Step: StepNone, Rule: "begin", Guards: guards}
+	failed, waits := decision.FirstFailed()
 	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
 		v := TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt)
 		decision.Basis = v.Basis
-		if len(v.For) < v.Needed {
+		if len(v.For) < v.Needed && (!waits || failed.Name == guardLookedAgain || failed.Name == guardMinimum) {
 			decision.LookAgain = g.Operation.ConfirmedAt
 		}
 	}
-	if failed, ok := decision.FirstFailed(); ok && failed.Name != guardLookedAgain {
+	if waits && failed.Name != guardLookedAgain {
 		return g.waitFor(decision, failed, d)
 	}
 	if d.LeaseLeft <= 0 { // the lease is taken while the arbiters look again
-		lease, _ := planLease(g, d)
+		lease := planLease(g, d)
 		lease.Guards, lease.LookAgain, lease.Basis = decision.Guards, decision.LookAgain, decision.Basis
 		return lease
 	}
-	if failed, ok := decision.FirstFailed(); ok {
+	if waits {
 		decision.Detail = failed.Detail
 		return decision
 	}
@@ -204,7 +221,8 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 		if hold.Step == StepHold {
 			decision.Detail = failed.Detail
 		}
-	} else if d.LeaseLeft > 0 {
+	}
+	if decision.Step == StepNone && d.LeaseLeft > 0 && decision.LookAgain == 0 {
 		decision.Step = StepRelease
 	}
 	return decision
@@ -215,7 +233,7 @@ func (g *Group) firstAction(decision Decision) Decision {
 	if member := g.toIsolate(); member != "" {
 		decision.Action, decision.Member = ActionIsolate, member
 	} else {
-		decision.Action, decision.Member = ActionCatchUp, g.Operation.Wanted
+		decision.Action, decision.Member = ActionCatchUp, catchUpSubject(g)
 	}
 	decision.Detail = fmt.Sprintf("%s %s", decision.Action, decision.Member)
 	return decision

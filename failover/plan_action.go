@@ -10,8 +10,11 @@ func planIsolate(g *Group, d Durations) Decision {
 	if g.Operation.Intent != nil {
 		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
 	}
-	if member := g.toIsolate(); member != "" {
-		return g.intend(ActionIsolate, member)
+	if decision, ok := planRogue(g, d); ok {
+		return decision
+	}
+	if op := g.Operation; op.Candidate != "" { // a rogue was isolated during the promotion, which goes on
+		return planPromotion(g)
 	}
 	return g.decide(StepNone, "isolate", "nobody is left to isolate")
 }
@@ -50,44 +53,76 @@ func tryPause(g *Group) time.Duration {
 }
 
 func (o *Operation) lastDetail() string {
-	for i := len(o.Steps) - 1; i >= 0; i-- {
-		if o.Steps[i].Intent != 0 {
-			return o.Steps[i].Detail
-		}
+	if last, ok := o.lastTry(); ok {
+		return last.Detail
 	}
 	return "it was not tried"
+}
+
+// planRogue isolates a rogue beside the operation's own subjects, since no promotion passes beside it (S2, S12), or holds for an
+// operator if the policy does not fence rogues.
+func planRogue(g *Group, d Durations) (Decision, bool) {
+	op := g.Operation
+	rogue := rogueBeside(g, op.Candidate)
+	if rogue == "" || d.Running || op.Intent != nil && op.Intent.Action == ActionIsolate {
+		return Decision{}, false
+	}
+	if rogue != op.From && op.Kind == KindFailover && !g.Spec.Policy.RefenceRogues && !op.GoAhead {
+		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and the policy fences rogues only by hand", rogue)), true
+	}
+	return g.intend(ActionIsolate, rogue), true
+}
+
+// rogueBeside is a member other than one that must be assumed to be writing: the former writer first.
+func rogueBeside(g *Group, beside MemberName) MemberName {
+	if member := g.toIsolate(); member != "" && member != beside && g.Member(member).Authority == AuthorityRevoked {
+		return member
+	}
+	for _, m := range g.Members {
+		if m.Name != beside && m.Authority == AuthorityRevoked {
+			return m.Name
+		}
+	}
+	return ""
 }
 
 // planCandidate goes from a proven isolation to the intent to promote.
 func planCandidate(s *State, g *Group, d Durations) Decision {
 	op := g.Operation
+	if decision, ok := planRogue(g, d); ok {
+		return decision
+	}
 	if op.Intent != nil {
 		return planTry(g, d, HoldCatchUp, "no standby answered while catching up after %s")
 	}
-	if member := g.toIsolate(); member != "" { // a rogue has appeared: no promotion passes beside it (S2, S12)
-		return g.intend(ActionIsolate, member)
-	}
-	if from := g.Member(op.From); op.ProofStale && from != nil && from.Proof.Grade != ProofAttested && (g.Stage != Held || op.GoAhead) {
-		return g.intend(ActionIsolate, op.From)
-	}
 	if g.EffectiveStage() != CaughtUp {
-		return g.intend(ActionCatchUp, catchUpSubject(op))
+		return g.intend(ActionCatchUp, catchUpSubject(g))
 	}
 	best := Candidates(g, op.Positions)
-	if len(best) > 0 && best[0].Eligible {
-		return g.intend(ActionPromote, best[0].Member)
+	if len(best) == 0 || !best[0].Eligible {
+		if g.Stage == Held && retriesWhileHeld(g, d) {
+			return g.intend(ActionCatchUp, catchUpSubject(g))
+		}
+		return planNoCandidate(g, best)
 	}
-	if g.Stage == Held && retriesWhileHeld(g, d) {
-		return g.intend(ActionCatchUp, catchUpSubject(op))
+	if member := g.staleProof(); member != "" {
+		decision := g.intend(ActionIsolate, member)
+		decision.Rule = "read-back"
+		return decision
 	}
-	return planNoCandidate(g, best)
+	return g.intend(ActionPromote, best[0].Member)
 }
 
-func catchUpSubject(op *Operation) MemberName {
-	if op.From != "" {
+// catchUpSubject is whom a catch_up is about: the member that the standbys followed.
+func catchUpSubject(g *Group) MemberName {
+	op := g.Operation
+	switch {
+	case op.From != "":
 		return op.From
+	case op.Wanted != "":
+		return op.Wanted
 	}
-	return op.Wanted
+	return g.Members[0].Name // a group that has had no writer since it was adopted
 }
 
 func planNoCandidate(g *Group, ranked []Candidate) Decision {
@@ -114,14 +149,11 @@ func noCandidate(ranked []Candidate) (HoldReason, string) {
 
 // planPromote repeats the promotion until it is proven. Only a fence with proof leads to another candidate (S7).
 func planPromote(s *State, g *Group, d Durations) Decision {
-	op := g.Operation
-	if op.Intent == nil {
-		if member := rogueBeside(g, op.Candidate); member != "" {
-			return g.intend(ActionIsolate, member)
-		}
-		decision := g.intend(ActionPromote, op.Candidate)
-		decision.Reinstate = op.Reinstating
+	if decision, ok := planRogue(g, d); ok {
 		return decision
+	}
+	if g.Operation.Intent == nil {
+		return planPromotion(g)
 	}
 	if decision, ok := planGiveUp(s, g, d); ok {
 		return decision
@@ -129,23 +161,22 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	return planTry(g, d, HoldPromote, "the promotion of %s did not succeed")
 }
 
-func rogueBeside(g *Group, candidate MemberName) MemberName {
-	for _, m := range g.Members {
-		if m.Name != candidate && m.Authority == AuthorityRevoked {
-			return m.Name
-		}
-	}
-	return ""
+func planPromotion(g *Group) Decision {
+	decision := g.intend(ActionPromote, g.Operation.Candidate)
+	decision.Reinstate = g.Operation.Reinstating
+	return decision
 }
 
-// planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7).
+// planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7). A candidate
+// that is up and can't be promoted is given up only when an operator released the operation and it failed again.
 func planGiveUp(s *State, g *Group, d Durations) (Decision, bool) {
 	op := g.Operation
-	if d.Running || op.Reinstating || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
+	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
 		return Decision{}, false
 	}
 	v := Tally(s, g, op.Candidate)
-	if v.Status != StatusDown || d.InStage < g.Spec.Health.MinimumUnhealthy {
+	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
+	if !down && !(op.GoAhead && op.Intent != nil && op.Intent.Action == ActionPromote) {
 		return Decision{}, false
 	}
 	for _, c := range Candidates(g, SeenPositions(s, g)) {
@@ -161,6 +192,11 @@ func planGiveUp(s *State, g *Group, d Durations) (Decision, bool) {
 // planAfterPromotion does what the spec asks for after the promotion, in order.
 func planAfterPromotion(s *State, g *Group, d Durations) Decision {
 	op := g.Operation
+	if g.Stage == Held && g.Spec.Policy.RefenceRogues { // otherwise when the operation has ended, which is soon
+		if decision, ok := planRogue(g, d); ok {
+			return decision
+		}
+	}
 	if decision, ok := planGiveUp(s, g, d); ok {
 		return decision
 	}
@@ -180,16 +216,20 @@ func planAfterPromotion(s *State, g *Group, d Durations) Decision {
 // planReinstate brings the former writer back: whatever runs is ended first, then a newer epoch, then its promotion (S2).
 func planReinstate(g *Group, d Durations) Decision {
 	op := g.Operation
+	rogue := rogueBeside(g, op.From)
 	switch {
-	case d.Running:
+	case d.Running && (op.Intent == nil || op.Intent.Epoch <= op.ReinstatedAt):
 		return g.decide(StepCancel, "reinstate", "what runs is ended before %s is reinstated", op.From)
-	case g.Epoch <= op.ReinstatedAt && d.LeaseLeft <= 0 && d.LeaseWait > 0:
-		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding", g.Epoch)
-	case g.Epoch <= op.ReinstatedAt || d.LeaseLeft <= 0:
+	case rogue != "" && !g.Spec.Policy.RefenceRogues && !op.GoAhead:
+		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated", rogue, op.From))
+	case d.LeaseLeft <= 0:
+		return planLease(g, d)
+	case g.Epoch <= op.ReinstatedAt:
 		return g.decide(StepAcquire, "reinstate", "%s is reinstated under a newer epoch", op.From)
-	}
-	if member := rogueBeside(g, op.From); member != "" {
-		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated", member, op.From))
+	case op.Intent != nil: // to isolate a rogue
+		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
+	case rogue != "":
+		return g.intend(ActionIsolate, rogue)
 	}
 	decision := g.intend(ActionPromote, op.From)
 	decision.Reinstate = true

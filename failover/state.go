@@ -42,10 +42,11 @@ type View struct {
 	Version    EntryVersion
 }
 
-// RetiredEpoch keeps the epoch of a deleted group.
+// RetiredEpoch keeps the epoch of a deleted group, and its lease if one was outstanding.
 type RetiredEpoch struct {
 	Group GroupName
 	Epoch Epoch
+	Lease *Lease
 }
 
 // AnsweredRequest remembers a request, so that a repeated one changes nothing.

@@ -27,7 +27,8 @@ const (
 //   - A grant after a change of leader keeps the stage; so does every further try.
 //   - Held has no row: it keeps the stage it came from (Group.HeldFrom) and answers with that stage's row, so a proof,
 //     a recovered condition or an operator's release goes on from there.
-//   - From Promoting on there is no return, except fencing the candidate (S7), which goes back to Isolating.
+//   - From Promoting on there is no return, except fencing the candidate (S7) or a rogue (S12), which goes back to Isolating.
+//   - From every stage an operation ends when all is done, and when an operator adopts the group anew while it is held.
 var transitions = map[Stage]map[EventKind]Stage{
 	Steady: {ViewsFailing: Suspected, OperatorAsked: Confirmed, RogueSeen: Confirmed},
 	Suspected: {
@@ -43,7 +44,7 @@ var transitions = map[Stage]map[EventKind]Stage{
 	},
 	Isolating: {
 		IsolationProven: Isolated, IsolateIntended: Isolating, LeaseGranted: Isolating, PromoteIntended: Promoting,
-		OperationHeld: Held, OperationReleased: Isolating, OperationAborted: Held,
+		OperationHeld: Held, OperationReleased: Isolating, OperationAborted: Held, OperationEnded: Steady,
 	},
 	Isolated: {
 		CatchUpIntended: CatchingUp, IsolateIntended: Isolating, LeaseGranted: Isolated, PromoteIntended: Promoting,
@@ -52,18 +53,19 @@ var transitions = map[Stage]map[EventKind]Stage{
 	CatchingUp: {
 		CatchUpDone: CaughtUp, CatchUpIntended: CatchingUp, IsolateIntended: Isolating, LeaseGranted: CatchingUp,
 		PromoteIntended: Promoting, OperationHeld: Held, OperationReleased: CatchingUp, OperationAborted: Held,
+		OperationEnded: Steady,
 	},
 	CaughtUp: {
 		PromoteIntended: Promoting, CatchUpIntended: CatchingUp, IsolateIntended: Isolating, LeaseGranted: CaughtUp,
-		OperationHeld: Held, OperationReleased: CaughtUp, OperationAborted: Held,
+		OperationHeld: Held, OperationReleased: CaughtUp, OperationAborted: Held, OperationEnded: Steady,
 	},
 	Promoting: {
 		PromoteDone: Promoted, PromoteIntended: Promoting, IsolateIntended: Isolating, LeaseGranted: Promoting,
-		OperationHeld: Held, OperationReleased: Promoting,
+		OperationHeld: Held, OperationReleased: Promoting, OperationEnded: Steady,
 	},
 	Promoted: {
 		ConfigureIntended: Configuring, RouteIntended: Routing, VerifyIntended: Verifying, IsolateIntended: Isolating,
-		LeaseGranted: Promoted, OperationHeld: Held, OperationReleased: Promoted,
+		LeaseGranted: Promoted, OperationHeld: Held, OperationReleased: Promoted, OperationEnded: Steady,
 	},
 	Configuring: {
 		ConfigureDone: Configuring, ConfigureIntended: Configuring, RouteIntended: Routing, VerifyIntended: Verifying,
@@ -80,8 +82,8 @@ var transitions = map[Stage]map[EventKind]Stage{
 		LeaseGranted: Scaling, OperationHeld: Held, OperationReleased: Scaling, OperationEnded: Steady,
 	},
 	Verifying: {
-		VerifyDone: Verifying, VerifyIntended: Verifying, IsolateIntended: Isolating, LeaseGranted: Verifying,
-		OperationHeld: Held, OperationReleased: Verifying, OperationEnded: Steady,
+		VerifyDone: Verifying, VerifyIntended: Verifying, RouteIntended: Routing, IsolateIntended: Isolating,
+		LeaseGranted: Verifying, OperationHeld: Held, OperationReleased: Verifying, OperationEnded: Steady,
 	},
 }
 

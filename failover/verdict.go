@@ -102,44 +102,6 @@ func joinNodes(nodes []NodeID) string {
 	return strings.Join(names, ", ")
 }
 
-// currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
-func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
-	view, ok := s.View(node)
-	if !ok || !view.Current || view.Doubt != "" {
-		return Look{}, false
-	}
-	look, ok := g.look(node, member)
-	return look, ok && look.Generation == view.Generation
-}
-
-func (g *Group) look(node NodeID, member MemberName) (Look, bool) {
-	i, ok := g.lookAt(node, member)
-	if !ok {
-		return Look{}, false
-	}
-	return g.Looks[i], true
-}
-
-func (g *Group) lookAt(node NodeID, member MemberName) (int, bool) {
-	return slices.BinarySearchFunc(g.Looks, Look{Node: node, Observation: Observation{Member: member}}, func(a, b Look) int {
-		if c := compare(a.Node, b.Node); c != 0 {
-			return c
-		}
-		return compare(a.Observation.Member, b.Observation.Member)
-	})
-}
-
-// answered is the newest request to look again that an arbiter answered in its current view.
-func (g *Group) answered(s *State, node NodeID) Index {
-	view, _ := s.View(node)
-	for _, a := range g.Answers {
-		if a.Node == node && a.Generation == view.Generation {
-			return a.Asked
-		}
-	}
-	return 0
-}
-
 // witnesses are the other members that any counting view sees receiving ever more of somebody's log.
 func (g *Group) witnesses(s *State, of MemberName) []MemberName {
 	var names []MemberName

@@ -1,0 +1,168 @@
+package failover
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// unconfirmedPause is how long to wait before leadership is asked for again.
+const unconfirmedPause = 50 * time.Millisecond
+
+type running struct {
+	action      Action
+	deadline    time.Duration
+	leaseUntil  time.Duration
+	cancelled   bool
+	fenceTarget string
+}
+
+// watchRunning cancels an action whose lease or time is over. Effects ask for themselves too (Start.LeaseUntil): this is
+// what ends the rest.
+func (s *step) watchRunning(g *Group, gc *control) {
+	r := gc.running
+	if r == nil || r.cancelled {
+		return
+	}
+	op := g.Operation
+	switch {
+	case op == nil || op.Intent == nil || op.Intent.Index != r.action.Intent:
+		s.cancel(g, gc, "its intent is closed")
+	case gc.own.until <= s.now:
+		s.cancel(g, gc, "the lease has run out")
+	case r.deadline <= s.now:
+		s.cancel(g, gc, "it took longer than "+r.action.Timeout().String())
+	default:
+		if r.leaseUntil != gc.own.until {
+			r.leaseUntil = gc.own.until
+			s.emit(Extend{Group: g.Name, Intent: r.action.Intent, LeaseUntil: r.leaseUntil})
+		}
+		s.wakeAt(min(gc.own.until, r.deadline))
+	}
+}
+
+func (s *step) cancel(g *Group, gc *control, why string) {
+	if gc.running == nil || gc.running.cancelled {
+		return
+	}
+	gc.running.cancelled = true
+	s.emit(Cancel{Group: g.Name, Intent: gc.running.action.Intent, Why: why})
+}
+
+// try starts the action whose intent is open, once leadership is confirmed after the intent was applied (S6).
+func (s *step) try(g *Group, gc *control) {
+	intent := g.Operation.Intent
+	action := s.action(g)
+	if action.Kind == ActionIsolate && s.fenceBusy(g.Name, FenceTarget(action)) {
+		s.wakeAt(s.now + 50*time.Millisecond)
+		return
+	}
+	if !s.confirmed(gc, intent.Index) {
+		s.confirmFor(gc, intent.Index)
+		return
+	}
+	gc.forgetConfirmation()
+	if gc.own.until <= s.now || gc.own.epoch != g.Epoch || intent.Epoch != g.Epoch {
+		return // the lease is read last
+	}
+	gc.running = &running{action: action, deadline: s.now + action.Timeout(), leaseUntil: gc.own.until}
+	if action.Kind == ActionIsolate {
+		gc.running.fenceTarget = FenceTarget(action)
+	}
+	s.emit(Start{Action: action, Deadline: gc.running.deadline, LeaseUntil: gc.own.until})
+	s.wakeAt(min(gc.own.until-time.Duration(g.Lease.Duration)/2, gc.running.deadline))
+}
+
+func (s *step) action(g *Group) Action {
+	op, intent := g.Operation, g.Operation.Intent
+	a := Action{Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
+		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec}
+	if op.From != intent.Member || intent.Action == ActionCatchUp {
+		a.Former = op.From
+	}
+	return a
+}
+
+// confirmFor asks for a confirmation, once, for the intent at an index.
+func (s *step) confirmFor(gc *control, intent Index) {
+	if gc.confirm.id != 0 && gc.confirming == intent {
+		s.bound(gc.confirm)
+		return
+	}
+	gc.confirming, gc.confirmed = intent, false
+	gc.confirm = proposal{id: s.nextID(), at: s.now}
+	s.emit(Confirm{ID: gc.confirm.id})
+	s.bound(gc.confirm)
+}
+
+// confirmed says whether leadership was confirmed for an intent, just now.
+func (s *step) confirmed(gc *control, intent Index) bool {
+	return gc.confirmed && gc.confirming == intent && gc.confirmedAt == s.now
+}
+
+func (s *step) confirmEnded(e ConfirmEnded) {
+	for _, g := range s.state.Groups {
+		gc := s.groups[g.Name]
+		if gc.confirm.id != e.ID {
+			continue
+		}
+		gc.confirm, gc.confirmed, gc.confirmedAt = proposal{}, e.OK, s.now
+		if !e.OK { // asked again as long as this arbiter thinks that it leads
+			gc.pausedUntil = s.now + unconfirmedPause
+		}
+	}
+}
+
+func (s *step) actionEnded(e ActionEnded) {
+	gc, ok := s.groups[e.Group]
+	if !ok || gc.running == nil || gc.running.action.Intent != e.Intent {
+		return
+	}
+	gc.running, gc.attemptAt, gc.attemptEver = nil, s.now, true
+	if s.reigning {
+		gc.ended = &e
+		gc.forgetConfirmation()
+	}
+}
+
+// concludeEnded commits an outcome, once leadership is confirmed after the action ended.
+func (s *step) concludeEnded(g *Group, gc *control) {
+	op := g.Operation
+	if op == nil || op.Intent == nil || op.Intent.Index != gc.ended.Intent {
+		gc.ended = nil // proof came from elsewhere, or a new grant closed the intent: it would count for nothing
+		s.wakeAt(s.now)
+		return
+	}
+	if !s.confirmed(gc, gc.ended.Intent) {
+		s.confirmFor(gc, gc.ended.Intent)
+		return
+	}
+	gc.forgetConfirmation()
+	gc.proposed = s.propose(Conclude{Group: g.Name, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: gc.ended.Intent, Outcome: gc.ended.Outcome})
+	gc.ended = nil
+}
+
+// FenceTarget names the machine that an isolate acts on: the same devices with the same settings are the same machine,
+// whichever group's member it is (S15).
+func FenceTarget(a Action) string {
+	m, _ := a.Spec.Member(a.Member)
+	var b strings.Builder
+	for _, level := range m.Fence {
+		for _, d := range level.Devices {
+			b.WriteString(d.Method)
+			for _, s := range d.Settings {
+				b.WriteString("|" + s.Key + "=" + s.Value + s.File + s.Env)
+			}
+			b.WriteString(";")
+		}
+	}
+	return b.String()
+}
+
+// fenceBusy says whether a fence of the same machine runs for another group (S15).
+func (s *step) fenceBusy(group GroupName, target string) bool {
+	return target != "" && slices.ContainsFunc(s.state.Groups, func(g *Group) bool {
+		running := s.groups[g.Name].running
+		return g.Name != group && running != nil && running.fenceTarget == target
+	})
+}

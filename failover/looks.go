@@ -1,0 +1,105 @@
+package failover
+
+import "slices"
+
+// currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
+func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
+	view, ok := s.View(node)
+	if !ok || !view.Current || view.Doubt != "" {
+		return Look{}, false
+	}
+	look, ok := g.look(node, member)
+	return look, ok && look.Generation == view.Generation
+}
+
+func (g *Group) look(node NodeID, member MemberName) (Look, bool) {
+	i, ok := g.lookAt(node, member)
+	if !ok {
+		return Look{}, false
+	}
+	return g.Looks[i], true
+}
+
+func (g *Group) lookAt(node NodeID, member MemberName) (int, bool) {
+	return slices.BinarySearchFunc(g.Looks, Look{Node: node, Observation: Observation{Member: member}}, func(a, b Look) int {
+		if c := compare(a.Node, b.Node); c != 0 {
+			return c
+		}
+		return compare(a.Observation.Member, b.Observation.Member)
+	})
+}
+
+// answered is the newest request to look again that an arbiter answered in its current view.
+func (g *Group) answered(s *State, node NodeID) Index {
+	view, _ := s.View(node)
+	for _, a := range g.Answers {
+		if a.Node == node && a.Generation == view.Generation {
+			return a.Asked
+		}
+	}
+	return 0
+}
+
+// anyLook finds an arbiter whose view is not void and that saw this of a member, even if it doubts itself: a sight of danger
+// needs no majority.
+func (g *Group) anyLook(s *State, member MemberName, match func(Observation) bool) (NodeID, bool) {
+	for _, look := range g.Looks {
+		view, ok := s.View(look.Node)
+		if ok && look.Generation == view.Generation && look.Observation.Member == member && match(look.Observation) {
+			return look.Node, true
+		}
+	}
+	return "", false
+}
+
+// seenWritable are the members that anybody sees accepting writes.
+func (g *Group) seenWritable(s *State) []MemberName {
+	var names []MemberName
+	for _, m := range g.Members {
+		if _, ok := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites }); ok {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// countLooks counts the voters whose view counts and that see a member answering and matching.
+func (g *Group) countLooks(s *State, member MemberName, match func(Facts) bool) int {
+	n := 0
+	for _, node := range s.Voters {
+		if look, ok := g.currentLook(s, node, member); ok && match(look.Observation.Facts) && g.seenUp(look) {
+			n++
+		}
+	}
+	return n
+}
+
+func (g *Group) seenUp(l Look) bool {
+	status, _ := g.Spec.StatusOf(l.Observation)
+	return status == StatusUp || status == StatusDegraded
+}
+
+// systemID is the system identifier that a majority of views reports of a member, empty if there is none.
+func (g *Group) systemID(s *State, member MemberName) string {
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok || look.Observation.Facts.SystemID == "" {
+			continue
+		}
+		id := look.Observation.Facts.SystemID
+		if g.countLooks(s, member, func(f Facts) bool { return f.SystemID == id }) >= s.Majority() {
+			return id
+		}
+	}
+	return ""
+}
+
+func isStandby(f Facts) bool { return f.Role == RoleStandby }
+
+// answers says whether a service answered in a look, well or badly: it runs.
+func answers(o Observation) bool {
+	return slices.ContainsFunc(o.Checks, func(c CheckState) bool {
+		class := ClassOf(c.Evidence.Reason)
+		return class == EvidenceGood || class == EvidenceFailing || c.Evidence.Reason == ReasonWriteStalled
+	})
+}
