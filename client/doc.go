@@ -18,5 +18,5 @@
 //
 // Errors are of this package, never of gRPC: [RejectedError], [ErrNoLeader] and the others below.
 //
-// Goroutines: gRPC's own, which end with [Client.Close]. All methods may be called at any time.
+// Goroutines: gRPC's own and a few short ones, which end with [Client.Close]. All methods may be called at any time.
 package client
