@@ -2,10 +2,12 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 )
 
@@ -36,4 +38,46 @@ func BenchmarkPostgresLook(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64((processCPU(b)-began).Microseconds())/float64(b.N), "cpu-µs/look")
+}
+
+// BenchmarkTenGroups gives, as cpu-%, the share of one core that watching 10 groups of a primary and two standbys costs, at
+// intervals of one second. One operation is one second.
+func BenchmarkTenGroups(b *testing.B) {
+	primary := postgrestest.Start(b, setting("max_connections", "100"))
+	standby := primary.Standby("pg-b")
+	check := normalCheck()
+	var all []Target
+	for i := range 10 {
+		for name, address := range map[failover.MemberName]string{
+			"a": primary.Address, "b": standby.Address, "c": standby.Address,
+		} {
+			target := postgresTarget(name, address, check)
+			target.Group = failover.GroupName(fmt.Sprintf("group-%d", i))
+			all = append(all, target)
+		}
+	}
+	looks := make(chan failover.Reason, 100000)
+	s := NewScheduler(Options{
+		Node: "az-a", Report: func(r Report) { looks <- r.Look.Evidence.Reason },
+		Checkers: map[failover.CheckKind]Checker{failover.CheckPostgres: NewPostgres(PostgresOptions{Node: "az-a"})},
+	})
+	s.SetTargets(all)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- s.Run(ctx) }()
+	time.Sleep(3 * time.Second) // connections are held, keys are derived
+	for len(looks) > 0 {
+		<-looks
+	}
+	began := processCPU(b)
+	b.ResetTimer()
+	time.Sleep(time.Duration(b.N) * time.Second)
+	b.StopTimer()
+	used := processCPU(b) - began
+	b.ReportMetric(100*used.Seconds()/float64(b.N), "cpu-%")
+	b.ReportMetric(float64(len(looks))/float64(b.N), "looks/s")
+	cancel()
+	if err := <-done; err != nil {
+		b.Fatalf("run: %v", err)
+	}
 }
