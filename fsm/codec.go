@@ -67,7 +67,7 @@ func Decode(data []byte) (failover.Body, Header, error) {
 		Version: failover.EntryVersion(entry.GetVersion()), Ignorable: entry.GetIgnorable(),
 		Wall: f.wall("wall", entry.GetWall()), Proposer: failover.NodeID(entry.GetProposer()),
 	}
-	if cause := understood(entry); cause != nil {
+	if cause := understood(entry, data); cause != nil {
 		ignorable := header.Ignorable && !errors.Is(cause, errMalformed)
 		return nil, header, &CannotApplyError{Version: header.Version, Ignorable: ignorable, Cause: cause}
 	}
@@ -79,7 +79,7 @@ func Decode(data []byte) (failover.Body, Header, error) {
 }
 
 // understood says why an entry is not understood completely, nil if it is.
-func understood(entry *arbiterv1.Entry) error {
+func understood(entry *arbiterv1.Entry, data []byte) error {
 	switch version := failover.EntryVersion(entry.GetVersion()); {
 	case version == 0:
 		return fmt.Errorf("%w: it has no version", errMalformed)
@@ -89,21 +89,29 @@ func understood(entry *arbiterv1.Entry) error {
 	if entry.GetKind() == nil && len(entry.ProtoReflect().GetUnknown()) == 0 {
 		return fmt.Errorf("%w: it has no kind", errMalformed)
 	}
-	return unknownField(entry)
+	return unknownField(entry, data)
 }
 
-// unknownField finds a field, at any depth, that this build's log.proto does not have. Passing over it would be silent divergence.
-func unknownField(message proto.Message) error {
-	visit := func(path protopath.Values) error {
+// unknownField finds a field, at any depth, that this build's log.proto does not have. Passing over it would be silent divergence. data are
+// the bytes that the message was read from: reading them once more without unknown fields tells quickly whether there are any; only then
+// does it matter which, for the message to the operator.
+func unknownField(message proto.Message, data []byte) error {
+	known := message.ProtoReflect().New().Interface()
+	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, known); err != nil {
+		return fmt.Errorf("%w: %w", errMalformed, err)
+	}
+	if proto.Size(known) == proto.Size(message) {
+		return nil
+	}
+	err := protorange.Options{Stable: true}.Range(message.ProtoReflect(), func(path protopath.Values) error {
 		if last := path.Index(-1); last.Step.Kind() == protopath.UnknownAccessStep {
 			number, _, _ := protowire.ConsumeTag(last.Value.Bytes())
 			return fmt.Errorf("%w: field %d at %v", errUnknown, number, path.Path)
 		}
 		return nil
-	}
-	err := protorange.Options{Stable: true}.Range(message.ProtoReflect(), visit, nil)
-	if err != nil && !errors.Is(err, errUnknown) {
-		return fmt.Errorf("%w: %w", errMalformed, err)
+	}, nil)
+	if err == nil {
+		return errUnknown // somewhere that the walk does not visit
 	}
 	return err
 }

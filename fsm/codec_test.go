@@ -75,7 +75,7 @@ func TestEveryKindHasASample(t *testing.T) {
 	}
 }
 
-func encodeSample(t testing.TB, s sample) []byte {
+func encodeSample(t tester, s sample) []byte {
 	wall, proposer := sampleHeader()
 	data, err := Encode(s.body, wall, proposer)
 	if err != nil {
@@ -200,7 +200,7 @@ func TestApplySpecKeepsItsBytes(t *testing.T) {
 }
 
 // changed returns the bytes of a sample entry after a change to its message.
-func changed(t testing.TB, change func(*arbiterv1.Entry)) []byte {
+func changed(t tester, change func(*arbiterv1.Entry)) []byte {
 	entry := &arbiterv1.Entry{
 		Version: 1, Proposer: "a1", Kind: &arbiterv1.Entry_Observe{Observe: &arbiterv1.Observe{Batches: []*arbiterv1.Batch{
 			{Node: "a2", Observations: []*arbiterv1.Observation{{Group: "pay", Facts: &arbiterv1.Facts{Role: "primary"}}}},
@@ -242,6 +242,11 @@ var cannotApply = map[string]struct {
 		e.Wall = &timestamppb.Timestamp{}
 		e.Wall.ProtoReflect().SetUnknown(unknown(52))
 	}, true, []string{"field 52", "wall"}},
+	"unknown field in a value of a map": {func(e *arbiterv1.Entry) {
+		spec := effectiveSpec()
+		spec.Routes[0].Settings["backend"].ProtoReflect().SetUnknown(unknown(53))
+		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Effective: spec}}
+	}, true, []string{"field 53", "backend"}},
 	"a time that does not fit": {func(e *arbiterv1.Entry) { e.Wall = &timestamppb.Timestamp{Seconds: 1 << 35} }, false, []string{"wall", "new id"}},
 	"a spec without an effective form": {func(e *arbiterv1.Entry) {
 		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Written: writtenSpec()}}

@@ -24,7 +24,7 @@ func voters(ids ...raft.ServerID) raft.Configuration {
 }
 
 // entryLog returns the Raft log entry that proposes a body.
-func entryLog(t testing.TB, index, term uint64, body failover.Body, proposer failover.NodeID) *raft.Log {
+func entryLog(t tester, index, term uint64, body failover.Body, proposer failover.NodeID) *raft.Log {
 	data, err := Encode(body, 0, proposer)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +32,7 @@ func entryLog(t testing.TB, index, term uint64, body failover.Body, proposer fai
 	return &raft.Log{Type: raft.LogCommand, Index: index, Term: term, Data: data}
 }
 
-func reign(t testing.TB, index, term uint64, leader failover.NodeID) *raft.Log {
+func reign(t tester, index, term uint64, leader failover.NodeID) *raft.Log {
 	body := failover.BeginReign{Term: failover.Term(term), Leader: leader, Version: 1, ClusterID: "c0ffee"}
 	return entryLog(t, index, term, body, leader)
 }
@@ -198,12 +198,13 @@ func TestIgnorableEntryIsSkippedAloud(t *testing.T) {
 func TestPanicInNextStops(t *testing.T) {
 	var halts []error
 	machine := New(Hooks{Halt: func(err error) { halts = append(halts, err) }})
+	machine.state.Store(&failover.State{Groups: []*failover.Group{nil}}) // no entry leads here, and no snapshot (see TestRestoreRefuses)
 	before := machine.State()
-	err, _ := machine.advance(failover.Entry{Index: 5, Body: failover.ApplySpec{Group: "pay"}}).(error) // no spec: Decode never returns that
+	err, _ := machine.Apply(reign(t, 5, 1, "a1")).(error)
 	if !errors.Is(err, ErrCannotApply) || len(halts) != 1 || machine.State() != before {
 		t.Fatalf("got %v, halted with %v", err, halts)
 	}
-	for _, want := range []string{"log entry 5", "failover.ApplySpec", "failover/next", "report this"} {
+	for _, want := range []string{"log entry 5", "failover.BeginReign", "failover/next", "report this"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the message does not say %q", want)
 		}

@@ -14,6 +14,12 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
+// tester is what helpers need of a *testing.T, a *testing.B, a *testing.F or a *rapid.T.
+type tester interface {
+	Fatal(...any)
+	Fatalf(string, ...any)
+}
+
 // fill draws any value that the domain's types can hold and the wire can carry. It works by reflection, so that a field that
 // somebody adds to the domain and forgets in the codec breaks the round trip.
 func fill(t *rapid.T, v reflect.Value, name string) {

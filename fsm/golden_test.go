@@ -65,7 +65,7 @@ func TestGoldenEntries(t *testing.T) {
 	}
 }
 
-func goldenEntries(t testing.TB, path string) map[string][]byte {
+func goldenEntries(t tester, path string) map[string][]byte {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package fsm
 
 import (
-	"testing"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -17,7 +16,7 @@ var sampleRequest = failover.Request{ID: "6f1e", Actor: "maria", Reason: "storag
 
 // samples has one body of every kind. The bytes of each are in testdata/v1/entries.txt and must decode for ever: never change a
 // sample of a released version, add a new one.
-func samples(t testing.TB) []sample {
+func samples(t tester) []sample {
 	applySpec, err := NewApplySpec(sampleRequest, writtenSpec(), effectiveSpec(), 4)
 	if err != nil {
 		t.Fatal(err)

@@ -116,7 +116,7 @@ func decodeSnapshot(source io.Reader) (failover.State, error) {
 	if version := failover.EntryVersion(snapshot.GetVersion()); version > failover.CurrentVersion {
 		return failover.State{}, fmt.Errorf("%w (%d, this arbiter understands up to %d)", errNewer, version, failover.CurrentVersion)
 	}
-	if err := unknownField(snapshot); err != nil {
+	if err := unknownField(snapshot, message); err != nil {
 		return failover.State{}, err
 	}
 	state, err := failover.StateFromBytes(snapshot.GetState())

@@ -35,7 +35,7 @@ func (s *sink) Write(p []byte) (int, error) {
 func readCloser(data []byte) io.ReadCloser { return io.NopCloser(bytes.NewReader(data)) }
 
 // persist takes a snapshot as Raft does.
-func persist(t testing.TB, machine *FSM) []byte {
+func persist(t tester, machine *FSM) []byte {
 	taken, err := machine.Snapshot()
 	if err != nil {
 		t.Fatal(err)
@@ -48,7 +48,7 @@ func persist(t testing.TB, machine *FSM) []byte {
 	return out.Bytes()
 }
 
-func snapshotOf(t testing.TB, state *failover.State) []byte {
+func snapshotOf(t tester, state *failover.State) []byte {
 	data, err := encodeSnapshot(state)
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +56,7 @@ func snapshotOf(t testing.TB, state *failover.State) []byte {
 	return data
 }
 
-func canonical(t testing.TB, state *failover.State) []byte {
+func canonical(t tester, state *failover.State) []byte {
 	data, err := state.CanonicalBytes()
 	if err != nil {
 		t.Fatal(err)
@@ -65,7 +65,7 @@ func canonical(t testing.TB, state *failover.State) []byte {
 }
 
 // stateBytes returns the state inside a snapshot.
-func stateBytes(t testing.TB, data []byte) []byte {
+func stateBytes(t tester, data []byte) []byte {
 	message := &arbiterv1.Snapshot{}
 	if err := proto.Unmarshal(data[snapshotFrame:], message); err != nil {
 		t.Fatal(err)
@@ -141,7 +141,7 @@ func TestSnapshotIsOfItsMoment(t *testing.T) {
 }
 
 // message returns the framed bytes of a snapshot of fullState after a change.
-func message(t testing.TB, change func(*arbiterv1.Snapshot)) []byte {
+func message(t tester, change func(*arbiterv1.Snapshot)) []byte {
 	state := fullState()
 	m := &arbiterv1.Snapshot{
 		Version: uint32(state.Version), ClusterId: state.ClusterID, Index: uint64(state.Applied), State: canonical(t, state),
