@@ -126,24 +126,6 @@ func (l *Lab) StartArbiters(ctx context.Context) error {
 	return err
 }
 
-// binaries is the directory of the programs under test.
-func (l *Lab) binaries() (string, error) {
-	dir := l.options.Binaries
-	if dir == "" {
-		self, err := os.Executable()
-		if err != nil {
-			return "", fmt.Errorf("find own program: %w", err)
-		}
-		dir = filepath.Dir(self)
-	}
-	for _, name := range []string{"arbiterd", "arbiterctl", "fence_lab"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			return "", fmt.Errorf("find %s in %s: %w (`make build` makes it)", name, dir, err)
-		}
-	}
-	return filepath.Abs(dir)
-}
-
 func (l *Lab) tlsDir() string       { return filepath.Join(l.Site.Dir(), "tls") }
 func (l *Lab) passwordFile() string { return filepath.Join(l.Site.Dir(), "arbiter.password") }
 
@@ -285,15 +267,4 @@ func await(ctx context.Context, what string, ask func() error) error {
 		}
 		timer.Reset(askEvery)
 	}
-}
-
-// Ctl runs arbiterctl on the client's host as an operator and returns its output.
-func (l *Lab) Ctl(ctx context.Context, args ...string) ([]byte, error) {
-	binaries, err := l.binaries()
-	if err != nil {
-		return nil, err
-	}
-	return l.Site.Host(ClientHost).Run(ctx, hosts.Command{
-		Path: filepath.Join(binaries, "arbiterctl"), Args: args, Env: []string{"HOME=" + l.Home()},
-	})
 }

@@ -14,17 +14,21 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
 )
 
-// shared is the template of all labs of this package's tests, made in TestMain.
-var shared *database.Template
+// workshop is a site without hosts, a directory that even a crash doesn't leave behind; shared is the template of all
+// labs of this package's tests. TestMain makes both.
+var (
+	workshop *hosts.Site
+	shared   *database.Template
+)
 
 func TestMain(m *testing.M) {
 	os.Exit(func() int {
-		site, err := hosts.Open(context.Background(), hosts.Options{})
-		if err != nil {
+		var err error
+		if workshop, err = hosts.Open(context.Background(), hosts.Options{}); err != nil {
 			panic(err)
 		}
-		defer site.Close()
-		if shared, err = database.NewTemplate(context.Background(), filepath.Join(site.Dir(), "template")); err != nil {
+		defer workshop.Close()
+		if shared, err = database.NewTemplate(context.Background(), filepath.Join(workshop.Dir(), "template")); err != nil {
 			panic(err)
 		}
 		return m.Run()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
@@ -40,7 +41,7 @@ func PhasesOf(op *arbiterv1.Operation, fault Moment, outage traffic.Outage) (*re
 	last := 0.0
 	for i, bound := range bounds {
 		bound = min(max(bound, last), total)
-		lengths[i], last = bound-last, bound
+		lengths[i], last = math.Round((bound-last)*1000)/1000, bound
 	}
 	return &report.Phases{
 		Detect: lengths[0], Decide: lengths[1], Fence: lengths[2], Promote: lengths[3], Route: lengths[4], FirstWrite: lengths[5],

@@ -1,0 +1,88 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+)
+
+// Programs that a lab with arbiters needs, by package.
+var programs = []string{"cmd/arbiterd", "cmd/arbiterctl", "internal/lab/cmd/fence_lab"}
+
+// Build builds the programs under test into dir, from the sources that the working directory belongs to. Tests use
+// it; flags are those of go build, such as -race or -tags.
+func Build(ctx context.Context, dir string, flags ...string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make directory of programs: %w", err)
+	}
+	args := append([]string{"build", "-o", dir + "/"}, flags...)
+	for _, program := range programs {
+		args = append(args, "github.com/arbiter-ha/arbiter/"+program)
+	}
+	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("build the programs under test: %w: %s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// binaries is the directory of the programs under test.
+func (l *Lab) binaries() (string, error) {
+	dir := l.options.Binaries
+	if dir == "" {
+		self, err := os.Executable()
+		if err != nil {
+			return "", fmt.Errorf("find own program: %w", err)
+		}
+		dir = filepath.Dir(self)
+	}
+	for _, program := range programs {
+		name := filepath.Base(program)
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return "", fmt.Errorf("find %s in %s: %w (`make build` makes it)", name, dir, err)
+		}
+	}
+	absolute, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("find programs: %w", err)
+	}
+	return absolute, nil
+}
+
+// Ctl runs arbiterctl on the client's host as an operator and returns its output.
+func (l *Lab) Ctl(ctx context.Context, args ...string) ([]byte, error) {
+	binaries, err := l.binaries()
+	if err != nil {
+		return nil, err
+	}
+	return l.Site.Host(ClientHost).Run(ctx, hosts.Command{
+		Path: filepath.Join(binaries, "arbiterctl"), Args: args, Env: []string{"HOME=" + l.Home()},
+	})
+}
+
+// WriteCtl writes a command for people that runs arbiterctl as Ctl does, and returns its path.
+func (l *Lab) WriteCtl() (string, error) {
+	binaries, err := l.binaries()
+	if err != nil {
+		return "", err
+	}
+	enter := ""
+	if l.Site.Kind() == hosts.Namespaces {
+		enter = "nsenter --net=/run/netns/" + l.Site.ID() + "-" + ClientHost + " "
+	}
+	script := fmt.Sprintf("#!/bin/sh\n# arbiterctl as the operator of lab %s, on its client's host\nunset XDG_CONFIG_HOME\nHOME='%s' exec %s'%s' \"$@\"\n",
+		l.Site.ID(), l.Home(), enter, filepath.Join(binaries, "arbiterctl"))
+	path := filepath.Join(l.Site.Dir(), "bin", "arbiterctl")
+	err = os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = os.WriteFile(path, []byte(script), 0o755)
+	}
+	if err != nil {
+		return "", fmt.Errorf("write command for the operator: %w", err)
+	}
+	return path, nil
+}
