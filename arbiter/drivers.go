@@ -46,5 +46,5 @@ type Drivers struct {
 	Engine func(failover.Engine) (Engine, error)
 	Router func(failover.Route) (Router, error)
 	// Answers is a fresh look at whether a member answers, by this arbiter alone.
-	Answers func(member failover.MemberSpec, spec *failover.Spec) Answers
+	Answers func(member failover.MemberSpec) Answers
 }

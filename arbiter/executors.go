@@ -84,7 +84,7 @@ type isolate struct{ executors }
 
 func (e isolate) Check(ctx context.Context, a failover.Action) failover.Outcome {
 	m := e.member(a)
-	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.drivers.Answers(m, a.Spec))
+	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.drivers.Answers(m))
 	return isolated(a, proof, steps)
 }
 
@@ -92,7 +92,7 @@ func (e isolate) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	closed := make(chan []failover.StepTime, 1)
 	go func() { closed <- e.closeRoutes(ctx, a) }()
 	m := e.member(a)
-	proof, steps := e.drivers.Fencer.Isolate(ctx, m, a.Spec.Policy, e.drivers.Answers(m, a.Spec))
+	proof, steps := e.drivers.Fencer.Isolate(ctx, m, a.Spec.Policy, e.drivers.Answers(m))
 	return isolated(a, proof, append(<-closed, steps...))
 }
 

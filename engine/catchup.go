@@ -17,7 +17,7 @@ const stoppedPort = "stopped-by-arbiter"
 
 // lookEvery is the pause between looks at a standby that is to stop. Two looks in a row must agree: in the moment in which the settings change,
 // the startup process may be just asking for another walreceiver, which it then ends itself.
-const lookEvery = 5 * time.Millisecond
+const lookEvery = 3 * time.Millisecond
 
 // standbyLook is what one look at a standby shows.
 type standbyLook struct {

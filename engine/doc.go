@@ -8,8 +8,8 @@
 // so. A result is "failed" only where it is certain that nothing was done to what clients see.
 //
 // Limits: the lock belongs to the database that the group's spec names, so all arbiters must use the same one. An administrator who
-// promotes a server by hand, or who writes arbiter.epoch, is not stopped. Cascading standbys are not re-pointed. ALTER SYSTEM can't take
-// parameters, so a server with log_statement = ddl or all logs primary_conninfo with its password when it is changed.
+// promotes a server by hand, or who writes arbiter.epoch, is not stopped. Cascading standbys are not re-pointed. PostgreSQL logs
+// primary_conninfo whenever it changes, with its password if there is one: a passfile or a certificate is better.
 //
 // Goroutines: none; methods may be called at the same time.
 package engine

@@ -15,14 +15,14 @@ func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
 // group is a primary and its standbys in a test, with the spec that describes them.
 type group struct {
-	t        *testing.T
+	t        testing.TB
 	engine   *Postgres
 	spec     *failover.Spec
 	servers  map[failover.MemberName]*postgrestest.Server
 	systemID string
 }
 
-func startGroup(t *testing.T, standbys ...failover.MemberName) *group {
+func startGroup(t testing.TB, standbys ...failover.MemberName) *group {
 	t.Helper()
 	primary := postgrestest.Start(t)
 	g := &group{
@@ -57,7 +57,7 @@ func (g *group) promotion(name failover.MemberName, epoch failover.Epoch) failov
 }
 
 // limit is a context for one action of a test.
-func limit(t *testing.T, d time.Duration) context.Context {
+func limit(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	t.Cleanup(cancel)

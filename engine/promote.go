@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
@@ -106,6 +107,11 @@ func (t *target) askOnce(ctx context.Context, a failover.Action, ask bool) (askS
 		FROM (SELECT pg_is_in_recovery() AS recovering, coalesce(current_setting('arbiter.epoch', true), '') AS token,
 		             (SELECT system_identifier::text FROM pg_control_system()) AS id) s`
 	var state askState
+	if ask {
+		if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+			return state, fmt.Errorf("ask for the promotion: %w", err)
+		}
+	}
 	var signalled *bool
 	row := t.conn.QueryRow(ctx, look, ask, strconv.FormatUint(uint64(a.Epoch), 10), a.SystemID)
 	if err := row.Scan(&state.inRecovery, &state.token, &state.systemID, &signalled); err != nil {
@@ -148,6 +154,9 @@ type epochRow struct {
 
 // writeEpochRow commits the epoch on the primary's own disk. A newer one there refuses it.
 func (t *target) writeEpochRow(ctx context.Context, a failover.Action) (epochRow, error) {
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return epochRow{}, err
+	}
 	const upsert = `
 		INSERT INTO arbiter.epoch AS e (epoch, member, operation) VALUES ($1, $2, $3)
 		ON CONFLICT (only_row) DO UPDATE

@@ -212,6 +212,24 @@ func TestS9_NewerEpochEndsAnOlderPromotionInProgress(t *testing.T) {
 	}
 }
 
+// Whoever else can log in may take the lock, under any name: that must not stop a failover.
+func TestLockOfAStrangerIsBroken(t *testing.T) {
+	g := startGroup(t, "b")
+	g.servers["a"].Exec("CREATE ROLE client LOGIN")
+	end := g.servers["a"].Query("SELECT pg_current_wal_flush_lsn()")
+	g.servers["b"].Eventually("the role is replicated", func() bool {
+		return g.servers["b"].Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
+	})
+	stranger := g.servers["b"].DialAs("client")
+	if _, err := stranger.Exec(limit(t, time.Second), "SET application_name = 'arbiter epoch 99'"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := stranger.Exec(limit(t, time.Second), "SELECT pg_advisory_lock($1::int4, $2::int4)", lockClass, lockObject); err != nil {
+		t.Fatal(err)
+	}
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+}
+
 func TestS9_TokenSurvivesARestart(t *testing.T) {
 	g := startGroup(t, "b")
 	g.wantAnswered(g.stop("b", 5))

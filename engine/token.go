@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
@@ -76,7 +77,7 @@ func (t *target) lock(ctx context.Context) error {
 // its arbiter asked for can still happen: the server runs no statement of an ended session.
 func (t *target) endOlderHolders(ctx context.Context) error {
 	const holders = `
-		SELECT a.pid, a.application_name,
+		SELECT a.pid, a.application_name, a.usename = current_user,
 		       coalesce(a.state = 'idle' AND clock_timestamp() - a.state_change > $3::float8 * interval '1 second', false)
 		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
@@ -88,6 +89,7 @@ func (t *target) endOlderHolders(ctx context.Context) error {
 	type holder struct {
 		PID   int32
 		Name  string
+		Ours  bool // a session of the arbiters' role; no other one has any business with this lock
 		Stale bool
 	}
 	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[holder])
@@ -95,13 +97,13 @@ func (t *target) endOlderHolders(ctx context.Context) error {
 		return err
 	}
 	for _, h := range found {
-		number, ours := strings.CutPrefix(h.Name, sessionPrefix)
+		number, named := strings.CutPrefix(h.Name, sessionPrefix)
 		epoch, err := strconv.ParseUint(number, 10, 64)
-		known := ours && err == nil
+		known := h.Ours && named && err == nil
 		if known && failover.Epoch(epoch) > t.epoch {
 			return fmt.Errorf("%w: an arbiter is acting here under epoch %d, this is epoch %d", ErrNewerEpoch, epoch, t.epoch)
 		}
-		if h.Stale || known && failover.Epoch(epoch) < t.epoch {
+		if h.Stale || !h.Ours || known && failover.Epoch(epoch) < t.epoch {
 			if _, err := t.conn.Exec(ctx, "SELECT pg_terminate_backend($1::int4)", h.PID); err != nil {
 				return fmt.Errorf("end the session that holds the lock (process %d, %q): %w", h.PID, h.Name, err)
 			}
@@ -122,6 +124,9 @@ func (t *target) raise(ctx context.Context, changes ...setting) error {
 	}
 	if token.OnDisk == t.epoch && token.InForce == t.epoch && len(changes) == 0 {
 		return nil
+	}
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return err
 	}
 	epoch := setting{name: "arbiter.epoch", value: strconv.FormatUint(uint64(t.epoch), 10)}
 	if token.OnDisk != t.epoch {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -144,6 +145,9 @@ func (a *agent) clean(o command.Output) string {
 
 // off asks the device to switch off. What comes back proves nothing.
 func (a *agent) off(ctx context.Context, limit time.Duration) error {
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return fmt.Errorf("off was not asked for: %w", err)
+	}
 	result, err := a.call(ctx, "off", limit)
 	switch {
 	case err != nil:

@@ -3,7 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -18,8 +18,7 @@ import (
 )
 
 // drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
-func drivers(node failover.NodeID, fenceDirectories []string) arbiter.Drivers {
-	checks := checkers(node)
+func drivers(fenceDirectories []string) arbiter.Drivers {
 	postgres := engine.NewPostgres(secret.Resolve)
 	return arbiter.Drivers{
 		Fencer: fencer{fence.New(fence.Options{Directories: fenceDirectories})},
@@ -29,8 +28,10 @@ func drivers(node failover.NodeID, fenceDirectories []string) arbiter.Drivers {
 			}
 			return postgres, nil
 		},
-		Router:  newRouter,
-		Answers: func(m failover.MemberSpec, s *failover.Spec) arbiter.Answers { return answers(checks, m, s) },
+		Router: newRouter,
+		Answers: func(m failover.MemberSpec) arbiter.Answers {
+			return arbiter.Answers(fence.AnswersAt(m.Address, answerWait))
+		},
 	}
 }
 
@@ -42,18 +43,9 @@ func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
 	}
 }
 
-// answers looks at a member once, by its first required check: anything but silence is an answer.
-func answers(checks map[failover.CheckKind]probe.Checker, m failover.MemberSpec, s *failover.Spec) arbiter.Answers {
-	return func(ctx context.Context) (bool, string) {
-		i := max(slices.IndexFunc(s.Health.Checks, func(c failover.Check) bool { return c.Required }), 0)
-		check := s.Health.Checks[i]
-		ctx, cancel := context.WithTimeout(ctx, check.Timeout)
-		defer cancel()
-		look := checks[check.Kind].Look(ctx, probe.Target{Member: m, Spec: s}, check)
-		class := failover.ClassOf(look.Evidence.Reason)
-		return class == failover.EvidenceGood || class == failover.EvidenceFailing, check.Name + ": " + string(look.Evidence.Reason)
-	}
-}
+// answerWait is longer than a live member on a network between zones takes to accept a connection, and short: a machine that is
+// off costs it in full on the way to a promotion.
+const answerWait = 100 * time.Millisecond
 
 // fencer adapts the type of the hook that looks whether a member still answers.
 type fencer struct{ *fence.Fencer }

@@ -127,7 +127,7 @@ func (d *daemon) run(ctx context.Context) error {
 	node, err := arbiter.New(arbiter.Options{
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
-		Drivers: drivers(failover.NodeID(d.file.Node), d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
+		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
 		Release: release, FencePathEvery: fencePathEvery, Failpoint: failpoint(),
 	})
 	if err != nil {

@@ -19,7 +19,7 @@ type layer struct {
 // core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
-	"internal/command",
+	"internal/command", "internal/permit",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -56,6 +56,7 @@ var layers = []layer{
 	{folder: "proto", why: "generated code stands alone"},
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
+	{folder: "internal/permit", why: "a context value that every driver may ask"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
