@@ -13,6 +13,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	program "github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 const (
@@ -110,6 +111,9 @@ func (c *commandRouter) State(ctx context.Context, r Request) (State, error) {
 }
 
 func (c *commandRouter) change(ctx context.Context, r Request, request commandRequest, proven func(State) error) error {
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return err
+	}
 	if _, err := c.run(ctx, request); err != nil {
 		return err
 	}
