@@ -252,3 +252,21 @@ func appendTo(path, text string) error {
 	}
 	return nil
 }
+
+// Version returns what is installed, such as "PostgreSQL 15".
+func Version() (string, error) {
+	dir, err := FindBinaries()
+	if err != nil {
+		return "", err
+	}
+	out, err := exec.Command(filepath.Join(dir, "postgres"), "--version").Output()
+	if err != nil {
+		return "", fmt.Errorf("ask PostgreSQL for its version: %w", err)
+	}
+	words := strings.Fields(string(out)) // "postgres (PostgreSQL) 15.14 (Debian ...)"
+	if len(words) < 3 {
+		return "", fmt.Errorf("ask PostgreSQL for its version: it says %q", out)
+	}
+	major, _, _ := strings.Cut(words[2], ".")
+	return "PostgreSQL " + major, nil
+}

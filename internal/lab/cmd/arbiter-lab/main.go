@@ -1,0 +1,88 @@
+// Command arbiter-lab runs the laboratory: the demo, the benches, and a lab to look around in. Each flag has an
+// environment variable, so that make passes them on: FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, HOSTS.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	err := command().ExecuteContext(ctx)
+	interrupted := ctx.Err() != nil
+	stop()
+	var status exitStatus
+	switch {
+	case err == nil:
+	case errors.As(err, &status):
+		os.Exit(int(status))
+	case interrupted && errors.Is(err, context.Canceled):
+		fmt.Fprintln(os.Stderr, "\nstopped; everything was cleaned up")
+		os.Exit(130)
+	default:
+		fmt.Fprintln(os.Stderr, "arbiter-lab:", err)
+		os.Exit(1)
+	}
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use: "arbiter-lab", Short: "Real hosts, databases and arbiters on one machine, with faults on demand",
+		SilenceUsage: true, SilenceErrors: true,
+	}
+	root.AddCommand(demoCommand(), benchCommand(), upCommand(), sweepCommand(), fenceCommand())
+	return root
+}
+
+// labFlags are those of every command that opens a lab.
+func labFlags(c *cobra.Command, options *lab.Options) {
+	c.Flags().StringVar((*string)(&options.Kind), "hosts", os.Getenv("HOSTS"),
+		"what hosts are: namespaces (needs root) or loopback; empty takes namespaces where they can be had")
+	c.Flags().IntVar(&options.Arbiters, "arbiters", 3, "how many arbiters, 3 or 5")
+	c.Flags().IntVar(&options.Standbys, "standbys", 2, "how many standbys; the first is synchronous")
+	c.Flags().StringVar(&options.Binaries, "binaries", "", "directory of arbiterd, arbiterctl and fence_lab; that of this program by default")
+}
+
+// checkLab refuses what could only fail later.
+func checkLab(options lab.Options) error {
+	switch options.Kind {
+	case hosts.Automatic, hosts.Namespaces, hosts.Loopback:
+	default:
+		return fmt.Errorf("unknown kind of hosts %q; use namespaces or loopback", options.Kind)
+	}
+	if options.Arbiters != 3 && options.Arbiters != 5 {
+		return fmt.Errorf("%d arbiters: use 3 or 5", options.Arbiters)
+	}
+	if options.Standbys < 1 || options.Standbys > 8 {
+		return fmt.Errorf("%d standbys: use 1 to 8", options.Standbys)
+	}
+	return nil
+}
+
+// environment returns a variable, or the default where it is empty.
+func environment(name, otherwise string) string {
+	if value := os.Getenv(name); value != "" {
+		return value
+	}
+	return otherwise
+}
+
+// number reads a number from the environment; nonsense is reported by the flag's own check of its range.
+func number(name string, otherwise int) int {
+	value, err := strconv.Atoi(environment(name, strconv.Itoa(otherwise)))
+	if err != nil {
+		return -1
+	}
+	return value
+}
