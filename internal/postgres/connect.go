@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -24,6 +25,11 @@ const closeBound = 100 * time.Millisecond
 // ErrUnusableSettings says that connecting was not even tried: the address, the TLS files, or the reference to the
 // password are wrong on this arbiter. It says nothing of the server.
 var ErrUnusableSettings = errors.New("unusable connection settings")
+
+// ErrCertificateDoubt says that the connection broke between the TLS handshake and the first answer, while this arbiter showed a
+// certificate. That is how a server refuses a certificate in TLS 1.3, where the handshake ends before the server has judged it; so it is no
+// sign that the server is gone. An arbiter whose certificate has run out must not take all its members for dead.
+var ErrCertificateDoubt = errors.New("broken after the TLS handshake; the server may have refused the client certificate")
 
 // errAbandoned refuses the cancel request that pgx would send over a second connection.
 var errAbandoned = errors.New("the connection was abandoned; no cancel request is sent")
@@ -150,8 +156,17 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	// The dialer resolves names itself: it tries addresses of both families at the same time, so that one that is
 	// silent doesn't use up the time of the other.
 	config.LookupFunc = func(_ context.Context, host string) ([]string, error) { return []string{host}, nil }
+	showedCertificate := false
+	config.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
+		_, encrypted := conn.(*tls.Conn)
+		showedCertificate = encrypted && connect.SSLCert != ""
+		return conn, nil
+	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	gate.closed.Store(true)
+	if err != nil && showedCertificate && SQLState(err) == "" && reasonOfSocket(err) == failover.ReasonReset {
+		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrCertificateDoubt, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}

@@ -80,6 +80,8 @@ func reasonOfTLS(err error) failover.Reason {
 		header       tls.RecordHeaderError
 	)
 	switch {
+	case errors.Is(err, ErrCertificateDoubt):
+		return failover.ReasonBadCredentials
 	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
 		return failover.ReasonBadConfiguration
 	case errors.As(err, &alert):

@@ -150,13 +150,19 @@ func (s *Server) Configure(settings ...Setting) {
 // Touch makes an empty file in the data folder.
 func (s *Server) Touch(name string) {
 	s.t.Helper()
+	s.WriteFile(name, nil)
+}
+
+// WriteFile writes a file into the data folder that only the server may read.
+func (s *Server) WriteFile(name string, content []byte) {
+	s.t.Helper()
 	path := filepath.Join(s.Dir, name)
-	err := os.WriteFile(path, nil, 0o600)
+	err := os.WriteFile(path, content, 0o600)
 	if err == nil {
 		err = s.user.own(path)
 	}
 	if err != nil {
-		s.t.Fatalf("make %s: %v", name, err)
+		s.t.Fatalf("write %s: %v", name, err)
 	}
 }
 
