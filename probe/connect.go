@@ -102,7 +102,7 @@ func (c *connector) openByLibrary(ctx context.Context, address string, connect f
 		conn.Close()
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
-	s := &session{conn: taken.Conn, frontend: taken.Frontend}
+	s := &session{conn: taken.Conn, socket: taken.Conn, frontend: taken.Frontend}
 	s.bind(ctx)
 	return s, nil
 }

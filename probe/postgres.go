@@ -17,6 +17,9 @@ import (
 // Postgres checks that a PostgreSQL server accepts a new session, answers what it is, and, outside recovery, commits a
 // write: one autocommit statement on this arbiter's own row of arbiter.probe, which waits for the server's disk only.
 //
+// A standby is asked through the held session, which costs a tenth of opening one; one look in asksThroughHeld opens a session
+// nevertheless, and so does every look after a bad one.
+//
 // A write that its look has given up on is left alone until the server ends it (a server whose disk hangs can't), and no
 // second one is begun on that member meanwhile.
 type Postgres struct {
@@ -28,8 +31,8 @@ type Postgres struct {
 	stopped context.Context
 	work    sync.WaitGroup
 
-	mu     sync.Mutex
-	writes map[memberKey]*outstanding
+	mu      sync.Mutex
+	members map[memberKey]*watched
 }
 
 // PostgresOptions are what a Postgres check needs.
@@ -44,6 +47,32 @@ type memberKey struct {
 	member failover.MemberName
 }
 
+// watched is what is remembered of one member from look to look.
+type watched struct {
+	write *outstanding // nil if there is none
+	held  *heldSession // nil if there is none
+	// through counts the looks in a row that asked a standby through the held session; -1 if the last look didn't find a
+	// healthy standby.
+	through int
+}
+
+// member returns what is remembered of a member. The caller holds the lock.
+func (p *Postgres) member(key memberKey) *watched {
+	m := p.members[key]
+	if m == nil {
+		m = &watched{through: -1}
+		p.members[key] = m
+	}
+	return m
+}
+
+// forget drops a member of whom there is nothing to remember. The caller holds the lock.
+func (p *Postgres) forget(key memberKey) {
+	if m := p.members[key]; m != nil && m.write == nil && m.held == nil {
+		delete(p.members, key)
+	}
+}
+
 // NewPostgres returns a check for any number of members. Close it.
 func NewPostgres(options PostgresOptions) *Postgres {
 	if options.Clock == nil {
@@ -52,7 +81,7 @@ func NewPostgres(options PostgresOptions) *Postgres {
 	stopped, stop := context.WithCancel(context.Background())
 	return &Postgres{
 		options: options, connector: connector{resolve: options.Resolve, now: options.Clock.Boot},
-		write: writeStatement(options.Node), stop: stop, stopped: stopped, writes: map[memberKey]*outstanding{},
+		write: writeStatement(options.Node), stop: stop, stopped: stopped, members: map[memberKey]*watched{},
 	}
 }
 
@@ -94,50 +123,34 @@ const (
 	purposeHold = "arbiter-hold"
 )
 
-// Look opens a session, asks, and writes if it may.
+// Look asks the member what it is, and writes if it may.
 func (p *Postgres) Look(ctx context.Context, t Target, c failover.Check) Look {
+	key := memberKey{t.Group, t.Member.Name}
+	look, answered := p.lookThroughHeld(ctx, key)
+	if !answered {
+		look = p.lookAnew(ctx, t, c)
+		p.noteStandby(key, look)
+	}
+	return look
+}
+
+// lookAnew opens a session for the look.
+func (p *Postgres) lookAnew(ctx context.Context, t Target, c failover.Check) Look {
 	s, err := p.connector.open(ctx, t.Address(c), t.Spec.Connect, p.parameters(purposeLook, c.Timeout))
 	if err != nil {
 		return Look{Evidence: evidenceOf(err)}
 	}
 	row, err := s.ask(askFacts)
 	if err != nil {
-		s.end()
+		s.close()
 		return Look{Evidence: evidenceOf(fmt.Errorf("ask the server what it is: %w", err))}
 	}
 	facts, err := readFacts(row)
 	if err != nil || facts.Role == failover.RoleStandby {
-		s.end()
+		s.close()
 		return Look{Evidence: evidenceOf(err), Facts: facts}
 	}
 	return p.tryWrite(ctx, attempt{session: s, key: memberKey{t.Group, t.Member.Name}, timeout: c.Timeout, facts: facts})
-}
-
-// Hold keeps an idle session open.
-func (p *Postgres) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
-	opening, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
-	s, err := p.connector.open(opening, t.Address(c), t.Spec.Connect, p.parameters(purposeHold, c.Timeout))
-	if err != nil {
-		return false, err
-	}
-	if !s.unbind() {
-		s.drop()
-		return false, context.Cause(opening)
-	}
-	return true, awaitLoss(ctx, s.conn, sessionEnds)
-}
-
-// errEndedByServer is what a held session's end is called when the server announces it.
-var errEndedByServer = errors.New("the server ended the session")
-
-// sessionEnds reads what a server sends to an idle session: changed parameters and notices mean nothing, an error ends it.
-func sessionEnds(sent []byte) error {
-	const errorResponse = 'E'
-	if sent[0] == errorResponse {
-		return errEndedByServer
-	}
-	return nil
 }
 
 // evidenceOf sorts an error, including those of this package.

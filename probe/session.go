@@ -13,9 +13,6 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 )
 
-// farewell is how long the server may take to read that a session ends; the socket buffer takes it at once as a rule.
-const farewell = 50 * time.Millisecond
-
 // largestMessage bounds one message of a server, in bytes.
 const largestMessage = 1 << 20
 
@@ -32,6 +29,7 @@ var (
 // than a look needs: no types, no prepared statements, keys derived once per password. It belongs to one goroutine.
 type session struct {
 	conn     net.Conn
+	socket   net.Conn // the same, or what is below its TLS
 	frontend *pgproto3.Frontend
 	unbind   func() bool // stops context from ending the session
 }
@@ -46,23 +44,23 @@ type login struct {
 
 // openSession connects and logs in. The session ends with ctx until it is unbound.
 func openSession(ctx context.Context, l login, channel *tls.Config) (*session, error) {
-	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	dialer := net.Dialer{KeepAlive: -1} // see outlive
 	conn, err := dialer.DialContext(ctx, l.network, l.address)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{conn: conn}
+	s := &session{conn: conn, socket: conn}
 	s.bind(ctx)
 	if channel != nil {
 		if err := s.encrypt(ctx, channel); err != nil {
-			s.drop()
+			s.close()
 			return nil, err
 		}
 	}
 	s.frontend = pgproto3.NewFrontend(s.conn, s.conn)
 	s.frontend.SetMaxBodyLen(largestMessage)
 	if err := s.logIn(l); err != nil {
-		s.drop()
+		s.close()
 		return nil, err
 	}
 	return s, nil
@@ -70,8 +68,7 @@ func openSession(ctx context.Context, l login, channel *tls.Config) (*session, e
 
 // bind makes the session's reads and writes fail once ctx ends.
 func (s *session) bind(ctx context.Context) {
-	conn := s.conn // encrypt replaces s.conn; the deadline of the socket below holds for both
-	s.unbind = context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	s.unbind = context.AfterFunc(ctx, func() { _ = s.socket.SetDeadline(time.Unix(1, 0)) })
 }
 
 // encrypt asks for TLS and shakes hands.
@@ -166,31 +163,44 @@ func (s *session) ask(statement string) ([][]byte, error) {
 	if err := s.send(&pgproto3.Query{String: statement}); err != nil {
 		return nil, err
 	}
-	var row [][]byte
-	var failure error
+	var a answer
 	for {
 		message, err := s.frontend.Receive()
 		if err != nil {
-			if failure != nil {
-				return nil, failure // the server said why before it left
+			if a.failure != nil {
+				return nil, a.failure // the server said why before it left
 			}
 			return nil, fmt.Errorf("wait for the answer: %w", err)
 		}
-		switch m := message.(type) {
-		case *pgproto3.DataRow:
-			if row == nil {
-				row = copyRow(m.Values)
-			}
-		case *pgproto3.ErrorResponse:
-			failure = pgconn.ErrorResponseToPgError(m)
-		case *pgproto3.ReadyForQuery:
-			return row, failure
-		case *pgproto3.RowDescription, *pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.NoticeResponse,
-			*pgproto3.ParameterStatus:
-		default:
-			return nil, fmt.Errorf("%w %T", errUnexpected, message)
+		if complete, err := a.add(message); complete || err != nil {
+			return a.row, errors.Join(a.failure, err)
 		}
 	}
+}
+
+// answer is what a server says to one statement.
+type answer struct {
+	row     [][]byte
+	failure error
+}
+
+// add takes in one message; complete is true for the last one.
+func (a *answer) add(message pgproto3.BackendMessage) (complete bool, err error) {
+	switch m := message.(type) {
+	case *pgproto3.DataRow:
+		if a.row == nil {
+			a.row = copyRow(m.Values)
+		}
+	case *pgproto3.ErrorResponse:
+		a.failure = pgconn.ErrorResponseToPgError(m)
+	case *pgproto3.ReadyForQuery:
+		return true, nil
+	case *pgproto3.RowDescription, *pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.NoticeResponse,
+		*pgproto3.ParameterStatus:
+	default:
+		return false, fmt.Errorf("%w %T", errUnexpected, message)
+	}
+	return false, nil
 }
 
 // copyRow copies values that the next message overwrites.
@@ -224,16 +234,21 @@ func (s *session) receive() (pgproto3.BackendMessage, error) {
 	return message, nil
 }
 
-// end says goodbye and closes the connection.
-func (s *session) end() {
-	s.unbind()
-	_ = s.conn.SetDeadline(time.Now().Add(farewell))
-	_ = s.send(&pgproto3.Terminate{}) // the server notices the closed connection in any case
-	_ = s.conn.Close()
+// outlive frees the session from the context that it was opened under, and lets it notice by itself when the other machine is
+// gone. It returns false if the context has ended.
+func (s *session) outlive() bool {
+	if !s.unbind() {
+		return false
+	}
+	if conn, can := s.socket.(*net.TCPConn); can {
+		_ = conn.SetKeepAliveConfig(keepAlive()) // fails only for a connection that is lost, which shows soon enough
+	}
+	return true
 }
 
-// drop closes the connection without a word.
-func (s *session) drop() {
+// close closes the connection without a farewell: PostgreSQL takes that as the ordinary end of an idle session, and it saves
+// both sides a message.
+func (s *session) close() {
 	s.unbind()
-	_ = s.conn.Close()
+	_ = s.conn.Close() // nothing is lost with it
 }

@@ -33,7 +33,7 @@ func (TCP) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	return true, awaitLoss(ctx, conn, func([]byte) error { return nil })
+	return true, awaitLoss(ctx, conn)
 }
 
 // keepAlive makes an idle connection notice within 20 s that the other machine is gone.
@@ -51,27 +51,14 @@ func dialTCP(ctx context.Context, address string) (net.Conn, error) {
 	return conn, nil
 }
 
-// awaitLoss reads until the connection ends, ctx ends, or what was read means the end to the given function. It closes the
-// connection.
-func awaitLoss(ctx context.Context, conn net.Conn, ends func([]byte) error) error {
+// awaitLoss reads, whatever there is to read, until the connection or ctx ends. It closes the connection.
+func awaitLoss(ctx context.Context, conn net.Conn) error {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
 	defer func() { _ = conn.Close() }()
-	buffer := make([]byte, 512)
-	for {
-		n, err := conn.Read(buffer)
-		if n > 0 {
-			if over := ends(buffer[:n]); over != nil {
-				return over
-			}
-		}
-		switch {
-		case ctx.Err() != nil:
-			return context.Cause(ctx)
-		case err == io.EOF:
-			return fmt.Errorf("connection closed by the member: %w", err)
-		case err != nil:
-			return fmt.Errorf("connection lost: %w", err)
-		}
+	_, err := io.Copy(io.Discard, conn)
+	if err == nil {
+		err = io.EOF
 	}
+	return fmt.Errorf("connection lost: %w", err)
 }

@@ -22,16 +22,20 @@ type attempt struct {
 func (p *Postgres) tryWrite(ctx context.Context, a attempt) Look {
 	write, earlier := p.claim(a.key)
 	if write == nil {
-		a.session.end()
+		a.session.close()
 		return p.behind(a, earlier)
 	}
+	if !a.session.outlive() {
+		a.session.close()
+		p.release(a.key)
+		return Look{Evidence: evidenceOf(context.Cause(ctx)), Facts: a.facts}
+	}
 	result := make(chan error, 1)
-	a.session.unbind()
 	p.work.Go(func() {
 		unbind := context.AfterFunc(p.stopped, func() { _ = a.session.conn.Close() })
 		defer unbind()
 		err := p.commit(a)
-		a.session.end()
+		a.session.close() // before another write may begin
 		p.release(a.key)
 		result <- err
 	})
@@ -84,12 +88,12 @@ func (p *Postgres) behind(a attempt, earlier outstanding) Look {
 func (p *Postgres) claim(key memberKey) (write *outstanding, earlier outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if busy := p.writes[key]; busy != nil {
-		return nil, *busy
+	m := p.member(key)
+	if m.write != nil {
+		return nil, *m.write
 	}
-	write = &outstanding{since: p.options.Clock.Boot()}
-	p.writes[key] = write
-	return write, outstanding{}
+	m.write = &outstanding{since: p.options.Clock.Boot()}
+	return m.write, outstanding{}
 }
 
 // giveUp notes that a write's look has ended before it.
@@ -102,7 +106,8 @@ func (p *Postgres) giveUp(write *outstanding) {
 func (p *Postgres) release(key memberKey) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.writes, key)
+	p.member(key).write = nil
+	p.forget(key)
 }
 
 // stuckError says that the write waited for the lock of a write that this arbiter began before it was restarted, and

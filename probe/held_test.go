@@ -1,0 +1,101 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+// holdSession holds a session to a target until the test ends, and returns when looks can use it.
+func holdSession(t *testing.T, p *Postgres, target Target, c failover.Check) <-chan error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	lost := make(chan error, 1)
+	go func() {
+		_, err := p.Hold(ctx, target, c)
+		lost <- err
+		close(lost)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		for range lost {
+		}
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(ms) {
+		p.mu.Lock()
+		m := p.members[memberKey{target.Group, target.Member.Name}]
+		held := m != nil && m.held != nil
+		p.mu.Unlock()
+		if held {
+			return lost
+		}
+		if time.Now().After(end) {
+			t.Fatal("waited in vain for the held session")
+		}
+	}
+}
+
+// opened is how many sessions of looks the server has seen.
+func opened(s *postgrestest.Server) string {
+	return s.Query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'arbiter-hold/az-a'")
+}
+
+func TestPostgresStandbyIsAskedThroughTheHeldSession(t *testing.T) {
+	primary := postgrestest.Start(t)
+	standby := primary.Standby("pg-b")
+	p := newPostgres(t)
+	c := patientCheck()
+	target := postgresTarget("pg-b", standby.Address, c)
+	lost := holdSession(t, p, target, c)
+	key := memberKey{target.Group, target.Member.Name}
+	for i := range 2*asksThroughHeld + 3 {
+		look := wantLook(t, p, target, c, failover.ReasonAnswered)
+		if look.Facts.Role != failover.RoleStandby || !look.Facts.Streaming {
+			t.Fatalf("facts of look %d: got %+v", i, look.Facts)
+		}
+		if got, want := p.members[key].through, i%(asksThroughHeld+1); got != want {
+			t.Fatalf("looks through the held session in a row after look %d: got %d, want %d", i, got, want)
+		}
+	}
+	if n := opened(standby); n != "1" {
+		t.Fatalf("held sessions: got %s, want 1", n)
+	}
+
+	standby.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'arbiter-hold/az-a'")
+	if err := <-lost; !errors.Is(err, errEndedByServer) {
+		t.Fatalf("end of the held session: got %v, want %v", err, errEndedByServer)
+	}
+	wantLook(t, p, target, c, failover.ReasonAnswered) // through one of its own
+
+	holdSession(t, p, target, c)
+	wantLook(t, p, target, c, failover.ReasonAnswered)
+	standby.Exec("SELECT pg_promote(true)")
+	if look := wantLook(t, p, target, c, failover.ReasonAnswered); !look.Facts.AcceptsWrites || look.Facts.Role != failover.RolePrimary {
+		t.Fatalf("facts after the promotion: got %+v", look.Facts)
+	}
+}
+
+func TestPostgresFrozenStandbyTimesOutInTheHeldSession(t *testing.T) {
+	primary := postgrestest.Start(t)
+	standby := primary.Standby("pg-b")
+	p := newPostgres(t)
+	c := patientCheck()
+	target := postgresTarget("pg-b", standby.Address, c)
+	holdSession(t, p, target, c)
+	for range 2 {
+		wantLook(t, p, target, c, failover.ReasonAnswered)
+	}
+	standby.Freeze()
+	c.Timeout = 300 * ms
+	wantLook(t, p, target, c, failover.ReasonTimeout) // held
+	wantLook(t, p, target, c, failover.ReasonTimeout) // anew
+	standby.Thaw()
+	c.Timeout = patientCheck().Timeout
+	for range 3 {
+		wantLook(t, p, target, c, failover.ReasonAnswered)
+	}
+}
