@@ -55,27 +55,23 @@ func newEndpoint(address string, options Options) (*endpoint, error) {
 	return e, nil
 }
 
-// ready waits until the connection can carry a call, or says why it can't. It gives up when an attempt to connect failed.
+// ready waits until the connection can carry a call, or says why it can't. It gives up at once when the last attempt to
+// connect failed: gRPC goes on trying by itself, and the next round finds out.
 func (e *endpoint) ready(ctx context.Context) error {
-	for tried := false; ; {
+	for {
 		state := e.conn.GetState()
 		switch state {
 		case connectivity.Ready:
 			return nil
-		case connectivity.TransientFailure:
-			if tried {
-				return e.unreachable(nil)
-			}
-		case connectivity.Connecting:
-			tried = true
-		case connectivity.Shutdown:
-			return e.unreachable(fmt.Errorf("the client is closed"))
-		}
-		if state == connectivity.Idle || state == connectivity.TransientFailure {
+		case connectivity.Idle:
 			e.conn.Connect()
+		case connectivity.TransientFailure:
+			return e.unreachable(nil)
+		case connectivity.Shutdown:
+			return e.unreachable(errors.New("the client is closed"))
 		}
 		if !e.conn.WaitForStateChange(ctx, state) {
-			return e.unreachable(context.Cause(ctx))
+			return e.unreachable(errors.New("no connection in time"))
 		}
 	}
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -187,9 +188,9 @@ func (a *app) releaseCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := &arbiterv1.ReleaseRequest{Group: args[0]}
 			if acceptLoss != "" {
-				bytes, err := config.ParseBytes(acceptLoss)
+				bytes, err := lossBytes(acceptLoss)
 				if err != nil {
-					return usage("--accept-loss: %w", err)
+					return err
 				}
 				if err := change.needReason("losing data"); err != nil {
 					return err
@@ -223,6 +224,18 @@ func (a *app) releaseCommand() *cobra.Command {
 	addOperationFlag(cmd, &operation)
 	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once, for example 71MB")
 	return cmd
+}
+
+// lossBytes reads an amount of data. Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own advice.
+func lossBytes(text string) (uint64, error) {
+	if bytes, err := strconv.ParseUint(text, 10, 64); err == nil {
+		return bytes, nil
+	}
+	bytes, err := config.ParseBytes(text)
+	if err != nil {
+		return 0, usage("--accept-loss: %w", err)
+	}
+	return bytes, nil
 }
 
 func (a *app) attestCommand() *cobra.Command {

@@ -11,7 +11,10 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	var p page
 	lease := "no lease held (nothing in progress)"
 	if r.Lease != nil {
-		lease = fmt.Sprintf("lease of %s, %s", r.Lease.Holder, briefProto(r.Lease.Duration))
+		lease = "lease of " + r.Lease.Holder
+		if r.Lease.Duration != nil {
+			lease += ", " + briefProto(r.Lease.Duration)
+		}
 		if r.Lease.Epoch != r.Epoch {
 			lease += fmt.Sprintf(", under epoch %d", r.Lease.Epoch)
 		}

@@ -17,25 +17,47 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	if f := r.Freshness; f != nil && !f.Linearizable {
 		p.line("%s", s.bad("This is what "+orDash(f.Node)+" knew last and may be old."))
 	}
-	rows := make([][]string, 0, len(r.Views)+len(r.Witnesses))
-	for _, v := range r.Views {
-		rows = append(rows, []string{v.Node, verdictCell(s, v.Status), viewText(s, v)})
-	}
-	if len(rows) > 0 {
-		p.lines(columns(nil, rows), "  ")
-	}
-	for _, w := range r.Witnesses {
-		p.line("  %s", w)
-	}
+	p.lines(seenLines(s, r), "  ")
 	if len(r.Guards) > 0 {
 		p.line("Conditions:")
 		p.lines(guardLines(s, r.Guards), "  ")
 	}
 	if r.WouldDo != "" {
-		p.line("%s", r.WouldDo)
+		p.line("%s", conditional(r.WouldDo))
 	}
 	p.labelled("", "Next:", r.Next)
 	return p.String()
+}
+
+// seenLines are what the arbiters see and what the members say of themselves, under each other.
+func seenLines(s Style, r *arbiterv1.ExplainResponse) []string {
+	width := 0
+	for _, v := range r.Views {
+		width = max(width, len(v.Node))
+	}
+	witnesses := make([][2]string, len(r.Witnesses))
+	for i, w := range r.Witnesses {
+		name, says, _ := strings.Cut(w, " ")
+		witnesses[i] = [2]string{name, strings.TrimSpace(says)}
+		width = max(width, len(name))
+	}
+	var lines []string
+	for _, v := range r.Views {
+		status := verdictCell(s, v.Status) + strings.Repeat(" ", max(0, len("degraded")-len(v.Status)))
+		lines = append(lines, strings.TrimRight(pad(v.Node, width)+"   "+status+"  "+viewText(s, v), " "))
+	}
+	for _, w := range witnesses {
+		lines = append(lines, pad(w[0], width)+"   "+w[1])
+	}
+	return lines
+}
+
+// conditional makes a sentence of a plan that the arbiter gives as a bare list of actions.
+func conditional(plan string) string {
+	if strings.HasPrefix(plan, "fence ") {
+		return "If the arbiters saw the primary down: " + plan + "."
+	}
+	return plan
 }
 
 // viewText says what one arbiter saw, and why its view doesn't count.
@@ -76,7 +98,11 @@ func guardLines(s Style, guards []*arbiterv1.Guard) []string {
 // Plan draws what a failover would do, with its conditions where one of them isn't met.
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	var p page
-	p.line("%s", orDash(strings.TrimSpace(r.Plan)))
+	plan := strings.TrimSpace(r.Plan)
+	if strings.HasPrefix(plan, "fence ") {
+		plan = "Would " + plan + "."
+	}
+	p.line("%s", orDash(plan))
 	for _, g := range r.Guards {
 		if !g.Ok {
 			p.line("Conditions:")

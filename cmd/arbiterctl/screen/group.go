@@ -16,7 +16,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 	for _, g := range r.Groups {
 		p.line("")
 		p.line("%s", groupLine(s, g))
-		statusNotes(&p, g)
+		statusNotes(&p, s, g)
 		rows := make([][]string, len(g.Members))
 		for i, m := range g.Members {
 			rows[i] = memberRow(s, m)
@@ -29,6 +29,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 			if m.Reason != "" && m.Status != "up" {
 				p.labelled("  ", m.Status+":", []string{m.Reason})
 			}
+			p.labelled("  ", "fence:", fenceNote(m.Armed, m.Fence))
 			if m.Proof != "" {
 				p.labelled("  ", "proof:", []string{m.Proof})
 			}
@@ -42,7 +43,7 @@ func groupLine(s Style, g *arbiterv1.GroupStatus) string {
 		s.strong(g.Group), stateCell(s, g), fmt.Sprintf("epoch %d since %s", g.Epoch, s.moment(g.EpochSince)),
 		"would lose " + loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
 	}
-	if g.LossGrade != "" {
+	if g.LossGrade != "" && g.LossGrade != "estimate" {
 		parts[3] += " by " + g.LossGrade + " bound"
 	}
 	if g.EpochGrade != "" {

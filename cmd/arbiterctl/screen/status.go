@@ -27,7 +27,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 	p.line("%s", lines[0])
 	for i, g := range r.Groups {
 		p.line("%s", lines[i+1])
-		statusNotes(&p, g)
+		statusNotes(&p, s, g)
 	}
 	return p.String()
 }
@@ -191,6 +191,9 @@ func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {
 
 func loseCell(s Style, g *arbiterv1.GroupStatus) string {
 	words := orDash(g.WouldLose)
+	if words == fmt.Sprintf("about %d bytes", g.LagBytes) {
+		words = "about " + config.FormatBytes(g.LagBytes)
+	}
 	if g.LossGrade == "estimate" {
 		words += " (estimate)"
 	}
@@ -200,18 +203,30 @@ func loseCell(s Style, g *arbiterv1.GroupStatus) string {
 	return words
 }
 
+// fenceCell says whether a fence path answers, and by which devices. Longer words go under the row: see fenceNote.
 func fenceCell(s Style, armed bool, by string) string {
 	words := "armed"
 	if !armed {
 		words = "NOT ARMED"
 	}
-	if by != "" {
+	if by != "" && len(by) <= longestFence {
 		words += " (" + by + ")"
 	}
 	if !armed {
 		return s.bad(words)
 	}
 	return words
+}
+
+// longestFence is how much a cell says of a fence.
+const longestFence = 24
+
+// fenceNote is why a fence path doesn't answer, where that is too long for its cell.
+func fenceNote(armed bool, why string) []string {
+	if armed || len(why) <= longestFence {
+		return nil
+	}
+	return []string{why}
 }
 
 func modeCell(s Style, g *arbiterv1.GroupStatus) string {
@@ -221,17 +236,22 @@ func modeCell(s Style, g *arbiterv1.GroupStatus) string {
 	return orDash(g.Automation)
 }
 
-// statusNotes are the lines under a group: what holds it, what to know, what to do.
-func statusNotes(p *page, g *arbiterv1.GroupStatus) {
+// statusNotes are the lines under a group: what is alarming, what holds it, what to know, what to do.
+func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
 	notes := g.Notes
-	if g.Stage == "held" && g.Operation.GetHeldDetail() != "" {
-		held := g.Operation.GetHeldDetail()
+	if held := g.Operation.GetHeldDetail(); g.Stage == "held" && held != "" {
 		p.labelled("  ", "held:", []string{held})
-		notes = slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return n == held })
+		notes = slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return strings.Contains(n, held) })
 	} else if g.Stage == "held" && len(notes) > 0 {
 		p.labelled("  ", "held:", notes)
 		notes = nil
 	}
+	for _, m := range g.Members {
+		if m.Authority == "REVOKED" && m.Member != g.Operation.GetFrom() {
+			p.labelled("  ", s.bad("alarm:"), []string{m.Member + " has no authority and may be accepting writes"})
+		}
+	}
+	p.labelled("  ", "fence:", fenceNote(g.Armed, g.Fence))
 	if g.Pause != nil {
 		p.labelled("  ", "paused:", []string{pauseSentence(g.Pause)})
 	}

@@ -260,7 +260,7 @@ func basisText(op *arbiterv1.Operation, otherwise string) string {
 func receiptText(op *arbiterv1.Operation) string {
 	words := "receipt " + op.Id
 	if op.LossGrade != "" && op.To != "" {
-		words += fmt.Sprintf(" · before: %s loss bound %s", op.LossGrade, config.FormatBytes(op.LossBytes))
+		words += fmt.Sprintf(" · before: loss bound %s (%s)", config.FormatBytes(op.LossBytes), op.LossGrade)
 	}
 	return words
 }

@@ -1,0 +1,223 @@
+// Package sample holds answers as arbiters give them, for the tests of what arbiterctl shows. Its times are fixed: they are
+// told relative to [Now].
+//
+// Every function returns a new message, so that a test may change it.
+package sample
+
+import (
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// Now is the moment at which the samples are looked at.
+func Now() time.Time { return time.Date(2026, 11, 20, 12, 5, 12, 500_000_000, time.UTC) }
+
+func ago(d time.Duration) *timestamppb.Timestamp { return timestamppb.New(Now().Add(-d)) }
+
+func took(d time.Duration) *durationpb.Duration { return durationpb.New(d) }
+
+func fresh() *arbiterv1.Freshness {
+	return &arbiterv1.Freshness{Node: "az-a", AppliedIndex: 8812, Term: 3, Leader: "az-a", Linearizable: true}
+}
+
+// Arbiters are three arbiters that are well.
+func Arbiters() []*arbiterv1.ArbiterStatus {
+	var all []*arbiterv1.ArbiterStatus
+	for i, node := range []string{"az-a", "az-b", "az-c"} {
+		a := &arbiterv1.ArbiterStatus{
+			Node: node, Zone: node, RaftAddress: node + ".internal:7400", GrpcAddress: node + ".internal:7401", Leader: i == 0,
+			Voter: true, ViewCurrent: true, Readiness: arbiterv1.Readiness_READINESS_READY, Release: "v1.0.0", EntryVersion: 1,
+		}
+		if i > 0 {
+			a.LastContact = took(time.Duration(10*i) * time.Millisecond)
+		}
+		all = append(all, a)
+	}
+	return all
+}
+
+// Orders is a group that is well.
+func Orders() *arbiterv1.GroupStatus {
+	return &arbiterv1.GroupStatus{
+		Group: "orders-db", Stage: "steady", Adopted: true, Primary: "pg-a", PrimaryZone: "az-a", PrimaryStatus: "up", Epoch: 4,
+		EpochSince: ago(12*24*time.Hour + 3*time.Hour + 5*time.Minute), Candidate: "pg-b", WouldLose: "nothing", LossGrade: "observed",
+		Armed: true, Fence: "bmc", Automation: "full", SpecVersion: 2, EpochGrade: "strong",
+		Members: []*arbiterv1.MemberStatus{
+			{
+				Member: "pg-a", Zone: "az-a", Address: "pg-a.internal:5432", Role: "primary", Authority: "WRITER", Status: "up",
+				TokenEpoch: 4, Armed: true, Fence: "bmc", Views: views("up", "up", "up"),
+			},
+			{
+				Member: "pg-b", Zone: "az-b", Address: "pg-b.internal:5432", Role: "standby", Authority: "NONE", Status: "up",
+				Eligible: true, Sync: true, TokenEpoch: 4, Armed: true, Fence: "bmc", Views: views("up", "up", "up"),
+				Proof: "clean shutdown, epoch 3",
+			},
+			{
+				Member: "pg-c", Zone: "az-c", Address: "pg-c.internal:5432", Role: "standby", Authority: "NONE", Status: "degraded",
+				Reason: "starting up for 12 s", WhyNotEligible: "starting up", TokenEpoch: 3, Armed: false, Fence: "bmc",
+				Views: views("degraded", "degraded", "up"),
+			},
+		},
+	}
+}
+
+func views(statuses ...string) []*arbiterv1.View {
+	all := make([]*arbiterv1.View, len(statuses))
+	for i, s := range statuses {
+		all[i] = &arbiterv1.View{Node: []string{"az-a", "az-b", "az-c"}[i], Status: s, Counts: true}
+	}
+	return all
+}
+
+// Billing is a group whose failover is held.
+func Billing() *arbiterv1.GroupStatus {
+	held := "the best candidate, pg-2, is 71 MB behind and the policy allows 16 MB."
+	return &arbiterv1.GroupStatus{
+		Group: "billing", Stage: "held", Adopted: true, Primary: "pg-1", PrimaryZone: "az-a", PrimaryStatus: "down", Epoch: 9,
+		EpochSince: ago(41 * time.Second), LagBytes: 71_000_000, WouldLose: "71 MB, 8 s", LossGrade: "estimate", Armed: true,
+		Fence: "agent", Automation: "full", SpecVersion: 7,
+		Members: []*arbiterv1.MemberStatus{
+			{Member: "pg-1", Zone: "az-a", Role: "unknown", Authority: "NONE", Status: "down", Proof: "HELD_BY_AGENT agent pg-1", Armed: true, Fence: "agent"},
+			{Member: "pg-2", Zone: "az-b", Role: "standby", Authority: "NONE", Status: "up", LagBytes: 71_000_000, WhyNotEligible: "71 MB behind", Armed: true, Fence: "agent"},
+		},
+		Operation: &arbiterv1.Operation{
+			Id: "billing-9120", Group: "billing", Kind: "failover", Actor: "automatic", From: "pg-1", EpochBefore: 8, EpochAfter: 9,
+			Began: ago(42 * time.Second), Result: "held", HeldReason: "loss-bound", HeldDetail: held, Arbiter: "az-a",
+		},
+		Notes: []string{held},
+		Next: []string{
+			"wait for it to catch up, or accept the loss once:\narbiterctl release billing --accept-loss 71MB --reason \"...\"",
+		},
+	}
+}
+
+// Status is one group that is well and one that is held.
+func Status() *arbiterv1.GetStatusResponse {
+	return &arbiterv1.GetStatusResponse{Freshness: fresh(), ClusterId: "01JD", Arbiters: Arbiters(), Groups: []*arbiterv1.GroupStatus{Orders(), Billing()}}
+}
+
+// ListArbiters are the arbiters, one of them in doubt.
+func ListArbiters() *arbiterv1.ListArbitersResponse {
+	all := Arbiters()
+	all[1].Doubt = "can't reach its reference points since 12:04:31"
+	all[2].ViewCurrent = false
+	return &arbiterv1.ListArbitersResponse{Freshness: fresh(), Arbiters: all, ClusterId: "01JD"}
+}
+
+// Explain says why nothing was done.
+func Explain() *arbiterv1.ExplainResponse {
+	return &arbiterv1.ExplainResponse{
+		Freshness: fresh(), Group: "orders-db", Stage: "steady", Summary: "No failover: 1 of 3 arbiters sees pg-a down, 2 are needed.",
+		Views: []*arbiterv1.View{
+			{Node: "az-a", Status: "up", Detail: "last answer 40 ms ago", Counts: true},
+			{
+				Node: "az-b", Status: "down", Detail: "no answer since 12:04:31.207 (2 time-outs of 250 ms)",
+				WhyNot: "az-b also can't reach its reference points, so its view counts as unknown",
+			},
+			{Node: "az-c", Status: "up", Detail: "last answer 110 ms ago", Counts: true},
+		},
+		Witnesses: []string{"pg-b says it is receiving from pg-a (last message 0.2 s ago)"},
+		Guards: []*arbiterv1.Guard{
+			{Name: "quorum", Ok: false, Detail: "0 of 3 votes count, 2 are needed"},
+			{Name: "automation", Ok: true, Detail: "full"},
+			{Name: "candidate", Ok: true, Detail: "pg-b, 0 B behind"},
+		},
+		WouldDo: "If all arbiters saw pg-a down: fence by bmc, promote pg-b (sync, 0 B behind), route by haproxy-1; estimated outage 0.4 s, nothing lost.",
+	}
+}
+
+// Epochs is the history of two epochs.
+func Epochs() *arbiterv1.GetEpochsResponse {
+	return &arbiterv1.GetEpochsResponse{
+		Freshness: fresh(), Group: "orders-db", Epoch: 5, Writer: "pg-b",
+		History: []*arbiterv1.EpochRow{
+			{
+				Epoch: 5, Writer: "pg-b", GrantedTo: "az-a", Term: 3, When: timestamppb.New(time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)),
+				Why: "failover: pg-a down", Proof: "CONFIRMED_OFF bmc pg-a", Index: 8815,
+			},
+			{
+				Epoch: 4, Writer: "pg-a", GrantedTo: "az-c", Term: 2, When: timestamppb.New(time.Date(2026, 11, 8, 9, 0, 2, 0, time.UTC)),
+				Why: `switchover, by dana: "kernel update"`, Proof: "clean shutdown pg-b", Index: 7001,
+			},
+		},
+	}
+}
+
+// Failover is a finished failover.
+func Failover() *arbiterv1.Operation {
+	began := time.Date(2026, 11, 20, 12, 4, 31, 207_000_000, time.UTC)
+	at := func(ms int) *timestamppb.Timestamp {
+		return timestamppb.New(began.Add(time.Duration(ms) * time.Millisecond))
+	}
+	ms := func(n int) *durationpb.Duration { return took(time.Duration(n) * time.Millisecond) }
+	return &arbiterv1.Operation{
+		Id: "orders-db-8814", Group: "orders-db", Kind: "failover", Actor: "automatic", From: "pg-a", To: "pg-b", EpochBefore: 4,
+		EpochAfter: 5, Began: at(31), Ended: at(231), Result: "done", LossGrade: "observed", Arbiter: "az-a",
+		Verdict: "3 of 3 arbiters", Basis: []uint64{8812, 8813, 8814},
+		Steps: []*arbiterv1.Step{
+			{Name: "fault", Began: at(0), Took: ms(31), Member: "pg-a", Result: "done", Detail: "pg-a:5432 reset (az-a, az-c), refused on recheck"},
+			{Name: "verdict", Began: at(31), Member: "pg-a", Result: "done", Detail: "3 of 3 arbiters", OutcomeIndex: 8814},
+			{Name: "lease", Began: at(33), Epoch: 5, Result: "done", Detail: "epoch 5, az-a, 2 s", OutcomeIndex: 8815},
+			{
+				Name: "isolate", Began: at(34), Took: ms(83), Member: "pg-a", Epoch: 5, Attempt: 1, Result: "done", Proof: "CONFIRMED_OFF",
+				IntentIndex: 8816, OutcomeIndex: 8817,
+				Parts: []*arbiterv1.StepTime{
+					{Name: "haproxy closed", Length: ms(3)},
+					{Name: "bmc off, read back off", Length: ms(81)},
+				},
+			},
+			{
+				Name: "promote", Began: at(117), Took: ms(59), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done",
+				Detail: "pg-b at 0/5A11F28 (pg-c 0/5A11E10), timeline 3 → 4", IntentIndex: 8818, OutcomeIndex: 8819,
+			},
+			{
+				Name: "route", Began: at(176), Took: ms(3), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done", Detail: "haproxy opened pg-b",
+				IntentIndex: 8820, OutcomeIndex: 8821,
+			},
+			{
+				Name: "verify", Began: at(179), Took: ms(52), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done",
+				Detail: "write through db.example:5432 seen on pg-b under epoch 5", IntentIndex: 8822, OutcomeIndex: 8823,
+			},
+		},
+		Positions: []*arbiterv1.MemberPosition{
+			{Member: "pg-c", Answered: true, Received: 0x5A11E10, Replayed: 0x5A11E10},
+			{Member: "pg-b", Answered: true, Received: 0x5A11F28, Replayed: 0x5A11F00},
+		},
+	}
+}
+
+// HeldFailover is a failover whose fence could not prove anything.
+func HeldFailover() *arbiterv1.Operation {
+	op := Failover()
+	op.Id, op.Ended, op.Result, op.To, op.LossGrade = "orders-db-9001", nil, "held", "", ""
+	op.HeldReason, op.HeldDetail = "fence-unproven", "fence_ipmilan gave no proof that pg-a is off: time-out after 10 s"
+	op.Steps, op.Positions = op.Steps[:4], nil
+	isolate := op.Steps[3]
+	isolate.Took, isolate.Result, isolate.Proof, isolate.Attempt = took(20*time.Second), "unknown", "", 2
+	isolate.Parts, isolate.Detail = nil, "level 1: fence_ipmilan: time-out after 10 s"
+	return op
+}
+
+// Events are some events, the oldest first.
+func Events() []*arbiterv1.Event {
+	wall := timestamppb.New(time.Date(2026, 11, 20, 12, 4, 31, 238_000_000, time.UTC))
+	return []*arbiterv1.Event{
+		{Wall: wall, Index: 8814, Kind: "quorum-confirmed", Group: "orders-db", Member: "pg-a", StageFrom: "steady", StageTo: "confirmed", Text: "3 of 3 arbiters see pg-a down"},
+		{Wall: wall, Index: 8815, Kind: "lease-granted", Group: "orders-db", StageFrom: "confirmed", StageTo: "leased", Epoch: 5, Text: "epoch 5 to az-a"},
+		{Wall: wall, Index: 8816, Kind: "rejected", Group: "orders-db", Text: "epoch 4 is over", Rule: "S4"},
+		{Wall: wall, Index: 8817, Kind: "reign-began", Text: "az-a leads in term 3"},
+	}
+}
+
+// Plan is what a failover would do.
+func Plan() *arbiterv1.FailoverResponse {
+	return &arbiterv1.FailoverResponse{
+		Plan: "Would fence pg-a by bmc (last answered 12 s ago), promote pg-b (sync, 0 B behind), route by haproxy-1.\n" +
+			"Estimated write outage 0.4 s (last drill: 0.29 s). Would lose nothing.",
+		Guards: []*arbiterv1.Guard{{Name: "armed", Ok: true, Detail: "bmc"}, {Name: "candidate", Ok: true, Detail: "pg-b"}},
+	}
+}

@@ -1,0 +1,223 @@
+package screen_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/sample"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
+	"github.com/arbiter-ha/arbiter/config"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+var rewrite = flag.Bool("rewrite", false, "write the screens as they are now; review the difference as behaviour")
+
+func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UTC} }
+
+// Every screen is a file in testdata, as an operator sees it.
+func TestScreens(t *testing.T) {
+	s := style()
+	for name, draw := range map[string]func() string{
+		"status":        func() string { return screen.Status(s, sample.Status()) },
+		"status_well":   func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_empty":  func() string { return screen.Status(s, statusOf()) },
+		"status_many":   func() string { return screen.Status(s, statusOf(troubled()...)) },
+		"status_stale":  func() string { return screen.Status(s, stale()) },
+		"status_colour": func() string { return screen.Status(coloured(), sample.Status()) },
+		"group":         func() string { return screen.Group(s, statusOf(sample.Orders())) },
+		"group_held":    func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"explain":       func() string { return screen.Explain(s, sample.Explain()) },
+		"epoch":         func() string { return screen.Epochs(s, sample.Epochs(), 5) },
+		"epoch_older":   func() string { return screen.Epochs(s, sample.Epochs(), 1) },
+		"epoch_lease":   func() string { return screen.Epochs(s, leased(), 5) },
+		"show":          func() string { return screen.Operation(s, sample.Failover()) },
+		"show_colour":   func() string { return screen.Operation(coloured(), sample.Failover()) },
+		"show_held":     func() string { return screen.Operation(s, sample.HeldFailover()) },
+		"show_retried":  func() string { return screen.Operation(s, retried()) },
+		"history": func() string {
+			return screen.History(s, []*arbiterv1.Operation{sample.HeldFailover(), sample.Failover()})
+		},
+		"history_none":  func() string { return screen.History(s, nil) },
+		"arbiters":      func() string { return screen.Arbiters(s, sample.ListArbiters()) },
+		"arbiters_none": func() string { return screen.Arbiters(s, leaderless()) },
+		"events":        func() string { return events(s) },
+		"plan":          func() string { return screen.Plan(s, sample.Plan(), true) },
+		"plan_not_met":  func() string { return screen.Plan(s, notMet(), true) },
+		"diff":          func() string { return screen.Differences(s, "orders-db", differences()) },
+		"applied": func() string {
+			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)
+		},
+		"contexts": func() string { return screen.Contexts(s, contexts(), "/home/dana/.config/arbiter/contexts.yaml") },
+		"contexts_none": func() string {
+			return screen.Contexts(s, &config.Contexts{}, "/home/dana/.config/arbiter/contexts.yaml")
+		},
+		"validate_group": func() string { return screen.Meaning(s, "orders-db", meaning(t)) },
+	} {
+		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", name+".txt")
+	if *rewrite {
+		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	for i, line := range strings.Split(got, "\n") {
+		if strings.TrimRight(line, " ") != line {
+			t.Errorf("line %d ends with spaces", i+1)
+		}
+	}
+}
+
+func coloured() screen.Style {
+	s := style()
+	s.Colour = true
+	return s
+}
+
+func statusOf(groups ...*arbiterv1.GroupStatus) *arbiterv1.GetStatusResponse {
+	r := sample.Status()
+	r.Groups = groups
+	return r
+}
+
+// troubled are groups each of which needs somebody for another reason.
+func troubled() []*arbiterv1.GroupStatus {
+	change := func(name string, change func(*arbiterv1.GroupStatus)) *arbiterv1.GroupStatus {
+		g := sample.Orders()
+		g.Group = name
+		change(g)
+		return g
+	}
+	return []*arbiterv1.GroupStatus{
+		change("new", func(g *arbiterv1.GroupStatus) {
+			g.Adopted, g.Primary, g.Candidate, g.Epoch, g.EpochSince = false, "", "", 0, nil
+			g.Next = []string{"arbiterctl adopt new"}
+		}),
+		change("paused", func(g *arbiterv1.GroupStatus) {
+			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now())}
+		}),
+		change("unarmed", func(g *arbiterv1.GroupStatus) { g.Armed = false }),
+		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
+		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
+		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
+	}
+}
+
+func stale() *arbiterv1.GetStatusResponse {
+	r := sample.Status()
+	r.Freshness = &arbiterv1.Freshness{Node: "az-b", AppliedIndex: 8812, Term: 3}
+	r.Insecure = true
+	for _, a := range r.Arbiters {
+		a.Leader, a.ViewCurrent = false, false
+	}
+	return r
+}
+
+func leaderless() *arbiterv1.ListArbitersResponse {
+	r := sample.ListArbiters()
+	r.Arbiters[0].Leader, r.Freshness.Linearizable = false, false
+	r.Arbiters[0].Readiness = arbiterv1.Readiness_READINESS_NO_LEADER
+	return r
+}
+
+func leased() *arbiterv1.GetEpochsResponse {
+	r := sample.Epochs()
+	r.Lease = &arbiterv1.Lease{Holder: "az-a", Epoch: 5, GrantedAtIndex: 8815}
+	return r
+}
+
+func retried() *arbiterv1.Operation {
+	op := sample.Failover()
+	first, second := op.Steps[3], op.Steps[4]
+	first.Attempt, second.Attempt = 2, 3
+	second.Result, second.Detail = "failed", "pg-b refused the connection"
+	op.Positions = append(op.Positions, &arbiterv1.MemberPosition{Member: "pg-d", Detail: "no route to host"})
+	op.LossBytes, op.LossGrade, op.AcceptedLoss = 71_345_678, "estimate", true
+	op.Actor, op.Reason = "dana", "the rack is on fire"
+	return op
+}
+
+func events(s screen.Style) string {
+	var b strings.Builder
+	for i, e := range sample.Events() {
+		e.Sequence = uint64(i + 1)
+		b.WriteString(screen.Event(s, e) + "\n")
+	}
+	return b.String()
+}
+
+func notMet() *arbiterv1.FailoverResponse {
+	r := sample.Plan()
+	r.Plan = "Would do nothing: the group is not armed."
+	r.Guards[0] = &arbiterv1.Guard{Name: "armed", Detail: "bmc has not answered for 3 min"}
+	return r
+}
+
+func differences() []*arbiterv1.Difference {
+	return []*arbiterv1.Difference{
+		{Path: "policy.cooldown", Before: "5m", After: "10m"},
+		{Path: "members[2]", After: "pg-c"},
+		{Path: "policy.max_loss", Before: "16MB"},
+	}
+}
+
+func contexts() *config.Contexts {
+	c := &config.Contexts{Current: "prod"}
+	c.Set(config.Context{Name: "prod", Addresses: []string{"az-a:7401", "az-b:7401"}, TLS: config.TLSFiles{Cert: "/home/dana/dana.crt"}})
+	c.Set(config.Context{Name: "demo", Addresses: []string{"127.0.0.1:7401"}, InsecurePlaintext: true})
+	return c
+}
+
+func meaning(t *testing.T) config.Report {
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "testdata", "one-page.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := config.ParseGroup("one-page.yaml", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config.Meaning(spec)
+}
+
+func TestSpanAndBrief(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 41 * time.Second: "41s", 61 * time.Second: "1m 1s", time.Hour: "1h", 12*24*time.Hour + 3*time.Hour + 59*time.Minute: "12d 3h",
+		400 * 24 * time.Hour: "400d",
+	} {
+		if got := screen.Span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+	for d, want := range map[time.Duration]string{
+		0: "0 ms", 400 * time.Microsecond: "0.4 ms", 231 * time.Millisecond: "231 ms", 1200 * time.Millisecond: "1.2 s", 2 * time.Second: "2 s",
+		29800 * time.Millisecond: "29.8 s", 41 * time.Second: "41 s", 125 * time.Second: "2m 5s",
+	} {
+		if got := screen.Brief(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
+	if why := screen.NeedsAttention(sample.Orders()); why != "" {
+		t.Errorf("orders-db %s", why)
+	}
+}
