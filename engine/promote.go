@@ -51,7 +51,7 @@ func (p *Postgres) Promote(ctx context.Context, a failover.Action) failover.Outc
 	row, err := t.writeEpochRow(ctx, a)
 	if err != nil {
 		// Without an answer the row may have been written.
-		answered := errors.Is(err, ErrNewerEpoch) || postgres.SQLState(err) != ""
+		answered := errors.Is(err, ErrNewerEpoch) || errors.Is(err, permit.ErrExpired) || postgres.SQLState(err) != ""
 		return r.failedUnless(asked || !answered, fmt.Errorf("promote %s: %w", a.Member, err))
 	}
 	r.step("epoch row written", "")
@@ -155,7 +155,7 @@ type epochRow struct {
 // writeEpochRow commits the epoch on the primary's own disk. A newer one there refuses it.
 func (t *target) writeEpochRow(ctx context.Context, a failover.Action) (epochRow, error) {
 	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-		return epochRow{}, err
+		return epochRow{}, fmt.Errorf("write the epoch row: %w", err)
 	}
 	const upsert = `
 		INSERT INTO arbiter.epoch AS e (epoch, member, operation) VALUES ($1, $2, $3)
@@ -195,7 +195,7 @@ func scanEpochRow(row pgx.Row) (epochRow, error) {
 }
 
 // Promoted looks, without changing anything, whether Promote has already reached its end: the server is out of recovery, and holds both
-// the token and the row of this epoch and member. Failed means that it was not promoted under this epoch; unknown, that it can't be seen,
+// the token and the row of this epoch and member. Failed means that it can't have been asked under this epoch; unknown, that it can't be seen,
 // or that a part is missing, so that Promote must be repeated.
 func (p *Postgres) Promoted(ctx context.Context, a failover.Action) failover.Outcome {
 	r := startRecorder()
@@ -213,14 +213,13 @@ func (p *Postgres) Promoted(ctx context.Context, a failover.Action) failover.Out
 	if err != nil {
 		return r.unknown(fmt.Errorf("look at %s: %w", a.Member, err))
 	}
-	if state.inRecovery {
-		return r.outcome(failover.ResultFailed, fmt.Sprintf("%s is still in recovery", a.Member))
-	}
 	if err := state.refusal(a); err != nil {
-		if errors.Is(err, ErrTokenNotTaken) {
-			return r.unknown(fmt.Errorf("look at %s: %w", a.Member, err))
-		}
-		return r.failed(fmt.Errorf("look at %s: %w", a.Member, err))
+		// Without the token of this epoch the server has never been asked under it; out of recovery, somebody else's request was served.
+		untouched := state.inRecovery || !errors.Is(err, ErrTokenNotTaken)
+		return r.failedUnless(!untouched, fmt.Errorf("look at %s: %w", a.Member, err))
+	}
+	if state.inRecovery {
+		return r.outcome(failover.ResultUnknown, fmt.Sprintf("%s is still in recovery; it may have been asked", a.Member))
 	}
 	row, err := scanEpochRow(conn.QueryRow(ctx, "SELECT "+epochRowColumns+" FROM arbiter.epoch e"))
 	if err != nil {

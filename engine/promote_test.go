@@ -105,7 +105,8 @@ func TestS9_OlderEpochIsRefused(t *testing.T) {
 	if p := g.stop("b", 6); p.Answered || !strings.Contains(p.Detail, ErrNewerEpoch.Error()) {
 		t.Fatalf("an older epoch was answered: %+v", p)
 	}
-	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 7)), failover.ResultFailed, nil)
+	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 7)), failover.ResultUnknown, nil)
+	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 8)), failover.ResultFailed, nil)
 	g.wantResult(g.promote("b", 7), failover.ResultDone, nil)
 	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 6)), failover.ResultFailed, ErrNewerEpoch)
 	g.wantResult(g.promote("b", 6), failover.ResultFailed, ErrNewerEpoch)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 // EndSessions ends the sessions of clients on a member that is being isolated, so that none of them goes on committing: as well as it can, since only
@@ -36,6 +37,9 @@ func (p *Postgres) EndSessions(
 		      FROM pg_stat_activity a JOIN pg_roles r ON r.oid = a.usesysid
 		      WHERE a.backend_type = 'client backend' AND a.pid <> pg_backend_pid() AND a.usename <> current_user) s
 		WHERE coalesce(nullif(current_setting('arbiter.epoch', true), ''), '0')::int8 <= $1`
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return r.failed(fmt.Errorf("end the sessions on %s: %w", member.Name, err))
+	}
 	var ended, left int64
 	if err := conn.QueryRow(ctx, end, int64(epoch)).Scan(&ended, &left); err != nil {
 		return r.unknown(fmt.Errorf("end the sessions on %s: %w", member.Name, err))

@@ -104,6 +104,9 @@ func (t *target) endOlderHolders(ctx context.Context) error {
 			return fmt.Errorf("%w: an arbiter is acting here under epoch %d, this is epoch %d", ErrNewerEpoch, epoch, t.epoch)
 		}
 		if h.Stale || !h.Ours || known && failover.Epoch(epoch) < t.epoch {
+			if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+				return err
+			}
 			if _, err := t.conn.Exec(ctx, "SELECT pg_terminate_backend($1::int4)", h.PID); err != nil {
 				return fmt.Errorf("end the session that holds the lock (process %d, %q): %w", h.PID, h.Name, err)
 			}

@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
@@ -65,6 +66,9 @@ func (p *Postgres) writeThroughRoute(ctx context.Context, routeAddress string, a
 		INSERT INTO arbiter.route_proof (route, proof, epoch)
 		SELECT $1, $2, e.epoch FROM arbiter.epoch e WHERE e.epoch = $3 AND e.member = $4
 		ON CONFLICT (route) DO UPDATE SET proof = excluded.proof, epoch = excluded.epoch, written = clock_timestamp()`
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return fmt.Errorf("write: %w", err)
+	}
 	tag, err := tx.Exec(ctx, write, pgx.QueryExecModeSimpleProtocol, routeAddress, proof, int64(a.Epoch), string(a.Member))
 	if err != nil {
 		return fmt.Errorf("write: %w", err)

@@ -76,7 +76,7 @@ func reasonOfTLS(err error) failover.Reason {
 		authority    x509.UnknownAuthorityError
 		hostname     x509.HostnameError
 		invalid      x509.CertificateInvalidError
-		alert        tls.AlertError
+		alert        *net.OpError
 		header       tls.RecordHeaderError
 	)
 	switch {
@@ -84,8 +84,8 @@ func reasonOfTLS(err error) failover.Reason {
 		return failover.ReasonBadCredentials
 	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
 		return failover.ReasonBadConfiguration
-	case errors.As(err, &alert):
-		return failover.ReasonBadCredentials // it refused our certificate, or wants one
+	case errors.As(err, &alert) && alert.Op == "remote error":
+		return failover.ReasonBadCredentials // crypto/tls: an alert from the server, which refused our certificate or wants one
 	case errors.As(err, &header):
 		return failover.ReasonWrongAnswer
 	case strings.Contains(err.Error(), "server refused TLS connection"):

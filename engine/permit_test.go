@@ -1,0 +1,51 @@
+package engine
+
+import (
+	"context"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
+)
+
+// allowing lets the first n effects pass.
+func allowing(ctx context.Context, n int) context.Context {
+	return permit.With(ctx, func() error {
+		if n--; n < 0 {
+			return permit.ErrExpired
+		}
+		return nil
+	})
+}
+
+func TestS6_NothingIsDoneWithoutTheLease(t *testing.T) {
+	g := startGroup(t, "b")
+	ctx := allowing(limit(t, plenty), 0)
+	if p := g.engine.StopFollowing(ctx, g.member("b"), g.spec, 5, g.systemID); p.Answered {
+		t.Errorf("followers were stopped: %+v", p)
+	}
+	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultFailed, permit.ErrExpired)
+	g.wantResult(g.engine.Promote(ctx, g.promotion("a", 5)), failover.ResultFailed, permit.ErrExpired)
+	g.wantResult(g.engine.Follow(ctx, g.member("b"), g.member("a"), g.spec, 5, g.systemID), failover.ResultUnknown, permit.ErrExpired)
+	g.wantResult(g.engine.EndSessions(ctx, g.member("a"), g.spec, 5), failover.ResultFailed, permit.ErrExpired)
+	if g.token("b") != "" || !g.inRecovery("b") || g.servers["a"].Query("SELECT count(*) FROM arbiter.epoch") != "0" {
+		t.Error("something was done")
+	}
+}
+
+func TestS6_TheLeaseIsReadAgainBeforeThePromotion(t *testing.T) {
+	g := startGroup(t, "b")
+	ctx := allowing(limit(t, plenty), 1) // the token, and no more
+	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultFailed, permit.ErrExpired)
+	if g.token("b") != "5" || !g.inRecovery("b") {
+		t.Errorf("token %s, in recovery %v; want 5 and true", g.token("b"), g.inRecovery("b"))
+	}
+}
+
+func TestS6_APromotionWithoutItsRowIsUnknown(t *testing.T) {
+	g := startGroup(t, "b")
+	ctx := allowing(limit(t, plenty), 2) // the token and the request
+	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultUnknown, permit.ErrExpired)
+	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultUnknown, nil)
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+}
