@@ -97,7 +97,7 @@ func (s *show) step(ctx context.Context, number int, what string, do func(contex
 	began := time.Now()
 	found, err := do(ctx)
 	if err != nil {
-		s.say("failed\n")
+		s.say("not done\n")
 		return err
 	}
 	s.say("%5.1f s   %s\n", time.Since(began).Seconds(), found)

@@ -57,6 +57,14 @@ func ledgerDir() (string, error) {
 // write puts the record on disk, locked before anybody else can see it. It fails with os.ErrExist when the id is
 // taken.
 func (r *record) write() error {
+	err := r.writeOnce()
+	if errors.Is(err, os.ErrNotExist) {
+		err = r.writeOnce() // another lab ended just now and removed the empty directory
+	}
+	return err
+}
+
+func (r *record) writeOnce() error {
 	dir, err := ledgerDir()
 	if err != nil {
 		return err
@@ -85,12 +93,13 @@ func (r *record) write() error {
 	return nil
 }
 
-// forget removes the record once nothing is left that it names.
+// forget removes the record once nothing is left that it names, and the directory with the last record.
 func (r *record) forget() error {
 	err := os.Remove(r.path)
 	if errors.Is(err, os.ErrNotExist) {
 		err = nil
 	}
+	_ = os.Remove(filepath.Dir(r.path)) // not empty while other labs are open
 	return errors.Join(err, r.file.Close())
 }
 

@@ -301,7 +301,7 @@ func (s *Site) Close() error {
 	if failed == nil {
 		failed = s.record.forget()
 	} else {
-		failed = errors.Join(fmt.Errorf("close site %s: %w", s.record.ID, failed), s.record.file.Close())
+		failed = errors.Join(fmt.Errorf("close site %s: %w: %w", s.record.ID, ErrRemains, failed), s.record.file.Close())
 	}
 	s.record.file = nil
 	return failed

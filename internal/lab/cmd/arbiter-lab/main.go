@@ -27,8 +27,9 @@ func main() {
 	case err == nil:
 	case errors.As(err, &status):
 		os.Exit(int(status))
-	case interrupted && errors.Is(err, context.Canceled):
-		fmt.Fprintln(os.Stderr, "\nstopped; everything was cleaned up")
+	case interrupted && !errors.Is(err, hosts.ErrRemains):
+		// Whatever was under way failed because it was stopped; that is no news.
+		fmt.Fprintln(os.Stderr, "stopped; everything was cleaned up")
 		os.Exit(130)
 	default:
 		fmt.Fprintln(os.Stderr, "arbiter-lab:", err)

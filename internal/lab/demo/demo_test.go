@@ -1,0 +1,88 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
+)
+
+// TestDemo shows the demonstration with every kind of host and reads what it says.
+func TestDemo(t *testing.T) {
+	workshop, err := hosts.Open(t.Context(), hosts.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = workshop.Close() })
+	binaries := filepath.Join(workshop.Dir(), "bin")
+	if err := lab.Build(t.Context(), binaries); err != nil {
+		t.Fatal(err)
+	}
+	kinds := []hosts.Kind{hosts.Loopback}
+	if os.Geteuid() == 0 {
+		kinds = append(kinds, hosts.Namespaces)
+	}
+	for _, kind := range kinds {
+		t.Run(string(kind), func(t *testing.T) {
+			var out strings.Builder
+			file := filepath.Join(t.TempDir(), "report.json")
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+			defer cancel()
+			err := Run(ctx, Options{Lab: lab.Options{Kind: kind, Binaries: binaries}, Fault: lab.Crash, Report: file, Out: &out})
+			t.Logf("\n%s", out.String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, want := range []string{
+				"[4/4] client writing", "verdict", "CONFIRMED_OFF", "epoch 1 -> 2, pg-a -> pg-b", "Writes stopped for",
+				"0 of ", "are missing on pg-b. pg-a: off, read back off.", "KEEP=1 make demo",
+			} {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("it doesn't say %q", want)
+				}
+			}
+			var r report.Bench
+			text, err := os.ReadFile(file)
+			if err == nil {
+				err = json.Unmarshal(text, &r)
+			}
+			if err != nil || r.Kind != "bench" || len(r.Runs) != 1 || r.Runs[0].PhasesMS == nil || r.Runs[0].OutageMS <= 0 {
+				t.Errorf("report %s, %v", text, err)
+			}
+		})
+	}
+}
+
+func TestStoppedDemoLeavesNothing(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	stopOnFirstLine := writer(func(text string) {
+		if strings.HasPrefix(text, "[1/4]") {
+			stop()
+		}
+	})
+	if err := Run(ctx, Options{Lab: lab.Options{Dir: dir}, Fault: lab.Crash, Out: stopOnFirstLine}); err == nil {
+		t.Error("a stopped demo succeeded")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
+}
+
+// writer makes a function an io.Writer.
+type writer func(string)
+
+func (w writer) Write(p []byte) (int, error) {
+	w(string(p))
+	return len(p), nil
+}
