@@ -17,9 +17,11 @@ const (
 	fieldEffective protowire.Number = 3  // of ApplySpec
 )
 
-// NewApplySpec makes the body that creates or changes a group from the spec as the operator wrote it and the same spec with every
-// default filled in. The caller has checked both.
-func NewApplySpec(request failover.Request, written, effective *arbiterv1.GroupSpec, expected uint64) (failover.ApplySpec, error) {
+// NewApplySpec makes the body that creates or changes a group from the spec as the operator wrote it and the same
+// spec with every default filled in. The caller has checked both.
+func NewApplySpec(
+	request failover.Request, written, effective *arbiterv1.GroupSpec, expected uint64,
+) (failover.ApplySpec, error) {
 	spec, err := SpecFromProto(effective)
 	if err != nil {
 		return failover.ApplySpec{}, err
@@ -43,8 +45,9 @@ func ReadSource(source []byte) (written, effective *arbiterv1.GroupSpec, err err
 	return message.GetWritten(), message.GetEffective(), nil
 }
 
-// wireApplySpec puts Source into the message byte by byte: what becomes part of the state must not depend on how some version of the
-// protobuf library orders its output. Source alone says what the spec is; Spec and Group are read from it again by Decode.
+// wireApplySpec puts Source into the message byte by byte: what becomes part of the state must not depend on how some
+// version of the protobuf library orders its output. Source alone says what the spec is; Spec and Group are read from
+// it again by Decode.
 func (f *faults) wireApplySpec(b failover.ApplySpec) *arbiterv1.ApplySpec {
 	if len(b.Source) == 0 {
 		f.add("apply_spec", "no source: make the body by NewApplySpec")
@@ -85,8 +88,8 @@ func appendSource(source, applySpec []byte) []byte {
 	return source
 }
 
-// eachField calls visit with every field of a message: its number, its bytes, and those of them after the tag. It ends at the first
-// fault; whoever calls it has unmarshalled the message before.
+// eachField calls visit with every field of a message: its number, its bytes, and those of them after the tag. It
+// ends at the first fault; whoever calls it has unmarshalled the message before.
 func eachField(message []byte, visit func(number protowire.Number, field, value []byte)) {
 	for len(message) > 0 {
 		number, kind, tag := protowire.ConsumeTag(message)

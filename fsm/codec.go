@@ -28,8 +28,8 @@ type Header struct {
 // older. A kind or field that is added to log.proto raises failover.CurrentVersion and gets its case here.
 func VersionOf(failover.Body) failover.EntryVersion { return 1 }
 
-// Encode makes the bytes to propose. What it returns, Decode accepts; anything else is refused here, before it enters the log, with an
-// error that matches ErrCannotEncode: an entry that can't be applied would stop every arbiter.
+// Encode makes the bytes to propose. What it returns, Decode accepts; anything else is refused here, before it enters
+// the log, with an error that matches ErrCannotEncode: an entry that can't be applied would stop every arbiter.
 func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID) ([]byte, error) {
 	var f faults
 	entry := &arbiterv1.Entry{Version: uint32(VersionOf(body)), Wall: wireWall(wall), Proposer: string(proposer)}
@@ -42,7 +42,8 @@ func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID
 		return nil, fmt.Errorf("%w: %T: %w", ErrCannotEncode, body, err)
 	}
 	if len(data) > MaxEntryBytes {
-		return nil, fmt.Errorf("%w: %T has %d bytes, the limit is %d: propose less at a time", ErrCannotEncode, body, len(data), MaxEntryBytes)
+		return nil, fmt.Errorf("%w: %T has %d bytes, the limit is %d: propose less at a time",
+			ErrCannotEncode, body, len(data), MaxEntryBytes)
 	}
 	if _, _, err := Decode(data); err != nil {
 		return nil, fmt.Errorf("%w: %T could not be read back: %w", ErrCannotEncode, body, err)
@@ -50,9 +51,10 @@ func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID
 	return data, nil
 }
 
-// Decode reads an entry. An entry that this build does not understand completely (a newer version, an unknown kind, an unknown field
-// anywhere) gives a *CannotApplyError without an index. Its Ignorable repeats the proposer's mark, unless the bytes are malformed: then no
-// mark in them can be trusted. Decode never panics; what it allocates is bounded by MaxEntryBytes.
+// Decode reads an entry. An entry that this build does not understand completely (a newer version, an unknown kind,
+// an unknown field anywhere) gives a *CannotApplyError without an index. Its Ignorable repeats the proposer's mark,
+// unless the bytes are malformed: then no mark in them can be trusted. Decode never panics; what it allocates is
+// bounded by MaxEntryBytes.
 func Decode(data []byte) (failover.Body, Header, error) {
 	if len(data) > MaxEntryBytes {
 		cause := fmt.Errorf("%w: it has %d bytes, the limit is %d", errMalformed, len(data), MaxEntryBytes)
@@ -85,6 +87,9 @@ func understood(entry *arbiterv1.Entry, data []byte) error {
 		return fmt.Errorf("%w: it has no version", errMalformed)
 	case version > failover.CurrentVersion:
 		return errNewer
+	case failover.EntryVersion(entry.GetBeginReign().GetVersion()) > failover.CurrentVersion:
+		// The leader believes that every voter understands what it will propose, and this one does not.
+		return fmt.Errorf("%w: from here on the log may use version %d", errNewer, entry.GetBeginReign().GetVersion())
 	}
 	if entry.GetKind() == nil && len(entry.ProtoReflect().GetUnknown()) == 0 {
 		return fmt.Errorf("%w: it has no kind", errMalformed)
@@ -92,9 +97,9 @@ func understood(entry *arbiterv1.Entry, data []byte) error {
 	return unknownField(entry, data)
 }
 
-// unknownField finds a field, at any depth, that this build's log.proto does not have. Passing over it would be silent divergence. data are
-// the bytes that the message was read from: reading them once more without unknown fields tells quickly whether there are any; only then
-// does it matter which, for the message to the operator.
+// unknownField finds a field, at any depth, that this build's log.proto does not have. Passing over it would be
+// silent divergence. data are the bytes that the message was read from: reading them once more without unknown fields
+// tells quickly whether there are any; only then does it matter which, for the message to the operator.
 func unknownField(message proto.Message, data []byte) error {
 	known := message.ProtoReflect().New().Interface()
 	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, known); err != nil {

@@ -21,8 +21,8 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// TestEveryBodyHasASample reads the domain's source: a body without a sample has no place in the codec, and every test below
-// runs over the samples.
+// TestEveryBodyHasASample reads the domain's source: a body without a sample has no place in the codec, and every
+// test below runs over the samples.
 func TestEveryBodyHasASample(t *testing.T) {
 	files, err := filepath.Glob("../failover/*.go")
 	if err != nil || len(files) == 0 {
@@ -154,7 +154,8 @@ func TestEncodeRefuses(t *testing.T) {
 	}
 }
 
-// TestEncodeMendsWordsForPeople: a server may complain in any character set, and that must not keep its state out of the log.
+// TestEncodeMendsWordsForPeople: a server may complain in any character set, and that must not keep its state out of
+// the log.
 func TestEncodeMendsWordsForPeople(t *testing.T) {
 	evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "Verbindung abgew\xfcrgt"}
 	body := failover.Observe{Batches: []failover.Batch{{Observations: []failover.Observation{{
@@ -173,8 +174,8 @@ func TestEncodeMendsWordsForPeople(t *testing.T) {
 	}
 }
 
-// TestApplySpecKeepsItsBytes: what the state keeps are the bytes of the entry, in whatever order they are, not those that this build
-// would write.
+// TestApplySpecKeepsItsBytes: what the state keeps are the bytes of the entry, in whatever order they are, not those
+// that this build would write.
 func TestApplySpecKeepsItsBytes(t *testing.T) {
 	body, err := NewApplySpec(sampleRequest, writtenSpec(), effectiveSpec(), 3)
 	if err != nil {
@@ -225,8 +226,11 @@ var cannotApply = map[string]struct {
 	want       []string
 }{
 	"newer version": {func(e *arbiterv1.Entry) { e.Version = 2 }, true, []string{"log language 2", "up to 1", "upgrade this arbiter"}},
-	"no version":    {func(e *arbiterv1.Entry) { e.Version = 0 }, false, []string{"no version", "new id"}},
-	"no kind":       {func(e *arbiterv1.Entry) { e.Kind = nil }, false, []string{"no kind", "new id"}},
+	"newer reign": {func(e *arbiterv1.Entry) {
+		e.Kind = &arbiterv1.Entry_BeginReign{BeginReign: &arbiterv1.BeginReign{Term: 1, Version: 2}}
+	}, true, []string{"may use version 2", "upgrade this arbiter"}},
+	"no version": {func(e *arbiterv1.Entry) { e.Version = 0 }, false, []string{"no version", "new id"}},
+	"no kind":    {func(e *arbiterv1.Entry) { e.Kind = nil }, false, []string{"no kind", "new id"}},
 	"unknown kind": {func(e *arbiterv1.Entry) {
 		e.Kind = nil
 		e.ProtoReflect().SetUnknown(unknown(77))
@@ -302,5 +306,18 @@ func TestVersionOfIsUnderstood(t *testing.T) {
 		if v := VersionOf(s.body); v == 0 || v > failover.CurrentVersion {
 			t.Errorf("%s needs version %d, this build understands %d", s.kind, v, failover.CurrentVersion)
 		}
+	}
+}
+
+// TestBatchesTravelAsTheyAreLogged: the stream to the leader and the log have one form of a batch.
+func TestBatchesTravelAsTheyAreLogged(t *testing.T) {
+	batch, err := BatchFromProto(BatchToProto(sampleBatch()))
+	if err != nil || !reflect.DeepEqual(batch, sampleBatch()) {
+		t.Fatalf("got %+v, %v", batch, err)
+	}
+	message := BatchToProto(sampleBatch())
+	message.Observations[0].Since = &timestamppb.Timestamp{Seconds: 1 << 35}
+	if _, err := BatchFromProto(message); err == nil || !strings.Contains(err.Error(), "since") {
+		t.Fatalf("got %v", err)
 	}
 }

@@ -104,7 +104,8 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	}
 }
 
-// body reads an entry's kind; data are the bytes that the entry came from. It is the inverse of setKind; an unknown kind gives nil.
+// body reads an entry's kind; data are the bytes that the entry came from. It is the inverse of setKind; an unknown
+// kind gives nil.
 func (f *faults) body(entry *arbiterv1.Entry, data []byte) failover.Body {
 	switch k := entry.GetKind().(type) {
 	case *arbiterv1.Entry_BeginReign:

@@ -45,7 +45,7 @@ func (e *CannotApplyError) advice() string {
 	case errors.Is(e.Cause, errNewer), errors.Is(e.Cause, errUnknown):
 		return "nothing was changed: upgrade this arbiter to the version of the others and start it again, its data is kept"
 	case errors.Is(e.Cause, errFailed):
-		return "nothing was changed: report this as a fault with the text above; a version that mends it goes on from here"
+		return "nothing was changed: report this as a fault, with the log around it; a version that mends it goes on from here"
 	}
 	return "nothing was changed: if the other arbiters go on, the log of this one is damaged: " +
 		"replace it by an arbiter with a new id and an empty data directory"

@@ -3,27 +3,29 @@ package fsm
 import (
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// Hooks are told what the log does. They run on Raft's goroutine, so they must be quick and must not wait for Raft. Any may be nil.
+// Hooks are told what the log does. They run on Raft's goroutine, so they must be quick and must not wait for Raft.
+// Any may be nil.
 type Hooks struct {
-	// OnApplied gets every new state: after each entry with its events, after a restore with none. The state and the events must not be
-	// changed. A replay after a restart delivers the same events again, with the same numbers.
+	// OnApplied gets every new state: after each entry with its events, after a restore with none. The state and the
+	// events must not be changed. A replay after a restart delivers the same events again, with the same numbers.
 	OnApplied func(index failover.Index, state *failover.State, events []failover.Event)
 	// OnSkipped gets a *CannotApplyError for every entry that was passed over because its proposer allows that.
 	OnSkipped func(err error)
-	// Halt is called once, with the reason to tell the operator, when this arbiter must stop.
+	// Halt is called once, with the reason to tell the operator, when this arbiter must stop. If the reason is a panic while an
+	// entry was applied, the stack of the panic is still there to be logged.
 	Halt func(err error)
 }
 
-// Response is what Raft's Apply future returns for an applied entry. (For an entry that was not applied it returns an error.)
+// Response is what Raft's Apply future returns for an applied entry. (For an entry that was not applied it returns an
+// error.)
 type Response struct {
 	Index     failover.Index
 	Events    []failover.Event
@@ -34,22 +36,27 @@ type Response struct {
 // FSM is Raft's state machine: a thin shell around failover.Next.
 type FSM struct {
 	hooks  Hooks
-	state  atomic.Pointer[failover.State]
 	halted error // why nothing is applied any more; only Raft's goroutine uses it
+
+	mu    sync.RWMutex
+	state *failover.State // what it points to never changes
 }
 
 // New returns the machine of an empty log.
 func New(hooks Hooks) *FSM {
-	f := &FSM{hooks: hooks}
 	empty := failover.NewState()
-	f.state.Store(&empty)
-	return f
+	return &FSM{hooks: hooks, state: &empty}
 }
 
 // State returns the newest applied state. It must not be changed; it never changes by itself.
-func (f *FSM) State() *failover.State { return f.state.Load() }
+func (f *FSM) State() *failover.State {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.state
+}
 
-// Apply applies one committed entry. It returns a *Response, or an error if this arbiter can't go on; then nothing is applied any more.
+// Apply applies one committed entry. It returns a *Response, or an error if this arbiter can't go on; then nothing is
+// applied any more.
 func (f *FSM) Apply(log *raft.Log) any {
 	if f.halted != nil {
 		return f.halted
@@ -64,8 +71,9 @@ func (f *FSM) Apply(log *raft.Log) any {
 	})
 }
 
-// StoreConfiguration makes an entry of Raft's own configuration entries: who votes comes from the log. Raft calls it for
-// every committed configuration, the first one included, and again in a replay; after a restore the snapshot has the voters.
+// StoreConfiguration makes an entry of Raft's own configuration entries: who votes comes from the log. Raft calls it
+// for every committed configuration, the first one included, and again in a replay; after a restore the snapshot has
+// the voters.
 func (f *FSM) StoreConfiguration(index uint64, configuration raft.Configuration) {
 	if f.halted != nil {
 		return
@@ -85,9 +93,9 @@ func (f *FSM) advance(entry failover.Entry) any {
 	if applied := f.State().Applied; entry.Index <= applied {
 		return f.halt(&CannotApplyError{Index: entry.Index, Cause: fmt.Errorf("%w, up to %d", errOrder, applied)})
 	}
-	state, events, err := next(f.State(), entry)
-	if err != nil {
-		return f.halt(err)
+	state, events, halted := f.next(entry)
+	if halted != nil {
+		return halted
 	}
 	f.publish(entry.Index, &state, events)
 	response := &Response{Index: entry.Index, Events: events}
@@ -97,17 +105,17 @@ func (f *FSM) advance(entry failover.Entry) any {
 	return response
 }
 
-// next is failover.Next with a panic turned into an error: every replica meets the same one at the same entry, and an operator needs more than
-// a stack trace of Raft's goroutine.
-func next(state *failover.State, entry failover.Entry) (after failover.State, events []failover.Event, err error) {
+// next is failover.Next with a panic turned into a halt: every replica meets the same one at the same entry, and an operator
+// needs more than a stack trace of Raft's goroutine. Halt runs before the stack unwinds, so that it can log it.
+func (f *FSM) next(entry failover.Entry) (state failover.State, events []failover.Event, halted error) {
 	defer func() {
 		if fault := recover(); fault != nil {
-			cause := fmt.Errorf("%w: %T: %v\n%s", errFailed, entry.Body, fault, debug.Stack())
-			err = &CannotApplyError{Index: entry.Index, Version: failover.CurrentVersion, Cause: cause}
+			cause := fmt.Errorf("%w: %T: %v", errFailed, entry.Body, fault)
+			halted = f.halt(&CannotApplyError{Index: entry.Index, Version: VersionOf(entry.Body), Cause: cause})
 		}
 	}()
-	after, events = failover.Next(*state, entry)
-	return after, events, nil
+	state, events = failover.Next(*f.State(), entry)
+	return state, events, nil
 }
 
 // refuse passes over an entry that is not understood if its proposer allows it, and halts otherwise.
@@ -130,7 +138,9 @@ func (f *FSM) refuse(index failover.Index, err error) any {
 }
 
 func (f *FSM) publish(index failover.Index, state *failover.State, events []failover.Event) {
-	f.state.Store(state)
+	f.mu.Lock()
+	f.state = state
+	f.mu.Unlock()
 	if f.hooks.OnApplied != nil {
 		f.hooks.OnApplied(index, state, events)
 	}

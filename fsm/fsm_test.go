@@ -3,6 +3,7 @@ package fsm
 import (
 	"errors"
 	"reflect"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -197,17 +198,21 @@ func TestIgnorableEntryIsSkippedAloud(t *testing.T) {
 // TestPanicInNextStops: a fault in the domain meets every replica at the same entry; it must stop them with a message.
 func TestPanicInNextStops(t *testing.T) {
 	var halts []error
-	machine := New(Hooks{Halt: func(err error) { halts = append(halts, err) }})
-	machine.state.Store(&failover.State{Groups: []*failover.Group{nil}}) // no entry leads here, and no snapshot (see TestRestoreRefuses)
+	var stack string
+	machine := New(Hooks{Halt: func(err error) { halts, stack = append(halts, err), string(debug.Stack()) }})
+	machine.state = &failover.State{Groups: []*failover.Group{nil}} // no entry leads here, and no snapshot (see TestRestoreRefuses)
 	before := machine.State()
 	err, _ := machine.Apply(reign(t, 5, 1, "a1")).(error)
 	if !errors.Is(err, ErrCannotApply) || len(halts) != 1 || machine.State() != before {
 		t.Fatalf("got %v, halted with %v", err, halts)
 	}
-	for _, want := range []string{"log entry 5", "failover.BeginReign", "failover/next", "report this"} {
+	for _, want := range []string{"log entry 5", "failover.BeginReign", "nil pointer", "report this"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the message does not say %q", want)
 		}
+	}
+	if !strings.Contains(stack, "failover.Next") {
+		t.Errorf("Halt can't see where it failed:\n%s", stack)
 	}
 }
 

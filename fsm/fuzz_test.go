@@ -39,8 +39,8 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// FuzzRestore: whatever a snapshot holds, it is restored whole or changes nothing. The input is a state, an index to file it under, and
-// whether it is framed; a checksum would keep the fuzzer out.
+// FuzzRestore: whatever a snapshot holds, it is restored whole or changes nothing. The input is a state, an index to
+// file it under, and whether it is framed; a checksum would keep the fuzzer out.
 func FuzzRestore(f *testing.F) {
 	full, empty := fullState(), failover.NewState()
 	f.Add(canonical(f, full), uint64(full.Applied), full.ClusterID, true)

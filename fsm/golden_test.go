@@ -82,8 +82,8 @@ func goldenEntries(t tester, path string) map[string][]byte {
 	return golden
 }
 
-// TestGoldenSnapshot: a snapshot of every version is restored, and nothing that it holds is lost. Fields that a later version adds may
-// appear; none may vanish.
+// TestGoldenSnapshot: a snapshot of every version is restored, and nothing that it holds is lost. Fields that a later
+// version adds may appear; none may vanish.
 func TestGoldenSnapshot(t *testing.T) {
 	path := filepath.Join(versionFolder(failover.CurrentVersion), "snapshot.bin")
 	if *update {

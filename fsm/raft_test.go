@@ -79,8 +79,8 @@ func beginReign(t *testing.T, node *raft.Raft) *Response {
 	return response
 }
 
-// TestUnderRealRaft: who votes is known from the bootstrap on and survives a restart that has only the snapshot, and the state after a
-// restart has the bytes that it had before.
+// TestUnderRealRaft: who votes is known from the bootstrap on and survives a restart that has only the snapshot, and
+// the state after a restart has the bytes that it had before.
 func TestUnderRealRaft(t *testing.T) {
 	d := newDisk(t)
 	machine := New(Hooks{})

@@ -110,9 +110,13 @@ func (r *replica) install(from *replica) {
 	}
 }
 
-// TestReplicasHoldTheSameBytes applies one log on three replicas that lag, restart, take and install snapshots as chance has it. The hash
-// of the canonical bytes must be the same on all of them at every index, in every replay too; and so must the events (S13).
+// TestReplicasHoldTheSameBytes applies one log on three replicas that lag, restart, take and install snapshots as
+// chance has it. The hash of the canonical bytes must be the same on all of them at every index, in every replay too;
+// and so must the events (S13).
 func TestReplicasHoldTheSameBytes(t *testing.T) {
+	if testing.Short() {
+		*logs = min(*logs, 3)
+	}
 	reached := map[failover.EventKind]int{}
 	for seed := range *logs {
 		t.Run(fmt.Sprintf("seed %d", *firstSeed+seed), func(t *testing.T) { compareReplicas(t, *firstSeed+seed, reached) })
@@ -122,7 +126,7 @@ func TestReplicasHoldTheSameBytes(t *testing.T) {
 		failover.GroupAdopted, failover.QuorumConfirmed, failover.LeaseGranted, failover.IsolationProven, failover.CatchUpDone,
 		failover.PromoteDone, failover.OperationHeld, failover.OperationReleased, failover.OperationEnded, failover.RogueSeen, failover.Rejected,
 	} {
-		if reached[kind] == 0 && !t.Failed() {
+		if reached[kind] == 0 && !t.Failed() && !testing.Short() {
 			t.Errorf("no log ever gave a %s: the workload proves too little (%v)", kind, slices.Sorted(maps.Keys(reached)))
 		}
 	}

@@ -14,8 +14,8 @@ type sample struct {
 
 var sampleRequest = failover.Request{ID: "6f1e", Actor: "maria", Reason: "storage is replaced"}
 
-// samples has one body of every kind. The bytes of each are in testdata/v1/entries.txt and must decode for ever: never change a
-// sample of a released version, add a new one.
+// samples has one body of every kind. The bytes of each are in testdata/v1/entries.txt and must decode for ever:
+// never change a sample of a released version, add a new one.
 func samples(t tester) []sample {
 	applySpec, err := NewApplySpec(sampleRequest, writtenSpec(), effectiveSpec(), 4)
 	if err != nil {

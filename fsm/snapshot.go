@@ -15,8 +15,9 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// A snapshot is framed so that damage is found whoever carried it: this mark (it ends in the frame's own version), the length of the
-// message as eight bytes, big end first, its SHA-256, the message (arbiter.v1.Snapshot), and nothing after it.
+// A snapshot is framed so that damage is found whoever carried it: this mark (it ends in the frame's own version),
+// the length of the message as eight bytes, big end first, its SHA-256, the message (arbiter.v1.Snapshot), and
+// nothing after it.
 const (
 	snapshotMark  = "ARBSNAP\x01"
 	snapshotFrame = len(snapshotMark) + 8 + sha256.Size
@@ -28,7 +29,8 @@ const MaxSnapshotBytes = 1 << 30
 // snapshot is one state on its way to a file. It holds no copy: states never change.
 type snapshot struct{ state *failover.State }
 
-// Snapshot captures the applied state. After a halt it is refused: Raft would file it under the index of an entry that was not applied.
+// Snapshot captures the applied state. After a halt it is refused: Raft would file it under the index of an entry
+// that was not applied.
 func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	if f.halted != nil {
 		return nil, fmt.Errorf("take no snapshot: %w", f.halted)
@@ -55,8 +57,9 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 // Release has nothing to let go.
 func (s *snapshot) Release() {}
 
-// Restore replaces the state by a snapshot's. If that is impossible the state stays as it is and the error matches ErrCannotRestore; a
-// snapshot that is newer than this build also halts, since Raft would try for ever, or fall back to an older one.
+// Restore replaces the state by a snapshot's. If that is impossible the state stays as it is and the error matches
+// ErrCannotRestore; a snapshot that is newer than this build also halts, since Raft would try for ever, or fall back
+// to an older one.
 func (f *FSM) Restore(source io.ReadCloser) error {
 	if f.halted != nil {
 		return f.halted
@@ -71,11 +74,11 @@ func (f *FSM) Restore(source io.ReadCloser) error {
 
 func (f *FSM) refuseSnapshot(cause error) error {
 	if errors.Is(cause, errNewer) || errors.Is(cause, errUnknown) {
-		return f.halt(fmt.Errorf("%w: %w; nothing was changed: upgrade this arbiter to the version of the others and start it again, "+
-			"its data is kept", ErrCannotRestore, cause))
+		return f.halt(fmt.Errorf("%w: %w; nothing was changed: upgrade this arbiter to the version of the others and "+
+			"start it again, its data is kept", ErrCannotRestore, cause))
 	}
-	return fmt.Errorf("%w: %w; nothing was changed: if this goes on while the other arbiters are well, replace this arbiter by one "+
-		"with a new id and an empty data directory", ErrCannotRestore, cause)
+	return fmt.Errorf("%w: %w; nothing was changed: if this goes on while the other arbiters are well, replace this arbiter "+
+		"by one with a new id and an empty data directory", ErrCannotRestore, cause)
 }
 
 func encodeSnapshot(state *failover.State) ([]byte, error) {
@@ -114,7 +117,8 @@ func decodeSnapshot(source io.Reader) (failover.State, error) {
 		return failover.State{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if version := failover.EntryVersion(snapshot.GetVersion()); version > failover.CurrentVersion {
-		return failover.State{}, fmt.Errorf("%w (%d, this arbiter understands up to %d)", errNewer, version, failover.CurrentVersion)
+		return failover.State{}, fmt.Errorf("%w (%d, this arbiter understands up to %d)",
+			errNewer, version, failover.CurrentVersion)
 	}
 	if err := unknownField(snapshot, message); err != nil {
 		return failover.State{}, err

@@ -24,8 +24,8 @@ func TestSpecFromProtoReadsEveryField(t *testing.T) {
 	}
 }
 
-// TestEffectiveSpecSampleIsComplete keeps the sample honest: a field that is added to spec.proto must be set in it, and then
-// TestSpecFromProtoReadsEveryField says what the domain makes of it.
+// TestEffectiveSpecSampleIsComplete keeps the sample honest: a field that is added to spec.proto must be set in it,
+// and then TestSpecFromProtoReadsEveryField says what the domain makes of it.
 func TestEffectiveSpecSampleIsComplete(t *testing.T) {
 	var walk func(m protoreflect.Message)
 	walk = func(m protoreflect.Message) {

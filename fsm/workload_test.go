@@ -29,8 +29,8 @@ func (c committed) applyTo(machine *FSM) any {
 	return machine.Apply(c.log)
 }
 
-// workload makes up a log: what arbiters, leaders and operators propose while members fail and recover. Much of it makes sense, so that operations
-// go all the way; some of it is stale or nonsense.
+// workload makes up a log: what arbiters, leaders and operators propose while members fail and recover. Much of it
+// makes sense, so that operations go all the way; some of it is stale or nonsense.
 type workload struct {
 	t        *testing.T
 	chance   *rand.Rand
@@ -238,7 +238,8 @@ func (w *workload) writes(name failover.GroupName, member failover.MemberName) b
 	return group.Writer() == member || w.rogue[member]
 }
 
-// lead does what a leader does: the next step of the plan, and the outcome of what is open; what keeps it from that is put right.
+// lead does what a leader does: the next step of the plan, and the outcome of what is open; what keeps it from that
+// is put right.
 func (w *workload) lead(name failover.GroupName) failover.Body {
 	group := w.state.Group(name)
 	if group == nil {
