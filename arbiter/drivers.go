@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"context"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -45,6 +46,6 @@ type Drivers struct {
 	Fencer Fencer
 	Engine func(failover.Engine) (Engine, error)
 	Router func(failover.Route) (Router, error)
-	// Answers is a fresh look at whether a member answers, by this arbiter alone.
-	Answers func(member failover.MemberSpec) Answers
+	// Answers is a fresh look at whether a member answers, by this arbiter alone, for at most the given time.
+	Answers func(member failover.MemberSpec, wait time.Duration) Answers
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -17,8 +18,8 @@ type executor interface {
 	Do(ctx context.Context, a failover.Action) failover.Outcome
 }
 
-func newExecutors(d Drivers, c clock.Clock) map[failover.ActionKind]executor {
-	base := executors{drivers: d, clock: c}
+func newExecutors(d Drivers, c clock.Clock, answerWait func(failover.GroupName, failover.MemberName) time.Duration) map[failover.ActionKind]executor {
+	base := executors{drivers: d, clock: c, answerWait: answerWait}
 	return map[failover.ActionKind]executor{
 		failover.ActionIsolate:   isolate{base},
 		failover.ActionCatchUp:   catchUp{base},
@@ -30,8 +31,14 @@ func newExecutors(d Drivers, c clock.Clock) map[failover.ActionKind]executor {
 }
 
 type executors struct {
-	drivers Drivers
-	clock   clock.Clock
+	drivers    Drivers
+	clock      clock.Clock
+	answerWait func(failover.GroupName, failover.MemberName) time.Duration
+}
+
+// answers is a fresh look at whether the action's member still answers.
+func (e executors) answers(a failover.Action) Answers {
+	return e.drivers.Answers(e.member(a), e.answerWait(a.Group, a.Member))
 }
 
 // notDone is what Check says where looking costs as much as doing again.
@@ -84,7 +91,7 @@ type isolate struct{ executors }
 
 func (e isolate) Check(ctx context.Context, a failover.Action) failover.Outcome {
 	m := e.member(a)
-	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.drivers.Answers(m))
+	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.answers(a))
 	return isolated(a, proof, steps)
 }
 
@@ -92,7 +99,7 @@ func (e isolate) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	closed := make(chan []failover.StepTime, 1)
 	go func() { closed <- e.closeRoutes(ctx, a) }()
 	m := e.member(a)
-	proof, steps := e.drivers.Fencer.Isolate(ctx, m, a.Spec.Policy, e.drivers.Answers(m))
+	proof, steps := e.drivers.Fencer.Isolate(ctx, m, a.Spec.Policy, e.answers(a))
 	return isolated(a, proof, append(<-closed, steps...))
 }
 

@@ -130,7 +130,7 @@ func (n *Node) start(ctx context.Context) error {
 	c := n.options.Clock
 	n.view = newView(n.options.Node, c, n.fsm.State)
 	n.prober = n.options.NewProber(n.options.Node, func() failover.Index { return n.fsm.State().Applied }, n.view.observe)
-	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c), func(e failover.ActionEnded) { n.loop.send(n.group.Context(), e) })
+	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c, n.view.answerWait), func(e failover.ActionEnded) { n.loop.send(n.group.Context(), e) })
 	n.runner.failpoint = n.options.Failpoint
 	n.startLoop()
 	sender := &viewSender{view: n.view, clock: c, log: n.log.Named("view"), leader: n.leaderWatch, peers: n.peers, prober: n.prober}

@@ -44,20 +44,24 @@ func NewNetworkTransport(options NetworkOptions) (innerTransport, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pinnedTransport{
-		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
-			Stream:          layer,
-			MaxPool:         pooledConnections,
-			MaxRPCsInFlight: 1, // no pipelining
-			Timeout:         options.Timing.RPC(),
-			Logger:          options.Log.Named("raft-net"),
-		}),
-	}, nil
+	return newPinnedTransport(layer), nil
 }
 
 // pinnedTransport tells the stream layer, through the address, which arbiter a request is meant for.
 type pinnedTransport struct {
 	*raft.NetworkTransport
+}
+
+func newPinnedTransport(layer *streamLayer) *pinnedTransport {
+	return &pinnedTransport{
+		NetworkTransport: raft.NewNetworkTransportWithConfig(&raft.NetworkTransportConfig{
+			Stream:          layer,
+			MaxPool:         pooledConnections,
+			MaxRPCsInFlight: 1, // no pipelining
+			Timeout:         layer.options.Timing.RPC(),
+			Logger:          layer.options.Log.Named("raft-net"),
+		}),
+	}
 }
 
 func pin(id raft.ServerID, target raft.ServerAddress) raft.ServerAddress {

@@ -18,6 +18,7 @@ type view struct {
 
 	mu       sync.Mutex
 	looks    map[memberKey]Report
+	took     map[memberKey]time.Duration // how long the last good look at each member took
 	sent     map[memberKey]failover.Observation
 	paths    map[memberKey]failover.FencePath
 	doubt    string
@@ -42,7 +43,7 @@ type ask struct {
 const askGrace = 50 * time.Millisecond
 
 func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
-	return &view{node: node, clock: c, state: state, looks: map[memberKey]Report{}, sent: map[memberKey]failover.Observation{},
+	return &view{node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
 		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1)}
 }
 
@@ -50,8 +51,34 @@ func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) 
 func (v *view) observe(r Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.looks[memberKey{r.Observation.Group, r.Observation.Member}] = r
+	key := memberKey{r.Observation.Group, r.Observation.Member}
+	v.looks[key] = r
+	if good(r.Observation) {
+		v.took[key] = r.Ended - r.Began
+	}
 	v.wake()
+}
+
+func good(o failover.Observation) bool {
+	return !slices.ContainsFunc(o.Checks, func(c failover.CheckState) bool { return c.Evidence.Reason != failover.ReasonAnswered })
+}
+
+// Bounds of answerWait.
+const (
+	answerWaitLeast = 25 * time.Millisecond
+	answerWaitMost  = 250 * time.Millisecond
+)
+
+// answerWait is how long a member that is said to be off is given to accept a connection, to show the opposite. A good look takes
+// several round trips and a disk write, so twice the last one is many times what accepting takes; where none was seen the most is given.
+func (v *view) answerWait(group failover.GroupName, member failover.MemberName) time.Duration {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	took, ok := v.took[memberKey{group, member}]
+	if !ok {
+		return answerWaitMost
+	}
+	return min(max(2*took, answerWaitLeast), answerWaitMost)
 }
 
 func (v *view) setPath(p failover.FencePath) {
@@ -175,11 +202,11 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 	now := v.clock.Boot()
 	for _, group := range sortedGroups(v.asks) {
 		a, g := v.asks[group], v.state().Group(group)
-		if g == nil || g.Operation == nil {
+		if g == nil {
 			delete(v.asks, group)
 			continue
 		}
-		if v.looks[memberKey{group, g.Operation.From}].Ended <= a.at {
+		if v.looks[memberKey{group, inQuestion(g)}].Ended <= a.at {
 			continue
 		}
 		if !v.allLooked(g, a.at) && now < a.at+askGrace {
@@ -191,6 +218,15 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 		list = append(list, failover.Answer{Group: group, Index: a.index})
 	}
 	return list, again
+}
+
+// inQuestion is the member that a request to look again is about. A follower may be asked before it has applied the entry that began
+// the operation: then it is the writer.
+func inQuestion(g *failover.Group) failover.MemberName {
+	if g.Operation != nil {
+		return g.Operation.From
+	}
+	return g.Writer()
 }
 
 func (v *view) allLooked(g *failover.Group, since time.Duration) bool {

@@ -43,10 +43,6 @@ func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
 	}
 }
 
-// answerWait is longer than a live member on a network between zones takes to accept a connection, and short: a machine that is
-// off costs it in full on the way to a promotion.
-const answerWait = 100 * time.Millisecond
-
 // fencer adapts the type of the hook that looks whether a member still answers.
 type fencer struct{ *fence.Fencer }
 
