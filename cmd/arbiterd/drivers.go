@@ -29,8 +29,8 @@ func drivers(fenceDirectories []string) arbiter.Drivers {
 			return postgres, nil
 		},
 		Router: newRouter,
-		Answers: func(m failover.MemberSpec) arbiter.Answers {
-			return arbiter.Answers(fence.AnswersAt(m.Address, answerWait))
+		Answers: func(m failover.MemberSpec, wait time.Duration) arbiter.Answers {
+			return arbiter.Answers(fence.AnswersAt(m.Address, wait))
 		},
 	}
 }
