@@ -38,8 +38,9 @@ type Scheduler struct {
 
 	// Everything below belongs to the loop's goroutine.
 
-	groups map[failover.GroupName]*group
-	queue  queue
+	groups   map[failover.GroupName]*group
+	queue    queue
+	underWay int // looks
 }
 
 // NewScheduler returns a Scheduler without targets. It does nothing before Run.
@@ -120,13 +121,22 @@ func (s *Scheduler) loop(ctx context.Context) error {
 		}
 		s.startDue(ctx, s.clock.Boot())
 		now = s.clock.Boot()
-		next := now + heartbeat
-		if len(s.queue) > 0 {
-			next = min(next, s.queue[0].due())
-		}
+		next := s.nextWake(now)
 		s.stalls.sleep(next)
 		timer.Reset(next - now)
 	}
+}
+
+// nextWake is when the loop wants to wake if nothing happens before.
+func (s *Scheduler) nextWake(now time.Duration) time.Duration {
+	next := now + idleHeartbeat
+	if s.underWay > 0 {
+		next = now + heartbeat
+	}
+	if len(s.queue) > 0 {
+		next = min(next, s.queue[0].due())
+	}
+	return next
 }
 
 // startDue starts the looks that are due.
@@ -145,6 +155,7 @@ func (s *Scheduler) startLook(ctx context.Context, t *task) {
 	if t.context == nil {
 		t.context, t.cancel = context.WithCancel(ctx)
 	}
+	s.underWay++
 	target, check, parent := t.member.target, t.check, t.context
 	asOf := s.options.Applied() // before the look begins (S12)
 	began := s.clock.Boot()
@@ -161,6 +172,7 @@ func (s *Scheduler) startLook(ctx context.Context, t *task) {
 // lookEnded takes one look into account and reports.
 func (s *Scheduler) lookEnded(t *task, look Look) {
 	t.underWay--
+	s.underWay--
 	if t.context.Err() != nil {
 		return // dropped, or the scheduler ends: what the look saw is that it was given up
 	}

@@ -6,8 +6,10 @@ import (
 )
 
 const (
-	// heartbeat is the longest that the loop sleeps, so that it notices its own stalls whether or not a look is due.
-	heartbeat = 50 * time.Millisecond
+	// heartbeat is the longest that the loop sleeps while looks are under way, so that it notices stalls which could turn
+	// answers into time-outs. idleHeartbeat is the same for when none is; a stall is then noticed once it is over.
+	heartbeat     = 50 * time.Millisecond
+	idleHeartbeat = time.Second
 	// lateFrom is how late a wake-up must be to count as a stall; less is ordinary scheduling.
 	lateFrom = 20 * time.Millisecond
 	// stepFrom is by how much the wall clock must leave the boot-time clock between two heartbeats to count as a step.

@@ -88,8 +88,7 @@ func (s *Scheduler) newTask(m *member, c failover.Check) *task {
 	if checker == nil {
 		checker = unknownKind{}
 	}
-	key := taskKey{group: m.target.Group, member: m.target.Member.Name, check: c.Name}
-	return &task{key: key, member: m, checker: checker, judge: newJudge(c), place: -1}
+	return &task{member: m, checker: checker, judge: newJudge(c), place: -1}
 }
 
 func (s *Scheduler) dropMember(m *member) {
