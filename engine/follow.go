@@ -11,11 +11,25 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
-// Follow points a standby at a primary, under the token of this epoch, and waits until it streams from there: its part of configure. Of its
-// primary_conninfo only the address changes, and the application name if the spec gives one; user, password, certificates and whatever else
-// stands there are kept. A standby that already streams from this primary is left as it is. Failed means that the standby still follows
-// whom it followed, or nobody; unknown, that it was pointed at the primary but hasn't been seen to stream.
+// Follow points a standby at a primary, under the token of this epoch, and waits until it streams from there: Point, then
+// AwaitFollowing.
 func (p *Postgres) Follow(
+	ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
+) failover.Outcome {
+	pointed := p.Point(ctx, standby, primary, spec, epoch, systemID)
+	if pointed.Result != failover.ResultDone {
+		return pointed
+	}
+	following := p.AwaitFollowing(ctx, standby, primary, spec, epoch)
+	following.Steps = append(pointed.Steps, following.Steps...)
+	return following
+}
+
+// Point points a standby at a primary, under the token of this epoch: its part of configure. Of its primary_conninfo only the address
+// changes, and the application name if the spec gives one; user, password, certificates and whatever else stands there are kept. A
+// standby that points there already is left as it is. Failed means that the standby still follows whom it followed, or
+// nobody; unknown, that it may point at the primary.
+func (p *Postgres) Point(
 	ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
 ) failover.Outcome {
 	r := startRecorder()
@@ -42,13 +56,27 @@ func (p *Postgres) Follow(
 		return r.failedUnless(!certain, fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("token raised, pointed", "")
+	return r.outcome(failover.ResultDone, fmt.Sprintf("%s points at %s", standby.Name, primary.Name))
+}
+
+// AwaitFollowing waits until a standby that points at a primary streams from it, and keeps it from sleeping meanwhile. Unknown means
+// that it hasn't been seen to stream in time.
+func (p *Postgres) AwaitFollowing(
+	ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch,
+) failover.Outcome {
+	r := startRecorder()
+	t, err := p.lockTarget(ctx, standby, spec.Connect, epoch)
+	if err != nil {
+		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
+	}
+	defer t.close()
 	source, err := p.session(ctx, primary.Address, spec.Connect, epoch)
 	if err != nil {
-		return r.unknown(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
+		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	defer source.Close()
 	if err := t.waitStreaming(ctx, source); err != nil {
-		return r.unknown(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
+		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("streams", "")
 	return r.outcome(failover.ResultDone, fmt.Sprintf("%s follows %s", standby.Name, primary.Name))

@@ -64,7 +64,6 @@ func (f *findings) advises(what, fix string) {
 type serverFacts struct {
 	inRecovery bool
 	superuser  bool
-	checksums  bool
 	shadowed   bool              // arbiter.epoch is set for a role or a database
 	missing    []string          // privileges, by the words of the schema
 	settings   map[string]string // empty where the server doesn't know the name, or doesn't show it

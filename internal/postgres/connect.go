@@ -187,9 +187,18 @@ func parseConfig(address string, connect failover.Connect, options Options) (*pg
 	}
 	// The empty values keep pgx from filling them in from the process's environment and home directory.
 	info := ConnInfo{
-		{"host", host}, {"port", port}, {"user", connect.User}, {"database", connect.Database}, {"sslmode", mode},
-		{"sslrootcert", connect.SSLRoot}, {"sslcert", connect.SSLCert}, {"sslkey", connect.SSLKey},
-		{"passfile", ""}, {"target_session_attrs", "any"}, {"sslnegotiation", ""}, {"connect_timeout", "0"},
+		{"host", host},
+		{"port", port},
+		{"user", connect.User},
+		{"database", connect.Database},
+		{"sslmode", mode},
+		{"sslrootcert", connect.SSLRoot},
+		{"sslcert", connect.SSLCert},
+		{"sslkey", connect.SSLKey},
+		{"passfile", ""},
+		{"target_session_attrs", "any"},
+		{"sslnegotiation", ""},
+		{"connect_timeout", "0"},
 	}
 	config, err := pgx.ParseConfig(info.String())
 	if err != nil {

@@ -78,8 +78,15 @@ func TestParseConnInfo(t *testing.T) {
 		`password='a b' host=c`:      {{"password", "a b"}, {"host", "c"}},
 		`password='it\'s \\' host=c`: {{"password", `it's \`}, {"host", "c"}},
 		`password=a\ b host=''`:      {{"password", "a b"}, {"host", ""}},
-		"postgresql://u:p%40@h:1/d?application_name=x%20y&sslmode=require": {{"host", "h"}, {"port", "1"}, {"user", "u"}, {"password", "p@"},
-			{"dbname", "d"}, {"application_name", "x y"}, {"sslmode", "require"}},
+		"postgresql://u:p%40@h:1/d?application_name=x%20y&sslmode=require": {
+			{"host", "h"},
+			{"port", "1"},
+			{"user", "u"},
+			{"password", "p@"},
+			{"dbname", "d"},
+			{"application_name", "x y"},
+			{"sslmode", "require"},
+		},
 		"postgres://[::1]/":           {{"host", "::1"}},
 		"postgres://u:p@a:1,[::2]:3/": {{"host", "a,::2"}, {"port", "1,3"}, {"user", "u"}, {"password", "p"}},
 	} {

@@ -96,7 +96,9 @@ func (s *Server) NewStandby(name string, settings ...Setting) *Server {
 	s.t.Helper()
 	standby := prepare(s.t)
 	info := postgres.ConnInfo{
-		{Key: "host", Value: "127.0.0.1"}, {Key: "port", Value: strconv.Itoa(s.port)}, {Key: "user", Value: Superuser},
+		{Key: "host", Value: "127.0.0.1"},
+		{Key: "port", Value: strconv.Itoa(s.port)},
+		{Key: "user", Value: Superuser},
 		{Key: "application_name", Value: name},
 	}
 	s.command(binary("pg_basebackup"), "--pgdata="+standby.Dir, "--dbname="+info.String(), "--checkpoint=fast",
