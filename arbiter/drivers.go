@@ -27,8 +27,9 @@ type Engine interface {
 	// Promote makes a member primary; Promoted is its read-only twin.
 	Promote(ctx context.Context, a failover.Action) failover.Outcome
 	Promoted(ctx context.Context, a failover.Action) failover.Outcome
-	// Follow makes a standby follow a primary.
-	Follow(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.Outcome
+	// Point makes a standby follow a primary; AwaitFollowing waits until it does.
+	Point(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.Outcome
+	AwaitFollowing(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome
 	// VerifyThroughRoute proves a route by a write.
 	VerifyThroughRoute(ctx context.Context, address string, a failover.Action) failover.Outcome
 }

@@ -21,12 +21,12 @@ type executor interface {
 func newExecutors(d Drivers, c clock.Clock, answerWait func(failover.GroupName, failover.MemberName) time.Duration) map[failover.ActionKind]executor {
 	base := executors{drivers: d, clock: c, answerWait: answerWait}
 	return map[failover.ActionKind]executor{
-		failover.ActionIsolate:   isolate{base},
-		failover.ActionCatchUp:   catchUp{base},
-		failover.ActionPromote:   promote{base},
-		failover.ActionConfigure: configure{base},
-		failover.ActionRoute:     route{base},
-		failover.ActionVerify:    verify{base},
+		failover.ActionIsolate:   isolateExecutor{base},
+		failover.ActionCatchUp:   catchUpExecutor{base},
+		failover.ActionPromote:   promoteExecutor{base},
+		failover.ActionConfigure: configureExecutor{base},
+		failover.ActionRoute:     routeExecutor{base},
+		failover.ActionVerify:    verifyExecutor{base},
 	}
 }
 
@@ -86,16 +86,16 @@ func (e executors) onRoutes(a failover.Action, verb string, do func(Router) erro
 	return steps
 }
 
-// isolate fences a member while it closes the routes to it. Only the fence decides.
-type isolate struct{ executors }
+// isolateExecutor fences a member while it closes the routes to it. Only the fence decides.
+type isolateExecutor struct{ executors }
 
-func (e isolate) Check(ctx context.Context, a failover.Action) failover.Outcome {
+func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.Outcome {
 	m := e.member(a)
 	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.answers(a))
 	return isolated(a, proof, steps)
 }
 
-func (e isolate) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	closed := make(chan []failover.StepTime, 1)
 	go func() { closed <- e.closeRoutes(ctx, a) }()
 	m := e.member(a)
@@ -112,12 +112,12 @@ func isolated(a failover.Action, proof failover.Proof, steps []failover.StepTime
 	return o
 }
 
-// catchUp makes every reachable standby stop following, takes their tokens to the epoch, and reads how far each has got.
-type catchUp struct{ executors }
+// catchUpExecutor makes every reachable standby stop following, takes their tokens to the epoch, and reads how far each has got.
+type catchUpExecutor struct{ executors }
 
-func (e catchUp) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
+func (e catchUpExecutor) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
 
-func (e catchUp) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e catchUpExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return failed(err)
@@ -137,7 +137,7 @@ func (e catchUp) Do(ctx context.Context, a failover.Action) failover.Outcome {
 }
 
 // positions asks all standbys at once.
-func (e catchUp) positions(ctx context.Context, a failover.Action, engine Engine, standbys []failover.MemberSpec) []failover.MemberPosition {
+func (e catchUpExecutor) positions(ctx context.Context, a failover.Action, engine Engine, standbys []failover.MemberSpec) []failover.MemberPosition {
 	positions := make([]failover.MemberPosition, len(standbys))
 	var wait sync.WaitGroup
 	for i, m := range standbys {
@@ -168,10 +168,10 @@ func describePositions(positions []failover.MemberPosition) string {
 	return text
 }
 
-// promote makes the candidate primary, proven by the epoch row.
-type promote struct{ executors }
+// promoteExecutor makes the candidate primary, proven by the epoch row.
+type promoteExecutor struct{ executors }
 
-func (e promote) Check(ctx context.Context, a failover.Action) failover.Outcome {
+func (e promoteExecutor) Check(ctx context.Context, a failover.Action) failover.Outcome {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return failed(err)
@@ -179,7 +179,7 @@ func (e promote) Check(ctx context.Context, a failover.Action) failover.Outcome 
 	return engine.Promoted(ctx, a)
 }
 
-func (e promote) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e promoteExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return failed(err)
@@ -187,56 +187,57 @@ func (e promote) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	return engine.Promote(ctx, a)
 }
 
-// configure makes the other standbys follow the new primary. One that is not reachable holds nobody up: it is named in the
-// outcome.
-type configure struct{ executors }
+// configureExecutor points the other standbys at the new primary. It does not wait until they stream: that takes longer than clients should
+// wait for their route, and verify looks at it. A standby that is not reachable holds nobody up: it is named in the outcome.
+type configureExecutor struct{ executors }
 
-func (e configure) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
+func (e configureExecutor) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
 
-func (e configure) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e configureExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return failed(err)
 	}
 	primary, others := e.member(a), e.others(a)
-	outcomes := make([]failover.Outcome, len(others))
-	steps := make([]failover.StepTime, len(others))
+	pointed, steps := e.onStandbys(others, "points at "+string(a.Member), func(m failover.MemberSpec) failover.Outcome {
+		return engine.Point(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
+	})
+	return failover.Outcome{Result: failover.ResultDone, Steps: steps,
+		Detail: fmt.Sprintf("%d of %d standbys point at %s", pointed, len(others), a.Member)}
+}
+
+// onStandbys does something with all given standbys at once, and says with how many it succeeded.
+func (e executors) onStandbys(standbys []failover.MemberSpec, what string, do func(failover.MemberSpec) failover.Outcome) (int, []failover.StepTime) {
+	outcomes := make([]failover.Outcome, len(standbys))
+	steps := make([]failover.StepTime, len(standbys))
 	began := e.clock.Boot()
 	var wait sync.WaitGroup
-	for i, m := range others {
+	for i, m := range standbys {
 		wait.Go(func() {
 			start := e.clock.Boot()
-			outcomes[i] = engine.Follow(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
-			steps[i] = failover.StepTime{Name: string(m.Name) + " follows " + string(a.Member), Start: start - began, Length: e.clock.Boot() - start}
+			outcomes[i] = do(m)
+			steps[i] = failover.StepTime{Name: string(m.Name) + " " + what, Start: start - began, Length: e.clock.Boot() - start}
 			if outcomes[i].Result != failover.ResultDone {
-				steps[i].Name, steps[i].Detail = string(m.Name)+" does not follow", outcomes[i].Detail
+				steps[i].Name, steps[i].Detail = "not done: "+steps[i].Name, outcomes[i].Detail
 			}
 		})
 	}
 	wait.Wait()
-	return configured(a, outcomes, steps)
-}
-
-func configured(a failover.Action, outcomes []failover.Outcome, steps []failover.StepTime) failover.Outcome {
-	o := failover.Outcome{Result: failover.ResultDone, Steps: steps}
-	following := 0
-	for _, one := range outcomes {
-		if one.Result == failover.ResultDone {
-			following++
-		} else {
-			o.Detail += "; " + one.Detail
+	done := 0
+	for _, o := range outcomes {
+		if o.Result == failover.ResultDone {
+			done++
 		}
 	}
-	o.Detail = fmt.Sprintf("%d of %d standbys follow %s", following, len(outcomes), a.Member) + o.Detail
-	return o
+	return done, steps
 }
 
-// route sends clients to the new primary. All routes must do so.
-type route struct{ executors }
+// routeExecutor sends clients to the new primary. All routes must do so.
+type routeExecutor struct{ executors }
 
-func (e route) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
+func (e routeExecutor) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
 
-func (e route) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e routeExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	o := failover.Outcome{Result: failover.ResultDone, Detail: "clients are sent to " + string(a.Member)}
 	o.Steps = e.onRoutes(a, "opened "+string(a.Member), func(r Router) error { return r.Open(ctx, a, a.Member) })
 	for _, s := range o.Steps {
@@ -247,16 +248,34 @@ func (e route) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	return o
 }
 
-// verify proves every route by a write, and without routes the new primary itself.
-type verify struct{ executors }
+// verifyExecutor proves every route by a write, and without routes the new primary itself. Meanwhile it looks whether the other standbys
+// stream, which is told but decides nothing.
+type verifyExecutor struct{ executors }
 
-func (e verify) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
+func (e verifyExecutor) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
 
-func (e verify) Do(ctx context.Context, a failover.Action) failover.Outcome {
+func (e verifyExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return failed(err)
 	}
+	following := make(chan []failover.StepTime, 1)
+	go func() {
+		// Half of the time: a standby that is gone must not make the proof itself late.
+		limited, cancel := clock.WithTimeout(ctx, e.clock, a.Timeout()/2)
+		defer cancel()
+		primary := e.member(a)
+		_, steps := e.onStandbys(e.others(a), "follows "+string(a.Member), func(m failover.MemberSpec) failover.Outcome {
+			return engine.AwaitFollowing(limited, m, primary, a.Spec, a.Epoch)
+		})
+		following <- steps
+	}()
+	o := e.verifyRoutes(ctx, a, engine)
+	o.Steps = append(o.Steps, <-following...)
+	return o
+}
+
+func (e verifyExecutor) verifyRoutes(ctx context.Context, a failover.Action, engine Engine) failover.Outcome {
 	addresses := []string{}
 	for _, r := range a.Spec.Routes {
 		if r.VerifyAddress != "" {
