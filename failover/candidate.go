@@ -141,9 +141,9 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 }
 
 // LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known
-// rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and
-// promoting one as advanced as the most advanced of them loses nothing. Otherwise it is the distance to the primary's last
-// known position: an estimate, since the primary went on after that.
+// rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and no more
+// can be lost than the distance to the most advanced of them. Otherwise it is the distance to the primary's last known
+// position: an estimate, since the primary went on after that.
 func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	p, _ := positionOf(positions, member)
 	last := g.LastPrimary
@@ -151,10 +151,14 @@ func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	if len(rule.Names) > 0 && rule.Need > 0 && !slices.Contains(rule.Names, "*") {
 		answering, furthest := answeringSync(g, rule, positions)
 		needed := len(rule.Names) - rule.Need + 1
-		if answering >= needed && p.Position() >= furthest {
-			return LossBound{Grade: LossObserved, Why: fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed)}
+		why := fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed)
+		switch {
+		case answering < needed:
+			return estimate(last, p, why)
+		case p.Position() < furthest:
+			return LossBound{Grade: LossObserved, Bytes: uint64(furthest - p.Position()), Why: why + ", and one of them holds more"}
 		}
-		return estimate(last, p, fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed))
+		return LossBound{Grade: LossObserved, Why: why}
 	}
 	return estimate(last, p, "replication is asynchronous")
 }

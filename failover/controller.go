@@ -23,6 +23,7 @@ type Controller struct {
 	begin    proposal
 	draining HandOver // why leadership is about to be handed on, once all is ended; empty: it isn't
 	leaving  leaving
+	halted   bool
 	groups   map[GroupName]*control
 	lastID   ProposalID
 	firstID  ProposalID // of this reign
@@ -71,8 +72,11 @@ func NewController(self NodeID, settings Settings, state *State, now time.Durati
 	return c
 }
 
-// Step takes one input and returns what to do, in order.
+// Step takes one input and returns what to do, in order. Time in inputs never goes back.
 func (c *Controller) Step(in Input) []Output {
+	if c.halted {
+		return nil
+	}
 	s := &step{Controller: c, now: in.Now, wall: in.Wall}
 	switch what := in.What.(type) {
 	case Elected:
@@ -132,10 +136,7 @@ func (c *Controller) depose(s *step) {
 	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, HandOver{}, leaving{}
 	for _, g := range c.state.Groups {
 		gc := c.groups[g.Name]
-		if gc.running != nil && !gc.running.cancelled {
-			gc.running.cancelled = true
-			s.emit(Cancel{Group: g.Name, Intent: gc.running.action.Intent, Why: "leadership was lost"})
-		}
+		s.cancel(g, gc, "leadership was lost")
 		gc.forgetReign()
 	}
 }
@@ -226,7 +227,8 @@ func (s *step) leaveAgain() {
 		*l = leaving{tried: true}
 		return
 	case l.tried:
-		s.emit(Halt{Why: "leadership could not be handed over: " + l.asked.Why})
+		s.halt("leadership could not be handed over: " + l.asked.Why)
+		return
 	default:
 		s.emit(l.asked)
 		l.since, l.tried = s.now, true
@@ -264,13 +266,19 @@ func (s *step) driveGroups() {
 	}
 }
 
+// halt asks for the end of this process. Nothing else is done from then on.
+func (s *step) halt(why string) {
+	s.emit(Halt{Why: why})
+	s.halted = true
+}
+
 // bound ends the process when an own entry isn't applied in time.
 func (s *step) bound(p proposal) {
 	if p.id == 0 {
 		return
 	}
 	if s.now-p.at >= s.settings.ApplyBound {
-		s.emit(Halt{Why: "an own entry was not applied within " + s.settings.ApplyBound.String()})
+		s.halt("an own entry was not applied, or leadership not confirmed, within " + s.settings.ApplyBound.String())
 		return
 	}
 	s.wakeAt(p.at + s.settings.ApplyBound)

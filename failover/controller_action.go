@@ -14,6 +14,7 @@ type running struct {
 	deadline    time.Duration
 	leaseUntil  time.Duration
 	cancelled   bool
+	cancelledAt time.Duration
 	fenceTarget string
 }
 
@@ -24,9 +25,8 @@ func (s *step) watchRunning(g *Group, gc *control) {
 	if r == nil || r.cancelled {
 		return
 	}
-	op := g.Operation
 	switch {
-	case op == nil || op.Intent == nil || op.Intent.Index != r.action.Intent:
+	case !g.hasOpen(r.action.Intent):
 		s.cancel(g, gc, "its intent is closed")
 	case gc.own.until <= s.now:
 		s.cancel(g, gc, "the lease has run out")
@@ -45,8 +45,22 @@ func (s *step) cancel(g *Group, gc *control, why string) {
 	if gc.running == nil || gc.running.cancelled {
 		return
 	}
-	gc.running.cancelled = true
+	gc.running.cancelled, gc.running.cancelledAt = true, s.now
 	s.emit(Cancel{Group: g.Name, Intent: gc.running.action.Intent, Why: why})
+}
+
+// stuck says that what runs was cancelled and does not end. Then another arbiter goes on as soon as the lease, which is not
+// released, has run out.
+func (s *step) stuck(gc *control) bool {
+	r := gc.running
+	if r == nil || !r.cancelled {
+		return false
+	}
+	end := r.cancelledAt + s.settings.ApplyBound
+	if s.now < end {
+		s.wakeAt(end)
+	}
+	return s.now >= end
 }
 
 // try starts the action whose intent is open, once leadership is confirmed after the intent was applied (S6).
@@ -71,6 +85,11 @@ func (s *step) try(g *Group, gc *control) {
 	}
 	s.emit(Start{Action: action, Deadline: gc.running.deadline, LeaseUntil: gc.own.until})
 	s.wakeAt(min(gc.own.until-time.Duration(g.Lease.Duration)/2, gc.running.deadline))
+}
+
+// hasOpen says whether the intent at an index is open.
+func (g *Group) hasOpen(intent Index) bool {
+	return g.Operation != nil && g.Operation.Intent != nil && g.Operation.Intent.Index == intent
 }
 
 func (s *step) action(g *Group) Action {
@@ -127,17 +146,12 @@ func (s *step) actionEnded(e ActionEnded) {
 
 // concludeEnded commits an outcome, once leadership is confirmed after the action ended.
 func (s *step) concludeEnded(g *Group, gc *control) {
-	op := g.Operation
-	if op == nil || op.Intent == nil || op.Intent.Index != gc.ended.Intent {
-		gc.ended = nil // proof came from elsewhere, or a new grant closed the intent: it would count for nothing
-		s.wakeAt(s.now)
-		return
-	}
 	if !s.confirmed(gc, gc.ended.Intent) {
 		s.confirmFor(gc, gc.ended.Intent)
 		return
 	}
 	gc.forgetConfirmation()
+	op := g.Operation
 	gc.proposed = s.propose(Conclude{Group: g.Name, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: gc.ended.Intent, Outcome: gc.ended.Outcome})
 	gc.ended = nil
 }

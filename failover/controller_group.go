@@ -20,6 +20,7 @@ type control struct {
 	attemptEver  bool
 	askedAgain   Index
 	askedAgainAt time.Duration
+	askedTimes   int
 
 	proposed    proposal      // one entry of this group at a time
 	pausedUntil time.Duration // after a refusal
@@ -39,7 +40,7 @@ type stageKey struct {
 func (gc *control) busy() bool { return gc.running != nil || gc.ended != nil || gc.proposed.id != 0 }
 
 func (gc *control) forgetReign() {
-	gc.own, gc.proposed, gc.ended = ownLease{}, proposal{}, nil
+	gc.own, gc.proposed, gc.ended, gc.askedAgain = ownLease{}, proposal{}, nil, 0
 	gc.forgetConfirmation()
 }
 
@@ -72,6 +73,12 @@ func (gc *control) observe(c *Controller, g *Group, now time.Duration) {
 func (s *step) driveGroup(g *Group, gc *control) (busy bool) {
 	s.bound(gc.proposed)
 	s.watchRunning(g, gc)
+	if s.stuck(gc) && s.draining.Why == "" && !s.leaving.tried {
+		s.draining = HandOver{Why: "the cancelled action of " + string(g.Name) + " does not end"}
+	}
+	if gc.ended != nil && !g.hasOpen(gc.ended.Intent) {
+		gc.ended = nil // proof came from elsewhere, or a new grant closed the intent: it would count for nothing
+	}
 	switch {
 	case gc.proposed.id != 0:
 		return true
@@ -94,7 +101,7 @@ func (s *step) driveGroup(g *Group, gc *control) (busy bool) {
 func (s *step) drainGroup(g *Group, gc *control) (busy bool) {
 	if gc.running != nil {
 		s.cancel(g, gc, s.draining.Why)
-		return true
+		return !s.stuck(gc)
 	}
 	if g.Lease != nil && gc.own.epoch == g.Lease.Epoch {
 		gc.proposed = s.propose(ReleaseLease{Group: g.Name, Holder: s.self, Epoch: g.Lease.Epoch})
@@ -164,9 +171,14 @@ func (s *step) askAgain(g *Group, gc *control, index Index) {
 	if index == 0 {
 		return
 	}
-	if gc.askedAgain != index || s.now-gc.askedAgainAt >= s.settings.LookAgainEvery {
-		gc.askedAgain, gc.askedAgainAt = index, s.now
+	if gc.askedAgain != index {
+		gc.askedAgain, gc.askedTimes = index, 0
+	}
+	const slower = 3 // times that the pause doubles: whoever did not answer soon is asked less often
+	pause := s.settings.LookAgainEvery << min(max(gc.askedTimes-1, 0), slower)
+	if gc.askedTimes == 0 || s.now-gc.askedAgainAt >= pause {
+		gc.askedAgainAt, gc.askedTimes = s.now, gc.askedTimes+1
 		s.emit(AskAgain{Group: g.Name, Index: index})
 	}
-	s.wakeAt(gc.askedAgainAt + s.settings.LookAgainEvery)
+	s.wakeAt(gc.askedAgainAt + s.settings.LookAgainEvery<<min(gc.askedTimes-1, slower))
 }

@@ -96,14 +96,37 @@ func nextCommands(g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s --accept-loss %d --reason \"...\"", name, worstLoss(g)),
 		}
 	case HoldFenceUnproven:
+		m := g.revoked()
 		return []string{
-			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", g.Operation.From, g.Operation.From),
-			fmt.Sprintf("arbiterctl attest %s %s --reason \"...\"", name, g.Operation.From),
+			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", m, m),
+			fmt.Sprintf("arbiterctl attest %s %s --reason \"...\"", name, m),
+		}
+	case HoldRogue, HoldRefenceByHand, HoldReinstate:
+		m := g.revoked()
+		return []string{
+			fmt.Sprintf("let %s be fenced: arbiterctl release %s --reason \"...\"", m, name),
+			fmt.Sprintf("or stop it, and vouch for that: arbiterctl attest %s %s --reason \"...\"", name, m),
+			fmt.Sprintf("or make it a standby again: arbiterctl adopt %s", name),
+		}
+	case HoldNoCandidate:
+		return []string{"make a member answer as a standby: it goes on by itself"}
+	case HoldPromote:
+		return []string{
+			fmt.Sprintf("mend %s: its promotion is tried again by itself; or let it be fenced and another one promoted if it fails again:", g.Operation.Candidate),
+			fmt.Sprintf("arbiterctl release %s --reason \"...\"", name),
 		}
 	case HoldAborted:
 		return []string{fmt.Sprintf("arbiterctl release %s", name), fmt.Sprintf("arbiterctl reinstate %s", name)}
 	}
 	return []string{fmt.Sprintf("arbiterctl release %s --reason \"...\"", name)}
+}
+
+// revoked is the member whose proof is missing: the former writer first.
+func (g *Group) revoked() MemberName {
+	if m := rogueBeside(g, ""); m != "" {
+		return m
+	}
+	return g.Operation.From
 }
 
 // worstLoss is what the best candidate that is only too far behind would lose.

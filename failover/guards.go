@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Names of guards that the planner treats in a way of their own.
 const (
@@ -12,8 +15,8 @@ const (
 // beginGuards are all conditions for an operation to begin to act.
 func beginGuards(s *State, g *Group, d Durations) []Guard {
 	guards := clockFreeGuards(s, g)
-	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
-		guards = append(guards, timeGuards(g, d)...)
+	if g.Operation.Automatic && g.Operation.Kind == KindFailover { // looking again is the last of them
+		guards = slices.Insert(guards, len(guards)-1, timeGuards(g, d)...)
 	}
 	return guards
 }

@@ -105,7 +105,7 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	if m.Authority != AuthorityWriter {
 		c.tell(g, AuthorityChanged, m.Name, "%s: %s to WRITER", m.Name, authorityText(m.Authority))
 	}
-	m.Authority, m.Rogue, m.NoneSince = AuthorityWriter, false, 0
+	m.Authority, m.Proof, m.Rogue, m.NoneSince = AuthorityWriter, Proof{}, false, 0
 	op.Candidate = b.Member
 	if row := g.History.epochRow(g.Epoch); row != nil {
 		row.Writer = b.Member
@@ -230,7 +230,7 @@ func (o *Operation) noteDone(kind ActionKind) {
 	case ActionConfigure:
 		o.Configured = true
 	case ActionRoute:
-		o.Routed = true
+		o.Routed, o.Verified = true, false // what clients get is proven through the routes
 	case ActionVerify:
 		o.Verified = true
 	case ActionPromote:

@@ -147,9 +147,9 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if g.Operation != nil && g.Stage != Held {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s", g.Name)
 	}
-	member := b.Member
-	if writable := g.seenWritable(&c.state); member == "" && len(writable) == 1 {
-		member = writable[0]
+	member, writable := b.Member, g.seenWritable(&c.state)
+	if member == "" && len(writable) > 0 {
+		member = writable[0] // two of them are refused below
 	}
 	if member == "" {
 		return refuse("S0", "nobody is seen accepting writes in %s", g.Name).

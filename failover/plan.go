@@ -196,7 +196,7 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	if waits && failed.Name != guardLookedAgain {
 		return g.waitFor(decision, failed, d)
 	}
-	if d.LeaseLeft <= 0 { // the lease is taken while the arbiters look again
+	if d.LeaseLeft <= 0 && (!waits || g.EffectiveStage() == Confirmed) { // the first lease is taken while the arbiters look again
 		lease := planLease(g, d)
 		lease.Guards, lease.LookAgain, lease.Basis = decision.Guards, decision.LookAgain, decision.Basis
 		return lease

@@ -60,17 +60,29 @@ func (o *Operation) lastDetail() string {
 }
 
 // planRogue isolates a rogue beside the operation's own subjects, since no promotion passes beside it (S2, S12), or holds for an
-// operator if the policy does not fence rogues.
+// operator if the policy does not fence rogues or the group is paused.
 func planRogue(g *Group, d Durations) (Decision, bool) {
 	op := g.Operation
 	rogue := rogueBeside(g, op.Candidate)
 	if rogue == "" || d.Running || op.Intent != nil && op.Intent.Action == ActionIsolate {
 		return Decision{}, false
 	}
-	if rogue != op.From && op.Kind == KindFailover && !g.Spec.Policy.RefenceRogues && !op.GoAhead {
-		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and the policy fences rogues only by hand", rogue)), true
+	if byHand := g.roguesByHand(); byHand != "" && g.Member(rogue).Rogue {
+		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and %s", rogue, byHand)), true
 	}
 	return g.intend(ActionIsolate, rogue), true
+}
+
+// roguesByHand says why rogues are not fenced without an operator's word, empty if they are.
+func (g *Group) roguesByHand() string {
+	switch op := g.Operation; {
+	case op.GoAhead || op.Kind == KindRefence: // which asked before it began
+	case g.Pause != nil:
+		return "the group is paused"
+	case !g.Spec.Policy.RefenceRogues:
+		return "the policy fences rogues only by hand"
+	}
+	return ""
 }
 
 // rogueBeside is a member other than one that must be assumed to be writing: the former writer first.
@@ -155,10 +167,12 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	if g.Operation.Intent == nil {
 		return planPromotion(g)
 	}
-	if decision, ok := planGiveUp(s, g, d); ok {
-		return decision
+	decision, lookAgain := planGiveUp(s, g, d)
+	if decision.Step != StepIntend {
+		decision = planTry(g, d, HoldPromote, "the promotion of %s did not succeed")
+		decision.LookAgain = lookAgain
 	}
-	return planTry(g, d, HoldPromote, "the promotion of %s did not succeed")
+	return decision
 }
 
 func planPromotion(g *Group) Decision {
@@ -167,39 +181,57 @@ func planPromotion(g *Group) Decision {
 	return decision
 }
 
-// planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7). A candidate
-// that is up and can't be promoted is given up only when an operator released the operation and it failed again.
-func planGiveUp(s *State, g *Group, d Durations) (Decision, bool) {
+// planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7). As before every
+// isolation, the arbiters that count must have looked again since the intent, or since the newest try; lookAgain asks them to. A candidate that
+// is up and can't be promoted is given up only when an operator released the operation and it failed again.
+func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
 	op := g.Operation
-	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
-		return Decision{}, false
-	}
 	v := Tally(s, g, op.Candidate)
+	if v.Status == StatusDown {
+		asked := op.ConfirmedAt
+		if last, ok := op.lastTry(); op.Intent != nil {
+			asked = op.Intent.Index
+		} else if ok {
+			asked = last.Outcome
+		}
+		if v = TallySince(s, g, op.Candidate, asked); v.Status != StatusDown {
+			lookAgain = asked
+		}
+	}
+	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
+		return Decision{}, lookAgain
+	}
 	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
 	if !down && !(op.GoAhead && op.Intent != nil && op.Intent.Action == ActionPromote) {
-		return Decision{}, false
+		return Decision{}, lookAgain
 	}
 	for _, c := range Candidates(g, SeenPositions(s, g)) {
 		if c.Member != op.Candidate && c.Eligible {
 			decision := g.intend(ActionIsolate, op.Candidate)
 			decision.Rule, decision.Basis = "give-up-candidate", v.Basis
-			return decision, true
+			return decision, 0
 		}
 	}
-	return Decision{}, false
+	return Decision{}, lookAgain
 }
 
 // planAfterPromotion does what the spec asks for after the promotion, in order.
 func planAfterPromotion(s *State, g *Group, d Durations) Decision {
-	op := g.Operation
-	if g.Stage == Held && g.Spec.Policy.RefenceRogues { // otherwise when the operation has ended, which is soon
+	if g.Stage == Held && g.roguesByHand() == "" { // otherwise when the operation has ended, which is soon
 		if decision, ok := planRogue(g, d); ok {
 			return decision
 		}
 	}
-	if decision, ok := planGiveUp(s, g, d); ok {
-		return decision
+	decision, lookAgain := planGiveUp(s, g, d)
+	if decision.Step != StepIntend {
+		decision = planRest(g, d)
+		decision.LookAgain = lookAgain
 	}
+	return decision
+}
+
+func planRest(g *Group, d Durations) Decision {
+	op := g.Operation
 	if op.Intent == nil {
 		if next := nextAfterPromotion(g); next != "" {
 			return g.intend(next, op.Candidate)
@@ -220,8 +252,8 @@ func planReinstate(g *Group, d Durations) Decision {
 	switch {
 	case d.Running && (op.Intent == nil || op.Intent.Epoch <= op.ReinstatedAt):
 		return g.decide(StepCancel, "reinstate", "what runs is ended before %s is reinstated", op.From)
-	case rogue != "" && !g.Spec.Policy.RefenceRogues && !op.GoAhead:
-		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated", rogue, op.From))
+	case rogue != "" && g.roguesByHand() != "":
+		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated, and %s", rogue, op.From, g.roguesByHand()))
 	case d.LeaseLeft <= 0:
 		return planLease(g, d)
 	case g.Epoch <= op.ReinstatedAt:

@@ -80,6 +80,9 @@ func (c *change) followViews(g *Group) {
 		c.must(c.advance(g, ViewsRecovered, "%s", v.Why))
 	case g.Operation != nil && v.Status != StatusDown && v.recovered():
 		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why)
+		if len(v.For) > 0 {
+			c.must(c.advance(g, ViewsFailing, "%s", v.Why))
+		}
 	}
 }
 

@@ -1,0 +1,218 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// runOutcome: outcome [group] KIND ...; the action that runs (anywhere) ends so.
+func (w *world) runOutcome(a arguments) error {
+	node, group := w.running(GroupName(a.settings["group"]))
+	if node == nil {
+		return fmt.Errorf("nothing runs")
+	}
+	start := node.started[group]
+	if string(start.Action.Kind) != a.word(0) {
+		return fmt.Errorf("what runs is %s", start.Action.Kind)
+	}
+	delete(node.started, group)
+	w.step(node, ActionEnded{Group: group, Intent: start.Action.Intent, Outcome: outcomeOf(start.Action, a.words[1:])})
+	return nil
+}
+
+func (w *world) running(group GroupName) (*arbiter, GroupName) {
+	for _, id := range w.order {
+		for _, g := range sortedKeys(w.arbiters[id].started) {
+			if group == "" || g == group {
+				return w.arbiters[id], g
+			}
+		}
+	}
+	return nil, ""
+}
+
+// outcomeOf reads a grade of proof, done, failed, unknown, or the positions of standbys (member@position).
+func outcomeOf(action Action, words []string) Outcome {
+	o := Outcome{Result: ResultDone}
+	for _, word := range words {
+		member, position, ok := strings.Cut(word, "@")
+		switch {
+		case ok:
+			var at uint64
+			_, _ = fmt.Sscan(position, &at)
+			o.Positions = append(o.Positions, MemberPosition{Member: MemberName(member), Answered: true, SystemID: "sys1", Received: LSN(at)})
+		case word == "done":
+		case word == "failed" || word == "unknown":
+			o.Result, o.Detail = Result(word), "it said "+word
+		case action.Kind == ActionIsolate && word == string(ProofUnknown):
+			o.Result, o.Proof, o.Detail = ResultUnknown, Proof{Grade: ProofUnknown}, "no device answered"
+		case action.Kind == ActionIsolate:
+			o.Proof, o.Detail = Proof{Grade: ProofGrade(word), By: "bmc"}, "read back"
+		}
+	}
+	return o
+}
+
+func (w *world) runArbiter(command string, a arguments) error {
+	node := w.arbiters[NodeID(a.word(0))]
+	if node == nil {
+		return fmt.Errorf("no such arbiter")
+	}
+	switch command {
+	case "reign":
+		if _, err := fmt.Sscan(a.word(1), (*uint64)(&node.term)); err != nil {
+			return err
+		}
+		w.step(node, Elected{Term: node.term})
+	case "depose":
+		w.step(node, Deposed{})
+	case "drain":
+		w.step(node, Drain{Why: "asked"})
+	case "keep":
+		node.keep = a.word(1) != "no"
+	case "commit": // what was kept is committed late, as its arbiter proposed it
+		for _, late := range node.late {
+			w.commit(node.node, late.term, late.body)
+		}
+		node.late = nil
+	case "lose":
+		node.late = nil
+	case "unknown":
+		node.late = nil
+		w.step(node, ProposalEnded{ID: node.controller.lastID, Unknown: true})
+	case "confirm":
+		return w.runConfirm(node, a.word(1))
+	case "silent":
+		w.step(node, ViewSilent{Node: NodeID(a.word(1)), Incarnation: w.arbiters[NodeID(a.word(1))].incarnation})
+	case "restart":
+		node.incarnation, node.sequence = node.incarnation+1, 0
+	case "doubt":
+		node.doubt = a.word(1)
+		w.commit("", 0, Observe{Batches: []Batch{w.batch(node, nil)}})
+	}
+	return nil
+}
+
+// runConfirm: confirm a by-hand | ok | fail | by-itself.
+func (w *world) runConfirm(node *arbiter, how string) error {
+	switch how {
+	case "by-hand", "by-itself":
+		node.handConfirm = how == "by-hand"
+	case "ok", "fail":
+		if len(node.confirms) == 0 {
+			return fmt.Errorf("nothing is to be confirmed")
+		}
+		ids := node.confirms
+		node.confirms = nil
+		for _, id := range ids {
+			w.step(node, ConfirmEnded{ID: id, OK: how == "ok"})
+		}
+	}
+	return nil
+}
+
+// runQuestion: plan|explain|state|verdict|steps GROUP [member or arbiter].
+func (w *world) runQuestion(command string, a arguments) error {
+	g := w.state.Group(GroupName(a.word(0)))
+	if g == nil {
+		return fmt.Errorf("no such group")
+	}
+	d := w.leader(a.word(1)).controller.Durations(g.Name, w.now, w.wall())
+	switch command {
+	case "plan":
+		w.planText(Plan(&w.state, g.Name, d))
+	case "explain":
+		e := Explain(&w.state, g.Name, d)
+		w.print("%s\n%s", e.Summary, e.WouldDo)
+		for _, next := range e.Next {
+			w.print("  next: %s", next)
+		}
+	case "state":
+		w.stateText(g)
+	case "verdict":
+		w.print("%s: %s", Tally(&w.state, g, MemberName(a.word(1))).Status, Tally(&w.state, g, MemberName(a.word(1))).Why)
+	case "epochs":
+		for _, row := range g.History.Epochs {
+			w.print("%d %s %s %s %s", row.Epoch, row.Writer, row.Holder, row.Why, row.Proof)
+		}
+	case "steps":
+		if g.Operation == nil {
+			return fmt.Errorf("no operation")
+		}
+		for _, step := range g.Operation.Steps {
+			w.print("%s %s %s %s", step.Name, step.Member, step.Result, step.Detail)
+		}
+	}
+	return nil
+}
+
+func (w *world) leader(named string) *arbiter {
+	if a := w.arbiters[NodeID(named)]; a != nil {
+		return a
+	}
+	for _, id := range w.order {
+		if w.arbiters[id].controller.Leading() {
+			return w.arbiters[id]
+		}
+	}
+	return w.arbiters[w.order[0]]
+}
+
+// runRequest commits what operators ask for: COMMAND GROUP [member] key=value...
+func (w *world) runRequest(command string, a arguments) error {
+	name := GroupName(a.word(0))
+	request := Request{ID: a.settings["id"], Actor: "dana", Reason: "test"}
+	var id OperationID
+	if g := w.state.Group(name); g != nil && g.Operation != nil {
+		id = g.Operation.ID
+	}
+	if of := a.settings["of"]; of != "" {
+		id = OperationID(of)
+	}
+	var body Body
+	switch command {
+	case "adopt":
+		body = Adopt{Request: request, Group: name, Member: MemberName(a.word(1)), Attested: splitMembers(a.settings["attest"])}
+	case "pause":
+		body = Pause{Request: request, Group: name}
+	case "resume":
+		body = Resume{Request: request, Group: name}
+	case "delete":
+		body = DeleteGroup{Request: request, Group: name}
+	case "failover":
+		body = StartOperation{Request: request, Group: name, Kind: KindFailover, Candidate: MemberName(a.settings["to"])}
+	case "release":
+		release := Release{Request: request, Group: name, Operation: id}
+		if loss, ok := a.settings["accept_loss"]; ok {
+			release.AcceptLoss = true
+			_, _ = fmt.Sscan(loss, &release.LossBytes)
+		}
+		body = release
+	case "abort":
+		body = Abort{Request: request, Group: name, Operation: id}
+	case "reinstate":
+		body = Reinstate{Request: request, Group: name, Operation: id}
+	case "attest":
+		body = Attest{Request: request, Group: name, Operation: id, Member: MemberName(a.word(1))}
+	case "restored":
+		restored := Restored{Request: request}
+		_, _ = fmt.Sscan(a.settings["above"], (*uint64)(&restored.EpochsAbove))
+		body = restored
+	default:
+		return fmt.Errorf("unknown command")
+	}
+	w.commit("", 0, body)
+	return nil
+}
+
+func splitMembers(text string) []MemberName {
+	var members []MemberName
+	for _, m := range strings.Split(text, ",") {
+		if m != "" {
+			members = append(members, MemberName(m))
+		}
+	}
+	slices.Sort(members)
+	return members
+}
