@@ -32,13 +32,14 @@ const (
 // newRoot puts all commands together.
 func newRoot(a *app) *cobra.Command {
 	root := &cobra.Command{
-		Use:           "arbiterctl",
-		Short:         "Ask the arbiters, and ask them to act",
-		Long:          rootHelp,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		Args:          cobra.ArbitraryArgs,
-		RunE:          func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },
+		Use:                        "arbiterctl",
+		Short:                      "Ask the arbiters, and ask them to act",
+		Long:                       rootHelp,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
+		SuggestionsMinimumDistance: 2,
+		Args:                       cobra.ArbitraryArgs,
+		RunE:                       func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },
 		PersistentPreRunE: func(*cobra.Command, []string) error {
 			return a.checkFlags()
 		},

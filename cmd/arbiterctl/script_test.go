@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/arbiter-ha/arbiter/client/clienttest"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/sample"
+	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/pki"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"arbiterctl": main})
+}
+
+// TestScripts runs the sessions in testdata/script: the real program as its own process, against a double of three
+// arbiters over TCP. The commands below drive the double.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:   filepath.Join("testdata", "script"),
+		Setup: func(env *testscript.Env) error { return setUp(t, env) },
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":   exits,
+			"lead":    func(ts *testscript.TestScript, _ bool, args []string) { cluster(ts).Lead(strings.Join(args, "")) },
+			"lose":    lose,
+			"follow":  follow,
+			"changes": changes,
+			"secure":  func(ts *testscript.TestScript, _ bool, args []string) { secure(t, ts, args[0]) },
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+type clusterKey struct{}
+
+func cluster(ts *testscript.TestScript) *clienttest.Cluster {
+	c, ok := ts.Value(clusterKey{}).(*clienttest.Cluster)
+	if !ok {
+		ts.Fatalf("the script has no cluster")
+	}
+	return c
+}
+
+func setUp(t *testing.T, env *testscript.Env) error {
+	c := clienttest.New(t, clienttest.Options{Nodes: []string{"az-a", "az-b", "az-c"}, TCP: true, Answer: newArbiter().answer})
+	c.Happen(sample.Events()...)
+	env.Values[clusterKey{}] = c
+	contexts := &config.Contexts{Current: "test"}
+	contexts.Set(config.Context{Name: "test", Addresses: c.Addresses(), InsecurePlaintext: true})
+	file := filepath.Join(env.WorkDir, "contexts.yaml")
+	env.Setenv("ARBITER_CONFIG", file)
+	env.Setenv("ADDRESSES", strings.Join(c.Addresses(), ","))
+	return os.WriteFile(file, config.FormatContexts(contexts), 0o600)
+}
+
+// exits N COMMAND...: the command must end with this exit status.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("exits: %v", err)
+	}
+	got := 0
+	if err := ts.Exec(args[1], args[2:]...); err != nil {
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) {
+			ts.Fatalf("run %s: %v", args[1], err)
+		}
+		got = exit.ExitCode()
+	}
+	if got != want {
+		ts.Fatalf("exit status is %d, want %d", got, want)
+	}
+}
+
+// lose: every answer is lost after the change was done, until "lose nothing".
+func lose(ts *testscript.TestScript, _ bool, args []string) {
+	for _, n := range cluster(ts).Nodes {
+		if len(args) > 0 {
+			n.Fail(nil, nil)
+			continue
+		}
+		n.Fail(nil, func(method string) error {
+			if strings.HasSuffix(method, "/GetStatus") {
+				return nil
+			}
+			return status.Error(codes.Unavailable, "the connection broke")
+		})
+	}
+}
+
+// follow COUNT TEXT...: follows events while one with each text happens, with a new leader before each, and ends when COUNT
+// were printed. What was printed is the standard output.
+func follow(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	if err != nil {
+		ts.Fatalf("follow: %v", err)
+	}
+	c := cluster(ts)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	out := &lineCounter{want: want, enough: cancel}
+	go func() {
+		for i, text := range args[1:] {
+			c.Lead([]string{"az-b", "az-c"}[i%2])
+			c.Happen(&arbiterv1.Event{Kind: "armed-changed", Group: "orders-db", Text: text})
+		}
+	}()
+	var errs strings.Builder
+	env := []string{"events", "--follow", "--after", "4", "--address", strings.Join(c.Addresses(), ","), "--insecure-plaintext"}
+	if status := run(ctx, env, strings.NewReader(""), out, &errs); status != 0 {
+		ts.Fatalf("exit status %d: %s", status, errs.String())
+	}
+	fmt.Fprint(ts.Stdout(), out.text.String())
+}
+
+// lineCounter ends a program once it has printed enough.
+type lineCounter struct {
+	text   strings.Builder
+	want   int
+	enough func()
+}
+
+func (l *lineCounter) Write(p []byte) (int, error) {
+	n, err := l.text.Write(p)
+	if strings.Count(l.text.String(), "\n") >= l.want {
+		l.enough()
+	}
+	return n, err
+}
+
+// changes NAME...: these changes were done, in this order, and no others.
+func changes(ts *testscript.TestScript, _ bool, args []string) {
+	var got []string
+	for _, method := range cluster(ts).Changes() {
+		got = append(got, method[strings.LastIndexByte(method, '/')+1:])
+	}
+	if strings.Join(got, " ") != strings.Join(args, " ") {
+		ts.Fatalf("changes were %v, want %v", got, args)
+	}
+}
+
+// secure DIR: starts three more arbiters, with the certificates az-a, az-b and az-c in a folder; $SECURE is where they are.
+func secure(t *testing.T, ts *testscript.TestScript, folder string) {
+	folder = ts.MkAbs(folder)
+	c := clienttest.New(t, clienttest.Options{
+		Nodes: []string{"az-a", "az-b", "az-c"}, TCP: true, Answer: newArbiter().answer,
+		Credentials: func(node string) credentials.TransportCredentials {
+			reloader, err := pki.NewReloader(pki.Files{
+				Authorities: filepath.Join(folder, "ca.crt"), Certificate: filepath.Join(folder, node+".crt"), Key: filepath.Join(folder, node+".key"),
+			})
+			if err != nil {
+				ts.Fatalf("load certificates of %s: %v", node, err)
+			}
+			return credentials.NewTLS(reloader.Server(pki.Peer{Roles: []pki.Role{pki.RoleOperator}}))
+		},
+	})
+	ts.Setenv("SECURE", strings.Join(c.Addresses(), ","))
+}
+
+// arbiter answers with samples, and remembers the specs that were applied.
+type arbiter struct {
+	mutex sync.Mutex
+	specs map[string]*arbiterv1.GroupSpec
+}
+
+func newArbiter() *arbiter { return &arbiter{specs: map[string]*arbiterv1.GroupSpec{}} }
+
+func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, error) {
+	if c, ok := request.(interface{ GetChange() *arbiterv1.Change }); ok && c.GetChange().GetReason() == "refuse me" {
+		return nil, clienttest.Reject("S2", "pg-a may still be writing", "arbiterctl attest orders-db pg-a --reason \"...\"")
+	}
+	switch r := request.(type) {
+	case *arbiterv1.GetStatusRequest:
+		return statusAnswer(node, r)
+	case *arbiterv1.ExplainRequest:
+		return found(r.Group, sample.Explain())
+	case *arbiterv1.GetEpochsRequest:
+		return found(r.Group, sample.Epochs())
+	case *arbiterv1.GetOperationRequest:
+		return found(r.Group, &arbiterv1.GetOperationResponse{Freshness: sample.Status().Freshness, Operation: sample.Failover()})
+	case *arbiterv1.ListOperationsRequest:
+		return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: []*arbiterv1.Operation{sample.Failover()}}, nil
+	case *arbiterv1.ListArbitersRequest:
+		return sample.ListArbiters(), nil
+	case *arbiterv1.FailoverRequest:
+		if r.DryRun {
+			return found(r.Group, sample.Plan())
+		}
+		return &arbiterv1.FailoverResponse{Operation: "orders-db-8814", Plan: "asked for " + r.Candidate}, nil
+	}
+	if answer := a.answerChange(request); answer != nil {
+		return answer, nil
+	}
+	return a.answerSpec(request)
+}
+
+// answerChange echoes what a change was about.
+func (a *arbiter) answerChange(request proto.Message) proto.Message {
+	switch r := request.(type) {
+	case *arbiterv1.AbortRequest:
+		return &arbiterv1.AbortResponse{Result: "aborted " + r.Operation}
+	case *arbiterv1.ReinstateRequest:
+		return &arbiterv1.ReinstateResponse{Result: "reinstating by " + r.Operation}
+	case *arbiterv1.ReleaseRequest:
+		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, loss %v %d", r.Operation, r.AcceptLoss, r.AcceptLossBytes)}
+	case *arbiterv1.AttestRequest:
+		return &arbiterv1.AttestResponse{Result: "attested " + r.Member}
+	case *arbiterv1.PauseRequest:
+		return &arbiterv1.PauseResponse{Result: "paused: " + r.Change.Reason}
+	case *arbiterv1.ResumeRequest:
+		return &arbiterv1.ResumeResponse{}
+	case *arbiterv1.AdoptRequest:
+		return &arbiterv1.AdoptResponse{Member: orElse(r.Member, "pg-a"), Epoch: 1}
+	case *arbiterv1.TransferLeadershipRequest:
+		return &arbiterv1.TransferLeadershipResponse{Leader: r.To}
+	}
+	return nil
+}
+
+func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	switch r := request.(type) {
+	case *arbiterv1.ApplyGroupRequest:
+		result := "created"
+		if a.specs[r.Spec.Group] != nil {
+			result = "changed"
+		}
+		if r.ExpectedVersion != nil && r.GetExpectedVersion() != 1 {
+			return nil, clienttest.Reject("", "the spec has version 1", "look with `arbiterctl get`")
+		}
+		if !r.DryRun {
+			a.specs[r.Spec.Group] = r.Spec
+		}
+		return &arbiterv1.ApplyGroupResponse{Version: 1, Result: result, Notes: []string{"adopt it next: arbiterctl adopt " + r.Spec.Group}}, nil
+	case *arbiterv1.GetGroupRequest:
+		spec := a.specs[r.Group]
+		if spec == nil {
+			return nil, status.Error(codes.NotFound, "there is no group "+r.Group)
+		}
+		if r.Defaults {
+			spec = config.Defaults(spec)
+		}
+		return &arbiterv1.GetGroupResponse{Freshness: sample.Status().Freshness, Spec: spec, Version: 1}, nil
+	case *arbiterv1.DiffGroupRequest:
+		return &arbiterv1.DiffGroupResponse{Differences: []*arbiterv1.Difference{{Path: "policy.cooldown", Before: "300s", After: "600s"}}}, nil
+	case *arbiterv1.DeleteGroupRequest:
+		delete(a.specs, r.Group)
+		return &arbiterv1.DeleteGroupResponse{Epoch: 4}, nil
+	}
+	return nil, status.Errorf(codes.Unimplemented, "%T", request)
+}
+
+func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, error) {
+	answer := sample.Status()
+	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
+		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
+	}
+	if r.Group == "" {
+		return answer, nil
+	}
+	for _, g := range answer.Groups {
+		if g.Group == r.Group {
+			answer.Groups = []*arbiterv1.GroupStatus{g}
+			return answer, nil
+		}
+	}
+	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", r.Group)
+}
+
+func found(group string, answer proto.Message) (proto.Message, error) {
+	if group == "orders-db" || group == "billing" {
+		return answer, nil
+	}
+	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", group)
+}
