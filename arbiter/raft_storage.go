@@ -86,11 +86,12 @@ type logAndStable interface {
 
 func newStorage(path string, store logAndStable, snapshots raft.SnapshotStore, end func() error) (*Storage, error) {
 	// A leader reads the last entry at each request to each follower; from the cache that costs nothing.
-	cache, err := raft.NewLogCache(cachedEntries, store)
+	under := &errorKeeper{LogStore: store}
+	cache, err := raft.NewLogCache(cachedEntries, under)
 	if err != nil {
 		return nil, err
 	}
-	return &Storage{Path: path, Log: cache, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end}, nil
+	return &Storage{Path: path, Log: &cachedLog{LogCache: cache, under: under}, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end}, nil
 }
 
 // Empty says whether the storage has never been part of a cluster.
@@ -154,6 +155,35 @@ func recoverCorrupt(path string, err *error) func() {
 			*err = corrupt(path, fmt.Errorf("%v", value))
 		}
 	}
+}
+
+// cachedLog is a raft.LogCache whose errors can be told apart: the cache itself passes on only their text, and whether a
+// disk is full must not be guessed from that.
+type cachedLog struct {
+	*raft.LogCache
+	under *errorKeeper
+}
+
+// StoreLog implements raft.LogStore.
+func (l *cachedLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft.Log{entry}) }
+
+// StoreLogs implements raft.LogStore. Only Raft's main loop calls it, one call after the other.
+func (l *cachedLog) StoreLogs(entries []*raft.Log) error {
+	if err := l.LogCache.StoreLogs(entries); err != nil {
+		return errors.Join(err, l.under.last)
+	}
+	return nil
+}
+
+// errorKeeper remembers how the last write ended.
+type errorKeeper struct {
+	raft.LogStore
+	last error
+}
+
+func (k *errorKeeper) StoreLogs(entries []*raft.Log) error {
+	k.last = k.LogStore.StoreLogs(entries)
+	return k.last
 }
 
 // forwardTerm is a stable store that refuses to write an older term over a newer one. Raft handles heartbeats beside its

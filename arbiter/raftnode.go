@@ -216,21 +216,25 @@ func (n *RaftNode) Shutdown(ctx context.Context) error {
 		return ErrStopped
 	}
 	// First let those finish who wait for an answer: an entry that is committed but not yet applied when Raft stops is never
-	// answered. With a quorum that takes a round trip, without one until the lease of a leader has run out.
-	quiet, cancel := clock.WithTimeout(ctx, n.options.Clock, n.options.Timing.Election)
-	waitFor(quiet, n.calls.Wait)
-	cancel()
+	// answered. With a quorum that takes a round trip, without one until the lease of a leader has run out, and a handing over
+	// of leadership takes an election at most.
+	n.settle(ctx, n.options.Timing.Election+n.options.Timing.Lease)
 	// Then Raft, whose last act is to close the transport: peers must hear nothing from a node that forgets what it says.
 	if err := waitFor(ctx, func() { _ = n.raft.Shutdown().Error() }); err != nil {
 		return fmt.Errorf("stop Raft (its disk may hang; the storage stays open): %w", err)
 	}
-	// Now nobody sends to the relay, and every question has been answered that will be.
+	// Now nobody sends to the relay, and every question has been answered that ever will be: Raft drops some without a word.
 	n.relay.stop()
-	if err := waitFor(ctx, func() { n.calls.Wait(); n.confirmer.wait() }); err != nil {
-		return fmt.Errorf("wait for calls to Raft: %w", err)
-	}
-	// The storage last: until here somebody might have written to it.
+	n.settle(ctx, n.options.Timing.Lease)
+	// The storage last: until Raft had stopped it might have written to it.
 	return n.options.Storage.Close()
+}
+
+// settle waits, for at most a while, for the calls that are under way.
+func (n *RaftNode) settle(ctx context.Context, atMost time.Duration) {
+	limited, cancel := clock.WithTimeout(ctx, n.options.Clock, atMost)
+	defer cancel()
+	_ = waitFor(limited, func() { n.calls.Wait(); n.confirmer.wait() }) // who is left belongs to a Raft that is gone
 }
 
 // waitFor waits for a function that can't be interrupted; one that is given up on ends by itself or with the process.

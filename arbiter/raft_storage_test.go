@@ -1,0 +1,219 @@
+package arbiter
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/hashicorp/raft"
+	"go.etcd.io/bbolt"
+)
+
+// freePort finds a port that nobody listens on.
+func freePort(t *testing.T, host string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// filledStorage makes a storage with entries on disk and closes it.
+func filledStorage(t *testing.T, entries int) (folder string) {
+	t.Helper()
+	folder = filepath.Join(t.TempDir(), "raft")
+	storage, err := OpenStorage(folder, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := storage.bootstrap("1", raftServers(threeArbiters)); err != nil {
+		t.Fatal(err)
+	}
+	for i := range entries {
+		if err := storage.Log.StoreLog(&raft.Log{Index: uint64(i + 2), Term: 1, Data: make([]byte, 1000)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := storage.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return folder
+}
+
+func editBolt(t *testing.T, folder string, edit func(logs *bbolt.Bucket) error) {
+	t.Helper()
+	db, err := bbolt.Open(filepath.Join(folder, logFile), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(db.Update(func(tx *bbolt.Tx) error { return edit(tx.Bucket([]byte("logs"))) }), db.Close()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestOpenStorage_SaysWhatIsWrong(t *testing.T) {
+	key := func(index byte) []byte { return []byte{0, 0, 0, 0, 0, 0, 0, index} }
+	tests := map[string]struct {
+		harm func(t *testing.T, folder string)
+		want error
+		says string
+	}{
+		"nothing": {func(*testing.T, string) {}, nil, ""},
+		"in use": {func(t *testing.T, folder string) {
+			held, err := OpenStorage(folder, quiet())
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { held.Close() })
+		}, ErrStorageLocked, "another arbiterd"},
+		"not a log at all": {func(t *testing.T, folder string) {
+			if err := os.WriteFile(filepath.Join(folder, logFile), []byte(strings.Repeat("nonsense", 4000)), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrStorageCorrupt, "under a new id"},
+		"cut short": {func(t *testing.T, folder string) {
+			path := filepath.Join(folder, logFile)
+			info, err := os.Stat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(path, info.Size()/3/4096*4096); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrStorageCorrupt, logFile},
+		"pages overwritten": {func(t *testing.T, folder string) {
+			file, err := os.OpenFile(filepath.Join(folder, logFile), os.O_WRONLY, 0)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer file.Close()
+			info, _ := file.Stat()
+			for offset := int64(4 * 4096); offset < info.Size(); offset += 4096 {
+				if _, err := file.WriteAt([]byte(strings.Repeat("\xff", 4096)), offset); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}, ErrStorageCorrupt, logFile},
+		"an entry is missing": {func(t *testing.T, folder string) {
+			editBolt(t, folder, func(logs *bbolt.Bucket) error { return logs.Delete(key(9)) })
+		}, ErrStorageCorrupt, "entry 9 of 1 to 41"},
+		"an entry is garbage": {func(t *testing.T, folder string) {
+			editBolt(t, folder, func(logs *bbolt.Bucket) error { return logs.Put(key(9), []byte("?")) })
+		}, ErrStorageCorrupt, "entry 9 of 1 to 41"},
+		"an entry is another": {func(t *testing.T, folder string) {
+			editBolt(t, folder, func(logs *bbolt.Bucket) error { return logs.Put(key(9), logs.Get(key(8))) })
+		}, ErrStorageCorrupt, "says it is entry 8"},
+		"a file is in the way": {func(t *testing.T, folder string) {
+			if err := errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)); err != nil {
+				t.Fatal(err)
+			}
+		}, syscall.ENOTDIR, "raft"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			folder := filledStorage(t, 40)
+			test.harm(t, folder)
+			storage, err := OpenStorage(folder, quiet())
+			if err == nil {
+				defer storage.Close()
+			}
+			if !errors.Is(err, test.want) || (err != nil) != (test.want != nil) {
+				t.Fatalf("OpenStorage = %v, want %v", err, test.want)
+			}
+			if err != nil && !strings.Contains(err.Error(), test.says) {
+				t.Errorf("%q doesn't say %q", err, test.says)
+			}
+		})
+	}
+}
+
+func TestOpenStorage_DamagedSnapshot(t *testing.T) {
+	folder := filledStorage(t, 3)
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	sink, err := snapshots.Create(1, 3, 1, raft.Configuration{}, 1, newFaultNetwork().join("az-a"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprint(sink, "state"); err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if storage, err := OpenStorage(folder, quiet()); err != nil {
+		t.Fatal(err)
+	} else {
+		storage.Close()
+	}
+	if err := os.WriteFile(filepath.Join(folder, "snapshots", sink.ID(), "state.bin"), []byte("stale"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenStorage(folder, quiet()); !errors.Is(err, ErrStorageCorrupt) || !strings.Contains(err.Error(), sink.ID()) {
+		t.Errorf("OpenStorage = %v, want ErrStorageCorrupt that names the snapshot", err)
+	}
+}
+
+// A full disk is a small file system that is really full; mounting one needs root, which the tests of this project run as.
+func TestStorage_FullDisk(t *testing.T) {
+	folder := t.TempDir()
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatalf("mount a small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	storage, err := OpenStorage(filepath.Join(folder, "raft"), quiet())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer storage.Close()
+	if err := storage.bootstrap("1", raftServers(threeArbiters)); err != nil {
+		t.Fatal(err)
+	}
+	for index := uint64(2); err == nil; index++ {
+		err = storage.Log.StoreLog(&raft.Log{Index: index, Term: 1, Data: make([]byte, 50_000)})
+	}
+	if told := applyError("apply entry", err); !errors.Is(told, ErrDiskFull) || !errors.Is(told, ErrOutcomeUnknown) || errors.Is(told, ErrNotProposed) {
+		t.Errorf("a full disk is told as %v", told)
+	}
+	if err := (fileMark{folder}).write(mark{Node: "az-a", List: strings.Repeat("x", 100_000)}); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("writing the mark = %v, want ErrDiskFull", err)
+	}
+}
+
+func TestForwardTerm_NeverGoesBack(t *testing.T) {
+	store := raft.NewInmemStore()
+	guard := &forwardTerm{StableStore: store}
+	steps := []struct {
+		key    string
+		value  uint64
+		refuse bool
+	}{
+		{currentTermKey, 1, false}, {currentTermKey, 5, false}, {currentTermKey, 4, true}, {currentTermKey, 5, false},
+		{"LastVoteTerm", 3, false}, {currentTermKey, 6, false},
+	}
+	for _, step := range steps {
+		if err := guard.SetUint64([]byte(step.key), step.value); (err != nil) != step.refuse {
+			t.Errorf("set %s to %d: %v", step.key, step.value, err)
+		}
+	}
+	again := &forwardTerm{StableStore: store}
+	if err := again.SetUint64([]byte(currentTermKey), 5); err == nil {
+		t.Error("after a restart an older term was written over a newer one")
+	}
+	if got, _ := guard.GetUint64([]byte(currentTermKey)); got != 6 {
+		t.Errorf("the term is %d, want 6", got)
+	}
+}
