@@ -210,7 +210,7 @@ func withoutItsStandby(t *testing.T) string {
 
 func withoutSchema(t *testing.T) string {
 	server := postgrestest.Start(t)
-	server.Exec("SET synchronous_commit = local; DROP SCHEMA arbiter CASCADE")
+	server.Exec("DROP SCHEMA arbiter CASCADE")
 	return server.Address
 }
 

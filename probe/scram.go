@@ -17,8 +17,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
-	"golang.org/x/text/secure/precis"
+	"golang.org/x/text/unicode/norm"
 )
 
 // Authentication by SCRAM-SHA-256 (RFC 5802, RFC 7677), with and without channel binding, as PostgreSQL has it.
@@ -119,18 +121,35 @@ func newScram(keys *scramKeys, password string, offered []string, channel *tls.C
 	return s, nil
 }
 
-// prepare normalises a password as PostgreSQL does; one that can't be normalised is used as it is.
+// prepare normalises a password as PostgreSQL does (SASLprep, RFC 4013): some characters are dropped or become spaces, the
+// rest takes its compatibility form; a password with prohibited characters is used as it is.
+//
+// Prohibited are also characters that Unicode 3.2 didn't have and some mixtures of writing directions. These are not looked for:
+// it makes a difference only if the same password also has characters that normalising changes.
 func prepare(password string) string {
-	for i := range len(password) {
-		if password[i] < ' ' || password[i] > '~' {
-			if normal, err := precis.OpaqueString.String(password); err == nil {
-				return normal
-			}
-			return password
+	mapped := strings.Map(func(r rune) rune {
+		switch {
+		case unicode.Is(mappedToNothing, r):
+			return -1
+		case r > unicode.MaxASCII && unicode.Is(unicode.Zs, r):
+			return ' '
 		}
+		return r
+	}, password)
+	normal := norm.NFKC.String(mapped)
+	prohibited := func(r rune) bool { return r == utf8.RuneError || unicode.In(r, unicode.C) }
+	if normal == "" || strings.ContainsFunc(normal, prohibited) {
+		return password
 	}
-	return password
+	return normal
 }
+
+// mappedToNothing is table B.1 of RFC 3454. It is never changed.
+var mappedToNothing = &unicode.RangeTable{R16: []unicode.Range16{
+	{Lo: 0x00ad, Hi: 0x00ad, Stride: 1}, {Lo: 0x034f, Hi: 0x034f, Stride: 1}, {Lo: 0x1806, Hi: 0x1806, Stride: 1},
+	{Lo: 0x180b, Hi: 0x180d, Stride: 1}, {Lo: 0x200b, Hi: 0x200d, Stride: 1}, {Lo: 0x2060, Hi: 0x2060, Stride: 1},
+	{Lo: 0xfe00, Hi: 0xfe0f, Stride: 1}, {Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
+}}
 
 func (s *scram) first() string { return s.gs2 + s.bare() }
 

@@ -78,3 +78,23 @@ func TestScramLeavesOtherMethodsToTheLibrary(t *testing.T) {
 		t.Fatalf("new: got %v, want %v", err, errOtherMethod)
 	}
 }
+
+func TestPrepare(t *testing.T) {
+	for password, want := range map[string]string{
+		"plain ASCII ~!":     "plain ASCII ~!",
+		"tab\there":          "tab\there", // prohibited: as it is
+		"I\u00adX":           "IX",        // RFC 4013 section 3
+		"\u00aa":             "a",
+		"\u2168":             "IX",
+		"no\u00a0break":      "no break",
+		"pa\u0308ssword № 2": "pässword No 2",
+		"private \ue000 №":   "private \ue000 №",
+		"not UTF-8 \xff №":   "not UTF-8 \xff №",
+		"\u00ad":             "\u00ad", // nothing would be left
+		"":                   "",
+	} {
+		if got := prepare(password); got != want {
+			t.Errorf("prepare %q: got %q, want %q", password, got, want)
+		}
+	}
+}

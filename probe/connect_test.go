@@ -1,0 +1,172 @@
+package probe
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
+)
+
+// give writes a file into a server's data folder as the server's account would.
+func give(t *testing.T, s *postgrestest.Server, name string, content []byte) {
+	t.Helper()
+	info, err := os.Stat(s.Dir)
+	if err != nil {
+		t.Fatalf("find the server's account: %v", err)
+	}
+	path := filepath.Join(s.Dir, name)
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatalf("write %s: %v", name, err)
+	}
+	owner := info.Sys().(*syscall.Stat_t)
+	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
+		t.Fatalf("hand %s over: %v", name, err)
+	}
+}
+
+// withTLS makes a server that has a certificate for 127.0.0.1, and returns the path of its CA.
+func withTLS(t *testing.T) (s *postgrestest.Server, ca string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatalf("make a key: %v", err)
+	}
+	certificate := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pg-a"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
+		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, certificate, certificate, key.Public(), key)
+	if err != nil {
+		t.Fatalf("make a certificate: %v", err)
+	}
+	rawKey, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatalf("encode the key: %v", err)
+	}
+	s = postgrestest.New(t, setting("ssl", "on"), setting("ssl_cert_file", "own.crt"), setting("ssl_key_file", "own.key"))
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
+	give(t, s, "own.crt", text)
+	give(t, s, "own.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey}))
+	s.Start()
+	s.WaitReady()
+	ca = filepath.Join(t.TempDir(), "ca.crt")
+	if err := os.WriteFile(ca, text, 0o600); err != nil {
+		t.Fatalf("write the CA: %v", err)
+	}
+	return s, ca
+}
+
+func TestPostgresTLS(t *testing.T) {
+	encrypted, ca := withTLS(t)
+	plain := postgrestest.Start(t)
+	_, otherCA := withTLS(t)
+	for _, test := range []struct {
+		name    string
+		server  *postgrestest.Server
+		mode    string
+		ca      string
+		want    failover.Reason
+		channel bool
+	}{
+		{"disable", encrypted, "disable", "", failover.ReasonAnswered, false},
+		{"default", encrypted, "", "", failover.ReasonAnswered, true},
+		{"prefer", encrypted, "prefer", "", failover.ReasonAnswered, true},
+		{"prefer without TLS there", plain, "prefer", "", failover.ReasonAnswered, false},
+		{"allow", encrypted, "allow", "", failover.ReasonAnswered, false},
+		{"require", encrypted, "require", "", failover.ReasonAnswered, true},
+		{"require without TLS there", plain, "require", "", failover.ReasonBadConfiguration, false},
+		{"verify-full", encrypted, "verify-full", ca, failover.ReasonAnswered, true},
+		{"verify-full with another CA", encrypted, "verify-full", otherCA, failover.ReasonBadConfiguration, false},
+		{"verify-full without the CA's file", encrypted, "verify-full", "missing.crt", failover.ReasonBadConfiguration, false},
+		{"unknown mode", encrypted, "perhaps", "", failover.ReasonBadConfiguration, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			p := newPostgres(t)
+			c := patientCheck()
+			target := postgresTarget("pg-a", test.server.Address, c)
+			target.Spec.Connect.SSLMode, target.Spec.Connect.SSLRoot = test.mode, test.ca
+			wantLook(t, p, target, c, test.want)
+			if test.want != failover.ReasonAnswered {
+				return
+			}
+			s, err := p.connector.open(t.Context(), test.server.Address, target.Spec.Connect, p.parameters(purposeLook, c.Timeout))
+			if err != nil {
+				t.Fatalf("open: %v", err)
+			}
+			defer s.close()
+			if _, channel := s.conn.(*tls.Conn); channel != test.channel {
+				t.Fatalf("encrypted: got %v, want %v", channel, test.channel)
+			}
+		})
+	}
+}
+
+// TestPostgresOtherMethods logs in with methods that this package leaves to the library.
+func TestPostgresOtherMethods(t *testing.T) {
+	for _, method := range []string{"md5", "password"} {
+		t.Run(method, func(t *testing.T) {
+			server := postgrestest.Start(t, setting("password_encryption", "md5"))
+			server.Exec("ALTER ROLE arbiter PASSWORD '" + postgrestest.Password + "'")
+			give(t, server, "pg_hba.conf", []byte("host all arbiter all "+method+"\nhost all postgres all trust\n"))
+			server.Reload()
+			p := newPostgres(t)
+			c := patientCheck()
+			target := postgresTarget("pg-a", server.Address, c)
+			server.Eventually("the changed pg_hba.conf counts", func() bool {
+				s, err := p.connector.open(t.Context(), server.Address, target.Spec.Connect, p.parameters(purposeLook, c.Timeout))
+				if err != nil {
+					return false
+				}
+				s.close()
+				return p.connector.routes[routeKey{server.Address, target.Spec.Connect}].needsLibrary()
+			})
+			for range 2 {
+				wantLook(t, p, target, c, failover.ReasonAnswered)
+			}
+			wrong := postgresTarget("pg-a", server.Address, c)
+			wrong.Spec.Connect.Password = failover.Setting{Value: "wrong"}
+			wantLook(t, p, wrong, c, failover.ReasonBadCredentials)
+			server.Freeze()
+			c.Timeout = 300 * ms
+			wantLook(t, p, target, c, failover.ReasonTimeout)
+			server.Thaw()
+		})
+	}
+}
+
+func TestPostgresPasswordThatIsReplacedCountsAtOnce(t *testing.T) {
+	server := postgrestest.Start(t)
+	file := filepath.Join(t.TempDir(), "password")
+	write := func(password string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(password+"\n"), 0o600); err != nil {
+			t.Fatalf("write the password: %v", err)
+		}
+	}
+	write(postgrestest.Password)
+	p := NewPostgres(PostgresOptions{Node: "az-a", Resolve: secret.Resolve})
+	t.Cleanup(p.Close)
+	c := patientCheck()
+	target := postgresTarget("pg-a", server.Address, c)
+	target.Spec.Connect.Password = failover.Setting{File: file}
+	wantLook(t, p, target, c, failover.ReasonAnswered)
+	server.Exec("ALTER ROLE arbiter PASSWORD 'pässwörd № 2'") // not in ASCII, and not in its normal form
+	wantLook(t, p, target, c, failover.ReasonBadCredentials)
+	write("pässwörd № 2")
+	wantLook(t, p, target, c, failover.ReasonAnswered)
+}
