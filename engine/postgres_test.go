@@ -22,9 +22,20 @@ type group struct {
 	systemID string
 }
 
+// startGroup starts servers that leave syncing to the operating system: a killed process loses nothing by that, and tests on a busy disk
+// take a quarter of the time.
 func startGroup(t testing.TB, standbys ...failover.MemberName) *group {
 	t.Helper()
-	primary := postgrestest.Start(t)
+	return startGroupOn(t, postgrestest.Start(t, postgresSetting("fsync", "off")), standbys...)
+}
+
+func startDurableGroup(t testing.TB, standbys ...failover.MemberName) *group {
+	t.Helper()
+	return startGroupOn(t, postgrestest.Start(t), standbys...)
+}
+
+func startGroupOn(t testing.TB, primary *postgrestest.Server, standbys ...failover.MemberName) *group {
+	t.Helper()
 	g := &group{
 		t: t, engine: NewPostgres(nil), spec: &failover.Spec{Engine: failover.EnginePostgres, Connect: postgrestest.Connect()},
 		servers:  map[failover.MemberName]*postgrestest.Server{"a": primary},

@@ -35,7 +35,7 @@ func (g *group) wantProblem(name failover.MemberName, want string) {
 }
 
 func TestPreconditionsHold(t *testing.T) {
-	g := startGroup(t, "b")
+	g := startDurableGroup(t, "b")
 	g.spec.Policy.MaxLossBytes = 1 << 20
 	for _, name := range []failover.MemberName{"a", "b"} {
 		if found := g.problems(name); len(found) > 0 {

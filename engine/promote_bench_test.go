@@ -11,7 +11,7 @@ import (
 // BenchmarkTakeover measures, on an idle standby whose primary is gone, what a failover waits for: catch_up of one member, and a promotion,
 // from its beginning and from the request to the first commit. Run it with -benchtime 30x.
 func BenchmarkTakeover(b *testing.B) {
-	g := startGroup(b, "b")
+	g := startDurableGroup(b, "b")
 	g.servers["a"].Kill()
 	var stop, promote, first []time.Duration
 	epoch := failover.Epoch(0)
