@@ -109,6 +109,12 @@ func (a *app) transferCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// The arbiter that gave up the lead may not know yet who took it; the one that leads does.
+			now, err := c.ListArbiters(cmd.Context(), &arbiterv1.ListArbitersRequest{})
+			if err != nil {
+				return fmt.Errorf("look who leads now: %w", err)
+			}
+			answer.Leader = now.GetFreshness().GetLeader()
 			return a.said(answer, "%s leads now.", orElse(answer.Leader, "another arbiter"))
 		},
 	}

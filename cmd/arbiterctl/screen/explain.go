@@ -1,16 +1,20 @@
 package screen
 
 import (
+	"regexp"
 	"strings"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
+// safetyRule matches the names of the safety rules; other rules of the planner have names that only its authors know.
+var safetyRule = regexp.MustCompile(`^S[0-9]+$`)
+
 // Explain draws why something was or wasn't done.
 func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	var p page
 	answer := orDash(r.Summary)
-	if r.Rule != "" && !strings.Contains(answer, r.Rule) {
+	if safetyRule.MatchString(r.Rule) && !strings.Contains(answer, r.Rule) {
 		answer += " (rule " + r.Rule + ")"
 	}
 	p.line("%s", s.strong(answer))

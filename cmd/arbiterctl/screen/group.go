@@ -29,6 +29,9 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 			if m.Reason != "" && m.Status != "up" {
 				p.labelled("  ", m.Status+":", []string{m.Reason})
 			}
+			if m.Authority != "WRITER" && len(m.WhyNotEligible) > longestCell {
+				p.labelled("  ", "not ready:", []string{m.WhyNotEligible})
+			}
 			p.labelled("  ", "fence:", fenceNote(m.Armed, m.Fence))
 			if m.Proof != "" {
 				p.labelled("  ", "proof:", []string{m.Proof})
@@ -87,7 +90,7 @@ func readyCell(s Style, m *arbiterv1.MemberStatus) string {
 		return "ready (sync)"
 	case m.Eligible:
 		return "ready"
-	case m.WhyNotEligible != "":
+	case m.WhyNotEligible != "" && len(m.WhyNotEligible) <= longestCell:
 		return s.warn("no: " + m.WhyNotEligible)
 	}
 	return s.warn("no")

@@ -186,7 +186,8 @@ func Event(s Style, e *arbiterv1.Event) string {
 	if e.Member != "" {
 		where += "/" + e.Member
 	}
-	return strings.TrimRight(fmt.Sprintf("%s  %6d  %s  %s  %s", s.moment(e.Wall)+fraction(s, e), e.Sequence, pad(orDash(where), 20), kind, words), " ")
+	const moment = len("2006-01-02 15:04:05.000")
+	return strings.TrimRight(fmt.Sprintf("%s  %6d  %s  %s  %s", pad(s.moment(e.Wall)+fraction(s, e), moment), e.Sequence, pad(orDash(where), 20), kind, words), " ")
 }
 
 func fraction(s Style, e *arbiterv1.Event) string {

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/sample"
@@ -220,4 +221,26 @@ func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
 	if why := screen.NeedsAttention(sample.Orders()); why != "" {
 		t.Errorf("orders-db %s", why)
 	}
+}
+
+// A step of the real thing has many measured parts: they are wrapped, and what only repeats the proof is left out.
+func TestOperation_ManyParts(t *testing.T) {
+	op := sample.Failover()
+	isolate := op.Steps[3]
+	isolate.Proof = "CONFIRMED_OFF fence_ipmilan bmc-a.internal"
+	isolate.Detail = "CONFIRMED_OFF by fence_ipmilan bmc-a.internal"
+	for range 2 {
+		isolate.Parts = append(isolate.Parts, &arbiterv1.StepTime{
+			Name: "member is silent", Length: durationpb.New(26 * time.Millisecond), Detail: "dial tcp 10.0.0.1:5432: i/o timeout",
+		})
+	}
+	golden(t, "show_parts", screen.Operation(style(), op))
+	isolate.Result, isolate.Proof = "failed", ""
+	golden(t, "show_parts_failed", screen.Operation(style(), op))
+}
+
+func TestStatus_ArbitersInDoubt(t *testing.T) {
+	r := statusOf(sample.Orders())
+	r.Arbiters[0].Doubt, r.Arbiters[1].Doubt = "its own loops ran 780ms late", "its own loops ran 712ms late"
+	golden(t, "status_doubt", screen.Status(style(), r))
 }

@@ -60,6 +60,9 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 		return s.bad(fmt.Sprintf("This is what %s knew last (log %d) and may be old.", orDash(f.Node), f.AppliedIndex)) + leaderless(s, f)
 	}
 	var troubled []string
+	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
+		troubled = append(troubled, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
+	}
 	for _, g := range r.Groups {
 		if why := NeedsAttention(g); why != "" {
 			troubled = append(troubled, g.Group+" "+why)
@@ -80,6 +83,20 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 		troubled = troubled[:named]
 	}
 	return s.bad(strings.Join(troubled, ", ") + more + ".")
+}
+
+// countingViews counts the voters whose views count at the moment: those that the leader has and that don't doubt themselves.
+func countingViews(r *arbiterv1.GetStatusResponse) (counting, voters int) {
+	for _, a := range r.Arbiters {
+		if !a.Voter {
+			continue
+		}
+		voters++
+		if a.ViewCurrent && a.Doubt == "" {
+			counting++
+		}
+	}
+	return counting, voters
 }
 
 func leaderless(s Style, f *arbiterv1.Freshness) string {
@@ -209,7 +226,7 @@ func fenceCell(s Style, armed bool, by string) string {
 	if !armed {
 		words = "NOT ARMED"
 	}
-	if by != "" && len(by) <= longestFence {
+	if by != "" && len(by) <= longestCell {
 		words += " (" + by + ")"
 	}
 	if !armed {
@@ -218,12 +235,12 @@ func fenceCell(s Style, armed bool, by string) string {
 	return words
 }
 
-// longestFence is how much a cell says of a fence.
-const longestFence = 24
+// longestCell is how much a cell says of a reason; longer ones go under the row.
+const longestCell = 24
 
 // fenceNote is why a fence path doesn't answer, where that is too long for its cell.
 func fenceNote(armed bool, why string) []string {
-	if armed || len(why) <= longestFence {
+	if armed || len(why) <= longestCell {
 		return nil
 	}
 	return []string{why}

@@ -138,8 +138,9 @@ func endOf(op *arbiterv1.Operation) time.Time {
 
 // row is one line of a timeline before it is laid out.
 type row struct {
-	at, name, bar, detail, proof, log string
-	colour                            func(string) string
+	at, name, bar, proof, log string
+	details                   []string // wrapped; what is after the first stands on lines of its own
+	colour                    func(string) string
 }
 
 func timelineLines(s Style, op *arbiterv1.Operation) []string {
@@ -150,7 +151,7 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 		rows = append(rows, stepRow(s, op, step, begin, scale))
 	}
 	if op.Result == "done" || op.Result == "recovered" || op.Result == "aborted" {
-		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, detail: receiptText(op)})
+		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, details: []string{receiptText(op)}})
 	}
 	return layout(s, rows)
 }
@@ -187,7 +188,7 @@ func (c scale) bar(step *arbiterv1.Step) string {
 }
 
 func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale) row {
-	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, detail: stepDetail(op, step), proof: step.Proof, log: logText(step)}
+	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, details: wrap(stepDetails(op, step)), proof: proofOf(step), log: logText(step)}
 	if step.Name == "verdict" {
 		r.name, r.log = "verdict down", basisText(op, r.log)
 	}
@@ -203,36 +204,64 @@ func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.
 	return r
 }
 
-// stepDetail says what a step did: its measured parts, then its own words. A try that didn't succeed says so first.
-func stepDetail(op *arbiterv1.Operation, step *arbiterv1.Step) string {
+// proofOf is the grade of a step's proof; by whom it was given is among the step's parts, if it has any.
+func proofOf(step *arbiterv1.Step) string {
+	grade, _, _ := strings.Cut(step.Proof, " ")
+	if len(step.Parts) > 0 {
+		return grade
+	}
+	return step.Proof
+}
+
+// stepDetails say what a step did: its measured parts, then its own words. A try that didn't succeed says so first, and
+// says all; of one that did, what only repeats the proof is left out.
+func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	var parts []string
-	if step.Result == "failed" || step.Result == "unknown" {
+	failed := step.Result == "failed" || step.Result == "unknown"
+	if failed {
 		parts = append(parts, step.Result)
 	}
 	if step.Attempt > 1 {
 		parts = append(parts, fmt.Sprintf("try %d", step.Attempt))
 	}
 	for _, part := range step.Parts {
-		parts = append(parts, partText(part))
+		parts = append(parts, partText(part, failed))
 	}
-	if step.Detail != "" {
+	if grade := proofOf(step); step.Detail != "" && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
 		parts = append(parts, step.Detail)
 	}
-	if len(parts) == 0 && step.Member != "" && step.Member != op.Group {
+	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
 	}
-	return strings.Join(parts, " · ")
+	return parts
 }
 
-func partText(part *arbiterv1.StepTime) string {
+// partText is one measured part; long words about it are shown only where something went wrong.
+func partText(part *arbiterv1.StepTime, failed bool) string {
+	const brief = 20
 	words := part.Name
 	if part.Length.AsDuration() > 0 {
 		words += " " + briefProto(part.Length)
 	}
-	if part.Detail != "" {
+	if part.Detail != "" && (failed || len(part.Detail) <= brief) {
 		words += " (" + part.Detail + ")"
 	}
 	return words
+}
+
+// wrap joins parts into lines of a readable length.
+func wrap(parts []string) []string {
+	const width = 66
+	var lines []string
+	for _, part := range parts {
+		last := len(lines) - 1
+		if last >= 0 && utf8.RuneCountInString(lines[last])+3+utf8.RuneCountInString(part) <= width {
+			lines[last] += " · " + part
+		} else {
+			lines = append(lines, part)
+		}
+	}
+	return lines
 }
 
 func logText(step *arbiterv1.Step) string {
@@ -284,27 +313,37 @@ func layout(s Style, rows []row) []string {
 		if r.bar != "" {
 			name = max(name, utf8.RuneCountInString(r.name))
 		}
-		if length := utf8.RuneCountInString(r.detail); r.proof+r.log != "" && length <= 60 {
+		if length := utf8.RuneCountInString(r.firstDetail()); r.proof+r.log != "" && length <= 66 {
 			detail = max(detail, length)
 		}
 	}
-	lines := make([]string, len(rows))
-	for i, r := range rows {
+	var lines []string
+	for _, r := range rows {
 		head := r.name
 		if r.bar != "" {
 			head = pad(r.name, name) + "  " + r.bar
 		}
-		line := fmt.Sprintf("%*s  %s  %s", at, r.at, pad(head, name+2+barCells), r.detail)
+		line := fmt.Sprintf("%*s  %s  %s", at, r.at, pad(head, name+2+barCells), r.firstDetail())
 		if r.colour != nil {
 			line = r.colour(line)
 		}
-		if tail := strings.Join(strings.Fields(r.proof+" "+r.log), " "); tail != "" {
-			gap := max(0, detail-utf8.RuneCountInString(r.detail)) + 3
+		if r.proof+r.log != "" {
+			gap := max(0, detail-utf8.RuneCountInString(r.firstDetail())) + 3
 			line += strings.Repeat(" ", gap) + proofText(s, r) + s.dim(r.log)
 		}
-		lines[i] = strings.TrimRight(line, " ")
+		lines = append(lines, strings.TrimRight(line, " "))
+		for _, more := range r.details[min(1, len(r.details)):] {
+			lines = append(lines, strings.Repeat(" ", at+2+name+2+barCells+2)+more)
+		}
 	}
 	return lines
+}
+
+func (r row) firstDetail() string {
+	if len(r.details) == 0 {
+		return ""
+	}
+	return r.details[0]
 }
 
 func proofText(s Style, r row) string {

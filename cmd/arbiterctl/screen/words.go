@@ -12,7 +12,7 @@ import (
 func Started(s Style, group string, r *arbiterv1.FailoverResponse) string {
 	var p page
 	p.line("%s", s.strong(fmt.Sprintf("failover of %s has begun (operation %s).", group, orDash(r.Operation))))
-	if plan := strings.TrimSpace(r.Plan); plan != "" {
+	if plan := strings.TrimSpace(r.Plan); plan != "" && !strings.Contains(plan, r.Operation) {
 		p.line("%s", plan)
 	}
 	return p.String()
