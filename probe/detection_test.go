@@ -97,6 +97,18 @@ func normalCheck() failover.Check {
 }
 
 func TestPostgresCrashIsKnownInTensOfMilliseconds(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		kill func(*postgrestest.Server)
+	}{
+		{"all processes", (*postgrestest.Server).Kill},
+		{"postmaster alone", func(s *postgrestest.Server) { s.KillMain(); s.Kill() }},
+	} {
+		t.Run(test.name, func(t *testing.T) { crashIsKnown(t, test.kill) })
+	}
+}
+
+func crashIsKnown(t *testing.T, kill func(*postgrestest.Server)) {
 	server := postgrestest.Start(t)
 	_, reports := watch(t, normalCheck(), map[failover.MemberName]string{"pg-a": server.Address})
 	var took, killing []time.Duration
@@ -109,7 +121,7 @@ func TestPostgresCrashIsKnownInTensOfMilliseconds(t *testing.T) {
 		began := time.Now()
 		killed := make(chan time.Duration, 1)
 		go func() {
-			server.Kill()
+			kill(server)
 			killed <- time.Since(began)
 		}()
 		await(t, reports, "the crash is known", claims("pg-a", failover.EvidenceDead))

@@ -15,7 +15,12 @@
 //     earlier (role, positions, synchronous standbys) is kept, since it bounds what a failover can lose.
 //   - A time-out counts only if this process was awake to wait for it: a look during which the scheduler's own loop was
 //     late is evidence of the arbiter's trouble and of nothing else.
-//   - The write of a postgres check is never outstanding twice on one member.
+//   - The write of a postgres check is never outstanding twice on one member. AcceptsWrites means that one was committed.
+//   - No detail of an evidence holds a secret.
+//
+// What a refused or reset look leads to: the next one after 10 ms, until the check's number of failures is reached. What the
+// first bad look at a primary leads to: a look at each standby that streams at once, and another 25 ms later, so that a
+// standby whose position grows contradicts the claim before anybody acts on it.
 //
 // Limits: a connection is held to each member, so that a crash is known at once; a frozen process or a black hole is
 // found by time-outs only. A look proves what the member did for this arbiter, not for its clients.

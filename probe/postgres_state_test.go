@@ -23,6 +23,8 @@ func setting(key, value string) postgrestest.Setting {
 
 // TestPostgresEvidence brings a real server into each state of DESIGN section 4 and looks at it.
 func TestPostgresEvidence(t *testing.T) {
+	shared := postgrestest.Start(t).Address // of the cases that don't change the server
+	healthy := func(*testing.T) string { return shared }
 	for _, test := range []struct {
 		name    string
 		arrange func(t *testing.T) (address string)
@@ -132,8 +134,6 @@ func TestPostgresEvidence(t *testing.T) {
 	}
 }
 
-func healthy(t *testing.T) string { return postgrestest.Start(t).Address }
-
 func exhausted(t *testing.T) string {
 	server := postgrestest.Start(t, setting("max_connections", "8"), setting("superuser_reserved_connections", "3"),
 		setting("max_wal_senders", "2"))
@@ -198,8 +198,11 @@ func readOnly(t *testing.T) string {
 
 func locked(t *testing.T) string {
 	server := postgrestest.Start(t)
-	if _, err := server.Dial().Exec(context.Background(), "BEGIN; LOCK TABLE arbiter.probe IN ACCESS EXCLUSIVE MODE"); err != nil {
-		t.Fatalf("lock the table: %v", err)
+	session := server.Dial()
+	for _, statement := range []string{"BEGIN", "LOCK TABLE arbiter.probe IN ACCESS EXCLUSIVE MODE"} {
+		if _, err := session.Exec(context.Background(), statement); err != nil {
+			t.Fatalf("lock the table: %v", err)
+		}
 	}
 	return server.Address
 }
