@@ -130,6 +130,9 @@ func prepare(t testing.TB) *Server {
 		if t.Failed() && s.run != nil {
 			t.Logf("log of the server at %s:\n%s", s.Address, tail(s.run.log.String(), 4000))
 		}
+		if err := s.removeSharedMemory(); err != nil {
+			t.Errorf("remove the server's shared memory: %v", err)
+		}
 		if err := os.RemoveAll(root); err != nil {
 			t.Errorf("remove the server's folder: %v", err)
 		}

@@ -61,6 +61,7 @@ func (s *Server) copyTemplate() error {
 
 const templateConf = `
 shared_buffers = 16MB
+dynamic_shared_memory_type = mmap
 max_connections = 30
 wal_keep_size = 64MB
 wal_log_hints = on
