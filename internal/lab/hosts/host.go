@@ -204,7 +204,7 @@ func (h *Host) Freeze(ctx context.Context) error {
 		return fmt.Errorf("freeze %s: %w", h.name, ErrOff)
 	}
 	h.frozen = true
-	if err := h.jail.freeze(ctx); err != nil {
+	if err := h.jail.freeze(ctx, true); err != nil {
 		return fmt.Errorf("freeze %s: %w", h.name, err)
 	}
 	return nil
@@ -218,7 +218,7 @@ func (h *Host) Thaw() error {
 		return nil
 	}
 	h.frozen = false
-	if err := h.jail.thaw(); err != nil {
+	if err := h.jail.freeze(context.Background(), false); err != nil {
 		return fmt.Errorf("thaw %s: %w", h.name, err)
 	}
 	return nil
@@ -253,7 +253,7 @@ func (h *Host) end(ctx context.Context, after []func()) error {
 			return err
 		}
 		if len(pids) == 0 {
-			return h.jail.thaw()
+			return h.jail.freeze(ctx, false)
 		}
 		if err := pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("%w: %v: %w", ErrSurvivors, pids, err)

@@ -21,9 +21,8 @@ type jail interface {
 	pids() ([]int, error)
 	// kill sends every member SIGKILL once. Members may need a moment to go.
 	kill() error
-	// freeze stops every member and returns when all have stopped; thaw lets them go on.
-	freeze(ctx context.Context) error
-	thaw() error
+	// freeze stops every member and returns when all have stopped, or lets them go on.
+	freeze(ctx context.Context, stop bool) error
 	// remove gives back what the jail holds; it must be empty.
 	remove() error
 }
@@ -93,7 +92,10 @@ func (c *cgroup) kill() error {
 	return nil
 }
 
-func (c *cgroup) freeze(ctx context.Context) error {
+func (c *cgroup) freeze(ctx context.Context, stop bool) error {
+	if !stop {
+		return c.write("cgroup.freeze", "0")
+	}
 	if err := c.write("cgroup.freeze", "1"); err != nil {
 		return err
 	}
@@ -110,8 +112,6 @@ func (c *cgroup) freeze(ctx context.Context) error {
 		}
 	}
 }
-
-func (c *cgroup) thaw() error { return c.write("cgroup.freeze", "0") }
 
 func (c *cgroup) remove() error {
 	c.file.Close()

@@ -76,7 +76,10 @@ func (s *scan) pids() ([]int, error) {
 
 func (s *scan) kill() error { return s.signal(syscall.SIGKILL) }
 
-func (s *scan) freeze(ctx context.Context) error {
+func (s *scan) freeze(ctx context.Context, stop bool) error {
+	if !stop {
+		return s.signal(syscall.SIGCONT)
+	}
 	for {
 		pids, err := s.pids()
 		if err != nil {
@@ -97,8 +100,6 @@ func (s *scan) freeze(ctx context.Context) error {
 		}
 	}
 }
-
-func (s *scan) thaw() error { return s.signal(syscall.SIGCONT) }
 
 func (s *scan) remove() error { return nil }
 
