@@ -209,10 +209,12 @@ func TestScenario57_WipedArbiterNeitherFormsNorVotes(t *testing.T) {
 
 func TestJoin_UnderANewName(t *testing.T) {
 	list := append(slices.Clone(threeArbiters), Peer{Node: "az-d", Raft: "d:7400", GRPC: "d:7401"})
-	options := BootstrapOptions{Node: "az-d", List: list, Folder: t.TempDir(), Storage: MemoryStorage(), Clock: clock.System(), Log: quiet(),
+	options := BootstrapOptions{
+		Node: "az-d", List: list, Folder: t.TempDir(), Storage: MemoryStorage(), Clock: clock.System(), Log: quiet(),
 		Peers: peersFunc(func(_ context.Context, peer failover.NodeID) (BootstrapStatus, error) {
 			return standing(peer, BootstrapMember, "1"), nil
-		})}
+		}),
+	}
 	b, err := NewBootstrap(options)
 	if err != nil {
 		t.Fatal(err)

@@ -201,8 +201,12 @@ func TestForwardTerm_NeverGoesBack(t *testing.T) {
 		value  uint64
 		refuse bool
 	}{
-		{currentTermKey, 1, false}, {currentTermKey, 5, false}, {currentTermKey, 4, true}, {currentTermKey, 5, false},
-		{"LastVoteTerm", 3, false}, {currentTermKey, 6, false},
+		{currentTermKey, 1, false},
+		{currentTermKey, 5, false},
+		{currentTermKey, 4, true},
+		{currentTermKey, 5, false},
+		{"LastVoteTerm", 3, false},
+		{currentTermKey, 6, false},
 	}
 	for _, step := range steps {
 		if err := guard.SetUint64([]byte(step.key), step.value); (err != nil) != step.refuse {

@@ -280,8 +280,10 @@ func TestStartRaft_RefusesWhatWouldGoWrongLater(t *testing.T) {
 			if err := storage.bootstrap("1", []raft.Server{{ID: "az-a", Address: "az-a"}}); err != nil {
 				t.Fatal(err)
 			}
-			options := RaftOptions{ID: "az-a", Timing: lan(), Storage: storage, FSM: &journal{}, Clock: clock.System(), Log: quiet(),
-				Transport: NewStampingTransport(newFaultNetwork().join("az-a"), clock.System())}
+			options := RaftOptions{
+				ID: "az-a", Timing: lan(), Storage: storage, FSM: &journal{}, Clock: clock.System(), Log: quiet(),
+				Transport: NewStampingTransport(newFaultNetwork().join("az-a"), clock.System()),
+			}
 			test.change(&options)
 			if _, err := StartRaft(options); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("StartRaft = %v, want it to say %q", err, test.want)
@@ -314,8 +316,10 @@ func TestRaftNode_AHungDiskHangsNobodyElse(t *testing.T) {
 	disk := &hangingLog{LogStore: storage.Log, hang: make(chan struct{})}
 	storage.Log = disk
 	c := clock.System()
-	node, err := StartRaft(RaftOptions{ID: "az-a", Timing: lan(), Storage: storage, FSM: &journal{}, Clock: c, Log: quiet(),
-		Transport: NewStampingTransport(newFaultNetwork().join("az-a"), c)})
+	node, err := StartRaft(RaftOptions{
+		ID: "az-a", Timing: lan(), Storage: storage, FSM: &journal{}, Clock: c, Log: quiet(),
+		Transport: NewStampingTransport(newFaultNetwork().join("az-a"), c),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -394,8 +398,10 @@ func (c *realCluster) start(node failover.NodeID) {
 		c.t.Fatal(err)
 	}
 	c.fsms[node] = &journal{}
-	c.nodes[node], err = StartRaft(RaftOptions{ID: raft.ServerID(node), Timing: lan(), Storage: storage, FSM: c.fsms[node], Clock: clock.System(), Log: quiet(),
-		Transport: NewStampingTransport(inner, clock.System())})
+	c.nodes[node], err = StartRaft(RaftOptions{
+		ID: raft.ServerID(node), Timing: lan(), Storage: storage, FSM: c.fsms[node], Clock: clock.System(), Log: quiet(),
+		Transport: NewStampingTransport(inner, clock.System()),
+	})
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -38,7 +38,7 @@ func newAuthority(t *testing.T, cluster string) *Authority {
 
 // handshake connects two configurations and exchanges a byte, since a TLS 1.3 client learns only by reading that the server has
 // refused it.
-func handshake(t *testing.T, listen string, server, client *tls.Config) (serverErr, clientErr error, seen Identity) {
+func handshake(t *testing.T, listen string, server, client *tls.Config) (seen Identity, serverErr, clientErr error) {
 	t.Helper()
 	listener, err := net.Listen("tcp", listen)
 	if err != nil {
@@ -71,7 +71,8 @@ func handshake(t *testing.T, listen string, server, client *tls.Config) (serverE
 		_, clientErr = io.ReadFull(conn, make([]byte, 1))
 	}
 	raw.Close()
-	return <-done, clientErr, seen
+	serverErr = <-done
+	return seen, serverErr, clientErr
 }
 
 func TestHandshake_WhoMayTalkToWhom(t *testing.T) {
@@ -104,7 +105,7 @@ func TestHandshake_WhoMayTalkToWhom(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			serverErr, clientErr, seen := handshake(t, "127.0.0.1:0", test.server.Server(test.serverWants), test.client.Client(test.clientSay))
+			seen, serverErr, clientErr := handshake(t, "127.0.0.1:0", test.server.Server(test.serverWants), test.client.Client(test.clientSay))
 			if test.serverErr == nil && test.clientErr == nil {
 				if serverErr != nil || clientErr != nil {
 					t.Fatalf("server: %v, client: %v; want a connection", serverErr, clientErr)
@@ -134,7 +135,7 @@ func TestHandshake_ServerNamesTheOtherCluster(t *testing.T) {
 	stranger, _ := issue(t, newAuthority(t, "staging"), RoleOperator, "dana")
 	careless := stranger.Client(Peer{})
 	careless.VerifyConnection = nil
-	serverErr, clientErr, _ := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), careless)
+	_, serverErr, clientErr := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), careless)
 	if !errors.Is(serverErr, ErrOtherCluster) || clientErr == nil {
 		t.Errorf("server: %v, client: %v; want ErrOtherCluster", serverErr, clientErr)
 	}
@@ -145,12 +146,12 @@ func TestHandshake_RefusesCallersWithoutCertificateAndOldTLS(t *testing.T) {
 	server, _ := issue(t, authority, RoleArbiter, "az-a")
 	client, _ := issue(t, authority, RoleOperator, "dana")
 	bare := &tls.Config{InsecureSkipVerify: true}
-	if serverErr, clientErr, _ := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), bare); serverErr == nil || clientErr == nil {
+	if _, serverErr, clientErr := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), bare); serverErr == nil || clientErr == nil {
 		t.Errorf("without a certificate: server %v, client %v; want a refusal", serverErr, clientErr)
 	}
 	old := client.Client(Peer{Roles: Roles()})
 	old.MinVersion, old.MaxVersion = tls.VersionTLS12, tls.VersionTLS12
-	if serverErr, clientErr, _ := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), old); serverErr == nil || clientErr == nil {
+	if _, serverErr, clientErr := handshake(t, "127.0.0.1:0", server.Server(Peer{Roles: Roles()}), old); serverErr == nil || clientErr == nil {
 		t.Errorf("TLS 1.2: server %v, client %v; want a refusal", serverErr, clientErr)
 	}
 }
@@ -160,7 +161,7 @@ func TestHandshake_IPv6(t *testing.T) {
 	server, _ := issue(t, authority, RoleArbiter, "az-a")
 	client, _ := issue(t, authority, RoleArbiter, "az-b")
 	arbiters := Peer{Roles: []Role{RoleArbiter}}
-	if serverErr, clientErr, _ := handshake(t, "[::1]:0", server.Server(arbiters), client.Client(arbiters)); serverErr != nil || clientErr != nil {
+	if _, serverErr, clientErr := handshake(t, "[::1]:0", server.Server(arbiters), client.Client(arbiters)); serverErr != nil || clientErr != nil {
 		t.Errorf("server: %v, client: %v", serverErr, clientErr)
 	}
 }
@@ -205,7 +206,7 @@ func TestReload_RotatesCertificateAndAuthority(t *testing.T) {
 	serverConfig, clientConfig := server.Server(arbiters), client.Client(arbiters)
 	connects := func(when string) {
 		t.Helper()
-		if serverErr, clientErr, _ := handshake(t, "127.0.0.1:0", serverConfig, clientConfig); serverErr != nil || clientErr != nil {
+		if _, serverErr, clientErr := handshake(t, "127.0.0.1:0", serverConfig, clientConfig); serverErr != nil || clientErr != nil {
 			t.Fatalf("%s: server %v, client %v", when, serverErr, clientErr)
 		}
 	}
@@ -239,7 +240,7 @@ func TestReload_RotatesCertificateAndAuthority(t *testing.T) {
 	replace(serverFiles.Authorities, after.CertificatePEM())
 	replace(clientFiles.Authorities, after.CertificatePEM())
 	reload(server)
-	if serverErr, _, _ := handshake(t, "127.0.0.1:0", serverConfig, clientConfig); !errors.Is(serverErr, ErrUntrusted) {
+	if _, serverErr, _ := handshake(t, "127.0.0.1:0", serverConfig, clientConfig); !errors.Is(serverErr, ErrUntrusted) {
 		t.Errorf("a certificate of the removed authority: %v, want ErrUntrusted", serverErr)
 	}
 	reload(client)
@@ -289,7 +290,7 @@ func TestReload_BadFilesKeepTheOld(t *testing.T) {
 				t.Errorf("Reload = %v; want %v that says %q", err, test.want, test.says)
 			}
 			arbiters := Peer{Roles: []Role{RoleArbiter}}
-			if serverErr, clientErr, _ := handshake(t, "127.0.0.1:0", reloader.Server(arbiters), peer.Client(arbiters)); serverErr != nil || clientErr != nil {
+			if _, serverErr, clientErr := handshake(t, "127.0.0.1:0", reloader.Server(arbiters), peer.Client(arbiters)); serverErr != nil || clientErr != nil {
 				t.Errorf("after a failed reload: server %v, client %v; want the old files to serve", serverErr, clientErr)
 			}
 		})
