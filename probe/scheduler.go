@@ -173,10 +173,10 @@ func (s *Scheduler) startLook(ctx context.Context, t *task) {
 func (s *Scheduler) lookEnded(t *task, look Look) {
 	t.underWay--
 	s.underWay--
-	if t.context.Err() != nil {
-		return // dropped, or the scheduler ends: what the look saw is that it was given up
+	if t.dropped || t.context.Err() != nil {
+		return // what the look saw is that it was given up
 	}
-	look.Evidence = s.ownTrouble(t, look)
+	look.Evidence = ownTrouble(look, t.check.Timeout, s.stalls.within(look.Began, look.Ended))
 	if !t.overtaken(look) {
 		s.count(t, &look)
 	}
@@ -200,8 +200,7 @@ func (s *Scheduler) count(t *task, look *Look) {
 			"from", before.Reason, "to", t.judge.state.Reason, "detail", t.judge.state.Detail)
 	}
 	if t.judge.pressing() {
-		t.lookAgainAt(look.Ended + s.options.RecheckDelay)
-		s.queue.set(t)
+		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay)
 	}
 	if failover.ClassOf(look.Evidence.Reason) == failover.EvidenceGood {
 		s.hold(t)
@@ -215,8 +214,7 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	grows, first := g.growth.standbyLook(m.target.Member.Name, *look, t.check.Interval)
 	look.Facts.ReceivingGrows = grows
 	if first {
-		t.lookAgainAt(look.Ended + growthRecheck)
-		s.queue.set(t)
+		s.lookAgainAt(t, look.Ended+growthRecheck)
 	}
 	failed := g.growth.primaryLook(sight{
 		member: m.target.Member.Name, role: m.role(), says: look.Facts.Role, bad: m.bad(), ended: look.Ended,
@@ -226,24 +224,8 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	}
 	for _, other := range g.members {
 		if informant := other.informant(); other != m && informant != nil && informant.facts.Streaming {
-			informant.lookAgainAt(look.Ended)
-			s.queue.set(informant)
+			s.lookAgainAt(informant, look.Ended)
 		}
-	}
-}
-
-// ownTrouble replaces the evidence of a look that only timed out because this process was not awake to see the answer.
-func (s *Scheduler) ownTrouble(t *task, look Look) failover.Evidence {
-	if r := look.Evidence.Reason; r != failover.ReasonTimeout && r != failover.ReasonWriteStalled {
-		return look.Evidence
-	}
-	asleep := max(s.stalls.within(look.Began, look.Ended), look.Ended-look.Began-t.check.Timeout)
-	if asleep <= max(t.check.Timeout/4, lateFrom) {
-		return look.Evidence
-	}
-	return failover.Evidence{
-		Reason: failover.ReasonArbiterTrouble,
-		Detail: "this arbiter itself was held up for " + asleep.Round(time.Millisecond).String() + " during the look",
 	}
 }
 
@@ -251,7 +233,14 @@ func (s *Scheduler) ownTrouble(t *task, look Look) failover.Evidence {
 func (s *Scheduler) lookAgain(m *member) {
 	now := s.clock.Boot()
 	for _, t := range m.tasks {
-		t.lookAgainAt(now)
+		s.lookAgainAt(t, now)
+	}
+}
+
+// lookAgainAt asks for an additional look, unless nobody wants to know any more.
+func (s *Scheduler) lookAgainAt(t *task, at time.Duration) {
+	if !t.dropped {
+		t.lookAgainAt(at)
 		s.queue.set(t)
 	}
 }

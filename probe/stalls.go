@@ -3,6 +3,8 @@ package probe
 import (
 	"sync"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
 )
 
 const (
@@ -109,4 +111,20 @@ func (s *stalls) lateness(boot time.Duration) Lateness {
 		}
 	}
 	return l
+}
+
+// ownTrouble replaces the evidence of a look that timed out only because this process was not awake to see the answer: it
+// was awake for less than three quarters of the time-out, or asleep for longer than the time-out, after which nothing that
+// was under way can be relied on.
+func ownTrouble(look Look, timeout, asleep time.Duration) failover.Evidence {
+	if r := look.Evidence.Reason; r != failover.ReasonTimeout && r != failover.ReasonWriteStalled || asleep < lateFrom {
+		return look.Evidence
+	}
+	if awake := look.Ended - look.Began - asleep; awake >= timeout*3/4 && asleep <= timeout {
+		return look.Evidence
+	}
+	return failover.Evidence{
+		Reason: failover.ReasonArbiterTrouble,
+		Detail: "this arbiter itself was held up for " + asleep.Round(time.Millisecond).String() + " during the look",
+	}
 }

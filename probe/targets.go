@@ -101,6 +101,7 @@ func (s *Scheduler) dropMember(m *member) {
 }
 
 func (s *Scheduler) dropTask(t *task) {
+	t.dropped = true
 	s.queue.drop(t)
 	if t.cancel != nil {
 		t.cancel()

@@ -31,8 +31,9 @@ type task struct {
 	extra    time.Duration // an additional look, none if 0
 	place    int           // in the queue, -1 outside
 	underWay int
-	cancel   context.CancelFunc // ends the looks under way once the task is dropped
-	context  context.Context
+	context  context.Context    // of the looks; nil before the first
+	cancel   context.CancelFunc // ends the looks under way
+	dropped  bool               // nobody wants to know any more
 }
 
 // phaseOf spreads the looks of many groups, and of several arbiters at the same group, over the interval. The looks at one

@@ -28,8 +28,7 @@ func TestSuspendIsOwnTrouble(t *testing.T) {
 		want  failover.Reason
 	}{
 		{"not suspended", 0, failover.ReasonTimeout},
-		{"a hiccup within a quarter of the time-out", 30 * ms, failover.ReasonTimeout},
-		{"suspended for a while", 150 * ms, failover.ReasonArbiterTrouble},
+		{"a hiccup, then all of the time-out", 150 * ms, failover.ReasonTimeout},
 		{"suspended for 30 s", 30 * time.Second, failover.ReasonArbiterTrouble},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -73,6 +72,34 @@ func TestSuspendIsOwnTrouble(t *testing.T) {
 					t.Errorf("run: %v", err)
 				}
 			})
+		})
+	}
+}
+
+func TestOwnTrouble(t *testing.T) {
+	for _, test := range []struct {
+		name           string
+		seen           failover.Reason
+		elapsed, slept time.Duration
+		want           failover.Reason
+	}{
+		{"awake", failover.ReasonTimeout, 250 * ms, 0, failover.ReasonTimeout},
+		{"noticed late", failover.ReasonTimeout, 400 * ms, 0, failover.ReasonTimeout},
+		{"a hiccup", failover.ReasonTimeout, 250 * ms, 60 * ms, failover.ReasonTimeout},
+		{"asleep for half of it", failover.ReasonTimeout, 250 * ms, 125 * ms, failover.ReasonArbiterTrouble},
+		{"asleep until after it", failover.ReasonTimeout, 400 * ms, 350 * ms, failover.ReasonArbiterTrouble},
+		{"asleep, then awake for all of it", failover.ReasonTimeout, 450 * ms, 200 * ms, failover.ReasonTimeout},
+		{"asleep for long, then awake for all of it", failover.ReasonTimeout, 30250 * ms, 30000 * ms, failover.ReasonArbiterTrouble},
+		{"a stalled write", failover.ReasonWriteStalled, 250 * ms, 125 * ms, failover.ReasonArbiterTrouble},
+		{"a stalled write that is known already", failover.ReasonWriteStalled, 5 * ms, 0, failover.ReasonWriteStalled},
+		{"refused all the same", failover.ReasonRefused, 250 * ms, 200 * ms, failover.ReasonRefused},
+		{"answered all the same", failover.ReasonAnswered, 250 * ms, 200 * ms, failover.ReasonAnswered},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			look := Look{Evidence: failover.Evidence{Reason: test.seen}, Began: time.Second, Ended: time.Second + test.elapsed}
+			if got := ownTrouble(look, 250*ms, test.slept); got.Reason != test.want {
+				t.Fatalf("got %+v, want %s", got, test.want)
+			}
 		})
 	}
 }
