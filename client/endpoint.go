@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -114,7 +115,26 @@ type watchedCredentials struct {
 func (w *watchedCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, conn)
 	w.endpoint.note(err)
-	return secured, info, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return &watchedConn{secured, w.endpoint}, info, nil
+}
+
+// watchedConn keeps why a connection broke. In TLS 1.3 an arbiter that refuses our certificate says so only after the
+// handshake.
+type watchedConn struct {
+	net.Conn
+	endpoint *endpoint
+}
+
+// Read reads, and notes what went wrong.
+func (c *watchedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		c.endpoint.note(err)
+	}
+	return n, err
 }
 
 // Clone copies the credentials; gRPC demands it.

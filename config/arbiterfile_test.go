@@ -46,39 +46,65 @@ func TestParseArbiterFile_Faults(t *testing.T) {
 		name, old, replacement string
 		want                   []string
 	}{
-		{"http is reserved", "zone: az-a\n", "zone: az-a\nhttp: {listen: \":80\"}\n",
-			[]string{"a.yaml:3: http: is reserved for the web page and the metrics, which this release doesn't have; leave it out"}},
-		{"mistyped", "raft: {listen", "raft: {lisen",
-			[]string{`a.yaml:4: raft: unknown key "lisen"; did you mean "listen"?`}},
-		{"node not in the list", "node: az-a", "node: az-d",
-			[]string{`a.yaml:1: node: "az-d" is not in arbiters (az-a, az-b and az-c)`}},
-		{"even number", "  az-c: {raft: az-c.internal:7400, grpc: az-c.internal:7401, zone: z3}\n", "",
-			[]string{"a.yaml:6: arbiters: there are 2; use 3, which bear the loss of one, or 5, which bear the loss of two (an even number bears no more than the odd one below it)"}},
-		{"same port twice", "grpc: {listen: \"[::]:7401\"}", "grpc: {listen: \"[::]:7400\"}",
-			[]string{"a.yaml:5: grpc.listen: [::]:7400 is raft.listen too; each needs a port of its own"}},
-		{"unreachable address", "grpc: az-b.internal:7401", "grpc: \"[::]:7401\"",
-			[]string{"a.yaml:8: arbiters.az-b.grpc: [::]:7401 is no address that others can reach; name the host"}},
-		{"address twice", "raft: az-c.internal:7400", "raft: az-b.internal:7400",
-			[]string{"a.yaml:9: arbiters.az-c.raft: az-b.internal:7400 is arbiters.az-b.raft too"}},
-		{"no tls", "tls: {ca: /etc/arbiter/tls/ca.crt, cert: /etc/arbiter/tls/az-a.crt, key: /etc/arbiter/tls/az-a.key}\n", "",
-			[]string{"a.yaml:1: tls: is missing; make certificates with `arbiterctl pki init` and `arbiterctl pki issue`, and name ca, cert and key"}},
-		{"half a tls", "cert: /etc/arbiter/tls/az-a.crt, ", "",
-			[]string{"a.yaml:10: tls.cert: is missing"}},
-		{"plaintext beside tls", "zone: az-a\n", "zone: az-a\ninsecure_plaintext: true\n",
-			[]string{"a.yaml:3: insecure_plaintext: can't be true beside tls; leave one of them out"}},
-		{"relative data", "data: /var/lib/arbiter", "data: here",
-			[]string{`a.yaml:3: data: "here" must be an absolute path`}},
-		{"choices, all listed", "zone: az-a\n", "zone: az-a\ntiming: moon\nlog: {level: loud, format: xml}\n",
+		{
+			"http is reserved", "zone: az-a\n", "zone: az-a\nhttp: {listen: \":80\"}\n",
+			[]string{"a.yaml:3: http: is reserved for the web page and the metrics, which this release doesn't have; leave it out"},
+		},
+		{
+			"mistyped", "raft: {listen", "raft: {lisen",
+			[]string{`a.yaml:4: raft: unknown key "lisen"; did you mean "listen"?`},
+		},
+		{
+			"node not in the list", "node: az-a", "node: az-d",
+			[]string{`a.yaml:1: node: "az-d" is not in arbiters (az-a, az-b and az-c)`},
+		},
+		{
+			"even number", "  az-c: {raft: az-c.internal:7400, grpc: az-c.internal:7401, zone: z3}\n", "",
+			[]string{"a.yaml:6: arbiters: there are 2; use 3, which bear the loss of one, or 5, which bear the loss of two (an even number bears no more than the odd one below it)"},
+		},
+		{
+			"same port twice", "grpc: {listen: \"[::]:7401\"}", "grpc: {listen: \"[::]:7400\"}",
+			[]string{"a.yaml:5: grpc.listen: [::]:7400 is raft.listen too; each needs a port of its own"},
+		},
+		{
+			"unreachable address", "grpc: az-b.internal:7401", "grpc: \"[::]:7401\"",
+			[]string{"a.yaml:8: arbiters.az-b.grpc: [::]:7401 is no address that others can reach; name the host"},
+		},
+		{
+			"address twice", "raft: az-c.internal:7400", "raft: az-b.internal:7400",
+			[]string{"a.yaml:9: arbiters.az-c.raft: az-b.internal:7400 is arbiters.az-b.raft too"},
+		},
+		{
+			"no tls", "tls: {ca: /etc/arbiter/tls/ca.crt, cert: /etc/arbiter/tls/az-a.crt, key: /etc/arbiter/tls/az-a.key}\n", "",
+			[]string{"a.yaml:1: tls: is missing; make certificates with `arbiterctl pki init` and `arbiterctl pki issue`, and name ca, cert and key"},
+		},
+		{
+			"half a tls", "cert: /etc/arbiter/tls/az-a.crt, ", "",
+			[]string{"a.yaml:10: tls.cert: is missing"},
+		},
+		{
+			"plaintext beside tls", "zone: az-a\n", "zone: az-a\ninsecure_plaintext: true\n",
+			[]string{"a.yaml:3: insecure_plaintext: can't be true beside tls; leave one of them out"},
+		},
+		{
+			"relative data", "data: /var/lib/arbiter", "data: here",
+			[]string{`a.yaml:3: data: "here" must be an absolute path`},
+		},
+		{
+			"choices, all listed", "zone: az-a\n", "zone: az-a\ntiming: moon\nlog: {level: loud, format: xml}\n",
 			[]string{
 				`a.yaml:3: timing: "moon" can't be used here; it can be lan or wan`,
 				`a.yaml:4: log.level: "loud" can't be used here; it can be debug or info or warn or error`,
 				`a.yaml:4: log.format: "xml" can't be used here; it can be text or json`,
-			}},
-		{"wrong types", "node: az-a", "node: [az-a]\nfence_agent_dirs: /usr/sbin",
+			},
+		},
+		{
+			"wrong types", "node: az-a", "node: [az-a]\nfence_agent_dirs: /usr/sbin",
 			[]string{
 				"a.yaml:1: node: want one word, not a list",
 				"a.yaml:2: fence_agent_dirs: want a list (- item, or [item, item]), not \"/usr/sbin\"",
-			}},
+			},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

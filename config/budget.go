@@ -94,8 +94,9 @@ func checkTerms(c *arbiterv1.Check, f fault) []term {
 			{label: "recheck", times: failures, each: recheckInterval},
 		}
 	}
+	// A look that gets no answer lasts the whole time-out, and the next one doesn't begin before it has ended.
 	return []term{
-		{label: "detect", times: failures, each: interval},
+		{label: "detect", times: failures, each: max(interval, timeout)},
 		{label: "time-out", each: timeout},
 		{label: "look again", each: timeout},
 	}

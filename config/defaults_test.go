@@ -96,8 +96,8 @@ func TestDefaults_TimeoutsKeepThePromise(t *testing.T) {
 	}{
 		{"60s", "", "20s 5s 10s 5s 3s"},
 		{"30s", "", "20s 1.5s 3s 1.5s 900ms"},
-		{"27s", "", "20s 800ms 2s 800ms 500ms"},
-		{"40s", "promote: 15s", "20s 800ms 15s 800ms 500ms"},
+		{"27s", "", "20s 700ms 2s 700ms 500ms"},
+		{"40s", "promote: 15s", "20s 700ms 15s 700ms 500ms"},
 		{"10m", "", "20s 5s 10s 5s 3s"},
 	}
 	for _, test := range tests {
@@ -133,8 +133,8 @@ func TestMeaning_Sums(t *testing.T) {
 	}
 	for i, want := range []string{
 		"interval 200ms + recheck 2 x 50ms = 300ms",
-		"detect 2 x 200ms + time-out 250ms + look again 250ms = 900ms",
-		"detect 2 x 200ms + time-out 250ms + look again 250ms = 900ms",
+		"detect 2 x 250ms + time-out 250ms + look again 250ms = 1s",
+		"detect 2 x 250ms + time-out 250ms + look again 250ms = 1s",
 	} {
 		if report.Faults[i].DetectionSum != want {
 			t.Errorf("%s: %s, want %s", report.Faults[i].Name, report.Faults[i].DetectionSum, want)

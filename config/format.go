@@ -123,6 +123,9 @@ func yamlOfList(m protoreflect.Message, field protoreflect.FieldDescriptor) yaml
 // plainWord matches texts that YAML reads back as the same text without quotes, in braces too.
 var plainWord = regexp.MustCompile(`^[A-Za-z/][A-Za-z0-9_./@+-]*(:[A-Za-z0-9/][A-Za-z0-9_./@+-]*)*$`)
 
+// plainNumber matches numbers and IPv4 addresses that read back digit for digit.
+var plainNumber = regexp.MustCompile(`^(0|[1-9][0-9]{0,17}|[0-9]{1,3}(\.[0-9]{1,3}){3}(:[0-9]{1,5})?)$`)
+
 // reservedWords mean something else than themselves to some reader of YAML.
 var reservedWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
 
@@ -135,7 +138,7 @@ func quotedKey(text string) string {
 }
 
 func quoted(text string) string {
-	if plainWord.MatchString(text) && !slices.Contains(reservedWords, strings.ToLower(text)) {
+	if plainWord.MatchString(text) && !slices.Contains(reservedWords, strings.ToLower(text)) || plainNumber.MatchString(text) {
 		return text
 	}
 	return inQuotes(text)

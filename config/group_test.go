@@ -59,82 +59,144 @@ func TestLoadGroup_Faults(t *testing.T) {
 		name, old, replacement string
 		want                   []string
 	}{
-		{"unknown key", "    address: pg-b.internal:5432", "    adress: pg-b.internal:5432",
-			[]string{`g.yaml:11: members[1]: unknown key "adress"; did you mean "address"?`}},
-		{"key like no other", "group: orders-db", "group: orders-db\ncolour: red",
-			[]string{`g.yaml:2: unknown key "colour"; the keys here are connect, engine, group, health, members, policy and routes`}},
-		{"mistyped key of a device is no setting", "{device: fence_ipmilan, ip: bmc-b.internal", "{device: fence_ipmilan, timeuot: 3s, ip: bmc-b.internal",
-			[]string{`g.yaml:13: members[1].fence[0][0]: unknown key "timeuot"; did you mean "timeout"?`}},
-		{"key twice", "  cooldown: 5m", "  cooldown: 5m\n  cooldown: 6m",
-			[]string{`g.yaml:21: policy.cooldown: the key is here twice; first in line 20`}},
-		{"wrong types, all listed", "  automation: full", "  automation: [full]\n  lease: 2\n  race_fences: maybe\n  down_votes: two\n  timeouts: 5s",
+		{
+			"unknown key", "    address: pg-b.internal:5432", "    adress: pg-b.internal:5432",
+			[]string{`g.yaml:11: members[1]: unknown key "adress"; did you mean "address"?`},
+		},
+		{
+			"key like no other", "group: orders-db", "group: orders-db\ncolour: red",
+			[]string{`g.yaml:2: unknown key "colour"; the keys here are connect, engine, group, health, members, policy and routes`},
+		},
+		{
+			"mistyped key of a device is no setting", "{device: fence_ipmilan, ip: bmc-b.internal", "{device: fence_ipmilan, timeuot: 3s, ip: bmc-b.internal",
+			[]string{`g.yaml:13: members[1].fence[0][0]: unknown key "timeuot"; did you mean "timeout"?`},
+		},
+		{
+			"key twice", "  cooldown: 5m", "  cooldown: 5m\n  cooldown: 6m",
+			[]string{`g.yaml:21: policy.cooldown: the key is here twice; first in line 20`},
+		},
+		{
+			"wrong types, all listed", "  automation: full", "  automation: [full]\n  lease: 2\n  race_fences: maybe\n  down_votes: two\n  timeouts: 5s",
 			[]string{
 				`g.yaml:17: policy.automation: want one word, not a list`,
 				`g.yaml:18: policy.lease: 2 needs a unit, for example 2s or 2ms`,
 				`g.yaml:19: policy.race_fences: want true or false, not "maybe"`,
 				`g.yaml:20: policy.down_votes: want a whole number, not "two"`,
 				`g.yaml:21: policy.timeouts: want a mapping (key: value), not "5s"`,
-			}},
-		{"size without unit", "max_loss: none ", "max_loss: 16 ",
-			[]string{`g.yaml:18: policy.max_loss: read 16 as a size: it needs a unit, for example 16MB or 16B`}},
-		{"no value", "engine: postgres", "engine:",
-			[]string{`g.yaml:2: engine: has no value; leave the key out for the default`}},
-		{"anchor", "zone: az-b", "zone: &z az-b",
-			[]string{`g.yaml:10: members[1].zone: anchors (&), aliases (*) and tags (!) can't be used here; write the value itself`}},
-		{"second document", "group: orders-db", "group: a\n---\ngroup: orders-db",
-			[]string{`g.yaml:3: a second document begins; write one file for each`}},
-		{"not YAML", "group: orders-db", "group: [orders-db",
-			[]string{`g.yaml:2: ',' or ']' must be specified`}},
-		{"bad name", "group: orders-db", "group: Orders DB",
-			[]string{`g.yaml:1: group: "Orders DB" is no name: use lower-case letters, digits, '-' and '_', up to 63, no '-' or '_' at the ends`}},
-		{"no name", "group: orders-db\n", "",
-			[]string{`g.yaml:1: group: is missing; a name has lower-case letters, digits, '-' and '_', up to 63`}},
-		{"engine", "engine: postgres", "engine: mysql",
-			[]string{`g.yaml:2: engine: "mysql" can't be used here; it can be postgres`}},
-		{"near choice", "automation: full", "automation: ful",
-			[]string{`g.yaml:17: policy.automation: "ful" can't be used here; did you mean "full"?`}},
-		{"duplicate member", "name: pg-b", "name: pg-a",
+			},
+		},
+		{
+			"size without unit", "max_loss: none ", "max_loss: 16 ",
+			[]string{`g.yaml:18: policy.max_loss: read 16 as a size: it needs a unit, for example 16MB or 16B`},
+		},
+		{
+			"no value", "engine: postgres", "engine:",
+			[]string{`g.yaml:2: engine: has no value; leave the key out for the default`},
+		},
+		{
+			"anchor", "zone: az-b", "zone: &z az-b",
+			[]string{`g.yaml:10: members[1].zone: anchors (&), aliases (*) and tags (!) can't be used here; write the value itself`},
+		},
+		{
+			"second document", "group: orders-db", "group: a\n---\ngroup: orders-db",
+			[]string{`g.yaml:3: a second document begins; write one file for each`},
+		},
+		{
+			"not YAML", "group: orders-db", "group: [orders-db",
+			[]string{`g.yaml:2: ',' or ']' must be specified`},
+		},
+		{
+			"bad name", "group: orders-db", "group: Orders DB",
+			[]string{`g.yaml:1: group: "Orders DB" is no name: use lower-case letters, digits, '-' and '_', up to 63, no '-' or '_' at the ends`},
+		},
+		{
+			"no name", "group: orders-db\n", "",
+			[]string{`g.yaml:1: group: is missing; a name has lower-case letters, digits, '-' and '_', up to 63`},
+		},
+		{
+			"engine", "engine: postgres", "engine: mysql",
+			[]string{`g.yaml:2: engine: "mysql" can't be used here; it can be postgres`},
+		},
+		{
+			"near choice", "automation: full", "automation: ful",
+			[]string{`g.yaml:17: policy.automation: "ful" can't be used here; did you mean "full"?`},
+		},
+		{
+			"duplicate member", "name: pg-b", "name: pg-a",
 			[]string{
 				`g.yaml:9: members[1].name: two members are called "pg-a" (the other is members[0])`,
 				`g.yaml:9: members[1].application_name: "pg-a" is the application_name of members[0] too; the primary couldn't tell its standbys apart`,
-			}},
-		{"duplicate address", "pg-b.internal:5432", "PG-a.internal:5432",
-			[]string{`g.yaml:11: members[1].address: pg-a.internal:5432 is the address of members[0] too; a member is one service at one address`}},
-		{"address without port", "address: pg-b.internal:5432", "address: pg-b.internal",
-			[]string{`g.yaml:11: members[1].address: "pg-b.internal" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432`}},
-		{"bare IPv6", "address: pg-b.internal:5432", `address: "2001:db8::1:5432"`,
-			[]string{`g.yaml:11: members[1].address: "2001:db8::1:5432" is no host:port; write an IPv6 address in brackets, for example [2001:db8::1]:5432`}},
-		{"port out of range", "address: pg-b.internal:5432", "address: pg-b.internal:54321234",
-			[]string{`g.yaml:11: members[1].address: "54321234" is no port; want a number from 1 to 65535`}},
-		{"no fence", "    fence:\n      - [{device: fence_ipmilan, ip: bmc-b.internal, username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}}]\n", "",
-			[]string{`g.yaml:9: members[1].fence: pg-b has no fence, so nothing could prove that it stopped writing; give it at least one level, for example - [{device: fence_ipmilan, ip: bmc.internal, ...}]`}},
-		{"password in the open", "password: {env: ARBITER_PG_PASSWORD}", "password: hunter2",
-			[]string{`g.yaml:14: connect.password: a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}`}},
-		{"fence action", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "action: reboot",
-			[]string{`g.yaml:13: members[1].fence[0][0].action: can't be set: Arbiter itself tells the device what to do`}},
-		{"window too short", "health: {profile: fast}", "health: {checks: [{kind: postgres, name: pg, interval: 200ms, timeout: 1s, failures: 3, window: 1s}]}\n#",
-			[]string{`g.yaml:15: health.checks[0].window: 1s can't hold 3 failures: failures 3 x interval 200ms + timeout 1s = 1.6s`}},
-		{"no required check", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: tcp, name: t, required: false}]}",
-			[]string{`g.yaml:15: health.checks: no check is required, so no member could ever count as down; leave ` + "`required`" + ` out of at least one`}},
-		{"http check without port", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: http, name: web}]}",
-			[]string{`g.yaml:15: health.checks[0].port: is missing: an http check needs the port of the HTTP server, because the member's address is the database's`}},
-		{"route without backend", ", backend: orders", "",
-			[]string{`g.yaml:22: routes[0].backend: is missing; router haproxy needs it`}},
-		{"votes", "cooldown: 5m", "down_votes: 1",
-			[]string{`g.yaml:20: policy.down_votes: 1 is not possible: it takes a majority of the arbiters, which are 3 or 5, so 2 to 5; leave it out for a majority`}},
-		{"fence outlasts isolate", "cooldown: 5m", "timeouts: {isolate: 5s}",
+			},
+		},
+		{
+			"duplicate address", "pg-b.internal:5432", "PG-a.internal:5432",
+			[]string{`g.yaml:11: members[1].address: pg-a.internal:5432 is the address of members[0] too; a member is one service at one address`},
+		},
+		{
+			"address without port", "address: pg-b.internal:5432", "address: pg-b.internal",
+			[]string{`g.yaml:11: members[1].address: "pg-b.internal" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432`},
+		},
+		{
+			"bare IPv6", "address: pg-b.internal:5432", `address: "2001:db8::1:5432"`,
+			[]string{`g.yaml:11: members[1].address: "2001:db8::1:5432" is no host:port; write an IPv6 address in brackets, for example [2001:db8::1]:5432`},
+		},
+		{
+			"port out of range", "address: pg-b.internal:5432", "address: pg-b.internal:54321234",
+			[]string{`g.yaml:11: members[1].address: "54321234" is no port; want a number from 1 to 65535`},
+		},
+		{
+			"no fence", "    fence:\n      - [{device: fence_ipmilan, ip: bmc-b.internal, username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}}]\n", "",
+			[]string{`g.yaml:9: members[1].fence: pg-b has no fence, so nothing could prove that it stopped writing; give it at least one level, for example - [{device: fence_ipmilan, ip: bmc.internal, ...}]`},
+		},
+		{
+			"password in the open", "password: {env: ARBITER_PG_PASSWORD}", "password: hunter2",
+			[]string{`g.yaml:14: connect.password: a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}`},
+		},
+		{
+			"fence action", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "action: reboot",
+			[]string{`g.yaml:13: members[1].fence[0][0].action: can't be set: Arbiter itself tells the device what to do`},
+		},
+		{
+			"window too short", "health: {profile: fast}", "health: {checks: [{kind: postgres, name: pg, interval: 200ms, timeout: 500ms, failures: 3, window: 1s}]}\n#",
+			[]string{`g.yaml:15: health.checks[0].window: 1s can't hold 3 failures: failures 3 x interval 200ms + timeout 500ms = 1.1s`},
+		},
+		{
+			"no required check", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: tcp, name: t, required: false}]}",
+			[]string{`g.yaml:15: health.checks: no check is required, so no member could ever count as down; leave ` + "`required`" + ` out of at least one`},
+		},
+		{
+			"http check without port", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: http, name: web}]}",
+			[]string{`g.yaml:15: health.checks[0].port: is missing: an http check needs the port of the HTTP server, because the member's address is the database's`},
+		},
+		{
+			"route without backend", ", backend: orders", "",
+			[]string{`g.yaml:22: routes[0].backend: is missing; router haproxy needs it`},
+		},
+		{
+			"votes", "cooldown: 5m", "down_votes: 1",
+			[]string{`g.yaml:20: policy.down_votes: 1 is not possible: it takes a majority of the arbiters, which are 3 or 5, so 2 to 5; leave it out for a majority`},
+		},
+		{
+			"fence outlasts isolate", "cooldown: 5m", "timeouts: {isolate: 5s}",
 			[]string{
 				`g.yaml:7: members[0].fence: the devices may take 20s (time-out x tries, all levels one after another), longer than policy.timeouts.isolate 5s: the last ones would never finish`,
 				`g.yaml:12: members[1].fence: the devices may take 20s (time-out x tries, all levels one after another), longer than policy.timeouts.isolate 5s: the last ones would never finish`,
-			}},
-		{"promise", "promised_outage: 30s", "promised_outage: 2s",
-			[]string{`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 200ms + time-out 250ms + look again 250ms + lease 2s + ` +
-				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.4s`}},
-		{"promise against own limits", "promised_outage: 30s", "promised_outage: 30s\n  timeouts: {promote: 10s}",
-			[]string{`g.yaml:19: policy.promised_outage: 30s can't be kept: detect 2 x 200ms + time-out 250ms + look again 250ms + lease 2s + ` +
-				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 10s + timeouts.configure 500ms + timeouts.route 500ms = 34.4s`}},
-		{"preferred zone", "cooldown: 5m", "preferred_zone: az-z",
-			[]string{`g.yaml:20: policy.preferred_zone: no member is in zone "az-z"`}},
+			},
+		},
+		{
+			"promise", "promised_outage: 30s", "promised_outage: 2s",
+			[]string{`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
+				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s`},
+		},
+		{
+			"promise against own limits", "promised_outage: 30s", "promised_outage: 30s\n  timeouts: {promote: 10s}",
+			[]string{`g.yaml:19: policy.promised_outage: 30s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
+				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 10s + timeouts.configure 500ms + timeouts.route 500ms = 34.5s`},
+		},
+		{
+			"preferred zone", "cooldown: 5m", "preferred_zone: az-z",
+			[]string{`g.yaml:20: policy.preferred_zone: no member is in zone "az-z"`},
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

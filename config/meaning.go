@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"time"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -9,6 +10,8 @@ import (
 // Report is what a spec means: how long things take at worst.
 type Report struct {
 	Faults []FaultMeaning
+	// Zones says what losing each zone costs; empty where members don't name zones.
+	Zones []ZoneMeaning
 	// Election is added when the arbiter that leads is lost together with the primary: the longest election that was
 	// measured for each timing profile of the arbiters.
 	Election map[string]time.Duration
@@ -26,10 +29,42 @@ type FaultMeaning struct {
 	DetectionSum, OutageSum string
 }
 
+// ZoneMeaning is what losing one zone costs.
+type ZoneMeaning struct {
+	Zone string
+	// Members are lost with it; Left may be promoted then.
+	Members, Left []string
+}
+
+// zoneMeanings goes through the zones, in alphabetical order.
+func zoneMeanings(spec *arbiterv1.GroupSpec) []ZoneMeaning {
+	var zones []string
+	for _, m := range spec.Members {
+		if m.Zone != "" && !slices.Contains(zones, m.Zone) {
+			zones = append(zones, m.Zone)
+		}
+	}
+	slices.Sort(zones)
+	meanings := make([]ZoneMeaning, len(zones))
+	for i, zone := range zones {
+		meanings[i].Zone = zone
+		for _, m := range spec.Members {
+			switch {
+			case m.Zone == zone:
+				meanings[i].Members = append(meanings[i].Members, m.Name)
+			case m.GetPriority() > 0:
+				meanings[i].Left = append(meanings[i].Left, m.Name)
+			}
+		}
+	}
+	return meanings
+}
+
 // Meaning computes what a spec means. Defaults need not be filled in.
 func Meaning(spec *arbiterv1.GroupSpec) Report {
 	full := Defaults(spec)
 	report := Report{
+		Zones:    zoneMeanings(full),
 		Promised: full.Policy.PromisedOutage.AsDuration(),
 		// Measured: the longest of 20 elections with 200/200/100 ms and 1000/1000/500 ms.
 		Election: map[string]time.Duration{"lan": 600 * time.Millisecond, "wan": 2800 * time.Millisecond},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
 // The exit statuses. They are a promise to scripts: see exitStatusHelp.
@@ -103,6 +104,8 @@ func advice(err error) string {
 		return fmt.Sprintf("look with `arbiterctl status`, then repeat the command with --request-id %s: it is done at most once", unknown.RequestID)
 	case errors.Is(err, client.ErrNoLeader):
 		return "arbiters are electing a leader, or too few are up: arbiterctl arbiters --stale"
+	case errors.Is(err, pki.ErrOtherCluster), errors.Is(err, pki.ErrUntrusted), errors.Is(err, pki.ErrExpired), errors.Is(err, pki.ErrWrongRole):
+		return "use a certificate that the authority of this cluster issued (arbiterctl contexts; arbiterctl pki issue)"
 	case errors.Is(err, client.ErrUnavailable):
 		return "check the addresses and certificates of the context (arbiterctl contexts), and that arbiterd runs there"
 	case errors.Is(err, client.ErrDenied):

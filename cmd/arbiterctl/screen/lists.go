@@ -241,6 +241,13 @@ func Meaning(s Style, group string, report config.Report) string {
 	for _, f := range report.Faults {
 		p.line("  %s: %s", f.Name, f.OutageSum)
 	}
+	for _, z := range report.Zones {
+		left := "nothing is left that could be primary"
+		if len(z.Left) > 0 {
+			left = strings.Join(z.Left, ", ") + " can be primary"
+		}
+		p.line("  Losing zone %s takes %s: %s.", z.Zone, strings.Join(z.Members, ", "), left)
+	}
 	p.line("  If the arbiter that leads is lost too, add an election: %s with timing lan, %s with wan.",
 		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
 	return p.String()
