@@ -22,6 +22,8 @@ type Answers = func(ctx context.Context) (answers bool, detail string)
 
 // Engine speaks the language of one kind of service.
 type Engine interface {
+	// EndSessions ends the clients' sessions on a member, as far as it can be reached.
+	EndSessions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome
 	// StopFollowing raises the token of one standby, makes it follow nobody, waits for its replay and reads its position.
 	StopFollowing(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.MemberPosition
 	// Promote makes a member primary; Promoted is its read-only twin.

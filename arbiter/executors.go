@@ -2,8 +2,10 @@ package arbiter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -96,11 +98,35 @@ func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.
 }
 
 func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
-	closed := make(chan []failover.StepTime, 1)
-	go func() { closed <- e.closeRoutes(ctx, a) }()
-	m := e.member(a)
-	proof, steps := e.drivers.Fencer.Isolate(ctx, m, a.Spec.Policy, e.answers(a))
-	return isolated(a, proof, append(<-closed, steps...))
+	beside, end := context.WithCancel(ctx)
+	defer end()
+	ended := make(chan []failover.StepTime, 2)
+	go func() { ended <- e.closeRoutes(beside, a) }()
+	go func() { ended <- e.endSessions(beside, a) }()
+	proof, steps := e.drivers.Fencer.Isolate(ctx, e.member(a), a.Spec.Policy, e.answers(a))
+	// Whatever goes on beside the fence has had its time: an old session can't commit any more.
+	grace := time.AfterFunc(besideGrace, end)
+	defer grace.Stop()
+	closed, sessions := <-ended, <-ended
+	return isolated(a, proof, slices.Concat(closed, sessions, steps))
+}
+
+// besideGrace is what closing routes and ending sessions get after the fence has ended: a router that hangs must not make a
+// failover late.
+const besideGrace = 50 * time.Millisecond
+
+// endSessions ends the clients' sessions on the old primary, if it still listens. It reports, and never decides anything.
+func (e executors) endSessions(ctx context.Context, a failover.Action) []failover.StepTime {
+	engine, err := e.drivers.Engine(a.Spec.Engine)
+	if err != nil {
+		return nil
+	}
+	start := e.clock.Boot()
+	o := engine.EndSessions(ctx, e.member(a), a.Spec, a.Epoch)
+	if o.Result != failover.ResultDone {
+		return nil // as is usual: it is down
+	}
+	return []failover.StepTime{{Name: "sessions ended", Length: e.clock.Boot() - start, Detail: o.Detail}}
 }
 
 func isolated(a failover.Action, proof failover.Proof, steps []failover.StepTime) failover.Outcome {
@@ -136,22 +162,34 @@ func (e catchUpExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 	return o
 }
 
-// positions asks all standbys at once.
-func (e catchUpExecutor) positions(ctx context.Context, a failover.Action, engine Engine, standbys []failover.MemberSpec) []failover.MemberPosition {
+// positions asks all standbys at once. Once one has answered, the others are waited for several times as long, and at least
+// catchUpGrace: a standby that is gone must not cost the whole time limit.
+func (e catchUpExecutor) positions(parent context.Context, a failover.Action, engine Engine, standbys []failover.MemberSpec) []failover.MemberPosition {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	began := e.clock.Boot()
+	var first sync.Once
 	positions := make([]failover.MemberPosition, len(standbys))
 	var wait sync.WaitGroup
 	for i, m := range standbys {
-		wait.Go(func() { positions[i] = engine.StopFollowing(ctx, m, a.Spec, a.Epoch, a.SystemID) })
+		wait.Go(func() {
+			positions[i] = engine.StopFollowing(ctx, m, a.Spec, a.Epoch, a.SystemID)
+			if positions[i].Answered {
+				first.Do(func() {
+					time.AfterFunc(max(4*(e.clock.Boot()-began), catchUpGrace), func() { cancel(errTooSlow) })
+				})
+			}
+		})
 	}
 	wait.Wait()
-	slices.SortFunc(positions, func(x, y failover.MemberPosition) int {
-		if x.Member < y.Member {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(positions, func(x, y failover.MemberPosition) int { return strings.Compare(string(x.Member), string(y.Member)) })
 	return positions
 }
+
+// catchUpGrace is the least that a standby is waited for after another one has answered.
+const catchUpGrace = time.Second
+
+var errTooSlow = errors.New("it did not answer while others did")
 
 func describePositions(positions []failover.MemberPosition) string {
 	text := ""
