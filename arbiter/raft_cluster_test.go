@@ -98,6 +98,7 @@ type faultNetwork struct {
 	links  map[[2]raft.ServerID]*faultLink
 	all    map[raft.ServerID]*raft.InmemTransport
 	closed chan struct{}
+	sent   map[raft.ServerID]int // AppendEntries, by sender
 }
 
 type faultLink struct {
@@ -109,7 +110,7 @@ type faultLink struct {
 var errLost = errors.New("lost in the network")
 
 func newFaultNetwork() *faultNetwork {
-	return &faultNetwork{links: map[[2]raft.ServerID]*faultLink{}, all: map[raft.ServerID]*raft.InmemTransport{}, closed: make(chan struct{})}
+	return &faultNetwork{links: map[[2]raft.ServerID]*faultLink{}, all: map[raft.ServerID]*raft.InmemTransport{}, closed: make(chan struct{}), sent: map[raft.ServerID]int{}}
 }
 
 // join adds a node. Its address is its id.
@@ -155,6 +156,13 @@ func (n *faultNetwork) release(from, to raft.ServerID) {
 			l.held = nil
 		}
 	})
+}
+
+// appends is how many AppendEntries a node has sent.
+func (n *faultNetwork) appends(id raft.ServerID) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.sent[id]
 }
 
 func (n *faultNetwork) heal() {
@@ -219,6 +227,9 @@ func (f *faultTransport) roundTrip(to raft.ServerID, call func() error) error {
 }
 
 func (f *faultTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, request *raft.AppendEntriesRequest, response *raft.AppendEntriesResponse) error {
+	f.network.mu.Lock()
+	f.network.sent[f.id]++
+	f.network.mu.Unlock()
 	return f.roundTrip(id, func() error { return f.InmemTransport.AppendEntries(id, target, request, response) })
 }
 

@@ -34,6 +34,7 @@ type Storage struct {
 	Stable    raft.StableStore
 	Snapshots raft.SnapshotStore
 	close     func() error
+	appending func() // called when entries are about to be written; set before Raft runs
 }
 
 // OpenStorage opens, or makes, the storage in a folder. Every write is synced before it counts. It reads the whole log
@@ -91,7 +92,9 @@ func newStorage(path string, store logAndStable, snapshots raft.SnapshotStore, e
 	if err != nil {
 		return nil, err
 	}
-	return &Storage{Path: path, Log: &cachedLog{LogCache: cache, under: under}, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end}, nil
+	storage := &Storage{Path: path, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end, appending: func() {}}
+	storage.Log = &cachedLog{LogCache: cache, under: under, appending: func() { storage.appending() }}
+	return storage, nil
 }
 
 // Empty says whether the storage has never been part of a cluster.
@@ -161,7 +164,8 @@ func recoverCorrupt(path string, err *error) func() {
 // disk is full must not be guessed from that.
 type cachedLog struct {
 	*raft.LogCache
-	under *errorKeeper
+	under     *errorKeeper
+	appending func()
 }
 
 // StoreLog implements raft.LogStore.
@@ -169,6 +173,7 @@ func (l *cachedLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft
 
 // StoreLogs implements raft.LogStore. Only Raft's main loop calls it, one call after the other.
 func (l *cachedLog) StoreLogs(entries []*raft.Log) error {
+	l.appending()
 	if err := l.LogCache.StoreLogs(entries); err != nil {
 		return errors.Join(err, l.under.last)
 	}

@@ -52,6 +52,8 @@ func StartRaft(options RaftOptions) (_ *RaftNode, err error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
+	options.Transport.idle = newIdlePause(options.Timing.Idle)
+	options.Storage.appending = options.Transport.idle.wake
 	relay := newLeadershipRelay(options.Clock)
 	server, err := newRaft(options, relay)
 	if err != nil {

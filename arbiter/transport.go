@@ -30,6 +30,7 @@ type StampingTransport struct {
 	requests chan raft.RPC
 	closed   chan struct{}
 	handed   sync.WaitGroup
+	idle     *idlePause // set before Raft runs
 
 	mu       sync.Mutex
 	isClosed bool
@@ -54,6 +55,7 @@ func NewStampingTransport(inner innerTransport, c clock.Clock) *StampingTranspor
 		requests: make(chan raft.RPC),
 		closed:   make(chan struct{}),
 		answered: map[raft.ServerID]stamp{},
+		idle:     newIdlePause(0),
 	}
 	t.handed.Go(t.handOn)
 	return t
@@ -61,6 +63,7 @@ func NewStampingTransport(inner innerTransport, c clock.Clock) *StampingTranspor
 
 // AppendEntries implements raft.Transport. The stamp is taken before the request leaves, and kept only once it is answered.
 func (t *StampingTransport) AppendEntries(id raft.ServerID, target raft.ServerAddress, request *raft.AppendEntriesRequest, response *raft.AppendEntriesResponse) error {
+	t.idle.hold(id, request, t.closed)
 	sent := t.mark()
 	sent.term = request.Term
 	if err := t.inner.AppendEntries(id, target, request, response); err != nil {
@@ -68,6 +71,7 @@ func (t *StampingTransport) AppendEntries(id raft.ServerID, target raft.ServerAd
 	}
 	if response.Success && response.Term == sent.term {
 		t.keep(id, sent)
+		t.idle.acknowledged(id, request)
 	}
 	return nil
 }
