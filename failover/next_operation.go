@@ -164,7 +164,7 @@ func (c *change) abort(b Abort) *Refusal {
 		return refusal
 	}
 	op, why := g.Operation, "by "+b.Request.Actor+": "+b.Request.Reason
-	if pastPromoteIntent(g.EffectiveStage()) {
+	if op.Candidate != "" {
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate).
 			advise("wait for it, or move on from it afterwards with a failover")
 	}
@@ -193,7 +193,7 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 		return refuse("S2", "operation %s has no former writer to reinstate", op.ID)
 	case !pastIsolateIntent(stage):
 		return refuse("", "%s is still the writer: nothing was done to it", op.From).advise("arbiterctl abort %s", g.Name)
-	case pastPromoteIntent(stage):
+	case op.Candidate != "":
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate)
 	case op.Reinstating:
 		return refuse("", "%s is being reinstated already", op.From)

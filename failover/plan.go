@@ -117,7 +117,7 @@ func planOperation(s *State, g *Group, d Durations) Decision {
 	switch {
 	case op.Aborted:
 		return planAborted(g, d)
-	case op.Reinstating && !pastPromoteIntent(g.EffectiveStage()):
+	case op.Reinstating && op.Candidate == "":
 		return planReinstate(g, d)
 	}
 	switch g.EffectiveStage() {
@@ -196,7 +196,8 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	if waits && failed.Name != guardLookedAgain {
 		return g.waitFor(decision, failed, d)
 	}
-	if d.LeaseLeft <= 0 && (!waits || g.EffectiveStage() == Confirmed) { // the first lease is taken while the arbiters look again
+	confirmed := g.EffectiveStage() == Confirmed // which needs a grant of its own, taken while the arbiters look again
+	if confirmed || d.LeaseLeft <= 0 && !waits {
 		lease := planLease(g, d)
 		lease.Guards, lease.LookAgain, lease.Basis = decision.Guards, decision.LookAgain, decision.Basis
 		return lease

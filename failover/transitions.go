@@ -114,7 +114,8 @@ func (g *Group) target(kind EventKind) (Stage, bool) {
 	return to, ok
 }
 
-// pastPromoteIntent says whether an operation can no longer be aborted.
+// pastPromoteIntent says whether the candidate may already have been acted on. (Operation.Candidate says whether an operation can
+// no longer be aborted: a rogue may have to be isolated in between.)
 func pastPromoteIntent(stage Stage) bool {
 	switch stage {
 	case Promoting, Promoted, Configuring, Routing, Scaling, Verifying:
