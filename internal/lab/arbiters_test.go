@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 )
@@ -42,6 +43,12 @@ func protected(t *testing.T, options Options, spec Spec) *Lab {
 
 func showLogs(t *testing.T, l *Lab) {
 	t.Helper()
+	for _, question := range [][]string{{"status"}, {"show", Group}, {"explain", Group}} {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		out, err := l.Ctl(ctx, question...)
+		cancel()
+		t.Logf("arbiterctl %s: %v\n%s", question[0], err, out)
+	}
 	for _, a := range l.Arbiters {
 		if text, err := os.ReadFile(a.LogFile()); err == nil {
 			t.Logf("log of %s:\n%s", a.Name(), text[max(0, len(text)-4000):])
