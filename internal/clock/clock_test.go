@@ -70,13 +70,13 @@ func TestS6_DeadlineIsNoticedSoonAfterASuspend(t *testing.T) {
 		ctx, cancel := WithDeadline(t.Context(), c, time.Hour)
 		defer cancel()
 
-		time.Sleep(time.Second)
+		<-time.After(time.Second)
 		synctest.Wait()
 		if ctx.Err() != nil {
 			t.Fatal("context ended an hour early")
 		}
 		slept.Store(int64(time.Hour))
-		time.Sleep(PollInterval)
+		<-time.After(PollInterval)
 		synctest.Wait()
 		if cause := context.Cause(ctx); !errors.Is(cause, ErrDeadline) {
 			t.Errorf("%v after the suspend the cause is %v, want ErrDeadline", PollInterval, cause)

@@ -178,7 +178,7 @@ func TestHandshake_ExpiryIsNamed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Hour)
+		<-time.After(2 * time.Hour)
 		near, far := net.Pipe()
 		defer near.Close()
 		defer far.Close()
