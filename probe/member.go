@@ -50,6 +50,9 @@ func (h *held) pause(lasted, interval time.Duration) time.Duration {
 	return min(longestHoldPause, interval<<h.short)
 }
 
+// excuse forgets connections that didn't last: the member was dead, which is another reason than not tolerating them.
+func (h *held) excuse() { h.short, h.notYet = 0, 0 }
+
 // holder returns the task that holds the member's connection, nil if none can: the one whose checker asks the most of the
 // member, a required one first.
 func (m *member) holder() *task {

@@ -202,8 +202,11 @@ func (s *Scheduler) count(t *task, look *Look) {
 	if t.judge.pressing() {
 		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay)
 	}
-	if failover.ClassOf(look.Evidence.Reason) == failover.EvidenceGood {
+	switch failover.ClassOf(look.Evidence.Reason) {
+	case failover.EvidenceGood:
 		s.hold(t)
+	case failover.EvidenceDead:
+		m.held.excuse()
 	}
 }
 

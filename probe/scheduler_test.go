@@ -318,6 +318,29 @@ func TestLostConnectionMeansALookAtOnce(t *testing.T) {
 	})
 }
 
+func TestConnectionsAreHeldAgainAfterEachCrash(t *testing.T) {
+	inBubble(t, holding, func(r *rig) {
+		holds := 0
+		r.checker.hold = func(ctx context.Context) (bool, error) {
+			holds++
+			time.Sleep(500 * ms)
+			return true, fmt.Errorf("crashed")
+		}
+		r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {
+			if n%20 < 10 {
+				return answers(failover.ReasonRefused)
+			}
+			return answers(failover.ReasonAnswered)
+		}
+		r.scheduler.SetTargets(targets(fastCheck(), "a"))
+		time.Sleep(5 * time.Minute)
+		synctest.Wait()
+		if crashes := len(r.checker.begins("a")) / 20; holds < crashes {
+			t.Fatalf("held %d times in %d crashes", holds, crashes)
+		}
+	})
+}
+
 func TestConnectionsThatDontLastAreHeldLessOften(t *testing.T) {
 	inBubble(t, holding, func(r *rig) {
 		holds := 0
