@@ -51,10 +51,12 @@ func (c *cluster) Invoke(ctx context.Context, method string, args, reply any, op
 	first, cancel := context.WithTimeout(ctx, call.staleAfter)
 	defer cancel()
 	err := c.try(first, call)
-	if ctx.Err() == nil && (errors.Is(err, ErrNoLeader) || errors.Is(err, ErrUnavailable)) {
-		return c.try(ctx, stale)
+	if ctx.Err() != nil || !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrUnavailable) {
+		return err
 	}
-	return err
+	second, cancel := context.WithTimeout(ctx, call.staleAfter)
+	defer cancel()
+	return c.try(second, stale)
 }
 
 // try goes from arbiter to arbiter until the call has an answer or the time is over.

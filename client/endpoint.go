@@ -87,7 +87,7 @@ func (e *endpoint) unreachable(otherwise error) error {
 	if otherwise != nil {
 		return fmt.Errorf("%s: %w", e.address, otherwise)
 	}
-	return fmt.Errorf("%s: no connection", e.address)
+	return fmt.Errorf("%s: the connection broke as soon as it was made; its log says why (a refused certificate, for one)", e.address)
 }
 
 // said names the arbiter in an error that it, or the way to it, gave.
@@ -99,10 +99,20 @@ func (e *endpoint) said(err error) error {
 	return fmt.Errorf("%s: %w", e.address, translate(err))
 }
 
+// note keeps how the last attempt to connect ended; nil if it succeeded.
 func (e *endpoint) note(trouble error) {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	e.trouble = trouble
+}
+
+// noteFirst keeps what went wrong first on a connection: what follows is only its echo.
+func (e *endpoint) noteFirst(trouble error) {
+	e.mutex.Lock()
+	defer e.mutex.Unlock()
+	if e.trouble == nil {
+		e.trouble = trouble
+	}
 }
 
 // watchedCredentials keeps why a handshake failed: gRPC has it only as text.
@@ -131,8 +141,8 @@ type watchedConn struct {
 // Read reads, and notes what went wrong.
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		c.endpoint.note(err)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+		c.endpoint.noteFirst(err)
 	}
 	return n, err
 }

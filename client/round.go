@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
 // round is the order in which one call asks the arbiters.
@@ -83,6 +85,9 @@ func (r *round) next(ctx context.Context) (*endpoint, error) {
 		return nil, context.Cause(ctx)
 	}
 	if r.first == nil && len(r.waiting) == 0 || r.asked > 2*len(r.cluster.all()) {
+		if r.hopeless() {
+			return nil, errHopeless
+		}
 		if err := r.rest(ctx); err != nil {
 			return nil, err
 		}
@@ -95,6 +100,19 @@ func (r *round) next(ctx context.Context) (*endpoint, error) {
 	r.first = nil
 	r.drop(e)
 	return e, nil
+}
+
+// errHopeless ends a call before its time is over.
+var errHopeless = errors.New("trying again can't help")
+
+// hopeless says whether every arbiter was refused for its certificate: time won't change that.
+func (r *round) hopeless() bool {
+	refused := func(err error) bool {
+		return errors.Is(err, pki.ErrOtherCluster) || errors.Is(err, pki.ErrWrongRole) || errors.Is(err, pki.ErrUntrusted) ||
+			errors.Is(err, pki.ErrExpired) || errors.Is(err, pki.ErrBadIdentity)
+	}
+	all := len(r.cluster.all())
+	return !r.noLead && len(r.heard) >= all && !slices.ContainsFunc(r.heard, func(err error) bool { return !refused(err) })
 }
 
 // drop takes an arbiter that is being asked off the list.

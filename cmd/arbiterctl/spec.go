@@ -103,6 +103,9 @@ func (a *app) applyCommand() *cobra.Command {
 		Short: "Create or change groups from their specs",
 		Args:  atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if change.requestID != "" && len(files) > 1 {
+				return usage("--request-id is the id of one change; apply one file at a time")
+			}
 			specs, err := a.loadSpecs(files)
 			if err != nil {
 				return err
