@@ -30,7 +30,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	inner, err := NewNetworkTransport(NetworkOptions{Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
 		Insecure: n.options.Insecure, Timing: n.options.Timing, Log: n.log})
 	if err != nil {
-		return err
+		return errors.Join(err, storage.Close())
 	}
 	n.stamps = NewStampingTransport(inner, n.options.Clock)
 	n.raft, err = StartRaft(RaftOptions{ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
