@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -78,7 +79,8 @@ func (a *app) warn(warnings config.Faults) {
 // list prints faults as they are, one a line, and counts them.
 func (a *app) list(err error) int {
 	a.hint("%s", err)
-	if faults, ok := err.(config.Faults); ok { //nolint:errorlint // LoadGroup says that it is exactly this type
+	var faults config.Faults
+	if errors.As(err, &faults) {
 		return len(faults)
 	}
 	return 1
