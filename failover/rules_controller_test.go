@@ -1,0 +1,299 @@
+package failover
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// do runs more commands in a world.
+func (w *world) do(t *testing.T, commands string) {
+	t.Helper()
+	for _, line := range strings.Split(strings.TrimSpace(commands), "\n") {
+		if err := w.run(strings.Fields(line)); err != nil {
+			t.Fatalf("%s: %v\n%s", line, err, w.out.String())
+		}
+		w.settle()
+		if w.failure != nil {
+			t.Fatalf("%s: %v\n%s", line, w.failure, w.out.String())
+		}
+	}
+}
+
+func (w *world) wantStarted(t *testing.T, node NodeID, want ...ActionKind) {
+	t.Helper()
+	var got []ActionKind
+	for _, g := range sortedKeys(w.arbiters[node].started) {
+		got = append(got, w.arbiters[node].started[g].Action.Kind)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%s runs %v, want %v\n%s", node, got, want, w.out.String())
+	}
+}
+
+func TestS6_NothingStartsBeforeItsIntentIsApplied(t *testing.T) {
+	w := given(t, leased+"keep a\nlook-again answers\n")
+	w.wantStarted(t, "a")
+	w.do(t, "tick 1s")
+	w.wantStarted(t, "a")
+}
+
+func TestS6_NothingStartsBeforeLeadershipIsConfirmed(t *testing.T) {
+	w := given(t, leased+"confirm a by-hand\nlook-again answers\n")
+	w.wantStarted(t, "a")
+	w.do(t, "confirm a fail\ntick 100ms")
+	w.wantStarted(t, "a")
+	w.do(t, "confirm a ok")
+	w.wantStarted(t, "a", ActionIsolate)
+}
+
+func TestS6_AConfirmationCountsOnce(t *testing.T) {
+	w := given(t, leased+"confirm a by-hand\nlook-again answers\nconfirm a ok\noutcome isolate UNKNOWN\n")
+	if stage := w.group(t); stage.Operation.Attempts != 0 {
+		t.Error("an outcome was committed without a confirmation after the action")
+	}
+	w.do(t, "confirm a ok\ntick 1s")
+	w.wantStarted(t, "a") // the second try asks anew
+	w.do(t, "confirm a ok")
+	w.wantStarted(t, "a", ActionIsolate)
+}
+
+func TestS6_AConfirmationIsNotKept(t *testing.T) {
+	w := given(t, `arbiters a b c
+group g1 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+reign a 1
+observe all: g1: pg-a=primary@10 pg-b=standby@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+confirm a by-hand
+observe all: g1: pg-a=down(refused) g2: pg-a=down(refused)
+look-again answers
+confirm a ok`)
+	w.wantStarted(t, "a", ActionIsolate)
+	w.do(t, "tick 500ms")
+	w.arbiters["a"].started = map[GroupName]Start{}
+	w.step(w.arbiters["a"], ActionEnded{Group: "g1", Intent: w.state.Group("g1").Operation.Intent.Index, Outcome: offProof()})
+	w.wantStarted(t, "a") // g2 asked when g1's fence ran; that answer is too old now
+	w.do(t, "tick 100ms\nconfirm a ok")
+	if _, ok := w.arbiters["a"].started["g2"]; !ok {
+		t.Error(w.out.String())
+	}
+}
+
+func TestS6_TheLeaseIsReadLast(t *testing.T) {
+	w := given(t, leased+"confirm a by-hand\nlook-again answers\nkeep a\ntick 3s\nconfirm a ok\n")
+	w.wantStarted(t, "a")
+}
+
+func TestS6_TheLeaseCountsFromBeforeItsProposal(t *testing.T) {
+	w := given(t, adopted+"keep a\nobserve all: pg-a=down(refused)\n")
+	a, proposed := w.arbiters["a"], w.now
+	w.now += 700 * time.Millisecond // until it is committed
+	w.do(t, "commit a\nkeep a no")
+	w.step(a, ProposalEnded{ID: a.controller.lastID})
+	w.do(t, "look-again answers")
+	start := a.started["orders"]
+	want := proposed + 2*time.Second - 25*time.Millisecond // 1 % and 5 ms for clocks that differ
+	if start.LeaseUntil != want {
+		t.Errorf("the lease ends %s after its proposal, want %s", start.LeaseUntil-proposed, want-proposed)
+	}
+}
+
+func TestS6_WhatRunsEndsWithTheLeaseAndWithLeadership(t *testing.T) {
+	for _, how := range []string{"keep a\ntick 3s", "depose a", "reign a 5"} {
+		w := given(t, isolating+how)
+		if !strings.Contains(w.out.String(), "a: cancel the action of orders") {
+			t.Errorf("%s: %s", how, w.out.String())
+		}
+	}
+}
+
+func TestS6_ADeposedLeaderCommitsNoOutcome(t *testing.T) {
+	w := given(t, isolating+"depose a\noutcome isolate CONFIRMED_OFF\ntick 10s\n")
+	w.wantAuthorities(t, revoked, none, none)
+}
+
+func TestS8_ANewLeaderDoesNothingBeforeItsReign(t *testing.T) {
+	w := given(t, isolating+"depose a\nkeep b\nreign b 2\ntick 4s\n")
+	b := w.arbiters["b"]
+	if len(b.late) != 1 || bodyText(b.late[0].body) != "BeginReign" || b.controller.Leading() {
+		t.Errorf("%v\n%s", b.late, w.out.String())
+	}
+	w.do(t, "commit b")
+	if !b.controller.Leading() {
+		t.Error("it does not lead")
+	}
+}
+
+func TestS8_ALeaseIsWaitedOutOnAnyClock(t *testing.T) {
+	w := given(t, isolating)
+	w.do(t, "depose a\nreign b 2\nobserve all\ntick 2024ms")
+	if got := w.group(t).Epoch; got != 2 {
+		t.Errorf("epoch %d was granted before the lease must have run out", got)
+	}
+	w.do(t, "tick 2ms")
+	if got := w.group(t).Epoch; got != 3 {
+		t.Errorf("epoch %d, want 3", got)
+	}
+}
+
+func TestS8_TheWaitBeginsWhenLeadershipOrTheProcessDid(t *testing.T) {
+	w := given(t, isolating+"keep a\ntick 10s\n") // nobody heard of the lease for long
+	state := w.state
+	w.arbiters["b"].controller = NewController("b", DefaultSettings("c1"), &state, w.now) // b has just been started
+	w.do(t, "reign b 2\nobserve all\ntick 2s")
+	if got := w.group(t).Epoch; got != 2 {
+		t.Errorf("epoch %d was granted at once", got)
+	}
+	w.do(t, "tick 1s")
+	if got := w.group(t).Epoch; got != 3 {
+		t.Errorf("epoch %d, want 3", got)
+	}
+}
+
+func TestS8_AReinstatementWaitsToo(t *testing.T) {
+	w := given(t, isolating+"reinstate orders\noutcome isolate UNKNOWN\ndepose a\nreign b 2\nobserve all\ntick 2s\n")
+	if got := w.group(t).Epoch; got != 3 {
+		t.Errorf("epoch %d was granted before the lease of 3 must have run out", got)
+	}
+	w.do(t, "tick 1s")
+	if got := w.group(t).Epoch; got != 4 {
+		t.Errorf("epoch %d, want 4", got)
+	}
+}
+
+func TestS8_AReleasedLeaseIsNotWaitedFor(t *testing.T) {
+	w := given(t, isolating+"drain a\noutcome isolate UNKNOWN\n")
+	if w.group(t).Lease != nil {
+		t.Fatalf("handed over with a lease\n%s", w.out.String())
+	}
+	w.do(t, "depose a\nreign b 2\nobserve all")
+	w.wantStarted(t, "b", ActionIsolate)
+}
+
+func TestS8_ANewLeaderGoesOnFromTheLastCommittedStage(t *testing.T) {
+	for from, want := range map[string]ActionKind{
+		isolating: ActionIsolate, catchingUp: ActionCatchUp, promoting: ActionPromote, verifying: ActionVerify,
+	} {
+		w := given(t, from+"depose a\nreign b 2\nobserve all\ntick 3s\n")
+		w.wantStarted(t, "b", want)
+	}
+}
+
+func TestS4_AnUnknownFateIsNotSentAgain(t *testing.T) {
+	w := given(t, leased+"keep a\nlook-again answers\nunknown a\nkeep a no\ntick 1s\n")
+	if !strings.Contains(w.out.String(), "a: hand over") {
+		t.Error(w.out.String())
+	}
+	w.wantStage(t, Leased)
+	if w.arbiters["a"].controller.Leading() {
+		t.Error("it still leads")
+	}
+}
+
+func TestS13_ReplayAndRestoreStartNothing(t *testing.T) {
+	for _, from := range []string{isolating, promoting, verifying, finished} {
+		w := given(t, from)
+		data, _ := w.state.CanonicalBytes()
+		state, err := StateFromBytes(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := NewController("a", DefaultSettings("c1"), &state, w.now)
+		for _, what := range []any{Tick{}, Applied{State: &state}, Tick{}} {
+			if out := c.Step(Input{Now: w.now + time.Hour, What: what}); len(out) != 0 {
+				t.Errorf("after a restart: %v", out)
+			}
+		}
+	}
+}
+
+func TestS13_ASnapshotHoldsTheWholeState(t *testing.T) {
+	for _, from := range []string{adopted, ready, isolating, caughtUp, promoting, verifying, finished} {
+		w := given(t, from)
+		data, _ := w.state.CanonicalBytes()
+		back, err := StateFromBytes(data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The same entries lead to the same bytes from here on.
+		for _, body := range []Body{
+			Observe{Batches: []Batch{{Node: "b", Incarnation: 1, Sequence: 99, Whole: true}}},
+			BeginReign{Term: 9, Leader: "c"}, Pause{Group: "orders"}, DeleteGroup{Group: "orders"},
+			ApplySpec{Group: "orders", Spec: testSpec("pg-a", "pg-b", "pg-c", "pg-d")},
+		} {
+			e := Entry{Index: w.state.Applied + 1, Term: 9, Proposer: "c", Body: body}
+			w.state, _ = Next(w.state, e)
+			back, _ = Next(back, e)
+			want, _ := w.state.CanonicalBytes()
+			if got, _ := back.CanonicalBytes(); string(got) != string(want) {
+				t.Fatalf("%T goes another way after a snapshot", body)
+			}
+		}
+	}
+}
+
+func TestS15_PowerActionsAreSerialisedPerMachine(t *testing.T) {
+	const fleet = `arbiters a b c
+group g1 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:FENCE
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+reign a 1
+observe all: g1: pg-a=primary@10 pg-b=standby@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+observe all: g1: pg-a=down(refused) g2: pg-a=down(refused)
+look-again answers
+`
+	w := given(t, strings.Replace(fleet, "FENCE", "shared", 1))
+	w.wantStarted(t, "a", ActionIsolate)
+	w.do(t, "tick 300ms")
+	w.wantStarted(t, "a", ActionIsolate)
+	w.do(t, "outcome isolate CONFIRMED_OFF\ntick 100ms")
+	w.wantStarted(t, "a", ActionCatchUp, ActionIsolate)
+	w = given(t, strings.Replace(fleet, "FENCE", "own", 1))
+	w.wantStarted(t, "a", ActionIsolate, ActionIsolate)
+}
+
+func TestController_EndsAProcessThatCannotCommit(t *testing.T) {
+	w := given(t, adopted+"keep a\nobserve all: pg-a=down(refused)\ntick 4s\n")
+	if strings.Contains(w.out.String(), "a: halt") {
+		t.Error("too early")
+	}
+	w.do(t, "tick 2s")
+	if !strings.Contains(w.out.String(), "a: halt") {
+		t.Error(w.out.String())
+	}
+}
+
+// Scenario of a stuck executor: draining does not wait for it for ever.
+func TestController_DrainsBesideAnActionThatDoesNotEnd(t *testing.T) {
+	w := given(t, isolating+"drain a\ntick 4s\n")
+	if strings.Contains(w.out.String(), "a: hand over") {
+		t.Error("handed over while an action still ran")
+	}
+	w.do(t, "tick 2s")
+	if !strings.Contains(w.out.String(), "a: hand over") {
+		t.Error(w.out.String())
+	}
+	if w.group(t).Lease == nil {
+		t.Error("the lease was released although something may still run")
+	}
+}
+
+func TestController_IgnoresWhatIsNotItsOwn(t *testing.T) {
+	w := given(t, isolating)
+	a := w.arbiters["a"]
+	before := w.out.Len()
+	for _, what := range []any{
+		ProposalEnded{ID: 1}, ProposalEnded{ID: 1 << 40, Refused: true}, ConfirmEnded{ID: 7, OK: true}, ActionEnded{Group: "nobody"},
+		ActionEnded{Group: "orders", Intent: 1}, ViewSilent{Node: "x"}, Elected{Term: 1}, Tick{},
+	} {
+		w.step(a, what)
+	}
+	if len(a.proposals) != 0 || w.out.Len() != before {
+		t.Errorf("%v %s", a.proposals, w.out.String()[before:])
+	}
+	w.wantStarted(t, "a", ActionIsolate)
+}

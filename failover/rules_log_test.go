@@ -1,0 +1,398 @@
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+func TestS3_IntentRevokesBeforeAnythingIsDone(t *testing.T) {
+	w := given(t, ready)
+	w.wantAuthorities(t, writer, none, none)
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+	w.wantAuthorities(t, revoked, none, none)
+}
+
+func TestS3_OnlyAnAcceptedProofEndsAuthority(t *testing.T) {
+	accepts := []ProofGrade{ProofDemotedCleanly, ProofUnknown} // a policy can't make UNKNOWN a proof
+	tests := []struct {
+		grade  ProofGrade
+		result Result
+		policy []ProofGrade
+		want   Authority
+	}{
+		{ProofConfirmedOff, ResultDone, nil, none},
+		{ProofConfirmedIsolated, ResultDone, nil, none},
+		{ProofHeldByAgent, ResultDone, nil, none},
+		{ProofUnknown, ResultDone, nil, revoked},
+		{"", ResultDone, nil, revoked},
+		{ProofSelfFencedByDeadline, ResultDone, nil, revoked},
+		{ProofDemotedCleanly, ResultDone, nil, revoked},
+		{ProofConfirmedOff, ResultUnknown, nil, revoked},
+		{ProofConfirmedOff, ResultFailed, nil, revoked},
+		{ProofConfirmedOff, ResultDone, accepts, revoked},
+		{ProofDemotedCleanly, ResultDone, accepts, none},
+		{ProofUnknown, ResultDone, accepts, revoked},
+	}
+	for _, test := range tests {
+		w := given(t, isolating)
+		spec := *w.group(t).Spec
+		spec.Policy.AcceptProofs = test.policy
+		w.accepted(t, "", 0, ApplySpec{Group: "orders", Spec: &spec})
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: test.result, Proof: Proof{Grade: test.grade, By: "x"}}))
+		w.wantAuthorities(t, test.want, none, none)
+		if t.Failed() {
+			t.Fatalf("%+v", test)
+		}
+	}
+}
+
+func TestS3_AttestOnlyWhatIsRevokedAndNotSeen(t *testing.T) {
+	attest := func(w *world, m MemberName) Attest {
+		return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Member: m}
+	}
+	w := given(t, isolating)
+	w.refused(t, "S3", "", 0, attest(w, "pg-b"))
+	w.refused(t, "S3", "", 0, attest(w, "nobody"))
+	if err := w.run([]string{"observe", "c", "pg-a=degraded(slow)"}); err != nil {
+		t.Fatal(err)
+	}
+	w.refused(t, "S3", "", 0, attest(w, "pg-a"))
+	if err := w.run([]string{"observe", "c", "pg-a=down(timeout)"}); err != nil {
+		t.Fatal(err)
+	}
+	spec := *w.group(t).Spec
+	spec.Policy.AcceptProofs = []ProofGrade{ProofConfirmedOff}
+	w.accepted(t, "", 0, ApplySpec{Group: "orders", Spec: &spec})
+	w.refused(t, "S3", "", 0, attest(w, "pg-a")) // the policy takes nobody's word
+	spec.Policy.AcceptProofs = nil
+	w.accepted(t, "", 0, ApplySpec{Group: "orders", Spec: &spec})
+	w.accepted(t, "", 0, attest(w, "pg-a"))
+	w.wantAuthorities(t, none, none, none)
+	w.refused(t, "S3", "", 0, attest(w, "pg-a")) // once
+}
+
+func TestS3_ProvenMembersAreNotIsolated(t *testing.T) {
+	w := given(t, isolated)
+	w.refused(t, "S3", "a", 1, w.intend(t, ActionIsolate, "pg-c"))
+	w = given(t, adopted+"keep a\nobserve c: pg-c=primary@990\ncommit a\n")
+	w.refused(t, "S3", "a", 1, w.intend(t, ActionIsolate, "pg-a")) // a refence isolates a rogue, nothing else
+}
+
+func TestS3_AnOldProofIsReadBackBeforePromoting(t *testing.T) {
+	w := given(t, caughtUp)
+	op := w.group(t).Operation.ID
+	w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: op, Reason: HoldLossBound, Detail: "test"})
+	w.refused(t, "S3", "a", 1, w.intend(t, ActionPromote, "pg-b"))
+	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: op})
+	w.refused(t, "S3", "a", 1, w.intend(t, ActionPromote, "pg-b"))
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+	w.accepted(t, "a", 1, w.conclude(t, offProof()))
+	w.accepted(t, "a", 1, w.intend(t, ActionCatchUp, "pg-a"))
+	positions := []MemberPosition{{Member: "pg-b", Answered: true, SystemID: "sys1", Received: 1000}}
+	w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone, Positions: positions}))
+	w.accepted(t, "a", 1, w.intend(t, ActionPromote, "pg-b"))
+}
+
+func TestS4_StaleEntriesChangeNothing(t *testing.T) {
+	tests := []struct {
+		name, from string
+		node       NodeID
+		term       Term
+		body       func(*world) Body
+	}{
+		{"an older epoch", ready, "a", 1, func(w *world) Body { i := w.intend(t, ActionIsolate, "pg-a"); i.Epoch--; return i }},
+		{"a newer epoch", ready, "a", 1, func(w *world) Body { i := w.intend(t, ActionIsolate, "pg-a"); i.Epoch++; return i }},
+		{"another arbiter", ready, "b", 1, func(w *world) Body { return w.intend(t, ActionIsolate, "pg-a") }},
+		{"another term", ready, "a", 2, func(w *world) Body { return w.intend(t, ActionIsolate, "pg-a") }},
+		{"another operation", ready, "a", 1, func(w *world) Body { i := w.intend(t, ActionIsolate, "pg-a"); i.Operation = "orders-1"; return i }},
+		{"no operation", adopted, "a", 1, func(*world) Body { return Intend{Group: "orders", Epoch: 1, Action: ActionIsolate, Member: "pg-a"} }},
+		{"a pair not in the table", caughtUp, "a", 1, func(w *world) Body { return w.intend(t, ActionConfigure, "pg-a") }},
+		{"a second intent", isolating, "a", 1, func(w *world) Body { return w.intend(t, ActionIsolate, "pg-a") }},
+		{"an outcome of another intent", isolating, "a", 1, func(w *world) Body { c := w.conclude(t, offProof()); c.Intent--; return c }},
+		{"an outcome of another epoch", isolating, "a", 1, func(w *world) Body { c := w.conclude(t, offProof()); c.Epoch--; return c }},
+		{"an outcome of another operation", isolating, "a", 1, func(w *world) Body { c := w.conclude(t, offProof()); c.Operation = "orders-1"; return c }},
+		{"an outcome by another arbiter", isolating, "b", 1, func(w *world) Body { return w.conclude(t, offProof()) }},
+		{"an outcome in another term", isolating, "a", 2, func(w *world) Body { return w.conclude(t, offProof()) }},
+		{"a renewal by another arbiter", isolating, "b", 1, func(w *world) Body { return RenewLease{Group: "orders", Holder: "b", Epoch: 2} }},
+		{"a renewal of an older epoch", isolating, "a", 1, func(w *world) Body { return RenewLease{Group: "orders", Holder: "a", Epoch: 1} }},
+		{"a release by another arbiter", isolating, "b", 1, func(w *world) Body { return ReleaseLease{Group: "orders", Holder: "b", Epoch: 2} }},
+		{"an abort of another operation", isolating, "", 0, func(w *world) Body { return Abort{Request: w.request(), Group: "orders", Operation: "orders-1"} }},
+		{"a release of another operation", isolating, "", 0, func(w *world) Body { return Release{Request: w.request(), Group: "orders", Operation: "orders-1"} }},
+		{"a reinstatement of another operation", isolating, "", 0, func(w *world) Body {
+			return Reinstate{Request: w.request(), Group: "orders", Operation: "orders-1"}
+		}},
+		{"an attest for another operation", isolating, "", 0, func(w *world) Body {
+			return Attest{Request: w.request(), Group: "orders", Operation: "orders-1", Member: "pg-a"}
+		}},
+		{"a lease for nothing", adopted, "a", 1, func(w *world) Body {
+			return AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 1, Duration: 2 * time.Second}
+		}},
+		{"an intent after the lease was released", adopted + "keep a\nobserve all: pg-a=down(refused)\ncommit a\nlose a\n", "a", 1, func(w *world) Body {
+			w.accepted(t, "a", 1, ReleaseLease{Group: "orders", Holder: "a", Epoch: 2})
+			return w.intend(t, ActionIsolate, "pg-a")
+		}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, test.from)
+			w.refused(t, "S4", test.node, test.term, test.body(w))
+		})
+	}
+}
+
+func TestS4_AnOutcomeCountsOnce(t *testing.T) {
+	w := given(t, isolating)
+	outcome := w.conclude(t, offProof())
+	w.accepted(t, "a", 1, outcome)
+	w.refused(t, "S4", "a", 1, outcome)
+}
+
+// Scenario 64: the outcome of a fence comes a second time, after the member was reinstated.
+func TestS4_AnOutcomeAfterReinstatementCountsForNothing(t *testing.T) {
+	w := given(t, isolating)
+	outcome := w.conclude(t, offProof())
+	if err := w.run([]string{"reinstate", "orders"}); err != nil {
+		t.Fatal(err)
+	}
+	w.accepted(t, "a", 1, AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 2, Duration: 2 * time.Second})
+	i := w.intend(t, ActionPromote, "pg-a")
+	i.Reinstate = true
+	w.accepted(t, "a", 1, i)
+	w.refused(t, "S4", "a", 1, outcome)
+	w.wantAuthorities(t, writer, none, none)
+}
+
+func TestS4_UnknownEndsTheAttemptNotTheIntent(t *testing.T) {
+	w := given(t, isolating)
+	first := w.conclude(t, Outcome{Result: ResultUnknown})
+	w.accepted(t, "a", 1, first)
+	w.accepted(t, "a", 1, w.conclude(t, offProof()))
+	w.wantAuthorities(t, none, none, none)
+}
+
+func TestS4_AGrantClosesTheIntent(t *testing.T) {
+	w := given(t, isolating)
+	old := w.conclude(t, offProof())
+	w.accepted(t, "a", 1, AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 2, Duration: 2 * time.Second})
+	w.refused(t, "S4", "a", 1, old)
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a")) // isolating a revoked member again is legal
+	w.refused(t, "S4", "a", 1, old)
+}
+
+func TestS5_EpochsOnlyGrow(t *testing.T) {
+	w := given(t, ready)
+	acquire := func(after Epoch) AcquireLease {
+		return AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: after, Duration: 2 * time.Second}
+	}
+	w.accepted(t, "a", 1, acquire(2)) // the same arbiter
+	if got := w.group(t).Epoch; got != 3 {
+		t.Errorf("epoch %d after a grant, want 3", got)
+	}
+	w.accepted(t, "a", 1, RenewLease{Group: "orders", Holder: "a", Epoch: 3})
+	if got := w.group(t).Epoch; got != 3 {
+		t.Errorf("epoch %d after a renewal, want 3", got)
+	}
+}
+
+func TestS5_ADeletedGroupKeepsItsEpochAndItsLease(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(refused)\ndepose a\nobserve all: pg-a=primary@1000\n")
+	before := *w.group(t)
+	w.accepted(t, "", 0, DeleteGroup{Request: w.request(), Group: "orders"})
+	w.accepted(t, "", 0, ApplySpec{Request: w.request(), Group: "orders", Spec: before.Spec})
+	after := w.group(t)
+	if after.Epoch != before.Epoch || after.Lease == nil || *after.Lease != *before.Lease {
+		t.Errorf("epoch %d to %d, lease %+v to %+v", before.Epoch, after.Epoch, before.Lease, after.Lease)
+	}
+}
+
+func TestS5_Restored(t *testing.T) {
+	w := given(t, isolating)
+	w.accepted(t, "", 0, Restored{Request: w.request(), EpochsAbove: 41})
+	g := w.group(t)
+	if g.Epoch != 41 || g.Adopted || g.Pause == nil || g.Operation != nil || g.Stage != Steady {
+		t.Errorf("%+v", g)
+	}
+	w.wantAuthorities(t, unset, unset, unset)
+	w = given(t, isolating)
+	w.accepted(t, "", 0, Restored{Request: w.request(), EpochsAbove: 1})
+	if got := w.group(t).Epoch; got != 2 {
+		t.Errorf("the epoch fell to %d", got)
+	}
+}
+
+func TestS7_AnUnprovenPromotionLeavesTheCandidateWriter(t *testing.T) {
+	for _, result := range []Result{ResultFailed, ResultUnknown} {
+		w := given(t, promoting)
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: result}))
+		w.wantAuthorities(t, none, writer, none)
+		w.wantStage(t, Promoting)
+		w.refused(t, "S7", "", 0, Abort{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+		w.refused(t, "S7", "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+		w.refused(t, "S4", "a", 1, w.intend(t, ActionPromote, "pg-c"))
+		// Another candidate only after a fence of the first, with proof.
+		w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-b"))
+		w.wantAuthorities(t, none, revoked, none)
+		w.refused(t, "S4", "a", 1, w.intend(t, ActionPromote, "pg-c"))
+		w.accepted(t, "a", 1, w.conclude(t, offProof()))
+		w.wantStage(t, Isolated)
+	}
+}
+
+func TestS8_AReignIsGrantedOnce(t *testing.T) {
+	w := given(t, adopted)
+	w.refused(t, "S8", "b", 1, BeginReign{Term: 1, Leader: "b"})
+	w.refused(t, "S8", "b", 2, BeginReign{Term: 3, Leader: "b"})
+	w.refused(t, "S8", "c", 2, BeginReign{Term: 2, Leader: "b"})
+	w.accepted(t, "b", 2, BeginReign{Term: 2, Leader: "b"})
+	for _, node := range []NodeID{"a", "b", "c"} {
+		if v, _ := w.state.View(node); v.Current {
+			t.Errorf("the view of %s still counts", node)
+		}
+	}
+}
+
+func TestS8_ALeaseIsGrantedToWhoeverReignsAndNamesTheEpochItWaitedFor(t *testing.T) {
+	good := AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 2, Duration: 2 * time.Second}
+	tests := []struct {
+		name   string
+		node   NodeID
+		term   Term
+		change func(*AcquireLease)
+	}{
+		{"another holder", "a", 1, func(l *AcquireLease) { l.Holder = "b" }},
+		{"another term", "a", 1, func(l *AcquireLease) { l.Term = 2 }},
+		{"proposed by another one", "b", 1, func(*AcquireLease) {}},
+		{"proposed in another term", "a", 2, func(*AcquireLease) {}},
+		{"an older epoch", "a", 1, func(l *AcquireLease) { l.AfterEpoch = 1 }},
+		{"a newer epoch", "a", 1, func(l *AcquireLease) { l.AfterEpoch = 3 }},
+		{"another length", "a", 1, func(l *AcquireLease) { l.Duration *= 2 }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, ready)
+			l := good
+			test.change(&l)
+			w.refused(t, "S8", test.node, test.term, l)
+		})
+	}
+	w := given(t, ready)
+	w.accepted(t, "a", 1, good)
+}
+
+func TestS8_VoidViewsCountForNothing(t *testing.T) {
+	w := given(t, adopted)
+	w.accepted(t, "b", 2, BeginReign{Term: 2, Leader: "b"})
+	a := w.arbiters["a"]
+	a.sequence++
+	changes := Batch{Node: "a", Incarnation: 1, Sequence: a.sequence, Observations: []Observation{
+		dead(ReasonRefused).observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0)}}
+	w.refused(t, "S8", "", 0, Observe{Batches: []Batch{changes}})
+	if v := Tally(&w.state, w.group(t), "pg-a"); len(v.Silent) != 3 {
+		t.Errorf("%+v", v)
+	}
+}
+
+func TestS8_OnlyWhoReignsHolds(t *testing.T) {
+	w := given(t, leased)
+	hold := HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldRoute, Detail: "x"}
+	w.refused(t, "S8", "b", 1, hold)
+	w.refused(t, "S8", "a", 2, hold)
+}
+
+func TestS12_ARogueIsRevokedAtOnce(t *testing.T) {
+	w := given(t, finished)
+	if err := w.run([]string{"observe", "c", "pg-a=primary@1000"}); err != nil { // one arbiter is enough
+		t.Fatal(err)
+	}
+	w.wantAuthorities(t, revoked, writer, none)
+	m := w.group(t).Member("pg-a")
+	if !m.Rogue || m.Proof != (Proof{}) {
+		t.Errorf("%+v", m)
+	}
+}
+
+func TestS12_OnlyLooksSinceTheProofCount(t *testing.T) {
+	w := given(t, isolating)
+	began := w.state.Applied // before the proof is committed
+	w.accepted(t, "a", 1, w.conclude(t, offProof()))
+	look := func(asOf Index) {
+		c := w.arbiters["c"]
+		c.sequence++
+		w.commit("", 0, Observe{Batches: []Batch{{Node: "c", Incarnation: 1, Sequence: c.sequence, Observations: []Observation{
+			primaryAt(1000).observation("orders", "pg-a", SyncRule{}, asOf, 0)}}}})
+	}
+	look(began)
+	w.wantAuthorities(t, none, none, none)
+	look(began + 1)
+	w.wantAuthorities(t, revoked, none, none)
+}
+
+func TestS12_NoPromotionPassesBesideARogue(t *testing.T) {
+	w := given(t, caughtUp+"observe c: pg-c=primary@990\n")
+	w.wantAuthorities(t, none, none, revoked)
+	w.refused(t, "S2", "a", 1, w.intend(t, ActionPromote, "pg-b"))
+	w.refused(t, "S2", "a", 1, w.intend(t, ActionCatchUp, "pg-a"))
+}
+
+func TestS12_OnlyAlarmsBeforeTheFirstAdoption(t *testing.T) {
+	w := given(t, "arbiters a b c\ngroup orders pg-a pg-b\nreign a 1\nobserve all: pg-a=primary@9 pg-b=primary@9\n")
+	w.wantAuthorities(t, unset, unset)
+	if w.group(t).Operation != nil {
+		t.Error("an operation began")
+	}
+}
+
+func TestS14_TheFirstAutomaticIsolateMustHoldAtItsOwnIndex(t *testing.T) {
+	tests := []struct {
+		name, before string
+		refused      bool
+	}{
+		{"it holds", "", false},
+		{"paused", "pause orders", true},
+		{"automation off", "apply orders automation=observe", true},
+		{"two arbiters fall silent", "keep a no\nsilent a b\nsilent a c", true},
+		{"two arbiters doubt themselves", "doubt b slow\ndoubt c slow", true},
+		{"no candidate left", "observe all: pg-b=down(timeout) pg-c=down(timeout)", true},
+		{"beyond the loss bound", "observe all: pg-b=standby@1 pg-c=standby@1", true},
+		{"a witness", "observe b: pg-b=standby+@2000", true},
+		{"more votes are asked for", "doubt c slow\napply orders down_votes=3", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, ready+test.before)
+			i := w.intend(t, ActionIsolate, "pg-a")
+			if test.refused {
+				w.refused(t, "S14", "a", 1, i)
+			} else {
+				w.accepted(t, "a", 1, i)
+			}
+		})
+	}
+}
+
+func TestS14_WhoDidNotLookAgainDoesNotCount(t *testing.T) {
+	w := given(t, adopted+"keep a\nobserve all: pg-a=down(refused)\ncommit a\nlook-again a\n")
+	w.refused(t, "S14", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+	if err := w.run([]string{"look-again", "b"}); err != nil {
+		t.Fatal(err)
+	}
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}
+
+func TestS14_ANewLeaderAsksAgain(t *testing.T) {
+	w := given(t, ready+"depose a\nreign b 2\nkeep b\nobserve all\n")
+	w.accepted(t, "b", 2, AcquireLease{Group: "orders", Holder: "b", Term: 2, AfterEpoch: 2, Duration: 2 * time.Second})
+	w.refused(t, "S14", "b", 2, w.intend(t, ActionIsolate, "pg-a")) // the answers were those of void views
+	if err := w.run([]string{"look-again", "answers"}); err != nil {
+		t.Fatal(err)
+	}
+	w.accepted(t, "b", 2, w.intend(t, ActionIsolate, "pg-a"))
+}
+
+func TestS14_OnlyTheFirstAndOnlyAutomaticOnes(t *testing.T) {
+	w := given(t, isolating+"pause orders\n")
+	w.accepted(t, "a", 1, AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 2, Duration: 2 * time.Second})
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a")) // there is no way back, so it goes on
+	w = given(t, adopted+"pause orders\nkeep a\nfailover orders\ncommit a\n")
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}
