@@ -117,12 +117,21 @@ func (s *service) group(state *failover.State, name string) (*failover.Group, er
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", name)
 }
 
+// exists refuses a change to a group that the leader does not know. A follower says first who leads.
+func (s *service) exists(name string) error {
+	if err := s.leads(); err != nil {
+		return err
+	}
+	_, err := s.group(s.node.fsm.State(), name)
+	return err
+}
+
 // operation fills in the present operation where the caller named none.
 func (s *service) operation(group, id string) (failover.OperationID, error) {
-	g, err := s.group(s.node.fsm.State(), group)
-	if err != nil {
+	if err := s.exists(group); err != nil {
 		return "", err
 	}
+	g := s.node.fsm.State().Group(failover.GroupName(group))
 	if id != "" {
 		return failover.OperationID(id), nil
 	}

@@ -16,6 +16,9 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if r.GetDryRun() {
 		return s.dryRun(ctx, r)
 	}
+	if err := s.exists(r.GetGroup()); err != nil {
+		return nil, err
+	}
 	events, err := s.change(ctx, failover.StartOperation{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
 		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate())})
 	if err != nil {
@@ -102,6 +105,9 @@ func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbi
 
 // Pause stops automation for a group.
 func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbiterv1.PauseResponse, error) {
+	if err := s.exists(r.GetGroup()); err != nil {
+		return nil, err
+	}
 	events, err := s.change(ctx, failover.Pause{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
 	if err != nil {
 		return nil, err
@@ -111,6 +117,9 @@ func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbite
 
 // Resume starts automation again.
 func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
+	if err := s.exists(r.GetGroup()); err != nil {
+		return nil, err
+	}
 	events, err := s.change(ctx, failover.Resume{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
 	if err != nil {
 		return nil, err
@@ -120,6 +129,9 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 
 // Adopt records who the writer is.
 func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbiterv1.AdoptResponse, error) {
+	if err := s.exists(r.GetGroup()); err != nil {
+		return nil, err
+	}
 	attested := make([]failover.MemberName, len(r.GetAttest()))
 	for i, m := range r.GetAttest() {
 		attested[i] = failover.MemberName(m)
@@ -159,6 +171,9 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 		}
 		return applied(before, &next, body.Group), nil
 	}
+	if known := before.Group(body.Group); known != nil && string(known.SpecSource) == string(body.Source) {
+		return applied(before, before, body.Group), nil // nothing to write down
+	}
 	if _, err := s.change(ctx, body); err != nil {
 		return nil, err
 	}
@@ -195,7 +210,7 @@ func applied(before, after *failover.State, name failover.GroupName) *arbiterv1.
 
 // DeleteGroup forgets a group; its epoch is kept.
 func (s *service) DeleteGroup(ctx context.Context, r *arbiterv1.DeleteGroupRequest) (*arbiterv1.DeleteGroupResponse, error) {
-	if _, err := s.group(s.node.fsm.State(), r.GetGroup()); err != nil {
+	if err := s.exists(r.GetGroup()); err != nil {
 		return nil, err
 	}
 	if _, err := s.change(ctx, failover.DeleteGroup{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())}); err != nil {
