@@ -1,0 +1,214 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/power"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// await asks until it gets no error, and fails the test with the last one at the scenario's limit.
+func (s *stage) await(what string, ask func() error) {
+	s.t.Helper()
+	for {
+		err := ask()
+		if err == nil {
+			return
+		}
+		select {
+		case <-s.ctx.Done():
+			s.t.Fatalf("wait for %s: %v: %v", what, context.Cause(s.ctx), err)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
+
+// must fails the test.
+func (s *stage) must(err error) {
+	s.t.Helper()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// status is the leader's present status of the group.
+func (s *stage) status() *arbiterv1.GroupStatus {
+	s.t.Helper()
+	return s.until("known", func(*arbiterv1.GroupStatus) bool { return true })
+}
+
+// until waits until the group's status is as wanted.
+func (s *stage) until(what string, wanted func(*arbiterv1.GroupStatus) bool) *arbiterv1.GroupStatus {
+	s.t.Helper()
+	found, err := s.AwaitGroup(s.ctx, lab.Group, what, wanted)
+	s.must(err)
+	return found
+}
+
+// held waits until the operation is held for that reason, and until explain says so in these words too.
+func (s *stage) held(reason string, words ...string) *arbiterv1.GroupStatus {
+	s.t.Helper()
+	found := s.until("held for "+reason, func(g *arbiterv1.GroupStatus) bool {
+		return g.GetStage() == "held" && g.GetOperation().GetHeldReason() == reason
+	})
+	s.explains(append([]string{"held"}, words...)...)
+	return found
+}
+
+// explains waits until `arbiterctl explain` has all these words, in any case, and returns what it says.
+func (s *stage) explains(words ...string) string {
+	s.t.Helper()
+	return s.says([]string{"explain", lab.Group}, words...)
+}
+
+// says waits until an arbiterctl command has all these words in its output, in any case.
+func (s *stage) says(command []string, words ...string) string {
+	s.t.Helper()
+	var text string
+	s.await("arbiterctl "+strings.Join(command, " "), func() error {
+		out, err := s.Ctl(s.ctx, command...)
+		text = string(out)
+		for _, word := range words {
+			if !strings.Contains(strings.ToLower(text), strings.ToLower(word)) {
+				return errors.Join(fmt.Errorf("it does not say %q:\n%s", word, text), err)
+			}
+		}
+		return nil
+	})
+	return text
+}
+
+// writes waits until the client has written so much more.
+func (s *stage) writes(n int) {
+	s.t.Helper()
+	s.must(s.writer.AwaitAcked(s.ctx, n))
+}
+
+// inject makes a fault at the primary and notes when.
+func (s *stage) inject(fault lab.Fault) {
+	s.t.Helper()
+	var err error
+	s.fault, err = s.Inject(s.ctx, fault, s.primary)
+	s.must(err)
+}
+
+// crash crashes the primary's database; the machine lives.
+func (s *stage) crash() {
+	s.t.Helper()
+	s.inject(lab.Crash)
+}
+
+// failedOver waits until the client writes to another member, which it returns, and until the operation has ended.
+func (s *stage) failedOver() (*database.Server, *arbiterv1.Operation) {
+	s.t.Helper()
+	outage, err := s.writer.AwaitOutage(s.ctx, s.fault.Boot, s.primary.Name())
+	s.must(err)
+	op := s.ended()
+	s.writes(20)
+	s.t.Logf("write outage %v, first write on %s, epoch %d to %d", outage.Length.Round(time.Millisecond), outage.First.Member,
+		op.GetEpochBefore(), op.GetEpochAfter())
+	return s.Member(outage.First.Member), op
+}
+
+// ended waits until the newest operation has ended, and returns it.
+func (s *stage) ended() *arbiterv1.Operation {
+	s.t.Helper()
+	op, err := s.Operation(s.ctx, lab.Group)
+	s.must(err)
+	return op
+}
+
+// promoted asserts that a failover ended well: on that member, under a newer epoch, with the old primary proven off.
+func (s *stage) promoted(got, want *database.Server, op *arbiterv1.Operation) {
+	s.t.Helper()
+	if got != want || op.GetResult() != "done" || op.GetFrom() != s.primary.Name() || op.GetTo() != want.Name() || op.GetEpochAfter() <= s.epoch {
+		s.t.Errorf("first write on %s, want %s; operation %v", got.Name(), want.Name(), op)
+	}
+}
+
+// nothingDone asserts that nobody was told to go off, that the primary and the epoch are the same, and that no operation
+// is in progress.
+func (s *stage) nothingDone() {
+	s.t.Helper()
+	if offs := s.offs(); len(offs) > 0 {
+		s.t.Errorf("the power switch was told to switch off: %v", offs)
+	}
+	if g := s.status(); g.GetPrimary() != s.primary.Name() || g.GetEpoch() != s.epoch || g.GetOperation() != nil {
+		s.t.Errorf("status %v, want primary %s and epoch %d", g, s.primary.Name(), s.epoch)
+	}
+}
+
+// offs are the requests for off that the power switch has got in this scenario.
+func (s *stage) offs() []power.Request {
+	return slices.DeleteFunc(s.Power.Requests()[s.asked:], func(r power.Request) bool { return r.Action != "off" })
+}
+
+// followers are the arbiters that don't lead.
+func (s *stage) followers() (leader *lab.Arbiter, others []*lab.Arbiter) {
+	s.t.Helper()
+	leader, err := s.Leader(s.ctx)
+	s.must(err)
+	return leader, slices.DeleteFunc(slices.Clone(s.Arbiters), func(a *lab.Arbiter) bool { return a == leader })
+}
+
+// judge asserts what every scenario asserts.
+func (s *stage) judge() {
+	s.t.Helper()
+	s.judged = true
+	if s.writer == nil {
+		return
+	}
+	s.writer.Stop()
+	s.truth.Stop()
+	if err := s.truth.Check(s.writer); err != nil && !s.expectRogue {
+		s.t.Errorf("S1: %v", err)
+	}
+	writers := 0
+	for _, m := range s.status().GetMembers() {
+		if m.GetAuthority() == "WRITER" {
+			writers++
+		}
+	}
+	if writers > 1 {
+		s.t.Errorf("S1: %d members have the authority WRITER", writers)
+	}
+	primary, err := primaryOf(s.ctx, s.Lab)
+	if err != nil {
+		s.t.Errorf("after the scenario: %v", err)
+		return
+	}
+	lost, err := s.Lost(s.ctx, s.writer, primary)
+	if err != nil || lost > 0 && !s.expectLost {
+		s.t.Errorf("%d acknowledged writes are missing on %s (%v)", lost, primary.Name(), err)
+	}
+	s.t.Logf("%d writes acknowledged, %d lost, longest time without one %v", s.writer.Acked(), lost,
+		s.writer.LongestGap(0).Round(time.Millisecond))
+}
+
+// failpointFile is what all arbiters of a deployment with failpoints look into.
+func failpointFile(l *lab.Lab) string { return filepath.Join(l.Site.Dir(), "failpoint") }
+
+// environment is that of the arbiters. Released ones don't look at it.
+func environment(l *lab.Lab) []string { return []string{"ARBITER_FAILPOINT=" + failpointFile(l)} }
+
+// setFailpoint names the place at which the first arbiter that comes by is ended; empty for none.
+func setFailpoint(l *lab.Lab, place string) {
+	path := failpointFile(l)
+	if place == "" {
+		_ = os.Remove(path) // it may have been taken
+		return
+	}
+	// All at once: an arbiter must never read half a name.
+	if err := os.WriteFile(path+".new", []byte(place), 0o600); err == nil {
+		_ = os.Rename(path+".new", path)
+	}
+}
