@@ -128,10 +128,13 @@ func (s *service) exists(name string) error {
 
 // operation fills in the present operation where the caller named none.
 func (s *service) operation(group, id string) (failover.OperationID, error) {
-	if err := s.exists(group); err != nil {
+	if err := s.leads(); err != nil {
 		return "", err
 	}
-	g := s.node.fsm.State().Group(failover.GroupName(group))
+	g, err := s.group(s.node.fsm.State(), group)
+	if err != nil {
+		return "", err
+	}
 	if id != "" {
 		return failover.OperationID(id), nil
 	}
