@@ -78,18 +78,7 @@ func candidateGuard(s *State, g *Group) Guard {
 
 // brakeGuard holds automation when too much of the fleet is down at once: then the fault is more likely on this side.
 func brakeGuard(s *State, g *Group) Guard {
-	down, all := 0, 0
-	for _, other := range s.Groups {
-		if !other.Adopted {
-			continue
-		}
-		all++
-		writer := other.Member(other.Writer())
-		if other.Operation != nil && other.Operation.Automatic && other.Operation.Kind == KindFailover ||
-			writer != nil && writer.Verdict == StatusDown {
-			down++
-		}
-	}
+	down, all := s.Fleet.Down, s.Fleet.Adopted
 	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
 	released := g.Operation != nil && g.Operation.GoAhead
 	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(

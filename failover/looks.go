@@ -1,6 +1,9 @@
 package failover
 
-import "slices"
+import (
+	"slices"
+	"sort"
+)
 
 // currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
 func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
@@ -20,13 +23,13 @@ func (g *Group) look(node NodeID, member MemberName) (Look, bool) {
 	return g.Looks[i], true
 }
 
+// lookAt finds the place of a look by binary search, without copying looks.
 func (g *Group) lookAt(node NodeID, member MemberName) (int, bool) {
-	return slices.BinarySearchFunc(g.Looks, Look{Node: node, Observation: Observation{Member: member}}, func(a, b Look) int {
-		if c := compare(a.Node, b.Node); c != 0 {
-			return c
-		}
-		return compare(a.Observation.Member, b.Observation.Member)
+	i := sort.Search(len(g.Looks), func(i int) bool {
+		at := &g.Looks[i]
+		return at.Node > node || at.Node == node && at.Observation.Member >= member
 	})
+	return i, i < len(g.Looks) && g.Looks[i].Node == node && g.Looks[i].Observation.Member == member
 }
 
 // answered is the newest request to look again that an arbiter answered in its current view.

@@ -1,16 +1,14 @@
 package failover
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // change is the work of one entry: a copy of the state that may be edited, and the events so far.
 type change struct {
 	state   State
 	entry   Entry
 	events  []Event
-	touched []GroupName // groups already copied
+	touched []GroupName // groups already copied, or deleted, in order
+	copied  map[GroupName]bool
 }
 
 // Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
@@ -25,6 +23,7 @@ func Next(s State, e Entry) (State, []Event) {
 	if refusal != nil {
 		return refused(s, e, refusal)
 	}
+	c.recount(&s)
 	return c.state, c.events
 }
 
@@ -103,11 +102,19 @@ func (c *change) group(name GroupName) *Group {
 	if !ok {
 		return nil
 	}
-	if !slices.Contains(c.touched, name) {
+	if !c.copied[name] {
 		c.state.Groups[i] = c.state.Groups[i].clone()
-		c.touched = append(c.touched, name)
+		c.touch(name)
 	}
 	return c.state.Groups[i]
+}
+
+func (c *change) touch(name GroupName) {
+	if c.copied == nil {
+		c.copied = map[GroupName]bool{}
+	}
+	c.copied[name] = true
+	c.touched = append(c.touched, name)
 }
 
 func (c *change) mustGroup(name GroupName) (*Group, *Refusal) {

@@ -67,7 +67,7 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}
 	g.Members = membersOf(b.Spec, g)
 	c.state.Groups = slices.Insert(c.state.Groups, at, g)
-	c.touched = append(c.touched, g.Name)
+	c.touch(g.Name)
 	c.tell(g, GroupApplied, "", "created by %s: %s", b.Request.Actor, b.Request.Reason)
 	return nil
 }
@@ -135,6 +135,7 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
 	sort.Slice(c.state.Retired, func(i, j int) bool { return c.state.Retired[i].Group < c.state.Retired[j].Group })
 	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
+	c.touch(g.Name)
 	return nil
 }
 

@@ -114,8 +114,14 @@ func (r *randomWorld) apply(t *rapid.T, e Entry) []Event {
 		}
 	}
 	checkChange(t, &r.state, &after, e, events)
+	var counted Fleet
 	for _, g := range after.Groups {
 		checkGroup(t, &after, g)
+		adopted, down := g.counts()
+		counted.Adopted, counted.Down = counted.Adopted+adopted, counted.Down+down
+	}
+	if after.Fleet != counted {
+		t.Fatalf("the fleet is %+v, counted %+v", counted, after.Fleet)
 	}
 	r.state, r.before = after, afterBytes
 	return events

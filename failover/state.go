@@ -21,6 +21,13 @@ type State struct {
 	Requests  []AnsweredRequest // the newest last, bounded
 	EventSeq  uint64
 	Brake     Brake
+	Fleet     Fleet
+}
+
+// Fleet counts groups, so that the fleet brake need not look at each of them.
+type Fleet struct {
+	Adopted int
+	Down    int // of those: with a primary that is down, or an automatic failover in progress
 }
 
 // Reign is the time of one leader.
