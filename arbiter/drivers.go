@@ -22,18 +22,28 @@ type Answers = func(ctx context.Context) (answers bool, detail string)
 
 // Engine speaks the language of one kind of service.
 type Engine interface {
+	Primaries
+	Standbys
+}
+
+// Primaries makes, proves and ends primaries.
+type Primaries interface {
 	// EndSessions ends the clients' sessions on a member, as far as it can be reached.
 	EndSessions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome
-	// StopFollowing raises the token of one standby, makes it follow nobody, waits for its replay and reads its position.
-	StopFollowing(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.MemberPosition
 	// Promote makes a member primary; Promoted is its read-only twin.
 	Promote(ctx context.Context, a failover.Action) failover.Outcome
 	Promoted(ctx context.Context, a failover.Action) failover.Outcome
+	// VerifyThroughRoute proves a route by a write.
+	VerifyThroughRoute(ctx context.Context, address string, a failover.Action) failover.Outcome
+}
+
+// Standbys says whom standbys follow.
+type Standbys interface {
+	// StopFollowing raises the token of one standby, makes it follow nobody, waits for its replay and reads its position.
+	StopFollowing(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.MemberPosition
 	// Point makes a standby follow a primary; AwaitFollowing waits until it does.
 	Point(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.Outcome
 	AwaitFollowing(ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome
-	// VerifyThroughRoute proves a route by a write.
-	VerifyThroughRoute(ctx context.Context, address string, a failover.Action) failover.Outcome
 }
 
 // Router sends clients to a member.

@@ -240,8 +240,10 @@ func (e configureExecutor) Do(ctx context.Context, a failover.Action) failover.O
 	pointed, steps := e.onStandbys(others, "points at "+string(a.Member), func(m failover.MemberSpec) failover.Outcome {
 		return engine.Point(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
 	})
-	return failover.Outcome{Result: failover.ResultDone, Steps: steps,
-		Detail: fmt.Sprintf("%d of %d standbys point at %s", pointed, len(others), a.Member)}
+	return failover.Outcome{
+		Result: failover.ResultDone, Steps: steps,
+		Detail: fmt.Sprintf("%d of %d standbys point at %s", pointed, len(others), a.Member),
+	}
 }
 
 // onStandbys does something with all given standbys at once, and says with how many it succeeded.

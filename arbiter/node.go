@@ -90,9 +90,11 @@ func New(options Options) (*Node, error) {
 	if err := options.Timing.Validate(); err != nil {
 		return nil, err
 	}
-	n := &Node{options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
+	n := &Node{
+		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
 		events: newEventLog(), leading: newLatch(), advance: make(chan struct{}), specs: make(chan struct{}, 1),
-		ready: arbiterv1.Readiness_READINESS_STARTING}
+		ready: arbiterv1.Readiness_READINESS_STARTING,
+	}
 	if _, ok := n.peers.peer(options.Node); !ok {
 		return nil, fmt.Errorf("%s is not in the list of arbiters", options.Node)
 	}
@@ -152,10 +154,12 @@ func (n *Node) startLoop() {
 	n.intake = newIntake(n.leading, n.proposeBody, n.fsm.State, func(v failover.ViewSilent) { n.loop.send(n.group.Context(), v) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.loop = &loop{node: n.options.Node, clock: c, log: n.log.Named("loop"), controller: controller, raft: n, runner: n.runner,
+	n.loop = &loop{
+		node: n.options.Node, clock: c, log: n.log.Named("loop"), controller: controller, raft: n, runner: n.runner,
 		lookAgain: n.intake.lookAgain, halt: func(why string) { n.halt(errors.New(why)) }, inputs: make(chan any, inputsKept),
 		applied: make(chan struct{}, 1), state: n.fsm.State, leading: n.leading, questions: make(chan question), seen: state,
-		confirms: n.group.Context(), failpoint: n.options.Failpoint}
+		confirms: n.group.Context(), failpoint: n.options.Failpoint,
+	}
 }
 
 // onApplied is called on Raft's goroutine: it only wakes others.
@@ -192,7 +196,7 @@ func (n *Node) awaitApplied(ctx context.Context, index failover.Index) error {
 	}
 }
 
-// Propose, Confirm and HandOver are what the loop needs of Raft.
+// Propose submits an entry for the loop and returns at once.
 func (n *Node) Propose(data []byte, done func(*fsm.Response, error)) { n.propose(data, done) }
 
 // Confirm succeeds once it is certain that this node led, in the term of the present reign, at some time after the call.

@@ -27,20 +27,26 @@ func (n *Node) startRaft(ctx context.Context) error {
 	}
 	n.cluster = cluster
 	self, _ := n.peers.peer(n.options.Node)
-	inner, err := NewNetworkTransport(NetworkOptions{Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
-		Insecure: n.options.Insecure, Timing: n.options.Timing, Log: n.log})
+	inner, err := NewNetworkTransport(NetworkOptions{
+		Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
+		Insecure: n.options.Insecure, Timing: n.options.Timing, Log: n.log,
+	})
 	if err != nil {
 		return errors.Join(err, storage.Close())
 	}
 	n.stamps = NewStampingTransport(inner, n.options.Clock)
-	n.raft, err = StartRaft(RaftOptions{ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
-		Clock: n.options.Clock, Log: n.log})
+	n.raft, err = StartRaft(RaftOptions{
+		ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
+		Clock: n.options.Clock, Log: n.log,
+	})
 	return err
 }
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {
-	b, err := NewBootstrap(BootstrapOptions{Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers,
-		Clock: n.options.Clock, Log: n.log})
+	b, err := NewBootstrap(BootstrapOptions{
+		Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers,
+		Clock: n.options.Clock, Log: n.log,
+	})
 	if err != nil {
 		return "", err
 	}

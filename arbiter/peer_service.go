@@ -70,8 +70,10 @@ func (p *peerService) GetBootstrapStatus(context.Context, *arbiterv1.GetBootstra
 		return nil, status.Error(codes.Unavailable, "this arbiter is still reading its data directory")
 	}
 	self := b.Status()
-	return &arbiterv1.GetBootstrapStatusResponse{Node: string(self.Node), ClusterId: self.ClusterID, State: string(self.State),
-		ListHash: self.ListHash, List: self.List}, nil
+	return &arbiterv1.GetBootstrapStatusResponse{
+		Node: string(self.Node), ClusterId: self.ClusterID, State: string(self.State),
+		ListHash: self.ListHash, List: self.List,
+	}, nil
 }
 
 // BootstrapStatus asks another arbiter how far it has come.
@@ -84,6 +86,8 @@ func (p *peers) BootstrapStatus(ctx context.Context, node failover.NodeID) (Boot
 	if err != nil {
 		return BootstrapStatus{}, err
 	}
-	return BootstrapStatus{Node: failover.NodeID(answer.GetNode()), ClusterID: answer.GetClusterId(), State: BootstrapState(answer.GetState()),
-		ListHash: answer.GetListHash(), List: answer.GetList()}, nil
+	return BootstrapStatus{
+		Node: failover.NodeID(answer.GetNode()), ClusterID: answer.GetClusterId(), State: BootstrapState(answer.GetState()),
+		ListHash: answer.GetListHash(), List: answer.GetList(),
+	}, nil
 }

@@ -19,8 +19,10 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if err := s.exists(r.GetGroup()); err != nil {
 		return nil, err
 	}
-	events, err := s.change(ctx, failover.StartOperation{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
-		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate())})
+	events, err := s.change(ctx, failover.StartOperation{
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
+		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -37,9 +39,13 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	if _, err := s.group(state, r.GetGroup()); err != nil {
 		return nil, err
 	}
-	asked, events := failover.Next(*state, failover.Entry{Index: state.Applied + 1, Term: state.Reign.Term, Proposer: s.node.options.Node,
-		Body: failover.StartOperation{Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
-			Candidate: failover.MemberName(r.GetCandidate())}})
+	asked, events := failover.Next(*state, failover.Entry{
+		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: s.node.options.Node,
+		Body: failover.StartOperation{
+			Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
+			Candidate: failover.MemberName(r.GetCandidate()),
+		},
+	})
 	for _, e := range events {
 		if e.Kind == failover.Rejected {
 			return nil, rejected(e)
@@ -81,8 +87,10 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	events, err := s.change(ctx, failover.Release{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
-		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes()})
+	events, err := s.change(ctx, failover.Release{
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -95,8 +103,10 @@ func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbi
 	if err != nil {
 		return nil, err
 	}
-	events, err := s.change(ctx, failover.Attest{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
-		Member: failover.MemberName(r.GetMember())})
+	events, err := s.change(ctx, failover.Attest{
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		Member: failover.MemberName(r.GetMember()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +146,10 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 	for i, m := range r.GetAttest() {
 		attested[i] = failover.MemberName(m)
 	}
-	events, err := s.change(ctx, failover.Adopt{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
-		Member: failover.MemberName(r.GetMember()), Attested: attested})
+	events, err := s.change(ctx, failover.Adopt{
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
+		Member: failover.MemberName(r.GetMember()), Attested: attested,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -19,8 +19,10 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 	if err != nil {
 		return nil, err
 	}
-	answer := &arbiterv1.GetStatusResponse{Freshness: freshness, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
-		Arbiters: s.node.arbitersToProto(state)}
+	answer := &arbiterv1.GetStatusResponse{
+		Freshness: freshness, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
+		Arbiters: s.node.arbitersToProto(state),
+	}
 	for _, g := range state.Groups {
 		if r.GetGroup() != "" && r.GetGroup() != string(g.Name) {
 			continue
@@ -45,9 +47,11 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 		return nil, err
 	}
 	e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
-	answer := &arbiterv1.ExplainResponse{Freshness: freshness, Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
+	answer := &arbiterv1.ExplainResponse{
+		Freshness: freshness, Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
 		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
-		Views: s.node.viewsToProto(state, g, e.Verdict.Member), Witnesses: s.node.witnesses(state, g)}
+		Views: s.node.viewsToProto(state, g, e.Verdict.Member), Witnesses: s.node.witnesses(state, g),
+	}
 	for _, m := range g.Spec.Members {
 		answer.Members = append(answer.Members, s.node.memberToProto(state, g, m))
 	}
@@ -123,8 +127,10 @@ func (s *service) ListArbiters(ctx context.Context, r *arbiterv1.ListArbitersReq
 	if err != nil {
 		return nil, err
 	}
-	return &arbiterv1.ListArbitersResponse{Freshness: freshness, Arbiters: s.node.arbitersToProto(state), ClusterId: state.ClusterID,
-		Insecure: s.node.options.TLS == nil}, nil
+	return &arbiterv1.ListArbitersResponse{
+		Freshness: freshness, Arbiters: s.node.arbitersToProto(state), ClusterId: state.ClusterID,
+		Insecure: s.node.options.TLS == nil,
+	}, nil
 }
 
 // GetGroup returns a group's spec, as written or with every default.

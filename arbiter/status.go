@@ -17,9 +17,11 @@ import (
 func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.Group) *arbiterv1.GroupStatus {
 	e := failover.Explain(s, g.Name, n.loop.durations(ctx, g.Name))
 	armed, why := failover.Armed(s, g)
-	status := &arbiterv1.GroupStatus{Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
+	status := &arbiterv1.GroupStatus{
+		Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
 		Epoch: uint64(g.Epoch), Armed: armed, Fence: why, Automation: string(g.Spec.Policy.Automation), SpecVersion: g.SpecVersion,
-		Lease: leaseToProto(g), Next: e.Next, EpochGrade: epochGrade(s, g)}
+		Lease: leaseToProto(g), Next: e.Next, EpochGrade: epochGrade(s, g),
+	}
 	if armed {
 		status.Fence = fenceMethods(g)
 	}
@@ -204,8 +206,10 @@ func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
 	var list []*arbiterv1.ArbiterStatus
 	for _, p := range n.options.Peers {
 		known, _ := s.View(p.Node)
-		a := &arbiterv1.ArbiterStatus{Node: string(p.Node), Zone: p.Zone, RaftAddress: p.Raft, GrpcAddress: p.GRPC, Leader: string(leader) == string(p.Node),
-			Voter: slices.Contains(s.Voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version)}
+		a := &arbiterv1.ArbiterStatus{
+			Node: string(p.Node), Zone: p.Zone, RaftAddress: p.Raft, GrpcAddress: p.GRPC, Leader: string(leader) == string(p.Node),
+			Voter: slices.Contains(s.Voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version),
+		}
 		if p.Node == n.options.Node {
 			a.Readiness, a.Release = n.readiness(), n.options.Release
 		} else if sent, ok := n.answeredBy(p.Node); ok {

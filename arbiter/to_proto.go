@@ -30,19 +30,25 @@ func leaseToProto(g *failover.Group) *arbiterv1.Lease {
 	if g.Lease == nil {
 		return nil
 	}
-	return &arbiterv1.Lease{Holder: string(g.Lease.Holder), Epoch: uint64(g.Lease.Epoch), Duration: durationpb.New(time.Duration(g.Lease.Duration)),
-		GrantedAtIndex: uint64(g.Lease.GrantedAt)}
+	return &arbiterv1.Lease{
+		Holder: string(g.Lease.Holder), Epoch: uint64(g.Lease.Epoch), Duration: durationpb.New(time.Duration(g.Lease.Duration)),
+		GrantedAtIndex: uint64(g.Lease.GrantedAt),
+	}
 }
 
 func epochToProto(row failover.EpochRow) *arbiterv1.EpochRow {
-	return &arbiterv1.EpochRow{Epoch: uint64(row.Epoch), Writer: string(row.Writer), GrantedTo: string(row.Holder), Term: uint64(row.Term),
-		When: timeToProto(row.Wall), Why: row.Why, Proof: row.Proof, Index: uint64(row.Index)}
+	return &arbiterv1.EpochRow{
+		Epoch: uint64(row.Epoch), Writer: string(row.Writer), GrantedTo: string(row.Holder), Term: uint64(row.Term),
+		When: timeToProto(row.Wall), Why: row.Why, Proof: row.Proof, Index: uint64(row.Index),
+	}
 }
 
 func eventToProto(e failover.Event) *arbiterv1.Event {
-	return &arbiterv1.Event{Sequence: e.Sequence, Index: uint64(e.Index), Wall: timeToProto(e.Wall), Kind: string(e.Kind), Group: string(e.Group),
+	return &arbiterv1.Event{
+		Sequence: e.Sequence, Index: uint64(e.Index), Wall: timeToProto(e.Wall), Kind: string(e.Kind), Group: string(e.Group),
 		Operation: string(e.Operation), Member: string(e.Member), StageFrom: string(e.From), StageTo: string(e.To), Epoch: uint64(e.Epoch),
-		Text: e.Text, Rule: e.Rule}
+		Text: e.Text, Rule: e.Rule,
+	}
 }
 
 // operationsToProto lists a group's operations, the one in progress first, then the newest.
@@ -69,9 +75,11 @@ func runningToProto(g *failover.Group) *arbiterv1.Operation {
 }
 
 func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv1.Operation {
-	op := &arbiterv1.Operation{Id: string(o.ID), Group: string(group), Kind: string(o.Kind), Actor: o.Actor, Reason: o.Reason, From: string(o.From),
+	op := &arbiterv1.Operation{
+		Id: string(o.ID), Group: string(group), Kind: string(o.Kind), Actor: o.Actor, Reason: o.Reason, From: string(o.From),
 		EpochBefore: uint64(o.EpochBefore), Began: timeToProto(o.Began), LossGrade: string(o.Loss.Grade), LossBytes: o.Loss.Bytes,
-		AcceptedLoss: o.LossTaken != nil, Verdict: o.Verdict, Arbiter: string(o.Arbiter)}
+		AcceptedLoss: o.LossTaken != nil, Verdict: o.Verdict, Arbiter: string(o.Arbiter),
+	}
 	if o.Automatic {
 		op.Actor = "automatic"
 	}
@@ -82,15 +90,19 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 		op.Steps = append(op.Steps, stepToProto(s))
 	}
 	for _, p := range o.Positions {
-		op.Positions = append(op.Positions, &arbiterv1.MemberPosition{Member: string(p.Member), Answered: p.Answered, SystemId: p.SystemID,
-			Timeline: p.Timeline, Received: uint64(p.Received), Replayed: uint64(p.Replayed), Epoch: uint64(p.Epoch), Detail: p.Detail})
+		op.Positions = append(op.Positions, &arbiterv1.MemberPosition{
+			Member: string(p.Member), Answered: p.Answered, SystemId: p.SystemID,
+			Timeline: p.Timeline, Received: uint64(p.Received), Replayed: uint64(p.Replayed), Epoch: uint64(p.Epoch), Detail: p.Detail,
+		})
 	}
 	return op
 }
 
 func stepToProto(s failover.Step) *arbiterv1.Step {
-	step := &arbiterv1.Step{Name: s.Name, Began: timeToProto(s.Began), Took: durationpb.New(time.Duration(s.Ended - s.Began)), Member: string(s.Member),
-		Epoch: uint64(s.Epoch), Attempt: uint32(s.Attempt), Result: string(s.Result), Detail: s.Detail, IntentIndex: uint64(s.Intent), OutcomeIndex: uint64(s.Outcome)}
+	step := &arbiterv1.Step{
+		Name: s.Name, Began: timeToProto(s.Began), Took: durationpb.New(time.Duration(s.Ended - s.Began)), Member: string(s.Member),
+		Epoch: uint64(s.Epoch), Attempt: uint32(s.Attempt), Result: string(s.Result), Detail: s.Detail, IntentIndex: uint64(s.Intent), OutcomeIndex: uint64(s.Outcome),
+	}
 	if s.Proof.Grade != "" {
 		step.Proof = string(s.Proof.Grade) + " " + s.Proof.By
 	}

@@ -43,8 +43,10 @@ type ask struct {
 const askGrace = 50 * time.Millisecond
 
 func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
-	return &view{node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
-		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1)}
+	return &view{
+		node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
+		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
+	}
 }
 
 // observe takes the report of a look.
@@ -99,12 +101,6 @@ func (v *view) setDoubt(why string) {
 		v.doubt, v.unsent = why, true
 		v.wake()
 	}
-}
-
-func (v *view) doubts() string {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	return v.doubt
 }
 
 // askAgain remembers a request to look again.

@@ -79,10 +79,12 @@ type prober struct{ *probe.Scheduler }
 
 func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() failover.Index, func(arbiter.Report)) arbiter.Prober {
 	return func(node failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
-		return prober{probe.NewScheduler(probe.Options{Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
+		return prober{probe.NewScheduler(probe.Options{
+			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
 			Report: func(r probe.Report) {
 				report(arbiter.Report{Observation: r.Observation, Began: r.Began, Ended: r.Ended})
-			}})}
+			},
+		})}
 	}
 }
 

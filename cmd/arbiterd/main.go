@@ -85,8 +85,10 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{path: path, file: file, log: hclog.New(&hclog.LoggerOptions{Name: "arbiterd", Level: hclog.LevelFromString(file.LogLevel),
-		JSONFormat: file.LogFormat == "json", Output: stderr})}
+	d := &daemon{path: path, file: file, log: hclog.New(&hclog.LoggerOptions{
+		Name: "arbiterd", Level: hclog.LevelFromString(file.LogLevel),
+		JSONFormat: file.LogFormat == "json", Output: stderr,
+	})}
 	for _, w := range warnings {
 		d.log.Warn("arbiter file", "warning", w.String())
 	}
