@@ -150,7 +150,7 @@ func (p *Postgres) lookAnew(ctx context.Context, t Target, c failover.Check) Loo
 		s.close()
 		return Look{Evidence: evidenceOf(err), Facts: facts}
 	}
-	return p.tryWrite(ctx, attempt{session: s, key: memberKey{t.Group, t.Member.Name}, timeout: c.Timeout, facts: facts})
+	return p.tryWrite(attempt{session: s, key: memberKey{t.Group, t.Member.Name}, timeout: c.Timeout, facts: facts})
 }
 
 // evidenceOf sorts an error, including those of this package.

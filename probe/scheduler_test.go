@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -188,6 +189,41 @@ func TestPhasesSpreadAndAreStable(t *testing.T) {
 			t.Errorf("tenth %d of the interval holds %d of 3000 looks", i, n)
 		}
 	}
+}
+
+func TestThousandsOfChecks(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		r.checker.look = func(context.Context, failover.MemberName, int) Look {
+			time.Sleep(5 * ms)
+			return answers(failover.ReasonAnswered)
+		}
+		check := fastCheck()
+		check.Interval = time.Second
+		var all []Target
+		for i := range 1000 {
+			group := targets(check, "a", "b", "c")
+			for j := range group {
+				group[j].Group = failover.GroupName(fmt.Sprintf("group-%d", i))
+			}
+			all = append(all, group...)
+		}
+		r.scheduler.SetTargets(all)
+		time.Sleep(2 * time.Second)
+		begun, most := 0, 0
+		for range 50 {
+			time.Sleep(100 * ms)
+			most = max(most, runtime.NumGoroutine())
+		}
+		for _, name := range []failover.MemberName{"a", "b", "c"} {
+			begun += len(r.checker.begins(name))
+		}
+		if begun < 21000 || begun > 24100 {
+			t.Errorf("looks in 7 s: got %d, want 3000 a second and 3000 first ones", begun)
+		}
+		if most > 100 {
+			t.Errorf("goroutines: got %d, want few: about 15 looks of 5 ms are under way", most)
+		}
+	})
 }
 
 func TestHangingLooksDelayNobody(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -164,16 +165,26 @@ func (s *session) ask(statement string) ([][]byte, error) {
 		return nil, err
 	}
 	var a answer
+	err := s.await(&a)
+	return a.row, err
+}
+
+// await reads the rest of an answer. After its time was up it may be called again with the same answer.
+func (s *session) await(a *answer) error {
 	for {
 		message, err := s.frontend.Receive()
 		if err != nil {
-			if a.failure != nil {
-				return nil, a.failure // the server said why before it left
+			if a.failure != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return a.failure // the server said why before it left
 			}
-			return nil, fmt.Errorf("wait for the answer: %w", err)
+			return fmt.Errorf("wait for the answer: %w", err)
 		}
-		if complete, err := a.add(message); complete || err != nil {
-			return a.row, errors.Join(a.failure, err)
+		complete, err := a.add(message)
+		if err != nil {
+			return err
+		}
+		if complete {
+			return a.failure
 		}
 	}
 }
@@ -235,15 +246,16 @@ func (s *session) receive() (pgproto3.BackendMessage, error) {
 }
 
 // outlive frees the session from the context that it was opened under, and lets it notice by itself when the other machine is
-// gone. It returns false if the context has ended.
+// gone. It returns false if the context ended before.
 func (s *session) outlive() bool {
-	if !s.unbind() {
-		return false
+	intime := s.unbind()
+	if !intime {
+		_ = s.socket.SetDeadline(time.Time{}) // the one that the context's end has set
 	}
 	if conn, can := s.socket.(*net.TCPConn); can {
 		_ = conn.SetKeepAliveConfig(keepAlive()) // fails only for a connection that is lost, which shows soon enough
 	}
-	return true
+	return intime
 }
 
 // close closes the connection without a farewell: PostgreSQL takes that as the ordinary end of an idle session, and it saves

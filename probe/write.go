@@ -2,9 +2,13 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
@@ -18,39 +22,38 @@ type attempt struct {
 	facts   failover.Facts // what the server said just before
 }
 
-// tryWrite writes through the session and waits until ctx ends at most. It takes the session over.
-func (p *Postgres) tryWrite(ctx context.Context, a attempt) Look {
+// tryWrite writes through the session, which is bound to the look's time, and closes it or leaves it behind.
+func (p *Postgres) tryWrite(a attempt) Look {
 	write, earlier := p.claim(a.key)
 	if write == nil {
 		a.session.close()
 		return p.behind(a, earlier)
 	}
-	if !a.session.outlive() {
-		a.session.close()
-		p.release(a.key)
-		return Look{Evidence: evidenceOf(context.Cause(ctx)), Facts: a.facts}
+	var end answer
+	err := a.session.send(&pgproto3.Query{String: p.write})
+	if err == nil {
+		if err = a.session.await(&end); errors.Is(err, os.ErrDeadlineExceeded) {
+			p.leave(a, write, &end)
+			return a.stalled("the write was not committed in time, though the server had answered")
+		}
 	}
-	result := make(chan error, 1)
+	err = a.explain(err)
+	a.session.close() // before another write may begin
+	p.release(a.key)
+	return a.written(err)
+}
+
+// leave goes on waiting for the end of a write whose look has given up on it.
+func (p *Postgres) leave(a attempt, write *outstanding, end *answer) {
+	p.giveUp(write)
+	a.session.outlive()
 	p.work.Go(func() {
 		unbind := context.AfterFunc(p.stopped, func() { _ = a.session.conn.Close() })
 		defer unbind()
-		err := p.commit(a)
-		a.session.close() // before another write may begin
+		_ = a.session.await(end) // committed or not: it is no longer outstanding
+		a.session.close()
 		p.release(a.key)
-		result <- err
 	})
-	select {
-	case err := <-result:
-		return a.written(err)
-	case <-ctx.Done():
-	}
-	select {
-	case err := <-result: // at the last moment
-		return a.written(err)
-	default:
-		p.giveUp(write)
-		return a.stalled("the write was not committed in time, though the server had answered")
-	}
 }
 
 // written says what the end of a write means.
@@ -125,10 +128,9 @@ const askStuck = `SELECT count(*) FROM pg_stat_activity
  WHERE usename = current_user AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()
  AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock' AND clock_timestamp() - query_start > interval '1 ms' * `
 
-// commit writes. Nobody else locks the arbiter's row, so a lock that isn't to be had is either an operator's on the table, or
-// that of an own write which hangs and whose look is forgotten, since this process was restarted.
-func (p *Postgres) commit(a attempt) error {
-	_, err := a.session.ask(p.write)
+// explain tells apart why a lock wasn't to be had. Nobody else locks the arbiter's row, so either an operator has locked the table,
+// or an own write hangs whose look is forgotten, since this process was restarted.
+func (a attempt) explain(err error) error {
 	const lockNotAvailable = "55P03"
 	if postgres.SQLState(err) != lockNotAvailable {
 		return err
