@@ -39,6 +39,8 @@ type Primaries interface {
 
 // Standbys says whom standbys follow.
 type Standbys interface {
+	// RaiseToken makes the epoch the token of a server, so that it refuses whoever acts under an older one (S9).
+	RaiseToken(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome
 	// StopFollowing raises the token of one standby, makes it follow nobody, waits for its replay and reads its position.
 	StopFollowing(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string) failover.MemberPosition
 	// Point makes a standby follow a primary; AwaitFollowing waits until it does.

@@ -88,7 +88,8 @@ func (e executors) onRoutes(a failover.Action, verb string, do func(Router) erro
 	return steps
 }
 
-// isolateExecutor fences a member while it closes the routes to it. Only the fence decides.
+// isolateExecutor fences a member while it closes the routes to it, ends the clients' sessions, and raises the tokens of the standbys,
+// for which the grant of the lease is the intent (S9). Only the fence decides.
 type isolateExecutor struct{ executors }
 
 func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.Outcome {
@@ -100,20 +101,32 @@ func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.
 func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	beside, end := context.WithCancel(ctx)
 	defer end()
-	ended := make(chan []failover.StepTime, 2)
+	ended := make(chan []failover.StepTime, 3)
 	go func() { ended <- e.closeRoutes(beside, a) }()
 	go func() { ended <- e.endSessions(beside, a) }()
+	go func() { ended <- e.raiseTokens(beside, a) }()
 	proof, steps := e.drivers.Fencer.Isolate(ctx, e.member(a), a.Spec.Policy, e.answers(a))
 	// Whatever goes on beside the fence has had its time: an old session can't commit any more.
 	grace := time.AfterFunc(besideGrace, end)
 	defer grace.Stop()
-	closed, sessions := <-ended, <-ended
-	return isolated(a, proof, slices.Concat(closed, sessions, steps))
+	return isolated(a, proof, slices.Concat(<-ended, <-ended, <-ended, steps))
 }
 
 // besideGrace is what closing routes and ending sessions get after the fence has ended: a router that hangs must not make a
 // failover late.
 const besideGrace = 50 * time.Millisecond
+
+// raiseTokens takes the other members' tokens to the epoch. Those that can't be reached now are taken there by catch_up and promote.
+func (e executors) raiseTokens(ctx context.Context, a failover.Action) []failover.StepTime {
+	engine, err := e.drivers.Engine(a.Spec.Engine)
+	if err != nil {
+		return nil
+	}
+	_, steps := e.onStandbys(e.others(a), fmt.Sprintf("refuses epochs before %d", a.Epoch), func(m failover.MemberSpec) failover.Outcome {
+		return engine.RaiseToken(ctx, m, a.Spec, a.Epoch)
+	})
+	return steps
+}
 
 // endSessions ends the clients' sessions on the old primary, if it still listens. It reports, and never decides anything.
 func (e executors) endSessions(ctx context.Context, a failover.Action) []failover.StepTime {

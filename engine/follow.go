@@ -50,7 +50,8 @@ func (p *Postgres) Point(
 		return r.failed(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("connected", "")
-	if err := t.raise(ctx, changes...); err != nil {
+	// That the new address is in force is proven by AwaitFollowing.
+	if err := t.adjust(ctx, changes...); err != nil {
 		// A newer epoch is noticed before anything is written.
 		certain := errors.Is(err, ErrNewerEpoch)
 		return r.failedUnless(!certain, fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))

@@ -22,6 +22,21 @@ const askEvery = 50 * time.Millisecond
 // pollEvery is the pause between looks whether the server has left recovery.
 const pollEvery = 2 * time.Millisecond
 
+// RaiseToken makes an epoch the token of one server, so that it refuses whoever acts under an older one (S9). A takeover does this on
+// every standby that it can reach.
+func (p *Postgres) RaiseToken(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome {
+	r := startRecorder()
+	t, err := p.lockTarget(ctx, member, spec.Connect, epoch)
+	if err != nil {
+		return r.failed(fmt.Errorf("raise the token of %s: %w", member.Name, err))
+	}
+	defer t.close()
+	if err := t.raise(ctx); err != nil {
+		return r.failedUnless(!errors.Is(err, ErrNewerEpoch), fmt.Errorf("raise the token of %s: %w", member.Name, err))
+	}
+	return r.outcome(failover.ResultDone, fmt.Sprintf("%s has token %d", member.Name, epoch))
+}
+
 // Promote makes a.Member primary under a.Epoch (S9): it raises the server's token and reads it back, asks for the promotion on the condition
 // that the token is still this epoch and the server is in recovery, repeats that until the server has left recovery, and proves the end by
 // writing the epoch row with the server's own disk as the only witness. A server that is not in recovery, because an earlier try succeeded or, with

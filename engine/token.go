@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -118,35 +119,61 @@ func (t *target) endOlderHolders(ctx context.Context) error {
 // raise makes this epoch the server's token, together with further settings if there are any, and returns when a new connection shows
 // them. A newer token is left alone: ErrNewerEpoch. A token that is already this epoch costs one look.
 func (t *target) raise(ctx context.Context, changes ...setting) error {
+	written, err := t.write(ctx, changes)
+	if err != nil || len(written) == 0 {
+		return err
+	}
+	return t.readBack(ctx, written)
+}
+
+// adjust is raise for changes whose effect is proven by something else than a new connection: only a token that had to be raised is
+// read back.
+func (t *target) adjust(ctx context.Context, changes ...setting) error {
+	written, err := t.write(ctx, changes)
+	if err != nil || !slices.ContainsFunc(written, func(s setting) bool { return s.name == epochSetting }) {
+		return err
+	}
+	return t.readBack(ctx, written)
+}
+
+// epochSetting is the fencing token of a server.
+const epochSetting = "arbiter.epoch"
+
+// write writes the changes, and this epoch unless it is the server's token already, and reloads. It says what it wrote.
+func (t *target) write(ctx context.Context, changes []setting) (written []setting, err error) {
 	token, err := t.token(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if token.newest() > t.epoch {
-		return fmt.Errorf("%w: its token is %d, this is epoch %d", ErrNewerEpoch, token.newest(), t.epoch)
+		return nil, fmt.Errorf("%w: its token is %d, this is epoch %d", ErrNewerEpoch, token.newest(), t.epoch)
 	}
-	if token.OnDisk == t.epoch && token.InForce == t.epoch && len(changes) == 0 {
-		return nil
+	written = slices.Clone(changes)
+	epoch := setting{name: epochSetting, value: strconv.FormatUint(uint64(t.epoch), 10)}
+	if token.OnDisk != t.epoch || token.InForce != t.epoch {
+		written = append(written, epoch)
+	}
+	if len(written) == 0 {
+		return nil, nil
 	}
 	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-		return err
+		return nil, err
 	}
-	epoch := setting{name: "arbiter.epoch", value: strconv.FormatUint(uint64(t.epoch), 10)}
 	if token.OnDisk != t.epoch {
 		if err := t.writeToken(ctx, epoch); err != nil {
-			return fmt.Errorf("write the token: %w", err)
+			return nil, fmt.Errorf("write the token: %w", err)
 		}
 	}
 	for _, change := range changes {
 		// The error is cut down to its code: its text may repeat the statement, and with it a password.
 		if _, err := t.conn.Exec(ctx, change.alterSystem()); err != nil {
-			return fmt.Errorf("write %s: %w", change.name, withoutStatement(err))
+			return nil, fmt.Errorf("write %s: %w", change.name, withoutStatement(err))
 		}
 	}
 	if _, err := t.conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
-		return fmt.Errorf("reload the configuration: %w", err)
+		return nil, fmt.Errorf("reload the configuration: %w", err)
 	}
-	return t.readBack(ctx, append(changes, epoch))
+	return written, nil
 }
 
 func (t *target) writeToken(ctx context.Context, epoch setting) error {
