@@ -20,7 +20,8 @@ func TestPostgresStalledDisk(t *testing.T) {
 	disk := newFreezableDisk(t)
 	postgrestest.New(t) // so that what all servers are copied from isn't on the disk
 	t.Setenv("TMPDIR", disk.folder)
-	server := postgrestest.Start(t)
+	// What sessions share must not lie on the disk: they could not even begin.
+	server := postgrestest.Start(t, setting("dynamic_shared_memory_type", "posix"))
 	watcher := server.Dial()
 	c := patientCheck()
 	target := postgresTarget("pg-a", server.Address, c)
@@ -28,7 +29,7 @@ func TestPostgresStalledDisk(t *testing.T) {
 	wantLook(t, p, target, c, failover.ReasonAnswered)
 
 	disk.freeze()
-	c.Timeout = 500 * time.Millisecond
+	c.Timeout = time.Second
 	for range 3 {
 		look := wantLook(t, p, target, c, failover.ReasonWriteStalled)
 		if look.Facts.Role != failover.RolePrimary || look.Facts.AcceptsWrites {
@@ -52,6 +53,7 @@ func TestPostgresStalledDisk(t *testing.T) {
 	server.Eventually("the write that hung has ended", func() bool {
 		return lookAt(p, target, c).Facts.AcceptsWrites
 	})
+	server.Stop() // in order, so that no shared memory is left
 }
 
 func wantLook(t *testing.T, p Checker, target Target, c failover.Check, want failover.Reason) Look {

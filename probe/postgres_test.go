@@ -80,3 +80,37 @@ func TestPostgresFactsOfPrimaryAndStandby(t *testing.T) {
 		t.Fatalf("facts of the standby: got %+v", s)
 	}
 }
+
+func TestPostgresNeverTwoWritesOutstanding(t *testing.T) {
+	server := postgrestest.Start(t)
+	p := newPostgres(t)
+	c := patientCheck()
+	c.Timeout = time.Minute
+	target := postgresTarget("pg-a", server.Address, c)
+	wantLook(t, p, target, c, failover.ReasonAnswered)
+	blocker := server.Dial()
+	for _, statement := range []string{"BEGIN", "SELECT FROM arbiter.probe FOR UPDATE"} {
+		if _, err := blocker.Exec(t.Context(), statement); err != nil {
+			t.Fatalf("lock the row: %v", err)
+		}
+	}
+	first := make(chan Look, 1)
+	go func() { first <- lookAt(p, target, c) }()
+	server.Eventually("the first write waits", func() bool {
+		n, err := server.TryQuery("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'arbiter-probe/az-a' AND wait_event_type = 'Lock'")
+		return err == nil && n == "1"
+	})
+	second := wantLook(t, p, target, c, failover.ReasonAnswered)
+	if !second.Partial || second.Facts.AcceptsWrites || second.Facts.Role != failover.RolePrimary {
+		t.Fatalf("a look beside an outstanding write: got %+v, want the reading part only", second)
+	}
+	if _, err := blocker.Exec(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatalf("let the row go: %v", err)
+	}
+	if look := <-first; look.Partial || !look.Facts.AcceptsWrites {
+		t.Fatalf("the first look: got %+v", look)
+	}
+	if n := server.Query("SELECT beat FROM arbiter.probe"); n != "2" {
+		t.Fatalf("beats: got %s, want 2", n)
+	}
+}

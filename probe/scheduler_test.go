@@ -536,6 +536,40 @@ func TestStandbyThatGrowsIsAWitness(t *testing.T) {
 	})
 }
 
+func TestPartialLooksCountForNothing(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {
+			look := Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: failover.Facts{
+				Role: failover.RolePrimary, AcceptsWrites: true, Written: failover.LSN(n),
+			}}
+			switch {
+			case n > 2 && n%2 == 1:
+				look.Evidence.Reason, look.Facts.AcceptsWrites = failover.ReasonWriteStalled, false
+			case n > 2:
+				look.Partial, look.Facts.AcceptsWrites = true, false
+			}
+			return look
+		}
+		r.applied = 5
+		r.scheduler.SetTargets(targets(fastCheck(), "a"))
+		for r.begun("a") < 2 {
+			time.Sleep(ms)
+		}
+		r.wantState("a", failover.ReasonAnswered)
+		time.Sleep(700 * ms) // looks 3, 4 and 5: stalled, partial, stalled
+		r.wantState("a", failover.ReasonWriteStalled)
+		if f := r.last("a").Observation.Facts; f.AcceptsWrites || f.Written < 5 {
+			t.Fatalf("facts: got %+v", f)
+		}
+	})
+}
+
+// begun is how many looks at a member have been begun.
+func (r *rig) begun(name failover.MemberName) int {
+	synctest.Wait()
+	return len(r.checker.begins(name))
+}
+
 func TestChangedTargets(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		r.checker.look = func(context.Context, failover.MemberName, int) Look { return answers(failover.ReasonRefused) }
