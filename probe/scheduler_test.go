@@ -556,7 +556,7 @@ func TestPartialLooksCountForNothing(t *testing.T) {
 			time.Sleep(ms)
 		}
 		r.wantState("a", failover.ReasonAnswered)
-		time.Sleep(700 * ms) // looks 3, 4 and 5: stalled, partial, stalled
+		time.Sleep(900 * ms) // after looks 3, 4 and 5: stalled, partial, stalled
 		r.wantState("a", failover.ReasonWriteStalled)
 		if f := r.last("a").Observation.Facts; f.AcceptsWrites || f.Written < 5 {
 			t.Fatalf("facts: got %+v", f)
