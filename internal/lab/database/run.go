@@ -90,7 +90,7 @@ func (s *Server) Crash(ctx context.Context) error {
 			return err
 		}
 		if len(pids) == 0 {
-			return nil
+			return s.removeSharedMemory()
 		}
 		for _, pid := range pids {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may be gone by now
@@ -173,6 +173,9 @@ func (s *Server) Rewind(ctx context.Context, primary *Server) error {
 
 // Reseed replaces everything by a full copy of the running server from, and makes the stopped server its standby.
 func (s *Server) Reseed(ctx context.Context, from *Server) error {
+	if err := s.removeSharedMemory(); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("empty %s: %w", s.name, err)
 	}

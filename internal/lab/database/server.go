@@ -71,6 +71,7 @@ func New(ctx context.Context, options Options, primary *Server) (*Server, error)
 			return nil, err
 		}
 	}
+	s.host.OnDeath(s.removeSharedMemory)
 	return s, s.writeSettings()
 }
 

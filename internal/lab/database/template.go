@@ -125,7 +125,8 @@ host  all         all        all scram-sha-256
 host  replication replicator all scram-sha-256
 `
 
-// commonSettings are the same on every server. Whatever is not named here has PostgreSQL's default.
+// commonSettings are the same on every server. Dynamic shared memory lies in the data directory, so that nothing of a
+// killed server stays in the system's memory. Whatever is not named here has PostgreSQL's default.
 const commonSettings = `
 shared_buffers = 32MB
 max_connections = 60
@@ -133,6 +134,7 @@ max_wal_senders = 10
 wal_keep_size = 256MB
 wal_log_hints = on
 jit = off
+dynamic_shared_memory_type = mmap
 log_line_prefix = '%m [%p] %q%u@%a '
 include_if_exists = 'member.conf'
 `

@@ -1,8 +1,9 @@
 // Package hosts makes several machines out of one: the hosts of a laboratory.
 //
 // A Site is one set of hosts. Under root each host is a network namespace behind a switch (a bridge in a namespace
-// of its own), with an IPv4 and an IPv6 address that exist nowhere else, so parallel sites never collide. Without
-// root each host is an address of 127.0.0.0/8, and everything but network faults works the same.
+// of its own), with an IPv4 and an IPv6 address that exist nowhere else, so parallel sites never collide. System V
+// shared memory is the host's own too. Without root each host is an address of 127.0.0.0/8, and everything but network
+// faults works the same.
 //
 // Guarantees:
 //   - Every process that a host starts, and every descendant of it, orphans included, is found again: through a

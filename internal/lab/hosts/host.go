@@ -44,6 +44,7 @@ type Host struct {
 	frozen bool
 	boot   []func(context.Context) error
 	cut    []func()
+	dead   []func() error
 }
 
 // Name is the host's name, unique in its site.
@@ -141,6 +142,14 @@ func (h *Host) OnPowerCut(f func()) {
 	h.power.Lock()
 	defer h.power.Unlock()
 	h.cut = append(h.cut, f)
+}
+
+// OnDeath adds a function that PowerOff, KillAll and the site's Close call when no process is left: it removes what
+// killed processes leave in the kernel. It must not ask anything of the host.
+func (h *Host) OnDeath(f func() error) {
+	h.power.Lock()
+	defer h.power.Unlock()
+	h.dead = append(h.dead, f)
 }
 
 // PowerOff takes the power away: the network falls silent first (no connection is closed in good order), then every
@@ -253,7 +262,11 @@ func (h *Host) end(ctx context.Context, after []func()) error {
 			return err
 		}
 		if len(pids) == 0 {
-			return h.jail.freeze(ctx, false)
+			failed := h.jail.freeze(ctx, false)
+			for _, f := range h.dead {
+				failed = errors.Join(failed, f())
+			}
+			return failed
 		}
 		if err := pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("%w: %v: %w", ErrSurvivors, pids, err)

@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is one operating system thread that lives inside a host's network namespace for as long as the host does.
+// thread is one operating system thread that lives inside a host's network namespace, and an IPC namespace of its own,
+// for as long as the host does.
 // Processes must be started from it: a child's parent-death signal is tied to the thread that made it, and ordinary
 // Go threads may end at any time.
 type thread struct {
@@ -43,6 +44,11 @@ func (t *thread) run(namespace *os.File, entered chan<- error) {
 	if namespace != nil {
 		if err := unix.Setns(int(namespace.Fd()), unix.CLONE_NEWNET); err != nil {
 			entered <- fmt.Errorf("enter network namespace %s: %w", namespace.Name(), err)
+			return
+		}
+		// What killed processes leave in System V shared memory goes with the host, even when this process is killed.
+		if err := unix.Unshare(unix.CLONE_NEWIPC); err != nil {
+			entered <- fmt.Errorf("make IPC namespace: %w", err)
 			return
 		}
 	}
