@@ -140,6 +140,33 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 	}
 }
 
+func TestS4_ALeaseOfAnOlderEpochIsWorthNothing(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(refused)\ndepose a\nobserve all: pg-a=primary@1000\nadopt orders\n")
+	if g := w.group(t); g.Epoch != 3 || g.Lease == nil || g.Lease.Epoch != 2 {
+		t.Fatalf("epoch %d, lease %+v", g.Epoch, g.Lease)
+	}
+	for _, epoch := range []Epoch{2, 3} {
+		w.refused(t, "S4", "a", 1, RenewLease{Group: "orders", Holder: "a", Epoch: epoch})
+		w.refused(t, "S4", "a", 1, ReleaseLease{Group: "orders", Holder: "a", Epoch: epoch})
+	}
+}
+
+func TestS4_OnlyTheOpenIntentIsConcluded(t *testing.T) {
+	open := &OpenIntent{Index: 9, Epoch: 4}
+	tests := []struct {
+		open  *OpenIntent
+		epoch Epoch
+		index Index
+		ok    bool
+	}{{open, 4, 9, true}, {open, 4, 8, false}, {open, 3, 9, false}, {nil, 4, 9, false}}
+	for _, test := range tests {
+		g := &Group{Operation: &Operation{Intent: test.open}}
+		if refusal := checkS4Intent(g, test.epoch, test.index); (refusal == nil) != test.ok {
+			t.Errorf("%+v: %v", test, refusal)
+		}
+	}
+}
+
 func TestS4_AnOutcomeCountsOnce(t *testing.T) {
 	w := given(t, isolating)
 	outcome := w.conclude(t, offProof())

@@ -153,6 +153,7 @@ func TestS0_WhatAdoptionAsksFor(t *testing.T) {
 		{"all seen", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, false, []Authority{writer, none, none}},
 		{"by a quorum only", "observe a,b: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, false, []Authority{writer, none, none}},
 		{"by one only", "observe a: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, true, nil},
+		{"writable by one only", "observe all: pg-a=unknown(bad-credentials) pg-b=standby@9 pg-c=standby@9\nobserve a: pg-a=primary@9", Adopt{Member: "pg-a"}, true, nil},
 		{"two writable", "observe all: pg-a=primary@9 pg-b=primary@9 pg-c=standby@9", Adopt{Member: "pg-a"}, true, nil},
 		{"two writable, one seen so by one in doubt", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9\nobserve c: pg-b=primary@9\ndoubt c slow", Adopt{Member: "pg-a"}, true, nil},
 		{"another one is writable", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-b"}, true, nil},
@@ -229,8 +230,9 @@ func TestS0_MemberChanges(t *testing.T) {
 }
 
 func TestS0_NotBesideARunningOperation(t *testing.T) {
-	w := given(t, isolating)
-	w.refused(t, "S0", "", 0, Adopt{Request: w.request(), Group: "orders", Member: "pg-b"})
+	w := given(t, adopted+"failover orders\nlook-again answers\n") // the primary is well, so nothing else speaks against adopting it
+	w.wantStage(t, Isolating)
+	w.refused(t, "S0", "", 0, Adopt{Request: w.request(), Group: "orders", Member: "pg-a"})
 	w = given(t, leased)
 	w.refused(t, "S0", "", 0, DeleteGroup{Request: w.request(), Group: "orders"})
 }
@@ -261,6 +263,36 @@ func TestS1_AtMostOneWriterBesideRoguesOnly(t *testing.T) {
 func TestS1_IsAskedOfEveryState(t *testing.T) {
 	w := given(t, promoting+"keep a\noutcome promote unknown\ncommit a\n")
 	w.refused(t, "S1", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}
+
+func TestS2_WhoMayBePromoted(t *testing.T) {
+	tests := []struct {
+		name      string
+		a, b      Authority // of the former writer, and of the one to promote
+		op        Operation
+		reinstate bool
+		ok        bool
+	}{
+		{"a proven one beside proven ones", none, none, Operation{}, false, true},
+		{"beside a revoked one", revoked, none, Operation{}, false, false},
+		{"beside a writer", writer, none, Operation{}, false, false},
+		{"a revoked one", none, revoked, Operation{}, false, false},
+		{"the candidate again", none, writer, Operation{Candidate: "b"}, false, true},
+		{"a writer that is not the candidate", none, writer, Operation{Candidate: "a"}, false, false},
+		{"the former writer back, revoked", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, true},
+		{"the former writer back, proven", none, none, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, true},
+		{"under the same epoch", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 5}, true, false},
+		{"with a fence of it in flight", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 4, Intent: &OpenIntent{}}, true, false},
+		{"not asked for", none, revoked, Operation{From: "b", ReinstatedAt: 4}, true, false},
+		{"another one back", none, none, Operation{From: "a", Reinstating: true, ReinstatedAt: 4}, true, false},
+		{"beside a revoked one, back", revoked, none, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, false},
+	}
+	for _, test := range tests {
+		g := &Group{Name: "orders", Epoch: 5, Operation: &test.op, Members: []Member{{Name: "a", Authority: test.a}, {Name: "b", Authority: test.b}}}
+		if refusal := checkS2(g, "b", test.reinstate); (refusal == nil) != test.ok {
+			t.Errorf("%s: %v", test.name, refusal)
+		}
+	}
 }
 
 func TestS2_NoPromotionBeforeFenceProof(t *testing.T) {
