@@ -188,7 +188,11 @@ func (v *view) news(key memberKey) bool {
 	if !now.Facts.AcceptsWrites {
 		return false
 	}
-	m := v.state().Group(key.group).Member(key.member)
+	g := v.state().Group(key.group)
+	if g == nil || g.Member(key.member) == nil {
+		return false // deleted just now
+	}
+	m := g.Member(key.member)
 	return m.Authority == failover.AuthorityNone && now.AsOf >= m.NoneSince && sent.AsOf < m.NoneSince
 }
 
@@ -219,10 +223,13 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 // inQuestion is the member that a request to look again is about. A follower may be asked before it has applied the entry that began
 // the operation: then it is the writer.
 func inQuestion(g *failover.Group) failover.MemberName {
-	if g.Operation != nil {
-		return g.Operation.From
+	switch {
+	case g.Operation == nil:
+		return g.Writer()
+	case g.Operation.From == "": // adopted without a writer
+		return g.Operation.Wanted
 	}
-	return g.Writer()
+	return g.Operation.From
 }
 
 func (v *view) allLooked(g *failover.Group, since time.Duration) bool {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 )
 
 // Candidate is one member as a possible next primary, with the reason if it may not be one.
@@ -77,6 +78,8 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
 	case state.Rogue:
 		c.Why = "it accepts writes without authority"
+	case p.Timeline != 0 && g.LastPrimary.Timeline != 0 && p.Timeline != g.LastPrimary.Timeline:
+		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: its history may be another one; rebuild it", p.Timeline, g.LastPrimary.Timeline)
 	case !lossAllowed(g, c.Loss):
 		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
 	default:
@@ -130,6 +133,9 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 				p.Timeline = max(p.Timeline, f.Timeline)
 			}
 		}
+		if p.Timeline < g.LastPrimary.Timeline {
+			p.Timeline = 0 // a standby that is not connected says what it had at its last checkpoint
+		}
 		seen := g.countLooks(s, m.Name, isStandby)
 		p.Answered = seen >= s.Majority()
 		if !p.Answered {
@@ -147,26 +153,45 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	p, _ := positionOf(positions, member)
 	last := g.LastPrimary
-	rule := last.SyncRule
-	if len(rule.Names) > 0 && rule.Need > 0 && !slices.Contains(rule.Names, "*") {
-		answering, furthest := answeringSync(g, rule, positions)
-		needed := len(rule.Names) - rule.Need + 1
-		why := fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed)
-		switch {
-		case answering < needed:
-			return estimate(last, p, why)
-		case p.Position() < furthest:
-			return LossBound{Grade: LossObserved, Bytes: uint64(furthest - p.Position()), Why: why + ", and one of them holds more"}
-		}
-		return LossBound{Grade: LossObserved, Why: why}
+	rule := g.standbyRule(last)
+	switch {
+	case rule.Need == 0:
+		return estimate(last, p, "replication is asynchronous")
+	case slices.Contains(rule.Names, "*"):
+		return estimate(last, p, "the rule of synchronous replication names nobody in particular (*)")
 	}
-	return estimate(last, p, "replication is asynchronous")
+	answering, furthest := answeringSync(g, rule, positions)
+	needed := len(rule.Names) - rule.Need + 1
+	why := fmt.Sprintf("%d of %d synchronous standbys answer, %d needed", answering, len(rule.Names), needed)
+	switch {
+	case answering < needed:
+		return estimate(last, p, why)
+	case p.Position() < furthest:
+		return LossBound{Grade: LossObserved, Bytes: uint64(furthest - p.Position()), Why: why + ", and one of them holds more"}
+	}
+	return LossBound{Grade: LossObserved, Why: why}
+}
+
+// standbyRule is the primary's last known rule without its own name: the same list is often set on all members, and a server never
+// confirms to itself. Names are compared as PostgreSQL does, without regard to case.
+func (g *Group) standbyRule(last PrimaryFacts) SyncRule {
+	own, _ := g.Spec.Member(last.Member)
+	rule := SyncRule{Need: last.SyncRule.Need}
+	for _, name := range last.SyncRule.Names {
+		if !strings.EqualFold(name, own.ApplicationName) {
+			rule.Names = append(rule.Names, strings.ToLower(name))
+		}
+	}
+	if len(rule.Names) == 0 {
+		rule.Need = 0
+	}
+	return rule
 }
 
 func answeringSync(g *Group, rule SyncRule, positions []MemberPosition) (answering int, furthest LSN) {
 	for _, m := range g.Spec.Members {
 		p, ok := positionOf(positions, m.Name)
-		if !ok || !p.Answered || p.SystemID != g.SystemID || !slices.Contains(rule.Names, m.ApplicationName) {
+		if !ok || !p.Answered || p.SystemID != g.SystemID || !slices.Contains(rule.Names, strings.ToLower(m.ApplicationName)) {
 			continue
 		}
 		answering++
@@ -191,6 +216,7 @@ type PrimaryFacts struct {
 	Member   MemberName
 	Index    Index
 	Written  LSN
+	Timeline uint32
 	SyncRule SyncRule
 	Replicas []Replica
 }
@@ -207,5 +233,6 @@ func (g *Group) notePrimary(l Look) {
 	g.LastPrimary.Written = max(g.LastPrimary.Written, f.Written)
 	if f.AcceptsWrites {
 		g.LastPrimary.Index, g.LastPrimary.SyncRule, g.LastPrimary.Replicas = l.Index, f.SyncRule, f.Replicas
+		g.LastPrimary.Timeline = f.Timeline
 	}
 }

@@ -8,15 +8,18 @@ import (
 // Names of guards that the planner treats in a way of their own.
 const (
 	guardLookedAgain = "looked again"
+	guardCandidate   = "candidate"
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
 )
 
-// beginGuards are all conditions for an operation to begin to act.
+// beginGuards are all conditions for an operation to begin to act. Looking again comes after what can be known without it, and before
+// what needs fresh positions.
 func beginGuards(s *State, g *Group, d Durations) []Guard {
 	guards := clockFreeGuards(s, g)
-	if g.Operation.Automatic && g.Operation.Kind == KindFailover { // looking again is the last of them
-		guards = slices.Insert(guards, len(guards)-1, timeGuards(g, d)...)
+	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
+		at := slices.IndexFunc(guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
+		guards = slices.Insert(guards, at, timeGuards(g, d)...)
 	}
 	return guards
 }
@@ -34,7 +37,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	op := g.Operation
 	if !op.Automatic {
 		if op.Kind == KindFailover {
-			return []Guard{candidateGuard(s, g)}
+			return []Guard{lookedAgain(s, g), candidateGuard(s, g)}
 		}
 		return nil
 	}
@@ -46,10 +49,23 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	}
 	v := Tally(s, g, op.From)
 	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why})
-	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g))
 	again := TallySince(s, g, op.From, op.ConfirmedAt)
-	return append(guards, Guard{Name: guardLookedAgain, OK: again.Status == StatusDown,
-		Detail: "counting only looks after the confirmation: " + again.Why})
+	return append(guards, brakeGuard(s, g),
+		Guard{Name: guardLookedAgain, OK: again.Status == StatusDown, Detail: "counting only looks after the confirmation: " + again.Why},
+		candidateGuard(s, g))
+}
+
+// lookedAgain asks, for a failover that an operator wants, that a majority has sent whole looks since: positions move all the time and
+// are not committed otherwise, so that without this the loss would be judged by old ones.
+func lookedAgain(s *State, g *Group) Guard {
+	n := 0
+	for _, node := range s.Voters {
+		if g.answered(s, node) >= g.Operation.ConfirmedAt {
+			n++
+		}
+	}
+	return Guard{Name: guardLookedAgain, OK: n >= s.Majority(), Detail: fmt.Sprintf("%d of %d arbiters have looked again since, %d needed",
+		n, len(s.Voters), s.Majority())}
 }
 
 func automationGuards(g *Group) []Guard {
@@ -69,11 +85,11 @@ func automationGuards(g *Group) []Guard {
 func candidateGuard(s *State, g *Group) Guard {
 	ranked := Candidates(g, SeenPositions(s, g))
 	if len(ranked) > 0 && ranked[0].Eligible {
-		return Guard{Name: "candidate", OK: true, Detail: fmt.Sprintf("%s at %s (%s: %s)", ranked[0].Member, ranked[0].Position,
+		return Guard{Name: guardCandidate, OK: true, Detail: fmt.Sprintf("%s at %s (%s: %s)", ranked[0].Member, ranked[0].Position,
 			ranked[0].Loss.Grade, ranked[0].Loss.Why)}
 	}
 	reason, detail := noCandidate(ranked)
-	return Guard{Name: "candidate", Hold: reason, Detail: detail}
+	return Guard{Name: guardCandidate, Hold: reason, Detail: detail}
 }
 
 // brakeGuard holds automation when too much of the fleet is down at once: then the fault is more likely on this side.

@@ -249,7 +249,7 @@ func (o *Operation) finished(g *Group) bool {
 func nextAfterPromotion(g *Group) ActionKind {
 	op := g.Operation
 	switch {
-	case !op.Configured && len(g.Members) > 2:
+	case !op.Configured && (len(g.Members) > 2 || op.Reinstating):
 		return ActionConfigure
 	case !op.Routed && len(g.Spec.Routes) > 0:
 		return ActionRoute

@@ -32,18 +32,28 @@ func (c *change) startOperation(b StartOperation) *Refusal {
 		return refuse("", "%s can't be asked for", b.Kind)
 	case !g.Adopted:
 		return refuse("S0", "%s is not adopted", g.Name).advise("arbiterctl adopt %s", g.Name)
-	case g.Operation != nil:
+	case g.Operation != nil && !g.waitsToBegin():
 		return refuse("", "operation %s is in progress", g.Operation.ID).advise("arbiterctl show %s", g.Name)
 	case b.Candidate != "" && g.Member(b.Candidate) == nil:
 		return refuse("", "%s is not a member of %s", b.Candidate, g.Name)
 	case b.Candidate != "" && b.Candidate == g.Writer():
 		return refuse("", "%s is the primary already", b.Candidate)
 	}
+	if g.Operation != nil {
+		c.endOperation(g, OperationEnded, OperationStopped, "replaced by the failover that "+b.Request.Actor+" asked for")
+	}
 	c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
 		RequestID: b.Request.ID, Wanted: b.Candidate, From: g.Writer(), Verdict: "asked for by " + b.Request.Actor})
 	g.Operation.addStep(Step{Name: "asked", Began: c.entry.Wall, Ended: c.entry.Wall, Member: g.Operation.From,
 		Result: ResultDone, Detail: b.Request.Reason, Outcome: c.entry.Index})
 	return nil
+}
+
+// waitsToBegin says whether the operation in progress is an automatic failover that has done nothing yet: it may wait for ever,
+// as that of a paused group does, and must not stand in an operator's way.
+func (g *Group) waitsToBegin() bool {
+	op := g.Operation
+	return op.Automatic && op.Kind == KindFailover && !pastIsolateIntent(g.EffectiveStage())
 }
 
 func (c *change) acquireLease(b AcquireLease) *Refusal {
@@ -56,6 +66,9 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	}
 	if g.Operation == nil {
 		return refuse("S4", "%s has no operation in progress that needs a lease", g.Name)
+	}
+	if g.Stage == Held && !pastIsolateIntent(g.EffectiveStage()) {
+		g.Operation.ConfirmedAt = c.entry.Index // what was seen before it was held is too old to isolate on
 	}
 	g.Epoch++ // S5: every grant takes the next one
 	op := g.Operation
@@ -135,6 +148,9 @@ func (c *change) release(b Release) *Refusal {
 		c.tell(g, LossAccepted, subject(op), "%s accepts the loss of up to %d bytes: %s", b.Request.Actor, b.LossBytes, b.Request.Reason)
 	}
 	op.Aborted, op.GoAhead, op.Attempts = false, true, 0
+	if !pastIsolateIntent(g.EffectiveStage()) {
+		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
+	}
 	op.addStep(Step{Name: "released", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Outcome: c.entry.Index,
 		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason})
 	return c.advance(g, OperationReleased, "released by %s: %s", b.Request.Actor, b.Request.Reason)

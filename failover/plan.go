@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -187,16 +188,15 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	decision := Decision{Group: g.Name, Step: StepNone, Rule: "begin", Guards: guards}
 	failed, waits := decision.FirstFailed()
 	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
-		v := TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt)
-		decision.Basis = v.Basis
-		if len(v.For) < v.Needed && (!waits || failed.Name == guardLookedAgain || failed.Name == guardMinimum) {
-			decision.LookAgain = g.Operation.ConfirmedAt
-		}
+		decision.Basis = TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt).Basis
+	}
+	if waits && (failed.Name == guardLookedAgain || failed.Name == guardMinimum) {
+		decision.LookAgain = g.Operation.ConfirmedAt
 	}
 	if waits && failed.Name != guardLookedAgain {
 		return g.waitFor(decision, failed, d)
 	}
-	confirmed := g.EffectiveStage() == Confirmed // which needs a grant of its own, taken while the arbiters look again
+	confirmed := g.EffectiveStage() == Confirmed && !failing(guards, guardCandidate) // which needs a grant of its own, taken while the arbiters look again
 	if confirmed || d.LeaseLeft <= 0 && !waits {
 		lease := planLease(g, d)
 		lease.Guards, lease.LookAgain, lease.Basis = decision.Guards, decision.LookAgain, decision.Basis
@@ -207,6 +207,10 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 		return decision
 	}
 	return g.firstAction(decision)
+}
+
+func failing(guards []Guard, name string) bool {
+	return slices.ContainsFunc(guards, func(g Guard) bool { return g.Name == name && !g.OK })
 }
 
 // waitFor holds for a guard that names a reason, and otherwise waits.
