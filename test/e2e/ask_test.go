@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
@@ -211,4 +212,47 @@ func setFailpoint(l *lab.Lab, place string) {
 	if err := os.WriteFile(path+".new", []byte(place), 0o600); err == nil {
 		_ = os.Rename(path+".new", path)
 	}
+}
+
+// full keeps a scenario out of the short run.
+func full(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("part of the full run")
+	}
+}
+
+// quiet lets time pass in which nothing may happen: there is nothing to wait for.
+func (s *stage) quiet(d time.Duration) { time.Sleep(d) }
+
+// leads says whether an arbiter says of itself that it leads.
+func (s *stage) leads(a *lab.Arbiter) bool {
+	s.t.Helper()
+	c, err := s.ClientAs("operator", a)
+	s.must(err)
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(s.ctx, 2*time.Second)
+	defer cancel()
+	status, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE})
+	return err == nil && status.GetFreshness().GetNode() == a.Name() && status.GetFreshness().GetLeader() == a.Name()
+}
+
+// state is what a database says of itself.
+func (s *stage) state(m *database.Server) database.State {
+	s.t.Helper()
+	state, err := m.State(s.ctx)
+	s.must(err)
+	return state
+}
+
+// views are what the arbiters see of a member.
+func (s *stage) views(m *database.Server) []*arbiterv1.View {
+	s.t.Helper()
+	for _, member := range s.status().GetMembers() {
+		if member.GetMember() == m.Name() {
+			return member.GetViews()
+		}
+	}
+	s.t.Fatalf("the status has no member %s", m.Name())
+	return nil
 }

@@ -1,11 +1,18 @@
 package e2e
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // The primary's processes are killed: a standby serves, nothing is lost.
@@ -35,9 +42,7 @@ func TestScenario02_PrimaryFrozenThenWoken(t *testing.T) {
 
 // The primary is frozen, and woken while the arbiters are acting, at one moment after the other.
 func TestScenario02_PrimaryWokenMeanwhile(t *testing.T) {
-	if testing.Short() {
-		t.Skip("part of the full run")
-	}
+	full(t)
 	for _, after := range []time.Duration{300, 900, 1200, 1500, 1800, 2100} {
 		t.Run((after * time.Millisecond).String(), func(t *testing.T) {
 			s := enter(t, plan{health: "{profile: fast, checks: [{name: postgres, kind: postgres, timeout: 500ms}]}"})
@@ -47,6 +52,24 @@ func TestScenario02_PrimaryWokenMeanwhile(t *testing.T) {
 			s.writes(100)
 			s.until("steady", steady)
 		})
+	}
+}
+
+// The primary answers, but its configuration makes every transaction read-only: that alone fails nobody over and is named;
+// a policy that counts it as down does.
+func TestScenario03_PrimaryAnswersWithErrors(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.fault = lab.Now()
+	s.must(s.primary.SetReadOnly(s.ctx, true))
+	s.explains("read-only", "no failover", s.primary.Name())
+	s.until("degraded", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "degraded" })
+	s.nothingDone()
+	s.apply(s.yaml(plan{policy: []string{"also_down: [read-only]"}}))
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if !strings.Contains(fmt.Sprint(op.GetSteps()), "read-only") {
+		t.Errorf("the operation does not name its evidence: %v", op.GetSteps())
 	}
 }
 
@@ -60,4 +83,207 @@ func TestScenario04_FewerThanQuorum(t *testing.T) {
 	s.writes(200)
 	s.explains("no failover", "1 of 3 arbiters")
 	s.nothingDone()
+}
+
+// All arbiters see the primary down, but they can't reach each other: no action. When they can again, the failover comes.
+func TestScenario05_NoRaftMajority(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	for i, one := range s.Arbiters {
+		for _, other := range s.Arbiters[i+1:] {
+			s.must(s.Site.Separate(s.ctx, []*hosts.Host{one.Host()}, []*hosts.Host{other.Host()}))
+		}
+	}
+	s.await("the leader to notice that it is alone", func() error {
+		for _, a := range s.Arbiters {
+			if s.leads(a) {
+				return fmt.Errorf("%s says that it leads", a.Name())
+			}
+		}
+		return nil
+	})
+	seen := map[*lab.Arbiter]int{}
+	for _, a := range s.Arbiters {
+		seen[a] = len(s.log(a))
+	}
+	s.crash()
+	for _, a := range s.Arbiters {
+		s.await(a.Name()+" to see the crash", func() error {
+			if text := s.log(a)[seen[a]:]; !strings.Contains(text, "member="+s.primary.Name()+" check=postgres from=answered") {
+				return fmt.Errorf("its log: %s", text)
+			}
+			return nil
+		})
+	}
+	s.quiet(2 * time.Second)
+	if offs := s.offs(); len(offs) > 0 {
+		t.Errorf("without a majority of arbiters somebody was fenced: %v", offs)
+	}
+	s.must(s.Site.Heal(s.ctx))
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+}
+
+// The primary crashes and is back inside the grace time: same primary, same epoch, no new timeline.
+func TestScenario06_QuickRestart(t *testing.T) {
+	full(t)
+	s := enter(t, plan{health: strings.Replace(patient, "{", "{minimum_unhealthy: 30s, ", 1)})
+	before := s.state(s.primary)
+	s.crash()
+	s.until("confirmed down", func(g *arbiterv1.GroupStatus) bool { return g.GetOperation() != nil })
+	s.explains("minimum unhealthy time")
+	s.must(s.primary.Start(s.ctx))
+	s.writes(50)
+	s.until("steady", steady)
+	s.nothingDone()
+	if after := s.state(s.primary); after.InRecovery || after.Timeline != before.Timeline {
+		t.Errorf("state %+v, before %+v", after, before)
+	}
+}
+
+// What a living primary can have is named, and alone never fails it over.
+func TestScenario08_AliveButFailing(t *testing.T) {
+	full(t)
+	for _, c := range []struct {
+		evidence string
+		text     string // what explain shows of it
+		status   string
+		begin    func(*stage)
+		end      func(*stage) error
+	}{
+		{"too-many-connections", "53300", "degraded", nil, nil},
+		{"read-only", "read-only", "degraded",
+			func(s *stage) { s.must(s.primary.SetReadOnly(s.ctx, true)) },
+			func(s *stage) error { return s.primary.SetReadOnly(s.ctx, false) }},
+		{"bad-credentials", "28P01", "unknown",
+			func(s *stage) { s.must(s.primary.ChangePassword(s.ctx, database.Arbiter, "another")) },
+			func(s *stage) error {
+				return s.primary.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter))
+			}},
+		// A database that restarts can't be reached for a moment. What it says then is what this is about.
+		{"starting-up", "57P03", "degraded",
+			func(s *stage) {
+				s.must(s.primary.Stop(s.ctx, database.Fast))
+				s.must(s.primary.StartStuck(s.ctx))
+			},
+			func(s *stage) error {
+				if err := s.primary.Stop(s.ctx, database.Immediate); err != nil {
+					return err
+				}
+				return errors.Join(s.primary.Unstick(), s.primary.Start(s.ctx))
+			}},
+	} {
+		t.Run(c.evidence, func(t *testing.T) {
+			s := enter(t, plan{health: strings.Replace(patient, "{", "{minimum_unhealthy: 15s, ", 1)})
+			is := func(status string) func(*arbiterv1.GroupStatus) bool {
+				return func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == status }
+			}
+			if c.begin == nil {
+				defer s.exhaust(is(c.status))()
+			} else {
+				c.begin(s)
+			}
+			s.until(c.status, is(c.status))
+			s.explains(c.text, "no failover")
+			s.quiet(3 * time.Second)
+			s.explains(c.text, "no failover")
+			s.nothingDone()
+			if c.end == nil {
+				return
+			}
+			s.must(c.end(s))
+			s.until("up", is("up"))
+			s.writes(20)
+			s.nothingDone()
+		})
+	}
+}
+
+// exhaust takes every connection of the primary, also those that others give back meanwhile, until the status shows it.
+func (s *stage) exhaust(enough func(*arbiterv1.GroupStatus) bool) (release func()) {
+	s.t.Helper()
+	var taken []func()
+	s.until("without a free connection", func(g *arbiterv1.GroupStatus) bool {
+		more, err := s.primary.FillConnections(s.ctx)
+		s.must(err)
+		taken = append(taken, more)
+		return enough(g)
+	})
+	return func() {
+		for _, release := range taken {
+			release()
+		}
+	}
+}
+
+// The disk under the primary's log hangs. Open sessions go on answering reads; the write probe finds out.
+func TestScenario09_DiskStalls(t *testing.T) {
+	full(t)
+	var stalled *disk
+	s := enter(t, plan{own: true, before: func(t *testing.T, l *lab.Lab) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		primary := l.Members[0]
+		stalled = newDisk(t, 512<<20)
+		stalled.moveLog(t, ctx, primary)
+		primary.Host().OnPowerCut(stalled.thaw)
+		for _, standby := range l.Members[1:] {
+			if err := streams(ctx, standby, primary); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}})
+	session, err := s.primary.Connect(s.ctx)
+	s.must(err)
+	defer session.Close(context.Background())
+	s.fault = lab.Now()
+	stalled.freeze()
+	var one int
+	s.must(session.QueryRow(s.ctx, "SELECT 1").Scan(&one))
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if !strings.Contains(fmt.Sprint(op.GetSteps()), "write-stalled") {
+		t.Errorf("the operation does not name its evidence: %v", op.GetSteps())
+	}
+}
+
+// One arbiter loses its own network, then a second one: no failover, and the service goes on.
+func TestScenario11_ArbitersLoseTheirNetwork(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	leader, others := s.followers()
+	s.must(others[0].Host().Unplug(s.ctx))
+	s.explains("no failover", others[0].Name())
+	s.await("its view to count no more", func() error {
+		for _, v := range s.views(s.primary) {
+			if v.GetNode() == others[0].Name() && v.GetCounts() {
+				return fmt.Errorf("%v", v)
+			}
+		}
+		return nil
+	})
+	s.writes(200)
+	s.nothingDone()
+	s.must(leader.Host().Unplug(s.ctx))
+	s.await("nobody to lead", func() error {
+		if s.leads(others[1]) || s.leads(leader) {
+			return fmt.Errorf("somebody leads")
+		}
+		return nil
+	})
+	s.writes(200)
+	s.must(s.Site.Heal(s.ctx))
+	s.ready()
+	s.writes(200)
+	s.nothingDone()
+}
+
+// log is what an arbiter has written so far.
+func (s *stage) log(a *lab.Arbiter) string {
+	s.t.Helper()
+	text, err := os.ReadFile(a.LogFile())
+	s.must(err)
+	return string(text)
 }

@@ -1,0 +1,194 @@
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// All arbiters are stopped: the service goes on writing, and is protected again when they are back.
+func TestScenario35_AllArbitersStopped(t *testing.T) {
+	s := enter(t, plan{})
+	for _, a := range s.Arbiters {
+		s.must(a.Stop(s.ctx))
+	}
+	s.writes(200)
+	for _, a := range s.Arbiters {
+		s.must(a.Start())
+	}
+	s.ready()
+	s.writes(20)
+	s.nothingDone()
+}
+
+// All arbiters are killed and come back from their disks: nothing is done twice, no group is missing.
+func TestScenario38_RestartedFromDisk(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	before, requests := s.operations(), len(s.offs())
+	for range 2 {
+		for _, a := range s.Arbiters {
+			s.must(a.Kill())
+		}
+		for _, a := range s.Arbiters {
+			s.must(a.Start())
+		}
+		s.until("steady", steady)
+		s.writes(50)
+	}
+	if after := s.operations(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("operations after the restart: %v, before: %v", after, before)
+	}
+	if offs := s.offs(); len(offs) != requests {
+		t.Errorf("after the restart the power switch was told again to switch off: %v", offs[requests:])
+	}
+	if g := s.status(); g.GetPrimary() != to.Name() || g.GetEpoch() != op.GetEpochAfter() {
+		t.Errorf("status after the restart: %v", g)
+	}
+}
+
+// operations are the ids and results of all operations of the group.
+func (s *stage) operations() []string {
+	s.t.Helper()
+	answer, err := s.api.ListOperations(s.ctx, &arbiterv1.ListOperationsRequest{Group: lab.Group})
+	s.must(err)
+	var list []string
+	for _, op := range answer.GetOperations() {
+		list = append(list, fmt.Sprintf("%s %s %s to %s, %d steps", op.GetId(), op.GetResult(), op.GetFrom(), op.GetTo(), len(op.GetSteps())))
+	}
+	return list
+}
+
+// Everything stops at once and starts again, in any order: same primary, no failover.
+func TestScenario42_ColdStart(t *testing.T) {
+	full(t)
+	grace := strings.Replace(patient, "{", "{minimum_unhealthy: 1m, ", 1)
+	arbiters := func(s *stage) {
+		for _, a := range s.Arbiters {
+			s.must(a.Host().PowerOn(s.ctx))
+			s.must(a.Start())
+		}
+	}
+	members := func(order func(*stage) []*database.Server) func(*stage) {
+		return func(s *stage) {
+			for _, m := range order(s) {
+				s.must(m.Host().PowerOn(s.ctx))
+				s.must(m.Start(s.ctx))
+			}
+		}
+	}
+	primaryFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.primary, s.first, s.second} })
+	standbysFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.second, s.first, s.primary} })
+	leads := func(s *stage) { _, err := s.Leader(s.ctx); s.must(err) }
+	for _, c := range []struct {
+		name   string
+		health string
+		steps  []func(*stage)
+	}{
+		{"arbiters last", patient, []func(*stage){standbysFirst, arbiters}},
+		{"arbiters first, then the primary", patient, []func(*stage){arbiters, leads, primaryFirst}},
+		// Standbys without a primary look like a lost primary. That it is only late is what a minimum time is for.
+		{"arbiters first, then the standbys", grace, []func(*stage){arbiters, leads, standbysFirst}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := enter(t, plan{health: c.health})
+			for _, a := range s.Arbiters {
+				s.must(a.Host().PowerOff(s.ctx))
+			}
+			for _, m := range s.Members {
+				s.must(m.Host().PowerOff(s.ctx))
+			}
+			for _, step := range c.steps {
+				step(s)
+			}
+			s.writes(50)
+			s.ready()
+			s.nothingDone()
+		})
+	}
+}
+
+// The disk of an arbiter is wiped while the others run: it forms no cluster of its own and does not vote under its old id.
+func TestScenario57_WipedArbiter(t *testing.T) {
+	full(t)
+	s := enter(t, plan{own: true})
+	_, others := s.followers()
+	wiped, other := others[0], others[1]
+	s.must(wiped.Kill())
+	s.must(os.RemoveAll(wiped.DataDir()))
+	before := len(s.log(wiped))
+	s.must(wiped.Start())
+	s.await(wiped.Name()+" to say what is wrong", func() error {
+		text := strings.ToLower(s.log(wiped)[before:])
+		if !strings.Contains(text, "wiped") && !strings.Contains(text, "new id") {
+			return fmt.Errorf("its log: %s", text)
+		}
+		return nil
+	})
+	s.writes(50)
+	s.ready()
+	// With one of the two others gone its vote would make a majority.
+	s.must(other.Kill())
+	s.await("nobody to lead", func() error {
+		for _, a := range s.Arbiters {
+			if a != other && s.leads(a) {
+				return fmt.Errorf("%s leads", a.Name())
+			}
+		}
+		return nil
+	})
+	s.quiet(3 * time.Second)
+	for _, a := range []*lab.Arbiter{wiped, s.Arbiters[0], s.Arbiters[1], s.Arbiters[2]} {
+		if a != other && s.leads(a) {
+			t.Errorf("%s leads with the vote of a wiped arbiter", a.Name())
+		}
+	}
+	s.writes(50)
+	s.must(other.Start())
+	s.until("steady", steady)
+	s.nothingDone()
+}
+
+// The disk under the leader's log hangs: it ends itself within its bound, and another one leads and fails over.
+func TestScenario62_LeadersDiskHangs(t *testing.T) {
+	full(t)
+	disks := map[string]*disk{}
+	s := enter(t, plan{own: true, before: func(t *testing.T, l *lab.Lab) {
+		for _, a := range l.Arbiters {
+			d := newDisk(t, 64<<20)
+			disks[a.Name()] = d
+			if err := os.Symlink(d.folder, a.DataDir()); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}})
+	leader, _ := s.followers()
+	stalled := disks[leader.Name()]
+	leader.Host().OnPowerCut(stalled.thaw)
+	stalled.freeze()
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if op.GetArbiter() == leader.Name() {
+		t.Errorf("%s acted with a disk that hangs", leader.Name())
+	}
+	stalled.thaw()
+	s.await(leader.Name()+" to have ended", func() error {
+		if leader.Process().Running() {
+			return fmt.Errorf("it runs")
+		}
+		return nil
+	})
+	s.must(leader.Start())
+	s.until("steady", steady)
+	s.writes(20)
+}

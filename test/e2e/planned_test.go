@@ -1,0 +1,81 @@
+package e2e
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// A paused group: nothing automatic happens, an operator can act, status says who paused it and since when.
+func TestScenario47_Paused(t *testing.T) {
+	s := enter(t, plan{})
+	_, err := s.Ctl(s.ctx, "pause", lab.Group, "--reason", "maintenance of the racks")
+	s.must(err)
+	s.crash()
+	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
+	s.explains("paused by operator", "maintenance of the racks")
+	s.says([]string{"status"}, "paused", "operator", "maintenance of the racks")
+	if g := s.status(); g.GetPause().GetActor() == "" || g.GetPause().GetSince() == nil {
+		t.Errorf("pause %v", g.GetPause())
+	}
+	if offs := s.offs(); len(offs) > 0 {
+		t.Errorf("a paused group was acted on: %v", offs)
+	}
+	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the rack is dark")
+	s.must(err)
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if op.GetActor() != "operator" || op.GetReason() != "the rack is dark" {
+		t.Errorf("operation by %q because %q", op.GetActor(), op.GetReason())
+	}
+	_, err = s.Ctl(s.ctx, "resume", lab.Group, "--reason", "done")
+	s.must(err)
+	s.until("resumed", func(g *arbiterv1.GroupStatus) bool { return g.GetPause() == nil })
+}
+
+// An operator forces a failover of a healthy primary.
+func TestScenario48_Forced(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	plan, err := s.Ctl(s.ctx, "failover", lab.Group, "--dry-run")
+	s.must(err)
+	if text := string(plan); !strings.Contains(text, s.primary.Name()) || !strings.Contains(text, s.first.Name()) {
+		t.Errorf("dry run: %s", text)
+	}
+	s.nothingDone()
+	s.fault = lab.Now()
+	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
+	s.must(err)
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if s.primary.Host().On() {
+		t.Error("the old primary still has power")
+	}
+}
+
+// A second failure inside the cool-down is held with the reason, and an operator can let it go on.
+func TestScenario51_Flapping(t *testing.T) {
+	full(t)
+	s := enter(t, plan{policy: []string{"cooldown: 10m"}})
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	s.must(setRule(s.ctx, s.first, s.second, s.primary, ""))
+	s.ready()
+	offs := len(s.offs())
+	s.fault = lab.Now()
+	s.must(s.first.Crash(s.ctx))
+	s.held("cool-down", "cool-down 10m", "release")
+	if after := s.offs(); len(after) != offs {
+		t.Errorf("fenced inside the cool-down: %v", after[offs:])
+	}
+	_, err := s.Ctl(s.ctx, "release", lab.Group, "--reason", "it is no flapping")
+	s.must(err)
+	outage, err := s.writer.AwaitOutage(s.ctx, s.fault.Boot, s.first.Name())
+	s.must(err)
+	if outage.First.Member != s.second.Name() || s.ended().GetResult() != "done" {
+		t.Errorf("after the release %s writes, operation %v", outage.First.Member, s.ended())
+	}
+}
