@@ -18,8 +18,8 @@ type consensus interface {
 	Propose(data []byte, done func(*fsm.Response, error))
 	// Confirm succeeds once leadership at some time after the call is certain (S6).
 	Confirm(ctx context.Context) error
-	// HandOver gives leadership to another arbiter.
-	HandOver(why string)
+	// HandOver gives leadership to another arbiter: to the named one, or to any if the name is empty.
+	HandOver(to failover.NodeID)
 }
 
 // loop moves values between the Controller, Raft and the drivers. One goroutine owns the Controller; this file has no
@@ -136,7 +136,7 @@ func (l *loop) carryOut(output failover.Output) {
 		l.lookAgain(o)
 	case failover.HandOver:
 		l.log.Warn("handing leadership over", "why", o.Why)
-		l.raft.HandOver(o.Why)
+		l.raft.HandOver(o.To)
 	case failover.Halt:
 		l.halt(o.Why)
 	case failover.Decided:

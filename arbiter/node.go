@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -77,6 +78,7 @@ type Node struct {
 	specs    chan struct{} // has room for one: specs may have changed
 	ready    arbiterv1.Readiness
 	transfer raft.ServerID
+	leader   chan struct{} // closed and replaced when the leader may have changed
 }
 
 // ErrHalted says that the node ended itself, and why.
@@ -92,7 +94,7 @@ func New(options Options) (*Node, error) {
 	}
 	n := &Node{
 		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
-		events: newEventLog(), leading: newLatch(), advance: make(chan struct{}), specs: make(chan struct{}, 1),
+		events: newEventLog(), leading: newLatch(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
 		ready: arbiterv1.Readiness_READINESS_STARTING,
 	}
 	if _, ok := n.peers.peer(options.Node); !ok {
@@ -138,6 +140,7 @@ func (n *Node) start(ctx context.Context) error {
 	sender := &viewSender{view: n.view, clock: c, log: n.log.Named("view"), leader: n.leaderWatch, peers: n.peers, prober: n.prober}
 	n.group.Go("loop", n.loop.run)
 	n.group.Go("leadership", n.followLeadership)
+	n.group.Go("leader", n.followLeader)
 	n.group.Go("prober", n.prober.Run)
 	n.group.Go("specs", n.followSpecs)
 	n.group.Go("view sender", sender.run)
@@ -213,10 +216,10 @@ func (n *Node) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// HandOver gives leadership to the arbiter that was asked for, or to the one that is furthest.
-func (n *Node) HandOver(string) {
+// HandOver gives leadership to the named arbiter, else to the one that an operator asked for, else to the one that is furthest.
+func (n *Node) HandOver(wanted failover.NodeID) {
 	n.mu.Lock()
-	to := n.transfer
+	to := cmp.Or(raft.ServerID(wanted), n.transfer)
 	n.transfer = ""
 	n.mu.Unlock()
 	n.group.Go("hand over", func(context.Context) error {

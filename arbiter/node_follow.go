@@ -29,23 +29,27 @@ func (n *Node) followLeadership(ctx context.Context) error {
 	}
 }
 
+// followLeader tells all who wait that the leader may be another one.
+func (n *Node) followLeader(ctx context.Context) error {
+	for {
+		select {
+		case <-n.raft.LeaderChanged():
+			n.mu.Lock()
+			close(n.leader)
+			n.leader = make(chan struct{})
+			n.mu.Unlock()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
 // leaderWatch returns the arbiter that leads as far as this one knows, and a channel that closes when that may have changed.
 func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
+	n.mu.Lock()
+	changed := n.leader // taken first: a change in between is seen
+	n.mu.Unlock()
 	leader, _ := n.raft.Leader()
-	changed := make(chan struct{})
-	n.group.Go("leader watch", func(ctx context.Context) error {
-		defer close(changed)
-		for {
-			if now, _ := n.raft.Leader(); now != leader || now == "" {
-				return nil
-			}
-			select {
-			case <-n.raft.LeaderChanged():
-			case <-ctx.Done():
-				return nil
-			}
-		}
-	})
 	return failover.NodeID(leader), changed
 }
 

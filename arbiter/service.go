@@ -37,7 +37,7 @@ func (s *service) read(ctx context.Context, want arbiterv1.Consistency) (*failov
 		confirm, cancel := clock.WithTimeout(ctx, s.node.options.Clock, answerLimit)
 		defer cancel()
 		commit := s.node.raft.CommitIndex()
-		if _, err := s.node.raft.Confirm(confirm); err != nil {
+		if err := s.node.Confirm(confirm); err != nil { // in the term of the applied reign, too
 			return nil, nil, s.notLeader(err.Error())
 		}
 		if err := s.node.awaitApplied(confirm, failover.Index(commit)); err != nil {

@@ -172,10 +172,17 @@ func (n *Node) witnesses(s *failover.State, g *failover.Group) []string {
 // epochGrade says whether the targets of the next promotion would refuse a late actor (S9): every standby that is seen must
 // hold a token, and none may be seen without one.
 func epochGrade(s *failover.State, g *failover.Group) string {
+	seen := false
 	for _, p := range failover.SeenPositions(s, g) {
-		if p.Member != g.Writer() && p.Answered && p.Epoch < g.Epoch {
+		if p.Member == g.Writer() || !p.Answered {
+			continue
+		}
+		if seen = true; p.Epoch < g.Epoch {
 			return "weak"
 		}
+	}
+	if !seen {
+		return "weak"
 	}
 	return "strong"
 }

@@ -10,8 +10,8 @@ import (
 var ErrDeadline = fmt.Errorf("deadline passed on the boot-time clock: %w", context.DeadlineExceeded)
 
 // WithDeadline returns a context that is cancelled, with ErrDeadline as its cause, once the clock's Boot has reached the
-// deadline. The context's Err is context.Canceled; ask context.Cause for the reason. It has no Deadline of its own, since
-// that would be one on the wall clock.
+// deadline. The context's Err is context.Canceled; ask context.Cause for the reason. Its Deadline is an estimate from now, for those who
+// pass time limits on to others; what ends the context is the boot-time clock.
 //
 // The cancel function must be called. It ends the goroutine that watches the clock and waits for it.
 func WithDeadline(parent context.Context, c Clock, deadline time.Duration) (context.Context, context.CancelFunc) {
@@ -20,6 +20,7 @@ func WithDeadline(parent context.Context, c Clock, deadline time.Duration) (cont
 		cancel(ErrDeadline)
 		return ctx, func() {}
 	}
+	timed := deadlineContext{Context: ctx, deadline: time.Now().Add(deadline - c.Boot())}
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
@@ -27,10 +28,24 @@ func WithDeadline(parent context.Context, c Clock, deadline time.Duration) (cont
 			cancel(ErrDeadline)
 		}
 	}()
-	return ctx, func() {
+	return timed, func() {
 		cancel(context.Canceled)
 		<-watched
 	}
+}
+
+// deadlineContext is a context that tells when it will probably end.
+type deadlineContext struct {
+	context.Context
+	deadline time.Time
+}
+
+// Deadline returns the earlier of this estimate and the parent's.
+func (c deadlineContext) Deadline() (time.Time, bool) {
+	if parent, ok := c.Context.Deadline(); ok && parent.Before(c.deadline) {
+		return parent, true
+	}
+	return c.deadline, true
 }
 
 // WithTimeout is WithDeadline at a duration from now.
