@@ -1,22 +1,20 @@
-// Package bench times failovers: the same deployment, client and fault again and again, each run in a fresh lab, and
-// reports the distribution of the outage and of its phases with what was lost and what two members accepted.
+// Package bench measures: how long failovers take (Run), what arbiters cost when nothing happens (Idle), and how often
+// they fail over for nothing on a bad network with machines that stall (Quiet).
 //
-// A run that fails stops the bench: an outage that never ended must not disappear from a distribution.
+// A run that fails stops the bench: an outage that never ended must not disappear from a distribution. What an operator
+// would have looked at is printed, and the logs are kept.
 //
-// Goroutines: none of its own.
+// Goroutines: those that follow events and make stalls; every function waits for its own.
 package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"path/filepath"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
-	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
@@ -41,17 +39,13 @@ const (
 	longestDelay = time.Second
 )
 
-// Run makes all runs and returns the report.
+// Run makes all runs, each in a fresh lab, and returns the report.
 func Run(ctx context.Context, options Options) (*report.Bench, error) {
-	// A site without hosts is a directory that is removed even after a crash.
-	workshop, err := hosts.Open(ctx, hosts.Options{Dir: options.Lab.Dir})
+	closeWorkshop, err := workshop(ctx, &options.Lab)
 	if err != nil {
 		return nil, err
 	}
-	defer workshop.Close()
-	if options.Lab.Template, err = database.NewTemplate(ctx, filepath.Join(workshop.Dir(), "template")); err != nil {
-		return nil, err
-	}
+	defer closeWorkshop()
 	result := report.New(string(options.Fault))
 	result.Fence, result.Profile = "fence_lab", options.Profile
 	for number := range options.Runs {
@@ -67,43 +61,41 @@ func Run(ctx context.Context, options Options) (*report.Bench, error) {
 	return result, nil
 }
 
-// once makes one run in a lab of its own.
+// once makes one run.
 func once(ctx context.Context, options Options) (run report.Run, kind hosts.Kind, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	l, err := lab.Open(ctx, options.Lab)
-	if err != nil {
-		return run, kind, err
-	}
-	defer func() { err = errors.Join(err, l.Close()) }()
-	if err := l.StartArbiters(ctx); err != nil {
-		return run, kind, err
-	}
+	err = trial(ctx, options.Lab, patience, options.Progress, func(ctx context.Context, l *lab.Lab) (err error) {
+		kind = l.Site.Kind()
+		run, err = failover(ctx, l, options)
+		return err
+	})
+	return run, kind, err
+}
+
+// failover makes the fault and measures what comes of it.
+func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, error) {
 	if err := l.Protect(ctx, lab.Spec{Profile: options.Profile}); err != nil {
-		return run, kind, err
+		return report.Run{}, err
 	}
 	primary := l.Members[0]
 	writer, truth := l.StartWriter(), l.WatchTruth()
 	if err := writer.AwaitAcked(ctx, warmUp); err != nil {
-		return run, kind, err
+		return report.Run{}, err
 	}
-	select {
-	case <-time.After(rand.N(longestDelay)):
-	case <-ctx.Done():
-		return run, kind, context.Cause(ctx)
+	if err := pause(ctx, rand.N(longestDelay)); err != nil {
+		return report.Run{}, err
 	}
 	fault, err := l.Inject(ctx, options.Fault, primary)
 	if err != nil {
-		return run, kind, err
+		return report.Run{}, err
 	}
 	outage, run, err := l.Measure(ctx, writer, truth, fault, primary.Name(), settle)
 	if err != nil {
-		return run, kind, err
+		return run, err
 	}
 	op, err := l.Operation(ctx, lab.Group)
 	if err != nil {
-		return run, kind, err
+		return run, err
 	}
 	run.PhasesMS, err = lab.PhasesOf(op, fault, outage)
-	return run, l.Site.Kind(), err
+	return run, err
 }

@@ -61,6 +61,10 @@ func Run(ctx context.Context, options Options) (err error) {
 	s.say("Arbiter demo: %s\n", s.cast())
 	defer func() {
 		if s.lab != nil {
+			if err != nil && ctx.Err() == nil {
+				s.say("\nThis demo failed. What an operator would look at:\n")
+				s.lab.Evidence(s.Out, lab.Group)
+			}
 			err = errors.Join(err, s.lab.Close())
 		}
 	}()

@@ -403,4 +403,10 @@ func TestUsage(t *testing.T) {
 	if _, err := parseUsage([]byte("7 (a) S 1"), 4096); err == nil {
 		t.Error("a short line was read")
 	}
+	if written, err := parseWritten("rchar: 1\nwrite_bytes: 4096\ncancelled_write_bytes: 5\n"); err != nil || written != 4096 {
+		t.Errorf("%d, %v", written, err)
+	}
+	if _, err := parseWritten("rchar: 1\n"); err == nil {
+		t.Error("a table without the line was read")
+	}
 }

@@ -16,6 +16,8 @@ type Usage struct {
 	CPU time.Duration
 	// RSS is resident memory now, in bytes.
 	RSS int64
+	// Written is what it caused to be written to disk, in bytes; files in memory don't count.
+	Written int64
 }
 
 // ticksPerSecond is the unit of times in /proc/PID/stat. The kernel fixes it for all programs (USER_HZ).
@@ -27,7 +29,30 @@ func (p *Process) Usage() (Usage, error) {
 	if err != nil {
 		return Usage{}, fmt.Errorf("read usage of %s: %w", p.Name, err)
 	}
-	return parseUsage(text, int64(os.Getpagesize()))
+	used, err := parseUsage(text, int64(os.Getpagesize()))
+	if err != nil {
+		return used, err
+	}
+	text, err = os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.PID()), "io"))
+	if err != nil {
+		return used, fmt.Errorf("read usage of %s: %w", p.Name, err)
+	}
+	used.Written, err = parseWritten(string(text))
+	return used, err
+}
+
+// parseWritten reads /proc/PID/io.
+func parseWritten(text string) (int64, error) {
+	for line := range strings.Lines(text) {
+		if value, found := strings.CutPrefix(line, "write_bytes: "); found {
+			written, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+			if err != nil {
+				return 0, fmt.Errorf("read usage: %w", err)
+			}
+			return written, nil
+		}
+	}
+	return 0, fmt.Errorf("read usage: the kernel doesn't count bytes written")
 }
 
 // parseUsage reads /proc/PID/stat: fields 14 and 15 are times, field 24 is resident pages. The second field is the name

@@ -75,6 +75,24 @@ type Quiet struct {
 	Under   string  `json:"under"`
 	// FalseFailovers is how many there were all the same.
 	FalseFailovers int `json:"false_failovers"`
+	// Seed gives the same stalls again.
+	Seed uint64 `json:"seed,omitempty"`
+	// Stalls is how many hosts were frozen for a moment.
+	Stalls int `json:"stalls,omitempty"`
+	// Suspicions is how often a group left steady, false failovers included; VerdictChanges how often the verdict on a
+	// member changed; LeaderChanges how often another arbiter came to lead.
+	Suspicions     int `json:"suspicions"`
+	VerdictChanges int `json:"verdict_changes"`
+	LeaderChanges  int `json:"leader_changes"`
+	// LogEntries is what the arbiters agreed on: nearly all of it changes of their views.
+	LogEntries int `json:"log_entries"`
+	// WritesTried and WritesMissed are the client's attempts, and those that were not acknowledged.
+	WritesTried  int `json:"writes_tried"`
+	WritesMissed int `json:"writes_missed"`
+	// LongestGapMS is the longest time without an acknowledged write.
+	LongestGapMS float64 `json:"longest_gap_ms"`
+	// LostAcked counts acknowledged writes that the primary at the end doesn't have.
+	LostAcked int `json:"lost_acked"`
 }
 
 // Idle is the cost of arbiters with nothing to do.
@@ -83,8 +101,35 @@ type Idle struct {
 	// CPUPercent and RSSMB are those of the costliest arbiter; CPU in percent of one core.
 	CPUPercent float64 `json:"cpu_percent"`
 	RSSMB      float64 `json:"rss_mb"`
-	// LogBytesPerMinute is the growth of the Raft log, of the arbiter in which it grew most.
+	// LogBytesPerMinute is what the arbiter that wrote most wrote to disk: the Raft log in pages of 4 kB, and its own
+	// messages.
 	LogBytesPerMinute float64 `json:"log_bytes_per_minute"`
+	// LogEntriesPerMinute is how many entries the log gained; 0 while nothing changes.
+	LogEntriesPerMinute float64 `json:"log_entries_per_minute"`
+	// Seconds is how long was measured.
+	Seconds float64 `json:"seconds,omitempty"`
+	// Arbiters are the arbiters one by one.
+	Arbiters []IdleArbiter `json:"arbiters,omitempty"`
+}
+
+// IdleArbiter is the cost of one arbiter, in the units of Idle.
+type IdleArbiter struct {
+	Name              string  `json:"name"`
+	Leader            bool    `json:"leader"`
+	CPUPercent        float64 `json:"cpu_percent"`
+	RSSMB             float64 `json:"rss_mb"`
+	LogBytesPerMinute float64 `json:"log_bytes_per_minute"`
+}
+
+// NewIdle sums the arbiters up.
+func NewIdle(groups int, arbiters []IdleArbiter) Idle {
+	idle := Idle{Groups: groups, Arbiters: arbiters}
+	for _, a := range arbiters {
+		idle.CPUPercent = max(idle.CPUPercent, a.CPUPercent)
+		idle.RSSMB = max(idle.RSSMB, a.RSSMB)
+		idle.LogBytesPerMinute = max(idle.LogBytesPerMinute, a.LogBytesPerMinute)
+	}
+	return idle
 }
 
 // New returns an empty report on a fault.

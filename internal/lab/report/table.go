@@ -11,35 +11,70 @@ import (
 
 // WriteTable writes the distribution per phase and the sums, for people.
 func (b *Bench) WriteTable(to io.Writer) error {
-	var out strings.Builder
-	fmt.Fprintf(&out, "%s, %d runs", b.Fault, len(b.Runs))
-	for _, detail := range []struct{ name, value string }{{"profile", b.Profile}, {"fence", b.Fence}, {"hosts", b.Hosts}} {
-		if detail.value != "" {
-			fmt.Fprintf(&out, ", %s %s", detail.name, detail.value)
-		}
+	return b.write(to, "", func(t table.Writer) string { return t.Render() })
+}
+
+// WriteMarkdown writes the same for documents.
+func (b *Bench) WriteMarkdown(to io.Writer) error {
+	// Paragraphs and tables need an empty line between them.
+	return b.write(to, "\n", func(t table.Writer) string { return t.RenderMarkdown() })
+}
+
+// write puts the parts together; gap follows each of them.
+func (b *Bench) write(to io.Writer, gap string, render func(table.Writer) string) error {
+	parts := []string{b.headline()}
+	if len(b.Runs) > 0 {
+		parts = append(parts, render(b.distributions()),
+			fmt.Sprintf("%d acknowledged writes lost, %d writes accepted by two members", b.Lost(), b.Doubles()))
 	}
-	out.WriteString("\n" + b.distributions() + "\n")
-	fmt.Fprintf(&out, "%d acknowledged writes lost, %d writes accepted by two members\n", b.Lost(), b.Doubles())
 	if b.Quiet != nil {
-		fmt.Fprintf(&out, "%d false failovers in %.1f minutes of %s\n", b.Quiet.FalseFailovers, b.Quiet.Minutes, b.Quiet.Under)
+		parts = append(parts, fmt.Sprintf("%d false failovers in %.1f minutes of %s",
+			b.Quiet.FalseFailovers, b.Quiet.Minutes, b.Quiet.Under), render(b.Quiet.table()))
 	}
 	for _, idle := range b.Idle {
-		fmt.Fprintf(&out, "idle with %d groups: %.1f %% of a core, %.1f MB, log grows %.0f bytes per minute\n",
-			idle.Groups, idle.CPUPercent, idle.RSSMB, idle.LogBytesPerMinute)
+		parts = append(parts, fmt.Sprintf("idle with %d groups: %.1f %% of a core, %.1f MB, log grows %.0f bytes and %.0f entries per minute",
+			idle.Groups, idle.CPUPercent, idle.RSSMB, idle.LogBytesPerMinute, idle.LogEntriesPerMinute))
+		if len(idle.Arbiters) > 0 {
+			parts = append(parts, render(idle.table()))
+		}
 	}
-	if _, err := io.WriteString(to, out.String()); err != nil {
+	if _, err := io.WriteString(to, strings.Join(parts, "\n"+gap)+"\n"); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
 	return nil
 }
 
-func (b *Bench) distributions() string {
+func (b *Bench) headline() string {
+	words := []string{b.Fault}
+	if len(b.Runs) > 0 {
+		words = append(words, fmt.Sprintf("%d runs", len(b.Runs)))
+	}
+	for _, detail := range []struct{ name, value string }{{"profile", b.Profile}, {"fence", b.Fence}, {"hosts", b.Hosts}} {
+		if detail.value != "" {
+			words = append(words, detail.name+" "+detail.value)
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// newTable has a first column of names and further ones of numbers.
+func newTable(header ...any) table.Writer {
 	t := table.NewWriter()
 	style := table.StyleLight
 	style.Options = table.OptionsNoBordersAndSeparators
 	style.Format.Header, style.Format.Footer = text.FormatDefault, text.FormatDefault
 	t.SetStyle(style)
-	t.AppendHeader(table.Row{"ms", "min", "p50", "p90", "max"})
+	t.AppendHeader(header)
+	var columns []table.ColumnConfig
+	for number := 2; number <= len(header); number++ {
+		columns = append(columns, table.ColumnConfig{Number: number, Align: text.AlignRight, AlignHeader: text.AlignRight})
+	}
+	t.SetColumnConfigs(columns)
+	return t
+}
+
+func (b *Bench) distributions() table.Writer {
+	t := newTable("ms", "min", "p50", "p90", "max")
 	for _, p := range phases() {
 		var values []float64
 		for _, run := range b.Runs {
@@ -52,12 +87,7 @@ func (b *Bench) distributions() string {
 		}
 	}
 	t.AppendRow(row("outage", b.Outages()))
-	var columns []table.ColumnConfig
-	for number := 2; number <= 5; number++ {
-		columns = append(columns, table.ColumnConfig{Number: number, Align: text.AlignRight, AlignHeader: text.AlignRight})
-	}
-	t.SetColumnConfigs(columns)
-	return t.Render()
+	return t
 }
 
 func row(name string, values []float64) table.Row {
@@ -67,4 +97,37 @@ func row(name string, values []float64) table.Row {
 		cells = append(cells, fmt.Sprintf("%.0f", v))
 	}
 	return cells
+}
+
+func (i Idle) table() table.Writer {
+	t := newTable("arbiter", "CPU % of a core", "RSS MB", "log bytes per minute")
+	for _, a := range i.Arbiters {
+		name := a.Name
+		if a.Leader {
+			name += " (leader)"
+		}
+		t.AppendRow(table.Row{name, fmt.Sprintf("%.2f", a.CPUPercent), fmt.Sprintf("%.1f", a.RSSMB), fmt.Sprintf("%.0f", a.LogBytesPerMinute)})
+	}
+	return t
+}
+
+func (q *Quiet) table() table.Writer {
+	t := newTable("what", "how many")
+	for _, line := range []struct {
+		what  string
+		count int
+	}{
+		{"stalls", q.Stalls},
+		{"suspicions of the group", q.Suspicions},
+		{"changes of a member's verdict", q.VerdictChanges},
+		{"changes of the leading arbiter", q.LeaderChanges},
+		{"log entries", q.LogEntries},
+		{"writes tried", q.WritesTried},
+		{"writes missed", q.WritesMissed},
+		{"acknowledged writes lost", q.LostAcked},
+	} {
+		t.AppendRow(table.Row{line.what, line.count})
+	}
+	t.AppendRow(table.Row{"longest gap of writes, ms", fmt.Sprintf("%.0f", q.LongestGapMS)})
+	return t
 }

@@ -1,5 +1,6 @@
 // Command arbiter-lab runs the laboratory: the demo, the benches, and a lab to look around in. Each flag has an
-// environment variable, so that make passes them on: FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, HOSTS.
+// environment variable, so that make passes them on: FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
+// HOSTS, GROUPS, SECONDS, MINUTES, SEED, LOSS.
 package main
 
 import (
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -71,8 +73,14 @@ func checkLab(options lab.Options) error {
 	return nil
 }
 
-// environment returns a variable, or the default where it is empty.
+// environment returns a variable, or the default where it is empty. What was said on make's own command line goes first:
+// make runs commands through bash, which keeps GROUPS to itself and counts SECONDS up.
 func environment(name, otherwise string) string {
+	for _, word := range strings.Fields(os.Getenv("MAKEFLAGS")) {
+		if value, found := strings.CutPrefix(word, name+"="); found && value != "" {
+			return value
+		}
+	}
 	if value := os.Getenv(name); value != "" {
 		return value
 	}

@@ -1,0 +1,150 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// IdleOptions say how much there is to do nothing about.
+type IdleOptions struct {
+	Lab lab.Options
+	// Groups is how many groups there are. They share three servers, so each costs the arbiters as much as a group of
+	// its own servers would.
+	Groups  int
+	Profile string
+	// Duration is how long is measured.
+	Duration time.Duration
+	Progress io.Writer
+}
+
+const (
+	// connectionsPerGroup is more than all arbiters together hold to one server for one group.
+	connectionsPerGroup = 12
+	// ordinaryConnections are those of everybody else.
+	ordinaryConnections = 60
+	// protectedAtOnce bounds how many groups are set up side by side.
+	protectedAtOnce = 8
+	// idleWarmUp passes between the readiness of the last group and the measurement.
+	idleWarmUp = 10 * time.Second
+	// patiencePerGroup bounds how long it takes to make a group ready.
+	patiencePerGroup = 10 * time.Second
+)
+
+// Idle measures what each arbiter uses while nothing happens.
+func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
+	closeWorkshop, err := workshop(ctx, &options.Lab)
+	if err != nil {
+		return nil, err
+	}
+	defer closeWorkshop()
+	options.Lab.Settings = map[string]string{
+		"max_connections": strconv.Itoa(ordinaryConnections + connectionsPerGroup*options.Groups),
+	}
+	result := report.New("idle")
+	result.Profile = options.Profile
+	bound := patience + idleWarmUp + options.Duration + time.Duration(options.Groups)*patiencePerGroup
+	err = trial(ctx, options.Lab, bound, options.Progress, func(ctx context.Context, l *lab.Lab) error {
+		result.Hosts = string(l.Site.Kind())
+		if err := protectMany(ctx, l, options); err != nil {
+			return err
+		}
+		fmt.Fprintf(options.Progress, "%d groups are ready; measuring for %v\n", options.Groups, options.Duration)
+		if err := pause(ctx, idleWarmUp); err != nil {
+			return err
+		}
+		idle, err := measureIdle(ctx, l, options)
+		if err == nil {
+			result.Idle = append(result.Idle, idle)
+		}
+		return err
+	})
+	return result, err
+}
+
+// protectMany makes all groups ready; the first has the name that evidence is asked about.
+func protectMany(ctx context.Context, l *lab.Lab, options IdleOptions) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(protectedAtOnce)
+	for number := range options.Groups {
+		name := lab.Group
+		if number > 0 {
+			name = fmt.Sprintf("%s-%d", lab.Group, number+1)
+		}
+		group.Go(func() error {
+			return l.Protect(ctx, lab.Spec{Name: name, Profile: options.Profile})
+		})
+	}
+	return group.Wait()
+}
+
+// reading is what was used up to one moment.
+type reading struct {
+	at     time.Duration // boot time
+	usage  []hosts.Usage // by arbiter
+	status *arbiterv1.GetStatusResponse
+}
+
+func read(ctx context.Context, l *lab.Lab) (reading, error) {
+	c, err := l.Client()
+	if err != nil {
+		return reading{}, err
+	}
+	defer c.Close()
+	r := reading{at: clock.System().Boot()}
+	if r.status, err = c.GetStatus(ctx, &arbiterv1.GetStatusRequest{}); err != nil {
+		return r, fmt.Errorf("read status: %w", err)
+	}
+	for _, a := range l.Arbiters {
+		used, err := a.Process().Usage()
+		if err != nil {
+			return r, err
+		}
+		r.usage = append(r.usage, used)
+	}
+	return r, nil
+}
+
+// entriesBetween is how many entries were applied between two readings.
+func entriesBetween(before, after reading) int {
+	return int(after.status.GetFreshness().GetAppliedIndex()) - int(before.status.GetFreshness().GetAppliedIndex())
+}
+
+func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (report.Idle, error) {
+	before, err := read(ctx, l)
+	if err != nil {
+		return report.Idle{}, err
+	}
+	if err := pause(ctx, options.Duration); err != nil {
+		return report.Idle{}, err
+	}
+	after, err := read(ctx, l)
+	if err != nil {
+		return report.Idle{}, err
+	}
+	took := after.at - before.at
+	var arbiters []report.IdleArbiter
+	for i, a := range l.Arbiters {
+		from, to := before.usage[i], after.usage[i]
+		arbiters = append(arbiters, report.IdleArbiter{
+			Name: a.Name(), Leader: a.Name() == after.status.GetFreshness().GetLeader(),
+			CPUPercent:        100 * float64(to.CPU-from.CPU) / float64(took),
+			RSSMB:             float64(to.RSS) / 1e6,
+			LogBytesPerMinute: float64(to.Written-from.Written) / took.Minutes(),
+		})
+	}
+	idle := report.NewIdle(options.Groups, arbiters)
+	idle.Seconds = took.Seconds()
+	idle.LogEntriesPerMinute = float64(entriesBetween(before, after)) / took.Minutes()
+	return idle, nil
+}
