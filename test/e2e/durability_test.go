@@ -1,0 +1,173 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// prioritised gives members a priority in the group's spec.
+func (s *stage) prioritised(p plan, priorities map[*database.Server]int) string {
+	yaml := s.yaml(p)
+	for m, priority := range priorities {
+		yaml = strings.Replace(yaml, "{name: "+m.Name()+",", fmt.Sprintf("{name: %s, priority: %d,", m.Name(), priority), 1)
+	}
+	return yaml
+}
+
+// cut separates a member from the primary; both still see everybody else.
+func (s *stage) cut(m *database.Server) {
+	s.t.Helper()
+	s.must(s.Site.Separate(s.ctx, []*hosts.Host{m.Host()}, []*hosts.Host{s.primary.Host()}))
+}
+
+// ahead waits until one member has more of the log than another.
+func (s *stage) ahead(one, other *database.Server) {
+	s.t.Helper()
+	s.await(one.Name()+" to be ahead of "+other.Name(), func() error {
+		a, b := s.state(one).Position, s.state(other).Position
+		if a <= b+1000 {
+			return fmt.Errorf("%d and %d", a, b)
+		}
+		return nil
+	})
+}
+
+// The most advanced standby wins, whatever the priorities.
+func TestScenario15_MostAdvancedWins(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "ANY 1 ($1, $2)"})
+	s.namespaces()
+	s.apply(s.prioritised(plan{}, map[*database.Server]int{s.first: 500}))
+	s.ready()
+	s.cut(s.first)
+	s.writes(100)
+	s.ahead(s.second, s.first)
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.second, op)
+}
+
+// Among standbys that are equally advanced, priority decides. A clean stop leaves them equal.
+func TestScenario15_PriorityBreaksTies(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "ANY 1 ($1, $2)"})
+	s.apply(s.prioritised(plan{}, map[*database.Server]int{s.second: 500}))
+	s.ready()
+	s.fault = lab.Now()
+	s.must(s.primary.Stop(s.ctx, database.Fast))
+	to, op := s.failedOver()
+	s.promoted(to, s.second, op)
+}
+
+// Priority 0 is never promoted: then there is no candidate, and nobody is fenced.
+func TestScenario15_PriorityZero(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.apply(s.prioritised(plan{}, map[*database.Server]int{s.first: 0, s.second: 0}))
+	s.crash()
+	s.held("no-candidate", "its priority is 0")
+	s.restartUnharmed()
+}
+
+// restartUnharmed starts the old primary again, which nobody may have touched.
+func (s *stage) restartUnharmed() {
+	s.t.Helper()
+	if offs := s.offs(); len(offs) > 0 {
+		s.t.Errorf("somebody was fenced: %v", offs)
+	}
+	s.unpromoted()
+	s.must(s.primary.Start(s.ctx))
+	s.until("steady", steady)
+	s.nothingDone()
+}
+
+// The candidate is further behind than the policy allows: held; an operator accepts the loss once, and it goes on.
+func TestScenario16_BeyondTheLossBound(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "none", policy: []string{"max_loss: 100kB"}})
+	s.namespaces()
+	s.expectLost = true
+	s.cut(s.first)
+	s.cut(s.second)
+	s.must(s.primary.Exec(s.ctx, "INSERT INTO orders (writer, number) SELECT 'bulk', n FROM generate_series(1, 20000) n"))
+	s.writes(50)
+	// What the primary has written is known to the arbiters from their looks, which come every 200 ms.
+	s.until("behind", func(g *arbiterv1.GroupStatus) bool { return g.GetLagBytes() > 100_000 })
+	s.crash()
+	s.held("loss-bound", "the policy allows 100000 bytes", "accept-loss")
+	s.unpromoted()
+	out, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--accept-loss", "1kB", "--reason", "too little")
+	s.t.Logf("too little: %s, %v", out, err)
+	s.held("loss-bound")
+	s.unpromoted()
+	_, err = s.Ctl(s.ctx, "release", lab.Group, "--yes", "--accept-loss", "100MB", "--reason", "orders can be entered again")
+	s.must(err)
+	to, op := s.failedOver()
+	if to == s.primary || op.GetResult() != "done" || !op.GetAcceptedLoss() {
+		t.Errorf("first write on %s, operation %v", to.Name(), op)
+	}
+}
+
+// The policy says no loss: only the synchronous standby is promoted, whatever the priorities; without it, nobody is.
+func TestScenario17_OnlyTheSynchronousStandby(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.apply(s.prioritised(plan{}, map[*database.Server]int{s.second: 500}))
+	s.ready()
+	s.crash()
+	to, op := s.failedOver()
+	// The other one may be promoted only if it has everything that the synchronous one has.
+	if to == s.second && op.GetLossGrade() != "observed" {
+		t.Errorf("operation %v", op)
+	}
+}
+
+// The synchronous standby is gone and the policy says no loss: nobody is promoted, nobody is fenced.
+func TestScenario17_SynchronousStandbyGone(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.must(s.first.Stop(s.ctx, database.Fast))
+	s.until("without a candidate", func(g *arbiterv1.GroupStatus) bool { return g.GetCandidate() == "" })
+	s.crash()
+	s.held("loss-bound", "0 of 1 synchronous standbys answer")
+	s.restartUnharmed()
+	s.must(s.first.Start(s.ctx))
+	s.writes(20)
+}
+
+// Any one of two standbys confirms a commit: to prove that nothing is lost both must answer, else held.
+func TestScenario18_QuorumCommit(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "ANY 1 ($1, $2)"})
+	s.must(s.second.Stop(s.ctx, database.Fast))
+	s.until("without a candidate", func(g *arbiterv1.GroupStatus) bool { return g.GetCandidate() == "" })
+	s.writes(50)
+	s.crash()
+	s.held("loss-bound", "1 of 2 synchronous standbys answer, 2 needed")
+	if offs := s.offs(); len(offs) > 0 {
+		t.Errorf("somebody was fenced: %v", offs)
+	}
+	s.unpromoted()
+	s.must(s.second.Start(s.ctx))
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+}
+
+// No standby can be promoted: the failed primary is not fenced.
+func TestScenario20_NoCandidateNoFence(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "none", policy: []string{"max_loss: 100MB"}})
+	s.must(s.first.Stop(s.ctx, database.Fast))
+	s.must(s.second.Stop(s.ctx, database.Fast))
+	s.until("without a candidate", func(g *arbiterv1.GroupStatus) bool { return g.GetCandidate() == "" })
+	s.crash()
+	s.held("no-candidate", s.first.Name(), s.second.Name(), "does not answer as a standby")
+	s.restartUnharmed()
+	s.writes(20)
+}
