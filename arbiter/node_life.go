@@ -67,11 +67,17 @@ const (
 	drainLimit = 5 * time.Second
 	raftLimit  = 5 * time.Second
 	restLimit  = 5 * time.Second
+	// haltLimit is that of each step when this process ended itself: as long as its Raft runs it may keep others from leading.
+	haltLimit = 500 * time.Millisecond
 )
 
 // drain ends the node in an order that leaves nothing half done.
 func (n *Node) drain(ctx context.Context) error {
 	cause := context.Cause(n.group.Context())
+	raftLimit, restLimit := raftLimit, restLimit
+	if errors.Is(cause, ErrHalted) {
+		raftLimit, restLimit = haltLimit, haltLimit
+	}
 	n.setReadiness(arbiterv1.Readiness_READINESS_DRAINING)
 	err := supervise.Drain(ctx, []supervise.Step{
 		{Name: "hand leadership over", Why: "first, while everything works: the successor need not wait for leases", Limit: drainLimit, Do: n.handOver},

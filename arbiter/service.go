@@ -184,8 +184,10 @@ func (n *Node) commit(ctx context.Context, body failover.Body) (*fsm.Response, e
 
 // propose submits an entry and returns at once.
 func (n *Node) propose(data []byte, done func(*fsm.Response, error)) {
-	n.group.Go("proposal", func(context.Context) error {
+	n.group.Go("proposal", func(ctx context.Context) error {
+		end := bounded(ctx, n.options.Clock, n.halt)
 		_, response, err := n.raft.Apply(data, applyLimit)
+		end()
 		if err != nil {
 			done(nil, err)
 			return nil
