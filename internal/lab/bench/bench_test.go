@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"errors"
+	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,17 +14,24 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 )
 
-// TestBenchMakesItsRuns times two failovers and checks what every run must hold to.
-func TestBenchMakesItsRuns(t *testing.T) {
-	workshop, err := hosts.Open(t.Context(), hosts.Options{})
+// programs builds what is tested, into a directory that goes with the test.
+func programs(t *testing.T) string {
+	t.Helper()
+	site, err := hosts.Open(t.Context(), hosts.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = workshop.Close() })
-	binaries := filepath.Join(workshop.Dir(), "bin")
+	t.Cleanup(func() { _ = site.Close() })
+	binaries := filepath.Join(site.Dir(), "bin")
 	if err := lab.Build(t.Context(), binaries); err != nil {
 		t.Fatal(err)
 	}
+	return binaries
+}
+
+// TestBenchMakesItsRuns times two failovers and checks what every run must hold to.
+func TestBenchMakesItsRuns(t *testing.T) {
+	binaries := programs(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var progress strings.Builder
@@ -60,3 +69,75 @@ func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
 		t.Errorf("stopped bench: %v", err)
 	}
 }
+
+// TestIdleMeasuresEveryArbiter lets two groups share the servers.
+func TestIdleMeasuresEveryArbiter(t *testing.T) {
+	var progress strings.Builder
+	result, err := Idle(t.Context(), IdleOptions{
+		Lab: lab.Options{Binaries: programs(t)}, Groups: 2, Profile: "normal", Duration: 2 * time.Second, Progress: &progress,
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, progress.String())
+	}
+	if len(result.Idle) != 1 || result.Idle[0].Groups != 2 || len(result.Idle[0].Arbiters) != 3 {
+		t.Fatalf("%+v", result.Idle)
+	}
+	leaders := 0
+	for _, a := range result.Idle[0].Arbiters {
+		if a.Leader {
+			leaders++
+		}
+		if a.CPUPercent <= 0 || a.RSSMB <= 1 {
+			t.Errorf("%+v costs nothing", a)
+		}
+	}
+	if leaders != 1 {
+		t.Errorf("%d leaders", leaders)
+	}
+}
+
+// TestQuietCountsAndTellsFalseFailovers makes the stalls so long that a failover is due, which the bench must count and
+// explain.
+func TestQuietCountsAndTellsFalseFailovers(t *testing.T) {
+	binaries := programs(t)
+	if os.Geteuid() != 0 {
+		if _, err := Quiet(t.Context(), QuietOptions{Lab: lab.Options{Binaries: binaries}, Profile: "fast", Duration: time.Second, Progress: io.Discard}); !errors.Is(err, hosts.ErrNeedsRoot) {
+			t.Errorf("loss of packets without root: %v", err)
+		}
+		return
+	}
+	for name, test := range map[string]struct {
+		stall time.Duration
+		loss  int
+		want  bool
+	}{
+		"long stalls": {stall: 20 * time.Second, want: true},
+		"no stalls":   {stall: time.Millisecond, loss: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var progress strings.Builder
+			result, err := Quiet(t.Context(), QuietOptions{
+				Lab: lab.Options{Binaries: binaries}, Profile: "fast", Duration: 4 * time.Second, Seed: primarySeed, Loss: test.loss,
+				Stall: test.stall, Progress: &progress,
+			})
+			if err != nil {
+				t.Fatalf("%v\n%s", err, progress.String())
+			}
+			for _, line := range strings.Split(progress.String(), "\n") {
+				if kept, found := strings.CutPrefix(line, "--- logs were kept in "); found {
+					t.Cleanup(func() { _ = os.RemoveAll(kept) })
+				}
+			}
+			q := result.Quiet
+			if (q.FalseFailovers > 0) != test.want || q.WritesTried == 0 || q.Minutes < 4.0/60 || q.LostAcked != 0 {
+				t.Errorf("%+v\n%s", q, progress.String())
+			}
+			if test.want && !strings.Contains(progress.String(), "pg-a stood still") {
+				t.Errorf("the stall is not told:\n%s", progress.String())
+			}
+		})
+	}
+}
+
+// primarySeed makes the primary the first to stall.
+const primarySeed = 1

@@ -151,7 +151,10 @@ func (s *spell) weather(ctx context.Context, rest time.Duration) error {
 		began := lab.Now()
 		err := victim.Freeze(context.WithoutCancel(ctx))
 		if err == nil {
-			time.Sleep(s.Stall)
+			select {
+			case <-time.After(s.Stall):
+			case <-s.failover: // what was to be seen was seen
+			}
 			err = victim.Thaw()
 		}
 		s.stalls = append(s.stalls, fmt.Sprintf("%s  %s stood still for %v", began.Wall.UTC().Format("15:04:05.000"), victim.Name(),

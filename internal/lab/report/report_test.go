@@ -102,3 +102,36 @@ func TestMilliseconds(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestMarkdownIsReadyForDocuments holds tables apart from paragraphs by empty lines, as Markdown needs it.
+func TestMarkdownIsReadyForDocuments(t *testing.T) {
+	b := sample()
+	b.Idle = append(b.Idle, NewIdle(2, []IdleArbiter{
+		{Name: "az-a", Leader: true, CPUPercent: 4.5, RSSMB: 40}, {Name: "az-b", CPUPercent: 1, RSSMB: 43, LogBytesPerMinute: 4096},
+	}))
+	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27}
+	var out strings.Builder
+	if err := b.WriteMarkdown(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n\n| ms | min | p50 | p90 | max |\n| --- | ---:| ---:| ---:| ---:|\n| detect |", "| outage | 180 | 231 | 231 | 231 |\n\n2 acknowledged",
+		"\n\n| what | how many |\n", "| stalls | 27 |", "| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+func TestReportsWithoutRunsHaveNoDistribution(t *testing.T) {
+	b := New("idle")
+	b.Idle = append(b.Idle, NewIdle(1, nil))
+	var out strings.Builder
+	if err := b.WriteTable(&out); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(out.String(), "outage") || strings.Contains(out.String(), "lost") {
+		t.Errorf("a distribution of nothing:\n%s", out.String())
+	}
+}

@@ -21,7 +21,7 @@ type benchFlags struct {
 	fault, profile                 string
 	runs, groups, seconds, minutes int
 	seed, loss                     int
-	json, csv, format              string
+	json, csv, format, plot        string
 }
 
 // Faults of which none is due: what nothing costs, and how often something is done for nothing.
@@ -58,6 +58,7 @@ func benchCommand() *cobra.Command {
 	flags.IntVar(&f.loss, "loss", number("LOSS", 100), "quiet: packets in 10,000 that every link loses")
 	flags.StringVar(&f.json, "report", os.Getenv("REPORT"), "write a JSON report to this file")
 	flags.StringVar(&f.csv, "csv", os.Getenv("CSV"), "write a line per run to this file")
+	flags.StringVar(&f.plot, "plot", os.Getenv("PLOT"), "draw the distribution of the outages to this file (SVG)")
 	flags.StringVar(&f.format, "format", environment("FORMAT", "table"), "what is printed: table or markdown")
 	return c
 }
@@ -79,6 +80,9 @@ func (f *benchFlags) check() error {
 		if _, err := lab.ParseFault(f.fault); err != nil {
 			return fmt.Errorf("%w, %s or %s", err, idleFault, quietFault)
 		}
+	}
+	if f.plot != "" && (f.fault == idleFault || f.fault == quietFault) {
+		return fmt.Errorf("PLOT draws outages, and fault %s makes none", f.fault)
 	}
 	if f.profile == "" {
 		f.profile = "fast"
@@ -114,6 +118,9 @@ func (f *benchFlags) publish(out io.Writer, result *report.Bench) error {
 	failed := print(out)
 	if f.json != "" {
 		failed = errors.Join(failed, result.WriteJSON(f.json))
+	}
+	if f.plot != "" {
+		failed = errors.Join(failed, result.WritePlot(f.plot))
 	}
 	if f.csv == "" {
 		return failed
