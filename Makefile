@@ -9,7 +9,7 @@ help: ## list the commands
 setup: ## install the servers and tools that tests drive (Debian), or say what is missing
 	@scripts/setup
 
-build: ## build arbiterd, arbiterctl, arbiter-agent and arbiter-lab into bin/
+build: ## build arbiterd, arbiterctl, fence_lab and arbiter-lab into bin/
 	@scripts/build
 
 test: setup build ## unit, cluster and short end-to-end tests: what CI runs

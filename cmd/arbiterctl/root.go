@@ -62,7 +62,7 @@ func newRoot(a *app) *cobra.Command {
 	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
-	addTo(root, otherGroup, a.contextsCommand(), a.pkiCommand(), a.versionCommand())
+	addTo(root, otherGroup, a.contextsCommand(), a.pkiCommand(), a.schemaCommand(), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
 	return root
 }
