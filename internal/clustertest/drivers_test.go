@@ -1,0 +1,280 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/permit"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+const (
+	minute    = time.Minute
+	lease     = 1500 * time.Millisecond
+	lookEvery = 40 * time.Millisecond
+)
+
+// hands are the drivers of one arbiter, all acting on the same world.
+type hands struct {
+	node  failover.NodeID
+	world *world
+}
+
+func (h hands) drivers() arbiter.Drivers {
+	return arbiter.Drivers{
+		Fencer: h,
+		Engine: func(failover.Engine) (arbiter.Engine, error) { return h, nil },
+		Router: func(r failover.Route) (arbiter.Router, error) { return router{hands: h, name: r.Name}, nil },
+		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
+			return func(context.Context) (bool, string) {
+				_, answers := h.world.facts(m.Name)
+				return answers, "looked at the fake world"
+			}
+		},
+	}
+}
+
+// Isolate switches a machine off, after the gate.
+func (h hands) Isolate(ctx context.Context, m failover.MemberSpec, _ failover.Policy, _ arbiter.Answers) (failover.Proof, []failover.StepTime) {
+	h.world.mu.Lock()
+	gate := h.world.gate
+	h.world.mu.Unlock()
+	if gate != nil {
+		h.world.fencing <- h.node
+		select {
+		case <-gate:
+		case <-ctx.Done():
+			return failover.Proof{Grade: failover.ProofUnknown, By: "fence_fake", Detail: context.Cause(ctx).Error()}, nil
+		}
+	}
+	if err := permit.Check(ctx); err != nil {
+		return failover.Proof{Grade: failover.ProofUnknown, By: "fence_fake", Detail: err.Error()}, nil
+	}
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	h.world.databases[m.Name].powered = false
+	h.world.note("isolate %s by %s", m.Name, h.node)
+	return failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_fake"}, nil
+}
+
+// ReadBack says whether a machine is off.
+func (h hands) ReadBack(_ context.Context, m failover.MemberSpec, _ failover.Policy, _ arbiter.Answers) (failover.Proof, []failover.StepTime) {
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	if h.world.databases[m.Name].powered {
+		return failover.Proof{Grade: failover.ProofUnknown, By: "fence_fake", Detail: "it is on"}, nil
+	}
+	return failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_fake"}, nil
+}
+
+// PathStatus always answers.
+func (h hands) PathStatus(context.Context, failover.MemberSpec) failover.FencePath {
+	return failover.FencePath{Armed: true, Detail: "fence_fake answers"}
+}
+
+// act does something to a database that answers, unless the permit has ended or its token is of a later epoch.
+func (h hands) act(ctx context.Context, m failover.MemberName, epoch failover.Epoch, do func(*database)) failover.Outcome {
+	if err := permit.Check(ctx); err != nil {
+		return failover.Outcome{Result: failover.ResultUnknown, Detail: err.Error()}
+	}
+	h.world.mu.Lock()
+	defer h.world.mu.Unlock()
+	d := h.world.databases[m]
+	switch {
+	case d == nil || !d.up():
+		return failover.Outcome{Result: failover.ResultUnknown, Detail: fmt.Sprintf("%s does not answer", m)}
+	case d.token > epoch:
+		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("%s refuses epoch %d, it holds %d", m, epoch, d.token)}
+	}
+	d.token = epoch
+	do(d)
+	return failover.Outcome{Result: failover.ResultDone, Timeline: d.timeline, Position: d.position}
+}
+
+// EndSessions implements arbiter.Primaries.
+func (h hands) EndSessions(ctx context.Context, m failover.MemberSpec, _ *failover.Spec, epoch failover.Epoch) failover.Outcome {
+	return h.act(ctx, m.Name, epoch, func(*database) {})
+}
+
+// RaiseToken implements arbiter.Standbys.
+func (h hands) RaiseToken(ctx context.Context, m failover.MemberSpec, _ *failover.Spec, epoch failover.Epoch) failover.Outcome {
+	return h.act(ctx, m.Name, epoch, func(*database) {})
+}
+
+// Promote implements arbiter.Primaries.
+func (h hands) Promote(ctx context.Context, a failover.Action) failover.Outcome {
+	return h.act(ctx, a.Member, a.Epoch, func(d *database) {
+		if !d.primary {
+			d.primary, d.follows, d.timeline = true, "", d.timeline+1
+			h.world.note("promote %s epoch %d by %s", a.Member, a.Epoch, h.node)
+		}
+	})
+}
+
+// Promoted implements arbiter.Primaries.
+func (h hands) Promoted(_ context.Context, a failover.Action) failover.Outcome {
+	f, ok := h.world.facts(a.Member)
+	if ok && f.Role == failover.RolePrimary && f.Epoch == a.Epoch {
+		return failover.Outcome{Result: failover.ResultDone, Timeline: f.Timeline, Position: f.Written}
+	}
+	return failover.Outcome{Result: failover.ResultUnknown}
+}
+
+// VerifyThroughRoute implements arbiter.Primaries.
+func (h hands) VerifyThroughRoute(ctx context.Context, _ string, a failover.Action) failover.Outcome {
+	if to := h.world.routed("front"); to != a.Member {
+		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("clients are sent to %q", to)}
+	}
+	return h.act(ctx, a.Member, a.Epoch, func(d *database) {
+		d.position++
+		h.world.note("verify %s by %s", a.Member, h.node)
+	})
+}
+
+// StopFollowing implements arbiter.Standbys.
+func (h hands) StopFollowing(ctx context.Context, m failover.MemberSpec, _ *failover.Spec, epoch failover.Epoch, _ string) failover.MemberPosition {
+	o := h.act(ctx, m.Name, epoch, func(d *database) {
+		d.follows = ""
+		h.world.note("catch up %s by %s", m.Name, h.node)
+	})
+	p := failover.MemberPosition{Member: m.Name, Answered: o.Result == failover.ResultDone, Detail: o.Detail}
+	if p.Answered {
+		p.SystemID, p.Timeline, p.Received, p.Replayed, p.Epoch = systemID, o.Timeline, o.Position, o.Position, epoch
+	}
+	return p
+}
+
+// Point implements arbiter.Standbys.
+func (h hands) Point(ctx context.Context, standby, primary failover.MemberSpec, _ *failover.Spec, epoch failover.Epoch, _ string) failover.Outcome {
+	return h.act(ctx, standby.Name, epoch, func(d *database) {
+		d.follows = primary.Name
+		h.world.note("point %s at %s by %s", standby.Name, primary.Name, h.node)
+	})
+}
+
+// AwaitFollowing implements arbiter.Standbys.
+func (h hands) AwaitFollowing(_ context.Context, standby, _ failover.MemberSpec, _ *failover.Spec, _ failover.Epoch) failover.Outcome {
+	if f, ok := h.world.facts(standby.Name); ok && f.Streaming {
+		return failover.Outcome{Result: failover.ResultDone}
+	}
+	return failover.Outcome{Result: failover.ResultFailed, Detail: "it receives from nobody"}
+}
+
+type router struct {
+	hands
+	name string
+}
+
+// Close implements arbiter.Router.
+func (r router) Close(ctx context.Context, _ failover.Action, members ...failover.MemberName) error {
+	return r.send(ctx, func(now failover.MemberName) failover.MemberName {
+		for _, m := range members {
+			if m == now {
+				return ""
+			}
+		}
+		return now
+	})
+}
+
+// Open implements arbiter.Router.
+func (r router) Open(ctx context.Context, _ failover.Action, member failover.MemberName) error {
+	return r.send(ctx, func(failover.MemberName) failover.MemberName {
+		r.world.note("route %s by %s", member, r.node)
+		return member
+	})
+}
+
+func (r router) send(ctx context.Context, to func(failover.MemberName) failover.MemberName) error {
+	if err := permit.Check(ctx); err != nil {
+		return err
+	}
+	r.world.mu.Lock()
+	defer r.world.mu.Unlock()
+	r.world.routes[r.name] = to(r.world.routes[r.name])
+	return nil
+}
+
+// errKilled is how a killed arbiter ends.
+var errKilled = errors.New("killed by the test")
+
+// prober looks at the fake world. Its error ends the arbiter at once: that is how a test kills one.
+type prober struct {
+	world   *world
+	clock   clock.Clock
+	applied func() failover.Index
+	report  func(arbiter.Report)
+	again   chan struct{}
+	killed  chan struct{}
+
+	mu      sync.Mutex
+	targets []arbiter.Target
+}
+
+// Run implements arbiter.Prober.
+func (p *prober) Run(ctx context.Context) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		p.look()
+		select {
+		case <-ticker.C:
+		case <-p.again:
+		case <-p.killed:
+			return errKilled
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (p *prober) look() {
+	p.mu.Lock()
+	targets := p.targets
+	p.mu.Unlock()
+	for _, t := range targets {
+		began, asOf := p.clock.Boot(), p.applied()
+		o := failover.Observation{Group: t.Group, Member: t.Member.Name, AsOf: asOf, Since: failover.WallTimeOf(p.clock.Wall())}
+		evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}
+		if facts, ok := p.world.facts(t.Member.Name); ok {
+			o.Facts, evidence = facts, failover.Evidence{Reason: failover.ReasonAnswered}
+		}
+		for _, c := range t.Spec.Health.Checks {
+			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
+		}
+		p.report(arbiter.Report{Observation: o, Began: began, Ended: p.clock.Boot()})
+	}
+}
+
+// SetTargets implements arbiter.Prober.
+func (p *prober) SetTargets(targets []arbiter.Target) {
+	p.mu.Lock()
+	p.targets = targets
+	p.mu.Unlock()
+	p.LookAgain("")
+}
+
+// LookAgain implements arbiter.Prober.
+func (p *prober) LookAgain(failover.GroupName) {
+	select {
+	case p.again <- struct{}{}:
+	default:
+	}
+}
+
+// Lateness implements arbiter.Prober.
+func (p *prober) Lateness() arbiter.Lateness { return arbiter.Lateness{} }
+
+// specs takes what is written as complete.
+type specs struct{}
+
+// Effective implements arbiter.Specs.
+func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	return written, nil
+}

@@ -1,0 +1,150 @@
+package clustertest
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// stepsOf are the names of an operation's steps that are actions and were done.
+func stepsOf(op *arbiterv1.Operation) []string {
+	actions := []string{"isolate", "catch_up", "promote", "configure", "route", "verify"}
+	var names []string
+	for _, s := range op.GetSteps() {
+		if slices.Contains(actions, s.GetName()) && s.GetResult() == "done" {
+			names = append(names, s.GetName())
+		}
+	}
+	return names
+}
+
+var wholeFailover = []string{"isolate", "catch_up", "promote", "configure", "route", "verify"}
+
+func TestCrashOfThePrimary(t *testing.T) {
+	c := startProtecting(t)
+	before := c.status(t.Context(), "pay")
+	c.world.crash("db1")
+	g, op := c.awaitFailover("pay")
+
+	if got := g.GetEpoch(); got != before.GetEpoch()+1 {
+		t.Errorf("epoch %d after %d", got, before.GetEpoch())
+	}
+	if got := stepsOf(op); !slices.Equal(got, wholeFailover) {
+		t.Errorf("steps %v, want %v", got, wholeFailover)
+	}
+	if op.GetFrom() != "db1" || op.GetTo() != g.GetPrimary() || op.GetResult() != "done" || op.GetActor() != "automatic" {
+		t.Errorf("receipt %v", op)
+	}
+	if got := c.world.writers(); !slices.Equal(got, []failover.MemberName{failover.MemberName(g.GetPrimary())}) {
+		t.Errorf("writers %v, want %s alone", got, g.GetPrimary())
+	}
+	if got := c.world.routed("front"); string(got) != g.GetPrimary() {
+		t.Errorf("clients are sent to %q", got)
+	}
+	effects := c.world.effects()
+	isolated := slices.IndexFunc(effects, func(e string) bool { return strings.HasPrefix(e, "isolate db1") })
+	promoted := slices.IndexFunc(effects, func(e string) bool { return strings.HasPrefix(e, "promote ") })
+	if isolated < 0 || promoted < isolated {
+		t.Errorf("isolated at %d, promoted at %d: %v", isolated, promoted, effects)
+	}
+	for _, e := range effects {
+		if e == "isolate db2" || e == "isolate db3" {
+			t.Errorf("%s was done to a healthy standby", e)
+		}
+	}
+}
+
+func TestLeaderStopped_HandsOverAndReleases(t *testing.T) {
+	c := startProtecting(t)
+	open := c.world.closeGate()
+	defer open()
+	c.world.crash("db1")
+	old := <-c.world.fencing
+	if leader := c.leader(); leader != old {
+		t.Fatalf("%s fences and %s leads", old, leader)
+	}
+	c.stop(old)
+	// The lease was released, so the next leader need not wait for it to run out: it fences under the next epoch.
+	next := <-c.world.fencing
+	if next == old {
+		t.Fatalf("%s fences although it was stopped", next)
+	}
+	epochs, err := c.api(c.leader()).GetEpochs(t.Context(), &arbiterv1.GetEpochsRequest{Group: "pay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := epochs.GetLease().GetHolder(); got != string(next) {
+		t.Errorf("lease of %q, want %s", got, next)
+	}
+	open()
+	c.awaitFailover("pay")
+	if got := c.world.writers(); len(got) != 1 || got[0] == "db1" {
+		t.Errorf("writers %v", got)
+	}
+}
+
+func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
+	c := startProtecting(t)
+	before := c.status(t.Context(), "pay").GetEpoch()
+	open := c.world.closeGate()
+	defer open()
+	c.world.crash("db1")
+	old := <-c.world.fencing
+	during := c.status(t.Context(), "pay")
+	if during.GetLease().GetHolder() != string(old) || during.GetEpoch() != before+1 {
+		t.Fatalf("mid-isolate: lease %v, epoch %d after %d", during.GetLease(), during.GetEpoch(), before)
+	}
+	c.kill(old)
+	next := c.leader()
+	waiting := c.status(t.Context(), "pay")
+	if waiting.GetLease() == nil || waiting.GetEpoch() == before+1 && waiting.GetLease().GetHolder() != string(old) {
+		t.Errorf("the new leader sees lease %v at epoch %d", waiting.GetLease(), waiting.GetEpoch())
+	}
+	c.eventually("the next leader fences", func(context.Context) bool {
+		select {
+		case node := <-c.world.fencing:
+			return node == next
+		default:
+			return false
+		}
+	})
+	if got := c.status(t.Context(), "pay").GetEpoch(); got != before+2 {
+		t.Errorf("epoch %d, want %d: a new lease is a new epoch", got, before+2)
+	}
+	if writers := c.world.writers(); len(writers) != 0 {
+		t.Errorf("%v write before anything was fenced", writers)
+	}
+	open()
+	g, op := c.awaitFailover("pay")
+	if g.GetEpoch() != before+2 || !slices.Contains(stepsOf(op), "verify") {
+		t.Errorf("epoch %d, steps %v", g.GetEpoch(), stepsOf(op))
+	}
+	for _, e := range c.world.effects() {
+		if strings.HasSuffix(e, " by "+string(old)) {
+			t.Errorf("%q although it was killed before", e)
+		}
+	}
+}
+
+func TestPaused_NothingIsDone(t *testing.T) {
+	c := startProtecting(t)
+	api := c.api(c.leader())
+	if _, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change("maintenance"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	c.world.crash("db1")
+	c.eventually("the primary is seen down", func(ctx context.Context) bool { return c.status(ctx, "pay").GetPrimaryStatus() == "down" })
+	// The verdict is committed, so the Controller has been given it: what it does about it, it does at once.
+	g := c.status(t.Context(), "pay")
+	if g.GetPause().GetActor() != "alice" || g.GetLease() != nil || g.GetPrimary() != "db1" || len(c.world.effects()) != 0 {
+		t.Errorf("paused by %q, lease %v, primary %s, done %v", g.GetPause().GetActor(), g.GetLease(), g.GetPrimary(), c.world.effects())
+	}
+	if _, err := api.Resume(t.Context(), &arbiterv1.ResumeRequest{Change: c.change("done"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitFailover("pay")
+}

@@ -1,0 +1,143 @@
+package clustertest
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// database is one server of the fake world.
+type database struct {
+	running  bool
+	powered  bool
+	primary  bool
+	follows  failover.MemberName
+	position failover.LSN
+	timeline uint32
+	token    failover.Epoch
+}
+
+// world is what all arbiters of a test look at and act on. Its methods may be called from any goroutine.
+type world struct {
+	mu        sync.Mutex
+	databases map[failover.MemberName]*database
+	routes    map[string]failover.MemberName // by route: to whom clients are sent, empty if closed
+	done      []string                       // effects, in order: "isolate db1 epoch 2 by az-a"
+	gate      chan struct{}                  // while it is not nil, fencing waits until it is closed
+	fencing   chan failover.NodeID           // hears who waits at the gate
+}
+
+const systemID = "7000000000000000001"
+
+// newWorld has a primary db1, and two standbys that follow it.
+func newWorld() *world {
+	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16)}
+	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
+		w.databases[name] = &database{running: true, powered: true, follows: "db1", position: 1000, timeline: 1}
+	}
+	w.databases["db1"].primary, w.databases["db1"].follows = true, ""
+	return w
+}
+
+// crash ends a database's process; its machine stays on.
+func (w *world) crash(name failover.MemberName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.databases[name].running = false
+}
+
+// closeGate makes fencing wait until the returned function is called.
+func (w *world) closeGate() (open func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	gate := make(chan struct{})
+	w.gate = gate
+	return sync.OnceFunc(func() {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.gate = nil
+		close(gate)
+	})
+}
+
+// effects are what was done so far, in order.
+func (w *world) effects() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.done)
+}
+
+// writers are the databases that accept writes.
+func (w *world) writers() []failover.MemberName {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var names []failover.MemberName
+	for name, d := range w.databases {
+		if d.up() && d.primary {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (w *world) routed(route string) failover.MemberName {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.routes[route]
+}
+
+func (d *database) up() bool { return d.running && d.powered }
+
+// note records an effect. The caller holds the lock.
+func (w *world) note(format string, args ...any) {
+	w.done = append(w.done, fmt.Sprintf(format, args...))
+}
+
+// facts are what a look at a database shows; false if it doesn't answer.
+func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	d := w.databases[name]
+	if d == nil || !d.up() {
+		return failover.Facts{}, false
+	}
+	f := failover.Facts{SystemID: systemID, Timeline: d.timeline, Epoch: d.token}
+	if d.primary {
+		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, d.position
+		f.SyncRule = failover.SyncRule{Need: 1, Names: []string{"db1", "db2", "db3"}}
+		return f, true
+	}
+	f.Role, f.Received, f.Replayed = failover.RoleStandby, d.position, d.position
+	source := w.databases[d.follows]
+	f.Streaming = source != nil && source.up() && source.primary
+	return f, true
+}
+
+// spec is the group that the fake world is.
+func spec() *failover.Spec {
+	s := &failover.Spec{
+		Engine:  failover.EnginePostgres,
+		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable"},
+		Health: failover.Health{Profile: "fast", Checks: []failover.Check{{
+			Name: "postgres", Kind: failover.CheckPostgres, Interval: lookEvery, Timeout: lookEvery, Failures: 1, Successes: 1, Required: true,
+		}}},
+		Policy: failover.Policy{
+			Automation: failover.AutomationFull, PromisedOutage: minute / 6, Cooldown: minute, LeaseDuration: lease, RefenceRogues: true,
+			IsolateTimeout: minute / 6, CatchUpTimeout: minute / 12, PromoteTimeout: minute / 12, ConfigureTimeout: minute / 12,
+			RouteTimeout: minute / 12, VerifyTimeout: minute / 12, MaxAttempts: 3, RetryInterval: minute / 6,
+		},
+		Routes: []failover.Route{{Router: "command", Name: "front", VerifyAddress: "front:5432"}},
+	}
+	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
+		s.Members = append(s.Members, failover.MemberSpec{
+			Name: name, Address: string(name) + ":5432", Priority: 100, ApplicationName: string(name),
+			Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{
+				Method: "fence_fake", Timeout: lease, Settings: []failover.Setting{{Key: "plug", Value: string(name)}},
+			}}}},
+		})
+	}
+	return s
+}
