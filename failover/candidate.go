@@ -78,8 +78,11 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
 	case state.Rogue:
 		c.Why = "it accepts writes without authority"
-	case p.Timeline != 0 && g.LastPrimary.Timeline != 0 && p.Timeline != g.LastPrimary.Timeline:
-		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: its history may be another one; rebuild it", p.Timeline, g.LastPrimary.Timeline)
+	case p.Timeline != 0 && g.LastPrimary.Timeline != 0 && p.Timeline > g.LastPrimary.Timeline:
+		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: its history is another one; rebuild it", p.Timeline, g.LastPrimary.Timeline)
+	case p.Timeline != 0 && p.Timeline < g.LastPrimary.Timeline && (op == nil || op.LossTaken == nil):
+		c.Reason = HoldLossBound // whoever was primary last wrote more than this one may ever have received: only a person gives that up
+		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: all that was written since may be lost", p.Timeline, g.LastPrimary.Timeline)
 	case !lossAllowed(g, c.Loss):
 		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
 	default:

@@ -319,6 +319,26 @@ func TestS8_VoidViewsCountForNothing(t *testing.T) {
 	}
 }
 
+func TestS8_OnlyTheNextBatchCounts(t *testing.T) {
+	batch := func(w *world, sequence uint64, what seen) Observe {
+		return Observe{Batches: []Batch{{Node: "b", Incarnation: 1, Sequence: sequence, Observations: []Observation{
+			what.observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0)}}}}
+	}
+	w := given(t, adopted)
+	next := w.arbiters["b"].sequence + 1
+	w.accepted(t, "", 0, batch(w, next, dead(ReasonRefused)))
+	w.refused(t, "S4", "", 0, batch(w, next, primaryAt(1000))) // again
+	if v := Tally(&w.state, w.group(t), "pg-a"); len(v.For) != 1 {
+		t.Errorf("a batch counted twice: %+v", v)
+	}
+	w.commit("", 0, batch(w, next+2, primaryAt(1000))) // one is missing
+	view, _ := w.state.View("b")
+	if v := Tally(&w.state, w.group(t), "pg-a"); view.Current || len(v.Silent) != 1 {
+		t.Errorf("a view with a gap counts: %+v", v)
+	}
+	w.refused(t, "S8", "", 0, batch(w, next+3, primaryAt(1000))) // until it is sent whole
+}
+
 func TestS8_OnlyWhoReignsHolds(t *testing.T) {
 	w := given(t, leased)
 	hold := HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldRoute, Detail: "x"}
