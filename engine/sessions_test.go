@@ -57,8 +57,22 @@ func TestVerifyThroughRoute(t *testing.T) {
 	if got := g.servers["a"].Query("SELECT count(*) FROM arbiter.route_proof"); got != "0" {
 		t.Errorf("%s rows were written to the wrong server", got)
 	}
-	action.Epoch = 6
-	g.wantResult(g.engine.VerifyThroughRoute(limit(t, 300*time.Millisecond), g.member("b").Address, action), failover.ResultFailed, nil)
+	other := action
+	other.Epoch, other.Operation = 6, "another"
+	g.wantResult(g.engine.VerifyThroughRoute(limit(t, 300*time.Millisecond), g.member("b").Address, other), failover.ResultFailed, nil)
+}
+
+// After a change of leader the operation goes on under a newer epoch than that of the promotion, and the old leader's is refused.
+func TestVerifyThroughRouteUnderANewerEpoch(t *testing.T) {
+	g := startGroup(t, "b")
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+	old, action := g.promotion("b", 5), g.promotion("b", 7)
+	g.wantResult(g.engine.VerifyThroughRoute(limit(t, plenty), g.member("b").Address, action), failover.ResultDone, nil)
+	if got := g.servers["b"].Query("SELECT epoch FROM arbiter.epoch"); got != "7" {
+		t.Errorf("the epoch row says %s", got)
+	}
+	late := g.engine.VerifyThroughRoute(limit(t, 300*time.Millisecond), g.member("b").Address, old)
+	g.wantResult(late, failover.ResultFailed, nil)
 }
 
 // The old primary under the same epoch row, as far as it can tell by itself, is still another server.

@@ -32,7 +32,10 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 	}
 	for tries := 1; ; tries++ {
 		proof := rand.Text()
-		err := p.writeThroughRoute(ctx, routeAddress, a, proof)
+		err := p.continueUnder(ctx, member, a)
+		if err == nil {
+			err = p.writeThroughRoute(ctx, routeAddress, a, proof)
+		}
 		if err == nil {
 			r.step("written through the route", fmt.Sprintf("try %d", tries))
 			err = p.seenOnMember(ctx, routeAddress, member, a, proof)
@@ -46,6 +49,35 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, err))
 		}
 	}
+}
+
+// continueUnder takes the epoch row of a member that the same operation promoted under an older epoch to this one: after a change of
+// leader, or of a lease, the operation goes on under a newer epoch, and from then on the member refuses the older one.
+func (p *Postgres) continueUnder(ctx context.Context, member failover.MemberSpec, a failover.Action) error {
+	conn, err := p.session(ctx, member.Address, a.Spec.Connect, a.Epoch)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	var epoch int64
+	const look = "SELECT epoch FROM arbiter.epoch WHERE member = $1 AND operation = $2"
+	err = conn.QueryRow(ctx, look, string(a.Member), string(a.Operation)).Scan(&epoch)
+	switch {
+	case errors.Is(err, pgx.ErrNoRows) || err == nil && failover.Epoch(epoch) == a.Epoch:
+		return nil // what the route leads to decides
+	case err != nil:
+		return fmt.Errorf("read the epoch row of %s: %w", member.Name, err)
+	case failover.Epoch(epoch) > a.Epoch:
+		return fmt.Errorf("%w: the epoch row of %s says %d, this is epoch %d", ErrNewerEpoch, member.Name, epoch, a.Epoch)
+	}
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return fmt.Errorf("write the epoch row: %w", err)
+	}
+	const raise = "UPDATE arbiter.epoch SET epoch = $1, written = clock_timestamp() WHERE epoch < $1 AND member = $2 AND operation = $3"
+	if _, err := conn.Exec(ctx, raise, int64(a.Epoch), string(a.Member), string(a.Operation)); err != nil {
+		return fmt.Errorf("write the epoch row of %s: %w", member.Name, err)
+	}
+	return nil
 }
 
 // writeThroughRoute uses neither parameters of the session nor the extended protocol, so that it also passes a connection pool.

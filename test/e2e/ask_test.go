@@ -198,14 +198,18 @@ func (s *stage) judge() {
 // failpointFile is what all arbiters of a deployment with failpoints look into.
 func failpointFile(l *lab.Lab) string { return filepath.Join(l.Site.Dir(), "failpoint") }
 
+// taken is what the arbiter that has come to the place adds to the name of the file.
+const taken = ".taken"
+
 // environment is that of the arbiters. Released ones don't look at it.
 func environment(l *lab.Lab) []string { return []string{"ARBITER_FAILPOINT=" + failpointFile(l)} }
 
-// setFailpoint names the place at which the first arbiter that comes by is ended; empty for none.
+// setFailpoint says what happens to the first arbiter that comes to a place, as "kill PLACE", "stop PLACE" or
+// "wait PLACE"; empty for nothing.
 func setFailpoint(l *lab.Lab, place string) {
 	path := failpointFile(l)
+	_ = errors.Join(os.Remove(path), os.Remove(path+taken)) // what an earlier scenario left
 	if place == "" {
-		_ = os.Remove(path) // it may have been taken
 		return
 	}
 	// All at once: an arbiter must never read half a name.

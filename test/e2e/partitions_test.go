@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -31,7 +32,7 @@ func TestScenario29_PrimaryCutOff(t *testing.T) {
 	full(t)
 	s := enter(t, plan{})
 	s.namespaces()
-	s.inject("partition")
+	s.inject(lab.Partition)
 	to, op := s.failedOver()
 	s.promoted(to, s.first, op)
 }
@@ -41,7 +42,6 @@ func TestScenario31_PrimarySeesOneArbiter(t *testing.T) {
 	full(t)
 	s := enter(t, plan{})
 	s.namespaces()
-	s.fault.Boot = 0
 	blind := []*hosts.Host{s.Arbiters[0].Host(), s.Arbiters[1].Host()}
 	s.must(s.Site.Separate(s.ctx, blind, []*hosts.Host{s.primary.Host()}))
 	s.explains("contradicted by")

@@ -1,0 +1,164 @@
+package e2e
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// authority is what a member may do.
+func authority(g *arbiterv1.GroupStatus, m *database.Server) string {
+	for _, member := range g.GetMembers() {
+		if member.GetMember() == m.Name() {
+			return member.GetAuthority()
+		}
+	}
+	return ""
+}
+
+// The power of the fenced member comes back by itself, and it serves: its proof is void, and it is fenced again.
+func TestScenario56_PowerComesBack(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.expectRogue = true
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	s.must(s.primary.Host().PowerOn(s.ctx))
+	s.must(s.primary.StartAsPrimary(s.ctx))
+	s.await("the rogue to be switched off", func() error {
+		if s.primary.Host().On() {
+			return fmt.Errorf("it is on; %s", s.status().GetNotes())
+		}
+		return nil
+	})
+	s.until("steady again", steady)
+	s.says([]string{"events", s.status().GetGroup()}, "rogue", s.primary.Name())
+	s.writes(50)
+	s.routedOnlyTo(to)
+	if again := s.ended(); again.GetKind() != "refence" || again.GetResult() != "done" {
+		t.Errorf("operation %v", again)
+	}
+}
+
+// routedOnlyTo asserts that since the failover no client was sent to anybody else.
+func (s *stage) routedOnlyTo(m *database.Server) {
+	s.t.Helper()
+	arrived := false
+	for _, a := range s.writer.Attempts() {
+		if !a.Acked {
+			continue
+		}
+		arrived = arrived || a.Member == m.Name()
+		if arrived && a.Member != m.Name() {
+			s.t.Errorf("write %d went to %s", a.Number, a.Member)
+			return
+		}
+	}
+}
+
+// The same where the policy fences rogues only by hand: alarm, and no promotion passes beside it.
+func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
+	full(t)
+	s := enter(t, plan{policy: []string{"refence_rogues: false"}})
+	s.expectRogue, s.expectLost = true, true
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	s.must(setRule(s.ctx, s.first, s.second, s.primary, ""))
+	s.ready()
+	offs := len(s.offs())
+	s.must(s.primary.Host().PowerOn(s.ctx))
+	s.must(s.primary.StartAsPrimary(s.ctx))
+	g := s.until("held for the rogue", func(g *arbiterv1.GroupStatus) bool { return g.GetStage() == "held" })
+	if authority(g, s.primary) != "REVOKED" || authority(g, s.first) != "WRITER" {
+		t.Errorf("status %v", g)
+	}
+	s.explains("rogue", s.primary.Name())
+	s.must(s.first.Crash(s.ctx))
+	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
+	s.quiet(3 * time.Second)
+	if after := s.offs(); len(after) != offs {
+		t.Errorf("switched off without being told to: %v", after[offs:])
+	}
+	for _, span := range s.truth.Spans() {
+		if span.Member == s.second.Name() {
+			t.Errorf("%s was promoted beside a rogue", span.Member)
+		}
+	}
+	s.must(s.first.Start(s.ctx))
+	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
+	_, err := s.Ctl(s.ctx, "release", s.status().GetGroup(), "--yes", "--reason", "fence it")
+	s.must(err)
+	s.until("steady", steady)
+	if s.primary.Host().On() {
+		t.Error("the rogue still has power")
+	}
+	s.writes(20)
+}
+
+// Only the postmaster is killed, and orphan backends go on committing: they are gone before anybody is promoted.
+func TestScenario58_OrphanBackends(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.fault = lab.Now()
+	s.must(s.primary.KillPostmaster())
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	if pids, err := s.primary.PIDs(); err != nil || len(pids) > 0 {
+		t.Errorf("processes of the old primary are left: %v, %v", pids, err)
+	}
+}
+
+// The synchronous standby dies and commits wait: the healthy primary is not fenced for it.
+func TestScenario59_SynchronousStandbyDies(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.must(s.first.Crash(s.ctx))
+	s.until("without a candidate", func(g *arbiterv1.GroupStatus) bool { return g.GetCandidate() == "" })
+	s.quiet(5 * time.Second)
+	if g := s.status(); g.GetPrimaryStatus() != "up" {
+		t.Errorf("status %v", g)
+	}
+	s.explains("no failover", "0 of 3 arbiters")
+	s.nothingDone()
+	s.must(s.first.Start(s.ctx))
+	s.writes(20)
+	s.nothingDone()
+}
+
+// Secrets never appear in logs, in what arbiterctl says, in the Raft log or in snapshots.
+func TestScenario55_Secrets(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	secret := "fence-secret-" + s.Template.Password(database.App)
+	s.secretFence(secret)
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	// A password that is refused makes errors, which must not repeat it.
+	s.must(to.ChangePassword(s.ctx, database.Arbiter, "another"))
+	s.explains("28P01")
+	secrets := []string{secret, s.Template.Password(database.Arbiter)}
+	group := s.status().GetGroup()
+	for _, command := range [][]string{{"status"}, {"explain", group}, {"show", group}, {"epoch", group}, {"events", group}, {"get", group}, {"history", group}} {
+		for _, format := range []string{"json", "yaml", ""} {
+			args := command
+			if format != "" {
+				args = append(append([]string{}, command...), "-o", format)
+			}
+			out, err := s.Ctl(s.ctx, args...)
+			s.without(strings.Join(args, " "), string(out)+fmt.Sprint(err), secrets)
+		}
+	}
+	s.must(to.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter)))
+	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
+	for _, a := range s.Arbiters {
+		s.filesWithout(a.Host().Dir(), secrets)
+	}
+}
