@@ -112,6 +112,9 @@ func permits(role pki.Role, needed access) bool {
 	return false
 }
 
+// aboutGroups says whether a method tells or changes anything about groups: health and reflection don't.
+func (a authorizer) aboutGroups(method string) bool { return a.verbs[method].access != accessOpen }
+
 // allowGroup keeps a certificate that is limited to some groups away from the others, and from calls about all of them.
 func allowGroup(ctx context.Context, request any) error {
 	limits := identityOf(ctx).Groups
@@ -148,8 +151,10 @@ func (a authorizer) unary(ctx context.Context, request any, info *grpc.UnaryServ
 	if err != nil {
 		return nil, err
 	}
-	if err := allowGroup(ctx, request); err != nil {
-		return nil, err
+	if a.aboutGroups(info.FullMethod) {
+		if err := allowGroup(ctx, request); err != nil {
+			return nil, err
+		}
 	}
 	return next(ctx, request)
 }
@@ -159,13 +164,14 @@ func (a authorizer) stream(server any, stream grpc.ServerStream, info *grpc.Stre
 	if err != nil {
 		return err
 	}
-	return next(server, &identifiedStream{ServerStream: stream, ctx: ctx})
+	return next(server, &identifiedStream{ServerStream: stream, ctx: ctx, aboutGroups: a.aboutGroups(info.FullMethod)})
 }
 
 // identifiedStream carries the caller's identity, and checks the group of what it receives.
 type identifiedStream struct {
 	grpc.ServerStream
-	ctx context.Context
+	ctx         context.Context
+	aboutGroups bool
 }
 
 func (s *identifiedStream) Context() context.Context { return s.ctx }
@@ -173,6 +179,9 @@ func (s *identifiedStream) Context() context.Context { return s.ctx }
 func (s *identifiedStream) RecvMsg(message any) error {
 	if err := s.ServerStream.RecvMsg(message); err != nil {
 		return err
+	}
+	if !s.aboutGroups {
+		return nil
 	}
 	return allowGroup(s.ctx, message)
 }
