@@ -173,8 +173,10 @@ func (c *cluster) take(node failover.NodeID) *running {
 
 // end ends every arbiter that still runs.
 func (c *cluster) end() {
-	for node, one := range c.running {
+	for _, one := range c.running {
 		one.stop()
+	}
+	for node, one := range c.running {
 		select {
 		case <-one.ended:
 		case <-time.After(patience):

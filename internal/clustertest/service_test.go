@@ -1,0 +1,266 @@
+package clustertest
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// detail returns the detail of an error that has the wanted type.
+func detail[T any](t *testing.T, err error) (found T) {
+	t.Helper()
+	for _, d := range status.Convert(err).Details() {
+		if one, ok := d.(T); ok {
+			return one
+		}
+	}
+	t.Fatalf("%v has no %T", err, found)
+	return found
+}
+
+func TestFollower_NamesTheLeaderAndLabelsStaleReads(t *testing.T) {
+	c := startProtecting(t)
+	leader, follower := c.leader(), c.follower()
+	api := c.api(follower)
+	calls := map[string]func() error{
+		"pause": func() error {
+			_, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "pay"})
+			return err
+		},
+		"apply": func() error {
+			_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("other")})
+			return err
+		},
+		"abort": func() error {
+			_, err := api.Abort(t.Context(), &arbiterv1.AbortRequest{Change: c.change(""), Group: "pay"})
+			return err
+		},
+		"dry run": func() error {
+			_, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change(""), Group: "pay", DryRun: true})
+			return err
+		},
+		"linearizable read": func() error {
+			_, err := api.GetStatus(t.Context(), &arbiterv1.GetStatusRequest{})
+			return err
+		},
+		"transfer": func() error {
+			_, err := api.TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change("")})
+			return err
+		},
+	}
+	for name, call := range calls {
+		err := call()
+		if status.Code(err) != codes.FailedPrecondition {
+			t.Errorf("%s at a follower: %v", name, err)
+			continue
+		}
+		if d := detail[*arbiterv1.NotLeader](t, err); d.GetLeader() != string(leader) || d.GetLeaderGrpc() == "" {
+			t.Errorf("%s at a follower names %q at %q, want %s", name, d.GetLeader(), d.GetLeaderGrpc(), leader)
+		}
+	}
+	stale, err := api.GetStatus(t.Context(), &arbiterv1.GetStatusRequest{Group: "pay", Consistency: arbiterv1.Consistency_CONSISTENCY_STALE})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := stale.GetFreshness(); f.GetLinearizable() || f.GetNode() != string(follower) || f.GetLeader() != string(leader) || f.GetAppliedIndex() == 0 {
+		t.Errorf("a stale read at a follower says %v", f)
+	}
+	fresh, err := c.api(leader).GetStatus(t.Context(), &arbiterv1.GetStatusRequest{Group: "pay"})
+	if err != nil || !fresh.GetFreshness().GetLinearizable() {
+		t.Errorf("a read at the leader: %v, %v", fresh.GetFreshness(), err)
+	}
+}
+
+// S8: an arbiter that was elected, and whose BeginReign is not applied, answers nothing as the leader.
+func TestElectedBeforeItsReign_AnswersNothingLinearizable(t *testing.T) {
+	c := newCluster(t, true)
+	held := make(chan failover.NodeID, 16)
+	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	c.failpoint = func(node failover.NodeID, where string) {
+		if strings.HasPrefix(where, "before-commit-") && strings.HasSuffix(where, "BeginReign") {
+			held <- node
+			<-release
+		}
+	}
+	defer free() // before the cluster's own end: its loops wait here
+	c.startAll()
+	elected := <-held
+	api := c.api(elected)
+	c.eventually("the elected one knows that it leads", func(ctx context.Context) bool {
+		answer, err := api.ListArbiters(ctx, &arbiterv1.ListArbitersRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE})
+		return err == nil && answer.GetFreshness().GetLeader() == string(elected) && !answer.GetFreshness().GetLinearizable()
+	})
+	if _, err := api.ListArbiters(t.Context(), &arbiterv1.ListArbitersRequest{}); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a linearizable read before the reign: %v", err)
+	}
+	_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change("too early"), Spec: c.writtenSpec("pay")})
+	if status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("a change before the reign: %v", err)
+	}
+	free()
+	c.leader()
+}
+
+func TestRepeatedRequest_DoesNothing(t *testing.T) {
+	c := startProtecting(t)
+	api := c.api(c.leader())
+	pause := &arbiterv1.PauseRequest{Change: c.change("maintenance"), Group: "pay"}
+	if _, err := api.Pause(t.Context(), pause); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Resume(t.Context(), &arbiterv1.ResumeRequest{Change: c.change("over"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.Pause(t.Context(), pause); err != nil {
+		t.Errorf("a repeated request: %v", err)
+	}
+	if g := c.status(t.Context(), "pay"); g.GetPause() != nil {
+		t.Errorf("the repeated request paused again: %v", g.GetPause())
+	}
+	adopt := &arbiterv1.AdoptRequest{Change: c.change("again"), Group: "pay"}
+	before := c.status(t.Context(), "pay").GetEpoch()
+	_, first := api.Adopt(t.Context(), adopt)
+	after := c.status(t.Context(), "pay").GetEpoch()
+	_, _ = api.Adopt(t.Context(), adopt)
+	if now := c.status(t.Context(), "pay").GetEpoch(); now != after {
+		t.Errorf("adopted at epoch %d (%v), then %d, and the repeated request made it %d", before, first, after, now)
+	}
+}
+
+func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
+	c := startCluster(t)
+	api := c.api(c.leader())
+	short := &arbiterv1.Change{RequestId: "short"}
+	badSpec := c.writtenSpec("pay")
+	badSpec.Members[1].Name = "DB TWO"
+	tests := map[string]struct {
+		call  func() error
+		field string
+	}{
+		"no change": {func() error {
+			_, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Group: "pay"})
+			return err
+		}, "change"},
+		"short request id": {func() error {
+			_, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: short, Group: "pay"})
+			return err
+		}, "change.request_id"},
+		"no group": {func() error {
+			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change("")})
+			return err
+		}, "group"},
+		"a member's name": {func() error {
+			_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: badSpec})
+			return err
+		}, "spec.members[1].name"},
+		"unknown consistency": {func() error {
+			_, err := api.GetStatus(t.Context(), &arbiterv1.GetStatusRequest{Consistency: 99})
+			return err
+		}, "consistency"},
+		"a stream": {func() error {
+			stream, err := api.WatchEvents(t.Context(), &arbiterv1.WatchEventsRequest{Group: strings.Repeat("x", 64)})
+			if err == nil {
+				_, err = stream.Recv()
+			}
+			return err
+		}, "group"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			err := test.call()
+			if status.Code(err) != codes.InvalidArgument || !strings.Contains(status.Convert(err).Message(), test.field) {
+				t.Fatalf("%v, want an InvalidArgument that names %s", err, test.field)
+			}
+			if v := detail[*errdetails.BadRequest](t, err).GetFieldViolations(); len(v) != 1 || v[0].GetField() != test.field {
+				t.Errorf("violations %v, want %s", v, test.field)
+			}
+		})
+	}
+}
+
+func TestRefusedChange_TellsTheRule(t *testing.T) {
+	c := startCluster(t)
+	api := c.api(c.leader())
+	if _, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "nobody"}); status.Code(err) != codes.NotFound {
+		t.Errorf("pause of an unknown group: %v", err)
+	}
+	if _, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay"), DryRun: true}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := api.GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "pay"}); status.Code(err) != codes.NotFound {
+		t.Errorf("a dry run made the group: %v", err)
+	}
+	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay")})
+	if err != nil || created.GetResult() != "created" {
+		t.Fatalf("apply: %v, %v", created, err)
+	}
+	again, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay")})
+	if err != nil || again.GetResult() != "unchanged" || again.GetVersion() != created.GetVersion() {
+		t.Errorf("the same spec again: %v, %v", again, err)
+	}
+	c.eventually("adopting the wrong member is refused by S0", func(ctx context.Context) bool {
+		_, err := api.Adopt(ctx, &arbiterv1.AdoptRequest{Change: c.change(""), Group: "pay", Member: "db2"})
+		if status.Code(err) != codes.FailedPrecondition {
+			t.Fatalf("adopt of a standby: %v", err)
+		}
+		return detail[*arbiterv1.Rejection](t, err).GetRule() == "S0"
+	})
+}
+
+func TestWatchEvents_KeptOnesThenNewOnes(t *testing.T) {
+	c := startProtecting(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	stream, err := c.api(c.follower()).WatchEvents(ctx, &arbiterv1.WatchEventsRequest{Group: "pay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, last := map[string]bool{}, uint64(0)
+	next := func() *arbiterv1.WatchEventsResponse {
+		r, err := stream.Recv()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := r.GetEvent(); e != nil {
+			if e.GetSequence() <= last || e.GetGroup() != "pay" {
+				t.Fatalf("event %v after %d", e, last)
+			}
+			last, kinds[e.GetKind()] = e.GetSequence(), true
+		}
+		return r
+	}
+	for next().CaughtUp == nil {
+	}
+	if !kinds["group-applied"] || !kinds["group-adopted"] {
+		t.Errorf("kept events %v", kinds)
+	}
+	if _, err := c.api(c.leader()).Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	for !kinds["group-paused"] {
+		next()
+	}
+}
+
+func TestTransferLeadership_ToWhomItWasMeantFor(t *testing.T) {
+	c := startCluster(t)
+	to := c.follower()
+	if _, err := c.api(c.leader()).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change("patching"), To: string(to)}); err != nil {
+		t.Fatal(err)
+	}
+	c.eventually("the named one leads", func(context.Context) bool { return c.leader() == to })
+	_, err := c.api(to).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change(""), To: "az-z"})
+	if status.Code(err) != codes.NotFound {
+		t.Errorf("a transfer to a stranger: %v", err)
+	}
+}
