@@ -37,6 +37,8 @@ const (
 	// longestDelay is the greatest random time between readiness and fault, so that faults fall on every phase of the
 	// periodic checks.
 	longestDelay = time.Second
+	// tooLong is an outage that somebody will want to understand: it leaves evidence.
+	tooLong = 5 * time.Second
 )
 
 // Run makes all runs, each in a fresh lab, and returns the report.
@@ -95,6 +97,10 @@ func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, err
 	op, err := l.Operation(ctx, lab.Group)
 	if err != nil {
 		return run, err
+	}
+	if outage.Length > tooLong {
+		fmt.Fprintf(options.Progress, "an outage of %v from %v: too long for this fault\n", outage.Length, fault.Wall.UTC())
+		l.Evidence(options.Progress, lab.Group)
 	}
 	run.PhasesMS, err = lab.PhasesOf(op, fault, outage)
 	return run, err
