@@ -30,6 +30,7 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 	if !known {
 		return r.failed(fmt.Errorf("verify the route %s: the group has no member %s", routeAddress, a.Member))
 	}
+	var last error // what a try came to that was not cut short by the end of its time
 	for tries := 1; ; tries++ {
 		proof := rand.Text()
 		err := p.continueUnder(ctx, member, a)
@@ -45,8 +46,11 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 			return r.outcome(failover.ResultDone,
 				fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		if !pause(ctx, verifyEvery) {
-			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, err))
+			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, last))
 		}
 	}
 }

@@ -1,0 +1,72 @@
+package e2e
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/power"
+)
+
+var errOn = errors.New("it has power")
+
+// The ways in which a fence is bad.
+var (
+	slowFence  = power.Fault{Delay: 700 * time.Millisecond}
+	lyingFence = power.Fault{Lie: true}
+	goneFence  = power.Fault{Gone: true}
+)
+
+// Every way to lose a primary, with a fence that is slow, lying or gone: only the outcome differs. A gone fence is waited
+// for; a lie is found out if the member still answers. Only about a member that nobody can see a device can lie unnoticed,
+// and then the truth has two writers until it is seen again, of which one can't acknowledge to anybody.
+func TestFaultsWithBadFences(t *testing.T) {
+	full(t)
+	for _, fault := range lab.Faults() {
+		for _, c := range []struct {
+			name  string
+			fence power.Fault
+			held  bool
+		}{
+			{"slow", slowFence, false},
+			{"lying", lyingFence, fault == lab.Freeze},
+			{"gone", goneFence, true},
+		} {
+			t.Run(string(fault)+" with a "+c.name+" fence", func(t *testing.T) {
+				s := enter(t, plan{policy: []string{"max_attempts: 2"}})
+				if fault == lab.Partition && s.Site.Kind() != hosts.Namespaces {
+					t.Skip("networks can't be cut between loopback addresses")
+				}
+				s.must(s.Power.SetFault(s.primary.Name(), c.fence))
+				s.inject(fault)
+				if c.held {
+					s.held("fence-unproven", s.primary.Name())
+					s.unpromoted()
+					s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
+				}
+				to, op := s.failedOver()
+				s.promoted(to, s.first, op)
+				if fault == lab.Partition && c.name == "lying" {
+					s.seenAgain()
+				}
+			})
+		}
+	}
+}
+
+// seenAgain ends the lie and the partition: the old primary, which has been writable all along, is fenced at once.
+func (s *stage) seenAgain() {
+	s.t.Helper()
+	s.expectRogue = true
+	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
+	s.must(s.Site.Heal(s.ctx))
+	s.await("the old primary to be off", func() error {
+		if s.primary.Host().On() {
+			return errOn
+		}
+		return nil
+	})
+	s.until("steady", steady)
+}

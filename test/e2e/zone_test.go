@@ -1,0 +1,178 @@
+package e2e
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// pair is one of several groups in a deployment: a primary in one zone, and its synchronous standby in another.
+type pair struct {
+	name             string
+	primary, standby *database.Server
+}
+
+// pairsOf makes pairs of a deployment's members, each a database of its own.
+func pairsOf(t *testing.T, ctx context.Context, l *lab.Lab) []pair {
+	t.Helper()
+	var pairs []pair
+	for i := 0; i < len(l.Members); i += 2 {
+		p := pair{fmt.Sprintf("group-%d", i/2+1), l.Members[i], l.Members[i+1]}
+		if i > 0 {
+			for _, m := range []*database.Server{p.primary, p.standby} {
+				if err := m.Stop(ctx, database.Fast); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(p.primary.StartAsPrimary(ctx), p.standby.Reseed(ctx, p.primary), p.standby.Start(ctx)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := setRule(ctx, p.primary, p.standby, p.standby, ""); err != nil {
+			t.Fatal(err)
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs
+}
+
+// yamlOf is the spec of one pair: that of the deployment without the other members, and without routes.
+func (s *stage) yamlOf(p pair, health string) string {
+	yaml := s.yaml(plan{spec: lab.Spec{Name: p.name}, health: health})
+	var kept []string
+	for line := range strings.Lines(yaml) {
+		name, member := strings.CutPrefix(line, "  - {name: ")
+		name, _, _ = strings.Cut(name, ",")
+		if member && name != p.primary.Name() && name != p.standby.Name() {
+			continue
+		}
+		if strings.HasPrefix(line, "routes:") {
+			break
+		}
+		kept = append(kept, line)
+	}
+	return strings.Join(kept, "")
+}
+
+// Every group of a zone goes down at once. Those with a candidate elsewhere fail over; above the fleet brake all are held,
+// and an operator lets one go on.
+func TestScenario14_ZoneLost(t *testing.T) {
+	full(t)
+	s := &stage{t: t}
+	var cancel context.CancelFunc
+	s.ctx, cancel = context.WithTimeout(context.Background(), 2*limit)
+	t.Cleanup(cancel)
+	s.Lab = deployment(t, s.ctx, plan{own: true, options: lab.Options{Standbys: 9}})
+	t.Cleanup(func() {
+		if t.Failed() {
+			logs(t, s.Lab)
+		}
+	})
+	var err error
+	s.api, err = s.Client()
+	s.must(err)
+	t.Cleanup(func() { s.api.Close() })
+	pairs := pairsOf(t, s.ctx, s.Lab)
+	// All are seen down before any is acted on: otherwise which of them are held would be chance.
+	health := strings.Replace(patient, "{", "{minimum_unhealthy: 5s, ", 1)
+	for _, p := range pairs {
+		s.apply(s.yamlOf(p, health))
+	}
+	for _, p := range pairs {
+		_, err := s.AwaitReady(s.ctx, p.name)
+		s.must(err)
+	}
+	s.truth = s.WatchTruth()
+	s.brakeHolds(pairs)
+	s.restart(pairs[1:])
+	s.mostFailOver(pairs[1:])
+}
+
+// brakeHolds loses the primaries of all groups: all are held, and one that is released fails over.
+func (s *stage) brakeHolds(pairs []pair) {
+	s.t.Helper()
+	for _, p := range pairs {
+		s.must(p.primary.Crash(s.ctx))
+	}
+	for _, p := range pairs {
+		_, err := s.AwaitGroup(s.ctx, p.name, "held by the fleet brake", func(g *arbiterv1.GroupStatus) bool {
+			return g.GetStage() == "held" && g.GetOperation().GetHeldReason() == "fleet-brake"
+		})
+		s.must(err)
+	}
+	s.says([]string{"explain", pairs[0].name}, "5 of 5 groups are down", "release")
+	for _, r := range s.Power.Requests() {
+		if r.Action == "off" {
+			s.t.Errorf("the brake was on, and %s was switched off", r.Plug)
+		}
+	}
+	_, err := s.Ctl(s.ctx, "release", pairs[0].name, "--reason", "the zone is dark")
+	s.must(err)
+	s.must(s.truth.AwaitWritable(s.ctx, pairs[0].standby.Name()))
+	s.done(pairs[0], "done")
+}
+
+// restart brings the other primaries back: nothing was done to them.
+func (s *stage) restart(pairs []pair) {
+	s.t.Helper()
+	for _, p := range pairs {
+		s.must(p.primary.Start(s.ctx))
+	}
+	for _, p := range pairs {
+		_, err := s.AwaitReady(s.ctx, p.name)
+		s.must(err)
+	}
+}
+
+// mostFailOver loses two primaries, and the whole of a third group: the two fail over, the third is held and not fenced.
+func (s *stage) mostFailOver(pairs []pair) {
+	s.t.Helper()
+	lost := pairs[2]
+	s.must(lost.standby.Crash(s.ctx))
+	for _, p := range pairs[:3] {
+		s.must(p.primary.Crash(s.ctx))
+	}
+	for _, p := range pairs[:2] {
+		s.must(s.truth.AwaitWritable(s.ctx, p.standby.Name()))
+		s.done(p, "done")
+	}
+	_, err := s.AwaitGroup(s.ctx, lost.name, "held", func(g *arbiterv1.GroupStatus) bool {
+		return g.GetStage() == "held" && (g.GetOperation().GetHeldReason() == "no-candidate" || g.GetOperation().GetHeldReason() == "loss-bound")
+	})
+	s.must(err)
+	if !lost.primary.Host().On() {
+		s.t.Errorf("%s was fenced, and nobody can replace it", lost.primary.Name())
+	}
+	s.wroteAlone(pairs)
+}
+
+// done asserts how the newest operation of a group ended.
+func (s *stage) done(p pair, result string) {
+	s.t.Helper()
+	op, err := s.Operation(s.ctx, p.name)
+	s.must(err)
+	if op.GetResult() != result || op.GetTo() != p.standby.Name() {
+		s.t.Errorf("operation on %s: %v", p.name, op)
+	}
+}
+
+// wroteAlone asserts S1 within each group: the truth that is shared by all groups has several writers by design.
+func (s *stage) wroteAlone(pairs []pair) {
+	s.t.Helper()
+	s.truth.Stop()
+	for _, p := range pairs {
+		for _, one := range s.truth.Spans() {
+			for _, other := range s.truth.Spans() {
+				if one.Member == p.primary.Name() && other.Member == p.standby.Name() && one.From() < other.Until() && other.From() < one.Until() {
+					s.t.Errorf("S1: %s and %s accepted writes at the same time", one.Member, other.Member)
+				}
+			}
+		}
+	}
+}
