@@ -47,7 +47,8 @@ func fleet(tb testing.TB, groups int) (State, *Controller) {
 // oneChange is what one arbiter sees of one member.
 func oneChange(s *State, what seen) Entry {
 	return Entry{Index: s.Applied + 1, Body: Observe{Batches: []Batch{{Node: "b", Incarnation: 1, Sequence: 2, Observations: []Observation{
-		what.observation("group-0500", "pg-a", SyncRule{}, s.Applied, 0)}}}}}
+		what.observation("group-0500", "pg-a", SyncRule{}, s.Applied, 0),
+	}}}}}
 }
 
 func BenchmarkNextObserveOneOf1000(b *testing.B) {

@@ -36,9 +36,11 @@ func TestCandidatesAreRanked(t *testing.T) {
 			t.Fatal(err)
 		}
 		test.operation.From, test.operation.Kind = "a", KindFailover
-		g := &Group{Name: "g", Spec: spec, SystemID: "sys1", Operation: &test.operation,
+		g := &Group{
+			Name: "g", Spec: spec, SystemID: "sys1", Operation: &test.operation,
 			LastPrimary: PrimaryFacts{Member: "a", Written: 1000, Timeline: 3},
-			Members:     []Member{{Name: "a", Authority: none}, {Name: "b", Authority: none}, {Name: "c", Authority: none}}}
+			Members:     []Member{{Name: "a", Authority: none}, {Name: "b", Authority: none}, {Name: "c", Authority: none}},
+		}
 		ranked := Candidates(g, test.positions)
 		var got []MemberName
 		for _, c := range ranked {
@@ -80,8 +82,10 @@ func TestLossBounds(t *testing.T) {
 		{"nobody in particular", SyncRule{1, []string{"*"}}, []MemberPosition{at("b", 900)}, LossEstimate, 100},
 	}
 	for _, test := range tests {
-		g := &Group{Name: "g", Spec: testSpec("a", "b", "c"), SystemID: "sys1",
-			LastPrimary: PrimaryFacts{Member: "a", Written: 1000, SyncRule: test.rule}}
+		g := &Group{
+			Name: "g", Spec: testSpec("a", "b", "c"), SystemID: "sys1",
+			LastPrimary: PrimaryFacts{Member: "a", Written: 1000, SyncRule: test.rule},
+		}
 		if loss := LossOf(g, "b", test.positions); loss.Grade != test.grade || loss.Bytes != test.bytes {
 			t.Errorf("%s: %+v, want %s of %d", test.name, loss, test.grade, test.bytes)
 		}

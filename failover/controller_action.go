@@ -94,8 +94,10 @@ func (g *Group) hasOpen(intent Index) bool {
 
 func (s *step) action(g *Group) Action {
 	op, intent := g.Operation, g.Operation.Intent
-	a := Action{Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
-		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec}
+	a := Action{
+		Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
+		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec,
+	}
 	if op.From != intent.Member || intent.Action == ActionCatchUp {
 		a.Former = op.From
 	}

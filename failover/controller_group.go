@@ -127,8 +127,10 @@ func (s *step) act(g *Group, gc *control) {
 	case StepRelease:
 		gc.proposed = s.propose(ReleaseLease{Group: g.Name, Holder: s.self, Epoch: g.Epoch})
 	case StepIntend:
-		gc.proposed = s.propose(Intend{Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: decision.Action,
-			Member: decision.Member, Reinstate: decision.Reinstate, Basis: decision.Basis, Rule: decision.Rule})
+		gc.proposed = s.propose(Intend{
+			Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: decision.Action,
+			Member: decision.Member, Reinstate: decision.Reinstate, Basis: decision.Basis, Rule: decision.Rule,
+		})
 	case StepTry:
 		s.try(g, gc)
 	case StepCancel:

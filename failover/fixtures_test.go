@@ -29,8 +29,10 @@ func dead(r Reason) seen { return seen{reason: r} }
 
 // observation makes what a prober would send. Primaries name the synchronous standbys of the spec.
 func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, since WallTime) Observation {
-	o := Observation{Group: g, Member: m, AsOf: asOf, Since: since,
-		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}}}
+	o := Observation{
+		Group: g, Member: m, AsOf: asOf, Since: since,
+		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}},
+	}
 	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Epoch: s.token}
 	switch s.role {
 	case RolePrimary:

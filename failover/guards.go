@@ -44,8 +44,10 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	guards := automationGuards(g)
 	if op.Kind == KindRefence {
 		ok := g.Spec.Policy.RefenceRogues || op.GoAhead
-		return append(guards, Guard{Name: "refence", OK: ok, Hold: HoldRefenceByHand,
-			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From)})
+		return append(guards, Guard{
+			Name: "refence", OK: ok, Hold: HoldRefenceByHand,
+			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From),
+		})
 	}
 	v := Tally(s, g, op.From)
 	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why})
@@ -110,9 +112,13 @@ func timeGuards(g *Group, d Durations) []Guard {
 		last = fmt.Sprintf("the last failover was %s ago", d.SinceLastFailover.Truncate(1e9))
 	}
 	return []Guard{
-		{Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
-			Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy)},
-		{Name: guardCooldown, OK: cool, Hold: HoldCooldown,
-			Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown)},
+		{
+			Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
+			Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy),
+		},
+		{
+			Name: guardCooldown, OK: cool, Hold: HoldCooldown,
+			Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown),
+		},
 	}
 }

@@ -37,8 +37,10 @@ func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
 func (c *change) apply() *Refusal {
 	if request := requestOf(c.entry.Body); request.ID != "" {
 		if done, ok := c.state.answered(request.ID); ok {
-			c.emit(Event{Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation,
-				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index)})
+			c.emit(Event{
+				Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation,
+				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index),
+			})
 			return nil
 		}
 		defer c.remember(request.ID)

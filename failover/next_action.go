@@ -150,9 +150,11 @@ func (c *change) conclude(b Conclude) *Refusal {
 	}
 	op, o := g.Operation, b.Outcome
 	intent := *op.Intent
-	op.addStep(Step{Name: string(intent.Action), Began: stepBegan(c.entry.Wall, o), Ended: c.entry.Wall, Member: intent.Member,
+	op.addStep(Step{
+		Name: string(intent.Action), Began: stepBegan(c.entry.Wall, o), Ended: c.entry.Wall, Member: intent.Member,
 		Epoch: b.Epoch, Attempt: op.Attempts + 1, Intent: b.Intent, Outcome: c.entry.Index, Result: o.Result, Detail: o.Detail,
-		Proof: o.Proof, Parts: o.Steps})
+		Proof: o.Proof, Parts: o.Steps,
+	})
 	if intent.Action == ActionIsolate {
 		return c.concludeIsolate(g, o)
 	}

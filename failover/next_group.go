@@ -165,8 +165,10 @@ func (c *change) adopt(b Adopt) *Refusal {
 	}
 	c.recordAdoption(g, b, member, promote)
 	if promote {
-		c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
-			RequestID: b.Request.ID, Wanted: member, Verdict: "adopted without a writer by " + b.Request.Actor})
+		c.beginOperation(g, OperatorAsked, Operation{
+			Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
+			RequestID: b.Request.ID, Wanted: member, Verdict: "adopted without a writer by " + b.Request.Actor,
+		})
 	}
 	return nil
 }
@@ -188,8 +190,10 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	for _, l := range g.Looks {
 		g.notePrimary(l)
 	}
-	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,
-		Why: fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason)})
+	g.History.addEpoch(EpochRow{
+		Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,
+		Why: fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason),
+	})
 	text := "%s is the writer under epoch %d, by %s"
 	if promote {
 		text = "nobody writes; %s is to be promoted, since epoch %d, by %s"

@@ -42,10 +42,14 @@ func (c *change) startOperation(b StartOperation) *Refusal {
 	if g.Operation != nil {
 		c.endOperation(g, OperationEnded, OperationStopped, "replaced by the failover that "+b.Request.Actor+" asked for")
 	}
-	c.beginOperation(g, OperatorAsked, Operation{Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
-		RequestID: b.Request.ID, Wanted: b.Candidate, From: g.Writer(), Verdict: "asked for by " + b.Request.Actor})
-	g.Operation.addStep(Step{Name: "asked", Began: c.entry.Wall, Ended: c.entry.Wall, Member: g.Operation.From,
-		Result: ResultDone, Detail: b.Request.Reason, Outcome: c.entry.Index})
+	c.beginOperation(g, OperatorAsked, Operation{
+		Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
+		RequestID: b.Request.ID, Wanted: b.Candidate, From: g.Writer(), Verdict: "asked for by " + b.Request.Actor,
+	})
+	g.Operation.addStep(Step{
+		Name: "asked", Began: c.entry.Wall, Ended: c.entry.Wall, Member: g.Operation.From,
+		Result: ResultDone, Detail: b.Request.Reason, Outcome: c.entry.Index,
+	})
 	return nil
 }
 
@@ -77,10 +81,14 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	}
 	op.Intent, op.Arbiter = nil, b.Holder // S4: a grant closes what was open
 	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
-	g.History.addEpoch(EpochRow{Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
-		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict)})
-	op.addStep(Step{Name: "lease", Began: c.entry.Wall, Ended: c.entry.Wall, Epoch: g.Epoch, Result: ResultDone, Outcome: c.entry.Index,
-		Detail: fmt.Sprintf("epoch %d, %s, %s", g.Epoch, b.Holder, b.Duration)})
+	g.History.addEpoch(EpochRow{
+		Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
+		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict),
+	})
+	op.addStep(Step{
+		Name: "lease", Began: c.entry.Wall, Ended: c.entry.Wall, Epoch: g.Epoch, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: fmt.Sprintf("epoch %d, %s, %s", g.Epoch, b.Holder, b.Duration),
+	})
 	return c.advance(g, LeaseGranted, "epoch %d granted to %s for %s", g.Epoch, b.Holder, b.Duration)
 }
 
@@ -151,8 +159,10 @@ func (c *change) release(b Release) *Refusal {
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
 	}
-	op.addStep(Step{Name: "released", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Outcome: c.entry.Index,
-		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason})
+	op.addStep(Step{
+		Name: "released", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason,
+	})
 	return c.advance(g, OperationReleased, "released by %s: %s", b.Request.Actor, b.Request.Reason)
 }
 
@@ -215,8 +225,10 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 		return refuse("", "%s is being reinstated already", op.From)
 	}
 	op.Reinstating, op.ReinstatedAt, op.Aborted, op.Attempts = true, g.Epoch, false, 0
-	op.addStep(Step{Name: "reinstate", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Outcome: c.entry.Index,
-		Detail: "asked for by " + b.Request.Actor + ": " + b.Request.Reason})
+	op.addStep(Step{
+		Name: "reinstate", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Outcome: c.entry.Index,
+		Detail: "asked for by " + b.Request.Actor + ": " + b.Request.Reason,
+	})
 	c.tell(g, ReinstateAsked, op.From, "%s wants %s back: %s", b.Request.Actor, op.From, b.Request.Reason)
 	if g.Stage == Held {
 		return c.advance(g, OperationReleased, "%s is reinstated", op.From)
@@ -244,8 +256,10 @@ func (c *change) attest(b Attest) *Refusal {
 	if refusal := checkAttestable(&c.state, g, b.Member); refusal != nil {
 		return refusal
 	}
-	g.Operation.addStep(Step{Name: "attest", Began: c.entry.Wall, Ended: c.entry.Wall, Member: b.Member, Result: ResultDone, Proof: proof,
-		Detail: b.Request.Reason, Outcome: c.entry.Index})
+	g.Operation.addStep(Step{
+		Name: "attest", Began: c.entry.Wall, Ended: c.entry.Wall, Member: b.Member, Result: ResultDone, Proof: proof,
+		Detail: b.Request.Reason, Outcome: c.entry.Index,
+	})
 	c.tell(g, MemberAttested, b.Member, "%s vouches that %s does not write: %s", b.Request.Actor, b.Member, b.Request.Reason)
 	return c.provenNone(g, m, proof)
 }

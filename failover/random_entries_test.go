@@ -67,8 +67,10 @@ func (r *randomWorld) drawRequest(group GroupName, member MemberName, op Operati
 	request := Request{Actor: "dana", Reason: "test", ID: pick(r.dice, []string{"", "again", fmt.Sprint(r.requests)})}
 	switch r.between(0, 11) {
 	case 0:
-		return Adopt{Request: request, Group: group, Member: pick(r.dice, []MemberName{"", member}),
-			Attested: pick(r.dice, [][]MemberName{nil, nil, {"m1"}, {"m2"}, {"m3"}, {"m2", "m3"}, {"m1", "m3"}, {"m2", "m2"}})}
+		return Adopt{
+			Request: request, Group: group, Member: pick(r.dice, []MemberName{"", member}),
+			Attested: pick(r.dice, [][]MemberName{nil, nil, {"m1"}, {"m2"}, {"m3"}, {"m2", "m3"}, {"m1", "m3"}, {"m2", "m2"}}),
+		}
 	case 1:
 		return Pause{Request: request, Group: group}
 	case 2:
@@ -122,8 +124,10 @@ func (r *randomWorld) drawObserve() Body {
 		node := pick(r.dice, randomNodes)
 		view, _ := r.state.View(node)
 		r.sequence[node] += uint64(pick(r.dice, []int{1, 1, 1, 1, 1, 1, 1, 2, 0}))
-		b := Batch{Node: node, Incarnation: 1, Sequence: r.sequence[node], Version: CurrentVersion,
-			Whole: !view.Current || r.rare(10)}
+		b := Batch{
+			Node: node, Incarnation: 1, Sequence: r.sequence[node], Version: CurrentVersion,
+			Whole: !view.Current || r.rare(10),
+		}
 		if r.rare(20) {
 			b.Doubt = "slow"
 		}

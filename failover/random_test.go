@@ -223,8 +223,10 @@ func proposalOf(d Decision, s *State, g *Group, self NodeID, term Term) Body {
 	case StepRelease:
 		return ReleaseLease{Group: g.Name, Holder: self, Epoch: g.Epoch}
 	case StepIntend:
-		return Intend{Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: d.Action, Member: d.Member,
-			Reinstate: d.Reinstate, Basis: d.Basis, Rule: d.Rule}
+		return Intend{
+			Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: d.Action, Member: d.Member,
+			Reinstate: d.Reinstate, Basis: d.Basis, Rule: d.Rule,
+		}
 	case StepHold:
 		return HoldOperation{Group: g.Name, Operation: g.Operation.ID, Reason: d.Hold, Detail: d.Detail}
 	}
@@ -258,8 +260,10 @@ func (r *randomWorld) conclusion(g *Group) Body {
 		o.Proof = Proof{Grade: pick(r.dice, []ProofGrade{ProofConfirmedOff, ProofConfirmedOff, ProofUnknown, ProofDemotedCleanly, ""}), By: "bmc"}
 	case ActionCatchUp:
 		for _, m := range g.Members {
-			o.Positions = append(o.Positions, MemberPosition{Member: m.Name, Answered: !r.rare(4),
-				SystemID: "sys1", Received: LSN(r.between(900, 1000))})
+			o.Positions = append(o.Positions, MemberPosition{
+				Member: m.Name, Answered: !r.rare(4),
+				SystemID: "sys1", Received: LSN(r.between(900, 1000)),
+			})
 		}
 	}
 	return Conclude{Group: g.Name, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: o}
@@ -271,8 +275,10 @@ func (r *randomWorld) answer(g *Group, asked Index) Body {
 	for _, node := range r.state.Voters {
 		if view, _ := r.state.View(node); view.Current {
 			r.sequence[node] = view.Sequence + 1
-			o.Batches = append(o.Batches, Batch{Node: node, Incarnation: 1, Sequence: r.sequence[node], Version: CurrentVersion,
-				Answers: []Answer{{Group: g.Name, Index: asked}}})
+			o.Batches = append(o.Batches, Batch{
+				Node: node, Incarnation: 1, Sequence: r.sequence[node], Version: CurrentVersion,
+				Answers: []Answer{{Group: g.Name, Index: asked}},
+			})
 		}
 	}
 	return o

@@ -221,7 +221,9 @@ func TestS13_ASnapshotHoldsTheWholeState(t *testing.T) {
 		// The same entries lead to the same bytes from here on.
 		for _, body := range []Body{
 			Observe{Batches: []Batch{{Node: "b", Incarnation: 1, Sequence: 99, Whole: true}}},
-			BeginReign{Term: 9, Leader: "c"}, Pause{Group: "orders"}, DeleteGroup{Group: "orders"},
+			BeginReign{Term: 9, Leader: "c"},
+			Pause{Group: "orders"},
+			DeleteGroup{Group: "orders"},
 			ApplySpec{Group: "orders", Spec: testSpec("pg-a", "pg-b", "pg-c", "pg-d")},
 		} {
 			e := Entry{Index: w.state.Applied + 1, Term: 9, Proposer: "c", Body: body}
@@ -287,8 +289,14 @@ func TestController_IgnoresWhatIsNotItsOwn(t *testing.T) {
 	a := w.arbiters["a"]
 	before := w.out.Len()
 	for _, what := range []any{
-		ProposalEnded{ID: 1}, ProposalEnded{ID: 1 << 40, Refused: true}, ConfirmEnded{ID: 7, OK: true}, ActionEnded{Group: "nobody"},
-		ActionEnded{Group: "orders", Intent: 1}, ViewSilent{Node: "x"}, Elected{Term: 1}, Tick{},
+		ProposalEnded{ID: 1},
+		ProposalEnded{ID: 1 << 40, Refused: true},
+		ConfirmEnded{ID: 7, OK: true},
+		ActionEnded{Group: "nobody"},
+		ActionEnded{Group: "orders", Intent: 1},
+		ViewSilent{Node: "x"},
+		Elected{Term: 1},
+		Tick{},
 	} {
 		w.step(a, what)
 	}

@@ -312,7 +312,8 @@ func TestS8_VoidViewsCountForNothing(t *testing.T) {
 	a := w.arbiters["a"]
 	a.sequence++
 	changes := Batch{Node: "a", Incarnation: 1, Sequence: a.sequence, Observations: []Observation{
-		dead(ReasonRefused).observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0)}}
+		dead(ReasonRefused).observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0),
+	}}
 	w.refused(t, "S8", "", 0, Observe{Batches: []Batch{changes}})
 	if v := Tally(&w.state, w.group(t), "pg-a"); len(v.Silent) != 3 {
 		t.Errorf("%+v", v)
@@ -322,7 +323,8 @@ func TestS8_VoidViewsCountForNothing(t *testing.T) {
 func TestS8_OnlyTheNextBatchCounts(t *testing.T) {
 	batch := func(w *world, sequence uint64, what seen) Observe {
 		return Observe{Batches: []Batch{{Node: "b", Incarnation: 1, Sequence: sequence, Observations: []Observation{
-			what.observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0)}}}}
+			what.observation("orders", "pg-a", SyncRule{}, w.state.Applied, 0),
+		}}}}
 	}
 	w := given(t, adopted)
 	next := w.arbiters["b"].sequence + 1
@@ -366,7 +368,8 @@ func TestS12_OnlyLooksSinceTheProofCount(t *testing.T) {
 		c := w.arbiters["c"]
 		c.sequence++
 		w.commit("", 0, Observe{Batches: []Batch{{Node: "c", Incarnation: 1, Sequence: c.sequence, Observations: []Observation{
-			primaryAt(1000).observation("orders", "pg-a", SyncRule{}, asOf, 0)}}}})
+			primaryAt(1000).observation("orders", "pg-a", SyncRule{}, asOf, 0),
+		}}}})
 	}
 	look(began)
 	w.wantAuthorities(t, none, none, none)

@@ -153,7 +153,7 @@ func TestS0_WhatAdoptionAsksFor(t *testing.T) {
 		{"all seen", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, false, []Authority{writer, none, none}},
 		{"by a quorum only", "observe a,b: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, false, []Authority{writer, none, none}},
 		{"by one only", "observe a: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{}, true, nil},
-		{"writable by one only", "observe all: pg-a=unknown(bad-credentials) pg-b=standby@9 pg-c=standby@9\nobserve a: pg-a=primary@9", Adopt{Member: "pg-a"}, true, nil},
+		{"writable by one only", "observe all: pg-a=readonly@9 pg-b=standby@9 pg-c=standby@9\nobserve a: pg-a=primary@9", Adopt{Member: "pg-a"}, true, nil},
 		{"two writable", "observe all: pg-a=primary@9 pg-b=primary@9 pg-c=standby@9", Adopt{Member: "pg-a"}, true, nil},
 		{"two writable, one seen so by one in doubt", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9\nobserve c: pg-b=primary@9\ndoubt c slow", Adopt{Member: "pg-a"}, true, nil},
 		{"another one is writable", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-b"}, true, nil},

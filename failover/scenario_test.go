@@ -251,6 +251,8 @@ func parseSeen(text string) (seen, error) {
 		s := standbyAt(at)
 		s.grows = true
 		return s, nil
+	case "readonly":
+		return seen{reason: ReasonReadOnly, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "stranger":
 		s := standbyAt(at)
 		s.system = "sys2"

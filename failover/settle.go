@@ -73,8 +73,10 @@ func (c *change) unmaskRogues(g *Group) {
 	}
 	for _, m := range g.Members {
 		if m.Authority == AuthorityRevoked && m.Rogue {
-			c.beginOperation(g, RogueSeen, Operation{Kind: KindRefence, Automatic: true, From: m.Name,
-				Verdict: string(m.Name) + " accepts writes without authority"})
+			c.beginOperation(g, RogueSeen, Operation{
+				Kind: KindRefence, Automatic: true, From: m.Name,
+				Verdict: string(m.Name) + " accepts writes without authority",
+			})
 			return
 		}
 	}
@@ -114,10 +116,14 @@ func (c *change) confirm(g *Group, v Verdict) {
 		return
 	}
 	c.beginOperation(g, QuorumConfirmed, Operation{Kind: KindFailover, Automatic: true, From: v.Member, Verdict: v.Why, Basis: v.Basis})
-	g.Operation.addStep(Step{Name: "fault", Began: firstSeen(&c.state, g, v), Ended: c.entry.Wall, Member: v.Member,
-		Result: ResultDone, Detail: firstEvidence(&c.state, g, v)})
-	g.Operation.addStep(Step{Name: "verdict", Began: c.entry.Wall, Ended: c.entry.Wall, Member: v.Member,
-		Result: ResultDone, Detail: v.Why, Outcome: c.entry.Index})
+	g.Operation.addStep(Step{
+		Name: "fault", Began: firstSeen(&c.state, g, v), Ended: c.entry.Wall, Member: v.Member,
+		Result: ResultDone, Detail: firstEvidence(&c.state, g, v),
+	})
+	g.Operation.addStep(Step{
+		Name: "verdict", Began: c.entry.Wall, Ended: c.entry.Wall, Member: v.Member,
+		Result: ResultDone, Detail: v.Why, Outcome: c.entry.Index,
+	})
 }
 
 // firstSeen is when the first of the arbiters that count saw the fault.

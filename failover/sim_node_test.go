@@ -170,8 +170,10 @@ func (n *simNode) look(life int) {
 	}
 	known := s.states[n.applied]
 	view, _ := known.View(n.id)
-	b := Batch{Node: n.id, Incarnation: n.incarnation, Version: CurrentVersion,
-		Whole: view.Incarnation != n.incarnation || !view.Current}
+	b := Batch{
+		Node: n.id, Incarnation: n.incarnation, Version: CurrentVersion,
+		Whole: view.Incarnation != n.incarnation || !view.Current,
+	}
 	if n.blind {
 		b.Doubt = "blind"
 	}
