@@ -1,11 +1,17 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"golang.org/x/sync/errgroup"
+
+	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -52,6 +58,75 @@ func TestScenario38_RestartedFromDisk(t *testing.T) {
 	}
 	if g := s.status(); g.GetPrimary() != to.Name() || g.GetEpoch() != op.GetEpochAfter() {
 		t.Errorf("status after the restart: %v", g)
+	}
+}
+
+// All arbiters come back from a snapshot and the log after it: no group is missing, nothing is done twice, and the next
+// failover works. Arbiters look only every few minutes whether a snapshot is due, so this takes as long.
+func TestScenario38_RestoredFromSnapshot(t *testing.T) {
+	full(t)
+	s := enterFor(t, 10*time.Minute, plan{own: true})
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, s.first, op)
+	before, requests := s.operations(), len(s.offs())
+	s.fillLog(9000)
+	for _, a := range s.Arbiters {
+		s.await(a.Name()+" to make a snapshot", func() error {
+			found, err := filepath.Glob(filepath.Join(a.DataDir(), "raft", "snapshots", "*", "state.bin"))
+			if err != nil || len(found) == 0 {
+				return fmt.Errorf("it has made none (%v)", err)
+			}
+			return nil
+		})
+	}
+	for _, a := range s.Arbiters {
+		s.must(a.Kill())
+	}
+	for _, a := range s.Arbiters {
+		s.must(a.Start())
+	}
+	s.until("steady", steady)
+	if after := s.operations(); fmt.Sprint(after) != fmt.Sprint(before) {
+		t.Errorf("operations after the restart: %v, before: %v", after, before)
+	}
+	if offs := s.offs(); len(offs) != requests {
+		t.Errorf("after the restart the power switch was told again to switch off: %v", offs[requests:])
+	}
+	s.must(setRule(s.ctx, s.first, s.second, s.primary, ""))
+	s.ready()
+	s.fault = lab.Now()
+	s.must(s.first.Crash(s.ctx))
+	outage, err := s.writer.AwaitOutage(s.ctx, s.fault.Boot, s.first.Name())
+	s.must(err)
+	if outage.First.Member != s.second.Name() || s.ended().GetResult() != "done" {
+		t.Errorf("after the restore %s writes, operation %v", outage.First.Member, s.ended())
+	}
+}
+
+// fillLog commits so many entries that change nothing in the end.
+func (s *stage) fillLog(entries int) {
+	s.t.Helper()
+	var work errgroup.Group
+	work.SetLimit(32)
+	for i := range entries {
+		work.Go(func() error {
+			var err error
+			if i%2 == 0 {
+				_, err = s.api.Pause(s.ctx, &arbiterv1.PauseRequest{Change: change(), Group: lab.Group})
+			} else {
+				_, err = s.api.Resume(s.ctx, &arbiterv1.ResumeRequest{Change: change(), Group: lab.Group})
+			}
+			if errors.Is(err, client.ErrRejected) { // an entry too
+				return nil
+			}
+			return err
+		})
+	}
+	s.must(work.Wait())
+	_, err := s.api.Resume(s.ctx, &arbiterv1.ResumeRequest{Change: change(), Group: lab.Group})
+	if err != nil && !errors.Is(err, client.ErrRejected) {
+		s.t.Fatal(err)
 	}
 }
 

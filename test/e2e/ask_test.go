@@ -226,6 +226,11 @@ func full(t *testing.T) {
 	}
 }
 
+// steady is a group with nothing in progress.
+func steady(g *arbiterv1.GroupStatus) bool {
+	return g.GetStage() == "steady" && g.GetOperation() == nil
+}
+
 // quiet lets time pass in which nothing may happen: there is nothing to wait for.
 func (s *stage) quiet(d time.Duration) { time.Sleep(d) }
 

@@ -84,6 +84,12 @@ func closeShared() error {
 // truth watched. At the end of the test it is judged.
 func enter(t *testing.T, p plan) *stage {
 	t.Helper()
+	return enterFor(t, limit, p)
+}
+
+// enterFor is enter with another limit.
+func enterFor(t *testing.T, limit time.Duration, p plan) *stage {
+	t.Helper()
 	// The test's own context would end before what Cleanup does.
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
