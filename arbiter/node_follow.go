@@ -128,8 +128,8 @@ const (
 	// doubtLateness is how late this process's own loops may run before its view stops counting: a stall or a suspend makes
 	// healthy targets look dead.
 	doubtLateness = 500 * time.Millisecond
-	// doubtFor is how long a doubt lasts after its cause: looks that began during the stall have ended by then.
-	doubtFor = 2 * time.Second
+	// doubtLeast is the least that a doubt lasts after its cause.
+	doubtLeast = 500 * time.Millisecond
 	// selfInterval is how often this process looks at itself.
 	selfInterval = 50 * time.Millisecond
 )
@@ -150,7 +150,7 @@ func (n *Node) watchSelf(ctx context.Context) error {
 		last = now
 		if late > doubtLateness {
 			why = fmt.Sprintf("its own loops ran %s late", late.Round(time.Millisecond))
-			doubtUntil = now + doubtFor
+			doubtUntil = now + doubtFor(n.fsm.State())
 			n.loop.send(ctx, failover.Drain{Why: why})
 		}
 		if now >= doubtUntil {
@@ -158,4 +158,15 @@ func (n *Node) watchSelf(ctx context.Context) error {
 		}
 		n.view.setDoubt(why)
 	}
+}
+
+// doubtFor is how long a doubt lasts after its cause: looks that began during the stall have ended by then.
+func doubtFor(s *failover.State) time.Duration {
+	longest := doubtLeast
+	for _, g := range s.Groups {
+		for _, c := range g.Spec.Health.Checks {
+			longest = max(longest, c.Timeout)
+		}
+	}
+	return longest
 }

@@ -19,8 +19,11 @@ type fakeExecutor struct {
 	check, do func(ctx context.Context) failover.Outcome
 }
 
-func (f fakeExecutor) Check(ctx context.Context, _ failover.Action) failover.Outcome { return f.check(ctx) }
-func (f fakeExecutor) Do(ctx context.Context, _ failover.Action) failover.Outcome    { return f.do(ctx) }
+func (f fakeExecutor) Check(ctx context.Context, _ failover.Action) failover.Outcome {
+	return f.check(ctx)
+}
+
+func (f fakeExecutor) Do(ctx context.Context, _ failover.Action) failover.Outcome { return f.do(ctx) }
 
 // endings keeps what a runner reports.
 type endings struct {
@@ -150,7 +153,9 @@ func TestRunner_Deadline(t *testing.T) {
 
 func TestRunner_RepeatedTryLooksFirst(t *testing.T) {
 	unknown := func(context.Context) failover.Outcome { return failover.Outcome{Result: failover.ResultUnknown} }
-	good := func(context.Context) failover.Outcome { return failover.Outcome{Result: failover.ResultDone, Detail: "looked"} }
+	good := func(context.Context) failover.Outcome {
+		return failover.Outcome{Result: failover.ResultDone, Detail: "looked"}
+	}
 	tests := []struct {
 		name    string
 		attempt int

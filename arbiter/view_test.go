@@ -1,0 +1,276 @@
+package arbiter
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+)
+
+// viewFixture is a view of one group, pay, with db1 the writer and db2, db3 proven unable to write since index 100.
+type viewFixture struct {
+	*view
+	clock *clock.Fake
+	group *failover.Group
+	state *failover.State
+}
+
+func newViewFixture() viewFixture {
+	g := &failover.Group{Name: "pay", Spec: &failover.Spec{}}
+	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
+		m := failover.Member{Name: name, Authority: failover.AuthorityNone, NoneSince: 100}
+		if name == "db1" {
+			m = failover.Member{Name: name, Authority: failover.AuthorityWriter}
+		}
+		g.Members = append(g.Members, m)
+	}
+	f := viewFixture{clock: clock.NewFake(time.Hour, time.Unix(1000, 0)), group: g, state: &failover.State{Groups: []*failover.Group{g}}}
+	f.view = newView("az-a", f.clock, func() *failover.State { return f.state })
+	return f
+}
+
+// see reports a look that took 10 ms and ends now.
+func (f viewFixture) see(member failover.MemberName, reason failover.Reason, facts failover.Facts, asOf failover.Index) {
+	f.clock.Advance(10 * time.Millisecond)
+	f.observe(Report{
+		Observation: failover.Observation{
+			Group: "pay", Member: member, Facts: facts, AsOf: asOf,
+			Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}},
+		},
+		Began: f.clock.Boot() - 10*time.Millisecond, Ended: f.clock.Boot(),
+	})
+}
+
+func (f viewFixture) seeAll() {
+	f.see("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, 50)
+	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 50)
+	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 50)
+}
+
+// observed are the members in a batch.
+func observed(b failover.Batch) []failover.MemberName {
+	var names []failover.MemberName
+	for _, o := range b.Observations {
+		names = append(names, o.Member)
+	}
+	return names
+}
+
+func TestView_OnlyChangesAreSent(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	whole := f.whole()
+	if !whole.Whole || whole.Sequence != 1 || whole.Node != "az-a" || !slices.Equal(observed(whole), []failover.MemberName{"db1", "db2", "db3"}) {
+		t.Fatalf("whole view %+v", whole)
+	}
+	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby, Received: 5000}, 60)
+	if b, some, _ := f.changes(whole.Incarnation); some {
+		t.Errorf("a position that moved was sent: %+v", b)
+	}
+	f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
+	b, some, _ := f.changes(whole.Incarnation)
+	if !some || b.Whole || b.Sequence != 2 || b.Incarnation != whole.Incarnation || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
+		t.Errorf("after a change: %+v, %t", b, some)
+	}
+	if b, some, _ := f.changes(whole.Incarnation); some {
+		t.Errorf("the same change was sent twice: %+v", b)
+	}
+}
+
+func TestView_IncarnationsOnlyGrow(t *testing.T) {
+	f := newViewFixture()
+	first := f.whole().Incarnation
+	f.state.Views = []failover.View{{Node: "az-a", Incarnation: first + 1000}} // of a clock that was ahead
+	if second := f.whole().Incarnation; second != first+1001 {
+		t.Errorf("incarnation %d after %d", second, first+1000)
+	}
+}
+
+// S12: a member that became NONE is seen accepting writes. What was sent before that proves nothing, so the first look since is sent
+// although it is the same.
+func TestView_WritableSinceNone_IsSentAgain(t *testing.T) {
+	writes := failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}
+	tests := []struct {
+		name   string
+		facts  failover.Facts
+		sent   failover.Index // as of when the look was that the leader has
+		now    failover.Index
+		change func(*failover.Group)
+		want   bool
+	}{
+		{"first look since", writes, 99, 100, nil, true},
+		{"a look from before", writes, 98, 99, nil, false},
+		{"sent since already", writes, 100, 105, nil, false},
+		{"a standby", failover.Facts{Role: failover.RoleStandby}, 99, 100, nil, false},
+		{"it is the writer", writes, 99, 100, func(g *failover.Group) { g.Members[1].Authority = failover.AuthorityWriter }, false},
+		{"it is revoked", writes, 99, 100, func(g *failover.Group) { g.Members[1].Authority = failover.AuthorityRevoked }, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newViewFixture()
+			if test.change != nil {
+				test.change(f.group)
+			}
+			f.see("db2", failover.ReasonAnswered, test.facts, test.sent)
+			incarnation := f.whole().Incarnation
+			f.see("db2", failover.ReasonAnswered, test.facts, test.now)
+			b, some, _ := f.changes(incarnation)
+			if some != test.want || some && b.Observations[0].AsOf != test.now {
+				t.Errorf("sent %t (%+v), want %t", some, b.Observations, test.want)
+			}
+			if _, some, _ = f.changes(incarnation); some {
+				t.Error("sent once more")
+			}
+		})
+	}
+}
+
+func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	incarnation := f.whole().Incarnation
+	f.askAgain("pay", 200)
+	if b, some, _ := f.changes(incarnation); some {
+		t.Fatalf("answered with looks from before the request: %+v", b)
+	}
+	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 200)
+	if b, some, _ := f.changes(incarnation); some {
+		t.Fatalf("answered without a look at the writer: %+v", b)
+	}
+	f.see("db1", failover.ReasonRefused, failover.Facts{}, 200)
+	b, some, again := f.changes(incarnation)
+	if again != askGrace {
+		t.Errorf("asks again after %v, want %v", again, askGrace)
+	}
+	if !some || len(b.Answers) != 0 || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
+		t.Errorf("while db3 is looked at: %+v", b) // the change itself goes at once
+	}
+	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 200)
+	b, some, again = f.changes(incarnation)
+	if !some || again != 0 || !slices.Equal(b.Answers, []failover.Answer{{Group: "pay", Index: 200}}) || len(b.Observations) != 3 {
+		t.Errorf("once all were looked at: %+v, again %v", b, again)
+	}
+	if b, some, _ := f.changes(incarnation); some {
+		t.Errorf("answered twice: %+v", b)
+	}
+}
+
+func TestView_AnswersAfterTheGraceWithoutTheRest(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	incarnation := f.whole().Incarnation
+	f.askAgain("pay", 200)
+	f.see("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, 200)
+	if b, _, again := f.changes(incarnation); len(b.Answers) != 0 || again != askGrace {
+		t.Fatalf("before the grace: %+v, again %v", b, again)
+	}
+	f.clock.Advance(askGrace)
+	b, some, _ := f.changes(incarnation)
+	if !some || len(b.Answers) != 1 || len(b.Observations) != 3 {
+		t.Errorf("after the grace: %+v", b)
+	}
+}
+
+func TestView_MemberInQuestion(t *testing.T) {
+	f := newViewFixture()
+	tests := []struct {
+		name string
+		op   *failover.Operation
+		want failover.MemberName
+	}{
+		{"no operation: the writer", nil, "db1"},
+		{"a failover: the one that is left", &failover.Operation{From: "db2", Wanted: "db3"}, "db2"},
+		{"adopted without a writer: the one wanted", &failover.Operation{Wanted: "db3"}, "db3"},
+	}
+	for _, test := range tests {
+		f.group.Operation = test.op
+		if got := inQuestion(f.group); got != test.want {
+			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+		}
+	}
+}
+
+func TestView_DoubtAndFencePaths(t *testing.T) {
+	f := newViewFixture()
+	incarnation := f.whole().Incarnation
+	path := failover.FencePath{Group: "pay", Member: "db1", Armed: true, Detail: "bmc answers"}
+	sent := func(what string, want bool) failover.Batch {
+		t.Helper()
+		b, some, _ := f.changes(incarnation)
+		if some != want {
+			t.Errorf("%s: sent %t, want %t: %+v", what, some, want, b)
+		}
+		return b
+	}
+	f.setPath(path)
+	if b := sent("a new path", true); !slices.Equal(b.FencePaths, []failover.FencePath{path}) {
+		t.Errorf("paths %+v", b.FencePaths)
+	}
+	path.Detail = "bmc answers in 12 ms"
+	f.setPath(path)
+	sent("another detail", false)
+	path.Armed = false
+	f.setPath(path)
+	if b := sent("no longer armed", true); b.FencePaths[0].Armed {
+		t.Error("the path is still armed")
+	}
+	f.setDoubt("its own loops ran 600ms late")
+	if b := sent("a doubt", true); b.Doubt == "" {
+		t.Error("the doubt was not told")
+	}
+	f.setDoubt("its own loops ran 600ms late")
+	sent("the same doubt", false)
+	f.setDoubt("")
+	if b := sent("no doubt any more", true); b.Doubt != "" {
+		t.Errorf("the doubt stays: %q", b.Doubt)
+	}
+}
+
+func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	f.setPath(failover.FencePath{Group: "pay", Member: "db3", Armed: true})
+	f.askAgain("pay", 200)
+	f.group.Members = f.group.Members[:2]
+	if b := f.whole(); len(b.FencePaths) != 0 || !slices.Equal(observed(b), []failover.MemberName{"db1", "db2"}) {
+		t.Errorf("with db3 gone: %+v", b)
+	}
+	*f.state = failover.State{}
+	f.see("db1", failover.ReasonRefused, failover.Facts{}, 1)
+	if b, some, _ := f.changes(1); some {
+		t.Errorf("with the group gone: %+v", b)
+	}
+	if len(f.asks)+len(f.looks)+len(f.sent)+len(f.paths) != 0 {
+		t.Errorf("kept %v %v %v %v", f.asks, f.looks, f.sent, f.paths)
+	}
+}
+
+func TestView_AnswerWait(t *testing.T) {
+	f := newViewFixture()
+	if got := f.answerWait("pay", "db1"); got != answerWaitMost {
+		t.Errorf("never seen: %v", got)
+	}
+	look := func(took time.Duration, reason failover.Reason) {
+		f.observe(Report{Began: 0, Ended: took, Observation: failover.Observation{
+			Group: "pay", Member: "db1", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: reason}}},
+		}})
+	}
+	tests := []struct {
+		took   time.Duration
+		reason failover.Reason
+		want   time.Duration
+	}{
+		{time.Millisecond, failover.ReasonAnswered, answerWaitLeast},
+		{40 * time.Millisecond, failover.ReasonAnswered, 80 * time.Millisecond},
+		{time.Second, failover.ReasonTimeout, 80 * time.Millisecond}, // a bad look tells nothing
+		{time.Second, failover.ReasonAnswered, answerWaitMost},
+	}
+	for _, test := range tests {
+		look(test.took, test.reason)
+		if got := f.answerWait("pay", "db1"); got != test.want {
+			t.Errorf("after a look of %v (%s): %v, want %v", test.took, test.reason, got, test.want)
+		}
+	}
+}
