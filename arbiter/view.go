@@ -248,6 +248,7 @@ func (v *view) dropUnknown() {
 	for key := range v.looks {
 		if gone(key) {
 			delete(v.looks, key)
+			delete(v.took, key)
 			delete(v.sent, key)
 		}
 	}
