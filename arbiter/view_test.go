@@ -242,8 +242,8 @@ func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
 	if b, some, _ := f.changes(1); some {
 		t.Errorf("with the group gone: %+v", b)
 	}
-	if len(f.asks)+len(f.looks)+len(f.sent)+len(f.paths) != 0 {
-		t.Errorf("kept %v %v %v %v", f.asks, f.looks, f.sent, f.paths)
+	if len(f.asks)+len(f.looks)+len(f.took)+len(f.sent)+len(f.paths) != 0 {
+		t.Errorf("kept %v %v %v %v %v", f.asks, f.looks, f.took, f.sent, f.paths)
 	}
 }
 
