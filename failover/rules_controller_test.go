@@ -305,3 +305,14 @@ func TestController_IgnoresWhatIsNotItsOwn(t *testing.T) {
 	}
 	w.wantStarted(t, "a", ActionIsolate)
 }
+
+// An operation that begins while the lease of the one before is still held takes an epoch of its own.
+func TestS5_EveryOperationTakesAnEpochOfItsOwn(t *testing.T) {
+	w := given(t, leased+"look-again a\n")
+	g := *w.group(t)
+	g.Stage = Confirmed
+	w.state.Groups = []*Group{&g}
+	if d := Plan(&w.state, "orders", Durations{SinceLastFailover: -1, LeaseLeft: time.Second}); d.Step != StepAcquire {
+		t.Errorf("%+v", d)
+	}
+}
