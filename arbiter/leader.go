@@ -37,6 +37,7 @@ type loop struct {
 	applied    chan struct{} // has room for one: the newest state is what counts
 	state      func() *failover.State
 	seen       *failover.State // the newest that the Controller was given
+	wake       time.Duration   // boot time at which the Controller wants a Tick; 0: none
 	leading    *latch
 	questions  chan question
 	confirms   context.Context    // of the node: ends what waits for Raft
@@ -93,28 +94,36 @@ const pollLimit = 100 * time.Millisecond
 
 // step gives the Controller an input, after the newest state: the end of a proposal must never be seen before its effect.
 func (l *loop) step(what any, timer *time.Timer) {
-	sleep := time.Hour
 	if state := l.state(); state != l.seen {
 		l.seen = state
-		sleep = l.give(failover.Applied{State: state}, sleep)
+		l.give(failover.Applied{State: state})
 	}
 	if what != nil {
-		sleep = l.give(what, time.Hour)
+		l.give(what)
 	}
-	timer.Reset(sleep)
+	timer.Reset(l.sleep())
 }
 
-func (l *loop) give(what any, sleep time.Duration) time.Duration {
+// give makes one step of the Controller. Each step asks for its next wake anew; where nothing was given, the last one stands.
+func (l *loop) give(what any) {
 	outputs := l.controller.Step(failover.Input{Now: l.clock.Boot(), Wall: failover.WallTimeOf(l.clock.Wall()), What: what})
 	l.leading.set(l.controller.Leading())
+	l.wake = 0
 	for _, o := range outputs {
 		if wake, ok := o.(failover.WakeAt); ok {
-			sleep = min(max(wake.At-l.clock.Boot(), time.Millisecond), pollLimit)
+			l.wake = wake.At
 			continue
 		}
 		l.carryOut(o)
 	}
-	return sleep
+}
+
+// sleep is how long the loop may sleep if nothing happens.
+func (l *loop) sleep() time.Duration {
+	if l.wake == 0 {
+		return time.Hour
+	}
+	return min(max(l.wake-l.clock.Boot(), time.Millisecond), pollLimit)
 }
 
 func (l *loop) carryOut(output failover.Output) {
