@@ -2,9 +2,11 @@ package clustertest
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -58,6 +60,28 @@ func TestCrashOfThePrimary(t *testing.T) {
 	}
 }
 
+// leaseEvents are the grants and releases of leases of pay, with their epochs.
+func leaseEvents(c *cluster) []string {
+	c.t.Helper()
+	stream, err := c.api(c.leader()).WatchEvents(c.t.Context(), &arbiterv1.WatchEventsRequest{Group: "pay"})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var list []string
+	for {
+		r, err := stream.Recv()
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if e := r.GetEvent(); e.GetKind() == string(failover.LeaseGranted) || e.GetKind() == string(failover.LeaseReleased) {
+			list = append(list, fmt.Sprintf("%s %d", e.GetKind(), e.GetEpoch()))
+		}
+		if r.CaughtUp != nil {
+			return list
+		}
+	}
+}
+
 func TestLeaderStopped_HandsOverAndReleases(t *testing.T) {
 	c := startProtecting(t)
 	open := c.world.closeGate()
@@ -80,6 +104,10 @@ func TestLeaderStopped_HandsOverAndReleases(t *testing.T) {
 	if got := epochs.GetLease().GetHolder(); got != string(next) {
 		t.Errorf("lease of %q, want %s", got, next)
 	}
+	kinds := leaseEvents(c)
+	if want := []string{"lease-granted 2", "lease-released 2", "lease-granted 3"}; !slices.Equal(kinds, want) {
+		t.Errorf("leases %v, want %v", kinds, want)
+	}
 	open()
 	c.awaitFailover("pay")
 	if got := c.world.writers(); len(got) != 1 || got[0] == "db1" {
@@ -98,6 +126,7 @@ func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
 	if during.GetLease().GetHolder() != string(old) || during.GetEpoch() != before+1 {
 		t.Fatalf("mid-isolate: lease %v, epoch %d after %d", during.GetLease(), during.GetEpoch(), before)
 	}
+	killed := time.Now()
 	c.kill(old)
 	next := c.leader()
 	waiting := c.status(t.Context(), "pay")
@@ -112,6 +141,12 @@ func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
 			return false
 		}
 	})
+	if waited := time.Since(killed); waited < lease {
+		t.Errorf("it fenced %v after the holder was killed, and the lease lasts %v", waited, lease)
+	}
+	if kinds := leaseEvents(c); !slices.Equal(kinds, []string{"lease-granted 2", "lease-granted 3"}) {
+		t.Errorf("leases %v: the killed arbiter can't have released its own", kinds)
+	}
 	if got := c.status(t.Context(), "pay").GetEpoch(); got != before+2 {
 		t.Errorf("epoch %d, want %d: a new lease is a new epoch", got, before+2)
 	}
