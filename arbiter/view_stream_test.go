@@ -1,0 +1,229 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"testing/synctest"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+func appliedReply(sequence uint64) *arbiterv1.StreamViewsResponse {
+	return &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_Applied{Applied: sequence}}
+}
+
+// sentViews is the sender's end of a stream.
+type sentViews struct{ batches chan *arbiterv1.Batch }
+
+func (s sentViews) Send(r *arbiterv1.StreamViewsRequest) error { s.batches <- r.GetBatch(); return nil }
+func (s sentViews) Recv() (*arbiterv1.StreamViewsResponse, error) {
+	return nil, io.EOF
+}
+
+func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newViewFixture()
+		f.seeAll()
+		s, stream := &viewSender{view: f.view, clock: f.clock, log: quiet()}, sentViews{batches: make(chan *arbiterv1.Batch, 8)}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		replies, ended := make(chan *arbiterv1.StreamViewsResponse), make(chan error, 1)
+		begin := func() { go func() { ended <- s.sendViews(ctx, stream, replies, nil) }() }
+		begin()
+		first := <-stream.batches
+		if !first.GetWhole() || first.GetSequence() != 1 || len(first.GetObservations()) != 3 {
+			t.Fatalf("first %v", first)
+		}
+		f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
+		synctest.Wait()
+		if len(stream.batches) != 0 {
+			t.Error("a change was sent before the whole view was applied")
+		}
+		replies <- appliedReply(1)
+		second := <-stream.batches
+		if second.GetWhole() || second.GetSequence() != 2 || len(second.GetObservations()) != 1 || second.GetIncarnation() != first.GetIncarnation() {
+			t.Fatalf("second %v", second)
+		}
+		replies <- &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_SendWhole{SendWhole: true}}
+		if err := <-ended; !errors.Is(err, errResend) {
+			t.Fatalf("ended with %v, want errResend", err)
+		}
+		f.clock.Advance(1) // a new incarnation is a later one
+		begin()
+		third := <-stream.batches
+		if !third.GetWhole() || third.GetSequence() != 1 || len(third.GetObservations()) != 3 || third.GetIncarnation() <= first.GetIncarnation() {
+			t.Errorf("third %v", third)
+		}
+		cancel()
+		<-ended
+	})
+}
+
+// leaderEnd is the leader's end of a stream.
+type leaderEnd struct {
+	grpc.ServerStream
+	in  chan *arbiterv1.StreamViewsRequest
+	out chan *arbiterv1.StreamViewsResponse
+}
+
+func newLeaderEnd() *leaderEnd {
+	return &leaderEnd{in: make(chan *arbiterv1.StreamViewsRequest, 64), out: make(chan *arbiterv1.StreamViewsResponse, 64)}
+}
+
+func (l *leaderEnd) Send(r *arbiterv1.StreamViewsResponse) error { l.out <- r; return nil }
+func (l *leaderEnd) Recv() (*arbiterv1.StreamViewsRequest, error) {
+	r, ok := <-l.in
+	if !ok {
+		return nil, io.EOF
+	}
+	return r, nil
+}
+
+func (l *leaderEnd) batch(node failover.NodeID, sequence uint64) {
+	b := failover.Batch{Node: node, Incarnation: 1, Sequence: sequence, Whole: sequence == 1, Version: failover.CurrentVersion}
+	l.in <- &arbiterv1.StreamViewsRequest{Batch: fsm.BatchToProto(b)}
+}
+
+// intakeFixture is an intake of a leader whose log is a channel.
+type intakeFixture struct {
+	*intake
+	state    *failover.State
+	proposed chan failover.Observe
+	conclude chan error // one for each proposal: what became of it
+	silent   chan failover.ViewSilent
+}
+
+func newIntakeFixture(leading bool) intakeFixture {
+	f := intakeFixture{
+		state: &failover.State{}, proposed: make(chan failover.Observe, 64), conclude: make(chan error), silent: make(chan failover.ViewSilent, 8),
+	}
+	l := newLatch()
+	l.set(leading)
+	f.intake = newIntake(l, func(body failover.Body, done func(*fsm.Response, error)) {
+		f.proposed <- body.(failover.Observe)
+		go func() { done(nil, <-f.conclude) }()
+	}, func() *failover.State { return f.state }, func(v failover.ViewSilent) { f.silent <- v })
+	return f
+}
+
+func (f intakeFixture) run(t *testing.T, node failover.NodeID, stream *leaderEnd) <-chan error {
+	ended := make(chan error, 1)
+	go func() { ended <- f.serve(t.Context(), node, stream) }()
+	return ended
+}
+
+func TestIntake_AnswersWhatTheStateHas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stream := newIntakeFixture(true), newLeaderEnd()
+		ended := f.run(t, "az-b", stream)
+		stream.batch("az-b", 1)
+		<-f.proposed
+		f.state.Views = []failover.View{{Node: "az-b", Current: true, Incarnation: 1, Sequence: 1}}
+		f.conclude <- nil
+		if r := <-stream.out; r.GetApplied() != 1 {
+			t.Errorf("answered %v, want applied 1", r)
+		}
+		stream.batch("az-b", 3) // one is missing in between: the state did not take it
+		<-f.proposed
+		f.conclude <- nil
+		if r := <-stream.out; !r.GetSendWhole() {
+			t.Errorf("answered %v, want to be sent the whole view", r)
+		}
+		stream.batch("az-b", 4)
+		<-f.proposed
+		f.conclude <- ErrStopped // its fate is unknown: the stream ends, and the sender begins anew
+		if err := <-ended; status.Code(err) != codes.Unavailable {
+			t.Errorf("ended with %v", err)
+		}
+		if v := <-f.silent; v.Node != "az-b" || v.Incarnation != 1 {
+			t.Errorf("silent %+v", v)
+		}
+		close(stream.in)
+	})
+}
+
+func TestIntake_OneEntryForAllThatWaited(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stream := newIntakeFixture(true), newLeaderEnd()
+		ended := f.run(t, "az-b", stream)
+		for sequence := range uint64(entryBatches + 4) {
+			stream.batch("az-b", sequence+1)
+		}
+		synctest.Wait()
+		var sizes []int
+		for range 3 {
+			sizes = append(sizes, len((<-f.proposed).Batches))
+			f.conclude <- nil
+			synctest.Wait()
+		}
+		if sizes[0] != 1 || sizes[1] != entryBatches || sizes[2] != 3 || len(f.proposed) != 0 {
+			t.Errorf("entries of %v batches, and %d more", sizes, len(f.proposed))
+		}
+		close(stream.in)
+		if err := <-ended; !errors.Is(err, io.EOF) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+func TestIntake_ANewerStreamReplacesTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, old, newer := newIntakeFixture(true), newLeaderEnd(), newLeaderEnd()
+		first := f.run(t, "az-b", old)
+		synctest.Wait()
+		second := f.run(t, "az-b", newer)
+		if err := <-first; status.Convert(err).Message() != errSuperseded.Error() {
+			t.Errorf("the old one ended with %v", err)
+		}
+		synctest.Wait()
+		if len(f.silent) != 0 {
+			t.Error("az-b is said to be silent, and has a stream")
+		}
+		f.lookAgain(failover.AskAgain{Group: "pay", Index: 9})
+		if r := <-newer.out; r.GetLookAgain().GetGroup() != "pay" || r.GetLookAgain().GetIndex() != 9 || len(old.out) != 0 {
+			t.Errorf("asked %v", r)
+		}
+		close(old.in)
+		close(newer.in)
+		<-second
+	})
+}
+
+func TestIntake_OnlyWhileLeading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stream := newIntakeFixture(false), newLeaderEnd()
+		ended := f.run(t, "az-b", stream)
+		stream.batch("az-b", 1)
+		synctest.Wait()
+		if len(f.proposed) != 0 || len(stream.in) != 1 {
+			t.Error("a batch was taken before the own reign")
+		}
+		f.leading.set(true)
+		<-f.proposed
+		f.conclude <- nil
+		f.leading.set(false)
+		if err := <-ended; status.Code(err) != codes.Unavailable {
+			t.Errorf("at the end of the reign: %v", err)
+		}
+		close(stream.in)
+	})
+}
+
+func TestIntake_NobodySpeaksForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, stream := newIntakeFixture(true), newLeaderEnd()
+		ended := f.run(t, "az-b", stream)
+		stream.batch("az-c", 1)
+		if err := <-ended; status.Code(err) != codes.PermissionDenied || len(f.proposed) != 0 {
+			t.Errorf("ended with %v, %d proposed", err, len(f.proposed))
+		}
+	})
+}
