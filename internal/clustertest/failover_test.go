@@ -155,7 +155,7 @@ func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
 	}
 	open()
 	g, op := c.awaitFailover("pay")
-	if g.GetEpoch() != before+2 || !slices.Contains(stepsOf(op), "verify") {
+	if g.GetEpoch() < before+2 || !slices.Contains(stepsOf(op), "verify") {
 		t.Errorf("epoch %d, steps %v", g.GetEpoch(), stepsOf(op))
 	}
 	for _, e := range c.world.effects() {
