@@ -24,6 +24,7 @@ func appliedReply(sequence uint64) *arbiterv1.StreamViewsResponse {
 type sentViews struct{ batches chan *arbiterv1.Batch }
 
 func (s sentViews) Send(r *arbiterv1.StreamViewsRequest) error { s.batches <- r.GetBatch(); return nil }
+
 func (s sentViews) Recv() (*arbiterv1.StreamViewsResponse, error) {
 	return nil, io.EOF
 }

@@ -156,11 +156,18 @@ func newRoute(key routeKey, now time.Duration) (*route, error) {
 	}
 	// The empty values keep the library from filling them in from the process's environment and home directory.
 	info := postgres.ConnInfo{
-		{Key: "host", Value: host}, {Key: "port", Value: port}, {Key: "user", Value: key.connect.User},
-		{Key: "database", Value: key.connect.Database}, {Key: "sslmode", Value: mode},
-		{Key: "sslrootcert", Value: key.connect.SSLRoot}, {Key: "sslcert", Value: key.connect.SSLCert},
-		{Key: "sslkey", Value: key.connect.SSLKey}, {Key: "passfile"}, {Key: "sslnegotiation"},
-		{Key: "target_session_attrs", Value: "any"}, {Key: "connect_timeout", Value: "0"},
+		{Key: "host", Value: host},
+		{Key: "port", Value: port},
+		{Key: "user", Value: key.connect.User},
+		{Key: "database", Value: key.connect.Database},
+		{Key: "sslmode", Value: mode},
+		{Key: "sslrootcert", Value: key.connect.SSLRoot},
+		{Key: "sslcert", Value: key.connect.SSLCert},
+		{Key: "sslkey", Value: key.connect.SSLKey},
+		{Key: "passfile"},
+		{Key: "sslnegotiation"},
+		{Key: "target_session_attrs", Value: "any"},
+		{Key: "connect_timeout", Value: "0"},
 	}
 	config, err := pgconn.ParseConfig(info.String())
 	if err != nil {

@@ -73,7 +73,8 @@ func TestHTTPEvidence(t *testing.T) {
 		},
 		{
 			"header can't be resolved", plain,
-			failover.HTTPCheck{Headers: []failover.Setting{{Key: "X-Token", Env: "PROBE_NO_TOKEN"}}}, failover.ReasonBadConfiguration,
+			failover.HTTPCheck{Headers: []failover.Setting{{Key: "X-Token", Env: "PROBE_NO_TOKEN"}}},
+			failover.ReasonBadConfiguration,
 		},
 		{"hangs before the header", plain, failover.HTTPCheck{Path: "/hang"}, failover.ReasonTimeout},
 		{"hangs in the body", plain, failover.HTTPCheck{Path: "/trickle", Body: "ready"}, failover.ReasonTimeout},

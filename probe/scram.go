@@ -146,9 +146,14 @@ func prepare(password string) string {
 
 // mappedToNothing is table B.1 of RFC 3454. It is never changed.
 var mappedToNothing = &unicode.RangeTable{R16: []unicode.Range16{
-	{Lo: 0x00ad, Hi: 0x00ad, Stride: 1}, {Lo: 0x034f, Hi: 0x034f, Stride: 1}, {Lo: 0x1806, Hi: 0x1806, Stride: 1},
-	{Lo: 0x180b, Hi: 0x180d, Stride: 1}, {Lo: 0x200b, Hi: 0x200d, Stride: 1}, {Lo: 0x2060, Hi: 0x2060, Stride: 1},
-	{Lo: 0xfe00, Hi: 0xfe0f, Stride: 1}, {Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
+	{Lo: 0x00ad, Hi: 0x00ad, Stride: 1},
+	{Lo: 0x034f, Hi: 0x034f, Stride: 1},
+	{Lo: 0x1806, Hi: 0x1806, Stride: 1},
+	{Lo: 0x180b, Hi: 0x180d, Stride: 1},
+	{Lo: 0x200b, Hi: 0x200d, Stride: 1},
+	{Lo: 0x2060, Hi: 0x2060, Stride: 1},
+	{Lo: 0xfe00, Hi: 0xfe0f, Stride: 1},
+	{Lo: 0xfeff, Hi: 0xfeff, Stride: 1},
 }}
 
 func (s *scram) first() string { return s.gs2 + s.bare() }

@@ -79,8 +79,16 @@ func TestAgentSwitchesAMachine(t *testing.T) {
 		status int
 		on     bool
 	}{
-		{"status", 0, true}, {"monitor", 0, true}, {"off", 0, false}, {"status", 2, false}, {"off", 0, false},
-		{"on", 0, true}, {"status", 0, true}, {"reboot", 0, true}, {"list", 0, true}, {"validate-all", 0, true},
+		{"status", 0, true},
+		{"monitor", 0, true},
+		{"off", 0, false},
+		{"status", 2, false},
+		{"off", 0, false},
+		{"on", 0, true},
+		{"status", 0, true},
+		{"reboot", 0, true},
+		{"list", 0, true},
+		{"validate-all", 0, true},
 	}
 	for _, where := range []string{"socket=" + socket, "ip=127.0.0.1\nipport=" + port} {
 		for _, step := range steps {
