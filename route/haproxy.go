@@ -21,6 +21,11 @@ const (
 	lastLookPause  = 50 * time.Millisecond
 	// haproxyLimit bounds a call whose context has no deadline.
 	haproxyLimit = 10 * time.Second
+	// sessionPatience is how long Open waits for the ends of sessions on the other members. HAProxy (2.6) does not end one whose
+	// client has gone while its server is silent, as that of a machine without power is, until its "timeout server": its way
+	// to the server is shut already, so nothing is committed through it, and clients must not wait for it. Who may not write
+	// was proven unable to before a route is opened.
+	sessionPatience = 500 * time.Millisecond
 )
 
 // haproxy moves clients by HAProxy's runtime API. Its settings:
@@ -162,7 +167,13 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 		return err
 	}
 	first := slices.Concat(commands, address, []string{"set server " + h.backend + "/" + h.serverOf(member) + " state ready"})
-	return h.untilProven(ctx, r, first, commands, func(s State) error { return s.ProvesOpen(member) })
+	began := time.Now()
+	return h.untilProven(ctx, r, first, commands, func(s State) error {
+		if time.Since(began) > sessionPatience {
+			s = s.withoutSessions()
+		}
+		return s.ProvesOpen(member)
+	})
 }
 
 // readdress are the commands that give a server the member's address, none if it has it. Sessions with the old address are

@@ -237,6 +237,25 @@ func TestHAProxyOpenEndsTheOldSessionsToo(t *testing.T) {
 	l.wantServer("pg-b")
 }
 
+// HAProxy does not end a session whose client is gone while its server says nothing more. New clients don't wait for that.
+func TestHAProxyOpensBesideASessionThatCannotBeEnded(t *testing.T) {
+	l := newLab(t, "")
+	gone := l.wantServer("pg-a")
+	if err := gone.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	router := l.router("unix://" + l.unix)
+	short, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if err := router.Close(short, l.request(), "pg-a"); !errors.Is(err, ErrNotProven) {
+		t.Fatalf("close with a session that can't be ended: %v", err)
+	}
+	if err := router.Open(t.Context(), l.request(), "pg-b"); err != nil {
+		t.Fatal(err)
+	}
+	l.wantServer("pg-b")
+}
+
 func TestHAProxyCutsManySessionsWithinReason(t *testing.T) {
 	l := newLab(t, "")
 	var sessions []*session

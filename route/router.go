@@ -98,6 +98,17 @@ func (s State) ProvesOpen(member failover.MemberName) error {
 	return nil
 }
 
+// withoutSessions is the state as it were if all sessions on closed servers had ended.
+func (s State) withoutSessions() State {
+	s.Servers = slices.Clone(s.Servers)
+	for i := range s.Servers {
+		if s.Servers[i].Closed {
+			s.Servers[i].Sessions = 0
+		}
+	}
+	return s
+}
+
 // ProvesClosed says whether no client reaches these members and no session is left on them.
 func (s State) ProvesClosed(members ...failover.MemberName) error {
 	for _, member := range members {
