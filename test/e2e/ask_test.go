@@ -128,11 +128,25 @@ func (s *stage) ended() *arbiterv1.Operation {
 	return op
 }
 
-// promoted asserts that a failover ended well: on that member, under a newer epoch, with the old primary proven off.
-func (s *stage) promoted(got, want *database.Server, op *arbiterv1.Operation) {
+// promoted asserts that a failover ended well: on a standby, under a newer epoch, with the old primary proven off. Which
+// standby it is may be chance: one that confirms nothing may have got the last record all the same. It returns the other.
+func (s *stage) promoted(got *database.Server, op *arbiterv1.Operation) (left *database.Server) {
 	s.t.Helper()
-	if got != want || op.GetResult() != "done" || op.GetFrom() != s.primary.Name() || op.GetTo() != want.Name() || op.GetEpochAfter() <= s.epoch {
-		s.t.Errorf("first write on %s, want %s; operation %v", got.Name(), want.Name(), op)
+	left = s.first
+	if got == s.first {
+		left = s.second
+	}
+	if got == s.primary || op.GetResult() != "done" || op.GetFrom() != s.primary.Name() || op.GetTo() != got.Name() || op.GetEpochAfter() <= s.epoch {
+		s.t.Errorf("first write on %s; operation %v", got.Name(), op)
+	}
+	return left
+}
+
+// chosen asserts which standby was promoted, where that is not chance.
+func (s *stage) chosen(got, want *database.Server) {
+	s.t.Helper()
+	if got != want {
+		s.t.Errorf("%s was promoted, want %s", got.Name(), want.Name())
 	}
 }
 

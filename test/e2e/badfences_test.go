@@ -47,7 +47,7 @@ func TestFaultsWithBadFences(t *testing.T) {
 					s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
 				}
 				to, op := s.failedOver()
-				s.promoted(to, s.first, op)
+				s.promoted(to, op)
 				if fault == lab.Partition && c.name == "lying" {
 					s.seenAgain()
 				}

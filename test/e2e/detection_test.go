@@ -20,7 +20,7 @@ func TestScenario01_PrimaryCrash(t *testing.T) {
 	s := enter(t, plan{})
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if s.primary.Host().On() {
 		t.Error("the failed primary still has power")
 	}
@@ -32,7 +32,7 @@ func TestScenario02_PrimaryFrozenThenWoken(t *testing.T) {
 	s := enter(t, plan{})
 	s.inject(lab.Freeze)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	s.must(s.primary.Host().Thaw())
 	s.writes(50)
 	if s.primary.Running() {
@@ -67,7 +67,7 @@ func TestScenario03_PrimaryAnswersWithErrors(t *testing.T) {
 	s.nothingDone()
 	s.apply(s.yaml(plan{policy: []string{"also_down: [read-only]"}}))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if !strings.Contains(fmt.Sprint(op.GetSteps()), "read-only") {
 		t.Errorf("the operation does not name its evidence: %v", op.GetSteps())
 	}
@@ -122,7 +122,7 @@ func TestScenario05_NoRaftMajority(t *testing.T) {
 	}
 	s.must(s.Site.Heal(s.ctx))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 }
 
 // The primary crashes and is back inside the grace time: same primary, same epoch, no new timeline.
@@ -153,16 +153,21 @@ func TestScenario08_AliveButFailing(t *testing.T) {
 		end      func(*stage) error
 	}{
 		{"too-many-connections", "53300", "degraded", nil, nil},
-		{"read-only", "read-only", "degraded",
+		{
+			"read-only", "read-only", "degraded",
 			func(s *stage) { s.must(s.primary.SetReadOnly(s.ctx, true)) },
-			func(s *stage) error { return s.primary.SetReadOnly(s.ctx, false) }},
-		{"bad-credentials", "28P01", "unknown",
+			func(s *stage) error { return s.primary.SetReadOnly(s.ctx, false) },
+		},
+		{
+			"bad-credentials", "28P01", "unknown",
 			func(s *stage) { s.must(s.primary.ChangePassword(s.ctx, database.Arbiter, "another")) },
 			func(s *stage) error {
 				return s.primary.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter))
-			}},
+			},
+		},
 		// A database that restarts can't be reached for a moment. What it says then is what this is about.
-		{"starting-up", "57P03", "degraded",
+		{
+			"starting-up", "57P03", "degraded",
 			func(s *stage) {
 				s.must(s.primary.Stop(s.ctx, database.Fast))
 				s.must(s.primary.StartStuck(s.ctx))
@@ -172,7 +177,8 @@ func TestScenario08_AliveButFailing(t *testing.T) {
 					return err
 				}
 				return errors.Join(s.primary.Unstick(), s.primary.Start(s.ctx))
-			}},
+			},
+		},
 	} {
 		t.Run(c.evidence, func(t *testing.T) {
 			s := enter(t, plan{health: strings.Replace(patient, "{", "{minimum_unhealthy: 15s, ", 1)})
@@ -242,7 +248,7 @@ func TestScenario09_DiskStalls(t *testing.T) {
 	var one int
 	s.must(session.QueryRow(s.ctx, "SELECT 1").Scan(&one))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if !strings.Contains(fmt.Sprint(op.GetSteps()), "write-stalled") {
 		t.Errorf("the operation does not name its evidence: %v", op.GetSteps())
 	}

@@ -50,7 +50,8 @@ func TestScenario15_MostAdvancedWins(t *testing.T) {
 	s.ahead(s.second, s.first)
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.second, op)
+	s.promoted(to, op)
+	s.chosen(to, s.second)
 }
 
 // Among standbys that are equally advanced, priority decides. A clean stop leaves them equal.
@@ -62,7 +63,8 @@ func TestScenario15_PriorityBreaksTies(t *testing.T) {
 	s.fault = lab.Now()
 	s.must(s.primary.Stop(s.ctx, database.Fast))
 	to, op := s.failedOver()
-	s.promoted(to, s.second, op)
+	s.promoted(to, op)
+	s.chosen(to, s.second)
 }
 
 // Priority 0 is never promoted: then there is no candidate, and nobody is fenced.
@@ -156,7 +158,8 @@ func TestScenario18_QuorumCommit(t *testing.T) {
 	s.unpromoted()
 	s.must(s.second.Start(s.ctx))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
+	s.chosen(to, s.first)
 }
 
 // No standby can be promoted: the failed primary is not fenced.

@@ -107,7 +107,7 @@ func TestScenario21_NextLevel(t *testing.T) {
 	s.must(broken.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if step := isolation(op); !strings.Contains(step.GetDetail()+fmt.Sprint(step.GetParts()), "level 2") && len(step.GetParts()) < 2 {
 		t.Errorf("isolation %v", step)
 	}
@@ -130,7 +130,7 @@ func TestScenario22_AllDevicesOfALevel(t *testing.T) {
 	s.unpromoted()
 	s.must(second.SetFault(s.primary.Name(), power.Fault{}))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if step := isolation(op); strings.Count(step.GetProof(), "fence_lab") != 2 {
 		t.Errorf("the proof does not name both devices: %v", step)
 	}
@@ -157,7 +157,7 @@ func TestScenario23_DeviceHangs(t *testing.T) {
 	s.must(hanging.SetFault(s.primary.Name(), power.Fault{Hang: true}))
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	step := isolation(op)
 	if step == nil || step.GetTook().AsDuration() < time.Second {
 		t.Fatalf("isolation %v", step)
@@ -189,7 +189,7 @@ func TestScenario24_DeviceLies(t *testing.T) {
 	}
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 }
 
 // The device of the first level lies, and the next level is honest.
@@ -202,7 +202,7 @@ func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	})
 	s.inject(lab.Freeze)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if s.primary.Host().On() {
 		t.Error("the old primary still has power")
 	}
@@ -221,7 +221,7 @@ func TestScenario25_NoFencePath(t *testing.T) {
 	_, err := s.Ctl(s.ctx, "attest", lab.Group, s.primary.Name(), "--yes", "--reason", "I stand before it and it is dark")
 	s.must(err)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if !strings.Contains(fmt.Sprint(op.GetSteps()), "ATTESTED") {
 		t.Errorf("the operation does not say that it rests on a person's word: %v", op.GetSteps())
 	}

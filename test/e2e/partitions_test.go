@@ -34,7 +34,7 @@ func TestScenario29_PrimaryCutOff(t *testing.T) {
 	s.namespaces()
 	s.inject(lab.Partition)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 }
 
 // One arbiter of three sees the primary, and clients see it too: two arbiters are a majority, and it is fenced with proof.

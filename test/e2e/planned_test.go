@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -26,7 +27,7 @@ func TestScenario47_Paused(t *testing.T) {
 	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the rack is dark")
 	s.must(err)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if op.GetActor() != "operator" || op.GetReason() != "the rack is dark" {
 		t.Errorf("operation by %q because %q", op.GetActor(), op.GetReason())
 	}
@@ -49,7 +50,7 @@ func TestScenario48_Forced(t *testing.T) {
 	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
 	s.must(err)
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if s.primary.Host().On() {
 		t.Error("the old primary still has power")
 	}
@@ -58,24 +59,31 @@ func TestScenario48_Forced(t *testing.T) {
 // A second failure inside the cool-down is held with the reason, and an operator can let it go on.
 func TestScenario51_Flapping(t *testing.T) {
 	full(t)
-	s := enter(t, plan{policy: []string{"cooldown: 10m"}})
+	s := enter(t, plan{})
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
-	s.must(setRule(s.ctx, s.first, s.second, s.primary, ""))
+	left := s.promoted(to, op)
+	s.must(setRule(s.ctx, to, left, s.primary, ""))
+	s.apply(s.yaml(plan{policy: []string{"cooldown: 10m"}}))
 	s.ready()
 	offs := len(s.offs())
 	s.fault = lab.Now()
-	s.must(s.first.Crash(s.ctx))
+	s.must(to.Crash(s.ctx))
 	s.held("cool-down", "cool-down 10m", "release")
 	if after := s.offs(); len(after) != offs {
 		t.Errorf("fenced inside the cool-down: %v", after[offs:])
 	}
 	_, err := s.Ctl(s.ctx, "release", lab.Group, "--reason", "it is no flapping")
 	s.must(err)
-	outage, err := s.writer.AwaitOutage(s.ctx, s.fault.Boot, s.first.Name())
+	s.next(to, left)
+}
+
+// next waits until the member after the one that failed writes, and asserts that it is the one that was left.
+func (s *stage) next(failed, left *database.Server) {
+	s.t.Helper()
+	outage, err := s.writer.AwaitOutage(s.ctx, s.fault.Boot, failed.Name())
 	s.must(err)
-	if outage.First.Member != s.second.Name() || s.ended().GetResult() != "done" {
-		t.Errorf("after the release %s writes, operation %v", outage.First.Member, s.ended())
+	if op := s.ended(); outage.First.Member != left.Name() || op.GetResult() != "done" {
+		s.t.Errorf("%s writes, operation %v", outage.First.Member, op)
 	}
 }

@@ -41,7 +41,7 @@ func TestScenario36_LeaderKilledAtEveryStage(t *testing.T) {
 			s.reached(place)
 			dead := s.dead()
 			to, op := s.failedOver()
-			s.promoted(to, s.first, op)
+			s.promoted(to, op)
 			if s.primary.Host().On() {
 				t.Error("the failed primary still has power")
 			}
@@ -106,7 +106,7 @@ func TestScenario37_LeaderFrozenBeforeAnEffect(t *testing.T) {
 			s.reached(effect)
 			frozen := s.frozen()
 			to, op := s.failedOver()
-			s.promoted(to, s.first, op)
+			left := s.promoted(to, op)
 			if op.GetArbiter() == frozen.Name() {
 				t.Fatalf("%s is frozen and ended the operation", frozen.Name())
 			}
@@ -127,18 +127,19 @@ func TestScenario37_LeaderFrozenBeforeAnEffect(t *testing.T) {
 			if g := s.status(); g.GetEpoch() != op.GetEpochAfter() || g.GetPrimary() != to.Name() {
 				t.Errorf("status %v after %v", g, op)
 			}
-			s.tokens(op.GetEpochAfter(), s.second)
+			s.tokens(op.GetEpochAfter(), left)
 		})
 	}
 }
 
-// tokens asserts what refuses a late actor: the member itself holds a token that is not older than the epoch (S9).
+// tokens asserts what refuses a late actor: the member itself holds a token that is not older than the epoch (S9), or the
+// status says that it does not.
 func (s *stage) tokens(epoch uint64, members ...*database.Server) {
 	s.t.Helper()
 	for _, m := range members {
 		var token uint64
 		s.must(m.Ask(s.ctx, []any{&token}, "SELECT coalesce(nullif(current_setting('arbiter.epoch', true), ''), '0')::bigint"))
-		if token < epoch {
+		if grade := s.status().GetEpochGrade(); token < epoch && grade != "weak" {
 			s.t.Errorf("%s would take orders of epoch %d, and %d is current", m.Name(), token, epoch)
 		}
 	}

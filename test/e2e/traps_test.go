@@ -28,7 +28,7 @@ func TestScenario56_PowerComesBack(t *testing.T) {
 	s.expectRogue = true
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	s.must(s.primary.Host().PowerOn(s.ctx))
 	s.must(s.primary.StartAsPrimary(s.ctx))
 	s.await("the rogue to be switched off", func() error {
@@ -69,29 +69,29 @@ func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 	s.expectRogue, s.expectLost = true, true
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
-	s.must(setRule(s.ctx, s.first, s.second, s.primary, ""))
+	left := s.promoted(to, op)
+	s.must(setRule(s.ctx, to, left, s.primary, ""))
 	s.ready()
 	offs := len(s.offs())
 	s.must(s.primary.Host().PowerOn(s.ctx))
 	s.must(s.primary.StartAsPrimary(s.ctx))
 	g := s.until("held for the rogue", func(g *arbiterv1.GroupStatus) bool { return g.GetStage() == "held" })
-	if authority(g, s.primary) != "REVOKED" || authority(g, s.first) != "WRITER" {
+	if authority(g, s.primary) != "REVOKED" || authority(g, to) != "WRITER" {
 		t.Errorf("status %v", g)
 	}
 	s.explains("rogue", s.primary.Name())
-	s.must(s.first.Crash(s.ctx))
+	s.must(to.Crash(s.ctx))
 	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
 	s.quiet(3 * time.Second)
 	if after := s.offs(); len(after) != offs {
 		t.Errorf("switched off without being told to: %v", after[offs:])
 	}
 	for _, span := range s.truth.Spans() {
-		if span.Member == s.second.Name() {
+		if span.Member == left.Name() {
 			t.Errorf("%s was promoted beside a rogue", span.Member)
 		}
 	}
-	s.must(s.first.Start(s.ctx))
+	s.must(to.Start(s.ctx))
 	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
 	_, err := s.Ctl(s.ctx, "release", s.status().GetGroup(), "--yes", "--reason", "fence it")
 	s.must(err)
@@ -109,7 +109,7 @@ func TestScenario58_OrphanBackends(t *testing.T) {
 	s.fault = lab.Now()
 	s.must(s.primary.KillPostmaster())
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	if pids, err := s.primary.PIDs(); err != nil || len(pids) > 0 {
 		t.Errorf("processes of the old primary are left: %v, %v", pids, err)
 	}
@@ -140,7 +140,7 @@ func TestScenario55_Secrets(t *testing.T) {
 	s.secretFence(secret)
 	s.crash()
 	to, op := s.failedOver()
-	s.promoted(to, s.first, op)
+	s.promoted(to, op)
 	// A password that is refused makes errors, which must not repeat it.
 	s.must(to.ChangePassword(s.ctx, database.Arbiter, "another"))
 	s.explains("28P01")
