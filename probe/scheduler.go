@@ -27,6 +27,9 @@ type Options struct {
 	RecheckDelay time.Duration
 }
 
+// noticeableStall is from when on an operator is told that this process ran late.
+const noticeableStall = 250 * time.Millisecond
+
 // Scheduler starts the looks of all checks at all targets. Its methods may be called from any goroutine.
 type Scheduler struct {
 	options Options
@@ -114,7 +117,11 @@ func (s *Scheduler) loop(ctx context.Context) error {
 		}
 		now := s.clock.Boot()
 		if late := s.stalls.woke(now, s.clock.Wall()); late > 0 {
-			s.log.Warn("woke late: looks during this time count as this arbiter's own trouble", "late", late)
+			level := hclog.Debug // a busy machine does this all the time
+			if late >= noticeableStall {
+				level = hclog.Warn
+			}
+			s.log.Log(level, "woke late: looks during this time count as this arbiter's own trouble", "late", late)
 		}
 		for _, handle := range s.mailbox.take() {
 			handle()
