@@ -48,3 +48,34 @@ func TestScenario31_PrimarySeesOneArbiter(t *testing.T) {
 	s.writes(100)
 	s.nothingDone()
 }
+
+// The leader is cut off together with the primary, as when their zone is lost.
+func TestScenario32_LeaderCutOffToo(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	leader, _ := s.followers()
+	s.must(leader.Host().Unplug(s.ctx))
+	s.inject(lab.Partition)
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	if op.GetArbiter() == leader.Name() {
+		t.Errorf("%s was cut off and ended the operation", leader.Name())
+	}
+}
+
+// What the leader sends to one arbiter is lost, and what the primary sends to another one: no failover.
+func TestScenario33_OneWayLoss(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	leader, others := s.followers()
+	s.must(s.Site.Drop(s.ctx, leader.Host(), others[0].Host()))
+	s.must(s.Site.Drop(s.ctx, s.primary.Host(), others[1].Host()))
+	s.quiet(5 * time.Second)
+	s.writes(100)
+	s.must(s.Site.Heal(s.ctx))
+	s.ready()
+	s.writes(20)
+	s.nothingDone()
+}
