@@ -20,6 +20,9 @@ type Report struct {
 	Observation failover.Observation
 	Began       time.Duration
 	Ended       time.Duration
+	// Good is how long the look that ended took, if it found nothing wrong; 0 otherwise. It is about that look alone, while
+	// the observation goes on saying "answered" until as many looks failed as the check's threshold asks for.
+	Good time.Duration
 }
 
 // Prober looks at members. It judges nothing.

@@ -55,14 +55,10 @@ func (v *view) observe(r Report) {
 	defer v.mu.Unlock()
 	key := memberKey{r.Observation.Group, r.Observation.Member}
 	v.looks[key] = r
-	if good(r.Observation) {
-		v.took[key] = r.Ended - r.Began
+	if r.Good > 0 {
+		v.took[key] = r.Good
 	}
 	v.wake()
-}
-
-func good(o failover.Observation) bool {
-	return !slices.ContainsFunc(o.Checks, func(c failover.CheckState) bool { return c.Evidence.Reason != failover.ReasonAnswered })
 }
 
 // Bounds of answerWait.

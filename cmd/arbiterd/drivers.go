@@ -82,10 +82,18 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 		return prober{probe.NewScheduler(probe.Options{
 			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
 			Report: func(r probe.Report) {
-				report(arbiter.Report{Observation: r.Observation, Began: r.Began, Ended: r.Ended})
+				report(arbiter.Report{Observation: r.Observation, Began: r.Began, Ended: r.Ended, Good: good(r.Look)})
 			},
 		})}
 	}
+}
+
+// good is how long a look took that found nothing wrong.
+func good(l probe.Look) time.Duration {
+	if l.Evidence.Reason != failover.ReasonAnswered || l.Partial {
+		return 0
+	}
+	return max(l.Ended-l.Began, 1)
 }
 
 func (p prober) SetTargets(targets []arbiter.Target) {
