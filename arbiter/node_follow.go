@@ -84,6 +84,9 @@ func changed(seen map[failover.GroupName]uint64, s *failover.State) bool {
 	return different
 }
 
+// fencePathsLook is how often watchFencePaths looks whether anything is due.
+const fencePathsLook = 250 * time.Millisecond
+
 // fencePathsAtOnce bounds how many status requests run at the same time: a fence agent is a process.
 const fencePathsAtOnce = 4
 
@@ -98,7 +101,7 @@ func (n *Node) watchFencePaths(ctx context.Context) error {
 			n.askFencePaths(ctx, state)
 			next = n.options.Clock.Boot() + n.options.FencePathEvery
 		}
-		if err := clock.Wait(ctx, n.options.Clock, 250*time.Millisecond); err != nil {
+		if err := clock.Pause(ctx, fencePathsLook); err != nil {
 			return err
 		}
 	}
@@ -139,7 +142,7 @@ func (n *Node) watchSelf(ctx context.Context) error {
 	doubtUntil, last := time.Duration(0), n.options.Clock.Boot()
 	why := ""
 	for {
-		if err := clock.Wait(ctx, n.options.Clock, selfInterval); err != nil {
+		if err := clock.Pause(ctx, selfInterval); err != nil {
 			return err
 		}
 		now := n.options.Clock.Boot()

@@ -41,7 +41,7 @@ const (
 
 func timingProfiles() map[string]Timing {
 	return map[string]Timing{
-		TimingLAN: {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: 30 * time.Millisecond},
+		TimingLAN: {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: 200 * time.Millisecond},
 		TimingWAN: {Heartbeat: 1000 * time.Millisecond, Election: 1000 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond},
 	}
 }
@@ -76,7 +76,7 @@ func (t Timing) Validate() error {
 		{t.Lease < t.Heartbeat, fmt.Sprintf("lease %v must be shorter than heartbeat %v, or a leader that was cut off goes on beside the next one", t.Lease, t.Heartbeat)},
 		{t.Lease >= 2*gap, fmt.Sprintf("lease %v must be at least 2/5 of heartbeat %v, or one lost heartbeat deposes a leader", t.Lease, t.Heartbeat)},
 		{t.Commit >= shortestCommit, fmt.Sprintf("commit %v must be at least %v, or idle arbiters keep their processors busy", t.Commit, shortestCommit)},
-		{t.Idle >= 0 && t.Idle <= t.Lease/3, fmt.Sprintf("idle %v must be at most a third of lease %v, or a leader at rest seems to have lost its followers", t.Idle, t.Lease)},
+		{t.Idle >= 0 && t.Idle <= t.Heartbeat, fmt.Sprintf("idle %v must be at most heartbeat %v, or a peer that missed a commit learns of it late", t.Idle, t.Heartbeat)},
 		{t.Commit <= t.Heartbeat/4, fmt.Sprintf("commit %v must be at most a quarter of heartbeat %v, or followers lag behind", t.Commit, t.Heartbeat)},
 	}
 	var faults []error

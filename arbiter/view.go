@@ -58,7 +58,10 @@ func (v *view) observe(r Report) {
 	if r.Good > 0 {
 		v.took[key] = r.Good
 	}
-	v.wake()
+	// Most looks see what was seen before: with thousands of members nobody may go through all of them at each look.
+	if _, asked := v.asks[key.group]; asked || v.news(key) {
+		v.wake()
+	}
 }
 
 // Bounds of answerWait.

@@ -272,3 +272,33 @@ func TestView_AnswerWait(t *testing.T) {
 		}
 	}
 }
+
+// Looks that see nothing new must not wake the sender, which goes through all members.
+func TestView_OnlyNewsWakesTheSender(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	f.whole()
+	woken := func() bool {
+		select {
+		case <-f.changed:
+			return true
+		default:
+			return false
+		}
+	}
+	woken()
+	f.seeAll()
+	if woken() {
+		t.Error("woken by looks that saw nothing new")
+	}
+	f.see("db2", failover.ReasonRefused, failover.Facts{}, 60)
+	if !woken() {
+		t.Error("not woken by a change")
+	}
+	f.changes(1)
+	f.askAgain("pay", 200)
+	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 60)
+	if !woken() {
+		t.Error("not woken by a look that was asked for")
+	}
+}

@@ -34,6 +34,19 @@ func Wait(ctx context.Context, c Clock, d time.Duration) error {
 	return c.WaitUntil(ctx, c.Boot()+d)
 }
 
+// Pause waits for a duration in which this machine runs: a suspend in between is not counted. It is for loops that only repeat
+// something, which it lets sleep, where WaitUntil wakes up every PollInterval. It returns the context's cause if that ends first.
+func Pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-timer.C:
+		return nil
+	}
+}
+
 // polled is a clock that reads time from a function and waits by asking it again and again.
 type polled struct {
 	boot func() time.Duration

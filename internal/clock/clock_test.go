@@ -147,3 +147,18 @@ func TestFake_MovesOnlyByHand(t *testing.T) {
 		t.Errorf("Wall() = %v, want %v", got, want)
 	}
 }
+
+func TestPause_EndsWithItsTimeOrItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		if err := Pause(t.Context(), time.Second); err != nil || time.Since(began) != time.Second {
+			t.Errorf("paused for %v: %v", time.Since(began), err)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		ended := errors.New("deposed")
+		time.AfterFunc(time.Second, func() { cancel(ended) })
+		if err := Pause(ctx, time.Hour); !errors.Is(err, ended) {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
