@@ -36,7 +36,7 @@ func build(name string, flags ...string) (string, error) {
 		return dir, nil
 	}
 	dir := filepath.Join(workshop.Dir(), name)
-	return dir, lab.Build(context.Background(), dir, flags...)
+	return dir, lab.Build(context.Background(), dir, append(flags, detector...)...)
 }
 
 func TestMain(m *testing.M) {

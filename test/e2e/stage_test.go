@@ -42,6 +42,8 @@ type plan struct {
 	health string
 	// idle starts no client and no truth.
 	idle bool
+	// ownFence says that the scenario is about the fence itself: -fence leaves it alone.
+	ownFence bool
 }
 
 // patient is the health of most scenarios: quick to see a crash, and patient with a machine that is busy.
@@ -63,6 +65,7 @@ type stage struct {
 	expectLost             bool // the scenario is about losing acknowledged writes
 	expectRogue            bool // the scenario makes a second writer itself
 	judged                 bool
+	repair                 *repair // of a fence that -fence has made bad; nil: it is good
 }
 
 // shared is the deployment that scenarios without one of their own use, one after the other.
@@ -110,6 +113,9 @@ func enterFor(t *testing.T, limit time.Duration, p plan) *stage {
 	if !p.idle {
 		s.writer, s.truth = s.StartWriter(), s.WatchTruth()
 		s.writes(20)
+	}
+	if !p.ownFence {
+		s.spoilFence()
 	}
 	t.Logf("on stage after %v: primary %s, epoch %d", time.Since(began).Round(time.Millisecond), s.primary.Name(), s.epoch)
 	return s
@@ -186,9 +192,11 @@ func start(t *testing.T, ctx context.Context, l *lab.Lab, p plan) error {
 
 // leave judges what the scenario did not judge itself, and gives up a deployment in which a scenario failed.
 func (s *stage) leave() {
+	s.repair.end(s)
 	if !s.t.Failed() && !s.judged {
 		s.judge()
 	}
+	s.raceless()
 	if s.t.Failed() {
 		s.describe()
 		logs(s.t, s.Lab)
@@ -225,6 +233,20 @@ func (s *stage) describe() {
 	}
 	for _, span := range s.truth.Spans() {
 		s.t.Logf("truth: %s wrote from %v to %v; %s", span.Member, span.From()-s.fault.Boot, span.Until()-s.fault.Boot, span.Closed)
+	}
+}
+
+// raceless asserts that no arbiter has reported a data race, where the programs look for them.
+func (s *stage) raceless() {
+	s.t.Helper()
+	for _, a := range s.Arbiters {
+		text, err := os.ReadFile(a.LogFile())
+		if err != nil {
+			s.t.Errorf("read what %s has written: %v", a.Name(), err)
+		}
+		if at := strings.Index(string(text), "WARNING: DATA RACE"); at >= 0 {
+			s.t.Errorf("%s has a data race:\n%s", a.Name(), text[at:min(len(text), at+4000)])
+		}
 	}
 }
 

@@ -1,0 +1,92 @@
+package e2e
+
+import (
+	"context"
+	"flag"
+	"sync"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/power"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// fenceMode runs every scenario with a bad fence: `make e2e FENCE=gone`. What a scenario asserts must hold all the same, in its
+// time: an operation that can't prove its fence is held until the fence is repaired, and then goes on.
+var fenceMode = flag.String("fence", "", "make every fence slow, lying or gone until an operation is held for it")
+
+// badFences are the ways in which a fence is bad.
+var badFences = map[string]power.Fault{"slow": slowFence, "lying": lyingFence, "gone": goneFence}
+
+// repair stands for the operator who repairs a bad fence once an operation is held for it.
+type repair struct {
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	// times is how often an operation was held and the fence repaired; unsafe are the members that wrote beside the old
+	// primary before.
+	times  int
+	unsafe []string
+}
+
+// spoilFence makes the fence of every member as bad as -fence says.
+func (s *stage) spoilFence() {
+	s.t.Helper()
+	fault, bad := badFences[*fenceMode]
+	if !bad {
+		if *fenceMode != "" {
+			s.t.Fatalf("unknown -fence %q: use slow, lying or gone", *fenceMode)
+		}
+		return
+	}
+	for _, m := range s.Members {
+		s.must(s.Power.SetFault(m.Name(), fault))
+	}
+	ctx, cancel := context.WithCancel(s.ctx)
+	s.repair = &repair{cancel: cancel}
+	s.repair.done.Go(func() { s.repairWhenHeld(ctx) })
+}
+
+func (s *stage) repairWhenHeld(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+		status, err := s.api.GetStatus(ctx, &arbiterv1.GetStatusRequest{Group: lab.Group})
+		if err != nil || len(status.GetGroups()) != 1 || status.GetGroups()[0].GetOperation().GetHeldReason() != "fence-unproven" {
+			continue
+		}
+		s.repair.times++
+		if s.truth != nil {
+			for _, span := range s.truth.Spans() {
+				if span.Member != s.primary.Name() {
+					s.repair.unsafe = append(s.repair.unsafe, span.Member)
+				}
+			}
+		}
+		for _, m := range s.Members {
+			_ = s.Power.SetFault(m.Name(), power.Fault{}) // a member that isn't there any more needs no repair
+		}
+		return
+	}
+}
+
+// end asserts what a bad fence must not change: nobody was promoted before the fence was repaired, and without any fence no
+// failover came to its end. It also undoes the fault.
+func (r *repair) end(s *stage) {
+	if r == nil {
+		return
+	}
+	r.cancel()
+	r.done.Wait()
+	if len(r.unsafe) > 0 {
+		s.t.Errorf("%v accepted writes before the fence had a proof", r.unsafe)
+	}
+	if *fenceMode == "gone" && r.times == 0 && len(s.offs()) > 0 && s.status().GetPrimary() != s.primary.Name() {
+		s.t.Error("a failover ended without any fence and without having been held")
+	}
+	for _, m := range s.Members {
+		_ = s.Power.SetFault(m.Name(), power.Fault{}) // as above
+	}
+}
