@@ -18,8 +18,9 @@ type consensus interface {
 	Propose(data []byte, done func(*fsm.Response, error))
 	// Confirm succeeds once leadership at some time after the call is certain (S6).
 	Confirm(ctx context.Context) error
-	// HandOver gives leadership to another arbiter: to the named one, or to any if the name is empty.
-	HandOver(to failover.NodeID)
+	// HandOver gives leadership to another arbiter: to the named one, or to any if the name is empty. Failed is called if it
+	// didn't.
+	HandOver(to failover.NodeID, failed func())
 }
 
 // loop moves values between the Controller, Raft and the drivers. One goroutine owns the Controller; this file has no
@@ -145,7 +146,7 @@ func (l *loop) carryOut(output failover.Output) {
 		l.lookAgain(o)
 	case failover.HandOver:
 		l.log.Warn("handing leadership over", "why", o.Why)
-		l.raft.HandOver(o.To)
+		l.raft.HandOver(o.To, func() { l.send(l.confirms, failover.HandOverFailed{}) })
 	case failover.Halt:
 		l.halt(o.Why)
 	case failover.Decided:

@@ -1,7 +1,6 @@
 package arbiter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -71,14 +70,13 @@ type Node struct {
 	loop    *loop
 	intake  *intake
 
-	mu       sync.Mutex
-	boot     *Bootstrap
-	cluster  string
-	advance  chan struct{} // closed and replaced at every applied entry
-	specs    chan struct{} // has room for one: specs may have changed
-	ready    arbiterv1.Readiness
-	transfer raft.ServerID
-	leader   chan struct{} // closed and replaced when the leader may have changed
+	mu      sync.Mutex
+	boot    *Bootstrap
+	cluster string
+	advance chan struct{} // closed and replaced at every applied entry
+	specs   chan struct{} // has room for one: specs may have changed
+	ready   arbiterv1.Readiness
+	leader  chan struct{} // closed and replaced when the leader may have changed
 }
 
 // ErrHalted says that the node ended itself, and why.
@@ -216,24 +214,15 @@ func (n *Node) Confirm(ctx context.Context) error {
 	return nil
 }
 
-// HandOver gives leadership to the named arbiter, else to the one that an operator asked for, else to the one that is furthest.
-func (n *Node) HandOver(wanted failover.NodeID) {
-	n.mu.Lock()
-	to := cmp.Or(raft.ServerID(wanted), n.transfer)
-	n.transfer = ""
-	n.mu.Unlock()
+// HandOver gives leadership to the named arbiter, else to the one that is furthest.
+func (n *Node) HandOver(to failover.NodeID, failed func()) {
 	n.group.Go("hand over", func(context.Context) error {
-		if err := n.raft.TransferLeadership(to, n.options.Timing.Election*4); err != nil {
+		if err := n.raft.TransferLeadership(raft.ServerID(to), n.options.Timing.Election*4); err != nil {
 			n.log.Warn("leadership not handed over", "error", err)
+			failed()
 		}
 		return nil
 	})
-}
-
-func (n *Node) handOverTo(node string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.transfer = raft.ServerID(node)
 }
 
 func (n *Node) proposeBody(body failover.Body, done func(*fsm.Response, error)) {

@@ -245,8 +245,9 @@ func (s *service) TransferLeadership(ctx context.Context, r *arbiterv1.TransferL
 	if _, ok := s.node.peers.peer(failover.NodeID(r.GetTo())); r.GetTo() != "" && !ok {
 		return nil, status.Errorf(codes.NotFound, "to: %s is not an arbiter of this cluster", r.GetTo())
 	}
-	s.node.handOverTo(r.GetTo())
-	s.node.loop.send(ctx, failover.Drain{Why: "asked for by " + actorOf(ctx) + ": " + r.GetChange().GetReason()})
+	s.node.loop.send(ctx, failover.Drain{
+		Why: "asked for by " + actorOf(ctx) + ": " + r.GetChange().GetReason(), To: failover.NodeID(r.GetTo()),
+	})
 	for {
 		leading, changed := s.node.leading.get()
 		if !leading {

@@ -22,7 +22,8 @@ type view struct {
 	sent     map[memberKey]failover.Observation
 	paths    map[memberKey]failover.FencePath
 	doubt    string
-	asks     map[failover.GroupName]ask
+	asks     map[failover.GroupName]ask // not answered yet
+	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
 	unsent   bool // a doubt or a fence path has changed
 	sequence uint64
 	changed  chan struct{} // has room for one
@@ -45,7 +46,7 @@ const askGrace = 50 * time.Millisecond
 func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
 	return &view{
 		node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
-		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
+		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
 
@@ -109,6 +110,13 @@ func (v *view) askAgain(group failover.GroupName, index failover.Index) {
 	v.asks[group] = ask{index: index, at: v.clock.Boot()}
 }
 
+// applied says that the last batch is part of the state: its answers need not be given again.
+func (v *view) applied() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	clear(v.answered)
+}
+
 // look returns the newest observation of a member.
 func (v *view) look(group failover.GroupName, member failover.MemberName) (Report, bool) {
 	v.mu.Lock()
@@ -124,10 +132,17 @@ func (v *view) wake() {
 	}
 }
 
-// whole begins a new incarnation and returns the whole view.
+// whole begins a new incarnation and returns the whole view. Answers that may have been lost with the stream before are given
+// again after it: the leader would only notice that they are missing.
 func (v *view) whole() failover.Batch {
 	v.mu.Lock()
 	defer v.mu.Unlock()
+	for group, a := range v.answered {
+		if v.asks[group].index < a.index {
+			v.asks[group] = a
+		}
+	}
+	clear(v.answered)
 	known, _ := v.state().View(v.node)
 	incarnation := max(uint64(v.clock.Wall().UnixNano()), known.Incarnation+1)
 	v.sequence = 1
@@ -213,6 +228,7 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 			continue
 		}
 		delete(v.asks, group)
+		v.answered[group] = a
 		answered[group] = true
 		list = append(list, failover.Answer{Group: group, Index: a.index})
 	}

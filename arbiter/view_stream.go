@@ -110,6 +110,7 @@ func (s *viewSender) sendViews(ctx context.Context, stream viewStream, replies <
 		if err := s.awaitApplied(ctx, replies, failed, batch.Sequence); err != nil {
 			return err
 		}
+		s.view.applied()
 		var err error
 		if batch, err = s.awaitChange(ctx, replies, failed, incarnation); err != nil {
 			return err

@@ -247,6 +247,25 @@ func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
 	}
 }
 
+func TestView_AnswersSurviveTheStreamThatLostThem(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	incarnation := f.whole().Incarnation
+	f.askAgain("pay", 200)
+	f.seeAll()
+	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 {
+		t.Fatalf("answers %+v", b.Answers)
+	}
+	b, _, _ := f.changes(f.whole().Incarnation) // the stream broke before the batch was applied
+	if len(b.Answers) != 1 || b.Answers[0].Index != 200 || len(b.Observations) != 3 {
+		t.Fatalf("after a new stream: %+v", b)
+	}
+	f.applied()
+	if b, some, _ := f.changes(f.whole().Incarnation); some {
+		t.Errorf("an answer that was applied is given again: %+v", b)
+	}
+}
+
 func TestView_AnswerWait(t *testing.T) {
 	f := newViewFixture()
 	if got := f.answerWait("pay", "db1"); got != answerWaitMost {

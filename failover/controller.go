@@ -48,7 +48,7 @@ type Settings struct {
 	// ApplyBound is how long an own entry may take to be applied before this process ends itself: with a hung disk
 	// hashicorp/raft keeps sending heartbeats and nobody else is elected.
 	ApplyBound time.Duration
-	// LookAgainEvery is how often arbiters are asked again to look again.
+	// LookAgainEvery is when arbiters are asked again to look again; the pauses after that grow to four times as long.
 	LookAgainEvery time.Duration
 }
 
@@ -94,7 +94,9 @@ func (c *Controller) Step(in Input) []Output {
 	case ViewSilent:
 		s.viewSilent(what)
 	case Drain:
-		s.drain(what.Why)
+		s.drain(HandOver(what))
+	case HandOverFailed:
+		s.handOverFailed()
 	}
 	s.drive()
 	return s.out
@@ -200,22 +202,31 @@ func (s *step) proposalEnded(p ProposalEnded) {
 	}
 }
 
+// viewSilent voids the view of an arbiter that is not heard of any more. While leadership is being handed over Raft refuses
+// entries, and the next reign voids all views anyway.
 func (s *step) viewSilent(v ViewSilent) {
-	if view, ok := s.state.View(v.Node); s.reigning && ok && view.Current && view.Incarnation == v.Incarnation {
+	if view, ok := s.state.View(v.Node); s.reigning && !s.leaving.on() && ok && view.Current && view.Incarnation == v.Incarnation {
 		s.propose(ExpireView(v))
 	}
 }
 
 // drain hands leadership on: first what runs is ended and the leases are released, so that the successor need not wait.
-func (s *step) drain(why string) {
+func (s *step) drain(to HandOver) {
 	if s.term != 0 && !s.leaving.on() {
-		s.draining = HandOver{Why: cmp.Or(why, "it was asked for")}
+		s.draining = HandOver{Why: cmp.Or(to.Why, "it was asked for"), To: to.To}
 	}
 }
 
 func (s *step) leave(to HandOver, must bool) {
 	s.emit(to)
 	s.draining, s.leaving.asked, s.leaving.since, s.leaving.must = HandOver{}, to, s.now, must
+}
+
+// handOverFailed goes on leading at once, if this leader can: somebody must.
+func (s *step) handOverFailed() {
+	if s.leaving.on() && !s.leaving.must {
+		s.leaving = leaving{tried: true}
+	}
 }
 
 // leaveAgain bounds the wait for being deposed. A leader that can go on does so, and hands over no more unless it is told to;

@@ -176,7 +176,7 @@ func (s *step) askAgain(g *Group, gc *control, index Index) {
 	if gc.askedAgain != index {
 		gc.askedAgain, gc.askedTimes = index, 0
 	}
-	const slower = 3 // times that the pause doubles: whoever did not answer soon is asked less often
+	const slower = 2 // times that the pause doubles: an arbiter that reconnects must hear of the request soon
 	pause := s.settings.LookAgainEvery << min(max(gc.askedTimes-1, 0), slower)
 	if gc.askedTimes == 0 || s.now-gc.askedAgainAt >= pause {
 		gc.askedAgainAt, gc.askedTimes = s.now, gc.askedTimes+1

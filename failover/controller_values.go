@@ -45,8 +45,13 @@ type (
 		Node        NodeID
 		Incarnation uint64
 	}
-	// Drain asks to hand leadership on.
-	Drain struct{ Why string }
+	// Drain asks to hand leadership on: to To if it is set, else to any arbiter.
+	Drain struct {
+		Why string
+		To  NodeID
+	}
+	// HandOverFailed says that leadership was not handed over, though it was asked for.
+	HandOverFailed struct{}
 )
 
 // Output is one thing to do, one of the types below.
@@ -87,7 +92,7 @@ type (
 	// WakeAt asks for a Tick at a time.
 	WakeAt struct{ At time.Duration }
 	// HandOver asks for Raft leadership to be given to another arbiter: to To if it is set, else to any. Deposed is what says
-	// that it happened.
+	// that it happened, HandOverFailed that it did not.
 	HandOver struct {
 		Why string
 		To  NodeID
