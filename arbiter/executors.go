@@ -122,7 +122,7 @@ func (e executors) raiseTokens(ctx context.Context, a failover.Action) []failove
 	if err != nil {
 		return nil
 	}
-	_, steps := e.onStandbys(e.others(a), fmt.Sprintf("refuses epochs before %d", a.Epoch), func(m failover.MemberSpec) failover.Outcome {
+	_, steps := e.onStandbys(ctx, a, fmt.Sprintf("refuses epochs before %d", a.Epoch), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
 		return engine.RaiseToken(ctx, m, a.Spec, a.Epoch)
 	})
 	return steps
@@ -183,18 +183,17 @@ func (e catchUpExecutor) positions(parent context.Context, a failover.Action, en
 	began := e.clock.Boot()
 	var first sync.Once
 	positions := make([]failover.MemberPosition, len(standbys))
-	var wait sync.WaitGroup
-	for i, m := range standbys {
-		wait.Go(func() {
-			positions[i] = engine.StopFollowing(ctx, m, a.Spec, a.Epoch, a.SystemID)
-			if positions[i].Answered {
-				first.Do(func() {
-					time.AfterFunc(max(4*(e.clock.Boot()-began), catchUpGrace), func() { cancel(errTooSlow) })
-				})
-			}
-		})
+	if !slices.ContainsFunc(standbys, func(m failover.MemberSpec) bool { return !slices.Contains(a.Down, m.Name) }) {
+		a.Down = nil // there is no other
 	}
-	wait.Wait()
+	together(ctx, a, standbys, func(ctx context.Context, i int, m failover.MemberSpec) {
+		positions[i] = engine.StopFollowing(ctx, m, a.Spec, a.Epoch, a.SystemID)
+		if positions[i].Answered {
+			first.Do(func() {
+				time.AfterFunc(max(4*(e.clock.Boot()-began), catchUpGrace), func() { cancel(errTooSlow) })
+			})
+		}
+	})
 	slices.SortFunc(positions, func(x, y failover.MemberPosition) int { return strings.Compare(string(x.Member), string(y.Member)) })
 	return positions
 }
@@ -250,39 +249,13 @@ func (e configureExecutor) Do(ctx context.Context, a failover.Action) failover.O
 		return failed(err)
 	}
 	primary, others := e.member(a), e.others(a)
-	pointed, steps := e.onStandbys(others, "points at "+string(a.Member), func(m failover.MemberSpec) failover.Outcome {
+	pointed, steps := e.onStandbys(ctx, a, "points at "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
 		return engine.Point(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
 	})
 	return failover.Outcome{
 		Result: failover.ResultDone, Steps: steps,
 		Detail: fmt.Sprintf("%d of %d standbys point at %s", pointed, len(others), a.Member),
 	}
-}
-
-// onStandbys does something with all given standbys at once, and says with how many it succeeded.
-func (e executors) onStandbys(standbys []failover.MemberSpec, what string, do func(failover.MemberSpec) failover.Outcome) (int, []failover.StepTime) {
-	outcomes := make([]failover.Outcome, len(standbys))
-	steps := make([]failover.StepTime, len(standbys))
-	began := e.clock.Boot()
-	var wait sync.WaitGroup
-	for i, m := range standbys {
-		wait.Go(func() {
-			start := e.clock.Boot()
-			outcomes[i] = do(m)
-			steps[i] = failover.StepTime{Name: string(m.Name) + " " + what, Start: start - began, Length: e.clock.Boot() - start}
-			if outcomes[i].Result != failover.ResultDone {
-				steps[i].Name, steps[i].Detail = "not done: "+steps[i].Name, outcomes[i].Detail
-			}
-		})
-	}
-	wait.Wait()
-	done := 0
-	for _, o := range outcomes {
-		if o.Result == failover.ResultDone {
-			done++
-		}
-	}
-	return done, steps
 }
 
 // routeExecutor sends clients to the new primary. All routes must do so.
@@ -318,8 +291,8 @@ func (e verifyExecutor) Do(ctx context.Context, a failover.Action) failover.Outc
 		limited, cancel := clock.WithTimeout(ctx, e.clock, a.Timeout()/2)
 		defer cancel()
 		primary := e.member(a)
-		_, steps := e.onStandbys(e.others(a), "follows "+string(a.Member), func(m failover.MemberSpec) failover.Outcome {
-			return engine.AwaitFollowing(limited, m, primary, a.Spec, a.Epoch)
+		_, steps := e.onStandbys(limited, a, "follows "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
+			return engine.AwaitFollowing(ctx, m, primary, a.Spec, a.Epoch)
 		})
 		following <- steps
 	}()

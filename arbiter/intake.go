@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
@@ -35,8 +36,11 @@ type intakeStream struct {
 
 type intakeBatch struct {
 	batch failover.Batch
+	size  int // of its encoding, in bytes
 	done  func(applied bool, err error)
 }
+
+var errNotRead = errors.New("the arbiter does not read what it is told")
 
 var errSuperseded = errors.New("a newer stream of the same arbiter was opened")
 
@@ -156,7 +160,7 @@ func (in *intake) receive(ctx context.Context, node failover.NodeID, s *intakeSt
 		in.mu.Lock()
 		s.last = batch
 		in.mu.Unlock()
-		in.submit(intakeBatch{batch: batch, done: func(applied bool, err error) { answer(ctx, s, batch, applied, err) }})
+		in.submit(intakeBatch{batch: batch, size: proto.Size(request.GetBatch()), done: func(applied bool, err error) { answer(ctx, s, batch, applied, err) }})
 	}
 }
 
@@ -172,6 +176,8 @@ func answer(ctx context.Context, s *intakeStream, batch failover.Batch, applied 
 	select {
 	case s.out <- reply:
 	case <-ctx.Done():
+	default: // nobody else's commits may wait for one stream
+		s.end(errNotRead)
 	}
 }
 
@@ -187,12 +193,27 @@ func (in *intake) submit(b intakeBatch) {
 	}
 }
 
-// entryBatches bounds one entry: whole views of a large fleet are big.
-const entryBatches = 16
+// entryBatches and entryBytes bound one entry: whole views of a large fleet are big, and fsm.MaxEntryBytes is the end. A single
+// batch is always taken.
+const (
+	entryBatches = 16
+	entryBytes   = fsm.MaxEntryBytes / 2
+)
+
+// fitting is how many of the waiting batches go into one entry.
+func fitting(waiting []intakeBatch) int {
+	size := 0
+	for i, b := range waiting {
+		if size += b.size; i == entryBatches || i > 0 && size > entryBytes {
+			return i
+		}
+	}
+	return len(waiting)
+}
 
 func (in *intake) commitWaiting() {
 	in.mu.Lock()
-	n := min(len(in.waiting), entryBatches)
+	n := fitting(in.waiting)
 	if n == 0 {
 		in.busy = false
 		in.mu.Unlock()

@@ -24,7 +24,7 @@ type view struct {
 	doubt    string
 	asks     map[failover.GroupName]ask // not answered yet
 	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
-	unsent   bool // a doubt or a fence path has changed
+	unsent   bool                       // a doubt or a fence path has changed
 	sequence uint64
 	changed  chan struct{} // has room for one
 }

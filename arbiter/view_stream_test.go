@@ -228,3 +228,37 @@ func TestIntake_NobodySpeaksForAnother(t *testing.T) {
 		}
 	})
 }
+
+// Whole views of a large fleet must not make an entry that nobody can apply.
+func TestIntake_EntriesStayBelowTheLimit(t *testing.T) {
+	batches := func(sizes ...int) (waiting []intakeBatch) {
+		for _, size := range sizes {
+			waiting = append(waiting, intakeBatch{size: size})
+		}
+		return waiting
+	}
+	for want, waiting := range map[int][]intakeBatch{
+		0: nil,
+		1: batches(2*entryBytes, 1),
+		2: batches(entryBytes/2, entryBytes/2, 1),
+		3: batches(1, 2, 3),
+	} {
+		if got := fitting(waiting); got != want {
+			t.Errorf("%d of %v fit, want %d", got, waiting, want)
+		}
+	}
+}
+
+// A stream that is not read ends; nobody else's commits wait for it.
+func TestIntake_AStreamThatIsNotReadEnds(t *testing.T) {
+	var ended error
+	s := &intakeStream{out: make(chan *arbiterv1.StreamViewsResponse, 1), end: func(err error) { ended = err }}
+	answer(t.Context(), s, failover.Batch{Sequence: 1}, true, nil)
+	if ended != nil {
+		t.Fatalf("ended with %v", ended)
+	}
+	answer(t.Context(), s, failover.Batch{Sequence: 2}, true, nil)
+	if !errors.Is(ended, errNotRead) {
+		t.Errorf("ended with %v", ended)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
@@ -184,6 +185,9 @@ func replicationState(ctx context.Context, primary *postgres.Conn, name string) 
 // endRetrySleep wakes a startup process that sleeps before it tries again.
 func (t *target) endRetrySleep(ctx context.Context) error {
 	const wake = `SELECT pg_reload_conf() FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event = 'RecoveryRetrieveRetryInterval'`
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
+		return fmt.Errorf("wake the standby: %w", err)
+	}
 	if _, err := t.conn.Exec(ctx, wake); err != nil {
 		return fmt.Errorf("wake the standby: %w", err)
 	}

@@ -32,6 +32,7 @@ type Action struct {
 	Reinstate bool       // a promotion of the former primary that may never have left primary
 	SystemID  string     // of the group, as adopted
 	Spec      *Spec
+	Down      []MemberName // whom the arbiters saw down when it began: nobody need wait for them
 }
 
 // Timeout is how long one try of the action may take.

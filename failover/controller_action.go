@@ -101,6 +101,11 @@ func (s *step) action(g *Group) Action {
 	if op.From != intent.Member || intent.Action == ActionCatchUp {
 		a.Former = op.From
 	}
+	for _, m := range g.Members {
+		if Tally(s.state, g, m.Name).Status == StatusDown {
+			a.Down = append(a.Down, m.Name)
+		}
+	}
 	return a
 }
 

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 )
@@ -135,6 +136,7 @@ func (c *change) takeBatch(b Batch) {
 	for _, p := range b.FencePaths {
 		g := c.group(p.Group)
 		if g != nil && g.Member(p.Member) != nil {
+			c.tellPath(g, b.Node, p)
 			g.setPath(PathLook{Node: b.Node, Generation: generation, Path: p})
 		}
 	}
@@ -153,13 +155,33 @@ func (g *Group) setLook(l Look) {
 	}
 }
 
-func (g *Group) setPath(p PathLook) {
-	i, ok := slices.BinarySearchFunc(g.Paths, p, func(a, b PathLook) int {
-		if c := compare(a.Node, b.Node); c != 0 {
+// tellPath tells when an arbiter's way to a member's fence was lost or found. That one is there at first is no news.
+func (c *change) tellPath(g *Group, node NodeID, p FencePath) {
+	was := true
+	if i, ok := g.pathAt(node, p.Member); ok {
+		was = g.Paths[i].Path.Armed
+	}
+	if was == p.Armed {
+		return
+	}
+	text := fmt.Sprintf("%s reaches the fence of %s", node, p.Member)
+	if !p.Armed {
+		text = fmt.Sprintf("%s does not reach the fence of %s: %s", node, p.Member, p.Detail)
+	}
+	c.emit(Event{Kind: ArmedChanged, Group: g.Name, Member: p.Member, Text: text})
+}
+
+func (g *Group) pathAt(node NodeID, member MemberName) (int, bool) {
+	return slices.BinarySearchFunc(g.Paths, node, func(row PathLook, node NodeID) int {
+		if c := compare(row.Node, node); c != 0 {
 			return c
 		}
-		return compare(a.Path.Member, b.Path.Member)
+		return compare(row.Path.Member, member)
 	})
+}
+
+func (g *Group) setPath(p PathLook) {
+	i, ok := g.pathAt(p.Node, p.Path.Member)
 	if ok {
 		g.Paths[i] = p
 	} else {
