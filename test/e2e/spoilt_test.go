@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"flag"
+	"os"
 	"sync"
 	"time"
 
@@ -13,7 +14,7 @@ import (
 
 // fenceMode runs every scenario with a bad fence: `make e2e FENCE=gone`. What a scenario asserts must hold all the same, in its
 // time: an operation that can't prove its fence is held until the fence is repaired, and then goes on.
-var fenceMode = flag.String("fence", "", "make every fence slow, lying or gone until an operation is held for it")
+var fenceMode = flag.String("fence", os.Getenv("FENCE"), "make every fence slow, lying or gone until an operation is held for it")
 
 // badFences are the ways in which a fence is bad.
 var badFences = map[string]power.Fault{"slow": slowFence, "lying": lyingFence, "gone": goneFence}
