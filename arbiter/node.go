@@ -69,6 +69,7 @@ type Node struct {
 	runner  *runner
 	loop    *loop
 	intake  *intake
+	vain    *handOvers // that came to nothing
 
 	mu      sync.Mutex
 	boot    *Bootstrap
@@ -92,7 +93,7 @@ func New(options Options) (*Node, error) {
 	}
 	n := &Node{
 		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
-		events: newEventLog(), leading: newLatch(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
+		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
 		ready: arbiterv1.Readiness_READINESS_STARTING,
 	}
 	if _, ok := n.peers.peer(options.Node); !ok {
@@ -212,17 +213,6 @@ func (n *Node) Confirm(ctx context.Context) error {
 		return fmt.Errorf("%w: confirmed in term %d, the reign is of term %d", ErrNotConfirmed, confirmation.Term, reign)
 	}
 	return nil
-}
-
-// HandOver gives leadership to the named arbiter, else to the one that is furthest.
-func (n *Node) HandOver(to failover.NodeID, failed func()) {
-	n.group.Go("hand over", func(context.Context) error {
-		if err := n.raft.TransferLeadership(raft.ServerID(to), n.options.Timing.Election*4); err != nil {
-			n.log.Warn("leadership not handed over", "error", err)
-			failed()
-		}
-		return nil
-	})
 }
 
 func (n *Node) proposeBody(body failover.Body, done func(*fsm.Response, error)) {

@@ -3,13 +3,11 @@ package arbiter
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"time"
 
 	"github.com/hashicorp/raft"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/supervise"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -37,7 +35,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	n.stamps = NewStampingTransport(inner, n.options.Clock)
 	n.raft, err = StartRaft(RaftOptions{
 		ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
-		Clock: n.options.Clock, Log: n.log,
+		Clock: n.options.Clock, Log: n.log, StorageFailed: n.halt,
 	})
 	return err
 }
@@ -80,7 +78,7 @@ func (n *Node) drain(ctx context.Context) error {
 	}
 	n.setReadiness(arbiterv1.Readiness_READINESS_DRAINING)
 	err := supervise.Drain(ctx, []supervise.Step{
-		{Name: "hand leadership over", Why: "first, while everything works: the successor need not wait for leases", Limit: drainLimit, Do: n.handOver},
+		{Name: "hand leadership over", Why: "first, while everything works: the successor need not wait for leases", Limit: drainLimit, Do: n.handOverAtTheEnd},
 		{Name: "stop the loops", Why: "before Raft: they must not see it end as an error", Limit: restLimit, Do: func(ctx context.Context) error {
 			n.group.Stop(supervise.ErrStopped)
 			n.runner.drain()
@@ -103,26 +101,4 @@ func ignoreCause(err, cause error) error {
 		return nil
 	}
 	return err
-}
-
-// handOver asks the Controller to end its actions, release its leases and hand leadership on, and waits until it has.
-func (n *Node) handOver(ctx context.Context) error {
-	if n.group.Context().Err() != nil || len(n.options.Peers) == 1 {
-		return nil
-	}
-	if leading, _ := n.leading.get(); !leading {
-		return nil
-	}
-	n.loop.send(ctx, failover.Drain{Why: "this arbiter is shutting down"})
-	for {
-		leading, changed := n.leading.get()
-		if !leading {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("hand leadership over: %w", context.Cause(ctx))
-		}
-	}
 }

@@ -34,7 +34,8 @@ type Storage struct {
 	Stable    raft.StableStore
 	Snapshots raft.SnapshotStore
 	close     func() error
-	appending func() // called when entries are about to be written; set before Raft runs
+	appending func()      // called when entries are about to be written; set before Raft runs
+	failed    func(error) // called with every write of entries that failed; set before Raft runs
 }
 
 // OpenStorage opens, or makes, the storage in a folder. Every write is synced before it counts. It reads the whole log
@@ -92,8 +93,10 @@ func newStorage(path string, store logAndStable, snapshots raft.SnapshotStore, e
 	if err != nil {
 		return nil, err
 	}
-	storage := &Storage{Path: path, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end, appending: func() {}}
-	storage.Log = &cachedLog{LogCache: cache, under: under, appending: func() { storage.appending() }}
+	storage := &Storage{Path: path, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end, appending: func() {}, failed: func(error) {}}
+	storage.Log = &cachedLog{LogCache: cache, under: under, appending: func() { storage.appending() }, failed: func(err error) {
+		storage.failed(storageError(path, err))
+	}}
 	return storage, nil
 }
 
@@ -166,6 +169,7 @@ type cachedLog struct {
 	*raft.LogCache
 	under     *errorKeeper
 	appending func()
+	failed    func(error)
 }
 
 // StoreLog implements raft.LogStore.
@@ -175,7 +179,9 @@ func (l *cachedLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft
 func (l *cachedLog) StoreLogs(entries []*raft.Log) error {
 	l.appending()
 	if err := l.LogCache.StoreLogs(entries); err != nil {
-		return errors.Join(err, l.under.last)
+		err = errors.Join(err, l.under.last)
+		l.failed(err)
+		return err
 	}
 	return nil
 }

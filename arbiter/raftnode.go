@@ -24,6 +24,9 @@ type RaftOptions struct {
 	FSM   raft.ConfigurationStore
 	Clock clock.Clock
 	Log   hclog.Logger
+	// StorageFailed is told of every write of entries that failed. A node whose log can't be written looks well to its peers, and
+	// counts for nothing.
+	StorageFailed func(error)
 }
 
 // RaftNode is one running Raft server and the questions that this program asks it. Its methods may be called from any
@@ -54,6 +57,9 @@ func StartRaft(options RaftOptions) (_ *RaftNode, err error) {
 	}
 	options.Transport.idle = newIdlePause(options.Timing.Idle)
 	options.Storage.appending = options.Transport.idle.wake
+	if options.StorageFailed != nil {
+		options.Storage.failed = options.StorageFailed
+	}
 	relay := newLeadershipRelay(options.Clock)
 	server, err := newRaft(options, relay)
 	if err != nil {

@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"context"
+	"errors"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -245,19 +246,14 @@ func (s *service) TransferLeadership(ctx context.Context, r *arbiterv1.TransferL
 	if _, ok := s.node.peers.peer(failover.NodeID(r.GetTo())); r.GetTo() != "" && !ok {
 		return nil, status.Errorf(codes.NotFound, "to: %s is not an arbiter of this cluster", r.GetTo())
 	}
-	s.node.loop.send(ctx, failover.Drain{
-		Why: "asked for by " + actorOf(ctx) + ": " + r.GetChange().GetReason(), To: failover.NodeID(r.GetTo()),
-	})
-	for {
-		leading, changed := s.node.leading.get()
-		if !leading {
-			break
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return nil, status.FromContextError(ctx.Err()).Err()
-		}
+	if r.GetTo() == string(s.node.options.Node) {
+		return &arbiterv1.TransferLeadershipResponse{Leader: r.GetTo()}, nil // it leads already
+	}
+	why := "asked for by " + actorOf(ctx) + ": " + r.GetChange().GetReason()
+	if err := s.node.giveUpLead(ctx, failover.Drain{Why: why, To: failover.NodeID(r.GetTo())}); errors.Is(err, errKeptLead) && ctx.Err() == nil {
+		return nil, status.Errorf(codes.FailedPrecondition, "%v; %s leads on: see `arbiterctl arbiters` for who could", err, s.node.options.Node)
+	} else if err != nil {
+		return nil, status.FromContextError(ctx.Err()).Err()
 	}
 	leader, _ := s.node.raft.Leader()
 	return &arbiterv1.TransferLeadershipResponse{Leader: string(leader)}, nil

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
@@ -87,7 +88,7 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	}
 	d := &daemon{path: path, file: file, log: hclog.New(&hclog.LoggerOptions{
 		Name: "arbiterd", Level: hclog.LevelFromString(file.LogLevel),
-		JSONFormat: file.LogFormat == "json", Output: stderr,
+		JSONFormat: file.LogFormat == "json", Output: stderr, Exclude: newRepeats(time.Now).exclude,
 	})}
 	for _, w := range warnings {
 		d.log.Warn("arbiter file", "warning", w.String())

@@ -262,8 +262,18 @@ func TestTransferLeadership_ToWhomItWasMeantFor(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.eventually("the named one leads", func(context.Context) bool { return c.leader() == to })
-	_, err := c.api(to).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change(""), To: "az-z"})
-	if status.Code(err) != codes.NotFound {
+	transfer := func(to string) (*arbiterv1.TransferLeadershipResponse, error) {
+		return c.api(c.leader()).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change("patching"), To: to})
+	}
+	if _, err := transfer("az-z"); status.Code(err) != codes.NotFound {
 		t.Errorf("a transfer to a stranger: %v", err)
+	}
+	if answer, err := transfer(string(to)); err != nil || answer.GetLeader() != string(to) {
+		t.Errorf("a transfer to the leader itself: %v, %v", answer, err)
+	}
+	gone := c.follower()
+	c.kill(gone)
+	if _, err := transfer(string(gone)); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), string(to)+" leads on") {
+		t.Errorf("a transfer to one that is gone: %v", err)
 	}
 }

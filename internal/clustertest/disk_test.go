@@ -1,0 +1,71 @@
+package clustertest
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// An arbiter whose disk is full ends itself and says what to do; a node that stays up looks well to everybody and counts for
+// nothing. The others go on.
+func TestFullDisk_EndsTheArbiterThatHasIt(t *testing.T) {
+	c := newCluster(t, true)
+	folder := filepath.Join(c.folder, "az-a")
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mount("tmpfs", folder, "tmpfs", 0, "size=4m"); err != nil {
+		t.Fatalf("mount a small file system: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(folder, syscall.MNT_DETACH); err != nil { // goes once nobody uses it any more
+			t.Error(err)
+		}
+	})
+	c.startAll()
+	c.leader()
+	c.applyAndAdopt("pay")
+	full := c.running["az-a"].ended
+	fill(t, filepath.Join(folder, "logs-of-somebody-else"))
+	var ended error
+	for number := 0; ended == nil; number++ {
+		select {
+		case ended = <-full:
+		case <-time.After(patience):
+			t.Fatal("it goes on with a full disk")
+		default: // one more entry
+			reason := strings.Repeat("a long reason ", 64)
+			_, _ = c.api(c.leader()).Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(reason), Group: "pay"})
+			_, _ = c.api(c.leader()).Resume(t.Context(), &arbiterv1.ResumeRequest{Change: c.change(reason), Group: "pay"})
+		}
+	}
+	if !errors.Is(ended, arbiter.ErrHalted) || !errors.Is(ended, arbiter.ErrDiskFull) || !strings.Contains(ended.Error(), "free some space") {
+		t.Errorf("ended with %v", ended)
+	}
+	c.take("az-a").stop()
+	c.eventually("the others answer", func(ctx context.Context) bool { return c.status(ctx, "pay") != nil })
+}
+
+// fill writes until nothing more fits.
+func fill(t *testing.T, path string) {
+	t.Helper()
+	file, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for err == nil {
+		_, err = file.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, syscall.ENOSPC) {
+		t.Fatal(err)
+	}
+}
