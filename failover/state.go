@@ -61,6 +61,9 @@ type AnsweredRequest struct {
 	ID        string
 	Index     Index
 	Operation OperationID
+	// Member and Epoch are what an adoption was answered with.
+	Member MemberName `json:",omitempty"`
+	Epoch  Epoch      `json:",omitempty"`
 }
 
 // requestsKept bounds how many request ids are remembered.
