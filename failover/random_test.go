@@ -191,7 +191,7 @@ func (r *randomWorld) planned(t *rapid.T, name GroupName) Body {
 // rests asks that a leader to whom nothing happens comes to rest: to an action to try, or to something to wait for.
 func (r *randomWorld) rests(t *rapid.T, name GroupName) {
 	s, trace := r.state, ""
-	long := Durations{VerdictStood: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour}
+	long := Durations{VerdictStood: time.Hour, Restarting: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour}
 	for range 10 {
 		g := s.Group(name)
 		if g == nil {
@@ -237,7 +237,7 @@ func (r *randomWorld) durations(g *Group) Durations {
 	long := func() time.Duration {
 		return pick(r.dice, []time.Duration{0, time.Second, time.Hour, time.Hour})
 	}
-	d := Durations{VerdictStood: long(), InStage: long(), SinceAttempt: long(), SinceLastFailover: -1}
+	d := Durations{VerdictStood: long(), Restarting: long(), InStage: long(), SinceAttempt: long(), SinceLastFailover: -1}
 	if g.LastFailover != 0 {
 		d.SinceLastFailover = long()
 	}

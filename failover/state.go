@@ -119,6 +119,8 @@ type Member struct {
 	Proof     Proof // what NONE rests on
 	Rogue     bool  // seen accepting writes without authority
 	Verdict   Status
+	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
+	RestartSince Index `json:",omitempty"`
 }
 
 // Paused is who paused a group.
@@ -134,6 +136,8 @@ type Look struct {
 	Generation  uint64
 	Index       Index // of the entry that brought it
 	Observation Observation
+	// RestartSince is the entry since which this arbiter has known that the member restarts; 0: it doesn't.
+	RestartSince Index `json:",omitempty"`
 }
 
 // PathLook is what one arbiter said of a fence path.
