@@ -45,6 +45,7 @@ const (
 	GroupApplied     EventKind = "group-applied"
 	GroupDeleted     EventKind = "group-deleted"
 	GroupAdopted     EventKind = "group-adopted"
+	GroupUnadopted   EventKind = "group-unadopted" // by itself: a member became another database
 	GroupPaused      EventKind = "group-paused"
 	GroupResumed     EventKind = "group-resumed"
 	ArmedChanged     EventKind = "armed-changed"

@@ -74,7 +74,7 @@ func lookedAgain(s *State, g *Group) Guard {
 func automationGuards(g *Group) []Guard {
 	adopted := Guard{Name: "adopted", OK: g.Adopted, Detail: "the group's writer is known and recorded"}
 	if !g.Adopted {
-		adopted.Detail = fmt.Sprintf("the group is not adopted: nothing automatic happens (arbiterctl adopt %s)", g.Name)
+		adopted.Detail = fmt.Sprintf("nothing automatic happens: %s (arbiterctl adopt %s)", g.whyUnadopted(), g.Name)
 	}
 	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {

@@ -126,6 +126,9 @@ func (r *randomWorld) drawObserve() Body {
 		primaryAt(1000), standbyAt(1000), standbyAt(990), dead(ReasonRefused), dead(ReasonTimeout), dead(ReasonTimeout), dead(ReasonSlow),
 		dead(ReasonBadCredentials), dead(ReasonShuttingDown), dead(ReasonStartingUp),
 	}
+	if r.rare(10) {
+		r.foreign = pick(r.dice, []MemberName{"", "", "m2", "m3"})
+	}
 	var batches []Batch
 	for range r.between(1, 3) {
 		node := pick(r.dice, randomNodes)
@@ -168,6 +171,11 @@ func (r *randomWorld) drawObserve() Body {
 func (r *randomWorld) look(g *Group, m Member, kinds []seen) seen {
 	if r.rare(4) {
 		return pick(r.dice, kinds)
+	}
+	if m.Name == r.foreign && !r.rare(4) {
+		s := standbyAt(995)
+		s.system = "sys2"
+		return s
 	}
 	if m.Name == g.Writer() {
 		return pick(r.dice, []seen{primaryAt(1000), dead(ReasonRefused), dead(ReasonRefused)})

@@ -1,7 +1,7 @@
 package failover
 
-// settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12),
-// suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
+// settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
+// became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
 func (c *change) settle() *Refusal {
 	for _, name := range c.touched {
 		i, ok := c.state.groupAt(name)
@@ -14,8 +14,10 @@ func (c *change) settle() *Refusal {
 		if g.EverAdopted {
 			c.unmaskRogues(g)
 		}
+		c.unadoptChanged(g)
 		if g.Adopted {
 			c.followViews(g)
+			c.unadoptChanged(g) // an operation may have ended
 		}
 		if refusal := checkS1(g); refusal != nil {
 			return refusal

@@ -90,8 +90,9 @@ type Group struct {
 	SpecSource  []byte
 	Adopted     bool
 	EverAdopted bool
-	SystemID    string
-	Members     []Member // sorted by name
+	SystemID    string    // of the writer when the group was adopted
+	Stranger    *Stranger `json:",omitempty"` // why it is no longer adopted; nil: the spec changed, or it is
+	Members     []Member  // sorted by name
 	Epoch       Epoch
 	Lease       *Lease // nil: none outstanding
 	Stage       Stage
