@@ -156,7 +156,7 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 	}
 	answer := &arbiterv1.AdoptResponse{}
 	for _, e := range events {
-		if e.Kind == failover.GroupAdopted {
+		if e.Kind == failover.GroupAdopted || e.Kind == failover.Repeated { // which answers as it did the first time
 			answer.Member, answer.Epoch = string(e.Member), uint64(e.Epoch)
 		}
 	}

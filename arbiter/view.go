@@ -20,6 +20,7 @@ type view struct {
 	looks    map[memberKey]Report
 	took     map[memberKey]time.Duration // how long the last good look at each member took
 	sent     map[memberKey]failover.Observation
+	words    map[memberKey]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[memberKey]failover.FencePath
 	doubt    string
 	asks     map[failover.GroupName]ask // not answered yet
@@ -46,7 +47,8 @@ const askGrace = 50 * time.Millisecond
 func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
 	return &view{
 		node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
-		paths: map[memberKey]failover.FencePath{}, asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
+		words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
+		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
 
@@ -55,6 +57,7 @@ func (v *view) observe(r Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := memberKey{r.Observation.Group, r.Observation.Member}
+	v.keepWords(key, r.Observation)
 	v.looks[key] = r
 	if r.Good > 0 {
 		v.took[key] = r.Good
@@ -63,6 +66,26 @@ func (v *view) observe(r Report) {
 	if _, asked := v.asks[key.group]; asked || v.news(key) {
 		v.wake()
 	}
+}
+
+// keepWords keeps an observation in which a member says that it restarts, if the next one overtakes it: that it refuses then is seen
+// milliseconds later, and means something else without it.
+func (v *view) keepWords(key memberKey, next failover.Observation) {
+	before := v.looks[key].Observation
+	switch {
+	case !hasEvidence(next, failover.EvidenceDead):
+		delete(v.words, key)
+	case saysRestarting(before) && !saysRestarting(next) && v.news(key):
+		v.words[key] = before
+	}
+}
+
+func hasEvidence(o failover.Observation, class failover.EvidenceClass) bool {
+	return slices.ContainsFunc(o.Checks, func(c failover.CheckState) bool { return failover.ClassOf(c.Evidence.Reason) == class })
+}
+
+func saysRestarting(o failover.Observation) bool {
+	return slices.ContainsFunc(o.Checks, func(c failover.CheckState) bool { return failover.SaysRestarting(c.Evidence.Reason) })
 }
 
 // Bounds of answerWait.
@@ -151,7 +174,7 @@ func (v *view) whole() failover.Batch {
 	b := failover.Batch{Node: v.node, Incarnation: incarnation, Sequence: 1, Whole: true, Doubt: v.doubt, Version: failover.CurrentVersion}
 	v.dropUnknown()
 	for _, key := range sortedKeys(v.looks) {
-		b.Observations = append(b.Observations, v.take(key))
+		b.Observations = v.take(b.Observations, key)
 	}
 	for _, key := range sortedKeys(v.paths) {
 		b.FencePaths = append(b.FencePaths, v.paths[key])
@@ -169,7 +192,7 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 	b.Answers, again = v.answers(answered)
 	for _, key := range sortedKeys(v.looks) {
 		if answered[key.group] || v.news(key) {
-			b.Observations = append(b.Observations, v.take(key))
+			b.Observations = v.take(b.Observations, key)
 		}
 	}
 	if v.unsent {
@@ -186,17 +209,22 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 	return b, true, again
 }
 
-func (v *view) take(key memberKey) failover.Observation {
+// take appends what is to be sent of a member.
+func (v *view) take(list []failover.Observation, key memberKey) []failover.Observation {
+	if words, ok := v.words[key]; ok {
+		delete(v.words, key)
+		list = append(list, words)
+	}
 	v.sent[key] = v.looks[key].Observation
-	return v.sent[key]
+	return append(list, v.sent[key])
 }
 
-// news says whether the newest look at a member must be sent: it differs from what was sent, or it is the first one since the
-// member became NONE that sees it accepting writes (S12).
+// news says whether the newest look at a member must be sent: it differs from what was sent, or something that it overtook must be, or it
+// is the first one since the member became NONE that sees it accepting writes (S12).
 func (v *view) news(key memberKey) bool {
 	now := v.looks[key].Observation
 	sent, ok := v.sent[key]
-	if !ok || !failover.SameView(now, sent) {
+	if _, words := v.words[key]; !ok || words || !failover.SameView(now, sent) {
 		return true
 	}
 	if !now.Facts.AcceptsWrites {
@@ -265,6 +293,7 @@ func (v *view) dropUnknown() {
 			delete(v.looks, key)
 			delete(v.took, key)
 			delete(v.sent, key)
+			delete(v.words, key)
 		}
 	}
 	for key := range v.paths {

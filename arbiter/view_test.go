@@ -321,3 +321,44 @@ func TestView_OnlyNewsWakesTheSender(t *testing.T) {
 		t.Error("not woken by a look that was asked for")
 	}
 }
+
+func TestView_WordOfARestartIsNotLost(t *testing.T) {
+	reasons := func(b failover.Batch) (list []failover.Reason) {
+		for _, o := range b.Observations {
+			list = append(list, o.Checks[0].Evidence.Reason)
+		}
+		return list
+	}
+	tests := []struct {
+		name string
+		sent failover.Reason // before
+		seen []failover.Reason
+		want []failover.Reason
+	}{
+		{"overtaken by what was sent before", failover.ReasonRefused, []failover.Reason{failover.ReasonStartingUp, failover.ReasonRefused}, []failover.Reason{failover.ReasonStartingUp, failover.ReasonRefused}},
+		{"overtaken", "", []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused, failover.ReasonRefused}, []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused}},
+		{"the newest", "", []failover.Reason{failover.ReasonRefused, failover.ReasonStartingUp}, []failover.Reason{failover.ReasonStartingUp}},
+		{"it served again", "", []failover.Reason{failover.ReasonShuttingDown, failover.ReasonAnswered, failover.ReasonRefused}, []failover.Reason{failover.ReasonRefused}},
+		{"a crash", "", []failover.Reason{failover.ReasonRefused}, []failover.Reason{failover.ReasonRefused}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := newViewFixture()
+			f.seeAll()
+			if test.sent != "" {
+				f.see("db1", test.sent, failover.Facts{}, 50)
+			}
+			whole := f.whole()
+			for _, r := range test.seen {
+				f.see("db1", r, failover.Facts{}, 60)
+			}
+			b, _, _ := f.changes(whole.Incarnation)
+			if got := reasons(b); !slices.Equal(got, test.want) {
+				t.Errorf("sent %v, want %v", got, test.want)
+			}
+			if b, some, _ := f.changes(whole.Incarnation); some {
+				t.Errorf("sent twice: %+v", b)
+			}
+		})
+	}
+}

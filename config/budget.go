@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 	crash fault = "crash"
 	// freeze: nothing answers any more: a hung disk, a frozen machine, a cut network, a lost host.
 	freeze fault = "freeze"
+	// restart: the service says that it restarts, and does not come back. Only health.restart_grace makes it a fault of its own.
+	restart fault = "restart"
 )
 
 // recheckInterval is how soon a refused or reset connection is looked at again: at once, not at the next interval. It is
@@ -57,10 +60,13 @@ func sumText(terms []term) string {
 
 // worstFault is the fault that takes longest to notice.
 func worstFault(spec *arbiterv1.GroupSpec) fault {
-	if sum(detectionTerms(spec, crash)) > sum(detectionTerms(spec, freeze)) {
-		return crash
+	worst := freeze
+	for _, f := range []fault{crash, restart} {
+		if sum(detectionTerms(spec, f)) > sum(detectionTerms(spec, worst)) {
+			worst = f
+		}
 	}
-	return freeze
+	return worst
 }
 
 // detectionTerms add up to the longest time from a fault to its verdict, by the required check that is quickest to see
@@ -71,22 +77,33 @@ func detectionTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 		if !c.GetRequired() {
 			continue
 		}
-		if terms := checkTerms(c, f); best == nil || sum(terms) < sum(best) {
+		if terms := checkTerms(spec, c, f); best == nil || sum(terms) < sum(best) {
 			best = terms
 		}
 	}
 	if unhealthy := spec.Health.MinimumUnhealthy.AsDuration(); unhealthy > 0 {
 		best = append(best, term{label: "health.minimum_unhealthy", each: unhealthy})
 	}
-	if grace := spec.Health.RestartGrace.AsDuration(); grace > 0 && f == crash {
+	if grace := spec.Health.RestartGrace.AsDuration(); grace > 0 && f == restart {
 		best = append(best, term{label: "health.restart_grace", each: grace})
 	}
 	return best
 }
 
-func checkTerms(c *arbiterv1.Check, f fault) []term {
+// restartReasons are what a service says that is restarted.
+var restartReasons = []string{"starting-up", "crash-recovery", "shutting-down"}
+
+// restartIsDown says whether the policy counts the word of a restart itself as down, not only the refusals after it.
+func restartIsDown(spec *arbiterv1.GroupSpec) bool {
+	return slices.ContainsFunc(spec.Policy.GetAlsoDown(), func(r string) bool { return slices.Contains(restartReasons, r) })
+}
+
+func checkTerms(spec *arbiterv1.GroupSpec, c *arbiterv1.Check, f fault) []term {
 	interval, timeout, failures := c.Interval.AsDuration(), c.Timeout.AsDuration(), int(c.GetFailures())
-	if f == crash {
+	if f == restart && restartIsDown(spec) { // such looks are answered, and follow at the interval
+		return []term{{label: "detect", times: failures, each: interval}, {label: "time-out", each: timeout}}
+	}
+	if f != freeze {
 		// The first look comes with the next interval at the latest (a held connection is usually reset at once); the
 		// others follow at once.
 		return []term{

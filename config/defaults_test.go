@@ -142,6 +142,29 @@ func TestMeaning_Sums(t *testing.T) {
 	}
 }
 
+// A crash is not waited for, and a restart that says so is: it is a fault of its own, and may be the worst.
+func TestMeaning_RestartGrace(t *testing.T) {
+	for _, test := range []struct{ health, policy, want string }{
+		{"restart_grace: 5s", "", "interval 200ms + recheck 2 x 50ms + health.restart_grace 5s = 5.3s"},
+		{"restart_grace: 5s", "\n  also_down: [starting-up]", "detect 2 x 200ms + time-out 250ms + health.restart_grace 5s = 5.65s"},
+		{"minimum_unhealthy: 1s, restart_grace: 5s", "", "interval 200ms + recheck 2 x 50ms + health.minimum_unhealthy 1s + health.restart_grace 5s = 6.3s"},
+	} {
+		text := strings.Replace(onePage(t), "profile: fast", "profile: fast, "+test.health, 1)
+		text = strings.Replace(text, "promised_outage: 30s", "promised_outage: 60s"+test.policy, 1)
+		report := Meaning(mustLoad(t, text))
+		if len(report.Faults) != 4 || report.Faults[3].DetectionSum != test.want {
+			t.Errorf("%+v: %+v", test, report.Faults)
+		}
+		if strings.Contains(report.Faults[0].DetectionSum, "restart_grace") {
+			t.Errorf("a crash waits: %s", report.Faults[0].DetectionSum)
+		}
+	}
+	text := strings.Replace(onePage(t), "profile: fast", "profile: fast, restart_grace: 29s", 1)
+	if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "health.restart_grace 29s") {
+		t.Errorf("a promise that a restart breaks: %v", err)
+	}
+}
+
 func TestWarnings(t *testing.T) {
 	tests := []struct {
 		name, old, replacement, want string

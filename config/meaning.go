@@ -69,14 +69,15 @@ func Meaning(spec *arbiterv1.GroupSpec) Report {
 		// Measured: the longest of 20 elections with 200/200/100 ms and 1000/1000/500 ms.
 		Election: map[string]time.Duration{"lan": 600 * time.Millisecond, "wan": 2800 * time.Millisecond},
 	}
-	for _, kind := range []struct {
+	type kind struct {
 		name string
 		fault
-	}{
-		{"crash of the service", crash},
-		{"freeze, hung disk, or cut network", freeze},
-		{"loss of the host", freeze},
-	} {
+	}
+	kinds := []kind{{"crash of the service", crash}, {"freeze, hung disk, or cut network", freeze}, {"loss of the host", freeze}}
+	if full.Health.RestartGrace.AsDuration() > 0 {
+		kinds = append(kinds, kind{"restart that does not end", restart})
+	}
+	for _, kind := range kinds {
 		detection, outage := detectionTerms(full, kind.fault), outageTerms(full, kind.fault)
 		report.Faults = append(report.Faults, FaultMeaning{
 			Name:         kind.name,

@@ -16,6 +16,8 @@ type control struct {
 	operationAt  time.Duration
 	stage        stageKey
 	stageAt      time.Duration
+	restarting   restartKey
+	restartAt    time.Duration
 	attemptAt    time.Duration
 	attemptEver  bool
 	askedAgain   Index
@@ -35,6 +37,24 @@ type control struct {
 type stageKey struct {
 	stage Stage
 	hold  Index
+}
+
+// restartKey names one restart: since is 0 while there is none.
+type restartKey struct {
+	member MemberName
+	since  Index
+}
+
+// restarting is the restart that the primary speaks of, if the policy waits for one.
+func (g *Group) restarting() restartKey {
+	if g.Spec.Health.RestartGrace == 0 {
+		return restartKey{}
+	}
+	m := g.inDoubt()
+	if m == nil || m.RestartSince == 0 {
+		return restartKey{}
+	}
+	return restartKey{m.Name, m.RestartSince}
 }
 
 func (gc *control) busy() bool { return gc.running != nil || gc.ended != nil || gc.proposed.id != 0 }
@@ -66,6 +86,9 @@ func (gc *control) observe(c *Controller, g *Group, now time.Duration) {
 	}
 	if key := (stageKey{g.Stage, g.Hold.Index}); key != gc.stage {
 		gc.stage, gc.stageAt = key, now
+	}
+	if key := g.restarting(); key != gc.restarting {
+		gc.restarting, gc.restartAt = key, now
 	}
 }
 

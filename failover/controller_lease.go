@@ -20,6 +20,9 @@ func (c *Controller) durations(g *Group, gc *control, now time.Duration, wall Wa
 	if g.Operation != nil {
 		d.VerdictStood = now - gc.operationAt
 	}
+	if gc.restarting != (restartKey{}) {
+		d.Restarting = now - gc.restartAt
+	}
 	if gc.attemptEver {
 		d.SinceAttempt = now - gc.attemptAt
 	}

@@ -40,10 +40,12 @@ const (
 	VotersChanged    EventKind = "voters-changed"
 	ViewVoided       EventKind = "view-voided"
 	ViewDoubted      EventKind = "view-doubted"
-	MemberChanged    EventKind = "member-changed" // the verdict on a member changed
+	MemberChanged    EventKind = "member-changed"  // the verdict on a member changed
+	MemberRestarts   EventKind = "member-restarts" // a majority was told that it restarts
 	GroupApplied     EventKind = "group-applied"
 	GroupDeleted     EventKind = "group-deleted"
 	GroupAdopted     EventKind = "group-adopted"
+	GroupUnadopted   EventKind = "group-unadopted" // by itself: a member became another database
 	GroupPaused      EventKind = "group-paused"
 	GroupResumed     EventKind = "group-resumed"
 	ArmedChanged     EventKind = "armed-changed"

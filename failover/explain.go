@@ -22,7 +22,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
 	e.WouldDo = wouldDo(s, g)
-	e.Next = nextCommands(g)
+	e.Next = nextCommands(s, g)
 	return e
 }
 
@@ -37,7 +37,7 @@ func summary(g *Group, e Explanation) string {
 	op := g.Operation
 	switch {
 	case !g.Adopted:
-		return fmt.Sprintf("Nothing automatic happens: %s is not adopted, its writer is not recorded.", g.Name)
+		return "Nothing automatic happens: " + g.whyUnadopted() + "."
 	case g.Stage == Held:
 		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail)
 	case op != nil:
@@ -79,11 +79,11 @@ func fenceNames(g *Group, member MemberName) string {
 }
 
 // nextCommands are what an operator can do about the present situation.
-func nextCommands(g *Group) []string {
+func nextCommands(s *State, g *Group) []string {
 	name := g.Name
 	switch {
 	case !g.Adopted:
-		return []string{fmt.Sprintf("arbiterctl adopt %s", name)}
+		return adoptCommands(s, g)
 	case g.Pause != nil && g.Operation == nil:
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage != Held:

@@ -97,6 +97,13 @@ func (s *Spec) set(key, value string) error {
 		duration(&p.LeaseDuration)
 	case "minimum_unhealthy":
 		duration(&s.Health.MinimumUnhealthy)
+	case "restart_grace":
+		duration(&s.Health.RestartGrace)
+	case "also_down":
+		p.AlsoDown = nil
+		for _, reason := range strings.Split(value, ",") {
+			p.AlsoDown = append(p.AlsoDown, Reason(reason))
+		}
 	case "down_votes":
 		number(&p.DownVotes)
 	case "refence_rogues":

@@ -11,6 +11,7 @@ const (
 	guardCandidate   = "candidate"
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
+	guardRestart     = "restart grace"
 )
 
 // beginGuards are all conditions for an operation to begin to act. Looking again comes after what can be known without it, and before
@@ -19,7 +20,7 @@ func beginGuards(s *State, g *Group, d Durations) []Guard {
 	guards := clockFreeGuards(s, g)
 	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
 		at := slices.IndexFunc(guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
-		guards = slices.Insert(guards, at, timeGuards(g, d)...)
+		guards = slices.Insert(guards, at, timeGuards(s, g, d)...)
 	}
 	return guards
 }
@@ -29,7 +30,7 @@ func failoverGuards(s *State, g *Group, d Durations) []Guard {
 	v := Tally(s, g, g.Writer())
 	guards := append(automationGuards(g), Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why})
 	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g))
-	return append(guards, timeGuards(g, d)...)
+	return append(guards, timeGuards(s, g, d)...)
 }
 
 // clockFreeGuards are those conditions that Apply can check itself; S14 asks for them at the index of the first isolate.
@@ -73,7 +74,7 @@ func lookedAgain(s *State, g *Group) Guard {
 func automationGuards(g *Group) []Guard {
 	adopted := Guard{Name: "adopted", OK: g.Adopted, Detail: "the group's writer is known and recorded"}
 	if !g.Adopted {
-		adopted.Detail = fmt.Sprintf("the group is not adopted: nothing automatic happens (arbiterctl adopt %s)", g.Name)
+		adopted.Detail = fmt.Sprintf("nothing automatic happens: %s (arbiterctl adopt %s)", g.whyUnadopted(), g.Name)
 	}
 	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {
@@ -103,7 +104,8 @@ func brakeGuard(s *State, g *Group) Guard {
 		"%d of %d groups are down; automation holds from %d groups and more than %d %%", down, all, s.Brake.Count, s.Brake.Percent)}
 }
 
-func timeGuards(g *Group, d Durations) []Guard {
+// timeGuards are those that ask for how long something has lasted: only the leader knows that.
+func timeGuards(s *State, g *Group, d Durations) []Guard {
 	health, policy := g.Spec.Health, g.Spec.Policy
 	released := g.Operation != nil && g.Operation.GoAhead
 	cool := d.SinceLastFailover < 0 || d.SinceLastFailover >= policy.Cooldown || released
@@ -111,14 +113,15 @@ func timeGuards(g *Group, d Durations) []Guard {
 	if d.SinceLastFailover >= 0 {
 		last = fmt.Sprintf("the last failover was %s ago", d.SinceLastFailover.Truncate(1e9))
 	}
-	return []Guard{
-		{
-			Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
-			Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy),
-		},
-		{
-			Name: guardCooldown, OK: cool, Hold: HoldCooldown,
-			Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown),
-		},
+	guards := []Guard{{
+		Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
+		Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy),
+	}}
+	if health.RestartGrace > 0 {
+		guards = append(guards, restartGuard(s, g, d))
 	}
+	return append(guards, Guard{
+		Name: guardCooldown, OK: cool, Hold: HoldCooldown,
+		Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown),
+	})
 }

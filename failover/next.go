@@ -38,7 +38,7 @@ func (c *change) apply() *Refusal {
 	if request := requestOf(c.entry.Body); request.ID != "" {
 		if done, ok := c.state.answered(request.ID); ok {
 			c.emit(Event{
-				Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation,
+				Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation, Member: done.Member, Epoch: done.Epoch,
 				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index),
 			})
 			return nil
@@ -199,13 +199,16 @@ func (s *State) answered(id string) (AnsweredRequest, bool) {
 }
 
 func (c *change) remember(id string) {
-	var operation OperationID
+	answer := AnsweredRequest{ID: id, Index: c.entry.Index}
 	for _, e := range c.events {
 		if e.Operation != "" {
-			operation = e.Operation
+			answer.Operation = e.Operation
+		}
+		if e.Kind == GroupAdopted {
+			answer.Member, answer.Epoch = e.Member, e.Epoch
 		}
 	}
-	c.state.Requests = keepNewest(append(c.state.Requests, AnsweredRequest{ID: id, Index: c.entry.Index, Operation: operation}), requestsKept)
+	c.state.Requests = keepNewest(append(c.state.Requests, answer), requestsKept)
 }
 
 // requestOf returns who asked, for the entries that an operator asks for.

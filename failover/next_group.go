@@ -33,6 +33,9 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	g.SpecVersion++
 	g.Members = membersOf(b.Spec, g)
 	g.dropLooksOf(b.Spec)
+	if st := g.Stranger; st != nil && g.Member(st.Member) == nil {
+		g.Stranger = nil
+	}
 	if changed {
 		g.Adopted = false
 		g.Stage = Steady
@@ -176,7 +179,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
 	g.SystemID = g.systemID(&c.state, member)
 	g.Epoch = max(g.Epoch, g.highestToken()) + 1
-	g.Adopted, g.EverAdopted = true, true // a lease that may be outstanding is still waited out (S8)
+	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil // a lease that may be outstanding is still waited out (S8)
 	for i := range g.Members {
 		m := &g.Members[i]
 		m.Authority, m.NoneSince, m.Rogue, m.Proof = AuthorityNone, c.entry.Index, false, Proof{}
@@ -241,7 +244,7 @@ func (c *change) restored(b Restored) *Refusal {
 	for _, g := range c.state.Groups {
 		g = c.group(g.Name)
 		g.Epoch = max(g.Epoch, b.EpochsAbove)
-		g.Adopted, g.Operation, g.Stage, g.HeldFrom, g.Hold = false, nil, Steady, "", Hold{}
+		g.Adopted, g.Operation, g.Stage, g.HeldFrom, g.Hold, g.Stranger = false, nil, Steady, "", Hold{}, nil
 		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
 		for i := range g.Members {
 			g.Members[i] = Member{Name: g.Members[i].Name, Verdict: g.Members[i].Verdict}

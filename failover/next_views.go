@@ -129,6 +129,7 @@ func (c *change) takeBatch(b Batch) {
 		g := c.group(o.Group)
 		if g != nil && g.Member(o.Member) != nil {
 			look := Look{Node: b.Node, Generation: generation, Index: c.entry.Index, Observation: o}
+			look.RestartSince = g.restartSince(look)
 			g.setLook(look)
 			g.notePrimary(look)
 		}

@@ -177,17 +177,11 @@ func (s *Spec) StatusOf(o Observation) (Status, Evidence) {
 }
 
 func (s *Spec) checkStatus(c CheckState) Status {
-	required := true
-	for _, k := range s.Health.Checks {
-		if k.Name == c.Name {
-			required = k.Required
-		}
-	}
 	class := ClassOf(c.Evidence.Reason)
 	switch {
 	case class == EvidenceGood:
 		return StatusUp
-	case !required:
+	case !s.requires(c.Name):
 		return StatusDegraded
 	case class == EvidenceDead, slices.Contains(s.Policy.AlsoDown, c.Evidence.Reason):
 		return StatusDown
@@ -195,6 +189,16 @@ func (s *Spec) checkStatus(c CheckState) Status {
 		return StatusDegraded
 	}
 	return StatusUnknown
+}
+
+// requires says whether a check is required, as one is that the spec doesn't know (any more).
+func (s *Spec) requires(check string) bool {
+	for _, k := range s.Health.Checks {
+		if k.Name == check {
+			return k.Required
+		}
+	}
+	return true
 }
 
 // severity orders statuses for the worst of several checks; "down" is definite, so it wins over "unknown".

@@ -9,6 +9,7 @@ import (
 // Durations are the few things that only the leader can know: how long things have lasted on its own boot-time clock.
 type Durations struct {
 	VerdictStood      time.Duration // since this process saw the operation confirmed
+	Restarting        time.Duration // since this process saw that the primary says that it restarts; 0 if it doesn't
 	InStage           time.Duration // since this process saw the present stage, or the newest hold
 	SinceAttempt      time.Duration // since the newest try ended here; large if there was none
 	SinceLastFailover time.Duration // by the wall clock; negative if there was none
@@ -217,7 +218,10 @@ func failing(guards []Guard, name string) bool {
 func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 	decision.Detail = failed.Name + ": " + failed.Detail
 	decision.Again = max(g.Spec.Health.MinimumUnhealthy-d.VerdictStood, 0)
-	if failed.Name == guardCooldown {
+	switch failed.Name {
+	case guardRestart:
+		decision.Again = g.Spec.Health.RestartGrace - d.Restarting
+	case guardCooldown:
 		decision.Again = g.Spec.Policy.Cooldown - d.SinceLastFailover
 	}
 	if failed.Hold != "" {

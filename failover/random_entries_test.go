@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"time"
 )
 
 // drawBody makes any entry, with fields that are mostly those of the present state.
@@ -107,6 +108,9 @@ func (r *randomWorld) drawSpec(group GroupName) Body {
 	if r.rare(10) {
 		spec.Policy.Automation = AutomationObserve
 	}
+	if r.rare(3) {
+		spec.Health.RestartGrace = time.Minute
+	}
 	if len(members) > 0 && r.rare(6) {
 		spec.Members[0].Address = "elsewhere:5432"
 	}
@@ -118,7 +122,13 @@ func (r *randomWorld) drawSpec(group GroupName) Body {
 
 // drawObserve makes one to three batches: mostly the next ones, sometimes gaps, repetitions, old looks, strangers.
 func (r *randomWorld) drawObserve() Body {
-	kinds := []seen{primaryAt(1000), standbyAt(1000), standbyAt(990), dead(ReasonRefused), dead(ReasonTimeout), dead(ReasonTimeout), dead(ReasonSlow), dead(ReasonBadCredentials)}
+	kinds := []seen{
+		primaryAt(1000), standbyAt(1000), standbyAt(990), dead(ReasonRefused), dead(ReasonTimeout), dead(ReasonTimeout), dead(ReasonSlow),
+		dead(ReasonBadCredentials), dead(ReasonShuttingDown), dead(ReasonStartingUp),
+	}
+	if r.rare(10) {
+		r.foreign = pick(r.dice, []MemberName{"", "", "m2", "m3"})
+	}
 	var batches []Batch
 	for range r.between(1, 3) {
 		node := pick(r.dice, randomNodes)
@@ -161,6 +171,11 @@ func (r *randomWorld) drawObserve() Body {
 func (r *randomWorld) look(g *Group, m Member, kinds []seen) seen {
 	if r.rare(4) {
 		return pick(r.dice, kinds)
+	}
+	if m.Name == r.foreign && !r.rare(4) {
+		s := standbyAt(995)
+		s.system = "sys2"
+		return s
 	}
 	if m.Name == g.Writer() {
 		return pick(r.dice, []seen{primaryAt(1000), dead(ReasonRefused), dead(ReasonRefused)})

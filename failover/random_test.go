@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -39,6 +40,7 @@ type randomWorld struct {
 	leader   NodeID
 	sequence map[NodeID]uint64
 	requests int
+	foreign  MemberName // that is another database now, in the eyes of most
 }
 
 // rare is true once in so many times.
@@ -191,7 +193,7 @@ func (r *randomWorld) planned(t *rapid.T, name GroupName) Body {
 // rests asks that a leader to whom nothing happens comes to rest: to an action to try, or to something to wait for.
 func (r *randomWorld) rests(t *rapid.T, name GroupName) {
 	s, trace := r.state, ""
-	long := Durations{VerdictStood: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour}
+	long := Durations{VerdictStood: time.Hour, Restarting: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour}
 	for range 10 {
 		g := s.Group(name)
 		if g == nil {
@@ -237,7 +239,7 @@ func (r *randomWorld) durations(g *Group) Durations {
 	long := func() time.Duration {
 		return pick(r.dice, []time.Duration{0, time.Second, time.Hour, time.Hour})
 	}
-	d := Durations{VerdictStood: long(), InStage: long(), SinceAttempt: long(), SinceLastFailover: -1}
+	d := Durations{VerdictStood: long(), Restarting: long(), InStage: long(), SinceAttempt: long(), SinceLastFailover: -1}
 	if g.LastFailover != 0 {
 		d.SinceLastFailover = long()
 	}
@@ -319,11 +321,42 @@ func checkGroup(t *rapid.T, s *State, g *Group) {
 			t.Fatalf("S7: %s is %s and its writer is %q, the candidate %q", g.Name, g.Stage, g.Writer(), op.Candidate)
 		}
 	}
+	if member := foreignTo(s, g); g.Adopted && g.Operation == nil && member != "" {
+		t.Fatalf("S0: %s is adopted, and a majority sees %s answer as another database", g.Name, member)
+	}
 	for _, d := range []Durations{{}, {LeaseLeft: time.Second, InStage: time.Hour, SinceAttempt: time.Hour, VerdictStood: time.Hour}} {
 		if decision := Plan(s, g.Name, d); decision.Step == "" {
 			t.Fatalf("no answer in stage %s", g.Stage)
 		}
 	}
+}
+
+// foreignTo is a naive model of S0's last clause: a member that a majority of current views without doubt sees well, under one identifier
+// that is not the recorded one.
+func foreignTo(s *State, g *Group) MemberName {
+	votes := map[string]int{}
+	for _, l := range g.Looks {
+		v, _ := s.View(l.Node)
+		status, _ := g.Spec.StatusOf(l.Observation)
+		id := l.Observation.Facts.SystemID
+		counts := v.Current && v.Doubt == "" && v.Generation == l.Generation && slices.Contains(s.Voters, l.Node)
+		if counts && status == StatusUp && id != "" && g.SystemID != "" && id != g.SystemID {
+			key := string(l.Observation.Member) + " " + id
+			if votes[key]++; votes[key]*2 > len(s.Voters) {
+				return l.Observation.Member
+			}
+		}
+	}
+	return ""
+}
+
+// mayUnadopt is a naive model of what makes a group unadopted.
+func mayUnadopt(s *State, g *Group, e Entry) bool {
+	switch e.Body.(type) {
+	case ApplySpec, Restored:
+		return true
+	}
+	return g.Operation == nil && g.Stranger != nil && g.Stranger.Member == foreignTo(s, g)
 }
 
 // checkChange asks for what holds across one entry.
@@ -351,6 +384,9 @@ func checkChange(t *rapid.T, before, after *State, e Entry, events []Event) {
 		}
 		if g.Epoch < old.Epoch {
 			t.Fatalf("S5: the epoch of %s fell from %d to %d", g.Name, old.Epoch, g.Epoch)
+		}
+		if old.Adopted && !g.Adopted && !mayUnadopt(after, g, e) {
+			t.Fatalf("S0: a %T made %s unadopted", e.Body, g.Name)
 		}
 		for _, m := range g.Members {
 			if was := old.Member(m.Name); was != nil && was.Authority != m.Authority {

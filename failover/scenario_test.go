@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"os"
@@ -232,8 +233,10 @@ func (w *world) runObserve(fields []string) error {
 	return nil
 }
 
-// parseSeen reads primary@100, standby@90, standby+@90 (it grows), down(refused), degraded(slow), rogue, other-system.
+// parseSeen reads primary@100, standby@90, standby+@90 (it grows), readonly@90, down(refused), degraded(slow), unknown(bad-credentials),
+// and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
 func parseSeen(text string) (seen, error) {
+	text, system, _ := strings.Cut(text, ":")
 	what, position, _ := strings.Cut(text, "@")
 	var at LSN
 	if position != "" {
@@ -255,6 +258,12 @@ func parseSeen(text string) (seen, error) {
 		return seen{reason: ReasonReadOnly, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "stranger":
 		s := standbyAt(at)
+		s.system = cmp.Or(system, "sys2")
+		return s, nil
+	case "starting-stranger": // what it told before it was stopped is all that is known
+		return seen{reason: ReasonStartingUp, role: RoleStandby, system: "sys2"}, nil
+	case "foreign-primary":
+		s := primaryAt(at)
 		s.system = "sys2"
 		return s, nil
 	case "down", "degraded", "unknown":

@@ -1,7 +1,7 @@
 package failover
 
-// settle draws the conclusions from what an entry changed, in every group that it touched: rogues (S12), verdicts, suspicion,
-// confirmation, recovery. It ends with S1, which holds for every state that Next returns.
+// settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
+// became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
 func (c *change) settle() *Refusal {
 	for _, name := range c.touched {
 		i, ok := c.state.groupAt(name)
@@ -10,11 +10,14 @@ func (c *change) settle() *Refusal {
 		}
 		g := c.state.Groups[i]
 		c.noteVerdicts(g)
+		c.noteRestarts(g)
 		if g.EverAdopted {
 			c.unmaskRogues(g)
 		}
+		c.unadoptChanged(g)
 		if g.Adopted {
 			c.followViews(g)
+			c.unadoptChanged(g) // an operation may have ended
 		}
 		if refusal := checkS1(g); refusal != nil {
 			return refusal

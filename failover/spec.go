@@ -70,7 +70,7 @@ type Health struct {
 	Checks  []Check
 	// MinimumUnhealthy is how long a verdict must have stood before anything is done.
 	MinimumUnhealthy time.Duration
-	// RestartGrace is how long a service that says it is restarting is waited for.
+	// RestartGrace is how long a service that says it is restarting is waited for; 0: not at all.
 	RestartGrace time.Duration
 }
 

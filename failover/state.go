@@ -61,6 +61,9 @@ type AnsweredRequest struct {
 	ID        string
 	Index     Index
 	Operation OperationID
+	// Member and Epoch are what an adoption was answered with.
+	Member MemberName `json:",omitempty"`
+	Epoch  Epoch      `json:",omitempty"`
 }
 
 // requestsKept bounds how many request ids are remembered.
@@ -87,8 +90,9 @@ type Group struct {
 	SpecSource  []byte
 	Adopted     bool
 	EverAdopted bool
-	SystemID    string
-	Members     []Member // sorted by name
+	SystemID    string    // of the writer when the group was adopted
+	Stranger    *Stranger `json:",omitempty"` // why it is no longer adopted; nil: the spec changed, or it is
+	Members     []Member  // sorted by name
 	Epoch       Epoch
 	Lease       *Lease // nil: none outstanding
 	Stage       Stage
@@ -116,6 +120,8 @@ type Member struct {
 	Proof     Proof // what NONE rests on
 	Rogue     bool  // seen accepting writes without authority
 	Verdict   Status
+	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
+	RestartSince Index `json:",omitempty"`
 }
 
 // Paused is who paused a group.
@@ -131,6 +137,8 @@ type Look struct {
 	Generation  uint64
 	Index       Index // of the entry that brought it
 	Observation Observation
+	// RestartSince is the entry since which this arbiter has known that the member restarts; 0: it doesn't.
+	RestartSince Index `json:",omitempty"`
 }
 
 // PathLook is what one arbiter said of a fence path.

@@ -125,6 +125,7 @@ func TestReplicasHoldTheSameBytes(t *testing.T) {
 	for _, kind := range []failover.EventKind{
 		failover.GroupAdopted, failover.QuorumConfirmed, failover.LeaseGranted, failover.IsolationProven, failover.CatchUpDone,
 		failover.PromoteDone, failover.OperationHeld, failover.OperationReleased, failover.OperationEnded, failover.RogueSeen, failover.Rejected,
+		failover.GroupUnadopted, failover.MemberRestarts,
 	} {
 		if reached[kind] == 0 && !t.Failed() && !testing.Short() {
 			t.Errorf("no log ever gave a %s: the workload proves too little (%v)", kind, slices.Sorted(maps.Keys(reached)))

@@ -41,6 +41,8 @@ type workload struct {
 	sequence map[failover.NodeID]uint64
 	down     map[failover.MemberName]bool
 	rogue    map[failover.MemberName]bool
+	stranger map[failover.MemberName]bool // another database than the group's
+	starting map[failover.MemberName]bool // it says so, and does not answer otherwise
 	kinds    []reflect.Type
 }
 
@@ -54,6 +56,7 @@ func newWorkload(t *testing.T, seed uint64) *workload {
 	w := &workload{
 		t: t, chance: rand.New(rand.NewPCG(seed, 1)), term: 1, wall: 1_774_749_599_000_000_000, sequence: map[failover.NodeID]uint64{},
 		down: map[failover.MemberName]bool{}, rogue: map[failover.MemberName]bool{},
+		stranger: map[failover.MemberName]bool{}, starting: map[failover.MemberName]bool{},
 	}
 	for _, s := range samples(t) {
 		w.kinds = append(w.kinds, reflect.TypeOf(s.body))
@@ -178,7 +181,7 @@ func (w *workload) applySpec(group failover.GroupName, expected uint64, members 
 // happen lets a member fail or recover, or forget who it is.
 func (w *workload) happen() {
 	member := pick(w, workMembers)
-	switch w.chance.IntN(10) {
+	switch w.chance.IntN(14) {
 	case 0, 1, 2:
 		w.down[member] = true
 	case 3, 4, 5, 6:
@@ -187,6 +190,14 @@ func (w *workload) happen() {
 		w.rogue[member] = true
 	case 8:
 		delete(w.rogue, member)
+	case 10:
+		w.stranger[member] = true
+	case 11:
+		delete(w.stranger, member)
+	case 12:
+		w.starting[member] = true
+	case 13:
+		delete(w.starting, member)
 	}
 }
 
@@ -215,12 +226,19 @@ func (w *workload) observe(node failover.NodeID, whole bool) failover.Observe {
 func (w *workload) look(name failover.GroupName, member failover.MemberName) failover.Observation {
 	o := failover.Observation{Group: name, Member: member, Since: w.wall, AsOf: failover.Index(w.index)}
 	reason := failover.ReasonAnswered
-	if w.down[member] {
+	system := "73"
+	if w.stranger[member] {
+		system = "74"
+	}
+	switch {
+	case w.down[member]:
 		reason = failover.ReasonRefused
-	} else {
-		o.Facts = failover.Facts{Role: failover.RoleStandby, SystemID: "73", Timeline: 1, Received: failover.LSN(w.index), Streaming: true}
+	case w.starting[member]:
+		reason = failover.ReasonStartingUp
+	default:
+		o.Facts = failover.Facts{Role: failover.RoleStandby, SystemID: system, Timeline: 1, Received: failover.LSN(w.index), Streaming: true}
 		if w.writes(name, member) {
-			o.Facts = failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, SystemID: "73", Timeline: 1, Written: failover.LSN(w.index)}
+			o.Facts = failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, SystemID: system, Timeline: 1, Written: failover.LSN(w.index)}
 		}
 	}
 	o.Checks = []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason, Detail: "<" + string(member) + ">"}}}

@@ -219,3 +219,24 @@ func TestPostgresStandbyWitnessesWrites(t *testing.T) {
 		return r.Observation.Member == "pg-b" && r.Observation.Facts.ReceivingGrows
 	})
 }
+
+// TestPostgresRestartIsAnnounced: a server that is shut down in order says so before it refuses, however short the moment is.
+func TestPostgresRestartIsAnnounced(t *testing.T) {
+	server := postgrestest.Start(t)
+	_, reports := watch(t, normalCheck(), map[failover.MemberName]string{"pg-a": server.Address})
+	for range runs(t) {
+		await(t, reports, "the server is seen", claims("pg-a", failover.EvidenceGood))
+		awaitHeld(server)
+		server.Stop()
+		announced := false
+		await(t, reports, "the server refuses", func(r Report) bool {
+			reason := r.Observation.Checks[0].Evidence.Reason
+			announced = announced || failover.SaysRestarting(reason)
+			return reason == failover.ReasonRefused
+		})
+		if !announced {
+			t.Error("it refused without a word")
+		}
+		server.Start()
+	}
+}

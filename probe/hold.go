@@ -41,6 +41,7 @@ func (s *Scheduler) holdEnded(m *member, t *task, end holdEnd) {
 	}
 	m.held.notYet = end.at + m.held.pause(end.at-m.held.began, t.check.Interval)
 	if end.held {
+		t.hear(end)
 		s.log.Debug("lost the held connection: looking at once", "group", m.target.Group,
 			"member", m.target.Member.Name, "check", t.check.Name, "error", end.lost)
 		s.lookAgain(m)

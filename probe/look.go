@@ -51,7 +51,8 @@ type Checker interface {
 }
 
 // Holder is a Checker that can hold a connection open. Hold returns when the connection is lost, with the reason, or when
-// ctx ends; held is false if there was no connection to lose. Only looks are evidence: a lost connection is a reason to look.
+// ctx ends; held is false if there was no connection to lose. Only looks are evidence: a lost connection is a reason to look,
+// and a server's word in it that it shuts down counts only together with a look that is turned away.
 type Holder interface {
 	Hold(ctx context.Context, t Target, c failover.Check) (held bool, lost error)
 }

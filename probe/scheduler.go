@@ -185,8 +185,15 @@ func (s *Scheduler) lookEnded(t *task, look Look) {
 	}
 	look.Evidence = ownTrouble(look, t.check.Timeout, s.stalls.within(look.Began, look.Ended))
 	if !t.overtaken(look) {
+		if t.heed(look) {
+			s.report(t, t.last) // what they came to must not be overtaken by what the look comes to
+		}
 		s.count(t, &look)
 	}
+	s.report(t, look)
+}
+
+func (s *Scheduler) report(t *task, look Look) {
 	report := t.member.report(failover.WallTimeOf(s.clock.Wall()))
 	report.Check, report.Look = t.check.Name, look
 	s.options.Report(report)

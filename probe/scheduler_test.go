@@ -3,12 +3,16 @@ package probe
 import (
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -352,6 +356,64 @@ func TestLostConnectionMeansALookAtOnce(t *testing.T) {
 			t.Fatalf("claimed after %v, want one recheck of 10 ms", took)
 		}
 	})
+}
+
+// TestLastWordsOfAHeldConnection: the word that a server shuts down comes before the refusals that follow it, and doesn't make them count
+// later; it means nothing where the next look is answered.
+func TestLastWordsOfAHeldConnection(t *testing.T) {
+	shutdown := &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"}
+	orphaned := &pgconn.PgError{Code: "57P01", Message: "terminating connection due to unexpected postmaster exit"}
+	for _, test := range []struct {
+		name     string
+		words    error
+		next     failover.Reason
+		failures int
+		want     []failover.Reason
+	}{
+		{"a shutdown", shutdown, failover.ReasonRefused, 3, []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused}},
+		{"a shutdown, two failures", shutdown, failover.ReasonRefused, 2, []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused}},
+		{"a shutdown, one failure", shutdown, failover.ReasonReset, 1, []failover.Reason{failover.ReasonShuttingDown, failover.ReasonReset}},
+		{"the session was ended", shutdown, failover.ReasonAnswered, 1, nil},
+		{"the machine is lost", shutdown, failover.ReasonTimeout, 1, []failover.Reason{failover.ReasonTimeout}},
+		{"a crash", orphaned, failover.ReasonRefused, 2, []failover.Reason{failover.ReasonRefused}},
+		{"no word", io.EOF, failover.ReasonRefused, 2, []failover.Reason{failover.ReasonRefused}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			inBubble(t, holding, func(r *rig) {
+				var ended atomic.Bool
+				r.checker.hold = func(ctx context.Context) (bool, error) {
+					if ended.Load() {
+						<-ctx.Done()
+						return true, ctx.Err()
+					}
+					time.Sleep(10 * time.Second)
+					ended.Store(true)
+					return true, fmt.Errorf("%w: %w", errEndedByServer, test.words)
+				}
+				r.checker.look = func(context.Context, failover.MemberName, int) Look {
+					if !ended.Load() {
+						return answers(failover.ReasonAnswered)
+					}
+					return answers(test.next)
+				}
+				check := fastCheck()
+				check.Failures = test.failures
+				r.scheduler.SetTargets(targets(check, "a"))
+				time.Sleep(time.Minute)
+				r.last("a")
+				var claims []failover.Reason
+				for _, report := range r.reports {
+					reason := report.Observation.Checks[0].Evidence.Reason
+					if reason != failover.ReasonAnswered && !slices.Contains(claims, reason) {
+						claims = append(claims, reason)
+					}
+				}
+				if !slices.Equal(claims, test.want) {
+					t.Errorf("claimed %v, want %v", claims, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestConnectionsAreHeldAgainAfterEachCrash(t *testing.T) {

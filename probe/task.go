@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
 const (
@@ -25,6 +26,7 @@ type task struct {
 	judge   judge
 	last    Look           // the look that counted last; zero before the first
 	facts   failover.Facts // last known: see learn
+	words   lastWords      // of the held connection
 
 	phase    time.Duration // offset of the looks within the interval; the same for ever
 	tick     time.Duration // next look at the interval
@@ -117,6 +119,35 @@ func (t *task) lookAgainAt(at time.Duration) {
 // overtaken says whether a look began before the one that counted last: what it saw is older news.
 func (t *task) overtaken(look Look) bool {
 	return t.last.Ended != 0 && look.Began < t.last.Began
+}
+
+// lastWords are a server's word that it restarts, said when it ended the held connection. Few looks meet the moment in which it would
+// say so to them.
+type lastWords struct {
+	evidence failover.Evidence // none if it has no reason
+	at       time.Duration
+}
+
+// hear keeps last words until the next look.
+func (t *task) hear(end holdEnd) {
+	if evidence := postgres.Classify(end.lost); failover.SaysRestarting(evidence.Reason) {
+		t.words = lastWords{evidence: evidence, at: end.at}
+	}
+}
+
+// heed counts last words as a look of their own, if the next look is turned away. They mean nothing if it isn't: then just the session
+// was ended.
+func (t *task) heed(next Look) bool {
+	words := t.words
+	if words.evidence.Reason == "" || next.Began < words.at {
+		return false
+	}
+	t.words = lastWords{}
+	if r := next.Evidence.Reason; r != failover.ReasonRefused && r != failover.ReasonReset {
+		return false
+	}
+	t.judge.count(words.evidence, words.at)
+	return true
 }
 
 // learn keeps what the member said of itself. A look that was told nothing keeps what was known (the role and the positions

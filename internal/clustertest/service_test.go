@@ -9,6 +9,7 @@ import (
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -129,11 +130,16 @@ func TestRepeatedRequest_DoesNothing(t *testing.T) {
 	}
 	adopt := &arbiterv1.AdoptRequest{Change: c.change("again"), Group: "pay"}
 	before := c.status(t.Context(), "pay").GetEpoch()
-	_, first := api.Adopt(t.Context(), adopt)
-	after := c.status(t.Context(), "pay").GetEpoch()
-	_, _ = api.Adopt(t.Context(), adopt)
-	if now := c.status(t.Context(), "pay").GetEpoch(); now != after {
-		t.Errorf("adopted at epoch %d (%v), then %d, and the repeated request made it %d", before, first, after, now)
+	first, err := api.Adopt(t.Context(), adopt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := api.Adopt(t.Context(), adopt)
+	if err != nil || !proto.Equal(first, again) || first.GetMember() != "db1" || first.GetEpoch() != before+1 {
+		t.Errorf("adopted with %v, and again with %v (%v)", first, again, err)
+	}
+	if now := c.status(t.Context(), "pay").GetEpoch(); now != first.GetEpoch() {
+		t.Errorf("adopted at epoch %d, and the repeated request made it %d", first.GetEpoch(), now)
 	}
 }
 

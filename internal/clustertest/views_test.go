@@ -3,6 +3,7 @@ package clustertest
 import (
 	"context"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -100,4 +101,28 @@ func TestQuietCluster_WritesNothing(t *testing.T) {
 		}
 		return index() == before
 	})
+}
+
+// A member that became another database: the group says so, by name, and does nothing by itself before it is adopted again.
+func TestAnotherDatabase_UnadoptsUntilAdoptedAgain(t *testing.T) {
+	c := startProtecting(t)
+	c.world.remake("db3", "7999")
+	c.eventually("the group is unadopted, and says why", func(ctx context.Context) bool {
+		g := c.status(ctx, "pay")
+		notes := strings.Join(g.GetNotes(), " ")
+		return !g.GetAdopted() && strings.Contains(notes, "db3") && strings.Contains(notes, "7999") && strings.Contains(notes, systemID) &&
+			slices.Contains(g.GetNext(), "arbiterctl adopt pay")
+	})
+	adopt := func(ctx context.Context) error {
+		_, err := c.api(c.leader()).Adopt(ctx, &arbiterv1.AdoptRequest{Change: c.change("mended"), Group: "pay"})
+		return err
+	}
+	if err := adopt(t.Context()); err == nil {
+		t.Error("adopted beside another database")
+	}
+	c.world.remake("db3", "")
+	c.eventually("it is adopted again", func(ctx context.Context) bool { return adopt(ctx) == nil })
+	if g := c.status(t.Context(), "pay"); !g.GetAdopted() || len(g.GetNotes()) > 0 {
+		t.Errorf("adopted %v, notes %v", g.GetAdopted(), g.GetNotes())
+	}
 }

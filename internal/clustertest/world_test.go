@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sync"
@@ -17,6 +18,7 @@ type database struct {
 	position failover.LSN
 	timeline uint32
 	token    failover.Epoch
+	system   string // empty: systemID
 }
 
 // world is what all arbiters of a test look at and act on. Its methods may be called from any goroutine.
@@ -69,6 +71,13 @@ func (w *world) effects() []string {
 	return slices.Clone(w.done)
 }
 
+// remake makes a database another one, or the one it was if system is empty.
+func (w *world) remake(name failover.MemberName, system string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.databases[name].system = system
+}
+
 // writers are the databases that accept writes.
 func (w *world) writers() []failover.MemberName {
 	w.mu.Lock()
@@ -104,7 +113,7 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 	if d == nil || !d.up() {
 		return failover.Facts{}, false
 	}
-	f := failover.Facts{SystemID: systemID, Timeline: d.timeline, Epoch: d.token}
+	f := failover.Facts{SystemID: cmp.Or(d.system, systemID), Timeline: d.timeline, Epoch: d.token}
 	if d.primary {
 		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, d.position
 		f.SyncRule = failover.SyncRule{Need: 1, Names: []string{"db1", "db2", "db3"}}

@@ -136,10 +136,70 @@ func TestScenario06_QuickRestart(t *testing.T) {
 	s.must(s.primary.Start(s.ctx))
 	s.writes(50)
 	s.until("steady", steady)
+	s.sameTimeline(before)
+}
+
+// The primary is restarted in order, which takes a while, and is back inside the restart grace: same primary, same epoch, no new timeline.
+func TestScenario06_RestartGrace(t *testing.T) {
+	full(t)
+	s := enter(t, plan{health: strings.Replace(patient, "{", "{restart_grace: 1m, ", 1)})
+	before := s.state(s.primary)
+	s.restarting()
+	s.quiet(2 * time.Second)
+	s.explains("restart grace", "are left")
+	s.must(s.primary.Start(s.ctx))
+	s.writes(50)
+	s.until("steady", steady)
+	s.sameTimeline(before)
+}
+
+// sameTimeline asserts that nothing was done, and that the primary is one as it was before.
+func (s *stage) sameTimeline(before database.State) {
+	s.t.Helper()
 	s.nothingDone()
 	if after := s.state(s.primary); after.InRecovery || after.Timeline != before.Timeline {
-		t.Errorf("state %+v, before %+v", after, before)
+		s.t.Errorf("state %+v, before %+v", after, before)
 	}
+}
+
+// restarting shuts the primary down in order, and waits until that is what the failover waits for.
+func (s *stage) restarting() {
+	s.t.Helper()
+	s.fault = lab.Now()
+	s.must(s.primary.Stop(s.ctx, database.Fast))
+	s.until("confirmed down", func(g *arbiterv1.GroupStatus) bool { return g.GetOperation() != nil })
+	s.explains("restart grace", s.primary.Name()+" says that it restarts")
+}
+
+// What can't be a restart is not waited for, however long the grace: a crash that nothing announced, and a machine that is lost while it
+// restarts.
+func TestScenario07_RestartImpossible(t *testing.T) {
+	full(t)
+	const grace = 90 * time.Second
+	patience := plan{health: strings.Replace(patient, "{", "{restart_grace: "+grace.String()+", ", 1)}
+	soon := func(s *stage) {
+		to, op := s.failedOver()
+		s.promoted(to, op)
+		if took := op.GetEnded().AsTime().Sub(op.GetBegan().AsTime()); took > grace/2 {
+			s.t.Errorf("the failover took %v, with a grace of %v", took, grace)
+		}
+	}
+	t.Run("crash", func(t *testing.T) {
+		s := enter(t, patience)
+		s.crash()
+		soon(s)
+	})
+	t.Run("machine lost", func(t *testing.T) {
+		s := enter(t, patience)
+		s.namespaces()
+		s.restarting()
+		var arbiters []*hosts.Host
+		for _, a := range s.Arbiters {
+			arbiters = append(arbiters, a.Host())
+		}
+		s.must(s.Site.Separate(s.ctx, arbiters, []*hosts.Host{s.primary.Host()}))
+		soon(s)
+	})
 }
 
 // What a living primary can have is named, and alone never fails it over.
