@@ -98,6 +98,9 @@ func (s *step) action(g *Group) Action {
 		Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
 		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec,
 	}
+	if intent.Action == ActionIsolate {
+		a.ReadBack = g.Member(intent.Member).ReadBack
+	}
 	if op.From != intent.Member || intent.Action == ActionCatchUp {
 		a.Former = op.From
 	}

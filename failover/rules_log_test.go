@@ -93,6 +93,30 @@ func TestS3_AnOldProofIsReadBackBeforePromoting(t *testing.T) {
 	w.accepted(t, "a", 1, w.intend(t, ActionPromote, "pg-b"))
 }
 
+func TestS3_AnOldProofIsReadBackAndNotFencedAnew(t *testing.T) {
+	released := catchingUp + "outcome catch_up pg-b@500 pg-c@400\nrelease orders accept_loss=500\n"
+	wantStart := func(w *world, node NodeID, readBack bool) {
+		t.Helper()
+		w.wantStarted(t, node, ActionIsolate)
+		if a := w.arbiters[node].started["orders"].Action; a.ReadBack != readBack || a.Attempt != 1 {
+			t.Errorf("read back %v at try %d, want %v at the first", a.ReadBack, a.Attempt, readBack)
+		}
+	}
+	w := given(t, isolating)
+	wantStart(w, "a", false)
+	w = given(t, released)
+	w.wantAuthorities(t, revoked, none, none)
+	wantStart(w, "a", true)
+	w.do(t, "depose a\nreign b 2\nobserve all\ntick 5s")
+	clear(w.arbiters["a"].started)
+	wantStart(w, "b", true) // what the old leader had not read, the new one reads
+	w.do(t, "outcome isolate CONFIRMED_OFF")
+	w.wantAuthorities(t, none, none, none)
+	if w.group(t).Member("pg-a").ReadBack {
+		t.Error("it was read back, and is to be read back")
+	}
+}
+
 func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 	tests := []struct {
 		name, from string

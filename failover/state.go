@@ -115,6 +115,9 @@ type Member struct {
 	NoneSince Index
 	Proof     Proof // what NONE rests on
 	Rogue     bool  // seen accepting writes without authority
+	// ReadBack says that it is REVOKED only because its proof has become old. Its machine is off already, as far as anybody knows: so it
+	// is looked at first, and fenced again only if that doesn't prove it.
+	ReadBack bool
 	Verdict   Status
 }
 
