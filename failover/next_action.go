@@ -69,6 +69,7 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	}
 	if m.Authority != AuthorityRevoked {
 		c.tell(g, AuthorityChanged, name, "%s: %s to REVOKED", name, authorityText(m.Authority))
+		m.RevokedSince = c.entry.Index
 	}
 	m.ReadBack = m.ReadBack || m.Authority == AuthorityNone && m.Proof.Grade != ""
 	m.Authority, m.Proof = AuthorityRevoked, Proof{}
