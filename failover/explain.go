@@ -89,7 +89,12 @@ func nextCommands(g *Group) []string {
 	case g.Stage != Held:
 		return nil
 	}
-	seen := fmt.Sprintf("--seen %d", g.Turn()) // so that a command that is used late can't mean something else
+	return heldCommands(g)
+}
+
+// heldCommands name what they are about, so that one that is used late can't mean something else (S4).
+func heldCommands(g *Group) []string {
+	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return []string{

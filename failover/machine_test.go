@@ -35,6 +35,7 @@ func TestS15_MachinesAreKnownByTheSettingsThatNameThem(t *testing.T) {
 		"address kept elsewhere":            {kept(device("fence_ipmilan"), "ip", "/etc/a"), kept(device("fence_ipmilan"), "ip", "/etc/a"), true},
 		"other addresses kept elsewhere":    {kept(device("fence_ipmilan"), "ip", "/etc/a"), kept(device("fence_ipmilan"), "ip", "/etc/b"), false},
 		"own agent, own names, same":        {device("fence_own", "ip", "10.0.0.1", "outlet", "a", "timeout", "3"), device("fence_own", "ip", "10.0.0.1", "outlet", "a", "community", "x"), true},
+		"own agent, another login":          {device("fence_own", "login", "ops", "outlet", "a"), device("fence_own", "outlet", "a", "login", "dba"), true},
 		"own agent, own names, another one": {device("fence_own", "ip", "10.0.0.1", "outlet", "a"), device("fence_own", "ip", "10.0.0.1", "outlet", "b"), false},
 	} {
 		t.Run(name, func(t *testing.T) {

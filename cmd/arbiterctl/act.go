@@ -230,35 +230,40 @@ func (a *app) releaseCommand() *cobra.Command {
 				}
 				request.AcceptLoss, request.AcceptLossBytes = true, bytes
 			}
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			g, err := what.find(cmd.Context(), a, c, args[0], true)
-			if err != nil {
-				return err
-			}
-			if request.AcceptLoss {
-				consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
-					orElse(g.Operation.GetKind(), "operation"), args[0], config.FormatBytes(request.AcceptLossBytes))
-				if err := a.confirm(&change, args[0], consequence); err != nil {
-					return err
-				}
-			} else {
-				fmt.Fprint(a.stderr, heldFor(g))
-			}
-			request.Change, request.Operation, request.Seen = change.change(), what.operation, what.seen
-			answer, err := c.Release(cmd.Context(), request)
-			if err != nil {
-				return err
-			}
-			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "released"))
+			return a.release(cmd.Context(), &change, what, request)
 		},
 	}
 	change.addConfirmation(cmd)
 	what.addFlags(cmd)
 	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once, for example 71MB")
 	return cmd
+}
+
+// release shows what is held, has a loss confirmed, and asks for it.
+func (a *app) release(ctx context.Context, change *changing, what about, request *arbiterv1.ReleaseRequest) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	g, err := what.find(ctx, a, c, request.Group, true)
+	if err != nil {
+		return err
+	}
+	if request.AcceptLoss {
+		consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
+			orElse(g.Operation.GetKind(), "operation"), request.Group, config.FormatBytes(request.AcceptLossBytes))
+		if err := a.confirm(change, request.Group, consequence); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(a.stderr, heldFor(g))
+	}
+	request.Change, request.Operation, request.Seen = change.change(), what.operation, what.seen
+	answer, err := c.Release(ctx, request)
+	if err != nil {
+		return err
+	}
+	return a.said(answer, "%s: %s", request.Group, orElse(answer.Result, "released"))
 }
 
 // lossBytes reads an amount of data. Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own advice.
