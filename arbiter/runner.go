@@ -82,7 +82,8 @@ func (r *runner) permitted(one *run) error {
 	return nil
 }
 
-// execute looks first on a repeated try whether the effect is already there.
+// execute looks first, on a repeated try and at what was proven once, whether the effect is already there. A look that hangs leaves half
+// of the time to act.
 func (r *runner) execute(ctx context.Context, a failover.Action) failover.Outcome {
 	began := r.clock.Boot()
 	e, ok := r.executors[a.Kind]
@@ -90,8 +91,10 @@ func (r *runner) execute(ctx context.Context, a failover.Action) failover.Outcom
 		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("this arbiter has no executor for %q", a.Kind)}
 	}
 	o := notDone()
-	if a.Attempt > 1 {
-		o = e.Check(ctx, a)
+	if a.Attempt > 1 || a.ReadBack {
+		look, end := clock.WithTimeout(ctx, r.clock, a.Timeout()/2)
+		o = e.Check(look, a)
+		end()
 	}
 	if o.Result != failover.ResultDone {
 		if err := permit.Check(ctx); err != nil {

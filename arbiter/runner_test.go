@@ -52,7 +52,8 @@ func (e *endings) only(t *testing.T) failover.ActionEnded {
 func done() failover.Outcome { return failover.Outcome{Result: failover.ResultDone} }
 
 func promote(attempt int) failover.Action {
-	return failover.Action{Group: "pay", Kind: failover.ActionPromote, Member: "db2", Intent: 7, Attempt: attempt}
+	spec := &failover.Spec{Policy: failover.Policy{PromoteTimeout: time.Second}}
+	return failover.Action{Group: "pay", Kind: failover.ActionPromote, Member: "db2", Intent: 7, Attempt: attempt, Spec: spec}
 }
 
 // start is an action that may take a minute, under a lease of a second.
@@ -156,15 +157,20 @@ func TestRunner_RepeatedTryLooksFirst(t *testing.T) {
 	good := func(context.Context) failover.Outcome {
 		return failover.Outcome{Result: failover.ResultDone, Detail: "looked"}
 	}
+	hangs := func(ctx context.Context) failover.Outcome { <-ctx.Done(); return unknown(ctx) }
 	tests := []struct {
-		name    string
-		attempt int
-		check   func(context.Context) failover.Outcome
-		detail  string
+		name     string
+		attempt  int
+		readBack bool
+		check    func(context.Context) failover.Outcome
+		detail   string
 	}{
-		{"first try acts without looking", 1, good, "acted"},
-		{"repeated, there already", 2, good, "looked"},
-		{"repeated, not there", 2, unknown, "acted"},
+		{"first try acts without looking", 1, false, good, "acted"},
+		{"repeated, there already", 2, false, good, "looked"},
+		{"repeated, not there", 2, false, unknown, "acted"},
+		{"proven once, there still", 1, true, good, "looked"},
+		{"proven once, there no more", 1, true, unknown, "acted"},
+		{"a look that hangs leaves time to act", 1, true, hangs, "acted"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -172,7 +178,10 @@ func TestRunner_RepeatedTryLooksFirst(t *testing.T) {
 				r, c, told := testRunner(t, fakeExecutor{check: test.check, do: func(context.Context) failover.Outcome {
 					return failover.Outcome{Result: failover.ResultDone, Detail: "acted"}
 				}})
-				r.start(start(c, promote(test.attempt)))
+				a := promote(test.attempt)
+				a.ReadBack = test.readBack
+				r.start(start(c, a))
+				r.drain()
 				if o := told.only(t).Outcome; o.Detail != test.detail {
 					t.Errorf("outcome %+v, want %q", o, test.detail)
 				}

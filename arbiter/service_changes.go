@@ -75,7 +75,9 @@ func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) 
 	if err != nil {
 		return nil, err
 	}
-	events, err := s.change(ctx, failover.Reinstate{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id})
+	events, err := s.change(ctx, failover.Reinstate{
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id, Seen: failover.Index(r.GetSeen()),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 	}
 	events, err := s.change(ctx, failover.Release{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
-		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(),
+		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(), Seen: failover.Index(r.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbi
 	}
 	events, err := s.change(ctx, failover.Attest{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
-		Member: failover.MemberName(r.GetMember()),
+		Member: failover.MemberName(r.GetMember()), Seen: failover.Index(r.GetSeen()),
 	})
 	if err != nil {
 		return nil, err

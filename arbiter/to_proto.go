@@ -68,6 +68,7 @@ func operationsToProto(g *failover.Group) []*arbiterv1.Operation {
 func runningToProto(g *failover.Group) *arbiterv1.Operation {
 	op := operationToProto(g.Name, g.Operation)
 	op.To, op.EpochAfter, op.Result = string(g.Operation.Candidate), uint64(g.Epoch), "running"
+	op.Turn = uint64(g.Turn())
 	if g.Stage == failover.Held {
 		op.Result, op.HeldReason, op.HeldDetail = "held", string(g.Hold.Reason), g.Hold.Detail
 	}

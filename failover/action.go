@@ -30,6 +30,7 @@ type Action struct {
 	Intent    Index      // the log index of its intent
 	Attempt   int        // counts from 1
 	Reinstate bool       // a promotion of the former primary that may never have left primary
+	ReadBack  bool       // look first whether it is there already, as after a failed try: it was proven once
 	SystemID  string     // of the group, as adopted
 	Spec      *Spec
 	Down      []MemberName // whom the arbiters saw down when it began: nobody need wait for them

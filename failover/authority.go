@@ -173,9 +173,27 @@ func checkS4Operation(g *Group, id OperationID) *Refusal {
 		return refuse("S4", "%s has no operation in progress", g.Name)
 	}
 	if g.Operation.ID != id {
-		return refuse("S4", "operation %s is not the present one, %s", id, g.Operation.ID)
+		return refuse("S4", "operation %s is not the present one, %s", id, g.standing())
 	}
 	return nil
+}
+
+// checkS4Seen refuses an operator's request about what began at an entry that the operator had not seen: a release, an acceptance or
+// a person's word that was meant for one hold counts for no other one.
+func checkS4Seen(g *Group, began, seen Index) *Refusal {
+	if seen == 0 || began <= seen {
+		return nil
+	}
+	return refuse("S4", "what was seen at index %d has passed: now it is %s", seen, g.standing()).
+		advise("arbiterctl explain %s, and ask again if you still want it", g.Name)
+}
+
+// standing says where the operation in progress stands.
+func (g *Group) standing() string {
+	if g.Stage == Held {
+		return fmt.Sprintf("%s, held for %s since index %d (%s)", g.Operation.ID, g.Hold.Reason, g.Hold.First, g.Hold.Detail)
+	}
+	return fmt.Sprintf("%s, which is %s since index %d", g.Operation.ID, g.Stage, g.Turn())
 }
 
 // checkS4Intent refuses an outcome whose intent is not open: it counts once.

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -15,7 +14,6 @@ type running struct {
 	leaseUntil  time.Duration
 	cancelled   bool
 	cancelledAt time.Duration
-	fenceTarget string
 }
 
 // watchRunning cancels an action whose lease or time is over. Effects ask for themselves too (Start.LeaseUntil): this is
@@ -67,7 +65,7 @@ func (s *step) stuck(gc *control) bool {
 func (s *step) try(g *Group, gc *control) {
 	intent := g.Operation.Intent
 	action := s.action(g)
-	if action.Kind == ActionIsolate && s.fenceBusy(g.Name, FenceTarget(action)) {
+	if s.fenceBusy(action) {
 		s.wakeAt(s.now + 50*time.Millisecond)
 		return
 	}
@@ -80,9 +78,6 @@ func (s *step) try(g *Group, gc *control) {
 		return // the lease is read last
 	}
 	gc.running = &running{action: action, deadline: s.now + action.Timeout(), leaseUntil: gc.own.until}
-	if action.Kind == ActionIsolate {
-		gc.running.fenceTarget = FenceTarget(action)
-	}
 	s.emit(Start{Action: action, Deadline: gc.running.deadline, LeaseUntil: gc.own.until})
 	s.wakeAt(min(gc.own.until-time.Duration(g.Lease.Duration)/2, gc.running.deadline))
 }
@@ -97,6 +92,9 @@ func (s *step) action(g *Group) Action {
 	a := Action{
 		Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
 		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec,
+	}
+	if intent.Action == ActionIsolate {
+		a.ReadBack = g.Member(intent.Member).ReadBack
 	}
 	if op.From != intent.Member || intent.Action == ActionCatchUp {
 		a.Former = op.From
@@ -163,27 +161,17 @@ func (s *step) concludeEnded(g *Group, gc *control) {
 	gc.ended = nil
 }
 
-// FenceTarget names the machine that an isolate acts on: the same devices with the same settings are the same machine,
-// whichever group's member it is (S15).
-func FenceTarget(a Action) string {
-	m, _ := a.Spec.Member(a.Member)
-	var b strings.Builder
-	for _, level := range m.Fence {
-		for _, d := range level.Devices {
-			b.WriteString(d.Method)
-			for _, s := range d.Settings {
-				b.WriteString("|" + s.Key + "=" + s.Value + s.File + s.Env)
-			}
-			b.WriteString(";")
-		}
-	}
-	return b.String()
+// fenceBusy says whether a fence of the same machine runs for another group (S15).
+func (s *step) fenceBusy(a Action) bool {
+	return a.Kind == ActionIsolate && slices.ContainsFunc(s.state.Groups, func(g *Group) bool {
+		running := s.groups[g.Name].running
+		return g.Name != a.Group && running != nil && running.action.Kind == ActionIsolate && a.sharesMachine(running.action)
+	})
 }
 
-// fenceBusy says whether a fence of the same machine runs for another group (S15).
-func (s *step) fenceBusy(group GroupName, target string) bool {
-	return target != "" && slices.ContainsFunc(s.state.Groups, func(g *Group) bool {
-		running := s.groups[g.Name].running
-		return g.Name != group && running != nil && running.fenceTarget == target
-	})
+// sharesMachine says whether the members that two actions are done to share a machine.
+func (a Action) sharesMachine(other Action) bool {
+	mine, _ := a.Spec.Member(a.Member)
+	theirs, _ := other.Spec.Member(other.Member)
+	return sharesMachine(mine, theirs)
 }

@@ -172,11 +172,12 @@ type Release struct {
 	Request    Request
 	Group      GroupName
 	Operation  OperationID
+	Seen       Index // Group.Turn as the operator saw it; 0: not said. What is newer is not what was meant (S4)
 	AcceptLoss bool
 	LossBytes  uint64
 }
 
-// Abort ends an operation before the point of no return.
+// Abort ends an operation before the point of no return. It is about the operation alone: to stop is right whatever it is held for.
 type Abort struct {
 	Request   Request
 	Group     GroupName
@@ -188,6 +189,7 @@ type Reinstate struct {
 	Request   Request
 	Group     GroupName
 	Operation OperationID
+	Seen      Index // as in Release
 }
 
 // Attest is a named person's word that a member cannot write.
@@ -195,6 +197,7 @@ type Attest struct {
 	Request   Request
 	Group     GroupName
 	Operation OperationID
+	Seen      Index // as in Release
 	Member    MemberName
 }
 

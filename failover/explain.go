@@ -89,23 +89,29 @@ func nextCommands(s *State, g *Group) []string {
 	case g.Stage != Held:
 		return nil
 	}
+	return heldCommands(g)
+}
+
+// heldCommands name what they are about, so that one that is used late can't mean something else (S4).
+func heldCommands(g *Group) []string {
+	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return []string{
 			"wait for it to catch up, or accept the loss once:",
-			fmt.Sprintf("arbiterctl release %s --accept-loss %d --reason \"...\"", name, worstLoss(g)),
+			fmt.Sprintf("arbiterctl release %s %s --accept-loss %d --reason \"...\"", name, seen, worstLoss(g)),
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
 		return []string{
 			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", m, m),
-			fmt.Sprintf("arbiterctl attest %s %s --reason \"...\"", name, m),
+			fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
 		}
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
 		m := g.revoked()
 		return []string{
-			fmt.Sprintf("let %s be fenced: arbiterctl release %s --reason \"...\"", m, name),
-			fmt.Sprintf("or stop it, and vouch for that: arbiterctl attest %s %s --reason \"...\"", name, m),
+			fmt.Sprintf("let %s be fenced: arbiterctl release %s %s --reason \"...\"", m, name, seen),
+			fmt.Sprintf("or stop it, and vouch for that: arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
 			fmt.Sprintf("or make it a standby again: arbiterctl adopt %s", name),
 		}
 	case HoldNoCandidate:
@@ -113,12 +119,12 @@ func nextCommands(s *State, g *Group) []string {
 	case HoldPromote:
 		return []string{
 			fmt.Sprintf("mend %s: its promotion is tried again by itself; or let it be fenced and another one promoted if it fails again:", g.Operation.Candidate),
-			fmt.Sprintf("arbiterctl release %s --reason \"...\"", name),
+			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen),
 		}
 	case HoldAborted:
-		return []string{fmt.Sprintf("arbiterctl release %s", name), fmt.Sprintf("arbiterctl reinstate %s", name)}
+		return []string{fmt.Sprintf("arbiterctl release %s %s", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen)}
 	}
-	return []string{fmt.Sprintf("arbiterctl release %s --reason \"...\"", name)}
+	return []string{fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
 }
 
 // revoked is the member whose proof is missing: the former writer first.

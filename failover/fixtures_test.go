@@ -141,7 +141,8 @@ func (s *Spec) setMember(key, value string) error {
 		case "address":
 			m.Address = value
 		case "fence":
-			m.Fence = []FenceLevel{{Devices: []FenceDevice{{Method: "fence_test", Settings: []Setting{{Key: "plug", Value: value}}}}}}
+			plug, user, _ := strings.Cut(value, "/")
+			m.Fence = []FenceLevel{{Devices: []FenceDevice{{Method: "fence_test", Settings: []Setting{{Key: "login", Value: user}, {Key: "plug", Value: plug}}}}}}
 		}
 		return nil
 	}

@@ -69,7 +69,9 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	}
 	if m.Authority != AuthorityRevoked {
 		c.tell(g, AuthorityChanged, name, "%s: %s to REVOKED", name, authorityText(m.Authority))
+		m.RevokedSince = c.entry.Index
 	}
+	m.ReadBack = m.ReadBack || m.Authority == AuthorityNone && m.Proof.Grade != ""
 	m.Authority, m.Proof = AuthorityRevoked, Proof{}
 	if op.Candidate == name { // S7: the candidate is given up, with a fence
 		op.Candidate, op.Positions, op.Reinstating = "", nil, false
@@ -105,7 +107,7 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	if m.Authority != AuthorityWriter {
 		c.tell(g, AuthorityChanged, m.Name, "%s: %s to WRITER", m.Name, authorityText(m.Authority))
 	}
-	m.Authority, m.Proof, m.Rogue, m.NoneSince = AuthorityWriter, Proof{}, false, 0
+	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince = AuthorityWriter, Proof{}, false, false, 0
 	op.Candidate = b.Member
 	if row := g.History.epochRow(g.Epoch); row != nil {
 		row.Writer = b.Member
@@ -197,7 +199,7 @@ func (c *change) concludeIsolate(g *Group, o Outcome) *Refusal {
 func (c *change) provenNone(g *Group, m *Member, proof Proof) *Refusal {
 	op := g.Operation
 	c.tell(g, AuthorityChanged, m.Name, "%s: %s to NONE by %s (%s)", m.Name, authorityText(m.Authority), proof.Grade, proof.By)
-	m.Authority, m.NoneSince, m.Proof, m.Rogue = AuthorityNone, c.entry.Index, proof, false
+	m.Authority, m.NoneSince, m.Proof, m.Rogue, m.ReadBack = AuthorityNone, c.entry.Index, proof, false, false
 	if op.Intent != nil && op.Intent.Member == m.Name {
 		op.Intent, op.Attempts = nil, 0
 	}

@@ -182,7 +182,7 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil // a lease that may be outstanding is still waited out (S8)
 	for i := range g.Members {
 		m := &g.Members[i]
-		m.Authority, m.NoneSince, m.Rogue, m.Proof = AuthorityNone, c.entry.Index, false, Proof{}
+		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Proof = AuthorityNone, c.entry.Index, false, false, Proof{}
 		if slices.Contains(b.Attested, m.Name) {
 			m.Proof = Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
 		}

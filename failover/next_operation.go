@@ -140,7 +140,12 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
 	g.Operation.ProofsBefore = c.entry.Index
 	c.must(c.advance(g, kind, "held: %s", detail))
-	g.Hold = Hold{Reason: reason, Detail: detail, Since: c.entry.Wall, Index: c.entry.Index}
+	first := c.entry.Index
+	if last := g.Operation.LastHold; last.Reason == reason && last.Detail == detail && g.changed() <= last.Index {
+		first = last.First
+	}
+	g.Hold = Hold{Reason: reason, Detail: detail, Since: c.entry.Wall, Index: c.entry.Index, First: first}
+	g.Operation.LastHold = g.Hold
 	g.Operation.addStep(Step{Name: "held", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultFailed, Detail: detail, Outcome: c.entry.Index})
 }
 
@@ -150,12 +155,15 @@ func (c *change) release(b Release) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
+	if refusal := checkS4Seen(g, g.Hold.First, b.Seen); refusal != nil {
+		return refusal
+	}
 	op := g.Operation
 	if b.AcceptLoss {
 		op.LossTaken = &AcceptedLoss{Bytes: b.LossBytes, Actor: b.Request.Actor, Reason: b.Request.Reason}
 		c.tell(g, LossAccepted, subject(op), "%s accepts the loss of up to %d bytes: %s", b.Request.Actor, b.LossBytes, b.Request.Reason)
 	}
-	op.Aborted, op.GoAhead, op.Attempts = false, true, 0
+	op.Aborted, op.GoAhead, op.Attempts, op.LastHold = false, true, 0, Hold{}
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
 	}
@@ -175,7 +183,7 @@ func (c *change) heldByOperator(group GroupName, id OperationID) (*Group, *Refus
 		return nil, refusal
 	}
 	if g.Stage != Held {
-		return nil, refuse("", "operation %s is not held, it is %s", id, g.Stage)
+		return nil, refuse("", "operation %s is not held, it is %s", id, g.Stage).advise("arbiterctl show %s", g.Name)
 	}
 	return g, nil
 }
@@ -224,6 +232,13 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 	case op.Reinstating:
 		return refuse("", "%s is being reinstated already", op.From)
 	}
+	began := g.changed() // who was fenced meanwhile may have taken writes that a reinstatement would lose
+	if g.Stage == Held {
+		began = max(began, g.Hold.First)
+	}
+	if refusal := checkS4Seen(g, began, b.Seen); refusal != nil {
+		return refusal
+	}
 	op.Reinstating, op.ReinstatedAt, op.Aborted, op.Attempts = true, g.Epoch, false, 0
 	op.addStep(Step{
 		Name: "reinstate", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Outcome: c.entry.Index,
@@ -248,6 +263,9 @@ func (c *change) attest(b Attest) *Refusal {
 	m := g.Member(b.Member)
 	if m == nil || m.Authority != AuthorityRevoked {
 		return refuse("S3", "%s is not revoked: there is nothing to vouch for", b.Member)
+	}
+	if refusal := checkS4Seen(g, m.RevokedSince, b.Seen); refusal != nil {
+		return refusal
 	}
 	proof := Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
 	if refusal := checkS3(g, proof); refusal != nil {

@@ -34,6 +34,7 @@ type Operation struct {
 	// ProofsBefore is the newest entry at which the operation was held or went on from there. Time passed in between: proofs
 	// committed before that entry are read back again before anybody is promoted.
 	ProofsBefore Index
+	LastHold     Hold // empty: there was none since it began, or was released
 	// GoAhead says that an operator released it: guards that only ask for a human are passed.
 	GoAhead      bool
 	Reinstating  bool
@@ -166,6 +167,9 @@ type Hold struct {
 	Detail string
 	Since  WallTime
 	Index  Index
+	// First is the first of the holds for the very same thing that had nothing but own tries between them. What an operator
+	// says about one of them counts for all: a try every few seconds must not make it stale.
+	First Index
 }
 
 // LossGrade says how good a loss bound is.

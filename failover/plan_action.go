@@ -120,6 +120,7 @@ func planCandidate(s *State, g *Group, d Durations) Decision {
 	if member := g.staleProof(); member != "" {
 		decision := g.intend(ActionIsolate, member)
 		decision.Rule = "read-back"
+		decision.Detail = fmt.Sprintf("read back that %s is still isolated, and isolate it again only if it isn't", member)
 		return decision
 	}
 	return g.intend(ActionPromote, best[0].Member)

@@ -248,13 +248,15 @@ adopt g2
 observe all: g1: pg-a=down(refused) g2: pg-a=down(refused)
 look-again answers
 `
-	w := given(t, strings.Replace(fleet, "FENCE", "shared", 1))
-	w.wantStarted(t, "a", ActionIsolate)
-	w.do(t, "tick 300ms")
-	w.wantStarted(t, "a", ActionIsolate)
-	w.do(t, "outcome isolate CONFIRMED_OFF\ntick 100ms")
-	w.wantStarted(t, "a", ActionCatchUp, ActionIsolate)
-	w = given(t, strings.Replace(fleet, "FENCE", "own", 1))
+	for _, fence := range []string{"shared", "shared/another-user"} {
+		w := given(t, strings.Replace(fleet, "FENCE", fence, 1))
+		w.wantStarted(t, "a", ActionIsolate)
+		w.do(t, "tick 300ms")
+		w.wantStarted(t, "a", ActionIsolate)
+		w.do(t, "outcome isolate CONFIRMED_OFF\ntick 100ms")
+		w.wantStarted(t, "a", ActionCatchUp, ActionIsolate)
+	}
+	w := given(t, strings.Replace(fleet, "FENCE", "own", 1))
 	w.wantStarted(t, "a", ActionIsolate, ActionIsolate)
 }
 

@@ -1,6 +1,8 @@
 package failover
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -93,6 +95,30 @@ func TestS3_AnOldProofIsReadBackBeforePromoting(t *testing.T) {
 	w.accepted(t, "a", 1, w.intend(t, ActionPromote, "pg-b"))
 }
 
+func TestS3_AnOldProofIsReadBackAndNotFencedAnew(t *testing.T) {
+	released := catchingUp + "outcome catch_up pg-b@500 pg-c@400\nrelease orders accept_loss=500\n"
+	wantStart := func(w *world, node NodeID, readBack bool) {
+		t.Helper()
+		w.wantStarted(t, node, ActionIsolate)
+		if a := w.arbiters[node].started["orders"].Action; a.ReadBack != readBack || a.Attempt != 1 {
+			t.Errorf("read back %v at try %d, want %v at the first", a.ReadBack, a.Attempt, readBack)
+		}
+	}
+	w := given(t, isolating)
+	wantStart(w, "a", false)
+	w = given(t, released)
+	w.wantAuthorities(t, revoked, none, none)
+	wantStart(w, "a", true)
+	w.do(t, "depose a\nreign b 2\nobserve all\ntick 5s")
+	clear(w.arbiters["a"].started)
+	wantStart(w, "b", true) // what the old leader had not read, the new one reads
+	w.do(t, "outcome isolate CONFIRMED_OFF")
+	w.wantAuthorities(t, none, none, none)
+	if w.group(t).Member("pg-a").ReadBack {
+		t.Error("it was read back, and is to be read back")
+	}
+}
+
 func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 	tests := []struct {
 		name, from string
@@ -136,6 +162,44 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := given(t, test.from)
 			w.refused(t, "S4", test.node, test.term, test.body(w))
+		})
+	}
+}
+
+func TestS4_ARequestIsAboutWhatTheOperatorSaw(t *testing.T) {
+	tooFar := catchingUp + "outcome catch_up pg-b@500 pg-c@400\n" // held, since 500 bytes would be lost
+	fenced := promoting + "observe all: pg-b=down(refused)\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\nlook-again answers\n"
+	tests := []struct {
+		name, from, meanwhile, ask string
+		refused                    bool
+	}{
+		{"a release of this hold", tooFar, "", "release orders accept_loss=500", false},
+		{"of the same one, after a try that changed nothing", tooFar, "tick 11s\noutcome catch_up pg-b@500 pg-c@400", "release orders accept_loss=500", false},
+		{"of one for another loss", tooFar, "tick 11s\noutcome catch_up pg-b@300 pg-c@400", "release orders accept_loss=900", true},
+		{"of one that was released, and is held for the same again", tooFar, "release orders", "release orders accept_loss=500", true},
+		{"an attest", isolating, "outcome isolate UNKNOWN\ntick 1s", "attest orders pg-a", false},
+		{"an attest for an earlier revocation", isolating, "outcome isolate CONFIRMED_OFF\nobserve c: pg-a=primary@1100\nobserve c: pg-a=down(refused)", "attest orders pg-a", true},
+		{"a reinstatement", isolating, "outcome isolate UNKNOWN\ntick 1s", "reinstate orders", false},
+		{"a reinstatement after another one was promoted and given up", isolating, fenced[len(isolating):], "reinstate orders", true},
+		{"an abort, whatever it stands at", isolating, "outcome isolate CONFIRMED_OFF", "abort orders", false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, test.from)
+			seen := w.group(t).Turn()
+			if test.meanwhile != "" {
+				w.do(t, test.meanwhile)
+			}
+			w.out.Reset()
+			w.do(t, fmt.Sprintf("%s seen=%d", test.ask, seen))
+			said := fmt.Sprintf("[S4]: what was seen at index %d has passed: now it is orders-6, ", seen)
+			if got := strings.Contains(w.out.String(), "rejected"); got != test.refused || got && !strings.Contains(w.out.String(), said) {
+				t.Errorf("refused: %v, want %v\n%s", got, test.refused, w.out.String())
+			}
+			w.out.Reset()
+			if w.do(t, test.ask); test.refused && strings.Contains(w.out.String(), "rejected") {
+				t.Errorf("refused for another reason too:\n%s", w.out.String())
+			}
 		})
 	}
 }

@@ -170,6 +170,8 @@ func (w *world) runRequest(command string, a arguments) error {
 	if of := a.settings["of"]; of != "" {
 		id = OperationID(of)
 	}
+	var seen Index
+	_, _ = fmt.Sscan(a.settings["seen"], (*uint64)(&seen))
 	var body Body
 	switch command {
 	case "adopt":
@@ -183,7 +185,7 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "failover":
 		body = StartOperation{Request: request, Group: name, Kind: KindFailover, Candidate: MemberName(a.settings["to"])}
 	case "release":
-		release := Release{Request: request, Group: name, Operation: id}
+		release := Release{Request: request, Group: name, Operation: id, Seen: seen}
 		if loss, ok := a.settings["accept_loss"]; ok {
 			release.AcceptLoss = true
 			_, _ = fmt.Sscan(loss, &release.LossBytes)
@@ -192,9 +194,9 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "abort":
 		body = Abort{Request: request, Group: name, Operation: id}
 	case "reinstate":
-		body = Reinstate{Request: request, Group: name, Operation: id}
+		body = Reinstate{Request: request, Group: name, Operation: id, Seen: seen}
 	case "attest":
-		body = Attest{Request: request, Group: name, Operation: id, Member: MemberName(a.word(1))}
+		body = Attest{Request: request, Group: name, Operation: id, Seen: seen, Member: MemberName(a.word(1))}
 	case "restored":
 		restored := Restored{Request: request}
 		_, _ = fmt.Sscan(a.settings["above"], (*uint64)(&restored.EpochsAbove))

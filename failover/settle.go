@@ -68,7 +68,7 @@ func (c *change) noteVerdicts(g *Group) {
 func (c *change) unmaskRogues(g *Group) {
 	for _, name := range rogues(&c.state, g) {
 		m := g.Member(name)
-		m.Authority, m.Rogue, m.Proof = AuthorityRevoked, true, Proof{}
+		m.Authority, m.RevokedSince, m.Rogue, m.Proof = AuthorityRevoked, c.entry.Index, true, Proof{}
 		c.tell(g, AuthorityChanged, name, "ROGUE: %s accepts writes without authority; its proof is void (S12)", name)
 	}
 	if !g.Adopted || g.Operation != nil {

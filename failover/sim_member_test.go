@@ -76,7 +76,7 @@ func (n *simNode) startAction(o Start) {
 		s.fail("%s started %s of %s beside another action", n.id, a.Kind, a.Member)
 	}
 	for _, other := range n.running {
-		if other.action.Kind == ActionIsolate && a.Kind == ActionIsolate && FenceTarget(other.action) == FenceTarget(a) {
+		if other.action.Kind == ActionIsolate && a.Kind == ActionIsolate && a.sharesMachine(other.action) {
 			s.fail("S15: %s fences the machine of %s twice at once", n.id, a.Member)
 		}
 	}

@@ -117,9 +117,14 @@ type Member struct {
 	Authority Authority
 	// NoneSince is the entry that made it NONE: only looks not older than that can unmask it as a rogue (S12).
 	NoneSince Index
-	Proof     Proof // what NONE rests on
-	Rogue     bool  // seen accepting writes without authority
-	Verdict   Status
+	// RevokedSince is the entry that made it REVOKED: a person's word is about one revocation, not about a later one (S4).
+	RevokedSince Index
+	Proof        Proof // what NONE rests on
+	Rogue        bool  // seen accepting writes without authority
+	// ReadBack says that it is REVOKED only because its proof has become old. Its machine is off already, as far as anybody knows: so it
+	// is looked at first, and fenced again only if that doesn't prove it.
+	ReadBack bool
+	Verdict  Status
 	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
 	RestartSince Index `json:",omitempty"`
 }
@@ -232,6 +237,28 @@ func (g *Group) Member(name MemberName) *Member {
 		}
 	}
 	return nil
+}
+
+// Turn is the newest entry at which the operation turned to what an operator may be asked about: it was held, something was intended,
+// or a member was revoked or proven to have stopped. Requests name the one that the operator saw.
+func (g *Group) Turn() Index {
+	turn := g.changed()
+	if g.Stage == Held {
+		turn = max(turn, g.Hold.First)
+	}
+	if op := g.Operation; op != nil && op.Intent != nil {
+		turn = max(turn, op.Intent.Index)
+	}
+	return turn
+}
+
+// changed is the newest entry that took away a right to write, or proved that it has ended.
+func (g *Group) changed() Index {
+	var newest Index
+	for _, m := range g.Members {
+		newest = max(newest, m.NoneSince, m.RevokedSince)
+	}
+	return newest
 }
 
 // Writer returns the member whose authority is WRITER, empty if there is none.

@@ -108,11 +108,14 @@ func (w *world) printOutput(a *arbiter, output any) {
 	switch o := output.(type) {
 	case Start:
 		a.started[o.Action.Group] = o
-		reinstate := ""
+		how := ""
 		if o.Action.Reinstate {
-			reinstate = " (reinstate)"
+			how = " (reinstate)"
 		}
-		w.print("%s: start %s %s of %s, epoch %d, try %d%s", a.node, o.Action.Kind, o.Action.Member, o.Action.Group, o.Action.Epoch, o.Action.Attempt, reinstate)
+		if o.Action.ReadBack {
+			how += " (read back first)"
+		}
+		w.print("%s: start %s %s of %s, epoch %d, try %d%s", a.node, o.Action.Kind, o.Action.Member, o.Action.Group, o.Action.Epoch, o.Action.Attempt, how)
 	case Extend:
 		w.print("%s: extend lease of the running action of %s", a.node, o.Group)
 	case Cancel:

@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // proofKey is a reserved setting: what a device's off amounts to, "off" or "isolated".
@@ -111,6 +110,3 @@ func isTrue(value string) bool {
 
 // plainKey is a key as agents compare it.
 func plainKey(key string) string { return strings.ReplaceAll(strings.ToLower(key), "-", "_") }
-
-// settingSecret says whether a setting may be shown.
-func settingSecret(s failover.Setting) bool { return secret.IsSecret(s) }

@@ -201,50 +201,6 @@ func TestScenario28_PathStatus(t *testing.T) {
 	}
 }
 
-func TestS15_Target(t *testing.T) {
-	dev := func(method string, pairs ...string) failover.FenceDevice {
-		return failover.FenceDevice{Method: method, Settings: literals(pairs...)}
-	}
-	withFile := dev("fence_ipmilan", "ip", "10.0.0.1")
-	withFile.Settings = append(withFile.Settings, failover.Setting{Key: "password", File: "/etc/x"})
-	for name, test := range map[string]struct {
-		a, b failover.FenceDevice
-		same bool
-	}{
-		"same":                              {dev("fence_ipmilan", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
-		"path, old name, order, spaces":     {dev("/usr/sbin/fence_apc", "ip", "10.0.0.1", "plug", "4"), dev("fence_apc", "port", " 4", "ipaddr", "10.0.0.1 "), true},
-		"another way to log in":             {withFile, dev("fence_ipmilan", "ip", "10.0.0.1", "username", "root", "passwd", "x", "lanplus", "1", "cipher", "3"), true},
-		"same program by another name":      {dev("fence_idrac", "ip", "10.0.0.1", "ipport", "623"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
-		"IPv6 in two spellings":             {dev("fence_ipmilan", "ip", "fd00:0:0::1"), dev("fence_ipmilan", "ip", "fd00::1"), true},
-		"IPv4 in IPv6":                      {dev("fence_ipmilan", "ip", "::ffff:10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), true},
-		"another address":                   {dev("fence_ipmilan", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.2"), false},
-		"another plug":                      {dev("fence_apc", "ip", "10.0.0.1", "plug", "1"), dev("fence_apc", "ip", "10.0.0.1", "plug", "2"), false},
-		"another port of the address":       {dev("fence_ipmilan", "ip", "10.0.0.1", "ipport", "6230"), dev("fence_ipmilan", "ip", "10.0.0.1"), false},
-		"another method":                    {dev("fence_apc", "ip", "10.0.0.1"), dev("fence_ipmilan", "ip", "10.0.0.1"), false},
-		"own agent, own names, same":        {dev("fence_own", "ip", "10.0.0.1", "outlet", "a", "timeout", "3"), dev("fence_own", "ip", "10.0.0.1", "outlet", "a"), true},
-		"own agent, own names, another one": {dev("fence_own", "ip", "10.0.0.1", "outlet", "a"), dev("fence_own", "ip", "10.0.0.1", "outlet", "b"), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			a, b := member(level(test.a)), member(level(test.b))
-			if same := Target(a) == Target(b); same != test.same || SharesMachine(a, b) != test.same {
-				t.Errorf("%q and %q", Target(a), Target(b))
-			}
-		})
-	}
-	second := member(level(dev("fence_apc", "ip", "1.1.1.1", "plug", "1")), level(withFile))
-	if !SharesMachine(second, member(level(withFile))) || SharesMachine(second, member()) || Target(member()) != "" {
-		t.Error("levels are not compared rightly")
-	}
-	two := member(level(dev("fence_apc", "plug", "2"), dev("fence_apc", "plug", "1")))
-	if got := Target(two); got != "fence_apc plug=1 + fence_apc plug=2" {
-		t.Errorf("got %q", got)
-	}
-	secretive := dev("fence_own", "outlet", "a", "api_key", "hunter2", "community", "hunter2")
-	if got := Target(member(level(secretive))); strings.Contains(got, "hunter2") || got != Target(member(level(dev("fence_own", "outlet", "a")))) {
-		t.Errorf("got %q", got)
-	}
-}
-
 func TestGradeOfIsolatingAgents(t *testing.T) {
 	for method, want := range map[string]failover.ProofGrade{"fence_scsi": isolated, "/usr/sbin/fence_mpath": isolated, "fence_ipmilan": off} {
 		if got := gradeOf(failover.FenceDevice{Method: method}); got != want {

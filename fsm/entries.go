@@ -81,7 +81,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	case failover.Release:
 		entry.Kind = &arbiterv1.Entry_Release{Release: &arbiterv1.Release{
 			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation),
-			AcceptLoss: b.AcceptLoss, AcceptLossBytes: b.LossBytes,
+			AcceptLoss: b.AcceptLoss, AcceptLossBytes: b.LossBytes, Seen: uint64(b.Seen),
 		}}
 	case failover.Abort:
 		entry.Kind = &arbiterv1.Entry_Abort{Abort: &arbiterv1.Abort{
@@ -89,11 +89,11 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 		}}
 	case failover.Reinstate:
 		entry.Kind = &arbiterv1.Entry_Reinstate{Reinstate: &arbiterv1.Reinstate{
-			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation),
+			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation), Seen: uint64(b.Seen),
 		}}
 	case failover.Attest:
 		entry.Kind = &arbiterv1.Entry_Attest{Attest: &arbiterv1.Attest{
-			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation), Member: string(b.Member),
+			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation), Member: string(b.Member), Seen: uint64(b.Seen),
 		}}
 	case failover.Restored:
 		entry.Kind = &arbiterv1.Entry_Restored{Restored: &arbiterv1.Restored{
@@ -191,19 +191,21 @@ func requestBody(entry *arbiterv1.Entry) failover.Body {
 		b := k.Release
 		return failover.Release{
 			Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation()),
-			AcceptLoss: b.GetAcceptLoss(), LossBytes: b.GetAcceptLossBytes(),
+			AcceptLoss: b.GetAcceptLoss(), LossBytes: b.GetAcceptLossBytes(), Seen: failover.Index(b.GetSeen()),
 		}
 	case *arbiterv1.Entry_Abort:
 		b := k.Abort
 		return failover.Abort{Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation())}
 	case *arbiterv1.Entry_Reinstate:
 		b := k.Reinstate
-		return failover.Reinstate{Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation())}
+		return failover.Reinstate{
+			Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation()), Seen: failover.Index(b.GetSeen()),
+		}
 	case *arbiterv1.Entry_Attest:
 		b := k.Attest
 		return failover.Attest{
 			Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation()),
-			Member: failover.MemberName(b.GetMember()),
+			Member: failover.MemberName(b.GetMember()), Seen: failover.Index(b.GetSeen()),
 		}
 	case *arbiterv1.Entry_Restored:
 		b := k.Restored

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -80,8 +81,37 @@ func (a *app) failover(ctx context.Context, c *client.Client, change *changing, 
 	return nil
 }
 
-// current names the operation that a request is about: the one that the operator gave, else the one that runs now. Naming
-// it keeps a request that comes late from hitting another operation.
+// about is what a request is about: an operation, and the turn of it that the operator saw. Naming them keeps a request that
+// comes late from hitting another operation, or another hold of the same one.
+type about struct {
+	operation string
+	seen      uint64
+}
+
+func (o *about) addFlags(cmd *cobra.Command) {
+	addOperationFlag(cmd, &o.operation)
+	cmd.Flags().Uint64Var(&o.seen, "seen", 0, "the index in the advice of status or explain: refused if the operation is held for something newer (default: what it stands at now)")
+}
+
+// find fills in what the operator left out: the operation that is in progress, and where it stands now.
+func (o *about) find(ctx context.Context, a *app, c *client.Client, group string, needed bool) (*arbiterv1.GroupStatus, error) {
+	id, g, err := a.current(ctx, c, group, o.operation, needed)
+	if err != nil {
+		return nil, err
+	}
+	o.operation, o.seen = id, cmp.Or(o.seen, g.Operation.GetTurn())
+	return g, nil
+}
+
+// heldFor is a line about what an operation is held for, for whoever is asked to confirm.
+func heldFor(g *arbiterv1.GroupStatus) string {
+	if g.Stage != "held" {
+		return ""
+	}
+	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), g.Operation.GetHeldDetail())
+}
+
+// current names the operation that a request is about: the one that the operator gave, else the one that runs now.
 func (a *app) current(ctx context.Context, c *client.Client, group, given string, needed bool) (string, *arbiterv1.GroupStatus, error) {
 	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group})
 	if err != nil {
@@ -143,7 +173,7 @@ func orElse(words, otherwise string) string {
 
 func (a *app) reinstateCommand() *cobra.Command {
 	var change changing
-	var operation string
+	var what about
 	cmd := &cobra.Command{
 		Use:   "reinstate GROUP",
 		Short: "Give a group back to the primary that it had before the operation",
@@ -156,15 +186,17 @@ func (a *app) reinstateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, g, err := a.current(cmd.Context(), c, args[0], operation, true)
+			g, err := what.find(cmd.Context(), a, c, args[0], true)
 			if err != nil {
 				return err
 			}
-			consequence := fmt.Sprintf("This makes %s the primary of %s again, under a new epoch.", orElse(g.Operation.GetFrom(), "the former primary"), args[0])
+			consequence := heldFor(g) + fmt.Sprintf("This makes %s the primary of %s again, under a new epoch.", orElse(g.Operation.GetFrom(), "the former primary"), args[0])
 			if err := a.confirm(&change, args[0], consequence); err != nil {
 				return err
 			}
-			answer, err := c.Reinstate(cmd.Context(), &arbiterv1.ReinstateRequest{Change: change.change(), Group: args[0], Operation: id})
+			answer, err := c.Reinstate(cmd.Context(), &arbiterv1.ReinstateRequest{
+				Change: change.change(), Group: args[0], Operation: what.operation, Seen: what.seen,
+			})
 			if err != nil {
 				return err
 			}
@@ -172,13 +204,14 @@ func (a *app) reinstateCommand() *cobra.Command {
 		},
 	}
 	change.addConfirmation(cmd)
-	addOperationFlag(cmd, &operation)
+	what.addFlags(cmd)
 	return cmd
 }
 
 func (a *app) releaseCommand() *cobra.Command {
 	var change changing
-	var operation, acceptLoss string
+	var what about
+	var acceptLoss string
 	cmd := &cobra.Command{
 		Use:   "release GROUP",
 		Short: "Let a held operation go on",
@@ -197,33 +230,40 @@ func (a *app) releaseCommand() *cobra.Command {
 				}
 				request.AcceptLoss, request.AcceptLossBytes = true, bytes
 			}
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			id, g, err := a.current(cmd.Context(), c, args[0], operation, true)
-			if err != nil {
-				return err
-			}
-			if request.AcceptLoss {
-				consequence := fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
-					orElse(g.Operation.GetKind(), "operation"), args[0], config.FormatBytes(request.AcceptLossBytes))
-				if err := a.confirm(&change, args[0], consequence); err != nil {
-					return err
-				}
-			}
-			request.Change, request.Operation = change.change(), id
-			answer, err := c.Release(cmd.Context(), request)
-			if err != nil {
-				return err
-			}
-			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "released"))
+			return a.release(cmd.Context(), &change, what, request)
 		},
 	}
 	change.addConfirmation(cmd)
-	addOperationFlag(cmd, &operation)
+	what.addFlags(cmd)
 	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once, for example 71MB")
 	return cmd
+}
+
+// release shows what is held, has a loss confirmed, and asks for it.
+func (a *app) release(ctx context.Context, change *changing, what about, request *arbiterv1.ReleaseRequest) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	g, err := what.find(ctx, a, c, request.Group, true)
+	if err != nil {
+		return err
+	}
+	if request.AcceptLoss {
+		consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
+			orElse(g.Operation.GetKind(), "operation"), request.Group, config.FormatBytes(request.AcceptLossBytes))
+		if err := a.confirm(change, request.Group, consequence); err != nil {
+			return err
+		}
+	} else {
+		fmt.Fprint(a.stderr, heldFor(g))
+	}
+	request.Change, request.Operation, request.Seen = change.change(), what.operation, what.seen
+	answer, err := c.Release(ctx, request)
+	if err != nil {
+		return err
+	}
+	return a.said(answer, "%s: %s", request.Group, orElse(answer.Result, "released"))
 }
 
 // lossBytes reads an amount of data. Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own advice.
@@ -240,7 +280,7 @@ func lossBytes(text string) (uint64, error) {
 
 func (a *app) attestCommand() *cobra.Command {
 	var change changing
-	var operation string
+	var what about
 	cmd := &cobra.Command{
 		Use:   "attest GROUP MEMBER",
 		Short: "Vouch, by your name, that a member can't write",
@@ -256,15 +296,17 @@ func (a *app) attestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, _, err := a.current(cmd.Context(), c, args[0], operation, false)
+			g, err := what.find(cmd.Context(), a, c, args[0], false)
 			if err != nil {
 				return err
 			}
-			consequence := fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])
+			consequence := heldFor(g) + fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])
 			if err := a.confirm(&change, args[0], consequence); err != nil {
 				return err
 			}
-			answer, err := c.Attest(cmd.Context(), &arbiterv1.AttestRequest{Change: change.change(), Group: args[0], Operation: id, Member: args[1]})
+			answer, err := c.Attest(cmd.Context(), &arbiterv1.AttestRequest{
+				Change: change.change(), Group: args[0], Operation: what.operation, Seen: what.seen, Member: args[1],
+			})
 			if err != nil {
 				return err
 			}
@@ -272,6 +314,6 @@ func (a *app) attestCommand() *cobra.Command {
 		},
 	}
 	change.addConfirmation(cmd)
-	addOperationFlag(cmd, &operation)
+	what.addFlags(cmd)
 	return cmd
 }

@@ -218,11 +218,11 @@ func (a *arbiter) answerChange(request proto.Message) proto.Message {
 	case *arbiterv1.AbortRequest:
 		return &arbiterv1.AbortResponse{Result: "aborted " + r.Operation}
 	case *arbiterv1.ReinstateRequest:
-		return &arbiterv1.ReinstateResponse{Result: "reinstating by " + r.Operation}
+		return &arbiterv1.ReinstateResponse{Result: fmt.Sprintf("reinstating by %s, seen %d", r.Operation, r.Seen)}
 	case *arbiterv1.ReleaseRequest:
-		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, loss %v %d", r.Operation, r.AcceptLoss, r.AcceptLossBytes)}
+		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, seen %d, loss %v %d", r.Operation, r.Seen, r.AcceptLoss, r.AcceptLossBytes)}
 	case *arbiterv1.AttestRequest:
-		return &arbiterv1.AttestResponse{Result: "attested " + r.Member}
+		return &arbiterv1.AttestResponse{Result: fmt.Sprintf("attested %s, seen %d", r.Member, r.Seen)}
 	case *arbiterv1.PauseRequest:
 		return &arbiterv1.PauseResponse{Result: "paused: " + r.Change.Reason}
 	case *arbiterv1.ResumeRequest:

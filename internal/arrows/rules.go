@@ -143,6 +143,8 @@ var impureImports = map[string]string{
 var pureMayImport = map[string][]string{
 	// hashicorp/raft calls Snapshot while Apply goes on, and readers ask for state from other goroutines.
 	"fsm": {"sync"},
+	// It reads and writes addresses, which machines are compared by, and does no I/O.
+	"failover": {"net/netip"},
 }
 
 // impureFunctions may not be used in pure folders: package path and names.

@@ -165,6 +165,46 @@ func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
 	}
 }
 
+// A request that was meant for what an operation stood at before is refused, and says what it is held for now (S4).
+func TestS4_RequestsAreAboutWhatTheirCallerSaw(t *testing.T) {
+	c := startProtecting(t)
+	open := c.world.closeGate()
+	defer open()
+	c.world.crash("db1")
+	<-c.world.fencing
+	ctx, api := t.Context(), c.api(c.leader())
+	isolating := c.status(ctx, "pay").GetOperation()
+	if _, err := api.Abort(ctx, &arbiterv1.AbortRequest{Change: c.change("wait"), Group: "pay", Operation: isolating.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	held := c.status(ctx, "pay").GetOperation()
+	if isolating.GetTurn() == 0 || held.GetTurn() <= isolating.GetTurn() || held.GetHeldReason() != "aborted" {
+		t.Fatalf("turn %d, then %d, held for %q", isolating.GetTurn(), held.GetTurn(), held.GetHeldReason())
+	}
+	release := func(seen uint64) error {
+		_, err := api.Release(ctx, &arbiterv1.ReleaseRequest{Change: c.change("go on"), Group: "pay", Operation: held.GetId(), Seen: seen})
+		return err
+	}
+	reinstate := func(seen uint64) error {
+		_, err := api.Reinstate(ctx, &arbiterv1.ReinstateRequest{Change: c.change("back"), Group: "pay", Operation: held.GetId(), Seen: seen})
+		return err
+	}
+	attest := func(seen uint64) error {
+		_, err := api.Attest(ctx, &arbiterv1.AttestRequest{Change: c.change("off"), Group: "pay", Operation: held.GetId(), Seen: seen, Member: "db1"})
+		return err
+	}
+	for name, err := range map[string]error{"release": release(isolating.GetTurn()), "reinstate": reinstate(isolating.GetTurn()), "attest": attest(1)} {
+		if r := detail[*arbiterv1.Rejection](t, err); r.GetRule() != "S4" || !strings.Contains(r.GetWhy(), "held for aborted") {
+			t.Errorf("a late %s: %v", name, err)
+		}
+	}
+	open()
+	if err := release(held.GetTurn()); err != nil {
+		t.Fatal(err)
+	}
+	c.awaitFailover("pay")
+}
+
 func TestPaused_NothingIsDone(t *testing.T) {
 	c := startProtecting(t)
 	api := c.api(c.leader())

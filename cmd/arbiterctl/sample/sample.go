@@ -86,11 +86,11 @@ func Billing() *arbiterv1.GroupStatus {
 		},
 		Operation: &arbiterv1.Operation{
 			Id: "billing-9120", Group: "billing", Kind: "failover", Actor: "automatic", From: "pg-1", EpochBefore: 8, EpochAfter: 9,
-			Began: ago(42 * time.Second), Result: "held", HeldReason: "loss-bound", HeldDetail: held, Arbiter: "az-a",
+			Began: ago(42 * time.Second), Result: "held", HeldReason: "loss-bound", HeldDetail: held, Arbiter: "az-a", Turn: 9131,
 		},
 		Notes: []string{held},
 		Next: []string{
-			"wait for it to catch up, or accept the loss once:\narbiterctl release billing --accept-loss 71MB --reason \"...\"",
+			"wait for it to catch up, or accept the loss once:\narbiterctl release billing --seen 9131 --accept-loss 71MB --reason \"...\"",
 		},
 	}
 }

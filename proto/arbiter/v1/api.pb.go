@@ -1717,17 +1717,20 @@ type Operation struct {
 	Began       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=began,proto3" json:"began,omitempty"`
 	Ended       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended,proto3" json:"ended,omitempty"`
 	// "running", "held", "done", "recovered", "aborted".
-	Result        string            `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
-	Steps         []*Step           `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
-	HeldReason    string            `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
-	HeldDetail    string            `protobuf:"bytes,15,opt,name=held_detail,json=heldDetail,proto3" json:"held_detail,omitempty"`
-	LossGrade     string            `protobuf:"bytes,16,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
-	LossBytes     uint64            `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
-	AcceptedLoss  bool              `protobuf:"varint,18,opt,name=accepted_loss,json=acceptedLoss,proto3" json:"accepted_loss,omitempty"`
-	Verdict       string            `protobuf:"bytes,19,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	Basis         []uint64          `protobuf:"varint,20,rep,packed,name=basis,proto3" json:"basis,omitempty"`
-	Positions     []*MemberPosition `protobuf:"bytes,21,rep,name=positions,proto3" json:"positions,omitempty"`
-	Arbiter       string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
+	Result       string            `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
+	Steps        []*Step           `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
+	HeldReason   string            `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
+	HeldDetail   string            `protobuf:"bytes,15,opt,name=held_detail,json=heldDetail,proto3" json:"held_detail,omitempty"`
+	LossGrade    string            `protobuf:"bytes,16,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
+	LossBytes    uint64            `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	AcceptedLoss bool              `protobuf:"varint,18,opt,name=accepted_loss,json=acceptedLoss,proto3" json:"accepted_loss,omitempty"`
+	Verdict      string            `protobuf:"bytes,19,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	Basis        []uint64          `protobuf:"varint,20,rep,packed,name=basis,proto3" json:"basis,omitempty"`
+	Positions    []*MemberPosition `protobuf:"bytes,21,rep,name=positions,proto3" json:"positions,omitempty"`
+	Arbiter      string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
+	// While it runs: the log index at which it came to what an operator may be asked about. It was held, an action was intended, or a
+	// member was revoked or proven to have stopped. Requests name it in `seen`.
+	Turn          uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1914,6 +1917,13 @@ func (x *Operation) GetArbiter() string {
 		return x.Arbiter
 	}
 	return ""
+}
+
+func (x *Operation) GetTurn() uint64 {
+	if x != nil {
+		return x.Turn
+	}
+	return 0
 }
 
 // Step is one line of an operation's timeline.
@@ -2923,10 +2933,12 @@ func (x *AbortResponse) GetResult() string {
 }
 
 type ReinstateRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Change        *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation     string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Change    *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	Seen          uint64 `protobuf:"varint,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2982,6 +2994,13 @@ func (x *ReinstateRequest) GetOperation() string {
 	return ""
 }
 
+func (x *ReinstateRequest) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
 type ReinstateResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
@@ -3033,8 +3052,10 @@ type ReleaseRequest struct {
 	Operation       string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
 	AcceptLoss      bool                   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
 	AcceptLossBytes uint64                 `protobuf:"varint,5,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleaseRequest) Reset() {
@@ -3102,6 +3123,13 @@ func (x *ReleaseRequest) GetAcceptLossBytes() uint64 {
 	return 0
 }
 
+func (x *ReleaseRequest) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
 type ReleaseResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
@@ -3147,11 +3175,13 @@ func (x *ReleaseResponse) GetResult() string {
 }
 
 type AttestRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Change        *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation     string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	Member        string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Change    *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	Member    string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3212,6 +3242,13 @@ func (x *AttestRequest) GetMember() string {
 		return x.Member
 	}
 	return ""
+}
+
+func (x *AttestRequest) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 type AttestResponse struct {
@@ -4638,7 +4675,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xa8\x05\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\xbc\x05\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -4667,7 +4704,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\averdict\x18\x13 \x01(\tR\averdict\x12\x14\n" +
 	"\x05basis\x18\x14 \x03(\x04R\x05basis\x128\n" +
 	"\tpositions\x18\x15 \x03(\v2\x1a.arbiter.v1.MemberPositionR\tpositions\x12\x18\n" +
-	"\aarbiter\x18\x16 \x01(\tR\aarbiter\"\xfd\x02\n" +
+	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
+	"\x04turn\x18\x17 \x01(\x04R\x04turn\"\xfd\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -4748,27 +4786,30 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\"'\n" +
 	"\rAbortResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\x8f\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xa3\x01\n" +
 	"\x10ReinstateRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
-	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\"+\n" +
+	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x12\n" +
+	"\x04seen\x18\x04 \x01(\x04R\x04seen\"+\n" +
 	"\x11ReinstateResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xda\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xee\x01\n" +
 	"\x0eReleaseRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x1f\n" +
 	"\vaccept_loss\x18\x04 \x01(\bR\n" +
 	"acceptLoss\x12*\n" +
-	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\")\n" +
+	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\x12\x12\n" +
+	"\x04seen\x18\x06 \x01(\x04R\x04seen\")\n" +
 	"\x0fReleaseResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xaf\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xc3\x01\n" +
 	"\rAttestRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12!\n" +
-	"\x06member\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x06member\"(\n" +
+	"\x06member\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x06member\x12\x12\n" +
+	"\x04seen\x18\x05 \x01(\x04R\x04seen\"(\n" +
 	"\x0eAttestResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\"c\n" +
 	"\fPauseRequest\x122\n" +

@@ -2363,8 +2363,10 @@ type Release struct {
 	// Accept the loss of up to so many acknowledged bytes, once.
 	AcceptLossBytes uint64 `protobuf:"varint,4,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
 	AcceptLoss      bool   `protobuf:"varint,5,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// The log index of the hold, intent or revocation that the operator saw; 0 if that was not said. What is newer is not meant.
+	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
@@ -2432,6 +2434,13 @@ func (x *Release) GetAcceptLoss() bool {
 	return false
 }
 
+func (x *Release) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
 // Abort ends an operation before the point of no return.
 type Abort struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -2495,10 +2504,12 @@ func (x *Abort) GetOperation() string {
 
 // Reinstate gives the group back to its former writer.
 type Reinstate struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Request       *Request               `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation     string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Request   *Request               `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	// As in Release.
+	Seen          uint64 `protobuf:"varint,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2554,13 +2565,22 @@ func (x *Reinstate) GetOperation() string {
 	return ""
 }
 
+func (x *Reinstate) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
+}
+
 // Attest is a named person's word that a member cannot write.
 type Attest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Request       *Request               `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation     string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	Member        string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Request   *Request               `protobuf:"bytes,1,opt,name=request,proto3" json:"request,omitempty"`
+	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	Member    string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// As in Release.
+	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2621,6 +2641,13 @@ func (x *Attest) GetMember() string {
 		return x.Member
 	}
 	return ""
+}
+
+func (x *Attest) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 // Restored follows an operator's restore from backup: all groups are paused, unadopted, and epochs start above the highest
@@ -2938,27 +2965,30 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xb9\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xcd\x01\n" +
 	"\aRelease\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x03 \x01(\tR\toperation\x12*\n" +
 	"\x11accept_loss_bytes\x18\x04 \x01(\x04R\x0facceptLossBytes\x12\x1f\n" +
 	"\vaccept_loss\x18\x05 \x01(\bR\n" +
-	"acceptLoss\"j\n" +
+	"acceptLoss\x12\x12\n" +
+	"\x04seen\x18\x06 \x01(\x04R\x04seen\"j\n" +
 	"\x05Abort\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
-	"\toperation\x18\x03 \x01(\tR\toperation\"n\n" +
+	"\toperation\x18\x03 \x01(\tR\toperation\"\x82\x01\n" +
 	"\tReinstate\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
-	"\toperation\x18\x03 \x01(\tR\toperation\"\x83\x01\n" +
+	"\toperation\x18\x03 \x01(\tR\toperation\x12\x12\n" +
+	"\x04seen\x18\x04 \x01(\x04R\x04seen\"\x97\x01\n" +
 	"\x06Attest\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x03 \x01(\tR\toperation\x12\x16\n" +
-	"\x06member\x18\x04 \x01(\tR\x06member\"\\\n" +
+	"\x06member\x18\x04 \x01(\tR\x06member\x12\x12\n" +
+	"\x04seen\x18\x05 \x01(\x04R\x04seen\"\\\n" +
 	"\bRestored\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12!\n" +
 	"\fepochs_above\x18\x02 \x01(\x04R\vepochsAbove\"o\n" +
