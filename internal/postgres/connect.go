@@ -71,7 +71,7 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 		}
 		password, err := c.resolve(resolved.Password)
 		if err != nil {
-			return nil, fmt.Errorf("%w: resolve the password: %w", ErrUnusableSettings, err)
+			return nil, fmt.Errorf("%w: password: %w", ErrUnusableSettings, err)
 		}
 		resolved.Password = failover.Setting{Value: password}
 	}
