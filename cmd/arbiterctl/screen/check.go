@@ -26,7 +26,7 @@ type findingRow struct {
 func Check(s Style, r Checked) string {
 	var p page
 	if f := r.GetFreshness(); f != nil && !f.Linearizable {
-		p.line("%s", s.bad("No arbiter leads: the spec is what "+orDash(f.Node)+" knew last, and may be old."))
+		p.line("%s%s", s.bad("The spec is what "+orDash(f.Node)+" knew last, and may be old."), leaderless(s, f))
 	}
 	rows := findingRows(r)
 	p.line("%s", checkAnswer(s, r, rows))
@@ -126,11 +126,11 @@ func checkAnswer(s Style, r Checked, rows []findingRow) string {
 	}
 	if blocking > 0 {
 		slices.Sort(from)
-		where := strings.Join(slices.Compact(from), ", ")
+		where := " from " + strings.Join(slices.Compact(from), ", ")
 		if slices.Contains(from, "all") {
-			where = "all arbiters"
+			where = ""
 		}
-		return s.bad(fmt.Sprintf("A failover of %s would not work: %s, seen by %s.%s", r.GetGroup(), plural(blocking, "finding blocks it", "findings block it"), where, missing))
+		return s.bad(fmt.Sprintf("A failover of %s would not work%s: %s.%s", r.GetGroup(), where, plural(blocking, "finding blocks it", "findings block it"), missing))
 	}
 	looked := lookedAt(r)
 	advice := ""
