@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -75,7 +76,27 @@ func (f *findings) cannotAsk(err error) {
 	default:
 		fix = "look at the server's log"
 	}
-	f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, What: "can't be asked: " + evidence.Detail, Fix: fix, Unreachable: dead})
+	f.problems = append(f.problems, Problem{
+		Member: f.member.Name, Blocks: true, What: "can't be asked: " + f.inWords(err, evidence), Fix: fix, Unreachable: dead,
+	})
+}
+
+// inWords says what went wrong without the chain of those who passed it on, where that is known.
+func (f *findings) inWords(err error, evidence failover.Evidence) string {
+	var answer *postgres.ServerError
+	switch {
+	case errors.As(err, &answer):
+		return fmt.Sprintf("the server says: %s (SQLSTATE %s)", answer.Message, answer.Code)
+	case evidence.Reason == failover.ReasonRefused:
+		return "nobody listens at " + f.member.Address
+	case evidence.Reason == failover.ReasonTimeout:
+		return "no answer in time from " + f.member.Address
+	case evidence.Reason == failover.ReasonNoRoute:
+		return "there is no route to " + f.member.Address
+	case evidence.Reason == failover.ReasonReset:
+		return "the connection to " + f.member.Address + " broke"
+	}
+	return evidence.Detail
 }
 
 func (f *findings) advises(what, fix string) {

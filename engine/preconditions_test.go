@@ -46,7 +46,7 @@ func TestPreconditionsHold(t *testing.T) {
 	g.spec.Policy.MaxLossBytes = 0
 	g.wantProblem("a", "blocks: no standby is synchronous")
 	g.spec.Connect.Password.Value = "wrong"
-	g.wantProblem("a", "blocks: can't be asked: connect")
+	g.wantProblem("a", "blocks: can't be asked: the server says")
 	if found := strings.Join(g.problems("a"), " "); strings.Contains(found, "wrong") {
 		t.Errorf("a problem quotes the password: %s", found)
 	}
@@ -74,9 +74,9 @@ func TestPreconditionsOfWhoCannotBeAsked(t *testing.T) {
 		unreachable bool
 		what, fix   string
 	}{
-		"nobody listens":   {func(*failover.Spec) {}, "127.0.0.1:1", true, "refused", "start it"},
+		"nobody listens":   {func(*failover.Spec) {}, "127.0.0.1:1", true, "nobody listens at 127.0.0.1:1", "start it"},
 		"no secret":        {func(s *failover.Spec) { s.Connect.Password = failover.Setting{File: "/nowhere/pw"} }, "", false, "password: resolve from file /nowhere/pw", "on this arbiter's machine"},
-		"a wrong password": {func(s *failover.Spec) { s.Connect.Password = failover.Setting{Value: "hunter2"} }, "", false, "authentication failed", "pg_hba.conf"},
+		"a wrong password": {func(s *failover.Spec) { s.Connect.Password = failover.Setting{Value: "hunter2"} }, "", false, "the server says: password authentication failed for user \"arbiter\" (SQLSTATE 28P01)", "pg_hba.conf"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := ask(test.change, test.address)

@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Explanation says why Arbiter did, or did not, act on a group. It is made from the same decision that the leader acts on.
 type Explanation struct {
@@ -22,8 +25,29 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
 	e.WouldDo = wouldDo(s, g)
-	e.Next = nextCommands(g)
+	if e.Next = nextCommands(g); len(e.Next) == 0 && g.Operation == nil {
+		e.Next = improvements(s, g)
+	}
 	return e
+}
+
+// Rehearsal explains an operation that was begun on a copy of the state only: nobody can have looked again for it.
+func Rehearsal(s *State, name GroupName) Explanation {
+	e := Explain(s, name, Durations{SinceLastFailover: -1})
+	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
+	return e
+}
+
+// improvements are what to do while nothing is wrong yet, and a failover would not go well.
+func improvements(s *State, g *Group) []string {
+	check := fmt.Sprintf("arbiterctl check %s", g.Name)
+	if guard := candidateGuard(s, g); !guard.OK {
+		return []string{"bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check}
+	}
+	if armed, _ := Armed(s, g); !armed {
+		return []string{"see which arbiter can't reach which device, and why:", check}
+	}
+	return nil
 }
 
 func subjectOf(g *Group) MemberName {
@@ -116,7 +140,7 @@ func nextCommands(g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s --reason \"...\"", name),
 		}
 	case HoldAborted:
-		return []string{fmt.Sprintf("arbiterctl release %s", name), fmt.Sprintf("arbiterctl reinstate %s", name)}
+		return []string{fmt.Sprintf("arbiterctl release %s --reason \"...\"", name), fmt.Sprintf("arbiterctl reinstate %s --reason \"...\"", name)}
 	}
 	return []string{fmt.Sprintf("arbiterctl release %s --reason \"...\"", name)}
 }

@@ -78,6 +78,9 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 	return Dial(ctx, address, resolved, options)
 }
 
+// ServerError is what a server itself said.
+type ServerError = pgconn.PgError
+
 // Conn is one connection. Statements go out without being prepared, in one round trip each.
 type Conn struct {
 	*pgx.Conn
