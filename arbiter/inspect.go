@@ -13,7 +13,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
-	"github.com/arbiter-ha/arbiter/internal/clock"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -70,7 +69,7 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	began := n.options.Clock.Boot()
-	ctx, cancel := sooner(ctx, n.options.Clock)
+	ctx, cancel := sooner(ctx)
 	defer cancel()
 	looks := looksOf(n.options.Drivers.Inspect, failover.GroupName(effective.GetGroup()), spec)
 	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
@@ -88,13 +87,14 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	return check, nil
 }
 
-// sooner leaves the caller of a call time to get its answer.
-func sooner(ctx context.Context, c clock.Clock) (context.Context, context.CancelFunc) {
+// sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends
+// on it, and drivers tell a deadline that has passed (the target is silent) from a context that was cancelled (this arbiter's own doing).
+func sooner(ctx context.Context) (context.Context, context.CancelFunc) {
 	limit := inspectLimit
 	if deadline, bounded := ctx.Deadline(); bounded {
 		limit = min(limit, time.Until(deadline)-inspectMargin)
 	}
-	return clock.WithTimeout(ctx, c, limit)
+	return context.WithTimeout(ctx, limit)
 }
 
 // lookAll returns what each look found. It waits no longer than its context, whatever the looks do.
@@ -112,7 +112,7 @@ func (n *Node) lookAll(ctx context.Context, looks []look) [][]Finding {
 				return nil
 			}
 			defer func() { <-n.inspecting }()
-			limited, cancel := clock.WithTimeout(ctx, n.options.Clock, l.limit)
+			limited, cancel := context.WithTimeout(ctx, l.limit)
 			defer cancel()
 			ended <- result{i, l.do(limited)}
 			return nil

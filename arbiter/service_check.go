@@ -49,7 +49,7 @@ func (s *service) CheckSpec(ctx context.Context, r *arbiterv1.CheckSpecRequest) 
 
 // checkEverywhere has all arbiters look at the same time. The spec goes with the question, so that all look at the same one.
 func (s *service) checkEverywhere(ctx context.Context, effective *arbiterv1.GroupSpec) []*arbiterv1.ArbiterCheck {
-	ctx, cancel := sooner(ctx, s.node.options.Clock)
+	ctx, cancel := sooner(ctx)
 	defer cancel()
 	checks := make([]*arbiterv1.ArbiterCheck, len(s.node.options.Peers))
 	s.node.eachPeer(func(i int, p Peer) { checks[i] = s.node.inspectPeer(ctx, p, effective) })

@@ -35,7 +35,7 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 	}
 	for _, guard := range append(timeGuards(g, d), brakeGuard(s, g)) {
 		if !guard.OK && guard.Name != guardMinimum {
-			found = append(found, Obstacle{Why: guard.Detail})
+			found = append(found, Obstacle{Why: guard.Detail, Next: "wait, or ask for it: an operator's failover does not wait for this"})
 		}
 	}
 	return found

@@ -298,7 +298,7 @@ func checkAnswer(node string, r *arbiterv1.CheckGroupRequest) (proto.Message, er
 		answer.Group = r.Group
 	}
 	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
-		answer.Freshness.Linearizable, answer.Freshness.Node = false, node
+		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
 	}
 	return found(r.Group, answer)
 }

@@ -25,11 +25,18 @@ type findingRow struct {
 // Check draws what the arbiters have found. Its first line says whether a failover would work.
 func Check(s Style, r Checked) string {
 	var p page
-	if f := r.GetFreshness(); f != nil && !f.Linearizable {
-		p.line("%s%s", s.bad("The spec is what "+orDash(f.Node)+" knew last, and may be old."), leaderless(s, f))
-	}
 	rows := findingRows(r)
-	p.line("%s", checkAnswer(s, r, rows))
+	answer := checkAnswer(s, r, rows)
+	f := r.GetFreshness()
+	stale := f != nil && !f.Linearizable
+	if stale && f.Leader == "" {
+		p.line("%s", s.bad(fmt.Sprintf("A failover of %s would not work: no arbiter leads.", r.GetGroup())))
+		answer = "Apart from that: " + answer
+	}
+	p.line("%s", answer)
+	if stale {
+		p.line("%s", s.warn("The spec is what "+orDash(f.Node)+" knew last, and may be old."))
+	}
 	if len(rows) > 0 {
 		cells := make([][]string, len(rows))
 		for i, row := range rows {

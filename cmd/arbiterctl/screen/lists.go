@@ -75,6 +75,9 @@ func lostCell(op *arbiterv1.Operation) string {
 func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 	var p page
 	p.line("%s", arbitersAnswer(s, r))
+	if words := missingQuorum(r); words != "" {
+		p.labelled("", "next:", []string{words})
+	}
 	rows := make([][]string, len(r.Arbiters))
 	for i, a := range r.Arbiters {
 		contact := "-"
@@ -82,7 +85,7 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 			contact = briefProto(a.LastContact) + " ago"
 		}
 		rows[i] = []string{
-			a.Node, orDash(a.Zone), roleOf(a), readinessCell(s, a.Readiness), viewCell(s, a), contact,
+			a.Node, orDash(a.Zone), roleOf(a), readinessCell(s, a.Readiness), viewCell(s, r, a), contact,
 			orDash(a.Release), entriesCell(a), orDash(a.RaftAddress), orDash(a.GrpcAddress),
 		}
 	}
@@ -164,8 +167,30 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 	return "no voter"
 }
 
-func viewCell(s Style, a *arbiterv1.ArbiterStatus) string {
+// missingQuorum says what to do where too few arbiters answer for one of them to lead.
+func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
+	voters := 0
+	var silent []string
+	for _, a := range r.Arbiters {
+		if !a.Voter {
+			continue
+		}
+		voters++
+		if a.Readiness == arbiterv1.Readiness_READINESS_SILENT {
+			silent = append(silent, a.Node)
+		}
+	}
+	answering := voters - len(silent)
+	if needed := voters/2 + 1; answering < needed {
+		return fmt.Sprintf("%d of %d answer, %d are needed: start arbiterd on %s, with the disk that it had", answering, voters, needed, strings.Join(silent, " or "))
+	}
+	return ""
+}
+
+func viewCell(s Style, r *arbiterv1.ListArbitersResponse, a *arbiterv1.ArbiterStatus) string {
 	switch {
+	case !r.GetFreshness().GetLinearizable():
+		return "-" // views are with the one that leads
 	case a.Doubt != "":
 		return s.warn("in doubt")
 	case a.ViewCurrent:

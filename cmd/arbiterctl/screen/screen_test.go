@@ -143,6 +143,7 @@ func leaderless() *arbiterv1.ListArbitersResponse {
 	r := sample.ListArbiters()
 	r.Arbiters[0].Leader, r.Freshness.Linearizable = false, false
 	r.Arbiters[0].Readiness = arbiterv1.Readiness_READINESS_NO_LEADER
+	r.Arbiters[1].Readiness, r.Arbiters[2].Readiness = arbiterv1.Readiness_READINESS_SILENT, arbiterv1.Readiness_READINESS_SILENT
 	return r
 }
 
@@ -162,7 +163,7 @@ func adviceOnly() *arbiterv1.CheckGroupResponse {
 
 func silentCheck() *arbiterv1.CheckGroupResponse {
 	r := sample.Check()
-	r.Freshness.Linearizable, r.Freshness.Node = false, "az-b"
+	r.Freshness.Linearizable, r.Freshness.Node, r.Freshness.Leader = false, "az-b", ""
 	r.Arbiters[0] = &arbiterv1.ArbiterCheck{Node: "az-a", Silent: "it can't be reached at az-a.internal:7401, or is still starting"}
 	return r
 }

@@ -138,7 +138,10 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 		transport = s.bad("INSECURE PLAINTEXT")
 	}
 	quorum := fmt.Sprintf("quorum %d/%d", present, voters)
-	if 2*present <= voters {
+	switch f := r.GetFreshness(); {
+	case f != nil && !f.Linearizable && f.Leader == "":
+		quorum = s.bad("no leader")
+	case 2*present <= voters:
 		quorum = s.bad(quorum)
 	}
 	const gap = "                     "
