@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"time"
 )
 
 // Explanation says why Arbiter did, or did not, act on a group. It is made from the same decision that the leader acts on.
@@ -89,9 +90,28 @@ func wouldDo(s *State, g *Group) string {
 		text += "route by " + g.Spec.Routes[0].Name + ", "
 	}
 	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
-		return text + "nothing would be lost"
+		text += "nothing would be lost"
+	} else {
+		text += fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
 	}
-	return text + fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
+	if last, ok := lastOutage(g); ok {
+		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
+	}
+	return text
+}
+
+// lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
+func lastOutage(g *Group) (time.Duration, bool) {
+	for _, r := range slices.Backward(g.History.Receipts) {
+		steps := r.Operation.Steps
+		if r.Operation.Kind != KindFailover || r.Result != OperationDone || len(steps) == 0 {
+			continue
+		}
+		if last := steps[len(steps)-1]; last.Name == string(ActionVerify) {
+			return time.Duration(last.Ended - steps[0].Began), true
+		}
+	}
+	return 0, false
 }
 
 func fenceNames(g *Group, member MemberName) string {
