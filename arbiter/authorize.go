@@ -37,15 +37,17 @@ func verbs() map[string]verb {
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {"reflection", accessOpen},
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {"reflection", accessOpen},
 	}
-	reads := []string{"GetStatus", "Explain", "GetEpochs", "ListOperations", "GetOperation", "WatchEvents", "ListArbiters", "GetGroup", "DiffGroup"}
+	reads := []string{"GetStatus", "Explain", "GetEpochs", "ListOperations", "GetOperation", "WatchEvents", "ListArbiters", "GetGroup", "DiffGroup", "CheckGroup"}
 	changes := []string{"Failover", "Abort", "Reinstate", "Release", "Attest", "Pause", "Resume", "Adopt", "ApplyGroup", "DeleteGroup", "TransferLeadership"}
+	// CheckSpec changes nothing, but sends this cluster's secrets, and runs programs, where its caller says.
+	changes = append(changes, "CheckSpec")
 	for _, name := range reads {
 		table[own+name] = verb{strings.ToLower(name), accessRead}
 	}
 	for _, name := range changes {
 		table[own+name] = verb{strings.ToLower(name), accessChange}
 	}
-	for _, name := range []string{"StreamViews", "GetBootstrapStatus"} {
+	for _, name := range []string{"StreamViews", "GetBootstrapStatus", "DescribeArbiter", "Inspect"} {
 		table[peers+name] = verb{strings.ToLower(name), accessPeer}
 	}
 	return table

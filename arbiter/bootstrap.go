@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
 )
 
 // How a cluster comes to be, and why so carefully: an arbiter that votes twice in one term, since it has forgotten its
@@ -19,7 +20,8 @@ import (
 // id, the others take it over from whoever has it. Each step is on disk before it is answered for. What makes it safe:
 //
 //   - Raft runs only on a member, and a mark is never taken back. So as long as a member exists, whoever asks it learns that
-//     there is a cluster, and an empty arbiter stops there: it may have voted. It comes back under a new id (see Join).
+//     there is a cluster, and an empty arbiter stops there: it may have voted. No release yet lets it
+//     come back; it would be under a new id (see Join).
 //   - An empty arbiter that finds all others prepared, and no member, may have been a member before its disk was
 //     wiped; but since none of the others has ever run Raft, it can only have voted for itself, in vain.
 //   - An arbiter that is prepared has never run Raft. A member of the same id is its proof that all were prepared once, so it
@@ -117,8 +119,8 @@ func decideMember(self BootstrapStatus, members []BootstrapStatus) bootstrapDeci
 // decideBesideMembers: a cluster exists.
 func decideBesideMembers(self BootstrapStatus, members []BootstrapStatus) bootstrapDecision {
 	if self.State == BootstrapEmpty {
-		return refuse(fmt.Errorf("%w: %s is a member of cluster %s. If the disk of %s was lost or replaced, it may have voted before and must not vote again: "+
-			"remove %[4]s from the cluster, and add this machine under a name that was never used", ErrClusterExists, members[0].Node, members[0].ClusterID, self.Node))
+		return refuse(fmt.Errorf("%w: %s is a member of cluster %s. If the disk of %s was lost or replaced, it may have voted before and must not vote again: %s",
+			ErrClusterExists, members[0].Node, members[0].ClusterID, self.Node, fsm.LostArbiter))
 	}
 	for _, other := range members {
 		if other.ClusterID != self.ClusterID {

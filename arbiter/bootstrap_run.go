@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
@@ -90,15 +91,14 @@ func (b *Bootstrap) checkDisk(m mark, found bool) error {
 	case !found && empty:
 		return nil
 	case !found:
-		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: remove this arbiter from the cluster and add it again, empty and under a new name",
-			ErrBadMark, b.options.Storage.Path, markFile)
+		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: %s", ErrBadMark, b.options.Storage.Path, markFile, fsm.LostArbiter)
 	case m.Node != b.options.Node:
 		return fmt.Errorf("%w: the data directory is of arbiter %s, and this is %s; check which directory is configured", ErrBadMark, m.Node, b.options.Node)
 	case logOf != "" && logOf != m.ClusterID:
 		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says", b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, markFile)
 	case m.State == BootstrapMember && logOf == "":
-		return fmt.Errorf("%w: this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: "+
-			"remove it from the cluster and add it again, empty and under a new name", ErrBadMark, m.ClusterID, b.options.Storage.Path)
+		return fmt.Errorf("%w: this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: %s",
+			ErrBadMark, m.ClusterID, b.options.Storage.Path, fsm.LostArbiter)
 	case m.State == BootstrapPrepared && m.ListHash != b.self.ListHash:
 		return fmt.Errorf("%w: the list was changed after this arbiter was prepared, and before a cluster was formed; put it back, or empty the data directories of all arbiters.\nprepared with %s\nconfigured is %s",
 			ErrListsDiffer, m.List, b.self.List)

@@ -64,7 +64,7 @@ func TestDecideBootstrap(t *testing.T) {
 		{"all prepared", standing("az-a", prepared, "1"), []bootstrapAnswer{answer("az-b", prepared, "1"), answer("az-c", prepared, "1")}, bootstrapJoin, "1", nil, "all arbiters are prepared"},
 		{"a member is proof for the prepared", standing("az-a", prepared, "1"), []bootstrapAnswer{answer("az-b", member, "1"), noAnswer("az-c")}, bootstrapJoin, "1", nil, "az-b is a member"},
 		{"also beside a wiped one", standing("az-a", prepared, "1"), []bootstrapAnswer{answer("az-b", member, "1"), answer("az-c", empty, "")}, bootstrapJoin, "1", nil, ""},
-		{"wiped", standing("az-a", empty, ""), []bootstrapAnswer{answer("az-b", member, "1"), answer("az-c", member, "1")}, bootstrapRefuse, "", ErrClusterExists, "under a name that was never used"},
+		{"wiped", standing("az-a", empty, ""), []bootstrapAnswer{answer("az-b", member, "1"), answer("az-c", member, "1")}, bootstrapRefuse, "", ErrClusterExists, "leave this arbiter stopped"},
 		{"wiped, one member answers", standing("az-a", empty, ""), []bootstrapAnswer{noAnswer("az-b"), answer("az-c", member, "1")}, bootstrapRefuse, "", ErrClusterExists, "az-c is a member of cluster 1"},
 		{"wiped, nobody answers", standing("az-a", empty, ""), []bootstrapAnswer{noAnswer("az-b"), noAnswer("az-c")}, bootstrapWait, "", nil, "az-b (no route), az-c"},
 		{"two ids", standing("az-a", prepared, "1"), []bootstrapAnswer{answer("az-b", prepared, "2"), answer("az-c", empty, "")}, bootstrapRefuse, "", ErrOtherClusterID, "az-a for 1, az-b for 2"},

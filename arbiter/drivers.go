@@ -56,6 +56,27 @@ type Router interface {
 	Open(ctx context.Context, a failover.Action, member failover.MemberName) error
 }
 
+// Finding is one thing that would keep an action from working, or that is careless.
+type Finding struct {
+	// Blocks says that an action would fail, or not keep what was promised; otherwise it is advice.
+	Blocks bool
+	// Unreachable says that there was no answer at all.
+	Unreachable bool
+	Member      failover.MemberName // where it isn't plain from what was looked at
+	What        string              // without secrets
+	Next        string              // what to do
+}
+
+// Inspectors look for what would keep actions from working. They change nothing, so they need no epoch.
+type Inspectors struct {
+	// Member looks at the service itself: privileges, settings, whether it can be reached.
+	Member func(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []Finding
+	// Fence looks at all devices of a member, and asks them for their status.
+	Fence func(ctx context.Context, member failover.MemberSpec) []Finding
+	// Route asks a router whether it knows the members.
+	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec) []Finding
+}
+
 // Drivers are all ways to the outside world that actions take.
 type Drivers struct {
 	Fencer Fencer
@@ -63,4 +84,5 @@ type Drivers struct {
 	Router func(failover.Route) (Router, error)
 	// Answers is a fresh look at whether a member answers, by this arbiter alone, for at most the given time.
 	Answers func(member failover.MemberSpec, wait time.Duration) Answers
+	Inspect Inspectors
 }

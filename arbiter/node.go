@@ -70,6 +70,8 @@ type Node struct {
 	loop    *loop
 	intake  *intake
 	vain    *handOvers // that came to nothing
+	// inspecting has a place for each look of an inspection that may run at the same time.
+	inspecting chan struct{}
 
 	mu      sync.Mutex
 	boot    *Bootstrap
@@ -94,7 +96,7 @@ func New(options Options) (*Node, error) {
 	n := &Node{
 		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
 		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
-		ready: arbiterv1.Readiness_READINESS_STARTING,
+		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce),
 	}
 	if _, ok := n.peers.peer(options.Node); !ok {
 		return nil, fmt.Errorf("%s is not in the list of arbiters", options.Node)
@@ -239,7 +241,10 @@ func (n *Node) setReadiness(r arbiterv1.Readiness) {
 func (n *Node) readiness() arbiterv1.Readiness {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if leader, _ := n.raft.Leader(); leader == "" && n.ready == arbiterv1.Readiness_READINESS_READY {
+	if n.ready != arbiterv1.Readiness_READINESS_READY { // there may be no Raft to ask yet
+		return n.ready
+	}
+	if leader, _ := n.raft.Leader(); leader == "" {
 		return arbiterv1.Readiness_READINESS_NO_LEADER
 	}
 	return n.ready

@@ -20,7 +20,7 @@ type peerService struct {
 
 // openWhileStarting are the services that answer before the node has joined its cluster: without the bootstrap calls it never would.
 func openWhileStarting(method string) bool {
-	return strings.HasSuffix(method, "/GetBootstrapStatus") || strings.HasPrefix(method, "/grpc.")
+	return strings.HasSuffix(method, "/GetBootstrapStatus") || strings.HasSuffix(method, "/DescribeArbiter") || strings.HasPrefix(method, "/grpc.")
 }
 
 func (s *apiServer) mayServe(method string) error {
@@ -74,6 +74,20 @@ func (p *peerService) GetBootstrapStatus(context.Context, *arbiterv1.GetBootstra
 		Node: string(self.Node), ClusterId: self.ClusterID, State: string(self.State),
 		ListHash: self.ListHash, List: self.List,
 	}, nil
+}
+
+// DescribeArbiter says what this arbiter is, and how far it has come.
+func (p *peerService) DescribeArbiter(context.Context, *arbiterv1.DescribeArbiterRequest) (*arbiterv1.DescribeArbiterResponse, error) {
+	return p.node.describe(), nil
+}
+
+// Inspect looks, from here, for what would keep a failover from working.
+func (p *peerService) Inspect(ctx context.Context, r *arbiterv1.InspectRequest) (*arbiterv1.InspectResponse, error) {
+	check, err := p.node.inspect(ctx, r.GetSpec())
+	if err != nil {
+		return nil, err
+	}
+	return &arbiterv1.InspectResponse{Check: check}, nil
 }
 
 // BootstrapStatus asks another arbiter how far it has come.

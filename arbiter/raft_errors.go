@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/raft"
 	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/arbiter-ha/arbiter/fsm"
 )
 
 var (
@@ -49,7 +51,7 @@ func corrupt(path string, err error) error {
 	if !errors.Is(err, ErrStorageCorrupt) {
 		err = fmt.Errorf("%w: %w", ErrStorageCorrupt, err)
 	}
-	return fmt.Errorf("read %s: %w; don't repair or restore it: remove this arbiter from the cluster and add it again, empty and under a new id", path, err)
+	return fmt.Errorf("read %s: %w; don't repair or restore it: %s", path, err, fsm.LostArbiter)
 }
 
 func isDiskFull(err error) bool {

@@ -77,7 +77,7 @@ func TestOpenStorage_SaysWhatIsWrong(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(folder, logFile), []byte(strings.Repeat("nonsense", 4000)), 0o600); err != nil {
 				t.Fatal(err)
 			}
-		}, ErrStorageCorrupt, "under a new id"},
+		}, ErrStorageCorrupt, "leave this arbiter stopped"},
 		"cut short": {func(t *testing.T, folder string) {
 			path := filepath.Join(folder, logFile)
 			info, err := os.Stat(path)

@@ -52,7 +52,7 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 			return nil, rejected(e)
 		}
 	}
-	explanation := failover.Explain(&asked, name, failover.Durations{SinceLastFailover: -1})
+	explanation := failover.Rehearsal(&asked, name)
 	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards)}, nil
 }
 
@@ -246,7 +246,7 @@ func (s *service) TransferLeadership(ctx context.Context, r *arbiterv1.TransferL
 		return nil, err
 	}
 	if _, ok := s.node.peers.peer(failover.NodeID(r.GetTo())); r.GetTo() != "" && !ok {
-		return nil, status.Errorf(codes.NotFound, "to: %s is not an arbiter of this cluster", r.GetTo())
+		return nil, status.Errorf(codes.NotFound, "there is no arbiter %q; see arbiterctl arbiters", r.GetTo())
 	}
 	if r.GetTo() == string(s.node.options.Node) {
 		return &arbiterv1.TransferLeadershipResponse{Leader: r.GetTo()}, nil // it leads already

@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -127,10 +128,24 @@ func (s *service) ListArbiters(ctx context.Context, r *arbiterv1.ListArbitersReq
 	if err != nil {
 		return nil, err
 	}
+	arbiters := s.node.arbitersToProto(state)
+	described := s.node.describeAll(ctx)
+	for _, a := range arbiters {
+		addDescription(a, described[failover.NodeID(a.GetNode())])
+	}
 	return &arbiterv1.ListArbitersResponse{
-		Freshness: freshness, Arbiters: s.node.arbitersToProto(state), ClusterId: state.ClusterID,
-		Insecure: s.node.options.TLS == nil,
+		Freshness: freshness, Arbiters: arbiters, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
 	}, nil
+}
+
+// addDescription adds what an arbiter says of itself, which nobody commits.
+func addDescription(a *arbiterv1.ArbiterStatus, said *arbiterv1.DescribeArbiterResponse) {
+	if said == nil {
+		a.Readiness = arbiterv1.Readiness_READINESS_SILENT
+		return
+	}
+	a.Release, a.Readiness = said.GetRelease(), said.GetReadiness()
+	a.Zone, a.EntryVersion = cmp.Or(a.GetZone(), said.GetZone()), cmp.Or(said.GetEntryVersion(), a.GetEntryVersion())
 }
 
 // GetGroup returns a group's spec, as written or with every default.

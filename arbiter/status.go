@@ -65,7 +65,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	if best.Eligible {
 		status.Candidate = string(best.Member)
 	} else {
-		status.Notes = append(status.Notes, "no member can be promoted now: "+best.Why)
+		status.Notes = append(status.Notes, fmt.Sprintf("no member can be promoted now; the nearest is %s: %s", best.Member, best.Why))
 	}
 	switch {
 	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:

@@ -35,6 +35,8 @@ var kinds = map[string]callKind{
 	arbiterv1.ArbiterService_ListArbiters_FullMethodName:   read,
 	arbiterv1.ArbiterService_GetGroup_FullMethodName:       read,
 	arbiterv1.ArbiterService_DiffGroup_FullMethodName:      read,
+	arbiterv1.ArbiterService_CheckGroup_FullMethodName:     read,
+	arbiterv1.ArbiterService_CheckSpec_FullMethodName:      read,
 
 	arbiterv1.ArbiterService_Failover_FullMethodName:    change,
 	arbiterv1.ArbiterService_Abort_FullMethodName:       change,
@@ -58,6 +60,8 @@ type call struct {
 	requestID string
 	// staleAfter is when a read takes a stale answer; 0 is never.
 	staleAfter time.Duration
+	// tryTimeout limits one try at one arbiter; 0 is that of the client.
+	tryTimeout time.Duration
 	// lost says that a try may have been accepted although its answer didn't come.
 	lost bool
 }
@@ -65,8 +69,11 @@ type call struct {
 func newCall(method string, request proto.Message, reply any, options []grpc.CallOption) *call {
 	c := &call{kind: kinds[method], method: method, request: request, reply: reply, options: options}
 	for _, option := range options {
-		if stale, ok := option.(staleFallback); ok {
-			c.staleAfter = stale.after
+		switch option := option.(type) {
+		case staleFallback:
+			c.staleAfter = option.after
+		case tryFor:
+			c.tryTimeout = option.limit
 		}
 	}
 	c.identify()
@@ -100,7 +107,6 @@ func (c *call) stale() (*call, bool) {
 	other := *c
 	other.request = proto.Clone(c.request)
 	other.request.ProtoReflect().Set(field, protoreflect.ValueOfEnum(arbiterv1.Consistency_CONSISTENCY_STALE.Number()))
-	other.staleAfter = 0
 	return &other, true
 }
 
@@ -118,4 +124,13 @@ func StaleFallback(after time.Duration) grpc.CallOption { return staleFallback{a
 type staleFallback struct {
 	grpc.EmptyCallOption
 	after time.Duration
+}
+
+// TryFor gives one try of a call at one arbiter so long instead of Options.TryTimeout: for calls that take long by themselves.
+// An arbiter that is at it is not left for a stale answer either.
+func TryFor(limit time.Duration) grpc.CallOption { return tryFor{limit: limit} }
+
+type tryFor struct {
+	grpc.EmptyCallOption
+	limit time.Duration
 }

@@ -29,6 +29,8 @@ func answers(node, method string, request proto.Message) (proto.Message, error) 
 	switch method {
 	case arbiterv1.ArbiterService_GetStatus_FullMethodName:
 		return &arbiterv1.GetStatusResponse{Freshness: &arbiterv1.Freshness{Node: node, Linearizable: !stale}}, nil
+	case arbiterv1.ArbiterService_CheckGroup_FullMethodName:
+		return &arbiterv1.CheckGroupResponse{Freshness: &arbiterv1.Freshness{Node: node, Linearizable: !stale}}, nil
 	case arbiterv1.ArbiterService_Pause_FullMethodName:
 		return &arbiterv1.PauseResponse{Result: "paused by " + node}, nil
 	case arbiterv1.ArbiterService_TransferLeadership_FullMethodName:
@@ -180,6 +182,28 @@ func TestClient_StaleFallback(t *testing.T) {
 	}
 	cluster.Lead("")
 	answer, err = c.GetStatus(t.Context(), &arbiterv1.GetStatusRequest{}, client.StaleFallback(200*time.Millisecond))
+	if err != nil || answer.Freshness.Linearizable {
+		t.Errorf("without a leader: %v, %v", answer, err)
+	}
+}
+
+// A call that takes long by itself is waited for: longer than other tries, and longer than others wait for a stale answer.
+func TestClient_TryFor(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	const long = 700 * time.Millisecond // the client gives other tries 500
+	cluster.Node("az-a").Fail(func(method string) error {
+		if strings.HasSuffix(method, "/CheckGroup") {
+			<-time.After(long)
+		}
+		return nil
+	}, nil)
+	answer, err := c.CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{Group: "g"}, client.StaleFallback(200*time.Millisecond), client.TryFor(4*time.Second))
+	if err != nil || !answer.Freshness.Linearizable || answer.Freshness.Node != "az-a" {
+		t.Errorf("a slow leader: %v, %v", answer, err)
+	}
+	cluster.Lead("")
+	answer, err = c.CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{Group: "g"}, client.StaleFallback(200*time.Millisecond), client.TryFor(4*time.Second))
 	if err != nil || answer.Freshness.Linearizable {
 		t.Errorf("without a leader: %v, %v", answer, err)
 	}

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,24 +47,31 @@ func (c *cluster) Invoke(ctx context.Context, method string, args, reply any, op
 	call := newCall(method, request, reply, options)
 	stale, can := call.stale()
 	if call.staleAfter == 0 || !can {
-		return c.try(ctx, call)
+		return c.try(ctx, ctx, call)
 	}
-	first, cancel := context.WithTimeout(ctx, call.staleAfter)
-	defer cancel()
-	err := c.try(first, call)
+	err := c.tryWithin(ctx, call)
 	if ctx.Err() != nil || !errors.Is(err, ErrNoLeader) && !errors.Is(err, ErrUnavailable) {
 		return err
 	}
-	second, cancel := context.WithTimeout(ctx, call.staleAfter)
-	defer cancel()
-	return c.try(second, stale)
+	return c.tryWithin(ctx, stale)
 }
 
-// try goes from arbiter to arbiter until the call has an answer or the time is over.
-func (c *cluster) try(ctx context.Context, call *call) error {
-	round := c.newRound(ctx)
+// tryWithin looks for an arbiter that answers for as long as a stale answer is waited for. What takes long by itself isn't cut short
+// while an arbiter is at it.
+func (c *cluster) tryWithin(ctx context.Context, call *call) error {
+	search, cancel := context.WithTimeout(ctx, call.staleAfter)
+	defer cancel()
+	if call.tryTimeout > 0 {
+		return c.try(ctx, search, call)
+	}
+	return c.try(search, search, call)
+}
+
+// try goes from arbiter to arbiter until the call has an answer or the time for the search is over.
+func (c *cluster) try(ctx, search context.Context, call *call) error {
+	round := c.newRound(search)
 	for {
-		e, err := round.next(ctx)
+		e, err := round.next(search)
 		if err != nil {
 			return round.giveUp(call, err)
 		}
@@ -89,7 +97,7 @@ func (c *cluster) try(ctx context.Context, call *call) error {
 
 // once tries the call at one arbiter. Without a connection it fails before anything is sent.
 func (c *cluster) once(ctx context.Context, e *endpoint, call *call) error {
-	ctx, cancel := context.WithTimeout(ctx, c.options.TryTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(call.tryTimeout, c.options.TryTimeout))
 	defer cancel()
 	connect, connected := context.WithTimeout(ctx, connectTimeout)
 	err := e.ready(connect)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -82,12 +83,21 @@ func (e *endpoint) unreachable(otherwise error) error {
 	e.mutex.Lock()
 	defer e.mutex.Unlock()
 	if e.trouble != nil {
-		return fmt.Errorf("%s: %w", e.address, e.trouble)
+		return fmt.Errorf("%s: %w", e.address, bare(e.trouble))
 	}
 	if otherwise != nil {
 		return fmt.Errorf("%s: %w", e.address, otherwise)
 	}
 	return fmt.Errorf("%s: the connection broke as soon as it was made; its log says why (a refused certificate, for one)", e.address)
+}
+
+// bare drops who passed an error on, where the system's own words say it all: "connection refused".
+func bare(err error) error {
+	var number syscall.Errno
+	if errors.As(err, &number) {
+		return number
+	}
+	return err
 }
 
 // said names the arbiter in an error that it, or the way to it, gave.

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -18,6 +19,8 @@ type Problem struct {
 	Blocks bool
 	What   string // one line: what is missing, and what it costs
 	Fix    string // what to do
+	// Unreachable says that nothing answered: the server is down, or cut off from this arbiter.
+	Unreachable bool
 }
 
 // Preconditions looks at one member, without changing anything, for what Arbiter needs on it: privileges, tables, settings. No problems means
@@ -27,13 +30,13 @@ func (p *Postgres) Preconditions(ctx context.Context, member failover.MemberSpec
 	// A plain session: the others hide some of the settings that are looked at.
 	conn, err := postgres.NewConnector(spec.Connect, p.resolve).Dial(ctx, member.Address, postgres.Options{})
 	if err != nil {
-		found.blocks("can't be asked: "+postgres.Classify(err).Detail, "make it reachable, with the credentials of the group's spec")
+		found.cannotAsk(err)
 		return found.problems
 	}
 	defer conn.Close()
 	facts, err := readServerFacts(ctx, conn)
 	if err != nil {
-		found.blocks("can't be asked: "+postgres.Classify(err).Detail, "run the schema (arbiter's schema.sql) on the primary")
+		found.cannotAsk(err)
 		return found.problems
 	}
 	found.checkPrivileges(facts)
@@ -54,6 +57,46 @@ type findings struct {
 
 func (f *findings) blocks(what, fix string) {
 	f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, What: what, Fix: fix})
+}
+
+// cannotAsk says what to do by what the failure means.
+func (f *findings) cannotAsk(err error) {
+	evidence := postgres.Classify(err)
+	fixes := map[failover.Reason]string{
+		failover.ReasonBadCredentials:   "mend the role, its password or certificate, and pg_hba.conf (docs/postgres.md, Logging in)",
+		failover.ReasonBadConfiguration: "put the secrets and certificates of the spec's connect on this arbiter's machine, readable for the user of arbiterd, or mend the spec",
+		failover.ReasonArbiterTrouble:   "the trouble is on this arbiter's machine: look at its log, its limits and its name server",
+	}
+	dead := failover.ClassOf(evidence.Reason) == failover.EvidenceDead
+	fix, known := fixes[evidence.Reason]
+	switch {
+	case known:
+	case dead:
+		fix = "start it, or open the way to it from this arbiter: firewall, pg_hba.conf, listen_addresses"
+	default:
+		fix = "look at the server's log"
+	}
+	f.problems = append(f.problems, Problem{
+		Member: f.member.Name, Blocks: true, What: "can't be asked: " + f.inWords(err, evidence), Fix: fix, Unreachable: dead,
+	})
+}
+
+// inWords says what went wrong without the chain of those who passed it on, where that is known.
+func (f *findings) inWords(err error, evidence failover.Evidence) string {
+	var answer *postgres.ServerError
+	switch {
+	case errors.As(err, &answer):
+		return fmt.Sprintf("the server says: %s (SQLSTATE %s)", answer.Message, answer.Code)
+	case evidence.Reason == failover.ReasonRefused:
+		return "nobody listens at " + f.member.Address
+	case evidence.Reason == failover.ReasonTimeout:
+		return "no answer in time from " + f.member.Address
+	case evidence.Reason == failover.ReasonNoRoute:
+		return "there is no route to " + f.member.Address
+	case evidence.Reason == failover.ReasonReset:
+		return "the connection to " + f.member.Address + " broke"
+	}
+	return evidence.Detail
 }
 
 func (f *findings) advises(what, fix string) {

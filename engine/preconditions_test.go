@@ -8,6 +8,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 func (g *group) problems(name failover.MemberName) []string {
@@ -45,9 +46,44 @@ func TestPreconditionsHold(t *testing.T) {
 	g.spec.Policy.MaxLossBytes = 0
 	g.wantProblem("a", "blocks: no standby is synchronous")
 	g.spec.Connect.Password.Value = "wrong"
-	g.wantProblem("a", "blocks: can't be asked: connect")
+	g.wantProblem("a", "blocks: can't be asked: the server says")
 	if found := strings.Join(g.problems("a"), " "); strings.Contains(found, "wrong") {
 		t.Errorf("a problem quotes the password: %s", found)
+	}
+}
+
+// Who can't be asked is told apart: a server that is down, an arbiter that lacks a secret, a login that is refused.
+func TestPreconditionsOfWhoCannotBeAsked(t *testing.T) {
+	g := startGroup(t)
+	ask := func(change func(*failover.Spec), address string) Problem {
+		t.Helper()
+		spec, member := *g.spec, g.member("a")
+		change(&spec)
+		if address != "" {
+			member.Address = address
+		}
+		found := NewPostgres(secret.Resolve).Preconditions(limit(t, plenty), member, &spec)
+		if len(found) != 1 || !found[0].Blocks {
+			t.Fatalf("problems: %+v", found)
+		}
+		return found[0]
+	}
+	for name, test := range map[string]struct {
+		change      func(*failover.Spec)
+		address     string
+		unreachable bool
+		what, fix   string
+	}{
+		"nobody listens":   {func(*failover.Spec) {}, "127.0.0.1:1", true, "nobody listens at 127.0.0.1:1", "start it"},
+		"no secret":        {func(s *failover.Spec) { s.Connect.Password = failover.Setting{File: "/nowhere/pw"} }, "", false, "password: resolve from file /nowhere/pw", "on this arbiter's machine"},
+		"a wrong password": {func(s *failover.Spec) { s.Connect.Password = failover.Setting{Value: "hunter2"} }, "", false, "the server says: password authentication failed for user \"arbiter\" (SQLSTATE 28P01)", "pg_hba.conf"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := ask(test.change, test.address)
+			if p.Unreachable != test.unreachable || !strings.Contains(p.What, test.what) || !strings.Contains(p.Fix, test.fix) || strings.Contains(p.What, "hunter2") {
+				t.Errorf("got %+v, want %q with %q to do", p, test.what, test.fix)
+			}
+		})
 	}
 }
 

@@ -93,7 +93,7 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 			advise("rebuild %s from %s, or take it out of the group", other, m)
 	}
 	return refuse("S0", "%d of %d arbiters see %s in recovery, %d are needed", seen, len(s.Voters), other, s.Majority()).
-		advise("if it is certain that %s does not write, vouch for it: arbiterctl adopt %s --attest %s", other, g.Name, other)
+		advise("if it is certain that %s does not write, vouch for it: arbiterctl adopt %s --member %s --attest %s --reason \"...\"", other, g.Name, m, other)
 }
 
 // checkAttestable refuses a person's word on a member that anybody sees answering (DESIGN section 6).

@@ -110,6 +110,9 @@ func lossText(g *Group, loss LossBound) string {
 	if n := g.Spec.Policy.MaxLossBytes; n > 0 {
 		allowed = fmt.Sprintf("%d bytes", n)
 	}
+	if loss.Bytes == 0 && loss.Grade != LossObserved {
+		return fmt.Sprintf("nothing proves that promoting it loses nothing (%s: %s) and the policy allows %s", loss.Grade, loss.Why, allowed)
+	}
 	return fmt.Sprintf("promoting it may lose %d bytes (%s: %s) and the policy allows %s", loss.Bytes, loss.Grade, loss.Why, allowed)
 }
 

@@ -28,6 +28,14 @@ type Request struct {
 	Reason string
 }
 
+// by names who asked for something, and why where that was said.
+func (r Request) by() string {
+	if r.Reason == "" {
+		return r.Actor
+	}
+	return r.Actor + ": " + r.Reason
+}
+
 // BeginReign is the first entry of a new leader; it voids all views (S8).
 type BeginReign struct {
 	Term      Term

@@ -1,6 +1,10 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"time"
+)
 
 // Explanation says why Arbiter did, or did not, act on a group. It is made from the same decision that the leader acts on.
 type Explanation struct {
@@ -22,8 +26,29 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
 	e.WouldDo = wouldDo(s, g)
-	e.Next = nextCommands(s, g)
+	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
+		e.Next = improvements(s, g)
+	}
 	return e
+}
+
+// Rehearsal explains an operation that was begun on a copy of the state only: nobody can have looked again for it.
+func Rehearsal(s *State, name GroupName) Explanation {
+	e := Explain(s, name, Durations{SinceLastFailover: -1})
+	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
+	return e
+}
+
+// improvements are what to do while nothing is wrong yet, and a failover would not go well.
+func improvements(s *State, g *Group) []string {
+	check := fmt.Sprintf("arbiterctl check %s", g.Name)
+	if guard := candidateGuard(s, g); !guard.OK {
+		return []string{"bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check}
+	}
+	if armed, _ := Armed(s, g); !armed {
+		return []string{"see which arbiter can't reach which device, and why:", check}
+	}
+	return nil
 }
 
 func subjectOf(g *Group) MemberName {
@@ -65,9 +90,28 @@ func wouldDo(s *State, g *Group) string {
 		text += "route by " + g.Spec.Routes[0].Name + ", "
 	}
 	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
-		return text + "nothing would be lost"
+		text += "nothing would be lost"
+	} else {
+		text += fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
 	}
-	return text + fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
+	if last, ok := lastOutage(g); ok {
+		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
+	}
+	return text
+}
+
+// lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
+func lastOutage(g *Group) (time.Duration, bool) {
+	for _, r := range slices.Backward(g.History.Receipts) {
+		steps := r.Operation.Steps
+		if r.Operation.Kind != KindFailover || r.Result != OperationDone || len(steps) == 0 {
+			continue
+		}
+		if last := steps[len(steps)-1]; last.Name == string(ActionVerify) {
+			return time.Duration(last.Ended - steps[0].Began), true
+		}
+	}
+	return 0, false
 }
 
 func fenceNames(g *Group, member MemberName) string {
@@ -122,7 +166,9 @@ func heldCommands(g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen),
 		}
 	case HoldAborted:
-		return []string{fmt.Sprintf("arbiterctl release %s %s", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen)}
+		return []string{
+			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
+		}
 	}
 	return []string{fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
 }

@@ -78,7 +78,7 @@ func automationGuards(g *Group) []Guard {
 	}
 	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {
-		paused.Detail = fmt.Sprintf("paused by %s: %s", g.Pause.Actor, g.Pause.Reason)
+		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor, Reason: g.Pause.Reason}.by()
 	}
 	full := g.Spec.Policy.Automation == AutomationFull
 	return []Guard{adopted, paused, {Name: "automation", OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"fmt"
 	"slices"
 	"sort"
 )
@@ -40,7 +39,7 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 		g.Adopted = false
 		g.Stage = Steady
 	}
-	c.tell(g, GroupApplied, "", "spec version %d by %s: %s", g.SpecVersion, b.Request.Actor, b.Request.Reason)
+	c.tell(g, GroupApplied, "", "spec version %d by %s", g.SpecVersion, b.Request.by())
 	return nil
 }
 
@@ -71,7 +70,7 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 	g.Members = membersOf(b.Spec, g)
 	c.state.Groups = slices.Insert(c.state.Groups, at, g)
 	c.touch(g.Name)
-	c.tell(g, GroupApplied, "", "created by %s: %s", b.Request.Actor, b.Request.Reason)
+	c.tell(g, GroupApplied, "", "created by %s", b.Request.by())
 	return nil
 }
 
@@ -134,7 +133,7 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 	if g.Operation != nil {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID)
 	}
-	c.tell(g, GroupDeleted, "", "deleted by %s: %s", b.Request.Actor, b.Request.Reason)
+	c.tell(g, GroupDeleted, "", "deleted by %s", b.Request.by())
 	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
 	sort.Slice(c.state.Retired, func(i, j int) bool { return c.state.Retired[i].Group < c.state.Retired[j].Group })
 	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
@@ -164,7 +163,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 		return refusal
 	}
 	if g.Operation != nil { // an operator settles by hand what the operation is held for
-		c.endOperation(g, OperationEnded, OperationStopped, fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason))
+		c.endOperation(g, OperationEnded, OperationStopped, "adopted by "+b.Request.by())
 	}
 	c.recordAdoption(g, b, member, promote)
 	if promote {
@@ -195,7 +194,7 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	}
 	g.History.addEpoch(EpochRow{
 		Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,
-		Why: fmt.Sprintf("adopted by %s: %s", b.Request.Actor, b.Request.Reason),
+		Why: "adopted by " + b.Request.by(),
 	})
 	text := "%s is the writer under epoch %d, by %s"
 	if promote {
@@ -222,7 +221,7 @@ func (c *change) pause(b Pause) *Refusal {
 		return refuse("", "%s is paused already, by %s", g.Name, g.Pause.Actor)
 	}
 	g.Pause = &Paused{Actor: b.Request.Actor, Reason: b.Request.Reason, Since: c.entry.Wall}
-	c.tell(g, GroupPaused, "", "paused by %s: %s", b.Request.Actor, b.Request.Reason)
+	c.tell(g, GroupPaused, "", "paused by %s", b.Request.by())
 	return nil
 }
 
@@ -235,7 +234,7 @@ func (c *change) resume(b Resume) *Refusal {
 		return refuse("", "%s is not paused", g.Name)
 	}
 	g.Pause = nil
-	c.tell(g, GroupResumed, "", "resumed by %s: %s", b.Request.Actor, b.Request.Reason)
+	c.tell(g, GroupResumed, "", "resumed by %s", b.Request.by())
 	return nil
 }
 

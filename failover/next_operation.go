@@ -169,9 +169,9 @@ func (c *change) release(b Release) *Refusal {
 	}
 	op.addStep(Step{
 		Name: "released", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Outcome: c.entry.Index,
-		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason,
+		Detail: "by " + b.Request.by(),
 	})
-	return c.advance(g, OperationReleased, "released by %s: %s", b.Request.Actor, b.Request.Reason)
+	return c.advance(g, OperationReleased, "released by %s", b.Request.by())
 }
 
 func (c *change) heldByOperator(group GroupName, id OperationID) (*Group, *Refusal) {
@@ -197,7 +197,7 @@ func (c *change) abort(b Abort) *Refusal {
 	if refusal := checkS4Operation(g, b.Operation); refusal != nil {
 		return refusal
 	}
-	op, why := g.Operation, "by "+b.Request.Actor+": "+b.Request.Reason
+	op, why := g.Operation, "by "+b.Request.by()
 	if op.Candidate != "" {
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate).
 			advise("wait for it, or move on from it afterwards with a failover")

@@ -128,6 +128,8 @@ func (w *world) runQuestion(command string, a arguments) error {
 		for _, next := range e.Next {
 			w.print("  next: %s", next)
 		}
+	case "obstacles":
+		w.obstaclesText(g.Name, d)
 	case "state":
 		w.stateText(g)
 	case "verdict":
@@ -145,6 +147,23 @@ func (w *world) runQuestion(command string, a arguments) error {
 		}
 	}
 	return nil
+}
+
+func (w *world) obstaclesText(group GroupName, d Durations) {
+	found := Obstacles(&w.state, group, d)
+	if len(found) == 0 {
+		w.print("none")
+	}
+	for _, o := range found {
+		kind := "advice"
+		if o.Blocks {
+			kind = "blocks"
+		}
+		w.print("%s: %s", kind, o.Why)
+		if o.Next != "" {
+			w.print("  next: %s", o.Next)
+		}
+	}
 }
 
 func (w *world) leader(named string) *arbiter {

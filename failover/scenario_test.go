@@ -149,7 +149,7 @@ func (w *world) run(fields []string) error {
 		return w.runOutcome(a)
 	case "reign", "depose", "drain", "keep", "commit", "lose", "unknown", "confirm", "silent", "restart", "doubt":
 		return w.runArbiter(fields[0], a)
-	case "plan", "explain", "state", "verdict", "steps", "epochs":
+	case "plan", "explain", "obstacles", "state", "verdict", "steps", "epochs":
 		return w.runQuestion(fields[0], a)
 	default:
 		return w.runRequest(fields[0], a)

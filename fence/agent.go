@@ -82,7 +82,7 @@ func (f *Fencer) find(method string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", fmt.Errorf("%w: looked for %s; install it, or give its absolute path", ErrNoExecutable, strings.Join(candidates, ", "))
+	return "", fmt.Errorf("%w: looked for %s", ErrNoExecutable, strings.Join(candidates, ", "))
 }
 
 // resolve makes the lines for standard input, and lists the secrets in them.

@@ -19,7 +19,9 @@ type Problem struct {
 	Device  int    // from 0, within the level
 	Key     string // of the setting; empty if it is about the device as a whole
 	Message string // without secrets
+	Fix     string // what to do; empty if the message says it
 	Warning bool   // the fence works, but something about it is careless
+	Silent  bool   // the device did not answer; only Inspect asks it
 }
 
 // Validate checks a member's fence as far as that is possible without touching a machine: that the agents are there and
@@ -28,14 +30,23 @@ type Problem struct {
 func (f *Fencer) Validate(ctx context.Context, member failover.MemberSpec) []Problem {
 	var problems []Problem
 	for i, level := range member.Fence {
-		if len(level.Devices) == 0 {
-			problems = append(problems, Problem{Level: i, Message: "the level has no devices, so it can never prove anything"})
-		}
-		for j, device := range level.Devices {
-			for _, p := range f.validateDevice(ctx, device) {
-				p.Level, p.Device = i, j
-				problems = append(problems, p)
-			}
+		problems = append(problems, f.validateLevel(ctx, i, level)...)
+	}
+	return problems
+}
+
+func (f *Fencer) validateLevel(ctx context.Context, i int, level failover.FenceLevel) []Problem {
+	if len(level.Devices) == 0 {
+		return []Problem{{
+			Level: i, Message: "the level has no devices, so it can never prove anything",
+			Fix: "take the empty level out of the spec",
+		}}
+	}
+	var problems []Problem
+	for j, device := range level.Devices {
+		for _, p := range f.validateDevice(ctx, device) {
+			p.Level, p.Device = i, j
+			problems = append(problems, p)
 		}
 	}
 	return problems
@@ -52,9 +63,11 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 	m, err := f.Metadata(ctx, device)
 	switch {
 	case errors.Is(err, ErrMetadata):
-		return append(problems, Problem{Warning: true, Message: fmt.Sprintf("settings not checked: %v", err)})
+		return append(problems, Problem{Warning: true, Message: fmt.Sprintf("settings not checked: %v", err), Fix: "have the agent answer the action metadata"})
+	case errors.Is(err, ErrNoExecutable):
+		return append(problems, Problem{Message: err.Error(), Fix: "install it on this arbiter's machine, or give its absolute path"})
 	case err != nil:
-		return append(problems, Problem{Message: err.Error()})
+		return append(problems, Problem{Message: err.Error(), Fix: "run the agent by hand with action=metadata, and see why it fails or hangs", Silent: true})
 	}
 	return append(problems, m.validate(device)...)
 }
@@ -69,7 +82,7 @@ func validateSecret(s failover.Setting) []Problem {
 	}
 	value, err := secret.Resolve(s)
 	if err != nil {
-		return []Problem{{Key: s.Key, Message: err.Error()}}
+		return []Problem{{Key: s.Key, Message: err.Error(), Fix: "put the secret there on this arbiter's machine, readable for the user of arbiterd"}}
 	}
 	if err := checkValue(s.Key, value); err != nil {
 		return []Problem{{Key: s.Key, Message: err.Error()}}

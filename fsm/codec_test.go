@@ -229,8 +229,8 @@ var cannotApply = map[string]struct {
 	"newer reign": {func(e *arbiterv1.Entry) {
 		e.Kind = &arbiterv1.Entry_BeginReign{BeginReign: &arbiterv1.BeginReign{Term: 1, Version: 2}}
 	}, true, []string{"may use version 2", "upgrade this arbiter"}},
-	"no version": {func(e *arbiterv1.Entry) { e.Version = 0 }, false, []string{"no version", "new id"}},
-	"no kind":    {func(e *arbiterv1.Entry) { e.Kind = nil }, false, []string{"no kind", "new id"}},
+	"no version": {func(e *arbiterv1.Entry) { e.Version = 0 }, false, []string{"no version", "leave this arbiter stopped"}},
+	"no kind":    {func(e *arbiterv1.Entry) { e.Kind = nil }, false, []string{"no kind", "leave this arbiter stopped"}},
 	"unknown kind": {func(e *arbiterv1.Entry) {
 		e.Kind = nil
 		e.ProtoReflect().SetUnknown(unknown(77))
@@ -251,7 +251,7 @@ var cannotApply = map[string]struct {
 		spec.Routes[0].Settings["backend"].ProtoReflect().SetUnknown(unknown(53))
 		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Effective: spec}}
 	}, true, []string{"field 53", "backend"}},
-	"a time that does not fit": {func(e *arbiterv1.Entry) { e.Wall = &timestamppb.Timestamp{Seconds: 1 << 35} }, false, []string{"wall", "new id"}},
+	"a time that does not fit": {func(e *arbiterv1.Entry) { e.Wall = &timestamppb.Timestamp{Seconds: 1 << 35} }, false, []string{"wall", "leave this arbiter stopped"}},
 	"a spec without an effective form": {func(e *arbiterv1.Entry) {
 		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Written: writtenSpec()}}
 	}, false, []string{"apply_spec"}},

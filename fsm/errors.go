@@ -17,6 +17,11 @@ var (
 	ErrCannotEncode = errors.New("entry cannot be encoded")
 )
 
+// LostArbiter is what an operator does about an arbiter that can't go on with what it has on its disk. There is no command for it.
+const LostArbiter = "leave this arbiter stopped: it must not come back under its name, and this release can't put another one in its place. " +
+	"The others protect the groups as before as long as a majority of all is there; " +
+	"what to do then is in docs/operations.md, \"An arbiter's machine is lost for good\""
+
 // Causes of ErrCannotApply, each with its own advice.
 var (
 	errNewer     = errors.New("it is written in a newer version of the log language")
@@ -47,8 +52,7 @@ func (e *CannotApplyError) advice() string {
 	case errors.Is(e.Cause, errFailed):
 		return "nothing was changed: report this as a fault, with the log around it; a version that mends it goes on from here"
 	}
-	return "nothing was changed: if the other arbiters go on, the log of this one is damaged: " +
-		"replace it by an arbiter with a new id and an empty data directory"
+	return "nothing was changed: if the other arbiters go on, the log of this one is damaged: " + LostArbiter
 }
 
 // Is makes the error match ErrCannotApply.

@@ -77,8 +77,8 @@ func (f *FSM) refuseSnapshot(cause error) error {
 		return f.halt(fmt.Errorf("%w: %w; nothing was changed: upgrade this arbiter to the version of the others and "+
 			"start it again, its data is kept", ErrCannotRestore, cause))
 	}
-	return fmt.Errorf("%w: %w; nothing was changed: if this goes on while the other arbiters are well, replace this arbiter "+
-		"by one with a new id and an empty data directory", ErrCannotRestore, cause)
+	return fmt.Errorf("%w: %w; nothing was changed: if this goes on while the other arbiters are well, its snapshot is damaged: %s",
+		ErrCannotRestore, cause, LostArbiter)
 }
 
 func encodeSnapshot(state *failover.State) ([]byte, error) {

@@ -20,6 +20,7 @@ type changing struct {
 func (c *changing) addFlags(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&c.reason, "reason", "", "why; recorded with your name")
 	cmd.Flags().StringVar(&c.requestID, "request-id", "", "repeat a change whose answer was lost: with the same id it is done at most once")
+	cmd.PreRunE = func(*cobra.Command, []string) error { return c.checkID() }
 }
 
 // addConfirmation is for changes that can't be undone.
@@ -34,6 +35,15 @@ func (c *changing) change() *arbiterv1.Change {
 		c.requestID = client.NewRequestID()
 	}
 	return &arbiterv1.Change{RequestId: c.requestID, Reason: c.reason}
+}
+
+// checkID refuses an id that arbiters would refuse, in the words of the flag.
+func (c *changing) checkID() error {
+	const shortest, longest = 8, 64
+	if n := len(c.requestID); n > 0 && (n < shortest || n > longest) {
+		return usage("--request-id must have %d to %d characters", shortest, longest)
+	}
+	return nil
 }
 
 // needReason refuses to do without a reason what somebody will ask about later.

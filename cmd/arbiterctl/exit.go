@@ -30,7 +30,8 @@ const exitStatusHelp = `What the exit statuses of arbiterctl mean:
   3  the group, operation, member or context doesn't exist
   4  refused: by a safety rule, by a precondition, or because the certificate doesn't allow it; nothing was changed
   5  no arbiter leads or none can be reached; for reads, also when only a stale answer could be had
-  6  status --check: a group needs attention (held, not armed, not adopted, no standby, ...)
+  6  status --check: a group needs attention (held, not armed, not adopted, no standby, ...);
+     check: something blocks a failover, or an arbiter did not answer
   7  the answer was lost: the change may or may not have been made (repeat it with the same --request-id)
 `
 
@@ -108,6 +109,8 @@ func advice(err error) string {
 		return "use a certificate that the authority of this cluster issued (arbiterctl contexts; arbiterctl pki issue)"
 	case errors.Is(err, client.ErrUnavailable):
 		return "check the addresses and certificates of the context (arbiterctl contexts), and that arbiterd runs there"
+	case errors.Is(err, client.ErrUnsupported):
+		return "upgrade the arbiters, one by one: arbiterctl arbiters shows the release of each"
 	case errors.Is(err, client.ErrDenied):
 		return "use a certificate whose role allows it (arbiterctl pki issue --role operator)"
 	}

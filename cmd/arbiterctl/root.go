@@ -19,6 +19,7 @@ At 3 a.m.:
   stop touching this group                           arbiterctl pause GROUP --reason "..."
   move it now                                        arbiterctl failover GROUP --reason "..."  (--dry-run first)
   is the fence path alive                            arbiterctl status GROUP
+  would a failover work right now                    arbiterctl check GROUP
   is the arbiter cluster itself well                 arbiterctl arbiters
 `
 
@@ -59,7 +60,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(otherGroup)
 	root.SetCompletionCommandGroupID(otherGroup)
-	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.arbitersCommand())
+	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
 	addTo(root, otherGroup, a.contextsCommand(), a.pkiCommand(), a.schemaCommand(), a.versionCommand())

@@ -200,6 +200,10 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 		return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: []*arbiterv1.Operation{sample.Failover()}}, nil
 	case *arbiterv1.ListArbitersRequest:
 		return sample.ListArbiters(), nil
+	case *arbiterv1.CheckGroupRequest:
+		return checkAnswer(node, r)
+	case *arbiterv1.CheckSpecRequest:
+		return &arbiterv1.CheckSpecResponse{Freshness: sample.Status().Freshness, Group: r.Spec.Group, Arbiters: sample.Checks()}, nil
 	case *arbiterv1.FailoverRequest:
 		if r.DryRun {
 			return found(r.Group, sample.Plan())
@@ -284,6 +288,19 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 		}
 	}
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", r.Group)
+}
+
+// checkAnswer finds something in billing, and nothing in orders-db.
+func checkAnswer(node string, r *arbiterv1.CheckGroupRequest) (proto.Message, error) {
+	answer := sample.Check()
+	if r.Group == "billing" {
+		answer = sample.BlockedCheck()
+		answer.Group = r.Group
+	}
+	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
+		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
+	}
+	return found(r.Group, answer)
 }
 
 func found(group string, answer proto.Message) (proto.Message, error) {

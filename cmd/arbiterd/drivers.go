@@ -19,16 +19,17 @@ import (
 
 // drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
 func drivers(fenceDirectories []string) arbiter.Drivers {
-	postgres := engine.NewPostgres(secret.Resolve)
+	postgres, fencing := engine.NewPostgres(secret.Resolve), fence.New(fence.Options{Directories: fenceDirectories})
 	return arbiter.Drivers{
-		Fencer: fencer{fence.New(fence.Options{Directories: fenceDirectories})},
+		Fencer: fencer{fencing},
 		Engine: func(name failover.Engine) (arbiter.Engine, error) {
 			if name != failover.EnginePostgres {
 				return nil, fmt.Errorf("engine %q is unknown to this release", name)
 			}
 			return postgres, nil
 		},
-		Router: newRouter,
+		Router:  newRouter,
+		Inspect: inspectors(postgres, fencing),
 		Answers: func(m failover.MemberSpec, wait time.Duration) arbiter.Answers {
 			return arbiter.Answers(fence.AnswersAt(m.Address, wait))
 		},

@@ -37,6 +37,39 @@ func (h hands) drivers() arbiter.Drivers {
 				return answers, "looked at the fake world"
 			}
 		},
+		Inspect: h.inspectors(),
+	}
+}
+
+// inspectors find what the test put into the world.
+func (h hands) inspectors() arbiter.Inspectors {
+	find := func(about string) []arbiter.Finding {
+		h.world.mu.Lock()
+		defer h.world.mu.Unlock()
+		if f, found := h.world.flaws[flaw{h.node, about}]; found {
+			return []arbiter.Finding{f}
+		}
+		return nil
+	}
+	return arbiter.Inspectors{
+		Member: func(_ context.Context, m failover.MemberSpec, _ *failover.Spec) []arbiter.Finding {
+			if _, answers := h.world.facts(m.Name); !answers {
+				return []arbiter.Finding{{Blocks: true, Unreachable: true, What: "can't be asked: refused", Next: "start it"}}
+			}
+			return find(string(m.Name))
+		},
+		Fence: func(_ context.Context, m failover.MemberSpec) []arbiter.Finding {
+			h.world.mu.Lock()
+			hang := h.world.hang
+			h.world.mu.Unlock()
+			if hang != nil && h.node == "az-b" && m.Name == "db1" {
+				<-hang
+			}
+			return find("fence of " + string(m.Name))
+		},
+		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec) []arbiter.Finding {
+			return find(r.Name)
+		},
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
@@ -29,13 +30,21 @@ type world struct {
 	done      []string                       // effects, in order: "isolate db1 epoch 2 by az-a"
 	gate      chan struct{}                  // while it is not nil, fencing waits until it is closed
 	fencing   chan failover.NodeID           // hears who waits at the gate
+	flaws     map[flaw]arbiter.Finding       // what inspections find
+	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
+}
+
+// flaw is where an arbiter finds something.
+type flaw struct {
+	node  failover.NodeID
+	about string // a member's name, "fence of" it, or a route's name
 }
 
 const systemID = "7000000000000000001"
 
 // newWorld has a primary db1, and two standbys that follow it.
 func newWorld() *world {
-	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16)}
+	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
 		w.databases[name] = &database{running: true, powered: true, follows: "db1", position: 1000, timeline: 1}
 	}

@@ -71,12 +71,15 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 		}
 		password, err := c.resolve(resolved.Password)
 		if err != nil {
-			return nil, fmt.Errorf("%w: resolve the password: %w", ErrUnusableSettings, err)
+			return nil, fmt.Errorf("%w: password: %w", ErrUnusableSettings, err)
 		}
 		resolved.Password = failover.Setting{Value: password}
 	}
 	return Dial(ctx, address, resolved, options)
 }
+
+// ServerError is what a server itself said.
+type ServerError = pgconn.PgError
 
 // Conn is one connection. Statements go out without being prepared, in one round trip each.
 type Conn struct {

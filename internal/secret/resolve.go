@@ -33,24 +33,31 @@ var (
 // value of its environment variable. The error names the setting and the source, never the content.
 func Resolve(s failover.Setting) (string, error) {
 	if sources(s) > 1 {
-		return "", fmt.Errorf("resolve setting %q: %w: keep one of a value, a file and an environment variable",
-			s.Key, ErrAmbiguous)
+		return "", fmt.Errorf("resolve%s: %w: keep one of a value, a file and an environment variable", named(s), ErrAmbiguous)
 	}
 	switch {
 	case s.File != "":
 		value, err := readFile(s.File)
 		if err != nil {
-			return "", fmt.Errorf("resolve setting %q from file %s: %w", s.Key, s.File, err)
+			return "", fmt.Errorf("resolve%s from file %s: %w", named(s), s.File, err)
 		}
 		return value, nil
 	case s.Env != "":
 		value, err := readEnv(s.Env)
 		if err != nil {
-			return "", fmt.Errorf("resolve setting %q from environment variable %s: %w", s.Key, s.Env, err)
+			return "", fmt.Errorf("resolve%s from environment variable %s: %w", named(s), s.Env, err)
 		}
 		return value, nil
 	}
 	return s.Value, nil
+}
+
+// named is the setting's key in an error; a password stands by itself and has none.
+func named(s failover.Setting) string {
+	if s.Key == "" {
+		return ""
+	}
+	return fmt.Sprintf(" setting %q", s.Key)
 }
 
 func sources(s failover.Setting) int {

@@ -221,3 +221,43 @@ func Plan() *arbiterv1.FailoverResponse {
 		Guards: []*arbiterv1.Guard{{Name: "armed", Ok: true, Detail: "bmc"}, {Name: "candidate", Ok: true, Detail: "pg-b"}},
 	}
 }
+
+// Checks are what three arbiters say that find nothing wrong.
+func Checks() []*arbiterv1.ArbiterCheck {
+	var all []*arbiterv1.ArbiterCheck
+	for _, node := range []string{"az-a", "az-b", "az-c"} {
+		all = append(all, &arbiterv1.ArbiterCheck{Node: node, Members: 3, Devices: 4, Routes: 1, Took: took(420 * time.Millisecond)})
+	}
+	return all
+}
+
+// Check is a check of a group in which nothing was found.
+func Check() *arbiterv1.CheckGroupResponse {
+	return &arbiterv1.CheckGroupResponse{
+		Freshness: fresh(), Group: "orders-db", Arbiters: Checks(),
+		WouldDo: "fence pg-a by fence_ipmilan, promote pg-b at 0/5A11F28, route by haproxy-1, nothing would be lost",
+	}
+}
+
+// BlockedCheck is one in which an arbiter lacks a secret, and all see something.
+func BlockedCheck() *arbiterv1.CheckGroupResponse {
+	r := Check()
+	r.Findings = []*arbiterv1.Finding{{
+		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana: kernel update`, Next: "arbiterctl resume orders-db",
+	}}
+	for _, c := range r.Arbiters {
+		c.Findings = append(c.Findings, &arbiterv1.Finding{
+			Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "database", Member: "pg-b",
+			What: "neither wal_log_hints nor data checksums are on: after a failover it can't be rewound, only copied again",
+			Next: "set wal_log_hints = on (needs a restart)",
+		})
+	}
+	for _, member := range []string{"pg-a", "pg-b"} {
+		r.Arbiters[1].Findings = append(r.Arbiters[1].Findings, &arbiterv1.Finding{
+			Severity: arbiterv1.Severity_SEVERITY_BLOCKS, About: "fence", Member: member,
+			What: `fence_ipmilan bmc: resolve setting "password" from file /etc/arbiter/secrets/bmc: no such file or directory`,
+			Next: "put the secret there on this arbiter's machine, readable for the user of arbiterd",
+		})
+	}
+	return r
+}

@@ -2,6 +2,8 @@ package screen
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -37,7 +39,7 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	rows := make([][]string, len(shown))
 	for i, e := range shown {
 		rows[i] = []string{
-			fmt.Sprint(e.Epoch), orDash(e.Writer), orDash(e.GrantedTo), fmt.Sprint(e.Term), s.moment(e.When), orDash(e.Why), orDash(e.Proof),
+			fmt.Sprint(e.Epoch), orDash(e.Writer), orDash(e.GrantedTo), fmt.Sprint(e.Term), s.moment(e.When), orDash(e.Why), orDash(oncePerWord(e.Proof)),
 		}
 	}
 	p.lines(columns([]string{"EPOCH", "WRITER", "GRANTED TO", "TERM", "WHEN", "WHY", "PROOF"}, rows), "")
@@ -45,4 +47,9 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch history %s", left, r.Group)))
 	}
 	return p.String()
+}
+
+// oncePerWord drops repeated words: a device is often named by the machine that it switches.
+func oncePerWord(words string) string {
+	return strings.Join(slices.Compact(strings.Fields(words)), " ")
 }

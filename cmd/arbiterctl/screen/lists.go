@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/config"
@@ -74,6 +75,9 @@ func lostCell(op *arbiterv1.Operation) string {
 func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 	var p page
 	p.line("%s", arbitersAnswer(s, r))
+	if words := missingQuorum(r); words != "" {
+		p.labelled("", "next:", []string{words})
+	}
 	rows := make([][]string, len(r.Arbiters))
 	for i, a := range r.Arbiters {
 		contact := "-"
@@ -81,11 +85,11 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 			contact = briefProto(a.LastContact) + " ago"
 		}
 		rows[i] = []string{
-			a.Node, orDash(a.Zone), roleOf(a), viewCell(s, a), readinessCell(s, a.Readiness), contact,
-			orDash(a.RaftAddress), orDash(a.GrpcAddress), orDash(a.Release), fmt.Sprint(a.EntryVersion),
+			a.Node, orDash(a.Zone), roleOf(a), readinessCell(s, a.Readiness), viewCell(s, r, a), contact,
+			orDash(a.Release), entriesCell(a), orDash(a.RaftAddress), orDash(a.GrpcAddress),
 		}
 	}
-	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "VIEW", "STATE", "CONTACT", "RAFT", "GRPC", "RELEASE", "ENTRIES"}, rows)
+	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "RAFT", "GRPC"}, rows)
 	p.line("%s", lines[0])
 	for i, a := range r.Arbiters {
 		p.line("%s", lines[i+1])
@@ -93,7 +97,28 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
 		}
 	}
+	if mixed := releases(r.Arbiters); len(mixed) > 1 {
+		p.labelled("", "note:", []string{fmt.Sprintf("%s run together; entries of the log are written so that all understand them.", strings.Join(mixed, " and "))})
+	}
 	return p.String()
+}
+
+// releases lists the releases that run, each once.
+func releases(arbiters []*arbiterv1.ArbiterStatus) []string {
+	var list []string
+	for _, a := range arbiters {
+		if a.Release != "" && !slices.Contains(list, a.Release) {
+			list = append(list, a.Release)
+		}
+	}
+	return list
+}
+
+func entriesCell(a *arbiterv1.ArbiterStatus) string {
+	if a.EntryVersion == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("to v%d", a.EntryVersion)
 }
 
 func arbitersAnswer(s Style, r *arbiterv1.ListArbitersResponse) string {
@@ -142,8 +167,30 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 	return "no voter"
 }
 
-func viewCell(s Style, a *arbiterv1.ArbiterStatus) string {
+// missingQuorum says what to do where too few arbiters answer for one of them to lead.
+func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
+	voters := 0
+	var silent []string
+	for _, a := range r.Arbiters {
+		if !a.Voter {
+			continue
+		}
+		voters++
+		if a.Readiness == arbiterv1.Readiness_READINESS_SILENT {
+			silent = append(silent, a.Node)
+		}
+	}
+	answering := voters - len(silent)
+	if needed := voters/2 + 1; answering < needed {
+		return fmt.Sprintf("%d of %d answer, %d are needed: start arbiterd on %s, with the disk that it had", answering, voters, needed, strings.Join(silent, " or "))
+	}
+	return ""
+}
+
+func viewCell(s Style, r *arbiterv1.ListArbitersResponse, a *arbiterv1.ArbiterStatus) string {
 	switch {
+	case !r.GetFreshness().GetLinearizable():
+		return "-" // views are with the one that leads
 	case a.Doubt != "":
 		return s.warn("in doubt")
 	case a.ViewCurrent:
@@ -159,6 +206,8 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 		return words
 	case arbiterv1.Readiness_READINESS_UNSPECIFIED:
 		return "-"
+	case arbiterv1.Readiness_READINESS_SILENT:
+		return s.bad("no answer")
 	}
 	return s.warn(words)
 }

@@ -44,13 +44,21 @@ func TestScreens(t *testing.T) {
 		"history": func() string {
 			return screen.History(s, []*arbiterv1.Operation{sample.HeldFailover(), sample.Failover()})
 		},
-		"history_none":  func() string { return screen.History(s, nil) },
-		"arbiters":      func() string { return screen.Arbiters(s, sample.ListArbiters()) },
-		"arbiters_none": func() string { return screen.Arbiters(s, leaderless()) },
-		"events":        func() string { return events(s) },
-		"plan":          func() string { return screen.Plan(s, sample.Plan(), true) },
-		"plan_not_met":  func() string { return screen.Plan(s, notMet(), true) },
-		"diff":          func() string { return screen.Differences(s, "orders-db", differences()) },
+		"history_none":    func() string { return screen.History(s, nil) },
+		"arbiters":        func() string { return screen.Arbiters(s, sample.ListArbiters()) },
+		"arbiters_none":   func() string { return screen.Arbiters(s, leaderless()) },
+		"arbiters_silent": func() string { return screen.Arbiters(s, silentArbiter()) },
+		"check":           func() string { return screen.Check(s, sample.Check()) },
+		"check_blocked":   func() string { return screen.Check(s, sample.BlockedCheck()) },
+		"check_advice":    func() string { return screen.Check(s, adviceOnly()) },
+		"check_silent":    func() string { return screen.Check(s, silentCheck()) },
+		"check_spec": func() string {
+			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: sample.Checks()})
+		},
+		"events":       func() string { return events(s) },
+		"plan":         func() string { return screen.Plan(s, sample.Plan(), true) },
+		"plan_not_met": func() string { return screen.Plan(s, notMet(), true) },
+		"diff":         func() string { return screen.Differences(s, "orders-db", differences()) },
 		"applied": func() string {
 			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)
 		},
@@ -135,7 +143,42 @@ func leaderless() *arbiterv1.ListArbitersResponse {
 	r := sample.ListArbiters()
 	r.Arbiters[0].Leader, r.Freshness.Linearizable = false, false
 	r.Arbiters[0].Readiness = arbiterv1.Readiness_READINESS_NO_LEADER
+	r.Arbiters[1].Readiness, r.Arbiters[2].Readiness = arbiterv1.Readiness_READINESS_SILENT, arbiterv1.Readiness_READINESS_SILENT
 	return r
+}
+
+// silentArbiter has one that doesn't answer, and one that was upgraded before the others.
+func silentArbiter() *arbiterv1.ListArbitersResponse {
+	r := sample.ListArbiters()
+	r.Arbiters[1].Doubt, r.Arbiters[1].Release = "", "v1.1.0"
+	r.Arbiters[2].Readiness, r.Arbiters[2].Release = arbiterv1.Readiness_READINESS_SILENT, ""
+	return r
+}
+
+func adviceOnly() *arbiterv1.CheckGroupResponse {
+	r := sample.BlockedCheck()
+	r.Arbiters[1].Findings = r.Arbiters[1].Findings[:1]
+	return r
+}
+
+func silentCheck() *arbiterv1.CheckGroupResponse {
+	r := sample.Check()
+	r.Freshness.Linearizable, r.Freshness.Node, r.Freshness.Leader = false, "az-b", ""
+	r.Arbiters[0] = &arbiterv1.ArbiterCheck{Node: "az-a", Silent: "it can't be reached at az-a.internal:7401, or is still starting"}
+	return r
+}
+
+func TestCheckFails(t *testing.T) {
+	for name, test := range map[string]struct {
+		checked screen.Checked
+		want    bool
+	}{
+		"well": {sample.Check(), false}, "blocked": {sample.BlockedCheck(), true}, "advice": {adviceOnly(), false}, "silent": {silentCheck(), true},
+	} {
+		if got := screen.CheckFails(test.checked); got != test.want {
+			t.Errorf("%s: fails is %t", name, got)
+		}
+	}
 }
 
 func leased() *arbiterv1.GetEpochsResponse {

@@ -138,7 +138,10 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 		transport = s.bad("INSECURE PLAINTEXT")
 	}
 	quorum := fmt.Sprintf("quorum %d/%d", present, voters)
-	if 2*present <= voters {
+	switch f := r.GetFreshness(); {
+	case f != nil && !f.Linearizable && f.Leader == "":
+		quorum = s.bad("no leader")
+	case 2*present <= voters:
 		quorum = s.bad(quorum)
 	}
 	const gap = "                     "
@@ -181,7 +184,7 @@ func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
 	return name
 }
 
-// standbyCell names the standby that would be promoted, or else the first one and that it isn't ready.
+// standbyCell names the standby that would be promoted, or else the first one that is up and that it isn't ready.
 func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if g.Candidate != "" {
 		ready := g.Candidate + " ready"
@@ -190,12 +193,12 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 		}
 		return ready
 	}
-	for _, m := range g.Members {
-		if m.Member != g.Primary {
-			return m.Member + " " + s.bad("not ready")
-		}
+	others := slices.DeleteFunc(slices.Clone(g.Members), func(m *arbiterv1.MemberStatus) bool { return m.Member == g.Primary })
+	if len(others) == 0 {
+		return s.bad("none")
 	}
-	return s.bad("none")
+	nearest := max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))
+	return others[nearest].Member + " " + s.bad("not ready")
 }
 
 func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {

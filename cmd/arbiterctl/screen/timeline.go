@@ -183,13 +183,19 @@ func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	for _, part := range step.Parts {
 		parts = append(parts, partText(part, failed))
 	}
-	if grade := proofOf(step); step.Detail != "" && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
+	if grade := proofOf(step); step.Detail != "" && !saidByPart(step) && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
 		parts = append(parts, step.Detail)
 	}
 	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
 	}
 	return parts
+}
+
+// saidByPart says whether a failed step's own words only repeat those of one of its parts.
+func saidByPart(step *arbiterv1.Step) bool {
+	_, words, levelled := strings.Cut(step.Detail, "level 1: ")
+	return levelled && slices.ContainsFunc(step.Parts, func(p *arbiterv1.StepTime) bool { return p.Detail != "" && p.Detail == words })
 }
 
 // partText is one measured part; long words about it are shown only where something went wrong.

@@ -30,6 +30,9 @@ func Applied(group string, r *arbiterv1.ApplyGroupResponse, dryRun bool) string 
 		p.line("%s is %s, version %d.", group, orDash(r.Result), r.Version)
 	}
 	p.labelled("  ", "note:", r.Notes)
+	if !dryRun && r.Result != "unchanged" {
+		p.line("  next: arbiterctl check %s", group)
+	}
 	return p.String()
 }
 

@@ -89,6 +89,8 @@ const (
 	Readiness_READINESS_NO_LEADER     Readiness = 3
 	Readiness_READINESS_READY         Readiness = 4
 	Readiness_READINESS_DRAINING      Readiness = 5
+	// It did not answer the arbiter that was asked.
+	Readiness_READINESS_SILENT Readiness = 6
 )
 
 // Enum value maps for Readiness.
@@ -100,6 +102,7 @@ var (
 		3: "READINESS_NO_LEADER",
 		4: "READINESS_READY",
 		5: "READINESS_DRAINING",
+		6: "READINESS_SILENT",
 	}
 	Readiness_value = map[string]int32{
 		"READINESS_UNSPECIFIED":   0,
@@ -108,6 +111,7 @@ var (
 		"READINESS_NO_LEADER":     3,
 		"READINESS_READY":         4,
 		"READINESS_DRAINING":      5,
+		"READINESS_SILENT":        6,
 	}
 )
 
@@ -136,6 +140,58 @@ func (x Readiness) Number() protoreflect.EnumNumber {
 // Deprecated: Use Readiness.Descriptor instead.
 func (Readiness) EnumDescriptor() ([]byte, []int) {
 	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{1}
+}
+
+// Severity says what a finding of a check means.
+type Severity int32
+
+const (
+	Severity_SEVERITY_UNSPECIFIED Severity = 0
+	// A failover works all the same.
+	Severity_SEVERITY_ADVICE Severity = 1
+	// A failover that this arbiter carries out would fail here, or not keep what was promised.
+	Severity_SEVERITY_BLOCKS Severity = 2
+)
+
+// Enum value maps for Severity.
+var (
+	Severity_name = map[int32]string{
+		0: "SEVERITY_UNSPECIFIED",
+		1: "SEVERITY_ADVICE",
+		2: "SEVERITY_BLOCKS",
+	}
+	Severity_value = map[string]int32{
+		"SEVERITY_UNSPECIFIED": 0,
+		"SEVERITY_ADVICE":      1,
+		"SEVERITY_BLOCKS":      2,
+	}
+)
+
+func (x Severity) Enum() *Severity {
+	p := new(Severity)
+	*p = x
+	return p
+}
+
+func (x Severity) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Severity) Descriptor() protoreflect.EnumDescriptor {
+	return file_arbiter_v1_api_proto_enumTypes[2].Descriptor()
+}
+
+func (Severity) Type() protoreflect.EnumType {
+	return &file_arbiter_v1_api_proto_enumTypes[2]
+}
+
+func (x Severity) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Severity.Descriptor instead.
+func (Severity) EnumDescriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{2}
 }
 
 // NotLeader is the error detail of a follower.
@@ -2644,6 +2700,434 @@ func (x *ListArbitersResponse) GetInsecure() bool {
 	return false
 }
 
+type CheckGroupRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Consistency   Consistency            `protobuf:"varint,1,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckGroupRequest) Reset() {
+	*x = CheckGroupRequest{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckGroupRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckGroupRequest) ProtoMessage() {}
+
+func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckGroupRequest.ProtoReflect.Descriptor instead.
+func (*CheckGroupRequest) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *CheckGroupRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
+func (x *CheckGroupRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+type CheckGroupResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Freshness *Freshness             `protobuf:"bytes,1,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// One for each arbiter, those that did not answer included.
+	Arbiters []*ArbiterCheck `protobuf:"bytes,3,rep,name=arbiters,proto3" json:"arbiters,omitempty"`
+	// What the committed state says of the group as a whole.
+	Findings []*Finding `protobuf:"bytes,4,rep,name=findings,proto3" json:"findings,omitempty"`
+	// What would be done if all arbiters saw the primary down.
+	WouldDo       string `protobuf:"bytes,5,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckGroupResponse) Reset() {
+	*x = CheckGroupResponse{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckGroupResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckGroupResponse) ProtoMessage() {}
+
+func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckGroupResponse.ProtoReflect.Descriptor instead.
+func (*CheckGroupResponse) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *CheckGroupResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *CheckGroupResponse) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *CheckGroupResponse) GetArbiters() []*ArbiterCheck {
+	if x != nil {
+		return x.Arbiters
+	}
+	return nil
+}
+
+func (x *CheckGroupResponse) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *CheckGroupResponse) GetWouldDo() string {
+	if x != nil {
+		return x.WouldDo
+	}
+	return ""
+}
+
+type CheckSpecRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Consistency   Consistency            `protobuf:"varint,1,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
+	Spec          *GroupSpec             `protobuf:"bytes,2,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSpecRequest) Reset() {
+	*x = CheckSpecRequest{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSpecRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSpecRequest) ProtoMessage() {}
+
+func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
+func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *CheckSpecRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
+func (x *CheckSpecRequest) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+type CheckSpecResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Freshness     *Freshness             `protobuf:"bytes,1,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Arbiters      []*ArbiterCheck        `protobuf:"bytes,3,rep,name=arbiters,proto3" json:"arbiters,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSpecResponse) Reset() {
+	*x = CheckSpecResponse{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSpecResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSpecResponse) ProtoMessage() {}
+
+func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
+func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *CheckSpecResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *CheckSpecResponse) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *CheckSpecResponse) GetArbiters() []*ArbiterCheck {
+	if x != nil {
+		return x.Arbiters
+	}
+	return nil
+}
+
+// ArbiterCheck is what one arbiter found, from its own machine.
+type ArbiterCheck struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Node  string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	// Why it did not answer; empty if it did.
+	Silent   string     `protobuf:"bytes,2,opt,name=silent,proto3" json:"silent,omitempty"`
+	Findings []*Finding `protobuf:"bytes,3,rep,name=findings,proto3" json:"findings,omitempty"`
+	// What was looked at, so that no finding can be told from no look.
+	Members       uint32               `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	Devices       uint32               `protobuf:"varint,5,opt,name=devices,proto3" json:"devices,omitempty"`
+	Routes        uint32               `protobuf:"varint,6,opt,name=routes,proto3" json:"routes,omitempty"`
+	Took          *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ArbiterCheck) Reset() {
+	*x = ArbiterCheck{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ArbiterCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ArbiterCheck) ProtoMessage() {}
+
+func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ArbiterCheck.ProtoReflect.Descriptor instead.
+func (*ArbiterCheck) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ArbiterCheck) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *ArbiterCheck) GetSilent() string {
+	if x != nil {
+		return x.Silent
+	}
+	return ""
+}
+
+func (x *ArbiterCheck) GetFindings() []*Finding {
+	if x != nil {
+		return x.Findings
+	}
+	return nil
+}
+
+func (x *ArbiterCheck) GetMembers() uint32 {
+	if x != nil {
+		return x.Members
+	}
+	return 0
+}
+
+func (x *ArbiterCheck) GetDevices() uint32 {
+	if x != nil {
+		return x.Devices
+	}
+	return 0
+}
+
+func (x *ArbiterCheck) GetRoutes() uint32 {
+	if x != nil {
+		return x.Routes
+	}
+	return 0
+}
+
+func (x *ArbiterCheck) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
+// Finding is one thing that would keep a failover from working, or that is careless.
+type Finding struct {
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Severity Severity               `protobuf:"varint,1,opt,name=severity,proto3,enum=arbiter.v1.Severity" json:"severity,omitempty"`
+	// What it is about: "database", "fence", "route" or "group".
+	About string `protobuf:"bytes,2,opt,name=about,proto3" json:"about,omitempty"`
+	// Empty if it is about no single member.
+	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	// Never has a secret in it.
+	What string `protobuf:"bytes,4,opt,name=what,proto3" json:"what,omitempty"`
+	// What to do.
+	Next string `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`
+	// The member, or the router, could not be asked at all.
+	Unreachable   bool `protobuf:"varint,6,opt,name=unreachable,proto3" json:"unreachable,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Finding) Reset() {
+	*x = Finding{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Finding) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Finding) ProtoMessage() {}
+
+func (x *Finding) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Finding.ProtoReflect.Descriptor instead.
+func (*Finding) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *Finding) GetSeverity() Severity {
+	if x != nil {
+		return x.Severity
+	}
+	return Severity_SEVERITY_UNSPECIFIED
+}
+
+func (x *Finding) GetAbout() string {
+	if x != nil {
+		return x.About
+	}
+	return ""
+}
+
+func (x *Finding) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Finding) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *Finding) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *Finding) GetUnreachable() bool {
+	if x != nil {
+		return x.Unreachable
+	}
+	return false
+}
+
 // Change is what every change carries.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2656,7 +3140,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2668,7 +3152,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2681,7 +3165,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Change) GetRequestId() string {
@@ -2711,7 +3195,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2723,7 +3207,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2736,7 +3220,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *FailoverRequest) GetChange() *Change {
@@ -2779,7 +3263,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2791,7 +3275,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2804,7 +3288,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *FailoverResponse) GetOperation() string {
@@ -2839,7 +3323,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2851,7 +3335,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2864,7 +3348,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -2897,7 +3381,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +3393,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3406,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -2945,7 +3429,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2957,7 +3441,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2970,7 +3454,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -3010,7 +3494,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3022,7 +3506,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3035,7 +3519,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -3060,7 +3544,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3072,7 +3556,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3085,7 +3569,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -3139,7 +3623,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3151,7 +3635,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3164,7 +3648,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -3188,7 +3672,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3200,7 +3684,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3213,7 +3697,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -3260,7 +3744,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3272,7 +3756,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3285,7 +3769,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -3305,7 +3789,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3317,7 +3801,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3330,7 +3814,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -3356,7 +3840,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3368,7 +3852,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3381,7 +3865,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -3401,7 +3885,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3413,7 +3897,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3426,7 +3910,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -3452,7 +3936,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3464,7 +3948,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3477,7 +3961,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -3501,7 +3985,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3513,7 +3997,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3526,7 +4010,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -3567,7 +4051,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3579,7 +4063,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3592,7 +4076,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -3622,7 +4106,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +4118,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +4131,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -3691,7 +4175,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3703,7 +4187,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3716,7 +4200,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -3752,7 +4236,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3764,7 +4248,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3777,7 +4261,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -3812,7 +4296,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3824,7 +4308,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3837,7 +4321,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -3870,7 +4354,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3882,7 +4366,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3895,7 +4379,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -3915,7 +4399,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3927,7 +4411,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3940,7 +4424,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -3969,7 +4453,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3981,7 +4465,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3994,7 +4478,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *Difference) GetPath() string {
@@ -4028,7 +4512,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4040,7 +4524,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4053,7 +4537,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -4080,7 +4564,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4092,7 +4576,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4105,7 +4589,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -4126,7 +4610,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4138,7 +4622,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4151,7 +4635,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -4177,7 +4661,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4673,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4686,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -4221,7 +4705,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4233,7 +4717,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4246,7 +4730,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -4271,7 +4755,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4283,7 +4767,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4296,7 +4780,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -4368,7 +4852,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4380,7 +4864,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4393,7 +4877,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -4418,7 +4902,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4430,7 +4914,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4443,7 +4927,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 type GetBootstrapStatusResponse struct {
@@ -4461,7 +4945,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4473,7 +4957,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4486,7 +4970,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -4522,6 +5006,208 @@ func (x *GetBootstrapStatusResponse) GetList() string {
 		return x.List
 	}
 	return ""
+}
+
+type DescribeArbiterRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeArbiterRequest) Reset() {
+	*x = DescribeArbiterRequest{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeArbiterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeArbiterRequest) ProtoMessage() {}
+
+func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
+func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+}
+
+type DescribeArbiterResponse struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Node      string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	Zone      string                 `protobuf:"bytes,2,opt,name=zone,proto3" json:"zone,omitempty"`
+	Release   string                 `protobuf:"bytes,3,opt,name=release,proto3" json:"release,omitempty"`
+	Readiness Readiness              `protobuf:"varint,4,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
+	// The version of log entries that it understands.
+	EntryVersion  uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DescribeArbiterResponse) Reset() {
+	*x = DescribeArbiterResponse{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DescribeArbiterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DescribeArbiterResponse) ProtoMessage() {}
+
+func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
+func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *DescribeArbiterResponse) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *DescribeArbiterResponse) GetZone() string {
+	if x != nil {
+		return x.Zone
+	}
+	return ""
+}
+
+func (x *DescribeArbiterResponse) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
+func (x *DescribeArbiterResponse) GetReadiness() Readiness {
+	if x != nil {
+		return x.Readiness
+	}
+	return Readiness_READINESS_UNSPECIFIED
+}
+
+func (x *DescribeArbiterResponse) GetEntryVersion() uint32 {
+	if x != nil {
+		return x.EntryVersion
+	}
+	return 0
+}
+
+type InspectRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// With every default filled in.
+	Spec          *GroupSpec `protobuf:"bytes,1,opt,name=spec,proto3" json:"spec,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectRequest) Reset() {
+	*x = InspectRequest{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectRequest) ProtoMessage() {}
+
+func (x *InspectRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
+func (*InspectRequest) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *InspectRequest) GetSpec() *GroupSpec {
+	if x != nil {
+		return x.Spec
+	}
+	return nil
+}
+
+type InspectResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Check         *ArbiterCheck          `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *InspectResponse) Reset() {
+	*x = InspectResponse{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *InspectResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*InspectResponse) ProtoMessage() {}
+
+func (x *InspectResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
+func (*InspectResponse) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *InspectResponse) GetCheck() *ArbiterCheck {
+	if x != nil {
+		return x.Check
+	}
+	return nil
 }
 
 var File_arbiter_v1_api_proto protoreflect.FileDescriptor
@@ -4767,7 +5453,38 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\barbiters\x18\x02 \x03(\v2\x19.arbiter.v1.ArbiterStatusR\barbiters\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x03 \x01(\tR\tclusterId\x12\x1a\n" +
-	"\binsecure\x18\x04 \x01(\bR\binsecure\"T\n" +
+	"\binsecure\x18\x04 \x01(\bR\binsecure\"y\n" +
+	"\x11CheckGroupRequest\x12C\n" +
+	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xe1\x01\n" +
+	"\x12CheckGroupResponse\x123\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x124\n" +
+	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\x12/\n" +
+	"\bfindings\x18\x04 \x03(\v2\x13.arbiter.v1.FindingR\bfindings\x12\x19\n" +
+	"\bwould_do\x18\x05 \x01(\tR\awouldDo\"\x8a\x01\n" +
+	"\x10CheckSpecRequest\x12C\n" +
+	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x121\n" +
+	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x94\x01\n" +
+	"\x11CheckSpecResponse\x123\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\x124\n" +
+	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\"\xe6\x01\n" +
+	"\fArbiterCheck\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
+	"\x06silent\x18\x02 \x01(\tR\x06silent\x12/\n" +
+	"\bfindings\x18\x03 \x03(\v2\x13.arbiter.v1.FindingR\bfindings\x12\x18\n" +
+	"\amembers\x18\x04 \x01(\rR\amembers\x12\x18\n" +
+	"\adevices\x18\x05 \x01(\rR\adevices\x12\x16\n" +
+	"\x06routes\x18\x06 \x01(\rR\x06routes\x12-\n" +
+	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xb3\x01\n" +
+	"\aFinding\x120\n" +
+	"\bseverity\x18\x01 \x01(\x0e2\x14.arbiter.v1.SeverityR\bseverity\x12\x14\n" +
+	"\x05about\x18\x02 \x01(\tR\x05about\x12\x16\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\x12\x12\n" +
+	"\x04what\x18\x04 \x01(\tR\x04what\x12\x12\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\x12 \n" +
+	"\vunreachable\x18\x06 \x01(\bR\vunreachable\"T\n" +
 	"\x06Change\x12(\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\trequestId\x12 \n" +
@@ -4887,18 +5604,34 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x12\x14\n" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1b\n" +
 	"\tlist_hash\x18\x04 \x01(\tR\blistHash\x12\x12\n" +
-	"\x04list\x18\x05 \x01(\tR\x04list*_\n" +
+	"\x04list\x18\x05 \x01(\tR\x04list\"\x18\n" +
+	"\x16DescribeArbiterRequest\"\xb5\x01\n" +
+	"\x17DescribeArbiterResponse\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
+	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
+	"\arelease\x18\x03 \x01(\tR\arelease\x123\n" +
+	"\treadiness\x18\x04 \x01(\x0e2\x15.arbiter.v1.ReadinessR\treadiness\x12#\n" +
+	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\"C\n" +
+	"\x0eInspectRequest\x121\n" +
+	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"A\n" +
+	"\x0fInspectResponse\x12.\n" +
+	"\x05check\x18\x01 \x01(\v2\x18.arbiter.v1.ArbiterCheckR\x05check*_\n" +
 	"\vConsistency\x12\x1b\n" +
 	"\x17CONSISTENCY_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18CONSISTENCY_LINEARIZABLE\x10\x01\x12\x15\n" +
-	"\x11CONSISTENCY_STALE\x10\x02*\xa1\x01\n" +
+	"\x11CONSISTENCY_STALE\x10\x02*\xb7\x01\n" +
 	"\tReadiness\x12\x19\n" +
 	"\x15READINESS_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12READINESS_STARTING\x10\x01\x12\x1b\n" +
 	"\x17READINESS_BOOTSTRAPPING\x10\x02\x12\x17\n" +
 	"\x13READINESS_NO_LEADER\x10\x03\x12\x13\n" +
 	"\x0fREADINESS_READY\x10\x04\x12\x16\n" +
-	"\x12READINESS_DRAINING\x10\x052\xdd\v\n" +
+	"\x12READINESS_DRAINING\x10\x05\x12\x14\n" +
+	"\x10READINESS_SILENT\x10\x06*N\n" +
+	"\bSeverity\x12\x18\n" +
+	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n" +
+	"\x0fSEVERITY_ADVICE\x10\x01\x12\x13\n" +
+	"\x0fSEVERITY_BLOCKS\x10\x022\xf4\f\n" +
 	"\x0eArbiterService\x12H\n" +
 	"\tGetStatus\x12\x1c.arbiter.v1.GetStatusRequest\x1a\x1d.arbiter.v1.GetStatusResponse\x12B\n" +
 	"\aExplain\x12\x1a.arbiter.v1.ExplainRequest\x1a\x1b.arbiter.v1.ExplainResponse\x12H\n" +
@@ -4906,7 +5639,10 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x0eListOperations\x12!.arbiter.v1.ListOperationsRequest\x1a\".arbiter.v1.ListOperationsResponse\x12Q\n" +
 	"\fGetOperation\x12\x1f.arbiter.v1.GetOperationRequest\x1a .arbiter.v1.GetOperationResponse\x12P\n" +
 	"\vWatchEvents\x12\x1e.arbiter.v1.WatchEventsRequest\x1a\x1f.arbiter.v1.WatchEventsResponse0\x01\x12Q\n" +
-	"\fListArbiters\x12\x1f.arbiter.v1.ListArbitersRequest\x1a .arbiter.v1.ListArbitersResponse\x12E\n" +
+	"\fListArbiters\x12\x1f.arbiter.v1.ListArbitersRequest\x1a .arbiter.v1.ListArbitersResponse\x12K\n" +
+	"\n" +
+	"CheckGroup\x12\x1d.arbiter.v1.CheckGroupRequest\x1a\x1e.arbiter.v1.CheckGroupResponse\x12H\n" +
+	"\tCheckSpec\x12\x1c.arbiter.v1.CheckSpecRequest\x1a\x1d.arbiter.v1.CheckSpecResponse\x12E\n" +
 	"\bFailover\x12\x1b.arbiter.v1.FailoverRequest\x1a\x1c.arbiter.v1.FailoverResponse\x12<\n" +
 	"\x05Abort\x12\x18.arbiter.v1.AbortRequest\x1a\x19.arbiter.v1.AbortResponse\x12H\n" +
 	"\tReinstate\x12\x1c.arbiter.v1.ReinstateRequest\x1a\x1d.arbiter.v1.ReinstateResponse\x12B\n" +
@@ -4920,10 +5656,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\bGetGroup\x12\x1b.arbiter.v1.GetGroupRequest\x1a\x1c.arbiter.v1.GetGroupResponse\x12H\n" +
 	"\tDiffGroup\x12\x1c.arbiter.v1.DiffGroupRequest\x1a\x1d.arbiter.v1.DiffGroupResponse\x12N\n" +
 	"\vDeleteGroup\x12\x1e.arbiter.v1.DeleteGroupRequest\x1a\x1f.arbiter.v1.DeleteGroupResponse\x12c\n" +
-	"\x12TransferLeadership\x12%.arbiter.v1.TransferLeadershipRequest\x1a&.arbiter.v1.TransferLeadershipResponse2\xcd\x01\n" +
+	"\x12TransferLeadership\x12%.arbiter.v1.TransferLeadershipRequest\x1a&.arbiter.v1.TransferLeadershipResponse2\xed\x02\n" +
 	"\x12ArbiterPeerService\x12R\n" +
 	"\vStreamViews\x12\x1e.arbiter.v1.StreamViewsRequest\x1a\x1f.arbiter.v1.StreamViewsResponse(\x010\x01\x12c\n" +
-	"\x12GetBootstrapStatus\x12%.arbiter.v1.GetBootstrapStatusRequest\x1a&.arbiter.v1.GetBootstrapStatusResponseB:Z8github.com/arbiter-ha/arbiter/proto/arbiter/v1;arbiterv1b\x06proto3"
+	"\x12GetBootstrapStatus\x12%.arbiter.v1.GetBootstrapStatusRequest\x1a&.arbiter.v1.GetBootstrapStatusResponse\x12Z\n" +
+	"\x0fDescribeArbiter\x12\".arbiter.v1.DescribeArbiterRequest\x1a#.arbiter.v1.DescribeArbiterResponse\x12B\n" +
+	"\aInspect\x12\x1a.arbiter.v1.InspectRequest\x1a\x1b.arbiter.v1.InspectResponseB:Z8github.com/arbiter-ha/arbiter/proto/arbiter/v1;arbiterv1b\x06proto3"
 
 var (
 	file_arbiter_v1_api_proto_rawDescOnce sync.Once
@@ -4937,194 +5675,227 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 	return file_arbiter_v1_api_proto_rawDescData
 }
 
-var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 61)
+var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
-	(*NotLeader)(nil),                  // 2: arbiter.v1.NotLeader
-	(*Rejection)(nil),                  // 3: arbiter.v1.Rejection
-	(*Freshness)(nil),                  // 4: arbiter.v1.Freshness
-	(*GetStatusRequest)(nil),           // 5: arbiter.v1.GetStatusRequest
-	(*GetStatusResponse)(nil),          // 6: arbiter.v1.GetStatusResponse
-	(*ArbiterStatus)(nil),              // 7: arbiter.v1.ArbiterStatus
-	(*GroupStatus)(nil),                // 8: arbiter.v1.GroupStatus
-	(*PauseStatus)(nil),                // 9: arbiter.v1.PauseStatus
-	(*MemberStatus)(nil),               // 10: arbiter.v1.MemberStatus
-	(*View)(nil),                       // 11: arbiter.v1.View
-	(*Lease)(nil),                      // 12: arbiter.v1.Lease
-	(*ExplainRequest)(nil),             // 13: arbiter.v1.ExplainRequest
-	(*ExplainResponse)(nil),            // 14: arbiter.v1.ExplainResponse
-	(*Guard)(nil),                      // 15: arbiter.v1.Guard
-	(*GetEpochsRequest)(nil),           // 16: arbiter.v1.GetEpochsRequest
-	(*GetEpochsResponse)(nil),          // 17: arbiter.v1.GetEpochsResponse
-	(*EpochRow)(nil),                   // 18: arbiter.v1.EpochRow
-	(*Operation)(nil),                  // 19: arbiter.v1.Operation
-	(*Step)(nil),                       // 20: arbiter.v1.Step
-	(*ListOperationsRequest)(nil),      // 21: arbiter.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),     // 22: arbiter.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),        // 23: arbiter.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),       // 24: arbiter.v1.GetOperationResponse
-	(*WatchEventsRequest)(nil),         // 25: arbiter.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 26: arbiter.v1.WatchEventsResponse
-	(*Event)(nil),                      // 27: arbiter.v1.Event
-	(*ListArbitersRequest)(nil),        // 28: arbiter.v1.ListArbitersRequest
-	(*ListArbitersResponse)(nil),       // 29: arbiter.v1.ListArbitersResponse
-	(*Change)(nil),                     // 30: arbiter.v1.Change
-	(*FailoverRequest)(nil),            // 31: arbiter.v1.FailoverRequest
-	(*FailoverResponse)(nil),           // 32: arbiter.v1.FailoverResponse
-	(*AbortRequest)(nil),               // 33: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 34: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 35: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 36: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 37: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 38: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 39: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 40: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 41: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 42: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 43: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 44: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 45: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 46: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 47: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 48: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 49: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 50: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 51: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 52: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 53: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 54: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 55: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 56: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 57: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 58: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 59: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 60: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 61: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 62: arbiter.v1.GetBootstrapStatusResponse
-	(*durationpb.Duration)(nil),        // 63: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 64: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 65: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 66: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 67: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 68: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 69: arbiter.v1.Batch
+	(Severity)(0),                      // 2: arbiter.v1.Severity
+	(*NotLeader)(nil),                  // 3: arbiter.v1.NotLeader
+	(*Rejection)(nil),                  // 4: arbiter.v1.Rejection
+	(*Freshness)(nil),                  // 5: arbiter.v1.Freshness
+	(*GetStatusRequest)(nil),           // 6: arbiter.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),          // 7: arbiter.v1.GetStatusResponse
+	(*ArbiterStatus)(nil),              // 8: arbiter.v1.ArbiterStatus
+	(*GroupStatus)(nil),                // 9: arbiter.v1.GroupStatus
+	(*PauseStatus)(nil),                // 10: arbiter.v1.PauseStatus
+	(*MemberStatus)(nil),               // 11: arbiter.v1.MemberStatus
+	(*View)(nil),                       // 12: arbiter.v1.View
+	(*Lease)(nil),                      // 13: arbiter.v1.Lease
+	(*ExplainRequest)(nil),             // 14: arbiter.v1.ExplainRequest
+	(*ExplainResponse)(nil),            // 15: arbiter.v1.ExplainResponse
+	(*Guard)(nil),                      // 16: arbiter.v1.Guard
+	(*GetEpochsRequest)(nil),           // 17: arbiter.v1.GetEpochsRequest
+	(*GetEpochsResponse)(nil),          // 18: arbiter.v1.GetEpochsResponse
+	(*EpochRow)(nil),                   // 19: arbiter.v1.EpochRow
+	(*Operation)(nil),                  // 20: arbiter.v1.Operation
+	(*Step)(nil),                       // 21: arbiter.v1.Step
+	(*ListOperationsRequest)(nil),      // 22: arbiter.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),     // 23: arbiter.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),        // 24: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 25: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 26: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 27: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 28: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 29: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 30: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 31: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 32: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 33: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 34: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 35: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 36: arbiter.v1.Finding
+	(*Change)(nil),                     // 37: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 38: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 39: arbiter.v1.FailoverResponse
+	(*AbortRequest)(nil),               // 40: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 41: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 42: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 43: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 44: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 45: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 46: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 47: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 48: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 49: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 50: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 51: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 52: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 53: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 54: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 55: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 56: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 57: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 58: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 59: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 60: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 61: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 62: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 63: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 64: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 65: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 66: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 67: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 68: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 69: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 70: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 71: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 72: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 73: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 74: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 75: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 76: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 77: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 78: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 79: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 80: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
-	0,  // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 1: arbiter.v1.GetStatusResponse.freshness:type_name -> arbiter.v1.Freshness
-	7,  // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	8,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
-	1,  // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	63, // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
-	64, // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
-	10, // 7: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
-	9,  // 8: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
-	19, // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
-	12, // 10: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	64, // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
-	11, // 12: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	64, // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	65, // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	63, // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,  // 16: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 17: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	15, // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	11, // 19: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	10, // 20: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	0,  // 21: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 22: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	12, // 23: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	18, // 24: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	64, // 25: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	64, // 26: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	64, // 27: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	20, // 28: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	66, // 29: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	64, // 30: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	63, // 31: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	67, // 32: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,  // 33: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 34: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	19, // 35: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,  // 36: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 37: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	19, // 38: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	27, // 39: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	64, // 40: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,  // 41: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 42: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	7,  // 43: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	30, // 44: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	15, // 45: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	30, // 46: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	30, // 47: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	30, // 48: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	30, // 49: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	30, // 50: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	30, // 51: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	30, // 52: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	30, // 53: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	68, // 54: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,  // 55: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	4,  // 56: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	68, // 57: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	68, // 58: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	53, // 59: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	30, // 60: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	30, // 61: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	69, // 62: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	60, // 63: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	5,  // 64: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	13, // 65: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	16, // 66: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	21, // 67: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	23, // 68: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	25, // 69: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	28, // 70: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	31, // 71: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	33, // 72: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	35, // 73: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	37, // 74: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	39, // 75: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	41, // 76: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	43, // 77: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	45, // 78: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	47, // 79: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	49, // 80: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	51, // 81: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	54, // 82: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	56, // 83: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	58, // 84: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	61, // 85: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	6,  // 86: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	14, // 87: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	17, // 88: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	22, // 89: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	24, // 90: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	26, // 91: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	29, // 92: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	32, // 93: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	34, // 94: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	36, // 95: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	38, // 96: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	40, // 97: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	42, // 98: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	44, // 99: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	46, // 100: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	48, // 101: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	50, // 102: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	52, // 103: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	55, // 104: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	57, // 105: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	59, // 106: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	62, // 107: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	86, // [86:108] is the sub-list for method output_type
-	64, // [64:86] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 1: arbiter.v1.GetStatusResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	9,   // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
+	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
+	74,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	75,  // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	11,  // 7: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
+	10,  // 8: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
+	20,  // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
+	13,  // 10: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
+	75,  // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	12,  // 12: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
+	75,  // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	76,  // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	74,  // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 16: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 17: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	16,  // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	12,  // 19: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	11,  // 20: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	0,   // 21: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 22: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	13,  // 23: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	19,  // 24: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	75,  // 25: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	75,  // 26: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	75,  // 27: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	21,  // 28: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	77,  // 29: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	75,  // 30: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	74,  // 31: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	78,  // 32: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 33: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 34: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	20,  // 35: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 36: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 37: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	20,  // 38: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	28,  // 39: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	75,  // 40: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 41: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 42: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 43: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 44: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 45: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	35,  // 46: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	36,  // 47: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 48: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	79,  // 49: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 50: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	35,  // 51: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	36,  // 52: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	74,  // 53: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 54: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	37,  // 55: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	16,  // 56: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	37,  // 57: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	37,  // 58: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	37,  // 59: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	37,  // 60: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	37,  // 61: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	37,  // 62: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	37,  // 63: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	37,  // 64: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	79,  // 65: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 66: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 67: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	79,  // 68: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	79,  // 69: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	60,  // 70: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	37,  // 71: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	37,  // 72: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	80,  // 73: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	67,  // 74: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 75: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	79,  // 76: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	35,  // 77: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 78: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	14,  // 79: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	17,  // 80: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	22,  // 81: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	24,  // 82: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	26,  // 83: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	29,  // 84: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	31,  // 85: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	33,  // 86: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	38,  // 87: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	40,  // 88: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	42,  // 89: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	44,  // 90: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	46,  // 91: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	48,  // 92: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	50,  // 93: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	52,  // 94: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	54,  // 95: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	56,  // 96: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	58,  // 97: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	61,  // 98: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	63,  // 99: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	65,  // 100: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	68,  // 101: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	70,  // 102: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	72,  // 103: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 104: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	15,  // 105: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	18,  // 106: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	23,  // 107: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	25,  // 108: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	27,  // 109: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	30,  // 110: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	32,  // 111: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	34,  // 112: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	39,  // 113: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	41,  // 114: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	43,  // 115: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	45,  // 116: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	47,  // 117: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	49,  // 118: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	51,  // 119: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	53,  // 120: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	55,  // 121: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	57,  // 122: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	59,  // 123: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	62,  // 124: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	64,  // 125: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	66,  // 126: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	69,  // 127: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	71,  // 128: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	73,  // 129: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	104, // [104:130] is the sub-list for method output_type
+	78,  // [78:104] is the sub-list for method input_type
+	78,  // [78:78] is the sub-list for extension type_name
+	78,  // [78:78] is the sub-list for extension extendee
+	0,   // [0:78] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -5135,8 +5906,8 @@ func file_arbiter_v1_api_proto_init() {
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
 	file_arbiter_v1_api_proto_msgTypes[24].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[45].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[57].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[51].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[63].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -5146,8 +5917,8 @@ func file_arbiter_v1_api_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   61,
+			NumEnums:      3,
+			NumMessages:   71,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

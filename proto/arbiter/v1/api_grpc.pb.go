@@ -28,6 +28,8 @@ const (
 	ArbiterService_GetOperation_FullMethodName       = "/arbiter.v1.ArbiterService/GetOperation"
 	ArbiterService_WatchEvents_FullMethodName        = "/arbiter.v1.ArbiterService/WatchEvents"
 	ArbiterService_ListArbiters_FullMethodName       = "/arbiter.v1.ArbiterService/ListArbiters"
+	ArbiterService_CheckGroup_FullMethodName         = "/arbiter.v1.ArbiterService/CheckGroup"
+	ArbiterService_CheckSpec_FullMethodName          = "/arbiter.v1.ArbiterService/CheckSpec"
 	ArbiterService_Failover_FullMethodName           = "/arbiter.v1.ArbiterService/Failover"
 	ArbiterService_Abort_FullMethodName              = "/arbiter.v1.ArbiterService/Abort"
 	ArbiterService_Reinstate_FullMethodName          = "/arbiter.v1.ArbiterService/Reinstate"
@@ -64,6 +66,10 @@ type ArbiterServiceClient interface {
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// The arbiters themselves.
 	ListArbiters(ctx context.Context, in *ListArbitersRequest, opts ...grpc.CallOption) (*ListArbitersResponse, error)
+	// Would a failover of this group work, on these machines, right now? Every arbiter looks for itself; nothing is changed or switched.
+	CheckGroup(ctx context.Context, in *CheckGroupRequest, opts ...grpc.CallOption) (*CheckGroupResponse, error)
+	// The same for a spec that need not be applied. The arbiters log in, and run the fence agents' status, as it says.
+	CheckSpec(ctx context.Context, in *CheckSpecRequest, opts ...grpc.CallOption) (*CheckSpecResponse, error)
 	Failover(ctx context.Context, in *FailoverRequest, opts ...grpc.CallOption) (*FailoverResponse, error)
 	Abort(ctx context.Context, in *AbortRequest, opts ...grpc.CallOption) (*AbortResponse, error)
 	Reinstate(ctx context.Context, in *ReinstateRequest, opts ...grpc.CallOption) (*ReinstateResponse, error)
@@ -161,6 +167,26 @@ func (c *arbiterServiceClient) ListArbiters(ctx context.Context, in *ListArbiter
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListArbitersResponse)
 	err := c.cc.Invoke(ctx, ArbiterService_ListArbiters_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *arbiterServiceClient) CheckGroup(ctx context.Context, in *CheckGroupRequest, opts ...grpc.CallOption) (*CheckGroupResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckGroupResponse)
+	err := c.cc.Invoke(ctx, ArbiterService_CheckGroup_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *arbiterServiceClient) CheckSpec(ctx context.Context, in *CheckSpecRequest, opts ...grpc.CallOption) (*CheckSpecResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckSpecResponse)
+	err := c.cc.Invoke(ctx, ArbiterService_CheckSpec_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -318,6 +344,10 @@ type ArbiterServiceServer interface {
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// The arbiters themselves.
 	ListArbiters(context.Context, *ListArbitersRequest) (*ListArbitersResponse, error)
+	// Would a failover of this group work, on these machines, right now? Every arbiter looks for itself; nothing is changed or switched.
+	CheckGroup(context.Context, *CheckGroupRequest) (*CheckGroupResponse, error)
+	// The same for a spec that need not be applied. The arbiters log in, and run the fence agents' status, as it says.
+	CheckSpec(context.Context, *CheckSpecRequest) (*CheckSpecResponse, error)
 	Failover(context.Context, *FailoverRequest) (*FailoverResponse, error)
 	Abort(context.Context, *AbortRequest) (*AbortResponse, error)
 	Reinstate(context.Context, *ReinstateRequest) (*ReinstateResponse, error)
@@ -362,6 +392,12 @@ func (UnimplementedArbiterServiceServer) WatchEvents(*WatchEventsRequest, grpc.S
 }
 func (UnimplementedArbiterServiceServer) ListArbiters(context.Context, *ListArbitersRequest) (*ListArbitersResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListArbiters not implemented")
+}
+func (UnimplementedArbiterServiceServer) CheckGroup(context.Context, *CheckGroupRequest) (*CheckGroupResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckGroup not implemented")
+}
+func (UnimplementedArbiterServiceServer) CheckSpec(context.Context, *CheckSpecRequest) (*CheckSpecResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckSpec not implemented")
 }
 func (UnimplementedArbiterServiceServer) Failover(context.Context, *FailoverRequest) (*FailoverResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Failover not implemented")
@@ -538,6 +574,42 @@ func _ArbiterService_ListArbiters_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ArbiterServiceServer).ListArbiters(ctx, req.(*ListArbitersRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ArbiterService_CheckGroup_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckGroupRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArbiterServiceServer).CheckGroup(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ArbiterService_CheckGroup_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArbiterServiceServer).CheckGroup(ctx, req.(*CheckGroupRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ArbiterService_CheckSpec_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckSpecRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArbiterServiceServer).CheckSpec(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ArbiterService_CheckSpec_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArbiterServiceServer).CheckSpec(ctx, req.(*CheckSpecRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -808,6 +880,14 @@ var ArbiterService_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _ArbiterService_ListArbiters_Handler,
 		},
 		{
+			MethodName: "CheckGroup",
+			Handler:    _ArbiterService_CheckGroup_Handler,
+		},
+		{
+			MethodName: "CheckSpec",
+			Handler:    _ArbiterService_CheckSpec_Handler,
+		},
+		{
 			MethodName: "Failover",
 			Handler:    _ArbiterService_Failover_Handler,
 		},
@@ -873,6 +953,8 @@ var ArbiterService_ServiceDesc = grpc.ServiceDesc{
 const (
 	ArbiterPeerService_StreamViews_FullMethodName        = "/arbiter.v1.ArbiterPeerService/StreamViews"
 	ArbiterPeerService_GetBootstrapStatus_FullMethodName = "/arbiter.v1.ArbiterPeerService/GetBootstrapStatus"
+	ArbiterPeerService_DescribeArbiter_FullMethodName    = "/arbiter.v1.ArbiterPeerService/DescribeArbiter"
+	ArbiterPeerService_Inspect_FullMethodName            = "/arbiter.v1.ArbiterPeerService/Inspect"
 )
 
 // ArbiterPeerServiceClient is the client API for ArbiterPeerService service.
@@ -884,6 +966,10 @@ type ArbiterPeerServiceClient interface {
 	// Views flow to the leader; requests to look again flow back.
 	StreamViews(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[StreamViewsRequest, StreamViewsResponse], error)
 	GetBootstrapStatus(ctx context.Context, in *GetBootstrapStatusRequest, opts ...grpc.CallOption) (*GetBootstrapStatusResponse, error)
+	// What an arbiter says of itself. It is answered from the first moment on.
+	DescribeArbiter(ctx context.Context, in *DescribeArbiterRequest, opts ...grpc.CallOption) (*DescribeArbiterResponse, error)
+	// Looks, on the machine of the arbiter that is asked, for what would keep a failover from working.
+	Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error)
 }
 
 type arbiterPeerServiceClient struct {
@@ -917,6 +1003,26 @@ func (c *arbiterPeerServiceClient) GetBootstrapStatus(ctx context.Context, in *G
 	return out, nil
 }
 
+func (c *arbiterPeerServiceClient) DescribeArbiter(ctx context.Context, in *DescribeArbiterRequest, opts ...grpc.CallOption) (*DescribeArbiterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DescribeArbiterResponse)
+	err := c.cc.Invoke(ctx, ArbiterPeerService_DescribeArbiter_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *arbiterPeerServiceClient) Inspect(ctx context.Context, in *InspectRequest, opts ...grpc.CallOption) (*InspectResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(InspectResponse)
+	err := c.cc.Invoke(ctx, ArbiterPeerService_Inspect_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ArbiterPeerServiceServer is the server API for ArbiterPeerService service.
 // All implementations must embed UnimplementedArbiterPeerServiceServer
 // for forward compatibility.
@@ -926,6 +1032,10 @@ type ArbiterPeerServiceServer interface {
 	// Views flow to the leader; requests to look again flow back.
 	StreamViews(grpc.BidiStreamingServer[StreamViewsRequest, StreamViewsResponse]) error
 	GetBootstrapStatus(context.Context, *GetBootstrapStatusRequest) (*GetBootstrapStatusResponse, error)
+	// What an arbiter says of itself. It is answered from the first moment on.
+	DescribeArbiter(context.Context, *DescribeArbiterRequest) (*DescribeArbiterResponse, error)
+	// Looks, on the machine of the arbiter that is asked, for what would keep a failover from working.
+	Inspect(context.Context, *InspectRequest) (*InspectResponse, error)
 	mustEmbedUnimplementedArbiterPeerServiceServer()
 }
 
@@ -941,6 +1051,12 @@ func (UnimplementedArbiterPeerServiceServer) StreamViews(grpc.BidiStreamingServe
 }
 func (UnimplementedArbiterPeerServiceServer) GetBootstrapStatus(context.Context, *GetBootstrapStatusRequest) (*GetBootstrapStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetBootstrapStatus not implemented")
+}
+func (UnimplementedArbiterPeerServiceServer) DescribeArbiter(context.Context, *DescribeArbiterRequest) (*DescribeArbiterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DescribeArbiter not implemented")
+}
+func (UnimplementedArbiterPeerServiceServer) Inspect(context.Context, *InspectRequest) (*InspectResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Inspect not implemented")
 }
 func (UnimplementedArbiterPeerServiceServer) mustEmbedUnimplementedArbiterPeerServiceServer() {}
 func (UnimplementedArbiterPeerServiceServer) testEmbeddedByValue()                            {}
@@ -988,6 +1104,42 @@ func _ArbiterPeerService_GetBootstrapStatus_Handler(srv interface{}, ctx context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ArbiterPeerService_DescribeArbiter_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DescribeArbiterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArbiterPeerServiceServer).DescribeArbiter(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ArbiterPeerService_DescribeArbiter_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArbiterPeerServiceServer).DescribeArbiter(ctx, req.(*DescribeArbiterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ArbiterPeerService_Inspect_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(InspectRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArbiterPeerServiceServer).Inspect(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ArbiterPeerService_Inspect_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArbiterPeerServiceServer).Inspect(ctx, req.(*InspectRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ArbiterPeerService_ServiceDesc is the grpc.ServiceDesc for ArbiterPeerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -998,6 +1150,14 @@ var ArbiterPeerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetBootstrapStatus",
 			Handler:    _ArbiterPeerService_GetBootstrapStatus_Handler,
+		},
+		{
+			MethodName: "DescribeArbiter",
+			Handler:    _ArbiterPeerService_DescribeArbiter_Handler,
+		},
+		{
+			MethodName: "Inspect",
+			Handler:    _ArbiterPeerService_Inspect_Handler,
 		},
 	},
 	Streams: []grpc.StreamDesc{

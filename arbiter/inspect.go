@@ -1,0 +1,168 @@
+package arbiter
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// What a finding is about.
+const (
+	aboutDatabase = "database"
+	aboutFence    = "fence"
+	aboutRoute    = "route"
+	aboutGroup    = "group"
+)
+
+const (
+	// inspectLimit bounds an inspection whose caller waits for ever.
+	inspectLimit = 30 * time.Second
+	// inspectMargin is how much sooner than its caller an inspection gives up, so that what was found still arrives.
+	inspectMargin = 250 * time.Millisecond
+	// askDatabase and askRoute bound one look at a member's service or at a router. A fence device has its own time-out.
+	askDatabase = 5 * time.Second
+	askRoute    = 5 * time.Second
+	// inspectAtOnce bounds how many looks run at the same time on this arbiter, which has better things to do.
+	inspectAtOnce = fencePathsAtOnce
+)
+
+// look is one part of an inspection.
+type look struct {
+	about  string
+	member failover.MemberName
+	what   string // in words, for the finding that it never ended
+	limit  time.Duration
+	do     func(context.Context) []Finding
+}
+
+// looksOf are all parts of an inspection of a group: each member's service and fence, and each route.
+func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec) []look {
+	var looks []look
+	for _, m := range spec.Members {
+		looks = append(looks,
+			look{aboutDatabase, m.Name, "the database", askDatabase, func(ctx context.Context) []Finding { return inspect.Member(ctx, m, spec) }},
+			look{aboutFence, m.Name, "the fence", inspectLimit, func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
+	}
+	for _, r := range spec.Routes {
+		looks = append(looks, look{aboutRoute, "", "route " + r.Name, askRoute, func(ctx context.Context) []Finding {
+			return inspect.Route(ctx, r, group, spec)
+		}})
+	}
+	return looks
+}
+
+// inspect looks, from this arbiter's machine and with its secrets, for what would keep a failover of a group from working. It
+// changes nothing. All looks run side by side; one that hangs, even against the end of its context, is itself a finding.
+func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*arbiterv1.ArbiterCheck, error) {
+	spec, err := fsm.SpecFromProto(effective)
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	began := n.options.Clock.Boot()
+	ctx, cancel := sooner(ctx)
+	defer cancel()
+	looks := looksOf(n.options.Drivers.Inspect, failover.GroupName(effective.GetGroup()), spec)
+	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
+	for _, m := range spec.Members {
+		for _, level := range m.Fence {
+			check.Devices += uint32(len(level.Devices))
+		}
+	}
+	for i, found := range n.lookAll(ctx, looks) {
+		for _, f := range found {
+			check.Findings = append(check.Findings, findingToProto(looks[i], f))
+		}
+	}
+	check.Took = durationpb.New(n.options.Clock.Boot() - began)
+	return check, nil
+}
+
+// sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends
+// on it, and drivers tell a deadline that has passed (the target is silent) from a context that was cancelled (this arbiter's own doing).
+func sooner(ctx context.Context) (context.Context, context.CancelFunc) {
+	limit := inspectLimit
+	if deadline, bounded := ctx.Deadline(); bounded {
+		limit = min(limit, time.Until(deadline)-inspectMargin)
+	}
+	return context.WithTimeout(ctx, limit)
+}
+
+// lookAll returns what each look found. It waits no longer than its context, whatever the looks do.
+func (n *Node) lookAll(ctx context.Context, looks []look) [][]Finding {
+	type result struct {
+		i     int
+		found []Finding
+	}
+	ended := make(chan result, len(looks)) // roomy, so that those who come late need no reader
+	for i, l := range looks {
+		n.group.Go("inspection", func(context.Context) error {
+			select {
+			case n.inspecting <- struct{}{}:
+			case <-ctx.Done():
+				return nil
+			}
+			defer func() { <-n.inspecting }()
+			limited, cancel := context.WithTimeout(ctx, l.limit)
+			defer cancel()
+			ended <- result{i, l.do(limited)}
+			return nil
+		})
+	}
+	all := make([][]Finding, len(looks))
+	for i, l := range looks {
+		all[i] = []Finding{{Blocks: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}}
+	}
+	for range looks {
+		select {
+		case r := <-ended:
+			all[r.i] = r.found
+		case <-ctx.Done():
+			return all
+		}
+	}
+	return all
+}
+
+func findingToProto(l look, f Finding) *arbiterv1.Finding {
+	severity := arbiterv1.Severity_SEVERITY_ADVICE
+	if f.Blocks {
+		severity = arbiterv1.Severity_SEVERITY_BLOCKS
+	}
+	return &arbiterv1.Finding{
+		Severity: severity, About: l.about, Member: string(cmp.Or(f.Member, l.member)), What: f.What, Next: f.Next, Unreachable: f.Unreachable,
+	}
+}
+
+// obstacles puts what the committed state has against a failover into findings.
+func obstacles(s *failover.State, group failover.GroupName, d failover.Durations) []*arbiterv1.Finding {
+	var list []*arbiterv1.Finding
+	for _, o := range failover.Obstacles(s, group, d) {
+		list = append(list, findingToProto(look{about: aboutGroup}, Finding{Blocks: o.Blocks, What: o.Why, Next: o.Next}))
+	}
+	return list
+}
+
+// excuse makes it advice that a member can't be asked if a quorum sees it down: that is what a failover is for, and whether
+// another one can take over is said by the group's own findings.
+func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.ArbiterCheck) {
+	for _, check := range checks {
+		for _, f := range check.GetFindings() {
+			if f.GetAbout() == aboutDatabase && f.GetUnreachable() && failover.SeenDown(s, group, failover.MemberName(f.GetMember())) {
+				f.Severity = arbiterv1.Severity_SEVERITY_ADVICE
+				f.What = "it is down, so it was not looked at (" + f.GetWhat() + ")"
+				f.Next = fmt.Sprintf("start it as a standby, then check again: arbiterctl status %s", group)
+			}
+		}
+		slices.SortStableFunc(check.GetFindings(), func(a, b *arbiterv1.Finding) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
+	}
+}

@@ -1,0 +1,57 @@
+package arbiter
+
+import (
+	"context"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// CheckGroup asks every arbiter whether a failover of a group would work from where it stands.
+func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest) (*arbiterv1.CheckGroupResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	_, effective, err := fsm.ReadSource(g.SpecSource)
+	if err != nil {
+		return nil, status.Error(codes.Internal, err.Error())
+	}
+	durations := s.node.loop.durations(ctx, g.Name)
+	answer := &arbiterv1.CheckGroupResponse{
+		Freshness: freshness, Group: r.GetGroup(), Arbiters: s.checkEverywhere(ctx, effective),
+		Findings: obstacles(state, g.Name, durations), WouldDo: failover.Explain(state, g.Name, durations).WouldDo,
+	}
+	excuse(state, g.Name, answer.GetArbiters())
+	return answer, nil
+}
+
+// CheckSpec does the same for a spec that need not be applied. It is for operators only: arbiters log in where it says.
+func (s *service) CheckSpec(ctx context.Context, r *arbiterv1.CheckSpecRequest) (*arbiterv1.CheckSpecResponse, error) {
+	_, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	effective, err := s.node.options.Specs.Effective(r.GetSpec())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	return &arbiterv1.CheckSpecResponse{Freshness: freshness, Group: r.GetSpec().GetGroup(), Arbiters: s.checkEverywhere(ctx, effective)}, nil
+}
+
+// checkEverywhere has all arbiters look at the same time. The spec goes with the question, so that all look at the same one.
+func (s *service) checkEverywhere(ctx context.Context, effective *arbiterv1.GroupSpec) []*arbiterv1.ArbiterCheck {
+	ctx, cancel := sooner(ctx)
+	defer cancel()
+	checks := make([]*arbiterv1.ArbiterCheck, len(s.node.options.Peers))
+	s.node.eachPeer(func(i int, p Peer) { checks[i] = s.node.inspectPeer(ctx, p, effective) })
+	return checks
+}

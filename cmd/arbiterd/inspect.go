@@ -1,0 +1,40 @@
+package main
+
+import (
+	"context"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/engine"
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fence"
+	"github.com/arbiter-ha/arbiter/route"
+)
+
+// inspectors hand what the drivers find wrong to the node, in its words.
+func inspectors(postgres *engine.Postgres, fencer *fence.Fencer) arbiter.Inspectors {
+	return arbiter.Inspectors{
+		Member: func(ctx context.Context, m failover.MemberSpec, spec *failover.Spec) []arbiter.Finding {
+			return findings(postgres.Preconditions(ctx, m, spec), func(p engine.Problem) arbiter.Finding {
+				return arbiter.Finding{Blocks: p.Blocks, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
+			})
+		},
+		Fence: func(ctx context.Context, m failover.MemberSpec) []arbiter.Finding {
+			return findings(fencer.Inspect(ctx, m), func(p fence.Problem) arbiter.Finding {
+				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, What: p.Message, Next: p.Fix}
+			})
+		},
+		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec) []arbiter.Finding {
+			return findings(route.Inspect(ctx, r, route.Request{Group: group, Members: spec.Members}), func(p route.Problem) arbiter.Finding {
+				return arbiter.Finding{Blocks: true, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
+			})
+		},
+	}
+}
+
+func findings[P any](problems []P, finding func(P) arbiter.Finding) []arbiter.Finding {
+	list := make([]arbiter.Finding, len(problems))
+	for i, p := range problems {
+		list[i] = finding(p)
+	}
+	return list
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// chatty is a program that ends badly and says all that it was told.
+const chatty = `#!/bin/sh
+input=$(cat)
+case $input in
+  *action=metadata*) echo '<resource-agent name="chatty"><parameters><parameter name="password"/></parameters><actions><action name="off"/><action name="status"/></actions></resource-agent>'; exit 0 ;;
+esac
+echo "it failed, and I was told: $input" | tr '\n' ' ' >&2
+exit 1
+`
+
+// Whatever the devices, the servers and the routers say, no secret gets into a finding: findings are shown.
+func TestInspectors_FindWithoutSecrets(t *testing.T) {
+	dir := t.TempDir()
+	program, password := filepath.Join(dir, "chatty"), filepath.Join(dir, "password")
+	for file, content := range map[string]string{program: chatty, password: "hunter2\n"} {
+		if err := os.WriteFile(file, []byte(content), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	secret := failover.Setting{Key: "password", File: password}
+	member := failover.MemberSpec{
+		Name: "pg-a", Address: rude(t),
+		Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{Method: program, Timeout: 10 * time.Second, Settings: []failover.Setting{secret}}}}},
+	}
+	spec := &failover.Spec{
+		Engine: failover.EnginePostgres, Members: []failover.MemberSpec{member},
+		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable", Password: failover.Setting{File: password}},
+	}
+	route := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}, secret}}
+	inspect := drivers(nil).Inspect
+	for name, found := range map[string][]arbiter.Finding{
+		"member": inspect.Member(t.Context(), member, spec),
+		"fence":  inspect.Fence(t.Context(), member),
+		"route":  inspect.Route(t.Context(), route, "pay", spec),
+	} {
+		blocked := false
+		for _, f := range found {
+			blocked = blocked || f.Blocks && f.Next != ""
+			if text := fmt.Sprintf("%+v", f); strings.Contains(text, "hunter2") {
+				t.Errorf("%s: a secret in %s", name, text)
+			}
+		}
+		if !blocked {
+			t.Errorf("%s: nothing blocks, with something to do: %+v", name, found)
+		}
+	}
+}
+
+// rude is a server that refuses whoever comes.
+func rude(t *testing.T) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			connection, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = connection.Write([]byte("E\x00\x00\x00\x20SFATAL\x00C28P01\x00Mno, arbiter\x00\x00"))
+			connection.Close()
+		}
+	}()
+	return listener.Addr().String()
+}

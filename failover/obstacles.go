@@ -1,0 +1,55 @@
+package failover
+
+import "fmt"
+
+// Obstacle is something that the committed state has against a failover.
+type Obstacle struct {
+	// Blocks says that an operator's failover would be held too; otherwise it only keeps one from happening by itself.
+	Blocks bool
+	Why    string
+	Next   string // what to do; may be empty
+}
+
+// Obstacles lists what a failover of a group would meet if its primary were seen down now: the guards of Plan that aren't
+// about the primary's own health.
+func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
+	g := s.Group(name)
+	if g == nil {
+		return nil
+	}
+	var found []Obstacle
+	if g.Operation != nil {
+		found = append(found, Obstacle{
+			Why:  fmt.Sprintf("%s %s is in progress, at %s", g.Operation.Kind, g.Operation.ID, g.Stage),
+			Next: fmt.Sprintf("arbiterctl show %s", name),
+		})
+	}
+	commands := nextCommands(s, g)
+	for _, guard := range automationGuards(g) {
+		if !guard.OK {
+			found = append(found, Obstacle{Blocks: !g.Adopted, Why: guard.Detail, Next: firstOf(commands)})
+		}
+	}
+	if guard := candidateGuard(s, g); !guard.OK && g.Adopted {
+		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: fmt.Sprintf("arbiterctl status %s", name)})
+	}
+	for _, guard := range append(timeGuards(s, g, d), brakeGuard(s, g)) {
+		if !guard.OK && guard.Name != guardMinimum {
+			found = append(found, Obstacle{Why: guard.Detail, Next: "wait, or ask for it: an operator's failover does not wait for this"})
+		}
+	}
+	return found
+}
+
+func firstOf(commands []string) string {
+	if len(commands) == 0 {
+		return ""
+	}
+	return commands[0]
+}
+
+// SeenDown says whether a quorum of arbiters sees a member down at the moment.
+func SeenDown(s *State, name GroupName, member MemberName) bool {
+	g := s.Group(name)
+	return g != nil && Tally(s, g, member).Status == StatusDown
+}

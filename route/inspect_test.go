@@ -1,0 +1,81 @@
+package route
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+func TestInspect_HAProxy(t *testing.T) {
+	l := newLab(t, "")
+	good := []string{"socket", "unix://" + l.unix, "backend", "orders", "server.pg-c", "third"}
+	for name, test := range map[string]struct {
+		settings []string
+		member   failover.MemberName
+		what     string
+		fix      string
+		silent   bool
+	}{
+		"all is right":    {good, "", "", "", false},
+		"no server":       {good[:4], "pg-c", "route haproxy-1 has no server for it", "server.pg-c", false},
+		"nobody listens":  {append([]string{"socket", "tcp://" + freePort(t)}, good[2:]...), "", "router did not answer", "start the router", true},
+		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `unknown setting "sokket"`, "mend the route", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			problems := Inspect(t.Context(), haproxyRoute(test.settings...), l.request())
+			if test.what == "" {
+				if len(problems) > 0 {
+					t.Errorf("problems: %+v", problems)
+				}
+				return
+			}
+			if len(problems) != 1 {
+				t.Fatalf("problems: %+v", problems)
+			}
+			p := problems[0]
+			if p.Member != test.member || !strings.Contains(p.Message, test.what) || !strings.Contains(p.Fix, test.fix) || p.Silent != test.silent {
+				t.Errorf("got %+v, want %+v", p, test)
+			}
+		})
+	}
+	l.wantServer("pg-a") // looking changed nothing
+}
+
+func TestInspect_Command(t *testing.T) {
+	route := func(t *testing.T, mode string) failover.Route {
+		router, dir := newSwitch(t, mode)
+		command := router.(*commandRouter)
+		if err := os.WriteFile(filepath.Join(dir, "epoch"), []byte("7\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		settings := append(literals("command", command.path, "dir", dir, "mode", mode), failover.Setting{Key: "password", File: filepath.Join(dir, "password")})
+		return failover.Route{Router: "command", Name: "switch", Settings: settings}
+	}
+	for _, mode := range []string{"good", "strict"} { // strict asks even a look for its epoch
+		if problems := Inspect(t.Context(), route(t, mode), switchRequest(0)); len(problems) > 0 {
+			t.Errorf("a router that remembers epochs, mode %s: %+v", mode, problems)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	problems := Inspect(ctx, route(t, "hangs"), switchRequest(0))
+	if len(problems) != 1 || !problems[0].Silent || time.Since(began) > 10*time.Second {
+		t.Errorf("a router that hangs: %+v after %v", problems, time.Since(began))
+	}
+	gone := route(t, "good")
+	gone.Settings = append(gone.Settings, failover.Setting{Key: "token", File: "/nowhere/token"})
+	if problems := Inspect(t.Context(), gone, switchRequest(0)); len(problems) != 1 || !strings.Contains(problems[0].Message, "/nowhere/token") || !strings.Contains(problems[0].Fix, "secrets") {
+		t.Errorf("a secret that isn't there: %+v", problems)
+	}
+	for _, p := range Inspect(t.Context(), route(t, "fails"), switchRequest(0)) {
+		if strings.Contains(p.Message, "hunter2") {
+			t.Errorf("secret in %+v", p)
+		}
+	}
+}
