@@ -1,0 +1,115 @@
+package failover
+
+import "time"
+
+// SelfDoubt is an arbiter's doubt of its own view for want of reference points. Targets alone can't tell an arbiter whether they
+// are gone or it is cut off itself; addresses that have nothing to do with them can. The zero value is no doubt.
+type SelfDoubt struct {
+	On    bool
+	until time.Duration // how long it lasts at the most once reference points answer again
+}
+
+// Surroundings are what an arbiter knows when it judges itself. All times are on its boot-time clock.
+type Surroundings struct {
+	Now    time.Duration
+	Groups []GroupSight // groups with a failing member; others need not be listed
+	Points []PointSight
+	// Settle is how long it takes until what is thought of every failing member rests on looks that began later than now.
+	Settle time.Duration
+}
+
+// GroupSight is one group with failing members.
+type GroupSight struct {
+	Members int // of the group, failing or not
+	Failing []MemberSight
+}
+
+// MemberSight is a member whose looks fail, or which is still said to be down by earlier ones.
+type MemberSight struct {
+	Since time.Duration // when the latest of its checks to fail began to fail
+	Down  bool          // the view says that it is down
+}
+
+// PointSight is the latest finished look at one reference point.
+type PointSight struct {
+	Began    time.Duration
+	Answered bool
+}
+
+// Next judges anew. An arbiter doubts itself when it says "down" of a member, most members of that member's group fail, and no
+// reference point was reached in a look that began after the member failed. So a reference point that answered before proves
+// nothing, and neither does one that has not answered yet: the view waits for it, not the other way round. Without reference points
+// there is no doubt.
+//
+// "Most" is counted in each group, not over all targets: the groups are looked at one after the other, and the first ones to fail
+// would have counted as down before most of a fleet had failed. Half is not most: of a primary and its only standby one may crash.
+//
+// Once reference points answer again the looks made before still say "down". The doubt outlasts them.
+func (d SelfDoubt) Next(s Surroundings) SelfDoubt {
+	switch {
+	case s.cutOff():
+		return SelfDoubt{On: true, until: s.Now + s.Settle}
+	case d.On && s.saysDown() && s.Now < d.until:
+		return d
+	}
+	return SelfDoubt{}
+}
+
+// NeedsLook says whether reference points must be looked at: in a group of which most members fail, one failed after all looks at
+// them began that are finished or under way. began is when the newest of those began.
+func (s Surroundings) NeedsLook(began time.Duration) bool {
+	for _, g := range s.Groups {
+		for _, m := range g.Failing {
+			if g.mostFail() && m.Since > began {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Troubled says whether most members of some group fail.
+func (s Surroundings) Troubled() bool {
+	for _, g := range s.Groups {
+		if g.mostFail() {
+			return true
+		}
+	}
+	return false
+}
+
+func (s Surroundings) cutOff() bool {
+	if len(s.Points) == 0 {
+		return false
+	}
+	for _, g := range s.Groups {
+		for _, m := range g.Failing {
+			if g.mostFail() && m.Down && !s.reachedSince(m.Since) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s Surroundings) saysDown() bool {
+	for _, g := range s.Groups {
+		for _, m := range g.Failing {
+			if m.Down {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (s Surroundings) reachedSince(t time.Duration) bool {
+	for _, p := range s.Points {
+		if p.Answered && p.Began >= t {
+			return true
+		}
+	}
+	return false
+}
+
+func (g GroupSight) mostFail() bool { return 2*len(g.Failing) > g.Members }
