@@ -218,11 +218,11 @@ func TestView_DoubtAndFencePaths(t *testing.T) {
 	if b := sent("no longer armed", true); b.FencePaths[0].Armed {
 		t.Error("the path is still armed")
 	}
-	f.setLate("its own loops ran 600ms late")
+	f.setLate("ran 600ms late itself")
 	if b := sent("a doubt", true); b.Doubt == "" {
 		t.Error("the doubt was not told")
 	}
-	f.setLate("its own loops ran 600ms late")
+	f.setLate("ran 600ms late itself")
 	sent("the same doubt", false)
 	f.setLate("")
 	if b := sent("no doubt any more", true); b.Doubt != "" {
