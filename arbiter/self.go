@@ -47,8 +47,10 @@ func (n *Node) watchSelf(ctx context.Context) error {
 			nextOffer = now + offerInterval
 			n.loop.send(ctx, failover.Doubt{Why: why})
 		}
-		n.tellDoubt(told, why)
-		told = why
+		if why == "" || cutOff || late != "" { // not of the moment that a reference point takes to answer
+			n.tellDoubt(told, why)
+			told = why
+		}
 	}
 }
 

@@ -89,8 +89,11 @@ func (v *view) judge() {
 	} else {
 		v.self = failover.SelfDoubt{}
 	}
-	if v.self.On {
+	switch {
+	case v.self.CutOff:
 		cutOff = "can't reach its reference points (" + v.references.names() + ")"
+	case v.self.On:
+		cutOff = "waits for an answer of its reference points (" + v.references.names() + ")"
 	}
 	if why := cmp.Or(cutOff, v.late); v.doubt != why {
 		v.doubt, v.unsent = why, true
@@ -108,9 +111,9 @@ func (v *view) setLate(why string) {
 	}
 }
 
-// doubts says why this arbiter doubts its view, empty if it doesn't, and whether it is for want of reference points.
+// doubts says why this arbiter doubts its view, empty if it doesn't, and whether it is cut off.
 func (v *view) doubts() (why string, cutOff bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	return v.doubt, v.self.On
+	return v.doubt, v.self.CutOff
 }

@@ -5,9 +5,15 @@ import "time"
 // SelfDoubt is an arbiter's doubt of its own view for want of reference points. Targets alone can't tell an arbiter whether they
 // are gone or it is cut off itself; addresses that have nothing to do with them can. The zero value is no doubt.
 type SelfDoubt struct {
-	On    bool
-	until time.Duration // how long it lasts at the most once reference points answer again
+	On bool // the view doesn't count
+	// CutOff is true once reference points were waited for in vain: more than the moment that their answer takes.
+	CutOff bool
+	until  time.Duration // how long being cut off lasts at the most once reference points answer again
 }
+
+// answerTakes is how long a reference point may take to answer before it is missed: several round trips between continents, and
+// less than it takes TCP to try a second time, which could bridge a short cut unnoticed.
+const answerTakes = 250 * time.Millisecond
 
 // Surroundings are what an arbiter knows when it judges itself. All times are on its boot-time clock.
 type Surroundings struct {
@@ -44,15 +50,16 @@ type PointSight struct {
 // "Most" is counted in each group, not over all targets: the groups are looked at one after the other, and the first ones to fail
 // would have counted as down before most of a fleet had failed. Half is not most: of a primary and its only standby one may crash.
 //
-// Once reference points answer again the looks made before still say "down". The doubt outlasts them.
+// When reference points answer again after a cut, the looks made before still say "down". The doubt outlasts them.
 func (d SelfDoubt) Next(s Surroundings) SelfDoubt {
+	unproven, missed := s.unproven()
 	switch {
-	case s.cutOff():
-		return SelfDoubt{On: true, until: s.Now + s.Settle}
-	case d.On && s.saysDown() && s.Now < d.until:
+	case missed:
+		return SelfDoubt{On: true, CutOff: true, until: s.Now + s.Settle}
+	case d.CutOff && s.saysDown() && s.Now < d.until:
 		return d
 	}
-	return SelfDoubt{}
+	return SelfDoubt{On: unproven}
 }
 
 // NeedsLook says whether reference points must be looked at: in a group of which most members fail, one failed after all looks at
@@ -78,18 +85,21 @@ func (s Surroundings) Troubled() bool {
 	return false
 }
 
-func (s Surroundings) cutOff() bool {
+// unproven says whether the view says "down" of a member while most of its group fail and no reference point was reached since;
+// missed, whether one of them should have been.
+func (s Surroundings) unproven() (unproven, missed bool) {
 	if len(s.Points) == 0 {
-		return false
+		return false, false
 	}
 	for _, g := range s.Groups {
 		for _, m := range g.Failing {
 			if g.mostFail() && m.Down && !s.reachedSince(m.Since) {
-				return true
+				unproven = true
+				missed = missed || s.Now-m.Since >= answerTakes || s.allSilentSince(m.Since)
 			}
 		}
 	}
-	return false
+	return unproven, missed
 }
 
 func (s Surroundings) saysDown() bool {
@@ -110,6 +120,15 @@ func (s Surroundings) reachedSince(t time.Duration) bool {
 		}
 	}
 	return false
+}
+
+func (s Surroundings) allSilentSince(t time.Duration) bool {
+	for _, p := range s.Points {
+		if p.Answered || p.Began < t {
+			return false
+		}
+	}
+	return true
 }
 
 func (g GroupSight) mostFail() bool { return 2*len(g.Failing) > g.Members }

@@ -81,6 +81,36 @@ func TestSelfDoubt_OutlastsLooksOfTheCut(t *testing.T) {
 	}
 }
 
+// A reference point may take a moment to answer. Until then the view doesn't count, and counts at once when it has: members that
+// really crash are not noticed later for it.
+func TestSelfDoubt_WaitsForAnAnswer(t *testing.T) {
+	const ms = time.Millisecond
+	all := []MemberSight{saidDown(10 * time.Second), saidDown(10 * time.Second), saidDown(10 * time.Second)}
+	for _, c := range []struct {
+		name   string
+		after  time.Duration
+		points []PointSight
+		want   SelfDoubt
+	}{
+		{"nobody has answered yet", 5 * ms, []PointSight{{}, {}}, SelfDoubt{On: true}},
+		{"one is silent, the other may answer yet", 5 * ms, []PointSight{pointSilent(10 * time.Second), pointAnswered(9 * time.Second)}, SelfDoubt{On: true}},
+		{"one was silent before, and may answer yet", 5 * ms, []PointSight{pointSilent(10 * time.Second), pointSilent(9 * time.Second)}, SelfDoubt{On: true}},
+		{"one has answered", 5 * ms, []PointSight{pointSilent(10 * time.Second), pointAnswered(10 * time.Second)}, SelfDoubt{}},
+		{"all are silent", 5 * ms, []PointSight{pointSilent(10 * time.Second), pointSilent(10 * time.Second)}, SelfDoubt{On: true, CutOff: true, until: 11*time.Second + 5*ms}},
+		{"nobody has answered for long", 250 * ms, []PointSight{{}, {}}, SelfDoubt{On: true, CutOff: true, until: 11*time.Second + 250*ms}},
+	} {
+		s := Surroundings{Now: 10*time.Second + c.after, Settle: time.Second, Points: c.points, Groups: []GroupSight{{Members: 3, Failing: all}}}
+		got := SelfDoubt{}.Next(s)
+		if got != c.want {
+			t.Errorf("%s: %+v, want %+v", c.name, got, c.want)
+		}
+		s.Points = []PointSight{pointAnswered(10 * time.Second)}
+		if after := got.Next(s); after.On != c.want.CutOff {
+			t.Errorf("%s, then one answers: %+v", c.name, after)
+		}
+	}
+}
+
 func TestSurroundings_NeedsLook(t *testing.T) {
 	pair := Surroundings{Groups: []GroupSight{{Members: 3, Failing: []MemberSight{looksFail(10 * time.Second), looksFail(12 * time.Second)}}}}
 	one := Surroundings{Groups: []GroupSight{{Members: 3, Failing: []MemberSight{looksFail(10 * time.Second)}}}}
