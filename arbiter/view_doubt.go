@@ -20,8 +20,11 @@ type trouble struct {
 // looks, which fail before the thresholds are reached: so what the reference points say is known by the time that it counts.
 func (v *view) noteTrouble(key memberKey, r Report) {
 	t := v.troubles[key]
+	if t == nil && !r.Dead {
+		return
+	}
 	g := v.state().Group(key.group)
-	if g == nil || t == nil && !r.Dead {
+	if g == nil {
 		return
 	}
 	if t == nil {
