@@ -31,19 +31,21 @@ func (v *view) noteTrouble(key memberKey, r Report) {
 		t = &trouble{checks: map[string]bool{}}
 		v.troubles[key] = t
 	}
-	switch {
-	case !r.Dead:
-		delete(t.checks, r.Check)
-	case !t.checks[r.Check]:
+	begins := r.Dead && !t.checks[r.Check]
+	if begins {
 		t.checks[r.Check], t.since = true, v.clock.Boot()
+	} else if !r.Dead {
+		delete(t.checks, r.Check)
 	}
 	maps.DeleteFunc(t.checks, func(name string, _ bool) bool { return !hasCheck(g.Spec, name) })
 	status, _ := g.Spec.StatusOf(r.Observation)
 	if t.down = status == failover.StatusDown; !t.down && len(t.checks) == 0 {
 		delete(v.troubles, key)
 	}
-	if s, newest := v.surroundings(); r.Dead && s.NeedsLook(newest) {
-		v.references.ask()
+	if begins { // only then may another look be needed
+		if s, newest := v.surroundings(); s.NeedsLook(newest) {
+			v.references.ask()
+		}
 	}
 }
 
