@@ -256,7 +256,11 @@ func (f *ArbiterFile) tlsFaults() []Fault {
 func (f *ArbiterFile) warnings() []Fault {
 	var warnings []Fault
 	if len(f.Arbiters) == 1 {
-		warnings = append(warnings, Fault{Path: "arbiters", Message: "a single arbiter protects against nothing that happens to itself, and can't tell its own trouble from the primary's; use 3 or 5"})
+		trouble := ""
+		if len(f.ReferencePoints) == 0 {
+			trouble = ", and without reference_points can't tell its own trouble from its targets'"
+		}
+		warnings = append(warnings, Fault{Path: "arbiters", Message: "a single arbiter protects against nothing that happens to itself" + trouble + "; use 3 or 5"})
 	}
 	if f.InsecurePlaintext {
 		warnings = append(warnings, Fault{Path: "insecure_plaintext", Message: "everybody who reaches these ports may fence and promote"})

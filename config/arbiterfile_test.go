@@ -163,6 +163,13 @@ func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
 		!strings.Contains(warnings.Error(), "everybody who reaches these ports may fence and promote") {
 		t.Errorf("warnings are %v", warnings)
 	}
+	if !strings.Contains(warnings.Error(), "without reference_points can't tell its own trouble") {
+		t.Errorf("warnings are %v", warnings)
+	}
+	_, warnings, err = ParseArbiterFile("a.yaml", []byte(single+"reference_points: [\"gw.internal:179\"]\n"))
+	if err != nil || len(warnings) != 2 || strings.Contains(warnings.Error(), "trouble") {
+		t.Errorf("with a reference point: %v, warnings are %v", err, warnings)
+	}
 	same := strings.Replace(tenLines, "zone: z3", "zone: az-a", 1)
 	if _, warnings, err = ParseArbiterFile("a.yaml", []byte(same)); err != nil || !strings.Contains(warnings.Error(), "losing that zone loses both votes") {
 		t.Errorf("%v, warnings are %v", err, warnings)
