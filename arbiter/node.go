@@ -45,6 +45,10 @@ type Options struct {
 	Release   string
 	// FencePathEvery is how often every fence path is asked for its status.
 	FencePathEvery time.Duration
+	// ReferencePoints are host:port that have nothing to do with what is protected. The other arbiters are reference points anyway.
+	ReferencePoints []string
+	// Reach makes a new connection to a reference point; nil: by TCP.
+	Reach func(ctx context.Context, address string) error
 	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
 	Failpoint func(where string)
 }
@@ -133,7 +137,8 @@ func (n *Node) start(ctx context.Context) error {
 		return err
 	}
 	c := n.options.Clock
-	n.view = newView(n.options.Node, c, n.fsm.State)
+	refs := newReferences(referencePoints(n.options), n.options.Reach, c, n.log.Named("references"))
+	n.view = newView(n.options.Node, c, n.fsm.State, refs)
 	n.prober = n.options.NewProber(n.options.Node, func() failover.Index { return n.fsm.State().Applied }, n.view.observe)
 	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c, n.view.answerWait), func(e failover.ActionEnded) { n.loop.send(n.group.Context(), e) })
 	n.runner.failpoint = n.options.Failpoint
@@ -146,6 +151,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.group.Go("specs", n.followSpecs)
 	n.group.Go("view sender", sender.run)
 	n.group.Go("fence paths", n.watchFencePaths)
+	n.group.Go("reference points", func(ctx context.Context) error { return refs.run(ctx, n.view.troubled, n.view.wake) })
 	n.group.Go("self-doubt", n.watchSelf)
 	n.server.ready(n)
 	n.setReadiness(arbiterv1.Readiness_READINESS_READY)

@@ -2,7 +2,6 @@ package arbiter
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -125,51 +124,4 @@ func (n *Node) askFencePaths(ctx context.Context, state *failover.State) {
 		}
 	}
 	wait.Wait()
-}
-
-const (
-	// doubtLateness is how late this process's own loops may run before its view stops counting: a stall or a suspend makes
-	// healthy targets look dead.
-	doubtLateness = 500 * time.Millisecond
-	// doubtLeast is the least that a doubt lasts after its cause.
-	doubtLeast = 500 * time.Millisecond
-	// selfInterval is how often this process looks at itself.
-	selfInterval = 50 * time.Millisecond
-)
-
-// watchSelf makes this arbiter doubt its own view when its own loops ran late. If it leads, it hands leadership on.
-func (n *Node) watchSelf(ctx context.Context) error {
-	doubtUntil, last := time.Duration(0), n.options.Clock.Boot()
-	why := ""
-	for {
-		if err := clock.Pause(ctx, selfInterval); err != nil {
-			return err
-		}
-		now := n.options.Clock.Boot()
-		late := now - last - selfInterval
-		if stalls := n.prober.Lateness(); stalls.Last > last {
-			late = max(late, stalls.Worst)
-		}
-		last = now
-		if late > doubtLateness {
-			why = fmt.Sprintf("its own loops ran %s late", late.Round(time.Millisecond))
-			doubtUntil = now + doubtFor(n.fsm.State())
-			n.loop.send(ctx, failover.Drain{Why: why})
-		}
-		if now >= doubtUntil {
-			why = ""
-		}
-		n.view.setDoubt(why)
-	}
-}
-
-// doubtFor is how long a doubt lasts after its cause: looks that began during the stall have ended by then.
-func doubtFor(s *failover.State) time.Duration {
-	longest := doubtLeast
-	for _, g := range s.Groups {
-		for _, c := range g.Spec.Health.Checks {
-			longest = max(longest, c.Timeout)
-		}
-	}
-	return longest
 }

@@ -126,7 +126,7 @@ func (n *Node) viewsToProto(s *failover.State, g *failover.Group, member failove
 		case !ok || !known.Current:
 			v.WhyNot = "the leader has no current view from it"
 		case known.Doubt != "":
-			v.WhyNot = "it doubts its own view: " + known.Doubt
+			v.WhyNot = fmt.Sprintf("%s also %s, so its view counts as unknown", node, known.Doubt)
 		default:
 			v.Counts = true
 		}
@@ -219,6 +219,7 @@ func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
 		}
 		if p.Node == n.options.Node {
 			a.Readiness, a.Release = n.readiness(), n.options.Release
+			a.Doubt, _ = n.view.doubts() // what it thinks itself is newer than what was committed, if that could be
 		} else if sent, ok := n.answeredBy(p.Node); ok {
 			a.LastContact = durationpb.New((n.options.Clock.Boot() - sent).Truncate(time.Microsecond))
 		}

@@ -12,9 +12,10 @@ import (
 // view is what this arbiter sees: the newest observation of every member, and which of them the leader knows. Only changes
 // are sent; a quiet system sends nothing.
 type view struct {
-	node  failover.NodeID
-	clock clock.Clock
-	state func() *failover.State
+	node       failover.NodeID
+	clock      clock.Clock
+	state      func() *failover.State
+	references *references
 
 	mu       sync.Mutex
 	looks    map[memberKey]Report
@@ -22,7 +23,10 @@ type view struct {
 	sent     map[memberKey]failover.Observation
 	words    map[memberKey]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[memberKey]failover.FencePath
-	doubt    string
+	troubles map[memberKey]*trouble
+	late     string                     // why this arbiter's own loops ran late; empty if they don't
+	self     failover.SelfDoubt         // for want of reference points
+	doubt    string                     // of the two, the one that is told
 	asks     map[failover.GroupName]ask // not answered yet
 	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
 	unsent   bool                       // a doubt or a fence path has changed
@@ -44,10 +48,11 @@ type ask struct {
 // askGrace is how long an answer waits for looks at the other members once the one that matters has ended.
 const askGrace = 50 * time.Millisecond
 
-func newView(node failover.NodeID, c clock.Clock, state func() *failover.State) *view {
+func newView(node failover.NodeID, c clock.Clock, state func() *failover.State, refs *references) *view {
 	return &view{
-		node: node, clock: c, state: state, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{}, sent: map[memberKey]failover.Observation{},
-		words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
+		node: node, clock: c, state: state, references: refs, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{},
+		sent: map[memberKey]failover.Observation{}, words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
+		troubles: map[memberKey]*trouble{},
 		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
@@ -62,6 +67,7 @@ func (v *view) observe(r Report) {
 	if r.Good > 0 {
 		v.took[key] = r.Good
 	}
+	v.noteTrouble(key, r)
 	// Most looks see what was seen before: with thousands of members nobody may go through all of them at each look.
 	if _, asked := v.asks[key.group]; asked || v.news(key) {
 		v.wake()
@@ -117,15 +123,6 @@ func (v *view) setPath(p failover.FencePath) {
 	}
 }
 
-func (v *view) setDoubt(why string) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.doubt != why {
-		v.doubt, v.unsent = why, true
-		v.wake()
-	}
-}
-
 // askAgain remembers a request to look again.
 func (v *view) askAgain(group failover.GroupName, index failover.Index) {
 	v.mu.Lock()
@@ -169,6 +166,7 @@ func (v *view) whole() failover.Batch {
 	known, _ := v.state().View(v.node)
 	incarnation := max(uint64(v.clock.Wall().UnixNano()), known.Incarnation+1)
 	v.sequence = 1
+	v.judge()
 	v.sent = map[memberKey]failover.Observation{}
 	v.unsent = false
 	b := failover.Batch{Node: v.node, Incarnation: incarnation, Sequence: 1, Whole: true, Doubt: v.doubt, Version: failover.CurrentVersion}
@@ -187,6 +185,7 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.dropUnknown()
+	v.judge()
 	b = failover.Batch{Node: v.node, Incarnation: incarnation, Doubt: v.doubt, Version: failover.CurrentVersion}
 	answered := map[failover.GroupName]bool{}
 	b.Answers, again = v.answers(answered)
@@ -294,6 +293,7 @@ func (v *view) dropUnknown() {
 			delete(v.took, key)
 			delete(v.sent, key)
 			delete(v.words, key)
+			delete(v.troubles, key)
 		}
 	}
 	for key := range v.paths {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
@@ -27,7 +29,7 @@ func newViewFixture() viewFixture {
 		g.Members = append(g.Members, m)
 	}
 	f := viewFixture{clock: clock.NewFake(time.Hour, time.Unix(1000, 0)), group: g, state: &failover.State{Groups: []*failover.Group{g}}}
-	f.view = newView("az-a", f.clock, func() *failover.State { return f.state })
+	f.view = newView("az-a", f.clock, func() *failover.State { return f.state }, newReferences(nil, nil, f.clock, hclog.NewNullLogger()))
 	return f
 }
 
@@ -216,13 +218,13 @@ func TestView_DoubtAndFencePaths(t *testing.T) {
 	if b := sent("no longer armed", true); b.FencePaths[0].Armed {
 		t.Error("the path is still armed")
 	}
-	f.setDoubt("its own loops ran 600ms late")
+	f.setLate("ran 600ms late itself")
 	if b := sent("a doubt", true); b.Doubt == "" {
 		t.Error("the doubt was not told")
 	}
-	f.setDoubt("its own loops ran 600ms late")
+	f.setLate("ran 600ms late itself")
 	sent("the same doubt", false)
-	f.setDoubt("")
+	f.setLate("")
 	if b := sent("no doubt any more", true); b.Doubt != "" {
 		t.Errorf("the doubt stays: %q", b.Doubt)
 	}

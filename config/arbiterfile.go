@@ -30,6 +30,9 @@ type ArbiterFile struct {
 	LogLevel, LogFormat string
 	// FenceAgentDirs are searched for fence agents, in this order.
 	FenceAgentDirs []string
+	// ReferencePoints are further host:port by which this arbiter tells its own trouble from its targets'. The other arbiters are
+	// reference points anyway.
+	ReferencePoints []string
 }
 
 // Arbiter is one line of the list of arbiters. The list must be the same in every arbiter's file.
@@ -88,6 +91,7 @@ func readArbiterFile(o *object, f *ArbiterFile) {
 		log.text("format", &f.LogFormat)
 	})
 	o.texts("fence_agent_dirs", &f.FenceAgentDirs)
+	o.texts("reference_points", &f.ReferencePoints)
 	if http := o.get("http"); http != nil {
 		o.fault(http, "is reserved for the web page and the metrics, which this release doesn't have; leave it out")
 	}
@@ -159,6 +163,31 @@ func (f *ArbiterFile) faults() []Fault {
 			faults = append(faults, Fault{Path: fmt.Sprintf("fence_agent_dirs[%d]", i), Message: fmt.Sprintf("%q must be an absolute path", dir)})
 		}
 	}
+	return append(faults, f.referenceFaults()...)
+}
+
+// referenceFaults are about reference points: each must be able to answer, and to be silent when the network is gone.
+func (f *ArbiterFile) referenceFaults() []Fault {
+	var faults []Fault
+	seen := map[string]string{}
+	for _, a := range f.Arbiters {
+		seen[a.Raft], seen[a.GRPC] = "arbiters."+a.ID+".raft", "arbiters."+a.ID+".grpc"
+	}
+	for i, address := range f.ReferencePoints {
+		where := fmt.Sprintf("reference_points[%d]", i)
+		host, _, _ := net.SplitHostPort(address)
+		ip := net.ParseIP(host)
+		if why := addressFault(address); why != "" {
+			faults = append(faults, Fault{Path: where, Message: why})
+		} else if other, twice := seen[address]; twice && strings.HasPrefix(other, "arbiters.") {
+			faults = append(faults, Fault{Path: where, Message: fmt.Sprintf("%s is %s; the other arbiters are reference points anyway, and this one is none; leave it out", address, other)})
+		} else if twice {
+			faults = append(faults, Fault{Path: where, Message: fmt.Sprintf("%s is %s too", address, other)})
+		} else if host == "localhost" || ip.IsLoopback() || ip.IsUnspecified() {
+			faults = append(faults, Fault{Path: where, Message: fmt.Sprintf("%s is this machine, which it reaches whatever has become of its network; name another one", address)})
+		}
+		seen[address] = where
+	}
 	return faults
 }
 
@@ -227,7 +256,11 @@ func (f *ArbiterFile) tlsFaults() []Fault {
 func (f *ArbiterFile) warnings() []Fault {
 	var warnings []Fault
 	if len(f.Arbiters) == 1 {
-		warnings = append(warnings, Fault{Path: "arbiters", Message: "a single arbiter protects against nothing that happens to itself, and can't tell its own trouble from the primary's; use 3 or 5"})
+		trouble := ""
+		if len(f.ReferencePoints) == 0 {
+			trouble = ", and without reference_points can't tell its own trouble from its targets'"
+		}
+		warnings = append(warnings, Fault{Path: "arbiters", Message: "a single arbiter protects against nothing that happens to itself" + trouble + "; use 3 or 5"})
 	}
 	if f.InsecurePlaintext {
 		warnings = append(warnings, Fault{Path: "insecure_plaintext", Message: "everybody who reaches these ports may fence and promote"})

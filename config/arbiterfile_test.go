@@ -41,6 +41,14 @@ func TestParseArbiterFile_TenLines(t *testing.T) {
 	}
 }
 
+func TestParseArbiterFile_ReferencePoints(t *testing.T) {
+	text := tenLines + "reference_points: [gw.internal:179, \"[2001:db8::1]:53\"]\n"
+	f, warnings, err := ParseArbiterFile("arbiter.yaml", []byte(text))
+	if err != nil || len(warnings) > 0 || !reflect.DeepEqual(f.ReferencePoints, []string{"gw.internal:179", "[2001:db8::1]:53"}) {
+		t.Errorf("%v %v %+v", warnings, err, f)
+	}
+}
+
 func TestParseArbiterFile_Faults(t *testing.T) {
 	tests := []struct {
 		name, old, replacement string
@@ -91,6 +99,21 @@ func TestParseArbiterFile_Faults(t *testing.T) {
 			[]string{`a.yaml:3: data: "here" must be an absolute path`},
 		},
 		{
+			"reference points that are none", "zone: az-a\n",
+			"zone: az-a\nreference_points:\n- gw.internal\n- az-b.internal:7401\n- az-a.internal:7400\n- ns.internal:53\n- ns.internal:53\n- \"[::1]:22\"\n- 127.0.0.9:22\n- localhost:22\n- \"0.0.0.0:22\"\n- ns.internal:0\n",
+			[]string{
+				`a.yaml:4: reference_points[0]: "gw.internal" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432`,
+				"a.yaml:5: reference_points[1]: az-b.internal:7401 is arbiters.az-b.grpc; the other arbiters are reference points anyway, and this one is none; leave it out",
+				"a.yaml:6: reference_points[2]: az-a.internal:7400 is arbiters.az-a.raft; the other arbiters are reference points anyway, and this one is none; leave it out",
+				"a.yaml:8: reference_points[4]: ns.internal:53 is reference_points[3] too",
+				"a.yaml:9: reference_points[5]: [::1]:22 is this machine, which it reaches whatever has become of its network; name another one",
+				"a.yaml:10: reference_points[6]: 127.0.0.9:22 is this machine, which it reaches whatever has become of its network; name another one",
+				"a.yaml:11: reference_points[7]: localhost:22 is this machine, which it reaches whatever has become of its network; name another one",
+				"a.yaml:12: reference_points[8]: 0.0.0.0:22 is this machine, which it reaches whatever has become of its network; name another one",
+				`a.yaml:13: reference_points[9]: "0" is no port; want a number from 1 to 65535`,
+			},
+		},
+		{
 			"choices, all listed", "zone: az-a\n", "zone: az-a\ntiming: moon\nlog: {level: loud, format: xml}\n",
 			[]string{
 				`a.yaml:3: timing: "moon" can't be used here; it can be lan or wan`,
@@ -103,6 +126,13 @@ func TestParseArbiterFile_Faults(t *testing.T) {
 			[]string{
 				"a.yaml:1: node: want one word, not a list",
 				"a.yaml:2: fence_agent_dirs: want a list (- item, or [item, item]), not \"/usr/sbin\"",
+			},
+		},
+		{
+			"reference points by another type and name", "node: az-a", "node: az-a\nreference_points: gw.internal:53\nreference_point: [gw.internal:53]",
+			[]string{
+				`a.yaml:2: reference_points: want a list (- item, or [item, item]), not "gw.internal:53"`,
+				`a.yaml:3: unknown key "reference_point"; did you mean "reference_points"?`,
 			},
 		},
 	}
@@ -132,6 +162,13 @@ func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
 	if !f.InsecurePlaintext || len(warnings) != 2 || !strings.Contains(warnings.Error(), "a single arbiter protects against nothing") ||
 		!strings.Contains(warnings.Error(), "everybody who reaches these ports may fence and promote") {
 		t.Errorf("warnings are %v", warnings)
+	}
+	if !strings.Contains(warnings.Error(), "without reference_points can't tell its own trouble") {
+		t.Errorf("warnings are %v", warnings)
+	}
+	_, warnings, err = ParseArbiterFile("a.yaml", []byte(single+"reference_points: [\"gw.internal:179\"]\n"))
+	if err != nil || len(warnings) != 2 || strings.Contains(warnings.Error(), "trouble") {
+		t.Errorf("with a reference point: %v, warnings are %v", err, warnings)
 	}
 	same := strings.Replace(tenLines, "zone: z3", "zone: az-a", 1)
 	if _, warnings, err = ParseArbiterFile("a.yaml", []byte(same)); err != nil || !strings.Contains(warnings.Error(), "losing that zone loses both votes") {

@@ -3,6 +3,7 @@ package failover
 import (
 	"cmp"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -97,6 +98,8 @@ func (c *Controller) Step(in Input) []Output {
 		s.drain(HandOver(what))
 	case HandOverFailed:
 		s.handOverFailed()
+	case Doubt:
+		s.doubt(what.Why)
 	}
 	s.drive()
 	return s.out
@@ -214,6 +217,17 @@ func (s *step) viewSilent(v ViewSilent) {
 func (s *step) drain(to HandOver) {
 	if s.term != 0 && !s.leaving.on() {
 		s.draining = HandOver{Why: cmp.Or(to.Why, "it was asked for"), To: to.To}
+	}
+}
+
+// doubt hands leadership on in the same order, to an arbiter whose view counts.
+func (s *step) doubt(why string) {
+	i := slices.IndexFunc(s.state.Voters, func(node NodeID) bool {
+		view, ok := s.state.View(node)
+		return ok && node != s.self && view.Current && view.Doubt == ""
+	})
+	if i >= 0 && s.reigning && !s.leaving.on() && s.draining.Why == "" {
+		s.draining = HandOver{Why: "it doubts its own view: it " + why, To: s.state.Voters[i]}
 	}
 }
 

@@ -52,6 +52,9 @@ type (
 	}
 	// HandOverFailed says that leadership was not handed over, though it was asked for.
 	HandOverFailed struct{}
+	// Doubt says that this arbiter doubts its own view. If it leads, it hands leadership on to one that doesn't; if there is none it
+	// goes on, for nobody else would do better.
+	Doubt struct{ Why string }
 )
 
 // Output is one thing to do, one of the types below.

@@ -69,6 +69,8 @@ func (w *world) runArbiter(command string, a arguments) error {
 		w.step(node, Deposed{})
 	case "drain":
 		w.step(node, Drain{Why: "asked"})
+	case "in-doubt": // its own Controller hears of it
+		w.step(node, Doubt{Why: "can't reach its reference points"})
 	case "keep":
 		node.keep = a.word(1) != "no"
 	case "commit": // what was kept is committed late, as its arbiter proposed it

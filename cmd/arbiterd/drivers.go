@@ -83,7 +83,10 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 		return prober{probe.NewScheduler(probe.Options{
 			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
 			Report: func(r probe.Report) {
-				report(arbiter.Report{Observation: r.Observation, Began: r.Began, Ended: r.Ended, Good: good(r.Look)})
+				report(arbiter.Report{
+					Observation: r.Observation, Began: r.Began, Ended: r.Ended, Good: good(r.Look),
+					Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead,
+				})
 			},
 		})}
 	}

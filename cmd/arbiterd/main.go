@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -58,7 +59,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			return err
 		}
 		if *check {
-			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d\n", *path, d.file.Node, len(d.file.Arbiters))
+			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
 		return d.run(ctx)
@@ -131,7 +132,7 @@ func (d *daemon) run(ctx context.Context) error {
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
-		Release: release, FencePathEvery: fencePathEvery, Failpoint: failpoint(),
+		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpoint(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -158,6 +159,21 @@ func peers(file *config.ArbiterFile) []arbiter.Peer {
 		list[i] = arbiter.Peer{Node: failover.NodeID(a.ID), Zone: a.Zone, Raft: a.Raft, GRPC: a.GRPC}
 	}
 	return list
+}
+
+// referencePoints says by what this arbiter tells its own trouble from its targets'.
+func referencePoints(file *config.ArbiterFile) string {
+	var points []string
+	for _, a := range file.Arbiters {
+		if a.ID != file.Node {
+			points = append(points, a.ID)
+		}
+	}
+	points = append(points, file.ReferencePoints...)
+	if len(points) == 0 {
+		return ", without reference points"
+	}
+	return "; reference points " + strings.Join(points, ", ")
 }
 
 // reload takes new certificates and the log level; whatever is wrong with them leaves the old ones in force.

@@ -121,9 +121,9 @@ func (c *cluster) start(node failover.NodeID) {
 	options := arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: c.folder + "/" + string(node), RaftListen: peer.Raft, GRPC: listener,
 		Insecure: c.authority == nil, Timing: timing(), Clock: clock.System(), Log: c.log, Drivers: hands{node: node, world: c.world}.drivers(),
-		Specs: specs{}, Release: "test", FencePathEvery: minute,
+		Specs: specs{}, Release: "test", FencePathEvery: minute, Reach: c.world.reach(node),
 		NewProber: func(_ failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
-			return &prober{world: c.world, clock: clock.System(), applied: applied, report: report, again: make(chan struct{}, 1), killed: one.killed}
+			return &prober{node: node, world: c.world, clock: clock.System(), applied: applied, report: report, again: make(chan struct{}, 1), killed: one.killed}
 		},
 	}
 	if c.authority != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
@@ -239,6 +240,7 @@ var errKilled = errors.New("killed by the test")
 
 // prober looks at the fake world. Its error ends the arbiter at once: that is how a test kills one.
 type prober struct {
+	node    failover.NodeID
 	world   *world
 	clock   clock.Clock
 	applied func() failover.Index
@@ -248,6 +250,7 @@ type prober struct {
 
 	mu      sync.Mutex
 	targets []arbiter.Target
+	unseen  int // rounds in a row without any answer, while cut off
 }
 
 // Run implements arbiter.Prober.
@@ -271,17 +274,40 @@ func (p *prober) look() {
 	p.mu.Lock()
 	targets := p.targets
 	p.mu.Unlock()
+	if p.unseen++; !p.world.isCutOff(p.node) {
+		p.unseen = 0
+	}
 	for _, t := range targets {
 		began, asOf := p.clock.Boot(), p.applied()
 		o := failover.Observation{Group: t.Group, Member: t.Member.Name, AsOf: asOf, Since: failover.WallTimeOf(p.clock.Wall())}
 		evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}
-		if facts, ok := p.world.facts(t.Member.Name); ok {
+		facts, ok := p.world.facts(t.Member.Name)
+		dead := !ok || p.unseen > 0
+		switch {
+		case p.unseen > 1:
+			evidence = failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
+		case ok: // one time-out is not enough to say that it is down
 			o.Facts, evidence = facts, failover.Evidence{Reason: failover.ReasonAnswered}
 		}
 		for _, c := range t.Spec.Health.Checks {
 			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
 		}
-		p.report(arbiter.Report{Observation: o, Began: began, Ended: p.clock.Boot()})
+		p.report(arbiter.Report{Observation: o, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: dead})
+	}
+}
+
+// reach connects to a reference point, unless the arbiter is cut off.
+func (w *world) reach(node failover.NodeID) func(context.Context, string) error {
+	return func(ctx context.Context, address string) error {
+		if w.isCutOff(node) {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err != nil {
+			return err
+		}
+		return c.Close()
 	}
 }
 

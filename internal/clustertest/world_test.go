@@ -30,6 +30,8 @@ type world struct {
 	done      []string                       // effects, in order: "isolate db1 epoch 2 by az-a"
 	gate      chan struct{}                  // while it is not nil, fencing waits until it is closed
 	fencing   chan failover.NodeID           // hears who waits at the gate
+	cut       map[failover.NodeID]bool       // arbiters whose new connections get no answer
+	sync      []string                       // of whom one must confirm a commit
 	flaws     map[flaw]arbiter.Finding       // what inspections find
 	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
 }
@@ -45,6 +47,7 @@ const systemID = "7000000000000000001"
 // newWorld has a primary db1, and two standbys that follow it.
 func newWorld() *world {
 	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
+	w.cut, w.sync = map[failover.NodeID]bool{}, []string{"db1", "db2", "db3"}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
 		w.databases[name] = &database{running: true, powered: true, follows: "db1", position: 1000, timeline: 1}
 	}
@@ -57,6 +60,22 @@ func (w *world) crash(name failover.MemberName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.databases[name].running = false
+}
+
+// cutOff lets every new connection of these arbiters, and of no others, go without an answer.
+func (w *world) cutOff(nodes ...failover.NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	clear(w.cut)
+	for _, node := range nodes {
+		w.cut[node] = true
+	}
+}
+
+func (w *world) isCutOff(node failover.NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.cut[node]
 }
 
 // closeGate makes fencing wait until the returned function is called.
@@ -125,7 +144,7 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 	f := failover.Facts{SystemID: cmp.Or(d.system, systemID), Timeline: d.timeline, Epoch: d.token}
 	if d.primary {
 		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, d.position
-		f.SyncRule = failover.SyncRule{Need: 1, Names: []string{"db1", "db2", "db3"}}
+		f.SyncRule = failover.SyncRule{Need: 1, Names: w.sync}
 		return f, true
 	}
 	f.Role, f.Received, f.Replayed = failover.RoleStandby, d.position, d.position

@@ -320,6 +320,7 @@ func TestScenario11_ArbitersLoseTheirNetwork(t *testing.T) {
 	s := enter(t, plan{})
 	s.namespaces()
 	leader, others := s.followers()
+	alone := s.logs(others[0], cutOff)
 	s.must(others[0].Host().Unplug(s.ctx))
 	s.explains("no failover", others[0].Name())
 	s.await("its view to count no more", func() error {
@@ -332,7 +333,10 @@ func TestScenario11_ArbitersLoseTheirNetwork(t *testing.T) {
 	})
 	s.writes(200)
 	s.nothingDone()
+	alone()
+	alone = s.logs(leader, cutOff)
 	s.must(leader.Host().Unplug(s.ctx))
+	alone()
 	s.await("nobody to lead", func() error {
 		if s.leads(others[1]) || s.leads(leader) {
 			return fmt.Errorf("somebody leads")
@@ -344,6 +348,67 @@ func TestScenario11_ArbitersLoseTheirNetwork(t *testing.T) {
 	s.ready()
 	s.writes(200)
 	s.nothingDone()
+}
+
+// cutOff is how an arbiter says that its view doesn't count because its own network is gone.
+const cutOff = "can't reach its reference points"
+
+// Two of three arbiters, a majority, can't make new connections, and keep those that they have: all members seem dead to them, and
+// the leader hears it, who could fence. But they reach no reference point either: no failover. Then it happens to the leader: it
+// hands leadership on, and a real crash is failed over by another one.
+func TestScenario11_ArbitersCanMakeNoConnections(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	leader, others := s.followers()
+	for _, a := range others {
+		s.must(s.Site.CloseOff(s.ctx, a.Host()))
+	}
+	s.await("both to doubt themselves", func() error {
+		for _, v := range s.views(s.primary) {
+			if v.GetNode() != leader.Name() && (v.GetStatus() != "down" || !strings.Contains(v.GetWhyNot(), cutOff)) {
+				return fmt.Errorf("%v", v)
+			}
+		}
+		return nil
+	})
+	s.explains("no failover", "0 of 3 arbiters", others[0].Name()+" also "+cutOff, others[1].Name()+" also "+cutOff)
+	s.says([]string{"status"}, others[0].Name()+" in doubt", others[1].Name()+" "+cutOff)
+	s.says([]string{"arbiters"}, cutOff)
+	s.writes(200)
+	s.nothingDone()
+	s.must(s.Site.Heal(s.ctx))
+	s.ready()
+	s.must(s.Site.CloseOff(s.ctx, leader.Host()))
+	s.await("another arbiter to lead", func() error {
+		if now, _ := s.followers(); now == leader {
+			return fmt.Errorf("%s leads", now.Name())
+		}
+		return nil
+	})
+	s.writes(200)
+	s.nothingDone()
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	if op.GetArbiter() == leader.Name() {
+		t.Errorf("%s acted, and is cut off", leader.Name())
+	}
+}
+
+// logs returns a function that waits until an arbiter has written something to its log after this call.
+func (s *stage) logs(a *lab.Arbiter, words string) (await func()) {
+	s.t.Helper()
+	before := len(s.log(a))
+	return func() {
+		s.t.Helper()
+		s.await(a.Name()+" to log "+words, func() error {
+			if text := s.log(a)[before:]; !strings.Contains(text, words) {
+				return fmt.Errorf("its log: %s", text[max(0, len(text)-2000):])
+			}
+			return nil
+		})
+	}
 }
 
 // log is what an arbiter has written so far.

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -61,6 +62,30 @@ func TestScenario32_LeaderCutOffToo(t *testing.T) {
 	s.promoted(to, op)
 	if op.GetArbiter() == leader.Name() {
 		t.Errorf("%s was cut off and ended the operation", leader.Name())
+	}
+}
+
+// The leader is cut off together with the primary and a standby: most members seem dead to the two arbiters that are left, and the
+// third one is silent. They still reach each other, so they don't doubt themselves.
+func TestScenario32_MostOfTheGroupToo(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	s.namespaces()
+	leader, others := s.followers()
+	before := map[*lab.Arbiter]int{}
+	for _, a := range others {
+		before[a] = len(s.log(a))
+	}
+	s.must(leader.Host().Unplug(s.ctx))
+	s.must(s.second.Host().Unplug(s.ctx))
+	s.inject(lab.Partition)
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	s.chosen(to, s.first)
+	for _, a := range others {
+		if text := s.log(a)[before[a]:]; strings.Contains(text, cutOff) {
+			t.Errorf("%s doubted itself: %s", a.Name(), text)
+		}
 	}
 }
 

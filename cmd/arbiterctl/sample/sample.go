@@ -103,7 +103,7 @@ func Status() *arbiterv1.GetStatusResponse {
 // ListArbiters are the arbiters, one of them in doubt.
 func ListArbiters() *arbiterv1.ListArbitersResponse {
 	all := Arbiters()
-	all[1].Doubt = "can't reach its reference points since 12:04:31"
+	all[1].Doubt = "can't reach its reference points (az-a, az-c)"
 	all[2].ViewCurrent = false
 	return &arbiterv1.ListArbitersResponse{Freshness: fresh(), Arbiters: all, ClusterId: "01JD"}
 }
@@ -116,7 +116,7 @@ func Explain() *arbiterv1.ExplainResponse {
 			{Node: "az-a", Status: "up", Detail: "last answer 40 ms ago", Counts: true},
 			{
 				Node: "az-b", Status: "down", Detail: "no answer since 12:04:31.207 (2 time-outs of 250 ms)",
-				WhyNot: "az-b also can't reach its reference points, so its view counts as unknown",
+				WhyNot: "az-b also can't reach its reference points (az-a, az-c), so its view counts as unknown",
 			},
 			{Node: "az-c", Status: "up", Detail: "last answer 110 ms ago", Counts: true},
 		},

@@ -284,6 +284,6 @@ func TestOperation_ManyParts(t *testing.T) {
 
 func TestStatus_ArbitersInDoubt(t *testing.T) {
 	r := statusOf(sample.Orders())
-	r.Arbiters[0].Doubt, r.Arbiters[1].Doubt = "its own loops ran 780ms late", "its own loops ran 712ms late"
+	r.Arbiters[0].Doubt, r.Arbiters[1].Doubt = "ran 780ms late itself", "ran 712ms late itself"
 	golden(t, "status_doubt", screen.Status(style(), r))
 }

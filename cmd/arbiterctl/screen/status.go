@@ -14,6 +14,11 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 	var p page
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
+	for _, a := range r.Arbiters {
+		if a.Doubt != "" {
+			p.line("  %s %s: its view counts as unknown.", a.Node, a.Doubt)
+		}
+	}
 	if len(r.Groups) == 0 {
 		p.line("no groups yet; write a spec and run: arbiterctl apply -f group.yaml")
 		return p.String()
@@ -118,6 +123,8 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 	for _, a := range r.Arbiters {
 		name := a.Node
 		switch {
+		case a.Leader && a.Doubt != "":
+			name = s.warn(name + " leader in doubt")
 		case a.Leader:
 			name += " leader"
 		case a.Voter && !a.ViewCurrent && r.GetFreshness().GetLinearizable():

@@ -48,6 +48,9 @@ func ArbiterFile(f *config.ArbiterFile) string {
 		}
 		p.line("  %s%s: raft %s, grpc %s", a.ID, zone, a.Raft, a.GRPC)
 	}
+	if len(f.ReferencePoints) > 0 {
+		p.line("  reference points beside the other arbiters: %s", strings.Join(f.ReferencePoints, ", "))
+	}
 	return p.String()
 }
 

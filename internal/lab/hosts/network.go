@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"os"
 	"os/exec"
@@ -25,6 +26,7 @@ type network struct {
 	dropped   map[path]bool    // nothing passes
 	refused   map[path]*Host   // TCP is answered with a reset by the receiving host
 	lossy     map[string]int   // lost packets in 10,000, by port
+	closed    map[*Host]bool   // TCP connections that the host begins go nowhere
 	filtering map[*Host]string // rules in force inside a host
 }
 
@@ -38,6 +40,7 @@ func newNetwork(namespace *os.File) *network {
 		dropped:   map[path]bool{},
 		refused:   map[path]*Host{},
 		lossy:     map[string]int{},
+		closed:    map[*Host]bool{},
 		filtering: map[*Host]string{},
 	}
 }
@@ -133,13 +136,10 @@ func (n *network) switchRules() string {
 	return b.String()
 }
 
-// hostRules renders the refusals, by the host that refuses. A host that refused before and no longer does gets an
-// empty table. The switch can't refuse by itself: its packet filter has no reject.
+// hostRules renders what is filtered inside hosts: refusals, by the host that refuses (the switch can't refuse by itself: its packet
+// filter has no reject), and connections that a host begins. A host that filtered before and no longer does gets an empty table.
 func (n *network) hostRules() map[*Host]string {
-	chains := map[*Host]string{}
-	for host := range n.filtering {
-		chains[host] = ""
-	}
+	receive, send := map[*Host]string{}, map[*Host]string{}
 	sources := map[*Host][]string{}
 	for p, host := range n.refused {
 		sources[host] = append(sources[host], p.from)
@@ -148,15 +148,22 @@ func (n *network) hostRules() map[*Host]string {
 		slices.Sort(ports)
 		for _, port := range ports {
 			peer := host.peers[port]
-			chains[host] += fmt.Sprintf("  ip saddr %s meta l4proto tcp reject with tcp reset\n", peer.addr4) +
+			receive[host] += fmt.Sprintf("  ip saddr %s meta l4proto tcp reject with tcp reset\n", peer.addr4) +
 				fmt.Sprintf("  ip6 saddr %s meta l4proto tcp reject with tcp reset\n", peer.addr6)
 		}
 	}
-	for host, chain := range chains {
-		chains[host] = "add table inet lab\ndelete table inet lab\ntable inet lab {\n chain receive {\n" +
-			"  type filter hook input priority 0; policy accept;\n" + chain + " }\n}\n"
+	for host := range n.closed {
+		send[host] = "  oifname != \"lo\" tcp flags & (syn | ack) == syn drop\n"
 	}
-	return chains
+	rules := map[*Host]string{}
+	for _, hosts := range []iter.Seq[*Host]{maps.Keys(n.filtering), maps.Keys(receive), maps.Keys(send)} {
+		for host := range hosts {
+			rules[host] = "add table inet lab\ndelete table inet lab\ntable inet lab {\n" +
+				" chain receive {\n  type filter hook input priority 0; policy accept;\n" + receive[host] + " }\n" +
+				" chain send {\n  type filter hook output priority 0; policy accept;\n" + send[host] + " }\n}\n"
+		}
+	}
+	return rules
 }
 
 func comparePaths(a, b path) int {
@@ -220,6 +227,12 @@ func (s *Site) Lose(ctx context.Context, chance int, hosts ...*Host) error {
 	})
 }
 
+// CloseOff makes every TCP connection that a host begins with another one go without an answer; open ones go on, and others reach
+// the host. So it is with a full table of connections, or a firewall that is too strict. Heal ends it.
+func (s *Site) CloseOff(ctx context.Context, h *Host) error {
+	return s.change(ctx, func(n *network) { n.closed[h] = true })
+}
+
 // Join ends Drop, Separate and Refuse between the two hosts, in both directions.
 func (s *Site) Join(ctx context.Context, a, b *Host) error {
 	return s.change(ctx, func(n *network) {
@@ -239,6 +252,7 @@ func (s *Site) Heal(ctx context.Context) error {
 		clear(n.dropped)
 		clear(n.refused)
 		clear(n.lossy)
+		clear(n.closed)
 	})
 	for _, h := range s.hosts {
 		if h.network.unplugged(h.port) {

@@ -140,6 +140,26 @@ func TestRefuseAnswersWithReset(t *testing.T) {
 	reachable(t, a, b)
 }
 
+func TestCloseOff(t *testing.T) {
+	s, a, b, open := pair(t)
+	if err := errors.Join(s.CloseOff(t.Context(), a), s.Refuse(t.Context(), b, a)); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := s.Join(t.Context(), a, b); err != nil { // the other fault of this host ends alone
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := ask(open, time.Second); err != nil {
+		t.Errorf("ask through an open connection: %v", err)
+	}
+	reachable(t, b, a)
+	if err := s.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
 func TestLoseSomeAndAll(t *testing.T) {
 	s, a, b, open := pair(t)
 	if err := s.Lose(t.Context(), 10000, b); err != nil {
