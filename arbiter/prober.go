@@ -35,15 +35,14 @@ type Prober interface {
 	SetTargets(targets []Target)
 	// LookAgain looks at all members of a group at once.
 	LookAgain(group failover.GroupName)
-	// Lateness is how well the prober's own loop kept up lately.
-	Lateness() Lateness
+	// Lateness is how well the prober's own loop kept up since a moment on the boot-time clock.
+	Lateness(since time.Duration) Lateness
 }
 
-// Lateness says how well this process kept up: the longest stall of the last minute, when the latest one ended on the
-// boot-time clock, and the largest step of the wall clock in the last minute.
+// Lateness says how well this process kept up: the longest stall that ended since a moment or still lasts, and the largest step
+// of the wall clock since then.
 type Lateness struct {
 	Worst time.Duration
-	Last  time.Duration
 	Step  time.Duration
 }
 

@@ -13,10 +13,13 @@ const (
 	// doubtLateness is how late this process's own loops may run before its view stops counting: a stall or a suspend makes
 	// healthy targets look dead.
 	doubtLateness = 500 * time.Millisecond
+	// doubtStep is by how much the wall clock must step to be trouble. Nothing is decided by it, but what sets a clock may have
+	// done more to this machine: a snapshot that was resumed, a move to another host.
+	doubtStep = time.Second
 	// doubtLeast is the least that a doubt lasts after its cause.
 	doubtLeast = 500 * time.Millisecond
 	// selfInterval is how often this process looks at itself.
-	selfInterval = 50 * time.Millisecond
+	selfInterval = 100 * time.Millisecond
 	// offerInterval is how often an arbiter that is cut off offers its leadership.
 	offerInterval = time.Second
 )
@@ -31,14 +34,15 @@ func (n *Node) watchSelf(ctx context.Context) error {
 			return err
 		}
 		now := n.options.Clock.Boot()
-		by := n.lateness(last, now)
+		trouble := n.ownTrouble(last, now)
 		last = now
-		if by > doubtLateness {
-			late = fmt.Sprintf("ran %s late itself", by.Round(time.Millisecond))
-			doubtUntil = now + doubtFor(n.fsm.State())
-			n.loop.send(ctx, failover.Drain{Why: "it " + late})
-		}
-		if now >= doubtUntil {
+		switch {
+		case trouble != "":
+			if late == "" { // one doubt is one reason to hand leadership on, however long it lasts
+				n.loop.send(ctx, failover.Drain{Why: "it " + trouble})
+			}
+			late, doubtUntil = trouble, now+doubtFor(n.fsm.State())
+		case now >= doubtUntil:
 			late = ""
 		}
 		n.view.setLate(late)
@@ -54,13 +58,17 @@ func (n *Node) watchSelf(ctx context.Context) error {
 	}
 }
 
-// lateness is by how much this process's own loops ran late since the last look at itself.
-func (n *Node) lateness(last, now time.Duration) time.Duration {
-	late := now - last - selfInterval
-	if stalls := n.prober.Lateness(); stalls.Last > last {
-		late = max(late, stalls.Worst)
+// ownTrouble says what has happened to this process since the last look at itself that its looks can't be trusted for.
+func (n *Node) ownTrouble(last, now time.Duration) string {
+	lateness := n.prober.Lateness(last)
+	late := max(now-last-selfInterval, lateness.Worst)
+	switch {
+	case late > doubtLateness:
+		return fmt.Sprintf("ran %s late itself", late.Round(time.Millisecond))
+	case lateness.Step >= doubtStep:
+		return fmt.Sprintf("had its wall clock stepped by %s", lateness.Step.Round(time.Millisecond))
 	}
-	return late
+	return ""
 }
 
 func (n *Node) tellDoubt(before, why string) {

@@ -53,7 +53,7 @@ func newView(node failover.NodeID, c clock.Clock, state func() *failover.State, 
 		node: node, clock: c, state: state, references: refs, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{},
 		sent: map[memberKey]failover.Observation{}, words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
 		troubles: map[memberKey]*trouble{},
-		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
+		asks:     map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
 

@@ -88,8 +88,10 @@ func (s *Scheduler) LookAgain(name failover.GroupName) {
 	})
 }
 
-// Lateness says how well the scheduler kept up lately.
-func (s *Scheduler) Lateness() Lateness { return s.stalls.lateness(s.clock.Boot()) }
+// Lateness says how well the scheduler kept up since a moment on the boot-time clock, of the last minute.
+func (s *Scheduler) Lateness(since time.Duration) Lateness {
+	return s.stalls.lateness(since, s.clock.Boot())
+}
 
 // Run looks at the targets until ctx ends, then ends all looks and held connections and waits for them. It returns nil,
 // or the error of a checker that panicked. It may be called once.

@@ -22,14 +22,12 @@ const (
 	mostStalls = 256
 )
 
-// Lateness is how well this process kept up with its own loop lately, for an arbiter that doubts itself.
+// Lateness is how well this process kept up with its own loop since some moment, for an arbiter that doubts itself.
 type Lateness struct {
-	// Worst is the longest stall of the last minute, whatever caused it: overload, a frozen process or machine, a
-	// suspend. It includes one that still lasts. Zero if there was none of lateFrom or more.
+	// Worst is the longest stall that ended since then or still lasts, whatever caused it: overload, a frozen process or
+	// machine, a suspend. Zero if there was none of lateFrom or more.
 	Worst time.Duration
-	// Last is when the latest stall ended, on the boot-time clock; zero if there was none.
-	Last time.Duration
-	// Step is the largest step of the wall clock within the last minute, forwards or backwards.
+	// Step is the largest step of the wall clock since then, forwards or backwards.
 	Step time.Duration
 }
 
@@ -93,20 +91,20 @@ func (s *stalls) within(from, to time.Duration) time.Duration {
 	return sum
 }
 
-func (s *stalls) lateness(boot time.Duration) Lateness {
+func (s *stalls) lateness(since, boot time.Duration) Lateness {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var l Lateness
 	for _, late := range s.late {
-		if boot-late.to <= latenessWindow {
-			l.Worst, l.Last = max(l.Worst, late.to-late.from), late.to
+		if late.to > since {
+			l.Worst = max(l.Worst, late.to-late.from)
 		}
 	}
 	if now := boot - s.planned; s.planned != 0 && now >= lateFrom {
-		l.Worst, l.Last = max(l.Worst, now), boot
+		l.Worst = max(l.Worst, now)
 	}
 	for _, step := range s.steps {
-		if boot-step.at <= latenessWindow {
+		if step.at > since {
 			l.Step = max(l.Step, step.by)
 		}
 	}

@@ -64,7 +64,7 @@ func TestSuspendIsOwnTrouble(t *testing.T) {
 				if look.Evidence.Reason != test.want {
 					t.Errorf("look during %v of suspend: got %+v, want %s", test.sleep, look.Evidence, test.want)
 				}
-				if l := s.Lateness(); test.sleep >= lateFrom && (l.Worst < test.sleep-heartbeat || l.Worst > test.sleep+heartbeat) {
+				if l := s.Lateness(0); test.sleep >= lateFrom && (l.Worst < test.sleep-heartbeat || l.Worst > test.sleep+heartbeat) {
 					t.Errorf("lateness: got %+v, want about %v", l, test.sleep)
 				}
 				cancel()

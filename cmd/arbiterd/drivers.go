@@ -108,4 +108,6 @@ func (p prober) SetTargets(targets []arbiter.Target) {
 	p.Scheduler.SetTargets(list)
 }
 
-func (p prober) Lateness() arbiter.Lateness { return arbiter.Lateness(p.Scheduler.Lateness()) }
+func (p prober) Lateness(since time.Duration) arbiter.Lateness {
+	return arbiter.Lateness(p.Scheduler.Lateness(since))
+}

@@ -328,7 +328,7 @@ func (p *prober) LookAgain(failover.GroupName) {
 }
 
 // Lateness implements arbiter.Prober.
-func (p *prober) Lateness() arbiter.Lateness { return arbiter.Lateness{} }
+func (p *prober) Lateness(time.Duration) arbiter.Lateness { return arbiter.Lateness{} }
 
 // specs takes what is written as complete.
 type specs struct{}
