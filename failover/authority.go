@@ -77,6 +77,22 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 		advise("see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 }
 
+// checkS0Settled asks that nothing which was begun before can make another member a writer after the adoption: no lease is outstanding
+// under which something may still run, and no promotion of another member may yet take effect (S7).
+func checkS0Settled(g *Group, m MemberName, attested []MemberName) *Refusal {
+	if l := g.Lease; l != nil {
+		return refuse("S0", "%s holds the lease of epoch %d: what it does under it may not have ended", l.Holder, l.Epoch).
+			advise("try again in a moment: the lease is released as soon as nothing runs; before a promotion, arbiterctl abort %s ends what runs", g.Name)
+	}
+	for _, other := range g.Members {
+		if other.Promoting && other.Name != m && !slices.Contains(attested, other.Name) {
+			return refuse("S7", "%s was told to become the primary, and may still do so at any time", other.Name).
+				advise("stop %s, and vouch for it: arbiterctl adopt %s --member %s --attest %s --reason \"...\"", other.Name, g.Name, m, other.Name)
+		}
+	}
+	return nil
+}
+
 // checkS0Standby asks that another member is in recovery on the same system, or vouched for and not seen.
 func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberName) *Refusal {
 	if slices.Contains(attested, other) {
@@ -216,6 +232,17 @@ func checkS8(s *State, g *Group, e Entry, a AcquireLease) *Refusal {
 		return refuse("S8", "the lease of epoch %d was waited out, but epoch %d is current", a.AfterEpoch, g.Epoch)
 	case a.Duration != g.LeaseDuration():
 		return refuse("S8", "a lease of %s was asked for, the policy says %s", a.Duration, g.LeaseDuration())
+	}
+	return nil
+}
+
+// checkS8Release decides whether a lease ends early: its holder gives it back, or the leader of the present reign has waited it out.
+func checkS8Release(s *State, g *Group, e Entry, epoch Epoch) *Refusal {
+	switch {
+	case g.Lease == nil || g.Lease.Epoch != epoch:
+		return refuse("S4", "no lease is held under epoch %d", epoch)
+	case e.Proposer != s.Reign.Leader || e.Term != s.Reign.Term:
+		return refuse("S8", "%s in term %d does not lead: the present reign is %s's in term %d", e.Proposer, e.Term, s.Reign.Leader, s.Reign.Term)
 	}
 	return nil
 }

@@ -148,7 +148,7 @@ func (s *step) act(g *Group, gc *control) {
 	case StepAcquire:
 		s.acquire(g, gc)
 	case StepRelease:
-		gc.proposed = s.propose(ReleaseLease{Group: g.Name, Holder: s.self, Epoch: g.Epoch})
+		gc.proposed = s.propose(ReleaseLease{Group: g.Name, Holder: s.self, Epoch: g.Lease.Epoch})
 	case StepIntend:
 		gc.proposed = s.propose(Intend{
 			Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: decision.Action,

@@ -139,7 +139,7 @@ type RenewLease struct {
 	Epoch  Epoch
 }
 
-// ReleaseLease ends a lease early.
+// ReleaseLease ends a lease: its holder gives it back, or the leader of the present reign has waited it out.
 type ReleaseLease struct {
 	Group  GroupName
 	Holder NodeID

@@ -107,7 +107,7 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	if m.Authority != AuthorityWriter {
 		c.tell(g, AuthorityChanged, m.Name, "%s: %s to WRITER", m.Name, authorityText(m.Authority))
 	}
-	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince = AuthorityWriter, Proof{}, false, false, 0
+	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince, m.Promoting = AuthorityWriter, Proof{}, false, false, 0, true
 	op.Candidate = b.Member
 	if row := g.History.epochRow(g.Epoch); row != nil {
 		row.Writer = b.Member
@@ -164,8 +164,11 @@ func (c *change) conclude(b Conclude) *Refusal {
 		return c.failedTry(g, o.Detail)
 	}
 	op.Intent, op.Attempts = nil, 0
-	if intent.Action == ActionCatchUp {
+	switch intent.Action {
+	case ActionCatchUp:
 		op.Positions = o.Positions
+	case ActionPromote:
+		g.Member(intent.Member).Promoting = false
 	}
 	if refusal := c.advance(g, done[intent.Action], "%s %s: %s", intent.Action, intent.Member, o.Detail); refusal != nil {
 		return refusal
@@ -199,7 +202,7 @@ func (c *change) concludeIsolate(g *Group, o Outcome) *Refusal {
 func (c *change) provenNone(g *Group, m *Member, proof Proof) *Refusal {
 	op := g.Operation
 	c.tell(g, AuthorityChanged, m.Name, "%s: %s to NONE by %s (%s)", m.Name, authorityText(m.Authority), proof.Grade, proof.By)
-	m.Authority, m.NoneSince, m.Proof, m.Rogue, m.ReadBack = AuthorityNone, c.entry.Index, proof, false, false
+	m.Authority, m.NoneSince, m.Proof, m.Rogue, m.ReadBack, m.Promoting = AuthorityNone, c.entry.Index, proof, false, false, false
 	if op.Intent != nil && op.Intent.Member == m.Name {
 		op.Intent, op.Attempts = nil, 0
 	}

@@ -162,6 +162,9 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
+	if refusal := checkS0Settled(g, member, b.Attested); refusal != nil {
+		return refusal
+	}
 	if g.Operation != nil { // an operator settles by hand what the operation is held for
 		c.endOperation(g, OperationEnded, OperationStopped, "adopted by "+b.Request.by())
 	}
@@ -178,10 +181,10 @@ func (c *change) adopt(b Adopt) *Refusal {
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
 	g.SystemID = g.systemID(&c.state, member)
 	g.Epoch = max(g.Epoch, g.highestToken()) + 1
-	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil // a lease that may be outstanding is still waited out (S8)
+	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil
 	for i := range g.Members {
 		m := &g.Members[i]
-		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Proof = AuthorityNone, c.entry.Index, false, false, Proof{}
+		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Promoting, m.Proof = AuthorityNone, c.entry.Index, false, false, false, Proof{}
 		if slices.Contains(b.Attested, m.Name) {
 			m.Proof = Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
 		}
@@ -246,7 +249,8 @@ func (c *change) restored(b Restored) *Refusal {
 		g.Adopted, g.Operation, g.Stage, g.HeldFrom, g.Hold, g.Stranger = false, nil, Steady, "", Hold{}, nil
 		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
 		for i := range g.Members {
-			g.Members[i] = Member{Name: g.Members[i].Name, Verdict: g.Members[i].Verdict}
+			m := &g.Members[i]
+			*m = Member{Name: m.Name, Verdict: m.Verdict, Promoting: m.Promoting}
 		}
 		g.EverAdopted = false
 	}

@@ -110,11 +110,15 @@ func (c *change) releaseLease(b ReleaseLease) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if refusal := checkS4Epoch(g, c.entry, b.Epoch); refusal != nil {
+	if refusal := checkS8Release(&c.state, g, c.entry, b.Epoch); refusal != nil {
 		return refusal
 	}
+	text := "lease of epoch %d released"
+	if l := g.Lease; l.Holder != c.entry.Proposer || l.Term != c.entry.Term {
+		text = "lease of epoch %d has run out on every clock"
+	}
 	g.Lease = nil
-	c.tell(g, LeaseReleased, "", "lease of epoch %d released", g.Epoch)
+	c.tell(g, LeaseReleased, "", text, b.Epoch)
 	return nil
 }
 

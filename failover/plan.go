@@ -79,18 +79,33 @@ func Plan(s *State, name GroupName, d Durations) Decision {
 	}
 	decision := planOperation(s, g, d)
 	decision.Operation = g.Operation.ID
-	if g.Stage == Held && decision.Step == StepNone && decision.LookAgain == 0 && d.LeaseLeft > 0 && !d.Running {
-		decision.Step = StepRelease // what waits for long needs no lease, and whoever leads next need not wait it out
+	if g.Stage == Held && decision.LookAgain == 0 {
+		return g.orRelease(decision, d)
 	}
 	return decision
 }
 
 func planIdle(s *State, g *Group, d Durations) Decision {
-	if d.LeaseLeft > 0 {
-		return g.decide(StepRelease, "release", "nothing is in progress")
+	decision := g.orRelease(g.decide(StepNone, "steady", "nothing is in progress"), d)
+	if decision.Step == StepRelease {
+		decision.Rule = "release"
 	}
-	decision := g.decide(StepNone, "steady", "nothing is in progress")
 	decision.Guards = failoverGuards(s, g, d)
+	return decision
+}
+
+// orRelease ends the lease of a group for which there is nothing to do, or nothing for long: an adoption waits for that (S0), and
+// whoever leads next need not wait it out. The own one ends when nothing runs (S8), that of another when it must have run out on any clock.
+func (g *Group) orRelease(decision Decision, d Durations) Decision {
+	switch {
+	case decision.Step != StepNone || g.Lease == nil || d.Running:
+	case d.LeaseWait > 0:
+		if decision.Again == 0 || d.LeaseWait < decision.Again {
+			decision.Again = d.LeaseWait
+		}
+	default:
+		decision.Step = StepRelease
+	}
 	return decision
 }
 
@@ -231,8 +246,8 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 			decision.Detail = failed.Detail
 		}
 	}
-	if decision.Step == StepNone && d.LeaseLeft > 0 && decision.LookAgain == 0 {
-		decision.Step = StepRelease
+	if d.LeaseLeft > 0 && decision.LookAgain == 0 {
+		return g.orRelease(decision, d)
 	}
 	return decision
 }

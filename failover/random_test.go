@@ -223,7 +223,7 @@ func proposalOf(d Decision, s *State, g *Group, self NodeID, term Term) Body {
 	case StepAcquire:
 		return AcquireLease{Group: g.Name, Holder: self, Term: term, AfterEpoch: g.Epoch, Duration: g.LeaseDuration()}
 	case StepRelease:
-		return ReleaseLease{Group: g.Name, Holder: self, Epoch: g.Epoch}
+		return ReleaseLease{Group: g.Name, Holder: self, Epoch: g.Lease.Epoch}
 	case StepIntend:
 		return Intend{
 			Group: g.Name, Epoch: g.Epoch, Operation: g.Operation.ID, Action: d.Action, Member: d.Member,

@@ -124,7 +124,10 @@ type Member struct {
 	// ReadBack says that it is REVOKED only because its proof has become old. Its machine is off already, as far as anybody knows: so it
 	// is looked at first, and fenced again only if that doesn't prove it.
 	ReadBack bool
-	Verdict  Status
+	// Promoting says that a promotion of it was intended, and that neither its success nor a proof against it is known: it may
+	// become a primary at any time, whatever it looks like (S7).
+	Promoting bool
+	Verdict   Status
 	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
 	RestartSince Index `json:",omitempty"`
 }

@@ -169,12 +169,16 @@ func TestFromEveryStageAnOperationEnds(t *testing.T) {
 	}
 }
 
-// TestFromEveryStageAnOperatorCanEndIt: what is held, whatever for, ends when the group is adopted as it is.
+// TestFromEveryStageAnOperatorCanEndIt: what is held, whatever for, ends when the group is adopted as it is, once nothing runs.
 func TestFromEveryStageAnOperatorCanEndIt(t *testing.T) {
 	for _, station := range []string{leased, isolating, catchingUp, promoting, verifying} {
 		w := given(t, station)
 		w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldVerify, Detail: "test"})
-		w.do(t, "pause orders\nobserve all: pg-a=down(refused) pg-b=standby@1000 pg-c=primary@990\nadopt orders pg-c attest=pg-a")
+		w.do(t, "pause orders\nobserve all: pg-a=down(refused) pg-b=down(refused) pg-c=primary@990")
+		if node, group := w.running(""); node != nil {
+			w.do(t, "outcome "+string(node.started[group].Action.Kind)+" failed")
+		}
+		w.do(t, "look-again answers\ntick 1s\nadopt orders pg-c attest=pg-a,pg-b")
 		w.wantAuthorities(t, none, none, writer)
 		w.wantStage(t, Steady)
 	}

@@ -1,0 +1,144 @@
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+func (w *world) adopt(member MemberName, attested ...MemberName) Adopt {
+	return Adopt{Request: w.request(), Group: "orders", Member: member, Attested: attested}
+}
+
+// heldPromoting is held in the promotion of pg-b, which was tried three times and may yet take effect; pg-a has come back.
+const heldPromoting = promoting + `outcome promote failed
+tick 1s
+outcome promote failed
+tick 1s
+outcome promote failed
+tick 1s
+pause orders
+observe all: pg-a=primary@1000
+`
+
+// A promotion takes effect when the replay of the candidate ends, however long ago it was asked for.
+func TestS7_AnUnprovenPromotionStandsInTheWayOfAnAdoption(t *testing.T) {
+	w := given(t, heldPromoting)
+	w.wantStage(t, Held)
+	if w.group(t).Lease != nil {
+		t.Fatalf("the lease is not released: %+v", w.group(t).Lease)
+	}
+	w.refused(t, "S7", "", 0, w.adopt("pg-a"))
+	w.refused(t, "S7", "", 0, w.adopt(""))
+	w.refused(t, "S3", "", 0, w.adopt("pg-a", "pg-b")) // it answers
+	w.do(t, "observe all: pg-b=down(refused)")
+	w.accepted(t, "", 0, w.adopt("pg-a", "pg-b"))
+	w.wantAuthorities(t, writer, none, none)
+}
+
+// The candidate was given up, and its fence gave no proof.
+func TestS7_ACandidateThatWasGivenUpMayYetBePromoted(t *testing.T) {
+	w := given(t, promoting+"keep a\noutcome promote unknown\ncommit a\n")
+	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-b"))
+	w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultUnknown}))
+	w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldFenceUnproven, Detail: "test"})
+	w.accepted(t, "a", 1, ReleaseLease{Group: "orders", Holder: "a", Epoch: 2})
+	w.do(t, "observe all: pg-a=primary@1000")
+	w.refused(t, "S7", "", 0, w.adopt("pg-a"))
+}
+
+func TestS7_WhatEndsAPromotion(t *testing.T) {
+	tests := []struct {
+		name, commands string
+		pending        bool
+	}{
+		{"nothing", "", true},
+		{"it failed", "keep a\noutcome promote failed\ncommit a", true},
+		{"its success", "keep a\noutcome promote done\ncommit a", false},
+		{"an operator's restore does not", "restored x above=9", true},
+	}
+	for _, test := range tests {
+		w := given(t, promoting+test.commands)
+		if got := w.group(t).Member("pg-b").Promoting; got != test.pending {
+			t.Errorf("%s: pending %v", test.name, got)
+		}
+	}
+	w := given(t, heldPromoting+"observe all: pg-a=down(refused) pg-b=primary@1000\n")
+	w.accepted(t, "", 0, w.adopt("pg-b", "pg-a")) // it has become the primary after all
+	w.wantAuthorities(t, none, writer, none)
+	if w.group(t).Member("pg-b").Promoting {
+		t.Error("the promotion of an adopted writer is pending")
+	}
+}
+
+// An old leader that is cut off may act until its lease has run out.
+func TestS0_NotBesideALease(t *testing.T) {
+	w := given(t, isolating+"keep a\ntick 1s\nreign b 2\nobserve all: pg-a=primary@1000\nabort orders\n")
+	may := w.arbiters["a"].started["orders"].LeaseUntil
+	if w.now >= may || w.group(t).Lease == nil {
+		t.Fatalf("a may act until %s, now %s", may, w.now)
+	}
+	w.refused(t, "S0", "", 0, w.adopt("pg-a"))
+	w.do(t, "tick 3s")
+	if l := w.group(t).Lease; l != nil || w.now < may {
+		t.Fatalf("the leader did not end the lease that it has waited out: %+v", l)
+	}
+	w.accepted(t, "", 0, w.adopt("pg-a"))
+}
+
+func TestS8_OnlyWhoReignsEndsALease(t *testing.T) {
+	release := ReleaseLease{Group: "orders", Holder: "b", Epoch: 2}
+	w := given(t, isolating)
+	w.refused(t, "S8", "b", 1, release)
+	w.refused(t, "S8", "a", 2, release)
+	w.accepted(t, "b", 2, BeginReign{Term: 2, Leader: "b"})
+	w.refused(t, "S8", "a", 1, release)
+	w.accepted(t, "b", 2, release)
+}
+
+// The next leader ends a lease that nobody needs only when it must have run out on any clock.
+func TestS8_AForeignLeaseIsWaitedOutBeforeItEnds(t *testing.T) {
+	w := given(t, leased+"depose a\nreign b 2\nobserve all: pg-a=primary@1000\n")
+	began := w.now
+	for w.group(t).Lease != nil {
+		w.do(t, "tick 10ms")
+		if w.now > began+time.Minute {
+			t.Fatal("the lease never ends")
+		}
+	}
+	if waited := w.now - began; waited < 2*time.Second {
+		t.Errorf("it ended after %s, its length is 2 s", waited)
+	}
+}
+
+func TestS8_NoLeaseIsReleasedBesideWhatRuns(t *testing.T) {
+	tests := []struct{ name, commands string }{
+		{"the operation ended", finished + "observe c: pg-a=primary@1000\nobserve c: pg-a=down(refused)\nattest orders pg-a\n"},
+		{"it is held", isolating + "abort orders\n"},
+		{"it was restored", isolating + "restored x above=9\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, test.commands)
+			if node, _ := w.running(""); node == nil || w.group(t).Lease == nil {
+				t.Fatalf("nothing runs, or without a lease\n%s", w.out.String())
+			}
+			w.do(t, "outcome isolate failed")
+			if w.group(t).Lease != nil {
+				t.Error("the lease is not released when nothing runs any more")
+			}
+		})
+	}
+}
+
+// A guard that fails before the first action gives the lease back, not beside what runs.
+func TestPlan_AReleaseWaitsForWhatRuns(t *testing.T) {
+	w := given(t, ready+"pause orders\n")
+	d := Durations{LeaseLeft: time.Second, VerdictStood: time.Hour, SinceLastFailover: -1}
+	if got := Plan(&w.state, "orders", d).Step; got != StepRelease {
+		t.Fatalf("with nothing running: %s", got)
+	}
+	d.Running = true
+	if got := Plan(&w.state, "orders", d); got.Step != StepNone {
+		t.Errorf("beside an action: %s (%s)", got.Step, got.Detail)
+	}
+}
