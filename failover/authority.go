@@ -112,11 +112,24 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 		advise("if it is certain that %s does not write, vouch for it: arbiterctl adopt %s --member %s --attest %s --reason \"...\"", other, g.Name, m, other)
 }
 
-// checkAttestable refuses a person's word on a member that anybody sees answering (DESIGN section 6).
+// checkAttestable asks that a person's word on a member is borne out (DESIGN section 6): nobody sees it answering, and a majority
+// has looked at it, as it is now and since it was revoked, and got no answer. That nobody has looked yet says nothing.
 func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 	if node, ok := g.anyLook(s, member, answers); ok {
 		return refuse("S3", "%s sees %s answering: nobody can vouch that it doesn't write", node, member).
 			advise("stop %s first", member)
+	}
+	n, m := 0, g.Member(member)
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && silent(look.Observation) {
+			n++
+		}
+	}
+	if n < s.Majority() {
+		return refuse("S3", "%d of %d arbiters have looked at %s and got no answer, %d are needed", n, len(s.Voters), member, s.Majority()).
+			advise("wait for their looks, which takes some seconds after a change of leader or the beginning of an isolation, and ask again; "+
+				"see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 	}
 	return nil
 }
@@ -269,7 +282,7 @@ func rogues(s *State, g *Group) []MemberName {
 		if m.Authority != AuthorityNone {
 			continue
 		}
-		if _, ok := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites && o.AsOf >= m.NoneSince }); ok {
+		if _, ok := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites && o.AsOf >= m.NotBefore(o) }); ok {
 			found = append(found, m.Name)
 		}
 	}

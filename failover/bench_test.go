@@ -21,8 +21,8 @@ func fleet(tb testing.TB, groups int) (State, *Controller) {
 	for _, node := range s.Voters {
 		b := Batch{Node: node, Incarnation: 1, Sequence: 1, Whole: true}
 		for _, g := range s.Groups {
-			b.Observations = append(b.Observations, primaryAt(1000).observation(g.Name, "pg-a", SyncRule{Need: 1, Names: []string{"pg-b"}}, 1, 0),
-				standbyAt(1000).observation(g.Name, "pg-b", SyncRule{}, 1, 0), standbyAt(990).observation(g.Name, "pg-c", SyncRule{}, 1, 0))
+			b.Observations = append(b.Observations, primaryAt(1000).observation(g.Name, "pg-a", SyncRule{Need: 1, Names: []string{"pg-b"}}, s.Applied, 0),
+				standbyAt(1000).observation(g.Name, "pg-b", SyncRule{}, s.Applied, 0), standbyAt(990).observation(g.Name, "pg-c", SyncRule{}, s.Applied, 0))
 		}
 		apply("", 0, Observe{Batches: []Batch{b}})
 	}
@@ -64,7 +64,7 @@ func BenchmarkNextObserveAllOf1000(b *testing.B) {
 	s, _ := fleet(b, 1000)
 	batch := Batch{Node: "b", Incarnation: 1, Sequence: 2}
 	for _, g := range s.Groups {
-		batch.Observations = append(batch.Observations, dead(ReasonRefused).observation(g.Name, "pg-a", SyncRule{}, 1, 0))
+		batch.Observations = append(batch.Observations, dead(ReasonRefused).observation(g.Name, "pg-a", SyncRule{}, s.Applied, 0))
 	}
 	e := Entry{Index: s.Applied + 1, Body: Observe{Batches: []Batch{batch}}}
 	b.ReportAllocs()

@@ -99,10 +99,15 @@ func (g *Group) systemID(s *State, member MemberName) string {
 
 func isStandby(f Facts) bool { return f.Role == RoleStandby }
 
-// answers says whether a service answered in a look, well or badly: it runs.
+// answers says whether a service answered in a look, well or badly: it runs. Who refuses a password answers.
 func answers(o Observation) bool {
 	return slices.ContainsFunc(o.Checks, func(c CheckState) bool {
-		class := ClassOf(c.Evidence.Reason)
-		return class == EvidenceGood || class == EvidenceFailing || c.Evidence.Reason == ReasonWriteStalled
+		class, reason := ClassOf(c.Evidence.Reason), c.Evidence.Reason
+		return class == EvidenceGood || class == EvidenceFailing || reason == ReasonWriteStalled || reason == ReasonBadCredentials
 	})
+}
+
+// silent says that a look asked a service and got no answer. A look that can't tell has not asked.
+func silent(o Observation) bool {
+	return !answers(o) && slices.ContainsFunc(o.Checks, func(c CheckState) bool { return ClassOf(c.Evidence.Reason) == EvidenceDead })
 }

@@ -20,7 +20,7 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 			advise("look at what changed: arbiterctl get %s", g.Name)
 	}
 	changed := changedMembers(g.Spec, b.Spec)
-	if (changed || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {
+	if (len(changed) > 0 || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {
 		return refuse("S0", "members can't be changed while operation %s runs", g.Operation.ID)
 	}
 	for _, m := range g.Members {
@@ -31,11 +31,14 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	g.Spec, g.SpecSource = b.Spec, b.Source
 	g.SpecVersion++
 	g.Members = membersOf(b.Spec, g)
-	g.dropLooksOf(b.Spec)
+	g.dropLooks(changed)
+	for _, name := range changed {
+		g.Member(name).Since = c.entry.Index
+	}
 	if st := g.Stranger; st != nil && g.Member(st.Member) == nil {
 		g.Stranger = nil
 	}
-	if changed {
+	if len(changed) > 0 {
 		g.Adopted = false
 		g.Stage = Steady
 	}
@@ -68,6 +71,9 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 	was := c.unretire(b.Group)
 	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}
 	g.Members = membersOf(b.Spec, g)
+	for i := range g.Members {
+		g.Members[i].Since = c.entry.Index
+	}
 	c.state.Groups = slices.Insert(c.state.Groups, at, g)
 	c.touch(g.Name)
 	c.tell(g, GroupApplied, "", "created by %s", b.Request.by())
@@ -99,15 +105,16 @@ func membersOf(spec *Spec, before *Group) []Member {
 	return members
 }
 
-// changedMembers says whether a member is new, or has another address or fence target.
-func changedMembers(before, after *Spec) bool {
+// changedMembers are those that are new, or have another address or fence target.
+func changedMembers(before, after *Spec) []MemberName {
+	var changed []MemberName
 	for _, m := range after.Members {
 		known, ok := before.Member(m.Name)
 		if !ok || known.Address != m.Address || !sameFence(known.Fence, m.Fence) {
-			return true
+			changed = append(changed, m.Name)
 		}
 	}
-	return false
+	return changed
 }
 
 func sameFence(a, b []FenceLevel) bool {
@@ -118,8 +125,9 @@ func sameFence(a, b []FenceLevel) bool {
 	})
 }
 
-func (g *Group) dropLooksOf(spec *Spec) {
-	gone := func(m MemberName) bool { _, ok := spec.Member(m); return !ok }
+// dropLooks forgets what was seen of members that are gone, or that are another machine since.
+func (g *Group) dropLooks(changed []MemberName) {
+	gone := func(m MemberName) bool { return g.Member(m) == nil || slices.Contains(changed, m) }
 	g.Looks = slices.DeleteFunc(g.Looks, func(l Look) bool { return gone(l.Observation.Member) })
 	g.Paths = slices.DeleteFunc(g.Paths, func(p PathLook) bool { return gone(p.Path.Member) })
 }
@@ -250,7 +258,7 @@ func (c *change) restored(b Restored) *Refusal {
 		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
 		for i := range g.Members {
 			m := &g.Members[i]
-			*m = Member{Name: m.Name, Verdict: m.Verdict, Promoting: m.Promoting}
+			*m = Member{Name: m.Name, Verdict: m.Verdict, Promoting: m.Promoting, Since: m.Since}
 		}
 		g.EverAdopted = false
 	}

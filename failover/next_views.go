@@ -127,7 +127,7 @@ func (c *change) takeBatch(b Batch) {
 	generation := c.view(b.Node).Generation
 	for _, o := range b.Observations {
 		g := c.group(o.Group)
-		if g != nil && g.Member(o.Member) != nil {
+		if g.sees(o.Member, o.AsOf) {
 			look := Look{Node: b.Node, Generation: generation, Index: c.entry.Index, Observation: o}
 			look.RestartSince = g.restartSince(look)
 			g.setLook(look)
@@ -136,7 +136,7 @@ func (c *change) takeBatch(b Batch) {
 	}
 	for _, p := range b.FencePaths {
 		g := c.group(p.Group)
-		if g != nil && g.Member(p.Member) != nil {
+		if g.sees(p.Member, p.AsOf) {
 			c.tellPath(g, b.Node, p)
 			g.setPath(PathLook{Node: b.Node, Generation: generation, Path: p})
 		}
@@ -146,6 +146,16 @@ func (c *change) takeBatch(b Batch) {
 			g.setAnswer(AnswerRow{Node: b.Node, Generation: generation, Asked: a.Index, Index: c.entry.Index})
 		}
 	}
+}
+
+// sees says whether something that was seen of a member, by an arbiter that had applied the entries up to an index when it began, is
+// about the member as it is now. Its arbiter looks again, and sends that.
+func (g *Group) sees(member MemberName, asOf Index) bool {
+	if g == nil {
+		return false
+	}
+	m := g.Member(member)
+	return m != nil && asOf >= m.Since
 }
 
 func (g *Group) setLook(l Look) {

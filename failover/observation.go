@@ -139,6 +139,7 @@ type FencePath struct {
 	Member MemberName
 	Armed  bool   // some level of devices answered its status request lately
 	Detail string // which device, or why not
+	AsOf   Index  // applied when the device was asked
 }
 
 // SameView says whether two observations of a member are the same for the purpose of reporting changes: positions,

@@ -112,7 +112,7 @@ func TestS8_AForeignLeaseIsWaitedOutBeforeItEnds(t *testing.T) {
 
 func TestS8_NoLeaseIsReleasedBesideWhatRuns(t *testing.T) {
 	tests := []struct{ name, commands string }{
-		{"the operation ended", finished + "observe c: pg-a=primary@1000\nobserve c: pg-a=down(refused)\nattest orders pg-a\n"},
+		{"the operation ended", finished + "observe c: pg-a=primary@1000\nobserve all: pg-a=down(refused)\nattest orders pg-a\n"},
 		{"it is held", isolating + "abort orders\n"},
 		{"it was restored", isolating + "restored x above=9\n"},
 	}
@@ -140,5 +140,83 @@ func TestPlan_AReleaseWaitsForWhatRuns(t *testing.T) {
 	d.Running = true
 	if got := Plan(&w.state, "orders", d); got.Step != StepNone {
 		t.Errorf("beside an action: %s (%s)", got.Step, got.Detail)
+	}
+}
+
+func (w *world) attest(t *testing.T, member MemberName) Attest {
+	return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Member: member}
+}
+
+// That nobody has looked says nothing: after a change of leader, a view that went silent, or in doubt.
+func TestS3_APersonsWordIsBorneOutByAMajority(t *testing.T) {
+	const looked = isolating + "outcome isolate UNKNOWN\nobserve all: pg-a=down(refused)\n"
+	tests := []struct {
+		name, commands string
+		refused        bool
+	}{
+		{"all have looked", looked, false},
+		{"two have looked", looked + "silent a c", false},
+		{"one has looked", looked + "silent a b\nsilent a c", true},
+		{"one has looked, the others doubt themselves", looked + "doubt b slow\ndoubt c slow", true},
+		{"nobody since the change of leader", looked + "depose a\nreign b 2", true},
+		{"all since the change of leader", looked + "depose a\nreign b 2\nobserve all", false},
+		{"nobody since it was revoked", isolating + "outcome isolate UNKNOWN", true},
+		{"nobody since it was unmasked", finished + "observe c: pg-a=primary@1000\nobserve c: pg-a=down(refused)", true},
+		{"nobody can tell", looked + "observe all: pg-a=unknown(bad-configuration)", true},
+		{"it refuses a password", looked + "observe c: pg-a=unknown(bad-credentials)", true},
+		{"it writes for one of them", looked + "observe c: pg-a=primary@1000", true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, test.commands)
+			if test.refused {
+				w.refused(t, "S3", "", 0, w.attest(t, "pg-a"))
+			} else {
+				w.accepted(t, "", 0, w.attest(t, "pg-a"))
+			}
+		})
+	}
+}
+
+// What was seen at a member's old address is not seen of the member, also if the look was under way when the spec changed.
+func TestS0_LooksAtAnOldAddressCountForNothing(t *testing.T) {
+	for _, change := range []string{"address=pg-b:10.9.9.9:5432", "fence=pg-b:other"} {
+		w := given(t, adopted+"paths a orders pg-b armed\n")
+		before := w.state.Applied
+		w.do(t, "apply orders "+change)
+		w.refused(t, "S0", "", 0, w.adopt("pg-a"))
+		if armed, _ := MemberArmed(&w.state, w.group(t), "pg-b"); armed {
+			t.Error("the fence path of the old address is armed")
+		}
+		for _, node := range w.order {
+			a := w.arbiters[node]
+			a.sequence++
+			w.commit("", 0, Observe{Batches: []Batch{{
+				Node: node, Incarnation: 1, Sequence: a.sequence, FencePaths: []FencePath{{Group: "orders", Member: "pg-b", Armed: true, AsOf: before}},
+				Observations: []Observation{standbyAt(1000).observation("orders", "pg-b", SyncRule{}, before, 0)},
+			}}})
+		}
+		w.refused(t, "S0", "", 0, w.adopt("pg-a"))
+		if armed, _ := MemberArmed(&w.state, w.group(t), "pg-b"); armed {
+			t.Error("the fence path was asked for before the spec changed")
+		}
+		w.do(t, "observe all")
+		w.accepted(t, "", 0, w.adopt("pg-a"))
+	}
+}
+
+// A group of the same name that is made anew is another one.
+func TestS0_LooksAtADeletedGroupCountForNothing(t *testing.T) {
+	w := given(t, adopted)
+	before := w.state.Applied
+	w.do(t, "delete orders\ngroup orders pg-a pg-b pg-c")
+	a := w.arbiters["a"]
+	a.sequence++
+	w.commit("", 0, Observe{Batches: []Batch{{
+		Node: "a", Incarnation: 1, Sequence: a.sequence,
+		Observations: []Observation{standbyAt(1000).observation("orders", "pg-b", SyncRule{}, before, 0)},
+	}}})
+	if looks := w.group(t).Looks; len(looks) != 0 {
+		t.Errorf("%+v", looks)
 	}
 }

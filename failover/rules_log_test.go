@@ -59,7 +59,7 @@ func TestS3_AttestOnlyWhatIsRevokedAndNotSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.refused(t, "S3", "", 0, attest(w, "pg-a"))
-	if err := w.run([]string{"observe", "c", "pg-a=down(timeout)"}); err != nil {
+	if err := w.run([]string{"observe", "all", "pg-a=down(timeout)"}); err != nil {
 		t.Fatal(err)
 	}
 	spec := *w.group(t).Spec
@@ -177,8 +177,8 @@ func TestS4_ARequestIsAboutWhatTheOperatorSaw(t *testing.T) {
 		{"of the same one, after a try that changed nothing", tooFar, "tick 11s\noutcome catch_up pg-b@500 pg-c@400", "release orders accept_loss=500", false},
 		{"of one for another loss", tooFar, "tick 11s\noutcome catch_up pg-b@300 pg-c@400", "release orders accept_loss=900", true},
 		{"of one that was released, and is held for the same again", tooFar, "release orders", "release orders accept_loss=500", true},
-		{"an attest", isolating, "outcome isolate UNKNOWN\ntick 1s", "attest orders pg-a", false},
-		{"an attest for an earlier revocation", isolating, "outcome isolate CONFIRMED_OFF\nobserve c: pg-a=primary@1100\nobserve c: pg-a=down(refused)", "attest orders pg-a", true},
+		{"an attest", isolating, "outcome isolate UNKNOWN\ntick 1s\nobserve all", "attest orders pg-a", false},
+		{"an attest for an earlier revocation", isolating, "outcome isolate CONFIRMED_OFF\nobserve c: pg-a=primary@1100\nobserve all: pg-a=down(refused)", "attest orders pg-a", true},
 		{"a reinstatement", isolating, "outcome isolate UNKNOWN\ntick 1s", "reinstate orders", false},
 		{"a reinstatement after another one was promoted and given up", isolating, fenced[len(isolating):], "reinstate orders", true},
 		{"an abort, whatever it stands at", isolating, "outcome isolate CONFIRMED_OFF", "abort orders", false},

@@ -117,7 +117,8 @@ type Member struct {
 	Authority Authority
 	// NoneSince is the entry that made it NONE: only looks not older than that can unmask it as a rogue (S12).
 	NoneSince Index
-	// RevokedSince is the entry that made it REVOKED: a person's word is about one revocation, not about a later one (S4).
+	// RevokedSince is the entry that made it REVOKED: a person's word is about one revocation, not about a later one (S4), and only
+	// looks not older than that can bear it out (S3).
 	RevokedSince Index
 	Proof        Proof // what NONE rests on
 	Rogue        bool  // seen accepting writes without authority
@@ -127,9 +128,23 @@ type Member struct {
 	// Promoting says that a promotion of it was intended, and that neither its success nor a proof against it is known: it may
 	// become a primary at any time, whatever it looks like (S7).
 	Promoting bool
-	Verdict   Status
+	// Since is the entry that gave it its present address and fence: whatever was seen before that was seen of another machine (S0).
+	Since   Index
+	Verdict Status
 	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
 	RestartSince Index `json:",omitempty"`
+}
+
+// NotBefore is the entry as of which an observation of this member must have begun at least, to count for what is asked of the
+// member now. Looks are sent when they differ from the one before, and once more when only the older one does not count any more.
+func (m *Member) NotBefore(o Observation) Index {
+	switch {
+	case m.Authority == AuthorityRevoked:
+		return max(m.Since, m.RevokedSince)
+	case m.Authority == AuthorityNone && o.Facts.AcceptsWrites:
+		return max(m.Since, m.NoneSince)
+	}
+	return m.Since
 }
 
 // Paused is who paused a group.

@@ -210,7 +210,8 @@ func (w *world) addArbiter(node NodeID) {
 	slices.Sort(w.order)
 }
 
-// batch is what an arbiter would send now: its whole view if it must, else what the scenario just changed.
+// batch is what an arbiter would send now: its whole view if it must, else what the scenario just changed, and looks that do not
+// count any more as old as they were sent.
 func (w *world) batch(a *arbiter, changed map[GroupName][]MemberName) Batch {
 	view, _ := w.state.View(a.node)
 	whole := !view.Current
@@ -224,7 +225,7 @@ func (w *world) batch(a *arbiter, changed map[GroupName][]MemberName) Batch {
 	for _, name := range groups {
 		var members []MemberName
 		for m := range a.sees[name] {
-			if whole || slices.Contains(changed[name], m) {
+			if whole || slices.Contains(changed[name], m) || w.outdated(a.node, name, m) {
 				members = append(members, m)
 			}
 		}
@@ -234,6 +235,16 @@ func (w *world) batch(a *arbiter, changed map[GroupName][]MemberName) Batch {
 		}
 	}
 	return b
+}
+
+// outdated says whether the look that the arbiters have of a member does not count any more, as old as it is.
+func (w *world) outdated(node NodeID, name GroupName, member MemberName) bool {
+	g := w.state.Group(name)
+	if g == nil || g.Member(member) == nil {
+		return false
+	}
+	look, _ := g.look(node, member)
+	return look.Observation.AsOf < g.Member(member).NotBefore(look.Observation)
 }
 
 // stateText is a group as an operator would want it read out.

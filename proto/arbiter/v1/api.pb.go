@@ -4843,9 +4843,11 @@ func (*StreamViewsResponse_LookAgain) isStreamViewsResponse_Kind() {}
 
 // LookAgain asks for looks that end after this request was received.
 type LookAgain struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	Index         uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Group string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Index uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	// The member that matters: an answer comes with a look at it that ended since. Empty: the one that the operation is from.
+	Member        string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4892,6 +4894,13 @@ func (x *LookAgain) GetIndex() uint64 {
 		return x.Index
 	}
 	return 0
+}
+
+func (x *LookAgain) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
 }
 
 type GetBootstrapStatusRequest struct {
@@ -5593,10 +5602,11 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"send_whole\x18\x02 \x01(\bH\x00R\tsendWhole\x126\n" +
 	"\n" +
 	"look_again\x18\x03 \x01(\v2\x15.arbiter.v1.LookAgainH\x00R\tlookAgainB\x06\n" +
-	"\x04kind\"7\n" +
+	"\x04kind\"O\n" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\x1b\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\"\x1b\n" +
 	"\x19GetBootstrapStatusRequest\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1d\n" +

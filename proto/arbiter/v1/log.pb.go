@@ -1066,11 +1066,13 @@ func (x *Replica) GetSync() bool {
 
 // FencePath is what one arbiter knows of the way to a member's fence.
 type FencePath struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
-	Armed         bool                   `protobuf:"varint,3,opt,name=armed,proto3" json:"armed,omitempty"`
-	Detail        string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Group  string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Member string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Armed  bool                   `protobuf:"varint,3,opt,name=armed,proto3" json:"armed,omitempty"`
+	Detail string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The log index that was applied when the device was asked.
+	AsOf          uint64 `protobuf:"varint,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1131,6 +1133,13 @@ func (x *FencePath) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *FencePath) GetAsOf() uint64 {
+	if x != nil {
+		return x.AsOf
+	}
+	return 0
 }
 
 // ExpireView voids the view of an arbiter whose stream is silent.
@@ -2865,12 +2874,13 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\aReplica\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstreaming\x18\x02 \x01(\bR\tstreaming\x12\x12\n" +
-	"\x04sync\x18\x03 \x01(\bR\x04sync\"g\n" +
+	"\x04sync\x18\x03 \x01(\bR\x04sync\"|\n" +
 	"\tFencePath\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x14\n" +
 	"\x05armed\x18\x03 \x01(\bR\x05armed\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"B\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x13\n" +
+	"\x05as_of\x18\x05 \x01(\x04R\x04asOf\"B\n" +
 	"\n" +
 	"ExpireView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +
