@@ -53,7 +53,7 @@ func (in *intake) lookAgain(a failover.AskAgain) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	message := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{
-		LookAgain: &arbiterv1.LookAgain{Group: string(a.Group), Index: uint64(a.Index)},
+		LookAgain: &arbiterv1.LookAgain{Group: string(a.Group), Member: string(a.Member), Index: uint64(a.Index)},
 	}}
 	for _, s := range in.streams {
 		select {

@@ -118,7 +118,7 @@ func (n *Node) askFencePaths(ctx context.Context, state *failover.State) {
 					return
 				}
 				path := n.options.Drivers.Fencer.PathStatus(ctx, m)
-				path.Group, path.Member = g.Name, m.Name
+				path.Group, path.Member, path.AsOf = g.Name, m.Name, state.Applied
 				n.view.setPath(path)
 			})
 		}

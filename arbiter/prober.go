@@ -18,6 +18,7 @@ type Target struct {
 // Report is an observation after each look, with the boot times between which the look was made.
 type Report struct {
 	Observation failover.Observation
+	Address     string // of the member, where the look was made
 	Began       time.Duration
 	Ended       time.Duration
 	// Good is how long the look that ended took, if it found nothing wrong; 0 otherwise. It is about that look alone, while

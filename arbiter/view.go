@@ -41,8 +41,9 @@ type memberKey struct {
 
 // ask is a request of the leader to look again.
 type ask struct {
-	index failover.Index
-	at    time.Duration
+	member failover.MemberName // that matters
+	index  failover.Index
+	at     time.Duration
 }
 
 // askGrace is how long an answer waits for looks at the other members once the one that matters has ended.
@@ -62,6 +63,9 @@ func (v *view) observe(r Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := memberKey{r.Observation.Group, r.Observation.Member}
+	if v.elsewhere(key, r.Address) {
+		return
+	}
 	v.keepWords(key, r.Observation)
 	v.looks[key] = r
 	if r.Good > 0 {
@@ -72,6 +76,17 @@ func (v *view) observe(r Report) {
 	if _, asked := v.asks[key.group]; asked || v.news(key) {
 		v.wake()
 	}
+}
+
+// elsewhere says that a look was made at an address that is no longer the member's: it began after the spec had changed and before the
+// prober knew, so that its index does not show it (S0).
+func (v *view) elsewhere(key memberKey, address string) bool {
+	g := v.state().Group(key.group)
+	if g == nil {
+		return false
+	}
+	m, ok := g.Spec.Member(key.member)
+	return ok && m.Address != address
 }
 
 // keepWords keeps an observation in which a member says that it restarts, if the next one overtakes it: that it refuses then is seen
@@ -116,18 +131,25 @@ func (v *view) setPath(p failover.FencePath) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := memberKey{p.Group, p.Member}
-	if v.paths[key] != p {
-		v.unsent = v.unsent || v.paths[key].Armed != p.Armed || v.paths[key] == (failover.FencePath{})
-		v.paths[key] = p
+	known, ok := v.paths[key]
+	v.paths[key] = p
+	if !ok || known.Armed != p.Armed || v.outdated(known) {
+		v.unsent = true
 		v.wake()
 	}
 }
 
+// outdated says whether a fence path is that of a machine that the member no longer is.
+func (v *view) outdated(p failover.FencePath) bool {
+	g := v.state().Group(p.Group)
+	return g != nil && g.Member(p.Member) != nil && p.AsOf < g.Member(p.Member).Since
+}
+
 // askAgain remembers a request to look again.
-func (v *view) askAgain(group failover.GroupName, index failover.Index) {
+func (v *view) askAgain(group failover.GroupName, member failover.MemberName, index failover.Index) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.asks[group] = ask{index: index, at: v.clock.Boot()}
+	v.asks[group] = ask{member: member, index: index, at: v.clock.Boot()}
 }
 
 // applied says that the last batch is part of the state: its answers need not be given again.
@@ -218,23 +240,20 @@ func (v *view) take(list []failover.Observation, key memberKey) []failover.Obser
 	return append(list, v.sent[key])
 }
 
-// news says whether the newest look at a member must be sent: it differs from what was sent, or something that it overtook must be, or it
-// is the first one since the member became NONE that sees it accepting writes (S12).
+// news says whether the newest look at a member must be sent: it differs from what was sent, or something that it overtook must be, or what
+// was sent is too old for what is asked of the member now: since it became NONE (S12), was revoked (S3), or became another machine (S0).
 func (v *view) news(key memberKey) bool {
 	now := v.looks[key].Observation
 	sent, ok := v.sent[key]
 	if _, words := v.words[key]; !ok || words || !failover.SameView(now, sent) {
 		return true
 	}
-	if !now.Facts.AcceptsWrites {
-		return false
-	}
 	g := v.state().Group(key.group)
 	if g == nil || g.Member(key.member) == nil {
 		return false // deleted just now
 	}
-	m := g.Member(key.member)
-	return m.Authority == failover.AuthorityNone && now.AsOf >= m.NoneSince && sent.AsOf < m.NoneSince
+	least := g.Member(key.member).NotBefore(now)
+	return now.AsOf >= least && sent.AsOf < least
 }
 
 // answers are the requests to look again that can be answered: the look at the member in question ended after the request, and
@@ -247,7 +266,7 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 			delete(v.asks, group)
 			continue
 		}
-		if v.looks[memberKey{group, inQuestion(g)}].Ended <= a.at {
+		if v.looks[memberKey{group, a.member}].Ended <= a.at {
 			continue
 		}
 		if !v.allLooked(g, a.at) && now < a.at+askGrace {
@@ -260,18 +279,6 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 		list = append(list, failover.Answer{Group: group, Index: a.index})
 	}
 	return list, again
-}
-
-// inQuestion is the member that a request to look again is about. A follower may be asked before it has applied the entry that began
-// the operation: then it is the writer.
-func inQuestion(g *failover.Group) failover.MemberName {
-	switch {
-	case g.Operation == nil:
-		return g.Writer()
-	case g.Operation.From == "": // adopted without a writer
-		return g.Operation.Wanted
-	}
-	return g.Operation.From
 }
 
 func (v *view) allLooked(g *failover.Group, since time.Duration) bool {

@@ -87,7 +87,7 @@ func (s *viewSender) receive(ctx context.Context, stream viewStream, replies cha
 			return err
 		}
 		if ask := reply.GetLookAgain(); ask != nil {
-			s.view.askAgain(failover.GroupName(ask.GetGroup()), failover.Index(ask.GetIndex()))
+			s.view.askAgain(failover.GroupName(ask.GetGroup()), failover.MemberName(ask.GetMember()), failover.Index(ask.GetIndex()))
 			s.prober.LookAgain(failover.GroupName(ask.GetGroup()))
 			continue
 		}

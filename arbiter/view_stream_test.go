@@ -188,8 +188,8 @@ func TestIntake_ANewerStreamReplacesTheOld(t *testing.T) {
 		if len(f.silent) != 0 {
 			t.Error("az-b is said to be silent, and has a stream")
 		}
-		f.lookAgain(failover.AskAgain{Group: "pay", Index: 9})
-		if r := <-newer.out; r.GetLookAgain().GetGroup() != "pay" || r.GetLookAgain().GetIndex() != 9 || len(old.out) != 0 {
+		f.lookAgain(failover.AskAgain{Group: "pay", Member: "db2", Index: 9})
+		if r := <-newer.out; r.GetLookAgain().GetGroup() != "pay" || r.GetLookAgain().GetIndex() != 9 || r.GetLookAgain().GetMember() != "db2" || len(old.out) != 0 {
 			t.Errorf("asked %v", r)
 		}
 		close(old.in)

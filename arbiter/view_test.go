@@ -133,7 +133,7 @@ func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
 	f := newViewFixture()
 	f.seeAll()
 	incarnation := f.whole().Incarnation
-	f.askAgain("pay", 200)
+	f.askAgain("pay", "db1", 200)
 	if b, some, _ := f.changes(incarnation); some {
 		t.Fatalf("answered with looks from before the request: %+v", b)
 	}
@@ -163,7 +163,7 @@ func TestView_AnswersAfterTheGraceWithoutTheRest(t *testing.T) {
 	f := newViewFixture()
 	f.seeAll()
 	incarnation := f.whole().Incarnation
-	f.askAgain("pay", 200)
+	f.askAgain("pay", "db1", 200)
 	f.see("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, 200)
 	if b, _, again := f.changes(incarnation); len(b.Answers) != 0 || again != askGrace {
 		t.Fatalf("before the grace: %+v, again %v", b, again)
@@ -175,22 +175,61 @@ func TestView_AnswersAfterTheGraceWithoutTheRest(t *testing.T) {
 	}
 }
 
-func TestView_MemberInQuestion(t *testing.T) {
+// The answer about a candidate rests on a look at the candidate, whoever the operation is from.
+func TestView_AnAnswerRestsOnALookAtTheMemberThatMatters(t *testing.T) {
 	f := newViewFixture()
-	tests := []struct {
-		name string
-		op   *failover.Operation
-		want failover.MemberName
-	}{
-		{"no operation: the writer", nil, "db1"},
-		{"a failover: the one that is left", &failover.Operation{From: "db2", Wanted: "db3"}, "db2"},
-		{"adopted without a writer: the one wanted", &failover.Operation{Wanted: "db3"}, "db3"},
+	f.seeAll()
+	f.group.Operation = &failover.Operation{From: "db1"} // this arbiter has not applied the intent to promote db2 yet
+	incarnation := f.whole().Incarnation
+	f.askAgain("pay", "db2", 200)
+	f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
+	f.clock.Advance(askGrace)
+	if b, _, _ := f.changes(incarnation); len(b.Answers) > 0 {
+		t.Errorf("answered without a look at db2: %+v", b.Answers)
 	}
-	for _, test := range tests {
-		f.group.Operation = test.op
-		if got := inQuestion(f.group); got != test.want {
-			t.Errorf("%s: %s, want %s", test.name, got, test.want)
+	f.see("db2", failover.ReasonRefused, failover.Facts{}, 60)
+	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 || len(b.Observations) != 3 {
+		t.Errorf("%+v", b)
+	}
+}
+
+// S3, S0: what was sent of a member before it was revoked, or at its old address, does not count any more: the first look since is sent
+// although it is the same.
+func TestView_WhatIsTooOldIsSentAgain(t *testing.T) {
+	tests := map[string]failover.Member{
+		"revoked":         {Name: "db2", Authority: failover.AuthorityRevoked, RevokedSince: 100},
+		"another machine": {Name: "db2", Authority: failover.AuthorityNone, Since: 100},
+	}
+	for name, member := range tests {
+		f := newViewFixture()
+		f.see("db2", failover.ReasonRefused, failover.Facts{}, 90)
+		incarnation := f.whole().Incarnation
+		f.group.Members[1] = member
+		for _, look := range []struct {
+			asOf failover.Index
+			sent bool
+		}{{99, false}, {100, true}, {105, false}} {
+			f.see("db2", failover.ReasonRefused, failover.Facts{}, look.asOf)
+			if _, some, _ := f.changes(incarnation); some != look.sent {
+				t.Errorf("%s, as of %d: sent %v", name, look.asOf, some)
+			}
 		}
+	}
+}
+
+// S0: a look that began after the spec had changed, and was made at the old address.
+func TestView_LooksAtAnOldAddressAreDropped(t *testing.T) {
+	f := newViewFixture()
+	f.group.Spec.Members = []failover.MemberSpec{{Name: "db2", Address: "new:5432"}}
+	report := Report{Observation: failover.Observation{Group: "pay", Member: "db2", AsOf: 100}, Address: "old:5432", Ended: f.clock.Boot()}
+	f.observe(report)
+	if _, ok := f.look("pay", "db2"); ok {
+		t.Error("a look at the old address counts")
+	}
+	report.Address = "new:5432"
+	f.observe(report)
+	if _, ok := f.look("pay", "db2"); !ok {
+		t.Error("a look at the new address was dropped")
 	}
 }
 
@@ -218,6 +257,10 @@ func TestView_DoubtAndFencePaths(t *testing.T) {
 	if b := sent("no longer armed", true); b.FencePaths[0].Armed {
 		t.Error("the path is still armed")
 	}
+	f.group.Members[0].Since = 100
+	path.AsOf = 100
+	f.setPath(path)
+	sent("of another machine", true)
 	f.setLate("ran 600ms late itself")
 	if b := sent("a doubt", true); b.Doubt == "" {
 		t.Error("the doubt was not told")
@@ -234,7 +277,7 @@ func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
 	f := newViewFixture()
 	f.seeAll()
 	f.setPath(failover.FencePath{Group: "pay", Member: "db3", Armed: true})
-	f.askAgain("pay", 200)
+	f.askAgain("pay", "db1", 200)
 	f.group.Members = f.group.Members[:2]
 	if b := f.whole(); len(b.FencePaths) != 0 || !slices.Equal(observed(b), []failover.MemberName{"db1", "db2"}) {
 		t.Errorf("with db3 gone: %+v", b)
@@ -253,7 +296,7 @@ func TestView_AnswersSurviveTheStreamThatLostThem(t *testing.T) {
 	f := newViewFixture()
 	f.seeAll()
 	incarnation := f.whole().Incarnation
-	f.askAgain("pay", 200)
+	f.askAgain("pay", "db1", 200)
 	f.seeAll()
 	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 {
 		t.Fatalf("answers %+v", b.Answers)
@@ -317,7 +360,7 @@ func TestView_OnlyNewsWakesTheSender(t *testing.T) {
 		t.Error("not woken by a change")
 	}
 	f.changes(1)
-	f.askAgain("pay", 200)
+	f.askAgain("pay", "db1", 200)
 	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 60)
 	if !woken() {
 		t.Error("not woken by a look that was asked for")

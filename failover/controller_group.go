@@ -203,7 +203,7 @@ func (s *step) askAgain(g *Group, gc *control, index Index) {
 	pause := s.settings.LookAgainEvery << min(max(gc.askedTimes-1, 0), slower)
 	if gc.askedTimes == 0 || s.now-gc.askedAgainAt >= pause {
 		gc.askedAgainAt, gc.askedTimes = s.now, gc.askedTimes+1
-		s.emit(AskAgain{Group: g.Name, Index: index})
+		s.emit(AskAgain{Group: g.Name, Member: g.Operation.inQuestion(), Index: index})
 	}
 	s.wakeAt(gc.askedAgainAt + s.settings.LookAgainEvery<<min(gc.askedTimes-1, slower))
 }

@@ -87,10 +87,11 @@ type (
 		Intent Index
 		Why    string
 	}
-	// AskAgain asks all arbiters for looks that end after this request.
+	// AskAgain asks all arbiters for looks that end after this request; the one at Member is what it is about.
 	AskAgain struct {
-		Group GroupName
-		Index Index
+		Group  GroupName
+		Member MemberName
+		Index  Index
 	}
 	// WakeAt asks for a Tick at a time.
 	WakeAt struct{ At time.Duration }

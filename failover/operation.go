@@ -1,6 +1,9 @@
 package failover
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // OperationKind is one kind of operation.
 type OperationKind string
@@ -96,6 +99,10 @@ func (o *Operation) clone() *Operation {
 	c.Steps = slices.Clone(o.Steps)
 	return &c
 }
+
+// inQuestion is the member that the arbiters are asked to look at again: whoever is being promoted, else the writer to be replaced, else,
+// in a group that was adopted without one, who shall be it.
+func (o *Operation) inQuestion() MemberName { return cmp.Or(o.Candidate, o.From, o.Wanted) }
 
 // addStep appends to the timeline. When it is full, the oldest retry (everything after the first lines, which say how it
 // began) makes room.

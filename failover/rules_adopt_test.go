@@ -220,3 +220,42 @@ func TestS0_LooksAtADeletedGroupCountForNothing(t *testing.T) {
 		t.Errorf("%+v", looks)
 	}
 }
+
+// The looks that decide whether a candidate is given up are looks at the candidate.
+func TestS7_TheArbitersAreAskedAboutTheCandidate(t *testing.T) {
+	tests := []struct {
+		op   Operation
+		want MemberName
+	}{
+		{Operation{From: "pg-a", Wanted: "pg-c"}, "pg-a"},
+		{Operation{From: "pg-a", Candidate: "pg-b"}, "pg-b"},
+		{Operation{Wanted: "pg-c"}, "pg-c"}, // adopted without a writer
+	}
+	for _, test := range tests {
+		if got := test.op.inQuestion(); got != test.want {
+			t.Errorf("%+v: %s, want %s", test.op, got, test.want)
+		}
+	}
+	w := given(t, promoting)
+	var asked AskAgain
+	s := w.state
+	next, _ := Next(s, Entry{Index: s.Applied + 1, Term: 1, Proposer: "a", Body: Observe{Batches: downBatches(w, "pg-b")}})
+	for _, o := range w.arbiters["a"].controller.Step(Input{Now: w.now, Wall: w.wall(), What: Applied{State: &next}}) {
+		if a, ok := o.(AskAgain); ok {
+			asked = a
+		}
+	}
+	if asked.Member != "pg-b" {
+		t.Errorf("asked %+v", asked)
+	}
+}
+
+// downBatches are what all arbiters send that see a member refuse.
+func downBatches(w *world, member MemberName) []Batch {
+	var batches []Batch
+	for _, node := range w.order {
+		w.arbiters[node].sees["orders"][member] = dead(ReasonRefused)
+		batches = append(batches, w.batch(w.arbiters[node], map[GroupName][]MemberName{"orders": {member}}))
+	}
+	return batches
+}

@@ -65,6 +65,7 @@ type Closer interface {
 // Report is the state of one member after one look.
 type Report struct {
 	Observation failover.Observation
+	Address     string // of the member, where the looks were made
 	// Began and Ended bound the looks that the observation rests on: of each required check (of each, if none is
 	// required), the look that counted last began at or after Began and ended at or after Ended. So an observation whose
 	// Ended is later than a request to look again answers that request.

@@ -124,7 +124,7 @@ func (m *member) report(wall failover.WallTime) Report {
 		o.Checks = append(o.Checks, failover.CheckState{Name: t.check.Name, Evidence: t.judge.state})
 	}
 	basis := m.counting()
-	r := Report{Began: basis[0].last.Began, Ended: basis[0].last.Ended}
+	r := Report{Address: m.target.Member.Address, Began: basis[0].last.Began, Ended: basis[0].last.Ended}
 	o.AsOf = basis[0].last.AsOf
 	for _, t := range basis[1:] {
 		r.Began, r.Ended = min(r.Began, t.last.Began), min(r.Ended, t.last.Ended)

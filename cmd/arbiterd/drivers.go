@@ -84,7 +84,7 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
 			Report: func(r probe.Report) {
 				report(arbiter.Report{
-					Observation: r.Observation, Began: r.Began, Ended: r.Ended, Good: good(r.Look),
+					Observation: r.Observation, Address: r.Address, Began: r.Began, Ended: r.Ended, Good: good(r.Look),
 					Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead,
 				})
 			},

@@ -292,7 +292,7 @@ func (p *prober) look() {
 		for _, c := range t.Spec.Health.Checks {
 			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
 		}
-		p.report(arbiter.Report{Observation: o, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: dead})
+		p.report(arbiter.Report{Observation: o, Address: t.Member.Address, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: dead})
 	}
 }
 
