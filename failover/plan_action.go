@@ -64,8 +64,11 @@ func (o *Operation) lastDetail() string {
 func planRogue(g *Group, d Durations) (Decision, bool) {
 	op := g.Operation
 	rogue := rogueBeside(g, op.Candidate)
-	if rogue == "" || d.Running || op.Intent != nil && op.Intent.Action == ActionIsolate {
+	switch {
+	case rogue == "" || op.Intent != nil && op.Intent.Action == ActionIsolate:
 		return Decision{}, false
+	case d.Running:
+		return g.decide(StepCancel, "rogue", "what runs is ended first, since %s accepts writes without authority", rogue), true
 	}
 	if byHand := g.roguesByHand(); byHand != "" && g.Member(rogue).Rogue {
 		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and %s", rogue, byHand)), true
@@ -218,7 +221,7 @@ func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
 
 // planAfterPromotion does what the spec asks for after the promotion, in order.
 func planAfterPromotion(s *State, g *Group, d Durations) Decision {
-	if g.Stage == Held && g.roguesByHand() == "" { // otherwise when the operation has ended, which is soon
+	if g.roguesByHand() == "" { // otherwise when the operation has ended, which is soon
 		if decision, ok := planRogue(g, d); ok {
 			return decision
 		}
