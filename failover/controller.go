@@ -20,11 +20,12 @@ type Controller struct {
 	state    *State
 	term     Term // 0: not leading
 	elected  time.Duration
-	reigning bool // the own BeginReign is applied
+	reigning bool // the own BeginReign is applied, and none since
 	begin    proposal
 	draining HandOver // why leadership is about to be handed on, once all is ended; empty: it isn't
 	leaving  leaving
 	halted   bool
+	silent   map[NodeID]silentView // of this reign
 	groups   map[GroupName]*control
 	lastID   ProposalID
 	firstID  ProposalID // of this reign
@@ -68,7 +69,7 @@ type proposal struct {
 
 // NewController makes the controller of one arbiter. now is its boot-time clock at the start of the process.
 func NewController(self NodeID, settings Settings, state *State, now time.Duration) *Controller {
-	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}}
+	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}}
 	c.observe(state, now)
 	return c
 }
@@ -86,6 +87,9 @@ func (c *Controller) Step(in Input) []Output {
 		c.depose(s)
 	case Applied:
 		c.observe(what.State, in.Now)
+		if c.term != 0 && what.State.Reign.Term > c.term {
+			c.depose(s) // another one reigns; Raft has not said so yet
+		}
 	case ProposalEnded:
 		s.proposalEnded(what)
 	case ConfirmEnded:
@@ -131,14 +135,13 @@ func (c *Controller) observe(state *State, now time.Duration) {
 	if len(c.groups) > len(state.Groups) {
 		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })
 	}
-	if c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self {
-		c.reigning = true
-	}
+	c.reigning = c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self
 }
 
 // depose forgets everything that the reign gave. What runs is cancelled, never undone.
 func (c *Controller) depose(s *step) {
 	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, HandOver{}, leaving{}
+	clear(c.silent)
 	for _, g := range c.state.Groups {
 		gc := c.groups[g.Name]
 		s.cancel(g, gc, "leadership was lost")
@@ -193,6 +196,7 @@ func (s *step) proposalEnded(p ProposalEnded) {
 	if s.begin.id == p.ID {
 		s.begin = proposal{}
 	}
+	s.expiryEnded(p)
 	for _, g := range s.state.Groups {
 		gc := s.groups[g.Name]
 		if gc.proposed.id != p.ID {
@@ -202,14 +206,6 @@ func (s *step) proposalEnded(p ProposalEnded) {
 		if p.Refused {
 			gc.pausedUntil = s.now + refusedPause
 		}
-	}
-}
-
-// viewSilent voids the view of an arbiter that is not heard of any more. While leadership is being handed over Raft refuses
-// entries, and the next reign voids all views anyway.
-func (s *step) viewSilent(v ViewSilent) {
-	if view, ok := s.state.View(v.Node); s.reigning && !s.leaving.on() && ok && view.Current && view.Incarnation == v.Incarnation {
-		s.propose(ExpireView(v))
 	}
 }
 
@@ -268,6 +264,7 @@ func (s *step) drive() {
 		s.leaveAgain()
 	}
 	if !s.leaving.on() {
+		s.expireViews()
 		s.driveGroups()
 	}
 	if s.wake > 0 {

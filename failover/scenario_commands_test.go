@@ -86,7 +86,9 @@ func (w *world) runArbiter(command string, a arguments) error {
 	case "confirm":
 		return w.runConfirm(node, a.word(1))
 	case "silent":
-		w.step(node, ViewSilent{Node: NodeID(a.word(1)), Incarnation: w.arbiters[NodeID(a.word(1))].incarnation})
+		other := w.arbiters[NodeID(a.word(1))]
+		w.step(node, ViewSilent{Node: other.node, Incarnation: other.incarnation})
+		other.incarnation, other.sequence = other.incarnation+1, 0 // its next stream is another one
 	case "restart":
 		node.incarnation, node.sequence = node.incarnation+1, 0
 	case "doubt":
