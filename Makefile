@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build test e2e race bench demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race bench demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -9,7 +9,11 @@ help: ## list the commands
 setup: ## install the servers and tools that tests drive (Debian), or say what is missing
 	@scripts/setup
 
-build: ## build arbiterd, arbiterctl, fence_lab and arbiter-lab into bin/
+# The demo makes do without what can't be installed, and says so.
+setup-optional:
+	@$(if $(filter builtin,$(SERVICE)),:,scripts/setup --optional)
+
+build: ## build arbiterd, arbiterctl, arbiter-lab and its helpers into bin/
 	@scripts/build
 
 test: setup build ## unit, cluster and short end-to-end tests: what CI runs
@@ -22,10 +26,10 @@ e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUN
 race: setup ## unit and cluster tests under the race detector
 	@scripts/test race
 
-demo: setup build ## pull the plug of a primary and watch; KEEP=1 leaves it running, REPORT=file writes JSON
+demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo
 
-bench: setup build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
+bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
 	@bin/arbiter-lab bench
 
 proto: ## generate Go code from proto/

@@ -16,6 +16,20 @@ import (
 // defaultAcceptProofs are the grades of proof that end a member's right to write where the policy doesn't say otherwise.
 var defaultAcceptProofs = []string{"CONFIRMED_OFF", "CONFIRMED_ISOLATED", "HELD_BY_AGENT", "ATTESTED"}
 
+// engineHTTP is the engine of services that offer the contract of docs/http-engine.md; serviceCheck is its kind of check.
+const (
+	engineHTTP   = "http"
+	serviceCheck = "service"
+)
+
+// engineCheck is the kind of check that asks a service of this engine what it is.
+func engineCheck(engine string) string {
+	if engine == engineHTTP {
+		return serviceCheck
+	}
+	return engine
+}
+
 // healthProfile is how often and how patiently a member is looked at.
 type healthProfile struct {
 	interval, timeout time.Duration
@@ -39,8 +53,10 @@ func Defaults(spec *arbiterv1.GroupSpec) *arbiterv1.GroupSpec {
 		full.Connect = &arbiterv1.Connect{}
 	}
 	setText(&full.Connect.User, "arbiter")
-	setDefault(&full.Connect.Database, "postgres")
-	setDefault(&full.Connect.Sslmode, defaultSSLMode(full.Members))
+	if full.Engine != engineHTTP {
+		setDefault(&full.Connect.Database, "postgres")
+	}
+	setDefault(&full.Connect.Sslmode, defaultSSLMode(full.Engine, full.Members))
 	if full.Health == nil {
 		full.Health = &arbiterv1.Health{}
 	}
@@ -69,11 +85,14 @@ func memberDefaults(m *arbiterv1.MemberSpec) {
 
 // defaultSSLMode never weakens what goes over a network: only members that are all on this machine's loopback may do
 // without TLS.
-func defaultSSLMode(members []*arbiterv1.MemberSpec) string {
+func defaultSSLMode(engine string, members []*arbiterv1.MemberSpec) string {
 	for _, m := range members {
 		if !onLoopback(m.Address) {
 			return "verify-full"
 		}
+	}
+	if engine == engineHTTP {
+		return "disable"
 	}
 	return "prefer"
 }
@@ -95,7 +114,8 @@ func healthDefaults(h *arbiterv1.Health, engine string) {
 	setDuration(&h.MinimumUnhealthy, 0)
 	setDuration(&h.RestartGrace, 0)
 	if len(h.Checks) == 0 {
-		h.Checks = []*arbiterv1.Check{{Name: engine, Kind: engine}}
+		kind := engineCheck(engine)
+		h.Checks = []*arbiterv1.Check{{Name: kind, Kind: kind}}
 	}
 	profile, known := healthProfiles[h.GetProfile()]
 	if !known {

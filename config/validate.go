@@ -200,6 +200,14 @@ var requiredSettings = map[string][]string{
 // connectFaults are about how arbiters log in.
 func connectFaults(spec *arbiterv1.GroupSpec) []Fault {
 	c := spec.Connect
+	if spec.Engine == engineHTTP {
+		if mode := c.GetSslmode(); mode != "disable" && mode != "verify-full" {
+			return []Fault{{Path: "connect.sslmode", Message: fmt.Sprintf("%q can't be used with engine http; use verify-full, or disable for plain HTTP", mode)}}
+		}
+		if c.Database != nil {
+			return []Fault{{Path: "connect.database", Message: "is for engine postgres; leave it out with engine http"}}
+		}
+	}
 	if (c.GetSslcert() == "") != (c.GetSslkey() == "") {
 		return []Fault{{Path: "connect", Message: "sslcert and sslkey belong together; only one of them is set"}}
 	}

@@ -74,12 +74,22 @@ func healthFaults(spec *arbiterv1.GroupSpec) []Fault {
 		required = required || c.GetRequired()
 		faults = append(faults, repeated(names, c.Name, i, path+".name", "two checks are called %q (the other is health.checks[%d])")...)
 		faults = append(faults, checkFaults(c, path)...)
+		faults = append(faults, checkOfEngine(c, spec.Engine, path)...)
 	}
 	if !required {
 		faults = append(faults, Fault{Path: "health.checks", Message: "no check is required, so no member could ever count as down; leave `required` out of at least one"})
 	}
 	faults = append(faults, notNegative("health.minimum_unhealthy", spec.Health.MinimumUnhealthy)...)
 	return append(faults, notNegative("health.restart_grace", spec.Health.RestartGrace)...)
+}
+
+// checkOfEngine refuses the check that asks services of another engine what they are.
+func checkOfEngine(c *arbiterv1.Check, engine, path string) []Fault {
+	own := engineCheck(engine)
+	if c.Kind == own || c.Kind != engineCheck(engineHTTP) && c.Kind != "postgres" {
+		return nil
+	}
+	return []Fault{{Path: path + ".kind", Message: fmt.Sprintf("%q is not for engine %s; use %s", c.Kind, engine, own)}}
 }
 
 func checkFaults(c *arbiterv1.Check, path string) []Fault {

@@ -25,6 +25,11 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 			})
 		}
 	}
+	if c := full.Connect; full.Engine == engineHTTP && c.GetSslmode() == "disable" && c.Password != nil {
+		warnings = append(warnings, Fault{
+			Path: "connect.sslmode", Message: "is disable, so the password goes over the network in the clear; use verify-full",
+		})
+	}
 	if full.Policy.GetDownVotes() > 2 {
 		warnings = append(warnings, Fault{Path: "policy.down_votes", Message: fmt.Sprintf(
 			"with %d votes needed and three arbiters nothing is failed over while one arbiter is away", full.Policy.GetDownVotes())})

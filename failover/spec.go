@@ -19,6 +19,9 @@ type Engine string
 // EnginePostgres is PostgreSQL with physical streaming replication.
 const EnginePostgres Engine = "postgres"
 
+// EngineHTTP is any service that offers the contract of docs/http-engine.md.
+const EngineHTTP Engine = "http"
+
 // MemberSpec describes one member.
 type MemberSpec struct {
 	Name            MemberName
@@ -82,6 +85,7 @@ const (
 	CheckTCP      CheckKind = "tcp"
 	CheckHTTP     CheckKind = "http"
 	CheckPostgres CheckKind = "postgres"
+	CheckService  CheckKind = "service" // of engine http
 )
 
 // Check is one periodic check of every member of a group.

@@ -19,21 +19,32 @@ import (
 
 // drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
 func drivers(fenceDirectories []string) arbiter.Drivers {
-	postgres, fencing := engine.NewPostgres(secret.Resolve), fence.New(fence.Options{Directories: fenceDirectories})
+	fencing := fence.New(fence.Options{Directories: fenceDirectories})
+	engines := map[failover.Engine]service{
+		failover.EnginePostgres: engine.NewPostgres(secret.Resolve),
+		failover.EngineHTTP:     engine.NewHTTP(secret.Resolve),
+	}
 	return arbiter.Drivers{
 		Fencer: fencer{fencing},
 		Engine: func(name failover.Engine) (arbiter.Engine, error) {
-			if name != failover.EnginePostgres {
-				return nil, fmt.Errorf("engine %q is unknown to this release", name)
+			found, known := engines[name]
+			if !known {
+				return nil, fmt.Errorf("engine %q is unknown to this release; upgrade this arbiter, or change the group's spec", name)
 			}
-			return postgres, nil
+			return found, nil
 		},
 		Router:  newRouter,
-		Inspect: inspectors(postgres, fencing),
+		Inspect: inspectors(engines, fencing),
 		Answers: func(m failover.MemberSpec, wait time.Duration) arbiter.Answers {
 			return arbiter.Answers(fence.AnswersAt(m.Address, wait))
 		},
 	}
+}
+
+// service is all that an engine does for a kind of service.
+type service interface {
+	arbiter.Engine
+	Preconditions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []engine.Problem
 }
 
 func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
@@ -41,6 +52,7 @@ func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
 		failover.CheckTCP:      &probe.TCP{},
 		failover.CheckHTTP:     &probe.HTTP{},
 		failover.CheckPostgres: probe.NewPostgres(probe.PostgresOptions{Node: node, Resolve: secret.Resolve}),
+		failover.CheckService:  probe.NewService(node, secret.Resolve),
 	}
 }
 

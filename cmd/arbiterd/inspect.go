@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/engine"
@@ -11,10 +12,17 @@ import (
 )
 
 // inspectors hand what the drivers find wrong to the node, in its words.
-func inspectors(postgres *engine.Postgres, fencer *fence.Fencer) arbiter.Inspectors {
+func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbiter.Inspectors {
 	return arbiter.Inspectors{
 		Member: func(ctx context.Context, m failover.MemberSpec, spec *failover.Spec) []arbiter.Finding {
-			return findings(postgres.Preconditions(ctx, m, spec), func(p engine.Problem) arbiter.Finding {
+			e, known := engines[spec.Engine]
+			if !known {
+				return []arbiter.Finding{{
+					Blocks: true, What: fmt.Sprintf("engine %q is unknown to this release", spec.Engine),
+					Next: "upgrade this arbiter, or change the group's spec",
+				}}
+			}
+			return findings(e.Preconditions(ctx, m, spec), func(p engine.Problem) arbiter.Finding {
 				return arbiter.Finding{Blocks: p.Blocks, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
 			})
 		},

@@ -19,7 +19,7 @@ type layer struct {
 // core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
-	"internal/command", "internal/permit",
+	"internal/command", "internal/permit", "internal/serviceapi",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -61,6 +61,7 @@ var layers = []layer{
 	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/postgres", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and agent"},
+	{folder: "internal/serviceapi", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and the lab's service"},
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 

@@ -106,6 +106,9 @@ func (l *Lab) PrepareArbiters() error {
 			return fmt.Errorf("write file of arbiter %s: %w", a.Name(), err)
 		}
 	}
+	if l.Template == nil {
+		return l.writeContext()
+	}
 	if err := os.WriteFile(l.passwordFile(), []byte(l.Template.Password(database.Arbiter)+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write password of the arbiters: %w", err)
 	}

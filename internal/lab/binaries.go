@@ -6,13 +6,18 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 )
 
-// Programs that a lab with arbiters needs, by package.
-var programs = []string{"cmd/arbiterd", "cmd/arbiterctl", "internal/lab/cmd/fence_lab"}
+// Programs that a lab with arbiters needs, by package; and those that only the built-in service and router need.
+var (
+	programs        = []string{"cmd/arbiterd", "cmd/arbiterctl", "internal/lab/cmd/fence_lab"}
+	builtinPrograms = []string{"internal/lab/cmd/standin"}
+	routerPrograms  = []string{"internal/lab/cmd/route_lab"}
+)
 
 // Build builds the programs under test into dir, from the sources that the working directory belongs to. Tests use
 // it; flags are those of go build, such as -race or -tags.
@@ -21,7 +26,7 @@ func Build(ctx context.Context, dir string, flags ...string) error {
 		return fmt.Errorf("make directory of programs: %w", err)
 	}
 	args := append([]string{"build", "-o", dir + "/"}, flags...)
-	for _, program := range programs {
+	for _, program := range slices.Concat(programs, builtinPrograms, routerPrograms) {
 		args = append(args, "github.com/arbiter-ha/arbiter/"+program)
 	}
 	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
@@ -30,8 +35,12 @@ func Build(ctx context.Context, dir string, flags ...string) error {
 	return nil
 }
 
-// binaries is the directory of the programs under test.
-func (l *Lab) binaries() (string, error) {
+// binaries is the directory of the programs under test, in which those that are needed must be: the usual ones, unless
+// others are named.
+func (l *Lab) binaries(needed ...string) (string, error) {
+	if len(needed) == 0 {
+		needed = programs
+	}
 	dir := l.options.Binaries
 	if dir == "" {
 		self, err := os.Executable()
@@ -40,7 +49,7 @@ func (l *Lab) binaries() (string, error) {
 		}
 		dir = filepath.Dir(self)
 	}
-	for _, program := range programs {
+	for _, program := range needed {
 		name := filepath.Base(program)
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
 			return "", fmt.Errorf("find %s in %s: %w (`make build` makes it)", name, dir, err)

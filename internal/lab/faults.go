@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/clock"
-	"github.com/arbiter-ha/arbiter/internal/lab/database"
 )
 
 // Fault is one way in which a primary is lost.
@@ -56,7 +55,7 @@ func Now() Moment {
 
 // Inject makes the fault at a member and returns the moment just before it began. The leading arbiter is looked up
 // before that moment.
-func (l *Lab) Inject(ctx context.Context, fault Fault, member *database.Server) (Moment, error) {
+func (l *Lab) Inject(ctx context.Context, fault Fault, member Member) (Moment, error) {
 	leader := (*Arbiter)(nil)
 	if fault == LeaderAndPrimary {
 		var err error

@@ -22,45 +22,46 @@ type Spec struct {
 	Profile string
 	// Policy are further lines of the policy, as YAML.
 	Policy []string
-	// Fence replaces a member's fence, as YAML; by default it is the power switch, reached over the network.
+	// Fence replaces a database's fence, as YAML; by default it is the power switch, reached over the network.
 	Fence func(member *database.Server) string
 	// WithoutVerify leaves out the proof by a write through the routed address.
 	WithoutVerify bool
 }
 
 // PowerFence is the fence of a member: fence_lab at the power switch, by network.
-func (l *Lab) PowerFence(member *database.Server) string {
+func (l *Lab) PowerFence(member Member) string {
 	return fmt.Sprintf("[[{device: fence_lab, ip: %q, ipport: %d, plug: %s}]]",
 		l.Site.Host(PowerHost).Addr(), l.powerPort, member.Name())
 }
 
 // YAML is the group spec, as an operator would write it.
 func (l *Lab) YAML(spec Spec) string {
-	name, profile, fence := spec.Name, spec.Profile, spec.Fence
+	name, profile := spec.Name, spec.Profile
 	if name == "" {
 		name = Group
 	}
 	if profile == "" {
 		profile = "fast"
 	}
-	if fence == nil {
-		fence = l.PowerFence
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "group: %s\nengine: postgres\nmembers:\n", name)
-	for i, m := range l.Members {
-		fmt.Fprintf(&b, "  - {name: %s, zone: %s, address: %q, fence: %s}\n", m.Name(), ArbiterName(i%len(l.Arbiters)), m.Address(), fence(m))
+	fmt.Fprintf(&b, "group: %s\nengine: %s\nmembers:\n", name, l.engine())
+	for i, m := range l.Services() {
+		fence := l.PowerFence(m)
+		if db, ok := m.(*database.Server); ok && spec.Fence != nil {
+			fence = spec.Fence(db)
+		}
+		fmt.Fprintf(&b, "  - {name: %s, zone: %s, address: %q, fence: %s}\n", m.Name(), ArbiterName(i%len(l.Arbiters)), m.Address(), fence)
 	}
-	fmt.Fprintf(&b, "connect: {user: %s, password: {file: %s}, database: %s, sslmode: disable}\n", database.Arbiter, l.passwordFile(), database.Name)
+	fmt.Fprintf(&b, "connect: %s\n", l.connect())
 	fmt.Fprintf(&b, "health: {profile: %s}\npolicy:\n  automation: full\n", profile)
 	for _, line := range spec.Policy {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}
 	verify := ""
 	if !spec.WithoutVerify {
-		verify = fmt.Sprintf(", verify_address: %q", l.Proxy.Address())
+		verify = fmt.Sprintf(", verify_address: %q", l.RoutedAddress())
 	}
-	fmt.Fprintf(&b, "routes:\n  - {router: haproxy, socket: %q, backend: %s%s}\n", "tcp://"+l.Proxy.RuntimeAddress(), l.Proxy.Backend(), verify)
+	fmt.Fprintf(&b, "routes:\n  - {%s%s}\n", l.route(), verify)
 	return b.String()
 }
 

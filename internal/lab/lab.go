@@ -11,7 +11,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/arbiter-ha/arbiter/internal/lab/builtin"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/forward"
 	"github.com/arbiter-ha/arbiter/internal/lab/haproxy"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/power"
@@ -32,6 +34,10 @@ const Backend = "orders"
 type Options struct {
 	// Kind of the hosts; namespaces where they can be had.
 	Kind hosts.Kind
+	// Service is what the group is made of; PostgreSQL by default.
+	Service Service
+	// BuiltinRouter takes the laboratory's own router instead of HAProxy.
+	BuiltinRouter bool
 	// Arbiters is how many there are; 3.
 	Arbiters int
 	// Standbys is how many the group has; 2. The first is synchronous.
@@ -44,7 +50,7 @@ type Options struct {
 	Settings map[string]string
 	// Template of the databases, for labs that share one; otherwise the lab makes its own.
 	Template *database.Template
-	// Binaries is the directory of arbiterd, arbiterctl and fence_lab; that of the running program by default.
+	// Binaries is the directory of arbiterd, arbiterctl, fence_lab and the others; that of the running program by default.
 	Binaries string
 	// Dir is where the lab's directory is made; the system's temporary directory by default.
 	Dir string
@@ -56,16 +62,20 @@ type Lab struct {
 	Site *hosts.Site
 	// Power feeds the members' hosts.
 	Power *power.Switch
-	// Template is what the databases were copied from; it knows the passwords.
+	// Template is what the databases were copied from; it knows the passwords. Nil without PostgreSQL.
 	Template *database.Template
-	// Members are the databases. The first began as the primary.
+	// Members are the databases, if the service is PostgreSQL. The first began as the primary. See Services.
 	Members []*database.Server
-	// Proxy is what clients connect to.
+	// Builtin are the members if the service is the laboratory's own.
+	Builtin []*builtin.Server
+	// Proxy is what clients connect to; nil with the laboratory's own router. See RoutedAddress.
 	Proxy *haproxy.Proxy
 	// Arbiters are not started by Open; see StartArbiters.
 	Arbiters []*Arbiter
 
 	options   Options
+	router    *forward.Router // nil with HAProxy
+	programs  string          // directory of the router's program
 	powerPort int
 	writers   int
 	stop      []func()
@@ -79,6 +89,9 @@ func Open(ctx context.Context, options Options) (*Lab, error) {
 	}
 	if options.Standbys == 0 {
 		options.Standbys = 2
+	}
+	if options.Service == "" {
+		options.Service = PostgreSQL
 	}
 	l := &Lab{options: options, Template: options.Template}
 	if err := l.build(ctx); err != nil {
@@ -109,6 +122,12 @@ func (l *Lab) build(ctx context.Context) error {
 	if err := l.plugIn(); err != nil {
 		return err
 	}
+	if l.options.Service == Builtin {
+		if err := l.startBuiltin(ctx); err != nil {
+			return fmt.Errorf("start the built-in service: %w", err)
+		}
+		return l.startRouter(ctx)
+	}
 	if l.Template == nil {
 		if l.Template, err = database.NewTemplate(ctx, filepath.Join(l.Site.Dir(), "template")); err != nil {
 			return err
@@ -117,7 +136,7 @@ func (l *Lab) build(ctx context.Context) error {
 	if err := l.startMembers(ctx); err != nil {
 		return err
 	}
-	return l.startProxy(ctx)
+	return l.startRouter(ctx)
 }
 
 // plugIn makes the power switch, reachable by network at PowerHost and by a Unix socket for the lab itself.
@@ -214,16 +233,6 @@ func (l *Lab) syncStandbys() string {
 	}
 }
 
-func (l *Lab) startProxy(ctx context.Context) error {
-	options := haproxy.Options{Host: l.Site.Host(ProxyHost), Backend: Backend, Open: l.Members[0].Name()}
-	for _, m := range l.Members {
-		options.Servers = append(options.Servers, haproxy.Server{Name: m.Name(), Address: m.Address()})
-	}
-	var err error
-	l.Proxy, err = haproxy.Start(ctx, options)
-	return err
-}
-
 // Member returns the database of that name, or nil.
 func (l *Lab) Member(name string) *database.Server {
 	i := slices.IndexFunc(l.Members, func(m *database.Server) bool { return m.Name() == name })
@@ -239,23 +248,25 @@ func (l *Lab) AutoStart(member *database.Server) { member.Host().OnBoot(member.S
 // StartWriter starts a client that writes through the proxy until the lab is closed or it is stopped.
 func (l *Lab) StartWriter() *traffic.Writer {
 	l.writers++
-	w := traffic.StartWriter(traffic.WriterOptions{
-		Name: fmt.Sprintf("client-%d", l.writers), Address: l.Proxy.Address(), Dial: l.Site.Host(ClientHost).Dial,
-		User: database.App, Password: l.Template.Password(database.App), Database: database.Name,
-	})
+	w := traffic.StartWriter(l.writerOptions(fmt.Sprintf("client-%d", l.writers)))
 	l.stop = append(l.stop, w.Stop)
 	return w
 }
 
 // WatchTruth watches who accepts writes until the lab is closed or it is stopped.
 func (l *Lab) WatchTruth() *traffic.Truth {
-	t := traffic.WatchTruth(l.Members, 0)
+	var t *traffic.Truth
+	if l.options.Service == Builtin {
+		t = traffic.WatchSubjects(l.Builtin, 0)
+	} else {
+		t = traffic.WatchTruth(l.Members, 0)
+	}
 	l.stop = append(l.stop, t.Stop)
 	return t
 }
 
 // Lost counts the writes that were acknowledged to the writer and are missing on the member.
-func (l *Lab) Lost(ctx context.Context, w *traffic.Writer, member *database.Server) (int, error) {
+func (l *Lab) Lost(ctx context.Context, w *traffic.Writer, member Member) (int, error) {
 	missing, err := member.Missing(ctx, w.Name(), w.AckedNumbers())
 	return len(missing), err
 }

@@ -94,6 +94,6 @@ func (l *Lab) Measure(ctx context.Context, w *traffic.Writer, truth *traffic.Tru
 	w.Stop()
 	truth.Stop()
 	run := report.Run{OutageMS: report.Milliseconds(outage.Length), DoubleWritable: len(truth.Doubles(w))}
-	run.LostAcked, err = l.Lost(ctx, w, l.Member(outage.First.Member))
+	run.LostAcked, err = l.Lost(ctx, w, l.Service(outage.First.Member))
 	return outage, run, err
 }

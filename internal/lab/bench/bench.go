@@ -50,6 +50,7 @@ func Run(ctx context.Context, options Options) (*report.Bench, error) {
 	defer closeWorkshop()
 	result := report.New(string(options.Fault))
 	result.Fence, result.Profile = "fence_lab", options.Profile
+	result.Service = string(options.Lab.Service)
 	for number := range options.Runs {
 		run, kind, err := once(ctx, options)
 		if err != nil {
@@ -78,7 +79,7 @@ func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, err
 	if err := l.Protect(ctx, lab.Spec{Profile: options.Profile}); err != nil {
 		return report.Run{}, err
 	}
-	primary := l.Members[0]
+	primary := l.Services()[0]
 	writer, truth := l.StartWriter(), l.WatchTruth()
 	if err := writer.AwaitAcked(ctx, warmUp); err != nil {
 		return report.Run{}, err

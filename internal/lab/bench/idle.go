@@ -53,6 +53,7 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 	}
 	result := report.New("idle")
 	result.Profile = options.Profile
+	result.Service = string(options.Lab.Service)
 	bound := patience + idleWarmUp + options.Duration + time.Duration(options.Groups)*patiencePerGroup
 	err = trial(ctx, options.Lab, bound, options.Progress, func(ctx context.Context, l *lab.Lab) error {
 		result.Hosts = string(l.Site.Kind())

@@ -49,6 +49,7 @@ func Quiet(ctx context.Context, options QuietOptions) (*report.Bench, error) {
 	defer closeWorkshop()
 	result := report.New("quiet")
 	result.Profile, result.Fence = options.Profile, "fence_lab"
+	result.Service = string(options.Lab.Service)
 	result.Quiet = &report.Quiet{
 		Seed: options.Seed, Under: fmt.Sprintf("%g %% loss on every link and stalls of %v", float64(options.Loss)/100, options.Stall),
 	}
@@ -121,7 +122,7 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 	s.result.WritesMissed += len(writer.Attempts()) - tried - (writer.Acked() - acked)
 	s.result.LongestGapMS = max(s.result.LongestGapMS, report.Milliseconds(writer.LongestGap(began.Boot)))
 	s.result.LogEntries += entriesBetween(before, after)
-	lost, err := s.lab.Lost(ctx, writer, s.lab.Member(after.status.GetGroups()[0].GetPrimary()))
+	lost, err := s.lab.Lost(ctx, writer, s.lab.Service(after.status.GetGroups()[0].GetPrimary()))
 	s.result.LostAcked += lost
 	s.count()
 	return lasted, err
@@ -133,7 +134,7 @@ func (s *spell) weather(ctx context.Context, rest time.Duration) error {
 	defer cancel()
 	for {
 		calm := shortestCalm + time.Duration(s.dice.Int64N(int64(longestCalm-shortestCalm)))
-		victim := s.lab.Members[0].Host()
+		victim := s.lab.Services()[0].Host()
 		if s.dice.IntN(2) == 0 {
 			victim = s.lab.Arbiters[s.dice.IntN(len(s.lab.Arbiters))].Host()
 		}

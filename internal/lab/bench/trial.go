@@ -15,6 +15,9 @@ import (
 
 // workshop makes the template that all labs of a bench share, in a directory that is removed even after a crash.
 func workshop(ctx context.Context, options *lab.Options) (close func(), err error) {
+	if options.Service == lab.Builtin {
+		return func() {}, nil
+	}
 	site, err := hosts.Open(ctx, hosts.Options{Dir: options.Dir})
 	if err != nil {
 		return nil, err

@@ -59,6 +59,15 @@ func FindBinaries() (string, error) {
 	return "", ErrNotInstalled
 }
 
+// Usable says why servers can't be run on this machine, if they can't.
+func Usable() error {
+	if _, err := FindBinaries(); err != nil {
+		return err
+	}
+	_, err := serverAccount()
+	return err
+}
+
 // NewTemplate makes a template in dir, which must not exist and which the servers' account must be able to reach. It
 // takes about a second. The caller removes dir.
 func NewTemplate(ctx context.Context, dir string) (*Template, error) {

@@ -50,7 +50,7 @@ const (
 type show struct {
 	Options
 	lab     *lab.Lab
-	primary *database.Server
+	primary lab.Member
 	writer  *traffic.Writer
 	truth   *traffic.Truth
 }
@@ -58,6 +58,9 @@ type show struct {
 // Run shows the demonstration. Everything is removed when it returns.
 func Run(ctx context.Context, options Options) (err error) {
 	s := &show{Options: options}
+	for _, line := range lab.MakeDo(&s.Lab) {
+		s.say("%s\n", line)
+	}
 	s.say("Arbiter demo: %s\n", s.cast())
 	defer func() {
 		if s.lab != nil {
@@ -83,12 +86,18 @@ func Run(ctx context.Context, options Options) (err error) {
 }
 
 func (s *show) cast() string {
-	version, err := database.Version()
-	if err != nil {
-		version = "PostgreSQL"
+	service, router := "the built-in service", "HAProxy"
+	if s.Lab.Service == lab.PostgreSQL {
+		var err error
+		if service, err = database.Version(); err != nil {
+			service = "PostgreSQL"
+		}
 	}
-	return fmt.Sprintf("%d arbiters, %s with a synchronous and an asynchronous standby, HAProxy, a client committing every 10 ms",
-		max(s.Lab.Arbiters, 3), version)
+	if s.Lab.BuiltinRouter {
+		router = "the built-in router"
+	}
+	return fmt.Sprintf("%d arbiters, %s with a synchronous and an asynchronous standby, %s, a client committing every 10 ms",
+		max(s.Lab.Arbiters, 3), service, router)
 }
 
 func (s *show) say(format string, args ...any) { fmt.Fprintf(s.Out, format, args...) }
@@ -131,7 +140,7 @@ func (s *show) build(ctx context.Context) (string, error) {
 	if s.lab, err = lab.Open(ctx, s.Lab); err != nil {
 		return "", err
 	}
-	s.primary = s.lab.Members[0]
+	s.primary = s.lab.Services()[0]
 	if s.lab.Site.Kind() == hosts.Loopback {
 		return "as processes on loopback addresses: run as root for hosts of their own", nil
 	}
@@ -234,7 +243,7 @@ func (s *show) report(run report.Run) error {
 		return nil
 	}
 	r := report.New(string(s.Fault))
-	r.Fence, r.Profile, r.Hosts = "fence_lab", "fast", string(s.lab.Site.Kind())
+	r.Service, r.Fence, r.Profile, r.Hosts = string(s.Lab.Service), "fence_lab", "fast", string(s.lab.Site.Kind())
 	r.Runs = append(r.Runs, run)
 	return r.WriteJSON(s.Report)
 }

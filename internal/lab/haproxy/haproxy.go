@@ -96,6 +96,12 @@ func (p *Proxy) Launch(ctx context.Context) error {
 	}
 }
 
+// Usable says why HAProxy can't be run on this machine, if it can't.
+func Usable() error {
+	_, err := find()
+	return err
+}
+
 // find looks where Debian keeps it, which is not in every user's search path.
 func find() (string, error) {
 	for _, name := range []string{"haproxy", "/usr/sbin/haproxy", "/usr/local/sbin/haproxy"} {

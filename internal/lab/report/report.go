@@ -26,6 +26,8 @@ type Bench struct {
 	Kind string `json:"kind"`
 	// Fault names what was done to the primary.
 	Fault string `json:"fault"`
+	// Service is what was failed over: postgres, or builtin, the laboratory's own, which says nothing of a database.
+	Service string `json:"service,omitempty"`
 	// Fence names the fence that was used: an outage means nothing without it.
 	Fence string `json:"fence,omitempty"`
 	// Profile is that of the health checks.

@@ -49,7 +49,7 @@ func (b *Bench) headline() string {
 	if len(b.Runs) > 0 {
 		words = append(words, fmt.Sprintf("%d runs", len(b.Runs)))
 	}
-	for _, detail := range []struct{ name, value string }{{"profile", b.Profile}, {"fence", b.Fence}, {"hosts", b.Hosts}} {
+	for _, detail := range []struct{ name, value string }{{"service", b.Service}, {"profile", b.Profile}, {"fence", b.Fence}, {"hosts", b.Hosts}} {
 		if detail.value != "" {
 			words = append(words, detail.name+" "+detail.value)
 		}

@@ -20,6 +20,22 @@ type Member interface {
 	Connect(ctx context.Context) (*pgx.Conn, error)
 }
 
+// Subject is a service of any kind that can be asked directly.
+type Subject interface {
+	Name() string
+	// Door opens a connection that no network fault can cut.
+	Door(ctx context.Context) (Door, error)
+}
+
+// Door is a connection to a subject.
+type Door interface {
+	// Beat tries a write that needs the subject's own disk only. accepted is false for a standby. executed is the wall
+	// time at which the subject's process ran it, just before the commit.
+	Beat(ctx context.Context) (executed time.Time, accepted bool, err error)
+	// Drop closes the connection without waiting for anybody.
+	Drop()
+}
+
 // Accept is one write that a member accepted. It was writable at some moment between Executed and Ended; its commit
 // lies between them.
 type Accept struct {
@@ -59,13 +75,22 @@ type Truth struct {
 	news  chan struct{}  // closed and replaced at each change of a span's begin or end
 }
 
-// WatchTruth asks each member every interval (10 ms if 0) until Stop.
+// WatchTruth asks each PostgreSQL server every interval (10 ms if 0) until Stop.
 func WatchTruth[M Member](members []M, interval time.Duration) *Truth {
+	var subjects []Subject
+	for _, m := range members {
+		subjects = append(subjects, pgSubject{m})
+	}
+	return WatchSubjects(subjects, interval)
+}
+
+// WatchSubjects is WatchTruth for services of any kind.
+func WatchSubjects[S Subject](subjects []S, interval time.Duration) *Truth {
 	setDefault(&interval, 10*time.Millisecond)
 	ctx, end := context.WithCancel(context.Background())
 	t := &Truth{clock: clock.System(), interval: interval, end: end, open: map[string]int{}, news: make(chan struct{})}
-	for _, m := range members {
-		t.work.Go(func() { t.watch(ctx, m) })
+	for _, s := range subjects {
+		t.work.Go(func() { t.watch(ctx, s) })
 	}
 	return t
 }
@@ -78,39 +103,33 @@ func (t *Truth) Stop() {
 
 // watch asks one member for as long as it answers, over and over. There are no time-outs: what a frozen member has
 // been asked it will answer when it wakes, and that answer is what matters most.
-func (t *Truth) watch(ctx context.Context, m Member) {
+func (t *Truth) watch(ctx context.Context, s Subject) {
 	for ctx.Err() == nil {
-		conn, err := m.Connect(ctx)
+		door, err := s.Door(ctx)
 		if err == nil {
-			_, err = conn.Exec(ctx, "SET synchronous_commit = local")
 			for err == nil {
-				err = t.ask(ctx, m.Name(), conn)
+				err = t.ask(ctx, s.Name(), door)
 				sleepUntil(ctx, t.clock, t.clock.Boot()+t.interval)
 			}
-			drop(conn)
+			door.Drop()
 		}
 		if ctx.Err() != nil {
 			return
 		}
-		t.refused(m.Name(), err.Error())
+		t.refused(s.Name(), err.Error())
 		sleepUntil(ctx, t.clock, t.clock.Boot()+t.interval)
 	}
 }
 
-// ask tries one write. A standby is only asked whether it still is one: writes that it refuses would fill its log.
-func (t *Truth) ask(ctx context.Context, member string, conn *pgx.Conn) error {
-	var standby bool
-	if err := conn.QueryRow(ctx, "SELECT pg_is_in_recovery()").Scan(&standby); err != nil {
-		return fmt.Errorf("ask for role: %w", err)
-	}
-	if standby {
-		t.refused(member, "in recovery")
-		return nil
-	}
-	var executed time.Time
-	err := conn.QueryRow(ctx, "UPDATE truth SET beat = beat + 1 RETURNING clock_timestamp()").Scan(&executed)
+// ask tries one write.
+func (t *Truth) ask(ctx context.Context, member string, door Door) error {
+	executed, accepted, err := door.Beat(ctx)
 	if err != nil {
 		return fmt.Errorf("write: %w", err)
+	}
+	if !accepted {
+		t.refused(member, "in recovery")
+		return nil
 	}
 	ended := t.clock.Boot()
 	// The member's clock is this machine's clock.

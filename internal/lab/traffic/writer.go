@@ -6,11 +6,8 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
-
-	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
@@ -23,7 +20,9 @@ type WriterOptions struct {
 	Address string
 	// Dial connects from the client's host; from this process's own network if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
-	// User, Password and Database log in.
+	// Open opens a session at the routed address; nil opens one of PostgreSQL.
+	Open func(ctx context.Context) (Session, error)
+	// User, Password and Database log in to PostgreSQL.
 	User, Password, Database string
 	// Interval is the time from the begin of a write to the begin of the next; 10 ms.
 	Interval time.Duration
@@ -31,6 +30,14 @@ type WriterOptions struct {
 	ConnectTimeout, WriteTimeout time.Duration
 	// Pause is the time after a failed attempt; 2 ms.
 	Pause time.Duration
+}
+
+// Session is a client's connection to whatever service the routed address leads to.
+type Session interface {
+	// Append commits one row and returns the name of the member that acknowledged it.
+	Append(ctx context.Context, writer string, number int64) (member string, err error)
+	// Drop closes the connection without waiting for anybody.
+	Drop()
 }
 
 // Attempt is one try to write one row, connecting included where there was no connection.
@@ -66,6 +73,9 @@ func StartWriter(options WriterOptions) *Writer {
 	setDefault(&options.ConnectTimeout, 250*time.Millisecond)
 	setDefault(&options.WriteTimeout, 2*time.Second)
 	setDefault(&options.Pause, 2*time.Millisecond)
+	if options.Open == nil {
+		options.Open = options.openPostgres
+	}
 	ctx, end := context.WithCancel(context.Background())
 	w := &Writer{options: options, clock: clock.System(), end: end, done: make(chan struct{}), news: make(chan struct{})}
 	go w.run(ctx)
@@ -89,15 +99,22 @@ func (w *Writer) Name() string { return w.options.Name }
 
 func (w *Writer) run(ctx context.Context) {
 	defer close(w.done)
-	var conn *pgx.Conn
+	var session Session
+	drop := func() {
+		if session != nil {
+			session.Drop()
+		}
+		session = nil
+	}
+	defer drop()
 	for number := int64(1); ctx.Err() == nil; number++ {
 		attempt := Attempt{Number: number, Began: w.clock.Boot()}
 		var err error
-		if conn == nil {
-			conn, err = w.connect(ctx)
+		if session == nil {
+			session, err = w.connect(ctx)
 		}
 		if err == nil {
-			attempt.Member, err = w.write(ctx, conn, number)
+			attempt.Member, err = w.write(ctx, session, number)
 		}
 		attempt.Ended, attempt.Acked = w.clock.Boot(), err == nil
 		next := attempt.Began + w.options.Interval
@@ -106,14 +123,12 @@ func (w *Writer) run(ctx context.Context) {
 				break // cut short by Stop: says nothing about the service
 			}
 			attempt.Err = err.Error()
-			drop(conn)
-			conn = nil
+			drop()
 			next = attempt.Ended + w.options.Pause
 		}
 		w.note(attempt)
 		sleepUntil(ctx, w.clock, next)
 	}
-	drop(conn)
 }
 
 // sleepUntil is finer than clock.WaitUntil needs to be: no suspend is to be expected within an interval.
@@ -126,54 +141,19 @@ func sleepUntil(ctx context.Context, c clock.Clock, deadline time.Duration) {
 	}
 }
 
-func (w *Writer) connect(ctx context.Context) (*pgx.Conn, error) {
-	host, port, err := net.SplitHostPort(w.options.Address)
-	if err != nil {
-		return nil, fmt.Errorf("parse routed address: %w", err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("parse port of routed address: %w", err)
-	}
-	// Named settings keep pgx from reading the environment of this process.
-	config, err := pgx.ParseConfig("host=x sslmode=disable application_name=writer")
-	if err != nil {
-		return nil, fmt.Errorf("configure client: %w", err)
-	}
-	config.Host, config.Port = host, uint16(number)
-	config.User, config.Password, config.Database = w.options.User, w.options.Password, w.options.Database
-	if w.options.Dial != nil {
-		config.DialFunc = w.options.Dial
-	}
-	config.Fallbacks = nil
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+func (w *Writer) connect(ctx context.Context) (Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.ConnectTimeout)
 	defer cancel()
-	conn, err := pgx.ConnectConfig(ctx, config)
-	if err != nil {
-		return nil, fmt.Errorf("connect: %w", err)
-	}
-	return conn, nil
+	return w.options.Open(ctx)
 }
 
-func (w *Writer) write(ctx context.Context, conn *pgx.Conn, number int64) (member string, err error) {
+func (w *Writer) write(ctx context.Context, session Session, number int64) (member string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, w.options.WriteTimeout)
 	defer cancel()
-	err = conn.QueryRow(ctx, "INSERT INTO orders (writer, number) VALUES ($1, $2) RETURNING member", w.options.Name, number).Scan(&member)
-	if err != nil {
+	if member, err = session.Append(ctx, w.options.Name, number); err != nil {
 		return "", fmt.Errorf("write: %w", err)
 	}
 	return member, nil
-}
-
-// drop closes a connection without a farewell: the server may be gone, and waiting for it would add to the outage.
-func drop(conn *pgx.Conn) {
-	if conn == nil {
-		return
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	_ = conn.Close(ctx)
 }
 
 func (w *Writer) note(a Attempt) {

@@ -30,7 +30,7 @@ type GroupSpec struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Name of the group: lower-case letters, digits, '-' and '_', up to 63.
 	Group string `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	// Engine of the service. Only "postgres" exists.
+	// Engine of the service: "postgres" (default), or "http" for one that offers the contract of docs/http-engine.md.
 	Engine        string        `protobuf:"bytes,2,opt,name=engine,proto3" json:"engine,omitempty"`
 	Members       []*MemberSpec `protobuf:"bytes,3,rep,name=members,proto3" json:"members,omitempty"`
 	Connect       *Connect      `protobuf:"bytes,4,opt,name=connect,proto3" json:"connect,omitempty"`
@@ -431,9 +431,10 @@ type Connect struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	User     string                 `protobuf:"bytes,1,opt,name=user,proto3" json:"user,omitempty"`
 	Password *Value                 `protobuf:"bytes,2,opt,name=password,proto3" json:"password,omitempty"`
-	// Default "postgres".
+	// Default "postgres". Not for engine http.
 	Database *string `protobuf:"bytes,3,opt,name=database,proto3,oneof" json:"database,omitempty"`
-	// As in libpq. Default "prefer" on loopback, "verify-full" elsewhere.
+	// As in libpq. Default "prefer" on loopback, "verify-full" elsewhere. Engine http knows "disable" (its default on
+	// loopback) and "verify-full".
 	Sslmode       *string `protobuf:"bytes,4,opt,name=sslmode,proto3,oneof" json:"sslmode,omitempty"`
 	Sslrootcert   *string `protobuf:"bytes,5,opt,name=sslrootcert,proto3,oneof" json:"sslrootcert,omitempty"`
 	Sslcert       *string `protobuf:"bytes,6,opt,name=sslcert,proto3,oneof" json:"sslcert,omitempty"`
@@ -1131,11 +1132,10 @@ var File_arbiter_v1_spec_proto protoreflect.FileDescriptor
 const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"\x15arbiter/v1/spec.proto\x12\n" +
-	"arbiter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf2\x02\n" +
+	"arbiter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf8\x02\n" +
 	"\tGroupSpec\x12B\n" +
-	"\x05group\x18\x01 \x01(\tB,\xbaH)r'2%^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$R\x05group\x12'\n" +
-	"\x06engine\x18\x02 \x01(\tB\x0f\xbaH\fr\n" +
-	"R\bpostgresR\x06engine\x12<\n" +
+	"\x05group\x18\x01 \x01(\tB,\xbaH)r'2%^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$R\x05group\x12-\n" +
+	"\x06engine\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\bpostgresR\x04httpR\x06engine\x12<\n" +
 	"\amembers\x18\x03 \x03(\v2\x16.arbiter.v1.MemberSpecB\n" +
 	"\xbaH\a\x92\x01\x04\b\x02\x10\x10R\amembers\x12-\n" +
 	"\aconnect\x18\x04 \x01(\v2\x13.arbiter.v1.ConnectR\aconnect\x12*\n" +
@@ -1195,10 +1195,10 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\x11minimum_unhealthy\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10minimumUnhealthy\x12>\n" +
 	"\rrestart_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\frestartGraceB\n" +
 	"\n" +
-	"\b_profile\"\xf0\x03\n" +
+	"\b_profile\"\xf9\x03\n" +
 	"\x05Check\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x12.\n" +
-	"\x04kind\x18\x02 \x01(\tB\x1a\xbaH\x17r\x15R\x03tcpR\x04httpR\bpostgresR\x04kind\x125\n" +
+	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x127\n" +
+	"\x04kind\x18\x02 \x01(\tB#\xbaH r\x1eR\x03tcpR\x04httpR\bpostgresR\aserviceR\x04kind\x125\n" +
 	"\binterval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12*\n" +
 	"\bfailures\x18\x05 \x01(\rB\t\xbaH\x06*\x04\x18d(\x01H\x00R\bfailures\x88\x01\x01\x12,\n" +

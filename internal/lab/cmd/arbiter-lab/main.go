@@ -1,5 +1,5 @@
 // Command arbiter-lab runs the laboratory: the demo, the benches, and a lab to look around in. Each flag has an
-// environment variable, so that make passes them on: FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
+// environment variable, so that make passes them on: SERVICE, ROUTER, FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
 // PLOT, HOSTS, GROUPS, SECONDS, MINUTES, SEED, LOSS.
 package main
 
@@ -52,6 +52,9 @@ func command() *cobra.Command {
 func labFlags(c *cobra.Command, options *lab.Options) {
 	c.Flags().StringVar((*string)(&options.Kind), "hosts", os.Getenv("HOSTS"),
 		"what hosts are: namespaces (needs root) or loopback; empty takes namespaces where they can be had")
+	c.Flags().StringVar((*string)(&options.Service), "service", environment("SERVICE", ""),
+		"what the group is made of: postgres, or builtin, which needs nothing else; empty takes PostgreSQL (the demo: where it can be had)")
+	c.Flags().BoolVar(&options.BuiltinRouter, "builtin-router", environment("ROUTER", "") == "builtin", "the laboratory's own router instead of HAProxy")
 	c.Flags().IntVar(&options.Arbiters, "arbiters", 3, "how many arbiters, 3 or 5")
 	c.Flags().IntVar(&options.Standbys, "standbys", 2, "how many standbys; the first is synchronous")
 	c.Flags().StringVar(&options.Binaries, "binaries", "", "directory of arbiterd, arbiterctl and fence_lab; that of this program by default")
@@ -63,6 +66,9 @@ func checkLab(options lab.Options) error {
 	case hosts.Automatic, hosts.Namespaces, hosts.Loopback:
 	default:
 		return fmt.Errorf("unknown kind of hosts %q; use namespaces or loopback", options.Kind)
+	}
+	if _, err := lab.ParseService(string(options.Service)); err != nil {
+		return err
 	}
 	if options.Arbiters != 3 && options.Arbiters != 5 {
 		return fmt.Errorf("%d arbiters: use 3 or 5", options.Arbiters)

@@ -61,7 +61,7 @@ func describe(c *cobra.Command, l *lab.Lab) {
 	for _, h := range l.Site.Hosts() {
 		c.Printf("host      %-8s %-15s %s\n", h.Name(), h.Addr(), h.Dir())
 	}
-	c.Printf("clients   %s\npower     %s\n", l.Proxy.Address(), l.PowerSocket())
+	c.Printf("clients   %s\npower     %s\n", l.RoutedAddress(), l.PowerSocket())
 	if l.Site.Kind() == hosts.Namespaces {
 		c.Printf("enter     nsenter --net=/run/netns/%s-HOST\n", l.Site.ID())
 	}

@@ -1,0 +1,201 @@
+package serviceapi
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// largestAnswer bounds what is read of an answer, in bytes.
+const largestAnswer = 1 << 20
+
+var (
+	// ErrUnusableSettings says that the group's connect settings can't be used on this arbiter.
+	ErrUnusableSettings = errors.New("unusable connection settings")
+	// ErrNotTheContract says that what answers doesn't speak the contract.
+	ErrNotTheContract = errors.New("the answer is not one of the contract in docs/http-engine.md")
+)
+
+// Resolver finds the value of a setting that may be a reference to a secret.
+type Resolver func(failover.Setting) (string, error)
+
+// Dial connects like net.Dialer's DialContext.
+type Dial func(ctx context.Context, network, address string) (net.Conn, error)
+
+// Client talks to one address. Close it.
+type Client struct {
+	base           string
+	user, password string
+	http           *http.Client
+}
+
+// NewClient returns a client for the service at address. It uses one connection,
+// which it keeps open between requests; dial replaces how
+// connections are made, if it isn't nil.
+func NewClient(address string, connect failover.Connect, resolve Resolver, dial Dial) (*Client, error) {
+	c := &Client{base: "http://" + address + Prefix}
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	transport := &http.Transport{DialContext: dial, DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10}
+	if connect.SSLMode != "disable" {
+		config, err := tlsConfig(connect)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnusableSettings, err)
+		}
+		c.base, transport.TLSClientConfig = "https://"+address+Prefix, config
+	}
+	if p := connect.Password; p.Value != "" || p.File != "" || p.Env != "" {
+		password, err := resolve(p)
+		if err != nil {
+			return nil, fmt.Errorf("%w: resolve the password: %w", ErrUnusableSettings, err)
+		}
+		c.user, c.password = connect.User, password
+	}
+	c.http = &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func tlsConfig(connect failover.Connect) (*tls.Config, error) {
+	if connect.SSLMode != "verify-full" {
+		return nil, fmt.Errorf("sslmode %q can't be used with engine http; use disable or verify-full", connect.SSLMode)
+	}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
+	if connect.SSLRoot != "" {
+		pem, err := os.ReadFile(connect.SSLRoot)
+		if err != nil {
+			return nil, fmt.Errorf("read the CA file: %w", err)
+		}
+		config.RootCAs = x509.NewCertPool()
+		if !config.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read the CA file %s: it holds no certificate in PEM form", connect.SSLRoot)
+		}
+	}
+	if connect.SSLCert != "" {
+		certificate, err := tls.LoadX509KeyPair(connect.SSLCert, connect.SSLKey)
+		if err != nil {
+			return nil, fmt.Errorf("read the client certificate: %w", err)
+		}
+		config.Certificates = []tls.Certificate{certificate}
+	}
+	return config, nil
+}
+
+// Close ends the connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// State asks the service what it is.
+func (c *Client) State(ctx context.Context) (State, error) {
+	var s State
+	err := c.ask(ctx, http.MethodGet, string(VerbState), nil, &s)
+	if err == nil && s.Role != failover.RolePrimary && s.Role != failover.RoleStandby {
+		err = fmt.Errorf("%w: its role is %q, want primary or standby", ErrNotTheContract, s.Role)
+	}
+	return s, err
+}
+
+// Do gives an order.
+func (c *Client) Do(ctx context.Context, verb Verb, order Order) (State, error) {
+	body, err := json.Marshal(order)
+	if err != nil {
+		return State{}, fmt.Errorf("encode the order: %w", err)
+	}
+	var s State
+	return s, c.ask(ctx, http.MethodPost, string(verb), body, &s)
+}
+
+// Proof reads what was last written as proof of a route.
+func (c *Client) Proof(ctx context.Context, route string) (Proof, error) {
+	var p Proof
+	return p, c.ask(ctx, http.MethodGet, string(VerbProof)+"?route="+url.QueryEscape(route), nil, &p)
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, into any) error {
+	request, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnusableSettings, err)
+	}
+	request.GetBody = nil // a request that may have arrived is never sent again behind the caller's back
+	request.Header.Set("User-Agent", "arbiter")
+	if body != nil {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if c.password != "" {
+		request.SetBasicAuth(c.user, c.password)
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return withoutURL(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(io.LimitReader(response.Body, largestAnswer))
+	if err != nil {
+		return fmt.Errorf("read the answer: %w", err)
+	}
+	if response.StatusCode != http.StatusOK {
+		return refusalOf(response, text)
+	}
+	if err := json.Unmarshal(text, into); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotTheContract, err)
+	}
+	return nil
+}
+
+// refusalOf reads the body of a refusal. A status that fits no contract is one without a code.
+func refusalOf(response *http.Response, text []byte) error {
+	r := &Refusal{}
+	if json.Unmarshal(text, r) != nil {
+		r = &Refusal{}
+	}
+	r.Status = response.StatusCode
+	if r.Code == "" && r.Status != http.StatusUnauthorized && r.Status != http.StatusForbidden {
+		return fmt.Errorf("%w: status %s", ErrNotTheContract, strings.TrimSpace(response.Status))
+	}
+	return r
+}
+
+// withoutURL drops what net/http puts before an error: callers name the member themselves.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// Sent says whether a request that ended with this error may have reached the service, so that what it asked for may have
+// been done. A refusal was sent too, but did nothing: Refused tells.
+func Sent(err error) bool {
+	var operation *net.OpError
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, ErrUnusableSettings), errors.As(err, &operation) && operation.Op == "dial":
+		return false
+	}
+	return true
+}
+
+// Refused returns the code with which the service refused, empty if the error is no refusal.
+func Refused(err error) Code {
+	var r *Refusal
+	if errors.As(err, &r) {
+		return r.Code
+	}
+	return ""
+}
