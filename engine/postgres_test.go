@@ -8,10 +8,13 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 )
 
-func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
+func TestMain(m *testing.M) {
+	os.Exit(standintest.Main(func() int { return postgrestest.Main(m) }))
+}
 
 // group is a primary and its standbys in a test, with the spec that describes them.
 type group struct {

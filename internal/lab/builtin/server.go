@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -80,14 +81,28 @@ func (s *Server) Start(ctx context.Context) error {
 	return s.await(ctx, "ready", func(context.Context, serviceapi.State) bool { return true })
 }
 
+// Rejoin starts a service that doesn't run as a standby of primary, which gives it everything anew: what it had is kept
+// aside. Its token stays.
+func (s *Server) Rejoin(ctx context.Context, primary *Server) error {
+	log := filepath.Join(s.run.Dir, "log")
+	if err := os.Rename(log, log+".before"); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("keep the log of %s aside: %w", s.Name(), err)
+	}
+	s.run.Follow = primary.peer()
+	if err := s.Start(ctx); err != nil {
+		return err
+	}
+	return s.AwaitStreaming(ctx, primary)
+}
+
 // Process is its last life; nil before the first.
 func (s *Server) Process() *hosts.Process { return s.process }
 
 // Crash kills the service with SIGKILL. The host lives on, and so does its network.
 func (s *Server) Crash(ctx context.Context) error { return s.host.KillAll(ctx) }
 
-// direct is a client that reaches the service through its socket file.
-func (s *Server) direct() (*serviceapi.Client, error) {
+// Client is a client of the contract that reaches the service through its socket file. The caller closes it.
+func (s *Server) Client() (*serviceapi.Client, error) {
 	return serviceapi.NewClient("socket", failover.Connect{SSLMode: "disable"}, nil, s.dialSocket)
 }
 
@@ -97,7 +112,7 @@ func (s *Server) dialSocket(ctx context.Context, _, _ string) (net.Conn, error) 
 
 // State asks the service what it is.
 func (s *Server) State(ctx context.Context) (serviceapi.State, error) {
-	client, err := s.direct()
+	client, err := s.Client()
 	if err != nil {
 		return serviceapi.State{}, err
 	}
