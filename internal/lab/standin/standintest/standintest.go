@@ -82,6 +82,16 @@ func (s *Server) Standby(name string) *Server {
 	return standby
 }
 
+// Dir is the directory of its log.
+func (s *Server) Dir() string { return s.options.Dir }
+
+// Follow starts a service that doesn't run as a standby of primary.
+func (s *Server) Follow(primary *Server) {
+	s.t.Helper()
+	s.options.Follow = primary.Peer()
+	s.Start()
+}
+
 // Peer is what other services follow.
 func (s *Server) Peer() *serviceapi.Peer { return &serviceapi.Peer{Name: s.Name, Address: s.Address} }
 
