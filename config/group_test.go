@@ -115,7 +115,7 @@ func TestLoadGroup_Faults(t *testing.T) {
 		},
 		{
 			"engine", "engine: postgres", "engine: mysql",
-			[]string{`g.yaml:2: engine: "mysql" can't be used here; it can be postgres`},
+			[]string{`g.yaml:2: engine: "mysql" can't be used here; it can be postgres, http`},
 		},
 		{
 			"near choice", "automation: full", "automation: ful",

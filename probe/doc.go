@@ -1,7 +1,7 @@
 // Package probe looks at every member of every group, again and again, and says what it saw: it produces Observations and
 // judges nothing (DESIGN section 4).
 //
-// A check is one periodic kind of look; each kind is one file (tcp.go, http.go, postgres.go). The Scheduler starts the
+// A check is one periodic kind of look; each kind is one file (tcp.go, http.go, postgres.go, service.go). The Scheduler starts the
 // looks, counts their results against each check's thresholds (judge.go), keeps what a member last said of itself, and
 // reports after every look.
 //
@@ -15,7 +15,8 @@
 //     earlier (role, positions, synchronous standbys) is kept, since it bounds what a failover can lose.
 //   - A time-out counts only if this process was awake to wait for it: a look during which the scheduler's own loop was
 //     late is evidence of the arbiter's trouble and of nothing else.
-//   - The write of a postgres check is never outstanding twice on one member. AcceptsWrites means that one was committed.
+//   - The write of a postgres check is never outstanding twice on one member (of a service check: that is the service's part
+//     of the contract). AcceptsWrites means that one was committed.
 //   - No detail of an evidence holds a secret.
 //
 // What a refused or reset look leads to: the next one after 10 ms, until the check's number of failures is reached. What the

@@ -2,7 +2,8 @@
 // faults on demand and honest measurements. The demo, the benches, the end-to-end tests and long chaos runs share it.
 //
 // The parts can be used alone: hosts (machines), power and fenceagent (the power switch), database (PostgreSQL),
-// haproxy, traffic (the client, and the truth about who accepts writes), report (what is printed and written). Package
+// standin and builtin (a service of the laboratory's own, where there is no PostgreSQL), haproxy, forward (a router of its
+// own), traffic (the client, and the truth about who accepts writes), report (what is printed and written). Package
 // lab puts them together into the deployment that the documentation describes: a group of a primary and its standbys,
 // three or five arbiters, clients behind HAProxy, each on a host of its own.
 //

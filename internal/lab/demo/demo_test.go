@@ -14,7 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
 
-// TestDemo shows the demonstration with every kind of host and reads what it says.
+// TestDemo shows the demonstration with every kind of host, and once without PostgreSQL and HAProxy, and reads what it says.
 func TestDemo(t *testing.T) {
 	workshop, err := hosts.Open(t.Context(), hosts.Options{})
 	if err != nil {
@@ -25,17 +25,21 @@ func TestDemo(t *testing.T) {
 	if err := lab.Build(t.Context(), binaries); err != nil {
 		t.Fatal(err)
 	}
-	kinds := []hosts.Kind{hosts.Loopback}
-	if os.Geteuid() == 0 {
-		kinds = append(kinds, hosts.Namespaces)
+	shows := map[string]lab.Options{
+		"loopback": {Kind: hosts.Loopback, Service: lab.PostgreSQL},
+		"builtin":  {Kind: hosts.Loopback, Service: lab.Builtin, BuiltinRouter: true},
 	}
-	for _, kind := range kinds {
-		t.Run(string(kind), func(t *testing.T) {
+	if os.Geteuid() == 0 {
+		shows["namespaces"] = lab.Options{Kind: hosts.Namespaces, Service: lab.PostgreSQL}
+	}
+	for name, options := range shows {
+		options.Binaries = binaries
+		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
 			file := filepath.Join(t.TempDir(), "report.json")
 			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 			defer cancel()
-			err := Run(ctx, Options{Lab: lab.Options{Kind: kind, Binaries: binaries}, Fault: lab.Crash, Report: file, Out: &out})
+			err := Run(ctx, Options{Lab: options, Fault: lab.Crash, Report: file, Out: &out})
 			t.Logf("\n%s", out.String())
 			if err != nil {
 				t.Fatal(err)

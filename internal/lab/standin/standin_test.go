@@ -128,7 +128,9 @@ func TestPrimaryThatWasTakenOverCleanlyFollows(t *testing.T) {
 	ordered(t, b, serviceapi.VerbPromote, serviceapi.Order{Epoch: 2})
 	b.Append(t.Context(), "w", 4)
 	a.Follow(b)
-	a.Await("on timeline 2", func(st serviceapi.State) bool { return st.Streaming && st.Timeline == 2 && st.Received == b.State().Written })
+	a.Await("on timeline 2", func(st serviceapi.State) bool {
+		return st.Streaming && st.Timeline == 2 && st.Received == b.State().Written
+	})
 	if have := len(a.Orders("w")); have != 4 {
 		t.Errorf("a has %d of 4", have)
 	}

@@ -1,0 +1,144 @@
+package serviceapi
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// service answers with a state whose operation names who asked and how.
+func service(w http.ResponseWriter, r *http.Request) {
+	user, password, _ := r.BasicAuth()
+	switch {
+	case password != "s3cret":
+		w.WriteHeader(http.StatusUnauthorized)
+	case strings.HasSuffix(r.URL.Path, "/promote"):
+		w.WriteHeader(http.StatusConflict)
+		fmt.Fprint(w, `{"error":"newer-epoch","epoch":9}`)
+	case strings.HasSuffix(r.URL.Path, "/stop"):
+		http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+	default:
+		var o Order
+		_ = json.NewDecoder(r.Body).Decode(&o) // a GET has none
+		fmt.Fprintf(w, `{"role":"standby","epoch":%d,"trouble":%q}`, o.Epoch, user+" "+r.Method+" "+r.URL.Path)
+	}
+}
+
+func secretOf(value string) Resolver {
+	return func(failover.Setting) (string, error) {
+		if value == "" {
+			return "", errors.New("no such file")
+		}
+		return value, nil
+	}
+}
+
+func TestClient(t *testing.T) {
+	plain := httptest.NewServer(http.HandlerFunc(service))
+	t.Cleanup(plain.Close)
+	secure := httptest.NewTLSServer(http.HandlerFunc(service))
+	t.Cleanup(secure.Close)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw})
+	if err := os.WriteFile(ca, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	password := failover.Setting{File: "/secrets/p"}
+	for _, test := range []struct {
+		name    string
+		server  *httptest.Server
+		connect failover.Connect
+		secret  string
+		want    string // in the error; empty for none
+	}{
+		{"plain", plain, failover.Connect{SSLMode: "disable", User: "u", Password: password}, "s3cret", ""},
+		{"secure", secure, failover.Connect{SSLMode: "verify-full", SSLRoot: ca, User: "u", Password: password}, "s3cret", ""},
+		{"wrong password", plain, failover.Connect{SSLMode: "disable", User: "u", Password: password}, "wrong", "401"},
+		{"no password", plain, failover.Connect{SSLMode: "disable", User: "u"}, "", "401"},
+		{"unknown CA", secure, failover.Connect{SSLMode: "verify-full", User: "u", Password: password}, "s3cret", "certificate"},
+		{"plain client", secure, failover.Connect{SSLMode: "disable", User: "u", Password: password}, "s3cret", "contract"},
+		{"secret is missing", plain, failover.Connect{SSLMode: "disable", Password: password}, "", "resolve the password"},
+		{"no CA file", secure, failover.Connect{SSLMode: "verify-full", SSLRoot: ca + "x"}, "", "read the CA file"},
+		{"mode of libpq", plain, failover.Connect{SSLMode: "prefer"}, "", "use disable or verify-full"},
+	} {
+		c, err := NewClient(test.server.Listener.Addr().String(), test.connect, secretOf(test.secret), nil)
+		var state State
+		if err == nil {
+			t.Cleanup(c.Close)
+			state, err = c.State(t.Context())
+		}
+		switch {
+		case test.want == "" && (err != nil || state.Trouble != "u GET /arbiter/v1/state"):
+			t.Errorf("%s: %+v, %v", test.name, state, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%s: %v, want %q", test.name, err, test.want)
+		case err != nil && strings.Contains(err.Error(), "s3cret"):
+			t.Errorf("%s: the error has the password: %v", test.name, err)
+		}
+	}
+}
+
+func TestClientOrders(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(service))
+	t.Cleanup(server.Close)
+	connect := failover.Connect{SSLMode: "disable", User: "u", Password: failover.Setting{Value: "s3cret"}}
+	c, err := NewClient(server.Listener.Addr().String(), connect, secretOf("s3cret"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	if state, err := c.Do(t.Context(), VerbToken, Order{Epoch: 7}); err != nil || state.Epoch != 7 {
+		t.Errorf("token: %+v, %v", state, err)
+	}
+	_, err = c.Do(t.Context(), VerbPromote, Order{Epoch: 7})
+	if Refused(err) != CodeNewerEpoch || !Sent(err) || !strings.Contains(err.Error(), "its token is 9") {
+		t.Errorf("promote: %v", err)
+	}
+	if _, err := c.Do(t.Context(), VerbStop, Order{Epoch: 7}); !errors.Is(err, ErrNotTheContract) {
+		t.Errorf("a redirect was followed: %v", err)
+	}
+}
+
+// What was never connected can't have been sent.
+func TestSent(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	promote := func(ctx context.Context) error {
+		c, err := NewClient(listener.Addr().String(), failover.Connect{SSLMode: "disable"}, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_, err = c.Do(ctx, VerbPromote, Order{})
+		return err
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		if conn, err := listener.Accept(); err == nil {
+			cancel()
+			_ = conn.Close()
+		}
+	}()
+	if err := promote(ctx); err == nil || !Sent(err) {
+		t.Errorf("a connection that was made: %v", err)
+	}
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := promote(t.Context()); err == nil || Sent(err) {
+		t.Errorf("a connection that was refused: %v", err)
+	}
+}
