@@ -26,7 +26,7 @@ func startServices(t *testing.T) *services {
 	t.Helper()
 	a := standintest.Start(t, "a", "b")
 	s := &services{
-		t: t, engine: NewHTTP(nil), spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: standintest.Connect()},
+		t: t, engine: NewHTTP(nil), spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: serviceapi.Plain()},
 		servers:  map[failover.MemberName]*standintest.Server{"a": a, "b": a.Standby("b"), "c": a.Standby("c")},
 		systemID: a.State().SystemID,
 	}

@@ -13,10 +13,21 @@ import (
 // holdSession holds a session to a target until the test ends, and returns when looks can use it.
 func holdSession(t *testing.T, p *Postgres, target Target, c failover.Check) <-chan error {
 	t.Helper()
+	return holdWhile(t, p, target, c, func() bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		m := p.members[memberKey{target.Group, target.Member.Name}]
+		return m != nil && m.held != nil
+	})
+}
+
+// holdWhile has a connection held until the test ends, and returns when held says that there is one. The channel takes why it was lost.
+func holdWhile(t testing.TB, h Holder, target Target, c failover.Check, held func() bool) <-chan error {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	lost := make(chan error, 1)
 	go func() {
-		_, err := p.Hold(ctx, target, c)
+		_, err := h.Hold(ctx, target, c)
 		lost <- err
 		close(lost)
 	}()
@@ -25,18 +36,12 @@ func holdSession(t *testing.T, p *Postgres, target Target, c failover.Check) <-c
 		for range lost {
 		}
 	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(ms) {
-		p.mu.Lock()
-		m := p.members[memberKey{target.Group, target.Member.Name}]
-		held := m != nil && m.held != nil
-		p.mu.Unlock()
-		if held {
-			return lost
-		}
+	for end := time.Now().Add(time.Minute); !held(); time.Sleep(ms) {
 		if time.Now().After(end) {
-			t.Fatal("waited in vain for the held session")
+			t.Fatal("waited in vain for the held connection")
 		}
 	}
+	return lost
 }
 
 // opened is how many sessions of looks the server has seen.

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -21,7 +20,7 @@ func serviceCheck() failover.Check {
 func serviceTarget(name failover.MemberName, address string) Target {
 	return Target{
 		Group: "g", Member: failover.MemberSpec{Name: name, Address: address},
-		Spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: standintest.Connect()},
+		Spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: serviceapi.Plain()},
 	}
 }
 
@@ -169,29 +168,11 @@ func TestServiceEarlierWriteUnderWay(t *testing.T) {
 // heldTo holds a connection to a target until the test ends, and returns when looks can use it.
 func heldTo(t testing.TB, s *Service, target Target) <-chan error {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	lost := make(chan error, 1)
-	go func() {
-		_, err := s.Hold(ctx, target, serviceCheck())
-		lost <- err
-		close(lost)
-	}()
-	t.Cleanup(func() {
-		cancel()
-		for range lost {
-		}
-	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(ms) {
+	return holdWhile(t, s, target, serviceCheck(), func() bool {
 		s.mu.Lock()
-		h := s.held[memberKey{target.Group, target.Member.Name}]
-		s.mu.Unlock()
-		if h != nil {
-			return lost
-		}
-		if time.Now().After(end) {
-			t.Fatal("waited in vain for the held connection")
-		}
-	}
+		defer s.mu.Unlock()
+		return s.held[memberKey{target.Group, target.Member.Name}] != nil
+	})
 }
 
 func TestServiceHeldConnectionEndsWithTheProcess(t *testing.T) {

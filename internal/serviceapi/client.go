@@ -34,6 +34,9 @@ type Resolver func(failover.Setting) (string, error)
 // Dial connects like net.Dialer's DialContext.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+// Plain is how a service is reached that wants neither TLS nor a password.
+func Plain() failover.Connect { return failover.Connect{SSLMode: "disable"} }
+
 // Client talks to one address. Close it.
 type Client struct {
 	base           string

@@ -30,6 +30,15 @@ const (
 	VerbEndSessions Verb = "end-sessions"
 )
 
+// Role is what a service is: primary, or standby, which is to say in recovery.
+type Role = failover.Role
+
+// The roles.
+const (
+	RolePrimary = failover.RolePrimary
+	RoleStandby = failover.RoleStandby
+)
+
 // Order is the body of every POST. Each verb says which fields it takes.
 type Order struct {
 	Epoch     uint64 `json:"epoch,omitempty"`
@@ -51,10 +60,10 @@ type Peer struct {
 
 // State is what a service says of itself. Positions are bytes of one log, or anything else that grows with it.
 type State struct {
-	Role     failover.Role `json:"role"` // "primary" or "standby"; a standby is in recovery
-	SystemID string        `json:"system_id"`
-	Timeline uint32        `json:"timeline"` // grows with every promotion
-	Epoch    uint64        `json:"epoch"`    // the token: the highest epoch seen, on disk
+	Role     Role   `json:"role"`
+	SystemID string `json:"system_id"`
+	Timeline uint32 `json:"timeline"` // grows with every promotion
+	Epoch    uint64 `json:"epoch"`    // the token: the highest epoch seen, on disk
 	// AcceptsWrites says that a write was committed to answer this: only VerbProbe can say so.
 	AcceptsWrites bool      `json:"accepts_writes,omitempty"`
 	Written       uint64    `json:"written,omitempty"`   // of a primary: the end of its log

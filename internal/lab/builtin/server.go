@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
@@ -103,7 +102,7 @@ func (s *Server) Crash(ctx context.Context) error { return s.host.KillAll(ctx) }
 
 // Client is a client of the contract that reaches the service through its socket file. The caller closes it.
 func (s *Server) Client() (*serviceapi.Client, error) {
-	return serviceapi.NewClient("socket", failover.Connect{SSLMode: "disable"}, nil, s.dialSocket)
+	return serviceapi.NewClient("socket", serviceapi.Plain(), nil, s.dialSocket)
 }
 
 func (s *Server) dialSocket(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -133,7 +132,7 @@ func (s *Server) AwaitStreaming(ctx context.Context, primary *Server) error {
 
 // AwaitPrimary waits until the service is a primary.
 func (s *Server) AwaitPrimary(ctx context.Context) error {
-	return s.await(ctx, "a primary", func(_ context.Context, now serviceapi.State) bool { return now.Role == failover.RolePrimary })
+	return s.await(ctx, "a primary", func(_ context.Context, now serviceapi.State) bool { return now.Role == serviceapi.RolePrimary })
 }
 
 // pollEvery is how often a service is asked whether it has come as far as is awaited.

@@ -5,7 +5,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -71,7 +70,7 @@ func (s *service) raise(o serviceapi.Order) error {
 }
 
 func (s *service) stop(o serviceapi.Order) error {
-	if s.role() != failover.RoleStandby {
+	if s.role() != serviceapi.RoleStandby {
 		return refuse(serviceapi.CodeNotStandby, "")
 	}
 	if err := s.change(func(c *control) { c.Epoch, c.Primary = o.Epoch, nil }); err != nil {
@@ -82,7 +81,7 @@ func (s *service) stop(o serviceapi.Order) error {
 }
 
 func (s *service) follow(o serviceapi.Order) error {
-	if s.role() != failover.RoleStandby {
+	if s.role() != serviceapi.RoleStandby {
 		return refuse(serviceapi.CodeNotStandby, "")
 	}
 	if o.Primary == nil || o.Primary.Address == "" {
@@ -113,7 +112,7 @@ func (s *service) promote(o serviceapi.Order) error {
 	if s.token() != o.Epoch {
 		return &serviceapi.Refusal{Code: serviceapi.CodeOlderToken, Epoch: s.token(), Detail: "raise the token before"}
 	}
-	if s.role() == failover.RolePrimary {
+	if s.role() == serviceapi.RolePrimary {
 		return nil
 	}
 	s.stopFollowing()
@@ -123,7 +122,7 @@ func (s *service) promote(o serviceapi.Order) error {
 	}
 	// The control file first: a crash between the two is made good by begin.
 	c := s.controlled()
-	c.Role, c.Timeline, c.Primary = failover.RolePrimary, held.timeline().timeline+1, nil
+	c.Role, c.Timeline, c.Primary = serviceapi.RolePrimary, held.timeline().timeline+1, nil
 	if err := c.write(s.options.Dir); err != nil {
 		return err
 	}
@@ -144,7 +143,7 @@ func (s *service) controlled() control {
 }
 
 func (s *service) writeRow(o serviceapi.Order) error {
-	if s.role() != failover.RolePrimary {
+	if s.role() != serviceapi.RolePrimary {
 		return refuse(serviceapi.CodeNotPrimary, "")
 	}
 	held := s.journal.summary()
@@ -161,7 +160,7 @@ func (s *service) writeRow(o serviceapi.Order) error {
 }
 
 func (s *service) writeProof(o serviceapi.Order) error {
-	if s.role() != failover.RolePrimary {
+	if s.role() != serviceapi.RolePrimary {
 		return refuse(serviceapi.CodeNotPrimary, "")
 	}
 	row := s.journal.summary().row
@@ -179,7 +178,7 @@ type beat struct{ began time.Time }
 func (s *service) probe(by string) error {
 	s.mu.Lock()
 	earlier, busy := s.beats[by]
-	primary := s.control.Role == failover.RolePrimary
+	primary := s.control.Role == serviceapi.RolePrimary
 	if !busy && primary {
 		s.beats[by] = beat{began: time.Now()}
 	}

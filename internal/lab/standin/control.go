@@ -8,13 +8,12 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
 // control is what belongs to one member alone and is not replicated.
 type control struct {
-	Role     failover.Role    `json:"role"`
+	Role     serviceapi.Role  `json:"role"`
 	Timeline uint32           `json:"timeline,omitempty"` // of a primary: the one that it began, or is about to begin
 	Epoch    uint64           `json:"epoch"`              // the token
 	Primary  *serviceapi.Peer `json:"primary,omitempty"`  // of a standby: whom it follows

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -144,7 +143,7 @@ func (s *service) serveAppend(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, err)
 		return
 	}
-	if s.role() != failover.RolePrimary {
+	if s.role() != serviceapi.RolePrimary {
 		answer(w, nil, refuse(serviceapi.CodeNotPrimary, ""))
 		return
 	}
@@ -166,7 +165,7 @@ type made struct {
 }
 
 func (s *service) serveBeat(w http.ResponseWriter, _ *http.Request) {
-	if s.role() != failover.RolePrimary {
+	if s.role() != serviceapi.RolePrimary {
 		answer(w, nil, refuse(serviceapi.CodeNotPrimary, ""))
 		return
 	}

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -36,7 +35,7 @@ func (s *service) serveReplicate(w http.ResponseWriter, r *http.Request) {
 	case fromErr != nil || timelineErr != nil:
 		answer(w, nil, refuse(serviceapi.CodeBadOrder, "from and timeline are numbers"))
 		return
-	case s.role() != failover.RolePrimary:
+	case s.role() != serviceapi.RolePrimary:
 		answer(w, nil, refuse(serviceapi.CodeNotPrimary, ""))
 		return
 	case q.Get("system") != "" && q.Get("system") != held.system:

@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -125,9 +124,9 @@ func (s *service) begin() error {
 	c := s.control
 	switch {
 	case s.options.Follow != nil:
-		c.Role, c.Timeline, c.Primary, c.As = failover.RoleStandby, 0, s.options.Follow, s.options.Name
+		c.Role, c.Timeline, c.Primary, c.As = serviceapi.RoleStandby, 0, s.options.Follow, s.options.Name
 	case c.Role == "":
-		c.Role, c.Timeline = failover.RolePrimary, 1
+		c.Role, c.Timeline = serviceapi.RolePrimary, 1
 	}
 	if c != s.control {
 		if err := c.write(s.options.Dir); err != nil {
@@ -135,7 +134,7 @@ func (s *service) begin() error {
 		}
 		s.control = c
 	}
-	if c.Role != failover.RolePrimary {
+	if c.Role != serviceapi.RolePrimary {
 		return nil
 	}
 	if s.journal.end() == 0 {
@@ -164,7 +163,7 @@ func (s *service) state() serviceapi.State {
 	st := serviceapi.State{
 		Role: s.control.Role, SystemID: log.system, Timeline: log.timeline().timeline, Epoch: s.control.Epoch, Row: log.row,
 	}
-	if st.Role == failover.RolePrimary {
+	if st.Role == serviceapi.RolePrimary {
 		st.Written, st.Sync, st.Standbys = log.end, s.syncRule(), s.listStandbys()
 		return st
 	}
@@ -183,7 +182,7 @@ func (s *service) syncRule() *serviceapi.SyncRule {
 }
 
 // role is what the service is at this moment. A primary stays one until its process ends.
-func (s *service) role() failover.Role {
+func (s *service) role() serviceapi.Role {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.control.Role

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
@@ -94,7 +93,7 @@ func TestPromotionThatACrashInterruptedIsEnded(t *testing.T) {
 	}
 	for range 2 {
 		b.Start()
-		if st := b.State(); st.Role != failover.RolePrimary || st.Timeline != 2 || st.Epoch != 5 {
+		if st := b.State(); st.Role != serviceapi.RolePrimary || st.Timeline != 2 || st.Epoch != 5 {
 			t.Errorf("b says %+v", st)
 		}
 		b.Kill()
@@ -161,7 +160,7 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s on %s with %+v: %v, want %s", test.verb, test.server.Name, test.order, refused, test.want)
 		}
 	}
-	if st := b.State(); st.Epoch != 0 || st.Role != failover.RoleStandby || !st.Streaming {
+	if st := b.State(); st.Epoch != 0 || st.Role != serviceapi.RoleStandby || !st.Streaming {
 		t.Errorf("b says %+v", st)
 	}
 }

@@ -17,7 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
@@ -41,9 +40,6 @@ func Main(tests func() int) int {
 	}
 	return 0
 }
-
-// Connect is how its services are logged in to.
-func Connect() failover.Connect { return failover.Connect{SSLMode: "disable"} }
 
 // Server is one service.
 type Server struct {
@@ -170,7 +166,7 @@ func (s *Server) signal(signal syscall.Signal) {
 // Client is a client of the contract, closed with the test.
 func (s *Server) Client() *serviceapi.Client {
 	s.t.Helper()
-	client, err := serviceapi.NewClient(s.Address, Connect(), nil, nil)
+	client, err := serviceapi.NewClient(s.Address, serviceapi.Plain(), nil, nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
