@@ -247,13 +247,18 @@ func (l *Lab) deaths() error {
 	return all
 }
 
-// askEvery is the pause between two looks at something that is awaited.
-const askEvery = 5 * time.Millisecond
+// askEvery is the first pause between two looks at something that is awaited. What takes long is asked about less often, by
+// askShare of the time that has passed: many groups awaited at once must not keep the arbiters busy with answering.
+const (
+	askEvery = 5 * time.Millisecond
+	askShare = 20
+)
 
 // await asks until it gets no error, and says what the last one was when ctx ends first.
 func await(ctx context.Context, what string, ask func() error) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	began := time.Now()
 	var last error
 	for {
 		select {
@@ -268,6 +273,6 @@ func await(ctx context.Context, what string, ask func() error) error {
 		if ctx.Err() == nil {
 			last = err
 		}
-		timer.Reset(askEvery)
+		timer.Reset(max(askEvery, time.Since(began)/askShare))
 	}
 }
