@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -226,5 +228,34 @@ func TestHTTP_FailureInTheServiceIsUnknown(t *testing.T) {
 		if got := mayHaveActed(test.err); got != test.want {
 			t.Errorf("%v may have acted: %v, want %v", test.err, got, test.want)
 		}
+	}
+}
+
+func TestHTTP_Preconditions(t *testing.T) {
+	s := startServices(t)
+	elsewhere := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(elsewhere.Close)
+	look := func(name failover.MemberName, address string) []Problem {
+		m := s.member(name)
+		if address != "" {
+			m.Address = address
+		}
+		return s.engine.Preconditions(limit(t, plenty), m, s.spec)
+	}
+	for _, name := range []failover.MemberName{"a", "b", "c"} {
+		if found := look(name, ""); len(found) != 0 {
+			t.Errorf("%s lacks %+v", name, found)
+		}
+	}
+	if found := look("a", elsewhere.Listener.Addr().String()); len(found) != 1 || !found[0].Blocks || found[0].Unreachable {
+		t.Errorf("of what isn't the contract: %+v", found)
+	}
+	s.servers["a"].Kill()
+	if found := look("a", ""); len(found) != 1 || !found[0].Blocks || !found[0].Unreachable || found[0].Fix == "" {
+		t.Errorf("of a killed one: %+v", found)
+	}
+	s.failOver("b", 2) // whose own rule asks for no standby
+	if found := look("b", ""); len(found) != 1 || !strings.Contains(found[0].What, "synchronous") {
+		t.Errorf("of a primary without a synchronous standby: %+v", found)
 	}
 }
