@@ -45,7 +45,7 @@ func newDisk(t *testing.T, size int64) *disk {
 	}
 	for _, command := range [][]string{{"mkfs.ext4", "-q", "-F", image}, {"mount", "-o", "loop", image, folder}} {
 		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("a disk that hangs can't be made here: %s: %v: %s", strings.Join(command, " "), err, out)
+			t.Fatalf("a disk that hangs can't be made here: %s: %v: %s", strings.Join(command, " "), err, out)
 		}
 	}
 	d := &disk{t: t, folder: folder}
