@@ -21,7 +21,8 @@ import (
 
 // Specs fills in and checks what operators write.
 type Specs interface {
-	// Effective returns a spec with every default, or an error that lists all faults.
+	// Effective returns a spec with every default, or an error that lists all faults: with a method Each(func(path, message string)) it
+	// names the fields.
 	Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
 }
 

@@ -169,7 +169,7 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest) (*arbiterv1.ApplyGroupResponse, error) {
 	effective, err := s.node.options.Specs.Effective(r.GetSpec())
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return nil, refusedSpec(err)
 	}
 	body, err := fsm.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
 	if err != nil {

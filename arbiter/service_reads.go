@@ -177,7 +177,7 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	}
 	effective, err := s.node.options.Specs.Effective(r.GetSpec())
 	if err != nil {
-		return nil, status.Error(codes.InvalidArgument, err.Error())
+		return nil, refusedSpec(err)
 	}
 	g := state.Group(failover.GroupName(r.GetSpec().GetGroup()))
 	if g == nil {

@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"buf.build/go/protovalidate"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -27,17 +28,44 @@ func (v validator) check(request any) error {
 	if !errors.As(err, &violations) {
 		return err
 	}
-	detail := &errdetails.BadRequest{}
-	text := ""
+	var fields invalidFields
 	for _, one := range violations.Violations {
-		field := protovalidate.FieldPathString(one.Proto.GetField())
-		detail.FieldViolations = append(detail.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: field, Description: one.Proto.GetMessage()})
-		if text != "" {
-			text += "; "
-		}
-		text += field + ": " + one.Proto.GetMessage()
+		fields.add(protovalidate.FieldPathString(one.Proto.GetField()), one.Proto.GetMessage())
 	}
-	refused, err := status.New(codes.InvalidArgument, text).WithDetails(detail)
+	return fields.refusal()
+}
+
+// fieldFaults is an error that lists what is wrong, field by field.
+type fieldFaults interface {
+	Each(visit func(path, message string))
+}
+
+// refusedSpec is the answer to a spec that is wrong.
+func refusedSpec(err error) error {
+	var faults fieldFaults
+	if !errors.As(err, &faults) {
+		return status.Error(codes.InvalidArgument, err.Error())
+	}
+	var fields invalidFields
+	faults.Each(fields.add)
+	return fields.refusal()
+}
+
+// invalidFields are the wrong fields of a request.
+type invalidFields []*errdetails.BadRequest_FieldViolation
+
+func (f *invalidFields) add(path, message string) {
+	*f = append(*f, &errdetails.BadRequest_FieldViolation{Field: path, Description: message})
+}
+
+// refusal names each field twice: in words, and in the details for programs.
+func (f *invalidFields) refusal() error {
+	var texts []string
+	for _, one := range *f {
+		texts = append(texts, one.Field+": "+one.Description)
+	}
+	text := strings.Join(texts, "; ")
+	refused, err := status.New(codes.InvalidArgument, text).WithDetails(&errdetails.BadRequest{FieldViolations: *f})
 	if err != nil {
 		return status.Error(codes.InvalidArgument, text)
 	}

@@ -57,6 +57,30 @@ func (f Faults) Err() error {
 	return f
 }
 
+// Each visits the faults by path and message, for those who pass them on.
+func (f Faults) Each(visit func(path, message string)) {
+	for _, fault := range f {
+		visit(fault.Path, fault.Message)
+	}
+}
+
+// And adds more faults, except those about what has one already: at its path, or at one below it.
+func (f Faults) And(more []Fault) Faults {
+	all := slices.Clone(f)
+	for _, fault := range more {
+		if !slices.ContainsFunc(f, func(known Fault) bool { return within(fault.Path, known.Path) }) {
+			all = append(all, fault)
+		}
+	}
+	return all
+}
+
+// within says whether a path is another one, or below it. All is below the path "".
+func within(path, above string) bool {
+	rest, below := strings.CutPrefix(path, above)
+	return below && (above == "" || rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
 // Source remembers where in a file each value stands, so that a fault found later can still name its line.
 type Source struct {
 	File  string

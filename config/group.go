@@ -1,6 +1,8 @@
 package config
 
 import (
+	"slices"
+
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -131,6 +133,8 @@ func (r messageReader) field(n *node, m protoreflect.Message, field protoreflect
 	case n.broken:
 	case n.kind == nothing:
 		r.fault(n, "has no value; leave the key out for the default")
+	case otherChoice(m, field) != nil:
+		r.fault(n, "can't stand beside %s: the value comes from one place; keep one of them", yamlName(otherChoice(m, field)))
 	case field.IsMap():
 		r.mapField(n, m, field)
 	case field.IsList():
@@ -142,6 +146,15 @@ func (r messageReader) field(n *node, m protoreflect.Message, field protoreflect
 			m.Set(field, value)
 		}
 	}
+}
+
+// otherChoice is the field that was read before, where a message holds one of several.
+func otherChoice(m protoreflect.Message, field protoreflect.FieldDescriptor) protoreflect.FieldDescriptor {
+	choice := field.ContainingOneof()
+	if choice == nil || choice.IsSynthetic() {
+		return nil
+	}
+	return m.WhichOneof(choice)
 }
 
 func (r messageReader) mapField(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
@@ -158,6 +171,10 @@ func (r messageReader) mapField(n *node, m protoreflect.Message, field protorefl
 func (r messageReader) list(n *node, m protoreflect.Message, field protoreflect.FieldDescriptor) {
 	if n.kind != list {
 		r.fault(n, "want a list (- item, or [item, item]), not %s", n.says())
+		return
+	}
+	if len(n.items) == 0 && slices.Contains(neverEmpty, field.FullName()) {
+		r.fault(n, "is empty, and no list at all would mean the default; name at least one, or leave the key out for the default")
 		return
 	}
 	items := m.Mutable(field).List()

@@ -194,6 +194,30 @@ func TestLoadGroup_Faults(t *testing.T) {
 				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 10s + timeouts.configure 500ms + timeouts.route 500ms = 34.5s`},
 		},
 		{
+			"file and env together", "password: {env: ARBITER_PG_PASSWORD}", "password: {file: /etc/pg, env: ARBITER_PG_PASSWORD}",
+			[]string{`g.yaml:14: connect.password.env: can't stand beside file: the value comes from one place; keep one of them`},
+		},
+		{
+			"relative file", "{file: /etc/arbiter/secrets/bmc-b}", "{file: ./bmc-b}",
+			[]string{`g.yaml:13: members[1].fence[0][0].password.file: "./bmc-b" must be an absolute path on each arbiter, for example /etc/arbiter/secrets/bmc-a`},
+		},
+		{
+			"no variable", "{env: ARBITER_PG_PASSWORD}", "{env: $PW}",
+			[]string{`g.yaml:14: connect.password.env: "$PW" is no name of an environment variable`},
+		},
+		{
+			"relative certificate", "sslmode: verify-full", "sslrootcert: ca.crt",
+			[]string{`g.yaml:14: connect.sslrootcert: "ca.crt" must be an absolute path on each arbiter, for example /etc/arbiter/secrets/bmc-a`},
+		},
+		{
+			"proof that nothing gives", "cooldown: 5m", "accept_proofs: [DEMOTED_CLEANLY]",
+			[]string{`g.yaml:20: policy.accept_proofs: nothing in this release gives DEMOTED_CLEANLY, so every failover would be held; accept CONFIRMED_OFF or CONFIRMED_ISOLATED too`},
+		},
+		{
+			"no proof", "cooldown: 5m", "accept_proofs: []",
+			[]string{`g.yaml:20: policy.accept_proofs: is empty, and no list at all would mean the default; name at least one, or leave the key out for the default`},
+		},
+		{
 			"preferred zone", "cooldown: 5m", "preferred_zone: az-z",
 			[]string{`g.yaml:20: policy.preferred_zone: no member is in zone "az-z"`},
 		},

@@ -32,6 +32,9 @@ var scalarFields = map[protoreflect.FullName]fieldShape{
 	"arbiter.v1.Policy.max_loss_bytes": {name: "max_loss", read: readSize, write: writeSize},
 }
 
+// neverEmpty are lists whose default isn't empty: one that is written with nothing in it can't be told from one that isn't there.
+var neverEmpty = []protoreflect.FullName{"arbiter.v1.Policy.accept_proofs", "arbiter.v1.Health.checks"}
+
 type scalarShape struct {
 	read  func(text string, into protoreflect.Message) error
 	write func(from protoreflect.Message) string

@@ -23,6 +23,7 @@ func Validate(spec *arbiterv1.GroupSpec) []Fault {
 	faults = append(faults, healthFaults(full)...)
 	faults = append(faults, routeFaults(full)...)
 	faults = append(faults, connectFaults(full)...)
+	faults = append(faults, sourceFaults(full)...)
 	faults = append(faults, policyFaults(full)...)
 	return oncePerPath(faults)
 }

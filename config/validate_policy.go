@@ -144,10 +144,20 @@ func policyFaults(spec *arbiterv1.GroupSpec) []Fault {
 		faults = append(faults, Fault{Path: "policy.down_votes", Message: fmt.Sprintf(
 			"%d is not possible: it takes a majority of the arbiters, which are 3 or 5, so 2 to 5; leave it out for a majority", votes)})
 	}
-	if grade := "SELF_FENCED_BY_DEADLINE"; slices.Contains(p.AcceptProofs, grade) && len(p.AcceptProofs) == 1 {
-		faults = append(faults, Fault{Path: "policy.accept_proofs", Message: grade + " alone can't be relied on; accept CONFIRMED_OFF or another grade too"})
-	}
+	faults = append(faults, proofFaults(p)...)
 	return append(faults, promiseFaults(spec)...)
+}
+
+// unproduced are grades of proof that nothing in this release gives.
+var unproduced = []string{"HELD_BY_AGENT", "DEMOTED_CLEANLY", "SELF_FENCED_BY_DEADLINE"}
+
+// proofFaults refuse a policy that no proof can ever satisfy: the fence would work, and every failover be held after it.
+func proofFaults(p *arbiterv1.Policy) []Fault {
+	if slices.ContainsFunc(p.AcceptProofs, func(grade string) bool { return !slices.Contains(unproduced, grade) }) {
+		return nil
+	}
+	return []Fault{{Path: "policy.accept_proofs", Message: fmt.Sprintf(
+		"nothing in this release gives %s, so every failover would be held; accept CONFIRMED_OFF or CONFIRMED_ISOLATED too", joinWords(p.AcceptProofs))}}
 }
 
 // leaseFaults keep leases in a range in which they are neither lost by a pause nor waited for longer than a failover.

@@ -30,9 +30,29 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 			Path: "connect.sslmode", Message: "is disable, so the password goes over the network in the clear; use verify-full",
 		})
 	}
+	warnings = append(warnings, proofWarnings(spec.Policy)...)
 	if full.Policy.GetDownVotes() > 2 {
 		warnings = append(warnings, Fault{Path: "policy.down_votes", Message: fmt.Sprintf(
 			"with %d votes needed and three arbiters nothing is failed over while one arbiter is away", full.Policy.GetDownVotes())})
+	}
+	return warnings
+}
+
+// proofWarnings are about grades of proof that were asked for by name, and don't do what that suggests.
+func proofWarnings(p *arbiterv1.Policy) []Fault {
+	if slices.Equal(p.GetAcceptProofs(), defaultAcceptProofs) {
+		return nil
+	}
+	var warnings []Fault
+	for i, grade := range p.GetAcceptProofs() {
+		if slices.Contains(unproduced, grade) {
+			warnings = append(warnings, Fault{
+				Path: fmt.Sprintf("policy.accept_proofs[%d]", i), Message: fmt.Sprintf("nothing in this release gives %s", grade),
+			})
+		}
+	}
+	if slices.Equal(p.GetAcceptProofs(), []string{"ATTESTED"}) {
+		warnings = append(warnings, Fault{Path: "policy.accept_proofs", Message: "only a person's word counts, so no failover ends by itself"})
 	}
 	return warnings
 }

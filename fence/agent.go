@@ -64,12 +64,17 @@ func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
 	return &agent{path: path, device: device, settings: lines, redactor: secret.NewRedactor(secrets...)}, nil
 }
 
+// isExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
+func isExecutableName(method string) bool {
+	return filepath.IsAbs(method) || method != "" && method == filepath.Base(method) && method != "." && method != ".."
+}
+
 // find looks an executable up: a path as it is, a name in the directories.
 func (f *Fencer) find(method string) (string, error) {
 	candidates := []string{method}
 	switch {
 	case filepath.IsAbs(method):
-	case method == "" || method != filepath.Base(method) || method == "." || method == "..":
+	case !isExecutableName(method):
 		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
 	default:
 		candidates = nil

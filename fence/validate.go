@@ -24,6 +24,20 @@ type Problem struct {
 	Silent  bool   // the device did not answer; only Inspect asks it
 }
 
+// CheckSettings finds what is wrong with a device and its settings. It runs nothing, looks at no file and reads no secret: what a file
+// or an environment variable will hold is not checked, nor whether the agent is there and knows the settings.
+func CheckSettings(device failover.FenceDevice) []Problem {
+	var problems []Problem
+	if !isExecutableName(device.Method) {
+		problems = append(problems, Problem{Key: "device", Message: fmt.Sprintf(
+			"%q is neither the name of a fence agent nor an absolute path", shorten(device.Method, 60))})
+	}
+	for _, fault := range checkSettings(device) {
+		problems = append(problems, Problem{Key: fault.key, Message: fault.message})
+	}
+	return problems
+}
+
 // Validate checks a member's fence as far as that is possible without touching a machine: that the agents are there and
 // offer off and status, know every setting, find every setting that they need, and that the secrets can be resolved on
 // this machine. Each device takes as long as its agent needs to describe itself.

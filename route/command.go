@@ -63,15 +63,19 @@ type commandAnswer struct {
 	Open []failover.MemberName `json:"open"`
 }
 
+func checkCommand(s settings) []Fault {
+	c := checks{settings: s}
+	c.required("command", func(path string) error {
+		if !filepath.IsAbs(path) {
+			return fmt.Errorf("%q must be an absolute path, because arbiters don't search for it", oneLine(path))
+		}
+		return nil
+	})
+	return c.faults
+}
+
 func newCommand(s settings) (Router, error) {
-	path, err := s.required("command")
-	if err != nil {
-		return nil, err
-	}
-	if !filepath.IsAbs(path) {
-		return nil, fmt.Errorf("%w: command %q must be an absolute path", ErrBadSetting, path)
-	}
-	return &commandRouter{settings: s, path: path}, nil
+	return &commandRouter{settings: s, path: s.values["command"]}, nil
 }
 
 // Close runs the program's close and proves it by its status.

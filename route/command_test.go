@@ -134,22 +134,22 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		word  string
 	}{
 		"unknown router":    {failover.Route{Router: "f5", Name: "x"}, "use haproxy or command"},
-		"no socket":         {haproxyRoute("backend", "orders"), `"socket" is missing`},
-		"no backend":        {haproxyRoute("socket", "unix:///x"), `"backend" is missing`},
+		"no socket":         {haproxyRoute("backend", "orders"), `"socket": is missing`},
+		"no backend":        {haproxyRoute("socket", "unix:///x"), `"backend": is missing`},
 		"relative socket":   {haproxyRoute("socket", "unix://x", "backend", "orders"), "unix:///path"},
 		"no port":           {haproxyRoute("socket", "tcp://x", "backend", "orders"), "tcp://host:port"},
 		"plain path":        {haproxyRoute("socket", "/run/s", "backend", "orders"), "unix:///path"},
-		"command injection": {haproxyRoute("socket", "unix:///x", "backend", "orders;shutdown"), "not a name"},
-		"in a server":       {haproxyRoute("socket", "unix:///x", "backend", "o", "server.pg-a", "a\nb"), "not a name"},
+		"command injection": {haproxyRoute("socket", "unix:///x", "backend", "orders;shutdown"), "no name"},
+		"in a server":       {haproxyRoute("socket", "unix:///x", "backend", "o", "server.pg-a", "a\nb"), "no name"},
 		"bad address":       {haproxyRoute("socket", "unix:///x", "backend", "o", "address.pg-a", "host"), "host:port"},
-		"bad addresses":     {haproxyRoute("socket", "unix:///x", "backend", "o", "addresses", "no"), `"set" or "keep"`},
-		"unknown setting":   {haproxyRoute("socket", "unix:///x", "backend", "o", "bakend", "o"), `unknown setting "bakend"`},
+		"bad addresses":     {haproxyRoute("socket", "unix:///x", "backend", "o", "addresses", "no"), `"set" or "keep", not "no"`},
+		"unknown setting":   {haproxyRoute("socket", "unix:///x", "backend", "o", "bakend", "o"), `"bakend": unknown setting`},
 		"twice":             {haproxyRoute("socket", "unix:///x", "socket", "unix:///y"), "there twice"},
 		"missing secret": {
 			failover.Route{Router: "haproxy", Name: "h", Settings: []failover.Setting{{Key: "socket", File: "/nowhere/x"}}},
 			"/nowhere/x",
 		},
-		"no command":       {failover.Route{Router: "command", Name: "c"}, `"command" is missing`},
+		"no command":       {failover.Route{Router: "command", Name: "c"}, `"command": is missing`},
 		"relative command": {failover.Route{Router: "command", Name: "c", Settings: literals("command", "x")}, "absolute path"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -52,52 +53,80 @@ type resolver interface {
 // haproxyName is what HAProxy allows in the names of backends and servers. It has nothing that ends a command.
 var haproxyName = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
 
-func newHAProxy(s settings) (Router, error) {
-	h := &haproxy{servers: map[failover.MemberName]string{}, address: map[failover.MemberName]string{}, resolver: net.DefaultResolver}
-	if err := s.allowOnly("socket", "backend", "addresses", "server.", "address."); err != nil {
-		return nil, err
+// checkHAProxy finds what is wrong with a route's settings.
+func checkHAProxy(s settings) []Fault {
+	c := checks{settings: s}
+	c.onlyKnown("socket", "backend", "addresses", "server.", "address.")
+	c.required("socket", func(value string) error {
+		_, err := parseEndpoint(value)
+		return err
+	})
+	c.required("backend", checkName)
+	c.value("addresses", func(value string) error {
+		if value != "" && value != "set" && value != "keep" {
+			return fmt.Errorf("can be \"set\" or \"keep\", not %q", oneLine(value))
+		}
+		return nil
+	})
+	for _, key := range sortedKeys(s.values) {
+		switch {
+		case strings.HasPrefix(key, serverPrefix):
+			c.required(key, checkName)
+		case strings.HasPrefix(key, addressPrefix):
+			c.required(key, checkAddress)
+		}
 	}
-	socket, err := s.required("socket")
+	return c.faults
+}
+
+func checkName(value string) error {
+	if !haproxyName.MatchString(value) {
+		return fmt.Errorf("%q is no name in HAProxy: use letters, digits and . : _ -", oneLine(value))
+	}
+	return nil
+}
+
+func checkAddress(value string) error {
+	host, port, err := net.SplitHostPort(value)
+	if _, number := strconv.ParseUint(port, 10, 16); err != nil || host == "" || number != nil {
+		return fmt.Errorf("%q is no host:port", oneLine(value))
+	}
+	return nil
+}
+
+// The beginnings of settings that are about one member.
+const (
+	serverPrefix  = "server."
+	addressPrefix = "address."
+)
+
+// memberIn is the member that a setting is about, if it is about one.
+func memberIn(key string) (failover.MemberName, bool) {
+	for _, prefix := range []string{serverPrefix, addressPrefix} {
+		if member, found := strings.CutPrefix(key, prefix); found {
+			return failover.MemberName(member), true
+		}
+	}
+	return "", false
+}
+
+func newHAProxy(s settings) (Router, error) {
+	socket, err := parseEndpoint(s.values["socket"])
 	if err != nil {
 		return nil, err
 	}
-	if h.socket, err = parseEndpoint(socket); err != nil {
-		return nil, err
+	h := &haproxy{
+		socket: socket, backend: s.values["backend"], keep: s.values["addresses"] == "keep", resolver: net.DefaultResolver,
+		servers: map[failover.MemberName]string{}, address: map[failover.MemberName]string{},
 	}
-	if h.backend, err = s.required("backend"); err != nil {
-		return nil, err
-	}
-	if !haproxyName.MatchString(h.backend) {
-		return nil, fmt.Errorf("%w: backend %q is not a name in HAProxy", ErrBadSetting, h.backend)
-	}
-	return h, h.perMember(s)
-}
-
-// perMember reads the settings that name a member.
-func (h *haproxy) perMember(s settings) error {
-	switch s.values["addresses"] {
-	case "", "set":
-	case "keep":
-		h.keep = true
-	default:
-		return fmt.Errorf("%w: addresses must be \"set\" or \"keep\"", ErrBadSetting)
-	}
-	for _, key := range sortedKeys(s.values) {
-		value := s.values[key]
-		if member, found := strings.CutPrefix(key, "server."); found {
-			if !haproxyName.MatchString(value) {
-				return fmt.Errorf("%w: %s: %q is not a name in HAProxy", ErrBadSetting, key, value)
-			}
-			h.servers[failover.MemberName(member)] = value
-		}
-		if member, found := strings.CutPrefix(key, "address."); found {
-			if _, _, err := net.SplitHostPort(value); err != nil {
-				return fmt.Errorf("%w: %s: %q is not host:port", ErrBadSetting, key, value)
-			}
-			h.address[failover.MemberName(member)] = value
+	for key, value := range s.values {
+		if member, found := memberIn(key); found && strings.HasPrefix(key, serverPrefix) {
+			h.servers[member] = value
+		} else if found {
+			h.address[member] = value
 		}
 	}
-	return nil
+	return h, nil
 }
 
 // serverOf is the name of a member's server.

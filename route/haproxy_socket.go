@@ -31,7 +31,7 @@ func parseEndpoint(text string) (endpoint, error) {
 			return endpoint{network: network, address: address}, nil
 		}
 	}
-	return endpoint{}, fmt.Errorf("%w: socket %q must be unix:///path or tcp://host:port", ErrBadSetting, text)
+	return endpoint{}, fmt.Errorf("%q must be unix:///path or tcp://host:port, for example tcp://lb-1.internal:9999", oneLine(text))
 }
 
 // exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after

@@ -24,7 +24,7 @@ func TestInspect_HAProxy(t *testing.T) {
 		"all is right":    {good, "", "", "", false},
 		"no server":       {good[:4], "pg-c", "route haproxy-1 has no server for it", "server.pg-c", false},
 		"nobody listens":  {append([]string{"socket", "tcp://" + freePort(t)}, good[2:]...), "", "router did not answer", "start the router", true},
-		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `unknown setting "sokket"`, "mend the route", false},
+		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `"sokket": unknown setting`, "mend the route", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems := Inspect(t.Context(), haproxyRoute(test.settings...), l.request())

@@ -5,10 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 var (
@@ -143,73 +141,41 @@ type Router interface {
 	State(ctx context.Context, r Request) (State, error)
 }
 
+// driver makes the routers of one kind. make is called only with settings that check found nothing wrong with.
+type driver struct {
+	check func(settings) []Fault
+	make  func(settings) (Router, error)
+}
+
+func driverOf(route failover.Route) (driver, error) {
+	drivers := map[string]driver{"haproxy": {checkHAProxy, newHAProxy}, "command": {checkCommand, newCommand}}
+	d, found := drivers[route.Router]
+	if !found {
+		return driver{}, fmt.Errorf("%w: router %q is unknown; use haproxy or command", ErrBadSetting, route.Router)
+	}
+	return d, nil
+}
+
 // New returns the driver of a route. It resolves the route's settings but doesn't talk to the router.
 func New(route failover.Route) (Router, error) {
-	drivers := map[string]func(settings) (Router, error){"haproxy": newHAProxy, "command": newCommand}
-	driver, found := drivers[route.Router]
-	if !found {
-		return nil, fmt.Errorf("route %s: %w: router %q is unknown; use haproxy or command", route.Name, ErrBadSetting, route.Router)
-	}
-	s, err := resolve(route)
-	if err != nil {
-		return nil, fmt.Errorf("route %s: %w", route.Name, err)
-	}
-	router, err := driver(s)
+	router, err := newRouter(route)
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", route.Name, err)
 	}
 	return router, nil
 }
 
-// settings are a route's settings with their values.
-type settings struct {
-	route    string
-	values   map[string]string
-	redactor secret.Redactor
-}
-
-func resolve(route failover.Route) (settings, error) {
-	s := settings{route: route.Name, values: map[string]string{}}
-	var secrets []string
-	for _, setting := range route.Settings {
-		if _, twice := s.values[setting.Key]; twice {
-			return settings{}, fmt.Errorf("%w: %q is there twice", ErrBadSetting, setting.Key)
-		}
-		value, err := secret.Resolve(setting)
-		if err != nil {
-			return settings{}, err
-		}
-		if secret.IsSecret(setting) {
-			secrets = append(secrets, value)
-		}
-		s.values[setting.Key] = value
+func newRouter(route failover.Route) (Router, error) {
+	d, err := driverOf(route)
+	if err != nil {
+		return nil, err
 	}
-	s.redactor = secret.NewRedactor(secrets...)
-	return s, nil
-}
-
-// allowOnly refuses settings that are neither in the list nor begin with one of its entries that end with a dot.
-func (s settings) allowOnly(known ...string) error {
-	for _, key := range sortedKeys(s.values) {
-		if !slices.ContainsFunc(known, func(k string) bool { return key == k || strings.HasSuffix(k, ".") && strings.HasPrefix(key, k) }) {
-			return fmt.Errorf("%w: unknown setting %q; known are %s", ErrBadSetting, key, strings.Join(known, ", "))
-		}
+	s, err := resolve(route)
+	if err != nil {
+		return nil, err
 	}
-	return nil
-}
-
-func (s settings) required(key string) (string, error) {
-	if s.values[key] == "" {
-		return "", fmt.Errorf("%w: %q is missing", ErrBadSetting, key)
+	if faults := d.check(s); len(faults) > 0 {
+		return nil, s.redactor.Error(faults[0].err())
 	}
-	return s.values[key], nil
-}
-
-func sortedKeys(m map[string]string) []string {
-	var keys []string
-	for key := range m {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
+	return d.make(s)
 }

@@ -77,9 +77,9 @@ func (a *app) checkFiles(ctx context.Context, r reading, files []string, options
 	}
 	var worst error
 	for _, spec := range specs {
-		answer, err := c.CheckSpec(ctx, &arbiterv1.CheckSpecRequest{Consistency: r.consistency(), Spec: spec}, options...)
+		answer, err := c.CheckSpec(ctx, &arbiterv1.CheckSpecRequest{Consistency: r.consistency(), Spec: spec.GroupSpec}, options...)
 		if err != nil {
-			return err
+			return a.refused(spec, err)
 		}
 		if err := a.checked(r, answer, answer); err != nil {
 			worst = err

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
@@ -244,6 +245,9 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 	defer a.mutex.Unlock()
 	switch r := request.(type) {
 	case *arbiterv1.ApplyGroupRequest:
+		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "my backend" {
+			return nil, refuseFields("routes[0].backend", "is no name in HAProxy", "spec.members[1].fence[0][0].method", "would restart the machine")
+		}
 		result := "created"
 		if a.specs[r.Spec.Group] != nil {
 			result = "changed"
@@ -271,6 +275,19 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 		return &arbiterv1.DeleteGroupResponse{Epoch: 4}, nil
 	}
 	return nil, status.Errorf(codes.Unimplemented, "%T", request)
+}
+
+// refuseFields answers as arbiters do to a spec whose settings can't work.
+func refuseFields(fields ...string) error {
+	detail := &errdetails.BadRequest{}
+	for i := 0; i < len(fields); i += 2 {
+		detail.FieldViolations = append(detail.FieldViolations, &errdetails.BadRequest_FieldViolation{Field: fields[i], Description: fields[i+1]})
+	}
+	refused, err := status.New(codes.InvalidArgument, "refused").WithDetails(detail)
+	if err != nil {
+		return err
+	}
+	return refused.Err()
 }
 
 func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, error) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -20,6 +21,27 @@ import (
 type specFile struct {
 	name string // as shown in messages
 	text []byte
+}
+
+// loadedSpec is a spec and the file that it was read from.
+type loadedSpec struct {
+	*arbiterv1.GroupSpec
+	file specFile
+}
+
+// refused shows what the arbiters found wrong with a spec by the lines of its file.
+func (a *app) refused(spec loadedSpec, err error) error {
+	var invalid *client.InvalidError
+	if !errors.As(err, &invalid) || len(invalid.Fields) == 0 {
+		return err
+	}
+	faults := make([]config.Fault, len(invalid.Fields))
+	for i, f := range invalid.Fields {
+		faults[i] = config.Fault{Path: strings.TrimPrefix(f.Field, "spec."), Message: f.Message}
+	}
+	_, source, _ := config.ParseGroup(spec.file.name, spec.file.text) // it was read before, without a fault
+	a.hint("%s; nothing was changed.", count(a.list(source.Locate(faults)), "fault"))
+	return statusError(exitUsage)
 }
 
 // readFiles reads the files of -f; "-" is standard input.
@@ -46,12 +68,12 @@ func (a *app) readFiles(names []string) ([]specFile, error) {
 }
 
 // loadSpecs reads and checks group specs. All faults of all files are shown together; then nothing is changed.
-func (a *app) loadSpecs(names []string) ([]*arbiterv1.GroupSpec, error) {
+func (a *app) loadSpecs(names []string) ([]loadedSpec, error) {
 	files, err := a.readFiles(names)
 	if err != nil {
 		return nil, err
 	}
-	specs := make([]*arbiterv1.GroupSpec, 0, len(files))
+	specs := make([]loadedSpec, 0, len(files))
 	faults := 0
 	for _, file := range files {
 		spec, warnings, err := config.LoadGroup(file.name, file.text)
@@ -60,7 +82,7 @@ func (a *app) loadSpecs(names []string) ([]*arbiterv1.GroupSpec, error) {
 			faults += a.list(err)
 			continue
 		}
-		specs = append(specs, spec)
+		specs = append(specs, loadedSpec{spec, file})
 	}
 	if faults > 0 {
 		a.hint("%s; nothing was changed.", count(faults, "fault"))
@@ -117,12 +139,12 @@ func (a *app) applyCommand() *cobra.Command {
 				return err
 			}
 			for _, spec := range specs {
-				request := &arbiterv1.ApplyGroupRequest{Spec: spec, DryRun: dryRun}
+				request := &arbiterv1.ApplyGroupRequest{Spec: spec.GroupSpec, DryRun: dryRun}
 				if cmd.Flags().Changed("expect-version") {
 					request.ExpectedVersion = &version
 				}
 				if err := a.apply(cmd.Context(), c, change, request); err != nil {
-					return err
+					return a.refused(spec, err)
 				}
 			}
 			return nil
@@ -184,9 +206,9 @@ func (a *app) diffCommand() *cobra.Command {
 				return err
 			}
 			for _, spec := range specs {
-				answer, err := c.DiffGroup(cmd.Context(), &arbiterv1.DiffGroupRequest{Spec: spec})
+				answer, err := c.DiffGroup(cmd.Context(), &arbiterv1.DiffGroupRequest{Spec: spec.GroupSpec})
 				if err != nil {
-					return fmt.Errorf("compare %s: %w", spec.Group, err)
+					return a.refused(spec, fmt.Errorf("compare %s: %w", spec.Group, err))
 				}
 				if err := a.show(answer, func() string { return screen.Differences(a.style(), spec.Group, answer.Differences) }); err != nil {
 					return err

@@ -22,7 +22,6 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // release is set by the linker.
@@ -193,15 +192,4 @@ func (d *daemon) reload() {
 		return
 	}
 	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "until", d.tls.NotAfter())
-}
-
-// specs fills in and checks what operators write.
-type specs struct{}
-
-func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
-	full := config.Defaults(written)
-	if faults := config.Validate(full); len(faults) > 0 {
-		return nil, config.Faults(faults)
-	}
-	return full, nil
 }

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/config"
+)
+
+// What would show only after the old primary is off is refused when the spec is applied, by the path that it has in YAML.
+func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "config", "testdata", "one-page.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ old, replacement, want string }{
+		"nothing wrong": {"", "", ""},
+		"no scheme":     {"tcp://lb-1.internal:9999", "lb:9999", `routes[0].socket: "lb:9999" must be unix:///path or tcp://host:port, for example tcp://lb-1.internal:9999`},
+		"backend":       {"backend: orders", "backend: my backend", `routes[0].backend: "my backend" is no name in HAProxy: use letters, digits and . : _ -`},
+		"addresses":     {"backend: orders", "backend: orders, addresses: maybe", `routes[0].addresses: can be "set" or "keep", not "maybe"`},
+		"said once":     {", backend: orders", "", `routes[0].backend: is missing; router haproxy needs it`},
+		"command": {
+			"router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders", "router: command, command: bin/move",
+			`routes[0].command: "bin/move" must be an absolute path, because arbiters don't search for it`,
+		},
+		"no such member": {"backend: orders", "backend: orders, server.pg-c: c", `routes[0].server.pg-c: the group has no member "pg-c"`},
+		"cycle": {
+			"bmc-b.internal, username: fence", "bmc-b.internal, method: cycle",
+			"members[1].fence[0][0].method: method=cycle restarts the machine instead of switching it off, and reports success too early; use method=onoff",
+		},
+		"device": {
+			"{device: fence_ipmilan, ip: bmc-b", "{device: sbin/fence_ipmilan, ip: bmc-b",
+			`members[1].fence[0][0].device: "sbin/fence_ipmilan" is neither the name of a fence agent nor an absolute path`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.Replace(string(page), test.old, test.replacement, 1)
+			written, _, err := config.ParseGroup("g.yaml", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := ""
+			if _, err := (specs{}).Effective(written); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got %s\nwant %s", got, test.want)
+			}
+		})
+	}
+}
