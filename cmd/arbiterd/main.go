@@ -67,10 +67,21 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	command.SetOut(stdout)
 	command.SetErr(stderr)
 	if err := command.Execute(); err != nil {
-		fmt.Fprintln(stderr, "arbiterd:", err)
+		report(stderr, err)
 		return max(code, exitFailed)
 	}
 	return 0
+}
+
+// report writes an error. Faults of a file stand one a line, as editors and people expect them, with nothing before them.
+func report(stderr io.Writer, err error) {
+	var faults config.Faults
+	if !errors.As(err, &faults) {
+		fmt.Fprintln(stderr, "arbiterd:", err)
+		return
+	}
+	fmt.Fprintln(stderr, faults)
+	fmt.Fprintf(stderr, "arbiterd: nothing was started; mend these (%d) and look again with arbiterd --check\n", len(faults))
 }
 
 // daemon is what was read and checked before anything is started.
