@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"slices"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -11,31 +12,40 @@ import (
 // ParseGroup reads a group spec as it is written, without defaults, and checks its form but not what it means. The name
 // of the file is used in messages only. On faults the spec is nil and the error is [Faults]; the source is never nil.
 func ParseGroup(file string, text []byte) (*arbiterv1.GroupSpec, *Source, error) {
-	root, doc := readDocument(file, text)
+	spec, doc := readGroup(file, text)
 	source := &Source{File: file, lines: doc.lines}
-	spec := &arbiterv1.GroupSpec{}
-	if root != nil {
-		reader := messageReader{doc}
-		reader.message(root, spec.ProtoReflect())
-	}
 	if len(doc.faults) > 0 {
 		return nil, source, source.Locate(doc.faults)
 	}
 	return spec, source, nil
 }
 
-// LoadGroup reads a group spec and checks both its form and what it means. Where the form is right, warnings are
-// returned beside the spec or the faults.
+// LoadGroup reads a group spec and checks both its form and what it means: what could be read is looked at also where the form is
+// wrong elsewhere, so that all faults come back together. Warnings are returned beside the spec or the faults.
 func LoadGroup(file string, text []byte) (*arbiterv1.GroupSpec, Faults, error) {
-	spec, source, err := ParseGroup(file, text)
-	if err != nil {
-		return nil, nil, err
+	spec, doc := readGroup(file, text)
+	source := &Source{File: file, lines: doc.lines}
+	if spec == nil {
+		return nil, nil, source.Locate(doc.faults)
 	}
-	warnings := source.Locate(Warnings(spec))
-	if faults := source.Locate(Validate(spec)); len(faults) > 0 {
-		return nil, warnings, faults
+	warnings := source.Locate(doc.certain(Warnings(spec)))
+	faults := append(doc.faults, doc.certain(Validate(spec))...)
+	if len(faults) > 0 {
+		return nil, warnings, source.Locate(faults)
 	}
 	return spec, warnings, nil
+}
+
+// readGroup fills a spec with what can be read of it. The spec is nil if the text isn't YAML.
+func readGroup(file string, text []byte) (*arbiterv1.GroupSpec, *document) {
+	root, doc := readDocument(file, text)
+	if root == nil {
+		return nil, doc
+	}
+	spec := &arbiterv1.GroupSpec{}
+	reader := messageReader{doc}
+	reader.message(root, spec.ProtoReflect())
+	return spec, doc
 }
 
 // messageReader fills messages from nodes by their descriptors.
@@ -103,9 +113,20 @@ func (r messageReader) fields(n *node, m protoreflect.Message) {
 		case isOpen && !mistyped(e.key, known):
 			r.setting(e, m.Mutable(fields.ByName(open)).Map())
 		default:
-			r.faults = append(r.faults, Fault{Line: e.line, Path: n.path, Message: unknownKey(e.key, known)})
+			r.unknown(n, e, known, hints[m.Descriptor().FullName()])
 		}
 	}
+}
+
+// unknown records a key that doesn't exist. Nothing more is said of the one that it is meant as.
+func (r messageReader) unknown(n *node, e entry, known []string, hints map[string]string) {
+	message := unknownKey(e.key, known)
+	if hint, found := hints[e.key]; found {
+		message = fmt.Sprintf("unknown key %q; %s", e.key, hint)
+	} else if near := nearest(e.key, known); near != "" {
+		r.doubtful = append(r.doubtful, childPath(n.path, near))
+	}
+	r.faults = append(r.faults, Fault{Line: e.line, Path: n.path, Message: message})
 }
 
 // mistyped says whether a key of an open message is so near to a known key that it can only be meant as that one.
@@ -179,14 +200,18 @@ func (r messageReader) list(n *node, m protoreflect.Message, field protoreflect.
 	}
 	items := m.Mutable(field).List()
 	for _, item := range n.items {
-		if item.broken {
-			continue
+		// An item that can't be read keeps its place, so that the others keep theirs.
+		element := items.NewElement()
+		switch {
+		case item.broken:
+		case field.Kind() == protoreflect.MessageKind:
+			r.message(item, element.Message())
+		default:
+			if value, ok := r.scalar(item, field); ok {
+				element = value
+			}
 		}
-		if field.Kind() == protoreflect.MessageKind {
-			r.message(item, items.AppendMutable().Message())
-		} else if value, ok := r.scalar(item, field); ok {
-			items.Append(value)
-		}
+		items.Append(element)
 	}
 }
 

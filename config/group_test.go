@@ -32,6 +32,24 @@ func mustLoad(t *testing.T, text string) *arbiterv1.GroupSpec {
 	return spec
 }
 
+// Settings of agents that are spelled a little like a key of Arbiter's are theirs: fence_openstack has project_name.
+func TestLoadGroup_SettingsOfAgentsPass(t *testing.T) {
+	spec := mustLoad(t, strings.Replace(onePage(t), "ip: bmc-b.internal", "ip: bmc-b.internal, project_name: a, expect_name: pg-b, proof: off, port: 3", 1))
+	if len(spec.Members[1].Fence[0].Devices[0].Settings) != 8 {
+		t.Errorf("device is %v", spec.Members[1].Fence[0].Devices[0])
+	}
+}
+
+// What docs/group-spec.md gives a default for may be left out.
+func TestLoadGroup_WhatHasADefaultMayBeLeftOut(t *testing.T) {
+	text := strings.Replace(onePage(t), "engine: postgres\n", "", 1)
+	mustLoad(t, strings.Replace(text, "health: {profile: fast}", "health: {profile: fast, checks: [{kind: postgres}, {kind: http, port: 80}]}", 1))
+	_, _, err := LoadGroup("g.yaml", []byte(strings.Replace(text, "health: {profile: fast}", "health: {profile: fast, checks: [{required: true}]}", 1)))
+	if err == nil || err.Error() != "g.yaml:14: health.checks[0].kind: is missing; it can be tcp, http, postgres, service" {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestLoadGroup_OnePage(t *testing.T) {
 	spec := mustLoad(t, onePage(t))
 	device := spec.Members[1].Fence[0].Devices[0]
@@ -218,6 +236,49 @@ func TestLoadGroup_Faults(t *testing.T) {
 			[]string{`g.yaml:20: policy.accept_proofs: is empty, and no list at all would mean the default; name at least one, or leave the key out for the default`},
 		},
 		{
+			"form and meaning together", "    address: pg-b.internal:5432\n    fence:\n      - [{device: fence_ipmilan, ip: bmc-b.internal, username",
+			"    adress: pg-b.internal:5432\n    fence:\n      - [{device: fence_ipmilan, expect_nam: pg-b, ip: bmc-b.internal, timeout: 0s, username",
+			[]string{
+				`g.yaml:11: members[1]: unknown key "adress"; did you mean "address"?`,
+				`g.yaml:13: members[1].fence[0][0].timeout: must be longer than nothing`,
+				`g.yaml:13: members[1].fence[0][0].expect_nam: unknown key; did you mean "expect_name"? Arbiter would not heed it, and the agent would not know it`,
+			},
+		},
+		{
+			"unknown key and promise", "promised_outage: 30s", "promised_outage: 2s\n  automtion: full",
+			[]string{
+				`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
+					`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s`,
+				`g.yaml:20: policy: unknown key "automtion"; did you mean "automation"?`,
+			},
+		},
+		{
+			"a broken member keeps its place", "  - name: pg-b\n", "  - x\n  - name: pg-B\n",
+			[]string{
+				`g.yaml:9: members[1]: want a mapping (key: value), not "x"`,
+				`g.yaml:10: members[2].name: "pg-B" is no name: use lower-case letters, digits, '-' and '_', up to 63, no '-' or '_' at the ends`,
+			},
+		},
+		{
+			"in a list", "cooldown: 5m", "accept_proofs: [ATTESTED, CONFIRMED_OF]\n  also_down: [slowly, drunk]",
+			[]string{
+				`g.yaml:20: policy.accept_proofs[1]: "CONFIRMED_OF" can't be used here; did you mean "CONFIRMED_OFF"?`,
+				`g.yaml:21: policy.also_down[0]: "slowly" can't be used here; did you mean "slow"?`,
+				`g.yaml:21: policy.also_down[1]: "drunk" can't be used here; it can be too-many-connections, starting-up, crash-recovery, shutting-down, read-only, disk-full, slow, wrong-answer`,
+			},
+		},
+		{
+			"keys of Arbiter at a device", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "expected_name: pg-b, proff: off",
+			[]string{
+				`g.yaml:13: members[1].fence[0][0].expected_name: unknown key; did you mean "expect_name"? Arbiter would not heed it, and the agent would not know it`,
+				`g.yaml:13: members[1].fence[0][0].proff: unknown key; did you mean "proof"? Arbiter would not heed it, and the agent would not know it`,
+			},
+		},
+		{
+			"role", "    zone: az-b", "    role: primary\n    zone: az-b",
+			[]string{"g.yaml:10: members[1]: unknown key \"role\"; who is primary isn't written down: `arbiterctl adopt` finds it, and every failover changes it; leave the key out"},
+		},
+		{
 			"preferred zone", "cooldown: 5m", "preferred_zone: az-z",
 			[]string{`g.yaml:20: policy.preferred_zone: no member is in zone "az-z"`},
 		},
@@ -247,11 +308,13 @@ func TestLoadGroup_Faults(t *testing.T) {
 
 func TestLoadGroup_SingleMemberAndEmptyFile(t *testing.T) {
 	for text, want := range map[string]string{
-		"":             "g.yaml:1: the file is empty",
-		"# only\n":     "g.yaml:1: the file is empty",
-		"- a\n":        "g.yaml:1: want a mapping (key: value), not a list",
-		"a:\n\t- b\n":  "g.yaml:2: a tab can't indent YAML; use spaces",
-		"group: {a: }": `g.yaml:1: group: want one word, not a mapping`,
+		"":                        "g.yaml:1: the file is empty",
+		"# only\n":                "g.yaml:1: the file is empty",
+		"- a\n":                   "g.yaml:1: want a mapping (key: value), not a list",
+		"a:\n\t- b\n":             "g.yaml:2: a tab can't indent YAML; use spaces",
+		"x:\n- a: b\n\n   c: d\n": "g.yaml:4: the line is indented too far: it would belong to the value above it",
+		"a: 1\nb: c: d\n":         `g.yaml:2: a value that has ": " in it must stand in quotes`,
+		"group: {a: }":            "g.yaml:1: group: want one word, not a mapping\ng.yaml:1: members: needs at least 2",
 	} {
 		if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)

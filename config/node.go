@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -42,8 +43,9 @@ type entry struct {
 
 // document turns YAML into nodes, and collects what is wrong with it.
 type document struct {
-	lines  map[string]int
-	faults Faults
+	lines    map[string]int
+	faults   Faults
+	doubtful []string // paths of what couldn't be read: nothing can be said of it, nor of what is below it
 }
 
 // readDocument parses the text. The node is nil if the text isn't YAML at all; then there is exactly one fault.
@@ -81,6 +83,7 @@ func (d *document) syntaxFault(err error) {
 		fault.Message = syntax.GetMessage()
 		if t := syntax.GetToken(); t != nil && t.Position != nil {
 			fault.Line = t.Position.Line
+			colonFault(&fault, t)
 		}
 	}
 	if strings.Contains(fault.Message, "'\t'") {
@@ -89,9 +92,30 @@ func (d *document) syntaxFault(err error) {
 	d.faults = append(d.faults, fault)
 }
 
+// colonFault says where and why a second colon is wrong: the parser names the text before it, which begins lines earlier if the key
+// after it was taken for its continuation.
+func colonFault(fault *Fault, text *token.Token) {
+	colon := text.Next
+	if colon == nil || colon.Type != token.MappingValueType || !strings.Contains(fault.Message, "not allowed in this context") {
+		return
+	}
+	fault.Message = "a value that has \": \" in it must stand in quotes"
+	if colon.Position.Line > text.Position.Line {
+		fault.Line, fault.Message = colon.Position.Line, "the line is indented too far: it would belong to the value above it"
+	}
+}
+
 // fault records what is wrong with a node.
 func (d *document) fault(n *node, format string, args ...any) {
 	d.faults = append(d.faults, Fault{Line: n.line, Path: n.path, Message: fmt.Sprintf(format, args...)})
+	d.doubtful = append(d.doubtful, n.path)
+}
+
+// certain are those faults that are not about what couldn't be read.
+func (d *document) certain(faults []Fault) []Fault {
+	return slices.DeleteFunc(faults, func(f Fault) bool {
+		return slices.ContainsFunc(d.doubtful, func(path string) bool { return within(f.Path, path) })
+	})
 }
 
 func (d *document) convert(from ast.Node, path string) *node {
@@ -137,12 +161,14 @@ func (d *document) convertMapping(n *node, values []*ast.MappingValueNode) {
 		line := v.Key.GetToken().Position.Line
 		if _, merge := v.Key.(*ast.MergeKeyNode); merge {
 			d.faults = append(d.faults, Fault{Line: line, Path: n.path, Message: "merge keys (<<) can't be used here; write the keys themselves"})
+			d.doubtful = append(d.doubtful, n.path)
 			continue
 		}
 		key := v.Key.GetToken().Value
 		path := childPath(n.path, key)
 		if earlier, twice := first[key]; twice {
 			d.faults = append(d.faults, Fault{Line: line, Path: path, Message: fmt.Sprintf("the key is here twice; first in line %d", earlier)})
+			d.doubtful = append(d.doubtful, path)
 			continue
 		}
 		first[key] = line

@@ -32,6 +32,17 @@ var scalarFields = map[protoreflect.FullName]fieldShape{
 	"arbiter.v1.Policy.max_loss_bytes": {name: "max_loss", read: readSize, write: writeSize},
 }
 
+// hints say what to do instead of writing a key that doesn't exist and that many expect.
+var hints = map[protoreflect.FullName]map[string]string{
+	"arbiter.v1.MemberSpec": {
+		"role":    adoptHint,
+		"primary": adoptHint,
+		"standby": adoptHint,
+	},
+}
+
+const adoptHint = "who is primary isn't written down: `arbiterctl adopt` finds it, and every failover changes it; leave the key out"
+
 // neverEmpty are lists whose default isn't empty: one that is written with nothing in it can't be told from one that isn't there.
 var neverEmpty = []protoreflect.FullName{"arbiter.v1.Policy.accept_proofs", "arbiter.v1.Health.checks"}
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -74,10 +75,7 @@ func yamlPath(path string) string {
 
 // ruleMessage says what a rule wants in words that don't need the schema.
 func ruleMessage(v *protovalidate.Violation) string {
-	value := ""
-	if v.FieldValue.IsValid() && v.FieldDescriptor != nil && !v.FieldDescriptor.IsList() && !v.FieldDescriptor.IsMap() {
-		value = v.FieldValue.String()
-	}
+	value := valueText(v.FieldValue)
 	rule := v.Proto.GetRuleId()
 	switch {
 	case rule == "string.pattern" && value == "":
@@ -95,6 +93,15 @@ func ruleMessage(v *protovalidate.Violation) string {
 		return fmt.Sprintf("%s: %s", value, v.Proto.GetMessage())
 	}
 	return v.Proto.GetMessage()
+}
+
+// valueText is the value that a rule is about: a field's, or that of one element of a list.
+func valueText(value protoreflect.Value) string {
+	switch value.Interface().(type) {
+	case nil, protoreflect.List, protoreflect.Map, protoreflect.Message:
+		return ""
+	}
+	return value.String()
 }
 
 func inMessage(value string, v *protovalidate.Violation) string {

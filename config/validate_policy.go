@@ -54,6 +54,12 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 			faults = append(faults, Fault{Path: path + "." + action, Message: "can't be set: Arbiter itself tells the device what to do"})
 		}
 	}
+	for _, key := range sortedKeys(device.Settings) {
+		if meant := meantForArbiter(key); meant != "" {
+			faults = append(faults, Fault{Path: path + "." + key, Message: fmt.Sprintf(
+				"unknown key; did you mean %q? Arbiter would not heed it, and the agent would not know it", meant)})
+		}
+	}
 	for _, secret := range []string{"password", "passwd"} {
 		if device.Settings[secret].GetLiteral() != "" {
 			faults = append(faults, Fault{
@@ -63,6 +69,21 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 		}
 	}
 	return faults
+}
+
+// meantForArbiter is the key of Arbiter's own that a setting of a device can only be meant as, if it is written wrongly. No agent has
+// a setting that is so near to them.
+func meantForArbiter(key string) string {
+	plain := strings.ReplaceAll(strings.ToLower(key), "-", "_")
+	for _, own := range []struct {
+		key  string
+		most int // letters that may be wrong
+	}{{"expect_name", 3}, {"proof", 1}} {
+		if key != own.key && editDistance(plain, own.key) <= own.most {
+			return own.key
+		}
+	}
+	return ""
 }
 
 // healthFaults are about checks and their times.

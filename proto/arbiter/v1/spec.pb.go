@@ -595,14 +595,15 @@ func (x *Health) GetRestartGrace() *durationpb.Duration {
 
 // Check is one periodic check of every member.
 type Check struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Name      string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Kind      string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Interval  *durationpb.Duration   `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
-	Timeout   *durationpb.Duration   `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
-	Failures  *uint32                `protobuf:"varint,5,opt,name=failures,proto3,oneof" json:"failures,omitempty"`
-	Successes *uint32                `protobuf:"varint,6,opt,name=successes,proto3,oneof" json:"successes,omitempty"`
-	Window    *durationpb.Duration   `protobuf:"bytes,7,opt,name=window,proto3" json:"window,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Default: its kind.
+	Name      string               `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind      string               `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Interval  *durationpb.Duration `protobuf:"bytes,3,opt,name=interval,proto3" json:"interval,omitempty"`
+	Timeout   *durationpb.Duration `protobuf:"bytes,4,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	Failures  *uint32              `protobuf:"varint,5,opt,name=failures,proto3,oneof" json:"failures,omitempty"`
+	Successes *uint32              `protobuf:"varint,6,opt,name=successes,proto3,oneof" json:"successes,omitempty"`
+	Window    *durationpb.Duration `protobuf:"bytes,7,opt,name=window,proto3" json:"window,omitempty"`
 	// Default true: only a required check can make a member down.
 	Required      *bool      `protobuf:"varint,8,opt,name=required,proto3,oneof" json:"required,omitempty"`
 	Port          *uint32    `protobuf:"varint,9,opt,name=port,proto3,oneof" json:"port,omitempty"`
@@ -1132,10 +1133,10 @@ var File_arbiter_v1_spec_proto protoreflect.FileDescriptor
 const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"\x15arbiter/v1/spec.proto\x12\n" +
-	"arbiter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xf8\x02\n" +
+	"arbiter.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\"\xfb\x02\n" +
 	"\tGroupSpec\x12B\n" +
-	"\x05group\x18\x01 \x01(\tB,\xbaH)r'2%^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$R\x05group\x12-\n" +
-	"\x06engine\x18\x02 \x01(\tB\x15\xbaH\x12r\x10R\bpostgresR\x04httpR\x06engine\x12<\n" +
+	"\x05group\x18\x01 \x01(\tB,\xbaH)r'2%^[a-z0-9]([a-z0-9_-]{0,61}[a-z0-9])?$R\x05group\x120\n" +
+	"\x06engine\x18\x02 \x01(\tB\x18\xbaH\x15\xd8\x01\x01r\x10R\bpostgresR\x04httpR\x06engine\x12<\n" +
 	"\amembers\x18\x03 \x03(\v2\x16.arbiter.v1.MemberSpecB\n" +
 	"\xbaH\a\x92\x01\x04\b\x02\x10\x10R\amembers\x12-\n" +
 	"\aconnect\x18\x04 \x01(\v2\x13.arbiter.v1.ConnectR\aconnect\x12*\n" +
@@ -1195,9 +1196,9 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\x11minimum_unhealthy\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10minimumUnhealthy\x12>\n" +
 	"\rrestart_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\frestartGraceB\n" +
 	"\n" +
-	"\b_profile\"\xf9\x03\n" +
-	"\x05Check\x12\x1d\n" +
-	"\x04name\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x04name\x127\n" +
+	"\b_profile\"\xf7\x03\n" +
+	"\x05Check\x12\x1b\n" +
+	"\x04name\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04name\x127\n" +
 	"\x04kind\x18\x02 \x01(\tB#\xbaH r\x1eR\x03tcpR\x04httpR\bpostgresR\aserviceR\x04kind\x125\n" +
 	"\binterval\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
 	"\atimeout\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12*\n" +
