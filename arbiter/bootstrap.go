@@ -143,7 +143,7 @@ func decideForming(self BootstrapStatus, answers []bootstrapAnswer) bootstrapDec
 		lowest = min(lowest, a.peer)
 		switch {
 		case a.err != nil:
-			silent = append(silent, fmt.Sprintf("%s (%v)", a.peer, a.err))
+			silent = append(silent, fmt.Sprintf("%s (%s)", a.peer, inWords(a.err)))
 			continue
 		case a.status.ListHash != self.ListHash:
 			return refuse(fmt.Errorf("%w; make them the same on all and start again.\n%s has %s\n%s has %s", ErrListsDiffer, self.Node, self.List, a.peer, a.status.List))

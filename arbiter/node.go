@@ -120,6 +120,10 @@ func (n *Node) Run(ctx context.Context) error {
 	n.group = supervise.NewGroup(context.WithoutCancel(ctx))
 	n.group.Go("grpc", n.server.run)
 	if err := n.start(ctx); err != nil {
+		if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			n.log.Info("ending before the cluster was found", "why", context.Cause(ctx))
+			err = nil // it was asked to: that is an orderly end
+		}
 		n.group.Stop(err)
 		return errors.Join(err, n.group.Wait())
 	}

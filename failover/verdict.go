@@ -80,6 +80,9 @@ func (v Verdict) weigh(up, degraded, majority int) Status {
 func (v Verdict) recovered() bool { return len(v.For)+len(v.Silent) < v.Needed }
 
 func (v Verdict) explain(voters int) string {
+	if v.Member == "" {
+		return "the group has no writer that could be seen down"
+	}
 	text := fmt.Sprintf("%d of %d arbiters see %s down, %d needed", len(v.For), voters, v.Member, v.Needed)
 	if len(v.Silent) > 0 {
 		text += fmt.Sprintf("; no view that counts from %s", joinNodes(v.Silent))

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -49,7 +50,7 @@ func (a *app) watch(ctx context.Context, c *client.Client, request *arbiterv1.Wa
 		defer timer.Stop()
 		quiet = func() { timer.Reset(silence) }
 	}
-	interrupted := false
+	interrupted, seen := false, false
 	for item, err := range c.Watch(ctx, request) {
 		quiet()
 		switch {
@@ -62,16 +63,29 @@ func (a *app) watch(ctx context.Context, c *client.Client, request *arbiterv1.Wa
 				a.hint("no events at the moment, still trying: %v", item.Interrupted)
 			}
 			interrupted = true
-		case item.CaughtUp && !follow:
-			return nil
+		case item.CaughtUp:
+			if err := a.groupOfNoEvents(ctx, c, request.Group, seen); err != nil || !follow {
+				return err
+			}
 		case item.Event != nil:
-			interrupted = false
+			interrupted, seen = false, true
 			if err := a.printEvent(item.Event); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// groupOfNoEvents says so where nothing happened to a group because there is none of this name. One that was deleted has events.
+func (a *app) groupOfNoEvents(ctx context.Context, c *client.Client, group string, seen bool) error {
+	if group == "" || seen {
+		return nil
+	}
+	if _, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group}); errors.Is(err, client.ErrNotFound) {
+		return err
+	}
+	return nil // it is there, or nobody can say now: the events were the question
 }
 
 func (a *app) printEvent(event *arbiterv1.Event) error {

@@ -36,6 +36,7 @@ func newRoot(a *app) *cobra.Command {
 		Use:                        "arbiterctl",
 		Short:                      "Ask the arbiters, and ask them to act",
 		Long:                       rootHelp,
+		Version:                    release(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,
@@ -48,6 +49,7 @@ func newRoot(a *app) *cobra.Command {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
+	root.SetVersionTemplate(versionLine())
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usage("%w; see `%s --help`", err, cmd.CommandPath())
 	})

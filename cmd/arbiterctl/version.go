@@ -14,9 +14,14 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "The release of this arbiterctl",
 		Args:  atMost(0),
 		RunE: func(*cobra.Command, []string) error {
-			return a.print(fmt.Sprintf("arbiterctl %s (%s, %s/%s)\n", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH))
+			return a.print(versionLine())
 		},
 	}
+}
+
+// versionLine is what `arbiterctl version` and `arbiterctl --version` say.
+func versionLine() string {
+	return fmt.Sprintf("arbiterctl %s (%s, %s/%s)\n", release(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // release is what the Go tool recorded at the build: a tag, or else the commit.

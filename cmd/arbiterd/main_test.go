@@ -1,11 +1,60 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
 )
+
+// logUntil is a log that ends a context once it has a text in it.
+type logUntil struct {
+	mutex sync.Mutex
+	text  bytes.Buffer
+	want  string
+	found func()
+}
+
+func (l *logUntil) Write(p []byte) (int, error) {
+	l.mutex.Lock()
+	defer l.mutex.Unlock()
+	n, err := l.text.Write(p)
+	if strings.Contains(l.text.String(), l.want) {
+		l.found()
+	}
+	return n, err
+}
+
+// ownAddress is a loopback address that no other process of this machine uses, so that all its ports are free.
+func ownAddress() string { return fmt.Sprintf("127.77.%d.%d", os.Getpid()>>8&255, os.Getpid()&255) }
+
+// An end that was asked for is an orderly one, also before the other arbiters were there.
+func TestAnAskedForEndWhileWaitingForPeersIsNoFailure(t *testing.T) {
+	folder := t.TempDir()
+	file := filepath.Join(folder, "arbiterd.yaml")
+	host := ownAddress()
+	text := fmt.Sprintf("node: a\ndata: %s\nraft: {listen: \"%s:7400\"}\ngrpc: {listen: \"%[2]s:7401\"}\narbiters:\n", folder, host)
+	for i, node := range []string{"a", "b", "c"} {
+		text += fmt.Sprintf("  %s: {raft: \"%s:%d\", grpc: \"%[2]s:%[4]d\"}\n", node, host, 7400+2*i, 7401+2*i)
+	}
+	if err := os.WriteFile(file, []byte(text+"insecure_plaintext: true\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	log := &logUntil{want: "waiting for an answer of b", found: cancel}
+	if status := run(ctx, []string{"--config", file}, log, log); status != 0 {
+		t.Errorf("exit status %d:\n%s", status, log.text.String())
+	}
+	if got := log.text.String(); strings.Contains(got, "rpc error") || !strings.Contains(got, log.want) {
+		t.Errorf("the log is\n%s", got)
+	}
+}
 
 // Editors jump to "file:line:", so nothing may stand before it, on no line.
 func TestFaultsOfTheFileStandOneALine(t *testing.T) {
