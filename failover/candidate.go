@@ -152,12 +152,16 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 // LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known
 // rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and no more
 // can be lost than the distance to the most advanced of them. Otherwise it is the distance to the primary's last known
-// position: an estimate, since the primary went on after that.
+// position: an estimate, since the primary went on after that. Nobody knows by which rule a primary that was never seen confirmed.
 func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	p, _ := positionOf(positions, member)
 	last := g.LastPrimary
 	rule := g.standbyRule(last)
 	switch {
+	case last.Index == 0 && last.Written == 0:
+		return LossBound{Grade: LossUnknown, Why: "the primary was never seen"}
+	case last.Index == 0:
+		return estimate(last, p, "the primary's rule of synchronous replication was never seen")
 	case rule.Need == 0:
 		return estimate(last, p, "replication is asynchronous")
 	case slices.Contains(rule.Names, "*"):
@@ -217,11 +221,22 @@ func estimate(last PrimaryFacts, p MemberPosition, why string) LossBound {
 // has never seen it.
 type PrimaryFacts struct {
 	Member   MemberName
-	Index    Index
+	Index    Index // of the entry that brought the newest look that saw it accepting writes, and its rule; 0: there was none
 	Written  LSN
 	Timeline uint32
 	SyncRule SyncRule
 	Replicas []Replica
+}
+
+// beginPrimary forgets the primary before: its position, history and rule say nothing of what the next one confirms. What the
+// arbiters see of the next one at this entry counts, since they send nothing as long as it stays so.
+func (g *Group) beginPrimary(s *State, known PrimaryFacts) {
+	g.LastPrimary = known
+	for _, l := range g.Looks {
+		if view, ok := s.View(l.Node); ok && view.Generation == l.Generation {
+			g.notePrimary(l)
+		}
+	}
 }
 
 // notePrimary keeps what a look says of the present writer.

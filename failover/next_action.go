@@ -162,8 +162,11 @@ func (c *change) conclude(b Conclude) *Refusal {
 		return c.failedTry(g, o.Detail)
 	}
 	op.Intent, op.Attempts = nil, 0
-	if intent.Action == ActionCatchUp {
+	switch intent.Action {
+	case ActionCatchUp:
 		op.Positions = o.Positions
+	case ActionPromote: // it may die before any look at it is committed, and what it confirmed until then must not be judged by its predecessor
+		g.beginPrimary(&c.state, PrimaryFacts{Member: intent.Member, Timeline: o.Timeline, Written: o.Position})
 	}
 	if refusal := c.advance(g, done[intent.Action], "%s %s: %s", intent.Action, intent.Member, o.Detail); refusal != nil {
 		return refusal

@@ -232,15 +232,29 @@ func (w *world) runObserve(fields []string) error {
 	return nil
 }
 
-// parseSeen reads primary@100, standby@90, standby+@90 (it grows), down(refused), degraded(slow), rogue, other-system.
+// parseSeen reads what is seen and, of what answers, its position and timeline: standby@90 or standby@90/2.
 func parseSeen(text string) (seen, error) {
-	what, position, _ := strings.Cut(text, "@")
+	what, where, _ := strings.Cut(text, "@")
+	position, timeline, _ := strings.Cut(where, "/")
 	var at LSN
+	var on uint32
 	if position != "" {
 		if _, err := fmt.Sscan(position, (*uint64)(&at)); err != nil {
 			return seen{}, err
 		}
 	}
+	if timeline != "" {
+		if _, err := fmt.Sscan(timeline, &on); err != nil {
+			return seen{}, err
+		}
+	}
+	sight, err := seenAt(what, at)
+	sight.timeline = on
+	return sight, err
+}
+
+// seenAt reads primary, standby, standby+ (it grows), readonly, stranger (of another system), down(refused), degraded(slow), unknown(...).
+func seenAt(what string, at LSN) (seen, error) {
 	kind, reason, _ := strings.Cut(strings.TrimSuffix(what, ")"), "(")
 	switch kind {
 	case "primary":
@@ -260,7 +274,7 @@ func parseSeen(text string) (seen, error) {
 	case "down", "degraded", "unknown":
 		return dead(Reason(reason)), nil
 	}
-	return seen{}, fmt.Errorf("nobody can see %q", text)
+	return seen{}, fmt.Errorf("nobody can see %q", what)
 }
 
 // runLookAgain: the arbiters (all if none is named) that were asked answer with what they see.
