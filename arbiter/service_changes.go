@@ -89,7 +89,7 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 	}
 	events, err := s.change(ctx, failover.Release{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
-		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(),
+		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(), LossUnknown: r.GetAcceptUnknownLoss(),
 	})
 	if err != nil {
 		return nil, err

@@ -27,10 +27,20 @@ func TestCandidatesAreRanked(t *testing.T) {
 		{"another system", nil, []MemberPosition{{Member: "b", Answered: true, SystemID: "sys2", Received: 2000}, at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"another history", nil, []MemberPosition{at("b", 2000, 4), at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"an older history", nil, []MemberPosition{at("b", 1000, 2)}, Operation{}, nil, HoldLossBound},
-		{"an older history, accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{}}, []MemberName{"b"}, ""},
+		{"an older history, an amount accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 1 << 40}}, nil, HoldLossBound},
+		{"an older history, accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"b"}, ""},
+		{"too far behind before an older history", nil, []MemberPosition{at("b", 2000, 2), at("c", 500, 3)},
+			Operation{}, nil, HoldLossBound},
+		{"what is known before what isn't", nil, []MemberPosition{at("b", 2000, 2), at("c", 950, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"c", "b"}, ""},
 		{"too far behind", nil, []MemberPosition{at("b", 500, 3)}, Operation{}, nil, HoldLossBound},
-		{"too far behind, accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Bytes: 500}}, []MemberName{"b"}, ""},
-		{"too far behind for what was accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Bytes: 499}}, nil, HoldLossBound},
+		{"too far behind, accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 500}}, []MemberName{"b"}, ""},
+		{"accepted for another one", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "c", Bytes: 500}}, nil, HoldLossBound},
+		{"accepted for one that holds less", nil, []MemberPosition{at("b", 500, 3), at("c", 600, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 500}}, []MemberName{"c", "b"}, ""},
+		{"accepted for one that holds more", nil, []MemberPosition{at("b", 500, 3), at("c", 450, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 600}}, []MemberName{"b"}, ""},
+		{"too far behind for what was accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 499}}, nil, HoldLossBound},
 		{"nobody", nil, nil, Operation{}, nil, HoldNoCandidate},
 	}
 	for _, test := range tests {
@@ -135,5 +145,37 @@ func TestLastPrimaryBeginsAnewAtAnAdoption(t *testing.T) {
 	w = given(t, adopted+"apply orders address=pg-c:10.9.9.9:5432\n"+nobodyWrites+"adopt orders pg-b attest=pg-a,pg-c")
 	if last := w.group(t).LastPrimary; last.Member != "" || last.Written != 0 {
 		t.Errorf("whoever wrote while the group was not adopted: %+v", last)
+	}
+}
+
+// TestAnAcceptedLossIsUsedUpByThePromotion: the next candidate is another loss.
+func TestAnAcceptedLossIsUsedUpByThePromotion(t *testing.T) {
+	behind := strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)
+	w := given(t, behind+"observe all: pg-a=down(refused)\nlook-again answers\nrelease orders accept_loss=900\nlook-again answers\noutcome isolate CONFIRMED_OFF\n")
+	if taken := w.group(t).Operation.LossTaken; taken == nil || taken.Member != "pg-b" || taken.Bytes != 900 {
+		t.Fatalf("accepted: %+v", taken)
+	}
+	w.do(t, "outcome catch_up pg-b@200 pg-c@150")
+	w.wantStage(t, Promoting)
+	if op := w.group(t).Operation; op.LossTaken != nil || op.LossUsed == nil || op.LossUsed.Bytes != 900 {
+		t.Errorf("after the intent to promote: %+v, used %+v", op.LossTaken, op.LossUsed)
+	}
+	w.do(t, "observe all: pg-b=down(refused)\nlook-again answers\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\noutcome promote failed\nlook-again answers")
+	w.wantStage(t, Held) // 850 bytes of pg-c were not accepted
+	w.wantAuthorities(t, AuthorityNone, AuthorityWriter, AuthorityNone)
+	w.do(t, "release orders accept_loss=850")
+	if taken := w.group(t).Operation.LossTaken; taken == nil || taken.Member != "pg-c" {
+		t.Errorf("accepted again: %+v", taken)
+	}
+}
+
+func TestNoLossIsAcceptedWhereNoneIsInTheWay(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(refused)\nobserve all: pg-b=down(refused) pg-c=down(refused)\nlook-again answers\n")
+	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossUnknown: true}
+	w.refused(t, "", "", 0, release)
+	w = given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)+
+		"observe all: pg-a=down(refused)\nlook-again answers\nrelease orders accept_loss=900\nabort orders\n")
+	if taken := w.group(t).Operation.LossTaken; taken != nil {
+		t.Errorf("accepted before it was aborted: %+v", taken)
 	}
 }

@@ -167,13 +167,14 @@ type HoldOperation struct {
 	Detail    string
 }
 
-// Release lets a held operation go on, possibly accepting a loss once.
+// Release lets a held operation go on, possibly accepting once what the best candidate's promotion may lose.
 type Release struct {
-	Request    Request
-	Group      GroupName
-	Operation  OperationID
-	AcceptLoss bool
-	LossBytes  uint64
+	Request     Request
+	Group       GroupName
+	Operation   OperationID
+	AcceptLoss  bool
+	LossBytes   uint64
+	LossUnknown bool // accepts a loss of which nobody knows how large it is: an amount doesn't
 }
 
 // Abort ends an operation before the point of no return.

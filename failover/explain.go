@@ -22,7 +22,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
 	e.WouldDo = wouldDo(s, g)
-	e.Next = nextCommands(g)
+	e.Next = nextCommands(s, g)
 	return e
 }
 
@@ -67,7 +67,7 @@ func wouldDo(s *State, g *Group) string {
 	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
 		return text + "nothing would be lost"
 	}
-	return text + fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
+	return text + fmt.Sprintf("and may lose %s", best.Loss)
 }
 
 func fenceNames(g *Group, member MemberName) string {
@@ -79,7 +79,7 @@ func fenceNames(g *Group, member MemberName) string {
 }
 
 // nextCommands are what an operator can do about the present situation.
-func nextCommands(g *Group) []string {
+func nextCommands(s *State, g *Group) []string {
 	name := g.Name
 	switch {
 	case !g.Adopted:
@@ -93,7 +93,7 @@ func nextCommands(g *Group) []string {
 	case HoldLossBound:
 		return []string{
 			"wait for it to catch up, or accept the loss once:",
-			fmt.Sprintf("arbiterctl release %s --accept-loss %d --reason \"...\"", name, worstLoss(g)),
+			fmt.Sprintf("arbiterctl release %s --accept-loss %s --reason \"...\"", name, worstLoss(s, g)),
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
@@ -129,14 +129,13 @@ func (g *Group) revoked() MemberName {
 	return g.Operation.From
 }
 
-// worstLoss is what the best candidate that is only too far behind would lose.
-func worstLoss(g *Group) uint64 {
-	for _, c := range Candidates(g, g.Operation.Positions) {
-		if c.Reason == HoldLossBound {
-			return c.Loss.Bytes
-		}
+// worstLoss is what the best candidate that is only too far behind would lose, as an argument of --accept-loss.
+func worstLoss(s *State, g *Group) string {
+	c, _ := tooMuchLost(s, g)
+	if c.Loss.Grade == LossUnknown {
+		return "unknown"
 	}
-	return 0
+	return fmt.Sprint(c.Loss.Bytes)
 }
 
 // Armed says whether every member of the group has a fence path that at least one arbiter's current view calls armed, and

@@ -99,7 +99,11 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		if refusal := checkChosen(g, b.Member); refusal != nil {
 			return refusal
 		}
-		op.Loss, op.GoAhead = LossOf(g, b.Member, op.Positions), false
+		op.Loss, op.GoAhead, op.LossUsed = LossOf(g, b.Member, op.Positions), false, nil
+		if !policyAllows(g, op.Loss) {
+			op.LossUsed = op.LossTaken
+		}
+		op.LossTaken = nil
 	}
 	m := g.Member(b.Member)
 	if m.Authority != AuthorityWriter {

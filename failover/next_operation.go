@@ -152,8 +152,9 @@ func (c *change) release(b Release) *Refusal {
 	}
 	op := g.Operation
 	if b.AcceptLoss {
-		op.LossTaken = &AcceptedLoss{Bytes: b.LossBytes, Actor: b.Request.Actor, Reason: b.Request.Reason}
-		c.tell(g, LossAccepted, subject(op), "%s accepts the loss of up to %d bytes: %s", b.Request.Actor, b.LossBytes, b.Request.Reason)
+		if refusal := c.acceptLoss(g, b); refusal != nil {
+			return refusal
+		}
 	}
 	op.Aborted, op.GoAhead, op.Attempts = false, true, 0
 	if !pastIsolateIntent(g.EffectiveStage()) {
@@ -164,6 +165,23 @@ func (c *change) release(b Release) *Refusal {
 		Detail: "by " + b.Request.Actor + ": " + b.Request.Reason,
 	})
 	return c.advance(g, OperationReleased, "released by %s: %s", b.Request.Actor, b.Request.Reason)
+}
+
+// acceptLoss takes an operator's word for the candidate that is the best at this entry.
+func (c *change) acceptLoss(g *Group, b Release) *Refusal {
+	best, ok := tooMuchLost(&c.state, g)
+	if !ok {
+		return refuse("", "no member of %s waits for a loss to be accepted", g.Name).advise("release it without --accept-loss; see `arbiterctl explain %s`", g.Name)
+	}
+	g.Operation.LossTaken = &AcceptedLoss{
+		Member: best.Member, Bytes: b.LossBytes, Unknown: b.LossUnknown, Actor: b.Request.Actor, Reason: b.Request.Reason,
+	}
+	amount := fmt.Sprintf("up to %d bytes", b.LossBytes)
+	if b.LossUnknown {
+		amount = "an unknown amount"
+	}
+	c.tell(g, LossAccepted, best.Member, "%s accepts the loss of %s by the promotion of %s: %s", b.Request.Actor, amount, best.Member, b.Request.Reason)
+	return nil
 }
 
 func (c *change) heldByOperator(group GroupName, id OperationID) (*Group, *Refusal) {
@@ -199,7 +217,7 @@ func (c *change) abort(b Abort) *Refusal {
 		c.endOperation(g, OperationEnded, OperationStopped, why)
 		return nil
 	}
-	op.Aborted, op.GoAhead, op.Reinstating = true, false, false
+	op.Aborted, op.GoAhead, op.Reinstating, op.LossTaken = true, false, false, nil
 	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
 	return nil
 }

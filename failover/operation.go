@@ -1,6 +1,9 @@
 package failover
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+)
 
 // OperationKind is one kind of operation.
 type OperationKind string
@@ -29,8 +32,9 @@ type Operation struct {
 	Intent      *OpenIntent // nil: nothing is open
 	Attempts    int         // tries of the present action that did not succeed
 	Positions   []MemberPosition
-	Loss        LossBound // of the candidate, fixed when it was promoted
-	LossTaken   *AcceptedLoss
+	Loss        LossBound     // of the candidate, fixed when it was promoted
+	LossTaken   *AcceptedLoss // waits for the promotion that it was accepted for
+	LossUsed    *AcceptedLoss // without which the candidate would not have been promoted
 	// ProofsBefore is the newest entry at which the operation was held or went on from there. Time passed in between: proofs
 	// committed before that entry are read back again before anybody is promoted.
 	ProofsBefore Index
@@ -58,11 +62,14 @@ type OpenIntent struct {
 	Wall      WallTime
 }
 
-// AcceptedLoss is an operator's word that so many bytes may be lost, once.
+// AcceptedLoss is an operator's word that the promotion of one member may lose so many bytes. The next intent to promote uses it up,
+// whomever it is about: what is lost after that is another loss.
 type AcceptedLoss struct {
-	Bytes  uint64
-	Actor  string
-	Reason string
+	Member  MemberName
+	Bytes   uint64
+	Unknown bool // also if nobody can say how many
+	Actor   string
+	Reason  string
 }
 
 // Step is one line of an operation's timeline.
@@ -183,4 +190,12 @@ type LossBound struct {
 	Grade LossGrade
 	Bytes uint64
 	Why   string
+}
+
+// String is the bound in words: how much, how good, and why.
+func (l LossBound) String() string {
+	if l.Grade == LossUnknown {
+		return fmt.Sprintf("an unknown amount (%s)", l.Why)
+	}
+	return fmt.Sprintf("%d bytes (%s: %s)", l.Bytes, l.Grade, l.Why)
 }

@@ -195,7 +195,7 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "release":
 		release := Release{Request: request, Group: name, Operation: id}
 		if loss, ok := a.settings["accept_loss"]; ok {
-			release.AcceptLoss = true
+			release.AcceptLoss, release.LossUnknown = true, loss == "unknown"
 			_, _ = fmt.Sscan(loss, &release.LossBytes)
 		}
 		body = release

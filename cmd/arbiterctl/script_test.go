@@ -220,7 +220,7 @@ func (a *arbiter) answerChange(request proto.Message) proto.Message {
 	case *arbiterv1.ReinstateRequest:
 		return &arbiterv1.ReinstateResponse{Result: "reinstating by " + r.Operation}
 	case *arbiterv1.ReleaseRequest:
-		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, loss %v %d", r.Operation, r.AcceptLoss, r.AcceptLossBytes)}
+		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, loss %v %d, unknown %v", r.Operation, r.AcceptLoss, r.AcceptLossBytes, r.AcceptUnknownLoss)}
 	case *arbiterv1.AttestRequest:
 		return &arbiterv1.AttestResponse{Result: "attested " + r.Member}
 	case *arbiterv1.PauseRequest:

@@ -2363,8 +2363,10 @@ type Release struct {
 	// Accept the loss of up to so many acknowledged bytes, once.
 	AcceptLossBytes uint64 `protobuf:"varint,4,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
 	AcceptLoss      bool   `protobuf:"varint,5,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Accept a loss also if nobody can say how large it is: an amount doesn't.
+	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
@@ -2428,6 +2430,13 @@ func (x *Release) GetAcceptLossBytes() uint64 {
 func (x *Release) GetAcceptLoss() bool {
 	if x != nil {
 		return x.AcceptLoss
+	}
+	return false
+}
+
+func (x *Release) GetAcceptUnknownLoss() bool {
+	if x != nil {
+		return x.AcceptUnknownLoss
 	}
 	return false
 }
@@ -2938,14 +2947,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xb9\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xe9\x01\n" +
 	"\aRelease\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x03 \x01(\tR\toperation\x12*\n" +
 	"\x11accept_loss_bytes\x18\x04 \x01(\x04R\x0facceptLossBytes\x12\x1f\n" +
 	"\vaccept_loss\x18\x05 \x01(\bR\n" +
-	"acceptLoss\"j\n" +
+	"acceptLoss\x12.\n" +
+	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\"j\n" +
 	"\x05Abort\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
