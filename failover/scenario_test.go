@@ -134,8 +134,8 @@ func (w *world) run(fields []string) error {
 		w.commit("", 0, SetVoters{Voters: slices.Clone(w.order)})
 	case "group", "apply":
 		return w.runGroup(fields)
-	case "observe":
-		return w.runObserve(fields[1:])
+	case "observe", "moved":
+		return w.runObserve(fields[1:], fields[0] == "observe")
 	case "look-again":
 		w.runLookAgain(a)
 	case "tick":
@@ -184,8 +184,9 @@ func (w *world) runGroup(fields []string) error {
 	return nil
 }
 
-// runObserve: observe a,b|all [group:] member=what...; without members the arbiter just sends what it has to.
-func (w *world) runObserve(fields []string) error {
+// runObserve: observe a,b|all [group:] member=what...; without members the arbiter just sends what it has to. What only moved is not
+// sent before somebody asks.
+func (w *world) runObserve(fields []string, send bool) error {
 	nodes := w.order
 	if fields[0] != "all" && fields[0] != "all:" {
 		nodes = nil
@@ -226,9 +227,13 @@ func (w *world) runObserve(fields []string) error {
 				a.sees[g][m] = s
 			}
 		}
-		batches = append(batches, w.batch(a, changed))
+		if send {
+			batches = append(batches, w.batch(a, changed))
+		}
 	}
-	w.commit("", 0, Observe{Batches: batches})
+	if send {
+		w.commit("", 0, Observe{Batches: batches})
+	}
 	return nil
 }
 
@@ -294,7 +299,11 @@ func (w *world) runLookAgain(a arguments) {
 	}
 	var batches []Batch
 	for _, node := range nodes {
-		b := w.batch(w.arbiters[node], nil)
+		looks := map[GroupName][]MemberName{}
+		for _, g := range sortedKeys(asked) {
+			looks[g] = sortedKeys(w.arbiters[node].sees[g])
+		}
+		b := w.batch(w.arbiters[node], looks)
 		for _, g := range sortedKeys(asked) {
 			b.Answers = append(b.Answers, Answer{Group: g, Index: asked[g]})
 		}
