@@ -43,7 +43,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	}
 	guards := automationGuards(g)
 	if op.Kind == KindRefence {
-		ok := g.Spec.Policy.RefenceRogues || op.GoAhead
+		ok := g.Spec.Policy.RefenceRogues || op.released(HoldRefenceByHand)
 		return append(guards, Guard{
 			Name: "refence", OK: ok, Hold: HoldRefenceByHand,
 			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From),
@@ -98,14 +98,14 @@ func candidateGuard(s *State, g *Group) Guard {
 func brakeGuard(s *State, g *Group) Guard {
 	down, all := s.Fleet.Down, s.Fleet.Adopted
 	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
-	released := g.Operation != nil && g.Operation.GoAhead
+	released := g.Operation != nil && g.Operation.released(HoldFleetBrake)
 	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
 		"%d of %d groups are down; automation holds from %d groups and more than %d %%", down, all, s.Brake.Count, s.Brake.Percent)}
 }
 
 func timeGuards(g *Group, d Durations) []Guard {
 	health, policy := g.Spec.Health, g.Spec.Policy
-	released := g.Operation != nil && g.Operation.GoAhead
+	released := g.Operation != nil && g.Operation.released(HoldCooldown)
 	cool := d.SinceLastFailover < 0 || d.SinceLastFailover >= policy.Cooldown || released
 	last := "there was no failover yet"
 	if d.SinceLastFailover >= 0 {

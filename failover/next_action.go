@@ -99,11 +99,12 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		if refusal := checkChosen(g, b.Member); refusal != nil {
 			return refusal
 		}
-		op.Loss, op.GoAhead, op.LossUsed = LossOf(g, b.Member, op.Positions), false, nil
+		op.Loss, op.LossUsed = LossOf(g, b.Member, op.Positions), nil
 		if !policyAllows(g, op.Loss) {
 			op.LossUsed = op.LossTaken
 		}
 		op.LossTaken = nil
+		op.forgetReleases()
 	}
 	m := g.Member(b.Member)
 	if m.Authority != AuthorityWriter {

@@ -156,7 +156,8 @@ func (c *change) release(b Release) *Refusal {
 			return refusal
 		}
 	}
-	op.Aborted, op.GoAhead, op.Attempts = false, true, 0
+	op.Aborted, op.Attempts = false, 0
+	op.release(g.Hold.Reason)
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
 	}
@@ -217,7 +218,8 @@ func (c *change) abort(b Abort) *Refusal {
 		c.endOperation(g, OperationEnded, OperationStopped, why)
 		return nil
 	}
-	op.Aborted, op.GoAhead, op.Reinstating, op.LossTaken = true, false, false, nil
+	op.Aborted, op.Reinstating, op.LossTaken = true, false, nil
+	op.forgetReleases()
 	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
 	return nil
 }

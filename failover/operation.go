@@ -38,8 +38,10 @@ type Operation struct {
 	// ProofsBefore is the newest entry at which the operation was held or went on from there. Time passed in between: proofs
 	// committed before that entry are read back again before anybody is promoted.
 	ProofsBefore Index
-	// GoAhead says that an operator released it: guards that only ask for a human are passed.
+	// GoAhead says that an operator released it, and GoAheadFor from which holds: what asks for a human before it does something
+	// else has not been answered.
 	GoAhead      bool
+	GoAheadFor   []HoldReason
 	Reinstating  bool
 	ReinstatedAt Epoch // epoch when the reinstatement was asked for: it needs a newer one
 	Aborted      bool
@@ -100,8 +102,25 @@ func (o *Operation) clone() *Operation {
 	c.Positions = slices.Clone(o.Positions)
 	c.Basis = slices.Clone(o.Basis)
 	c.Steps = slices.Clone(o.Steps)
+	c.GoAheadFor = slices.Clone(o.GoAheadFor)
 	return &c
 }
+
+// release remembers an operator's word on one reason to hold.
+func (o *Operation) release(reason HoldReason) {
+	o.GoAhead = true
+	if !slices.Contains(o.GoAheadFor, reason) {
+		o.GoAheadFor = append(o.GoAheadFor, reason)
+	}
+}
+
+// released says whether an operator let it go on from a hold for this reason.
+func (o *Operation) released(reason HoldReason) bool {
+	return o.GoAhead && slices.Contains(o.GoAheadFor, reason)
+}
+
+// forgetReleases is for what an operator's word does not reach.
+func (o *Operation) forgetReleases() { o.GoAhead, o.GoAheadFor = false, nil }
 
 // addStep appends to the timeline. When it is full, the oldest retry (everything after the first lines, which say how it
 // began) makes room.
