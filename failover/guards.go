@@ -94,15 +94,6 @@ func candidateGuard(s *State, g *Group) Guard {
 	return Guard{Name: guardCandidate, Hold: reason, Detail: detail}
 }
 
-// brakeGuard holds automation when too much of the fleet is down at once: then the fault is more likely on this side.
-func brakeGuard(s *State, g *Group) Guard {
-	down, all := s.Fleet.Down, s.Fleet.Adopted
-	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
-	released := g.Operation != nil && g.Operation.released(HoldFleetBrake)
-	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
-		"%d of %d groups are down; automation holds from %d groups and more than %d %%", down, all, s.Brake.Count, s.Brake.Percent)}
-}
-
 func timeGuards(g *Group, d Durations) []Guard {
 	health, policy := g.Spec.Health, g.Spec.Policy
 	released := g.Operation != nil && g.Operation.released(HoldCooldown)

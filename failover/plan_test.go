@@ -74,7 +74,7 @@ func TestPlan_EveryHoldIsReleasedByItself(t *testing.T) {
 	g := &Group{Spec: testSpec("a", "b"), Operation: op}
 	g.Spec.Policy.RefenceRogues = false
 	s := NewState()
-	s.Fleet = Fleet{Adopted: 6, Down: 6}
+	s.Fleet = Fleet{Adopted: 6, Down: 6, Turned: []WallTime{1, 1, 1, 1, 1, 1}}
 	passed := func() []HoldReason {
 		var list []HoldReason
 		for _, guard := range append(timeGuards(g, Durations{}), brakeGuard(&s, g)) {
