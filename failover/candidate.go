@@ -17,8 +17,8 @@ type Candidate struct {
 	Loss     LossBound
 }
 
-// Candidates ranks the members other than the former writer, the best first: eligible, most advanced, then priority, then
-// the preferred zone, then name. positions are either live (after a catch_up) or seen (SeenPositions).
+// Candidates ranks the members other than the former writer, the best first: eligible, with a known loss, most advanced, then priority,
+// then the preferred zone, then name. positions are either live (after a catch_up) or seen (SeenPositions).
 func Candidates(g *Group, positions []MemberPosition) []Candidate {
 	var all []Candidate
 	for _, m := range g.Spec.Members {
@@ -40,6 +40,8 @@ func better(g *Group, a, b Candidate) bool {
 	switch {
 	case a.Eligible != b.Eligible:
 		return a.Eligible
+	case (a.Loss.Grade == LossUnknown) != (b.Loss.Grade == LossUnknown):
+		return b.Loss.Grade == LossUnknown
 	case a.Position != b.Position:
 		return a.Position > b.Position
 	case x.Priority != y.Priority:
@@ -80,10 +82,7 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Why = "it accepts writes without authority"
 	case p.Timeline != 0 && g.LastPrimary.Timeline != 0 && p.Timeline > g.LastPrimary.Timeline:
 		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: its history is another one; rebuild it", p.Timeline, g.LastPrimary.Timeline)
-	case p.Timeline != 0 && p.Timeline < g.LastPrimary.Timeline && (op == nil || op.LossTaken == nil):
-		c.Reason = HoldLossBound // whoever was primary last wrote more than this one may ever have received: only a person gives that up
-		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: all that was written since may be lost", p.Timeline, g.LastPrimary.Timeline)
-	case !lossAllowed(g, c.Loss):
+	case !policyAllows(g, c.Loss) && !lossTaken(g, c, positions):
 		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
 	default:
 		c.Eligible, c.Reason = true, ""
@@ -91,18 +90,47 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 	return c
 }
 
-func lossAllowed(g *Group, loss LossBound) bool {
-	if g.Operation != nil && g.Operation.LossTaken != nil && loss.Bytes <= g.Operation.LossTaken.Bytes {
-		return true
-	}
+// policyAllows says whether a loss may be taken without asking anybody.
+func policyAllows(g *Group, loss LossBound) bool {
 	allowed := g.Spec.Policy.MaxLossBytes
-	if loss.Grade == LossUnknown {
+	switch {
+	case loss.Grade == LossUnknown:
 		return false
-	}
-	if allowed == 0 {
+	case allowed == 0:
 		return loss.Bytes == 0 && loss.Grade == LossObserved
 	}
 	return loss.Bytes <= allowed
+}
+
+// lossTaken says whether an operator accepted what the promotion of a candidate may lose: of the one that was the best then, or of one
+// of the same history that holds at least as much as that one now.
+func lossTaken(g *Group, c Candidate, positions []MemberPosition) bool {
+	if g.Operation == nil || g.Operation.LossTaken == nil {
+		return false
+	}
+	taken := g.Operation.LossTaken
+	if c.Member != taken.Member {
+		p, _ := positionOf(positions, c.Member)
+		named, _ := positionOf(positions, taken.Member)
+		if !named.Answered || p.Timeline != named.Timeline || p.Position() < named.Position() {
+			return false
+		}
+	}
+	return taken.Unknown || c.Loss.Grade != LossUnknown && c.Loss.Bytes <= taken.Bytes
+}
+
+// tooMuchLost is the best member whose promotion would lose more than is allowed, if there is one: what an acceptance is about.
+func tooMuchLost(s *State, g *Group) (Candidate, bool) {
+	positions := g.Operation.Positions
+	if g.EffectiveStage() != CaughtUp { // they were not read yet, or are from before an earlier promotion
+		positions = SeenPositions(s, g)
+	}
+	for _, c := range Candidates(g, positions) {
+		if c.Reason == HoldLossBound && c.Member != g.Operation.Candidate {
+			return c, true
+		}
+	}
+	return Candidate{}, false
 }
 
 func lossText(g *Group, loss LossBound) string {
@@ -110,10 +138,7 @@ func lossText(g *Group, loss LossBound) string {
 	if n := g.Spec.Policy.MaxLossBytes; n > 0 {
 		allowed = fmt.Sprintf("%d bytes", n)
 	}
-	if loss.Bytes == 0 && loss.Grade != LossObserved {
-		return fmt.Sprintf("nothing proves that promoting it loses nothing (%s: %s) and the policy allows %s", loss.Grade, loss.Why, allowed)
-	}
-	return fmt.Sprintf("promoting it may lose %d bytes (%s: %s) and the policy allows %s", loss.Bytes, loss.Grade, loss.Why, allowed)
+	return fmt.Sprintf("promoting it may lose %s and the policy allows %s", loss, allowed)
 }
 
 func positionOf(positions []MemberPosition, member MemberName) (MemberPosition, bool) {
@@ -155,12 +180,19 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 // LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known
 // rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and no more
 // can be lost than the distance to the most advanced of them. Otherwise it is the distance to the primary's last known
-// position: an estimate, since the primary went on after that.
+// position: an estimate, since the primary went on after that. Nobody knows by which rule a primary that was never seen confirmed.
 func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	p, _ := positionOf(positions, member)
 	last := g.LastPrimary
 	rule := g.standbyRule(last)
 	switch {
+	case p.Timeline != 0 && p.Timeline < last.Timeline: // positions of different histories can't be compared
+		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("it is on timeline %d and the primary was on %d: all that was written since may be lost",
+			p.Timeline, last.Timeline)}
+	case last.Index == 0 && last.Written == 0:
+		return LossBound{Grade: LossUnknown, Why: "the primary was never seen"}
+	case last.Index == 0:
+		return estimate(last, p, "the primary's rule of synchronous replication was never seen")
 	case rule.Need == 0:
 		return estimate(last, p, "replication is asynchronous")
 	case slices.Contains(rule.Names, "*"):
@@ -220,11 +252,22 @@ func estimate(last PrimaryFacts, p MemberPosition, why string) LossBound {
 // has never seen it.
 type PrimaryFacts struct {
 	Member   MemberName
-	Index    Index
+	Index    Index // of the entry that brought the newest look that saw it accepting writes, and its rule; 0: there was none
 	Written  LSN
 	Timeline uint32
 	SyncRule SyncRule
 	Replicas []Replica
+}
+
+// beginPrimary forgets the primary before: its position, history and rule say nothing of what the next one confirms. What the
+// arbiters see of the next one at this entry counts, since they send nothing as long as it stays so.
+func (g *Group) beginPrimary(s *State, known PrimaryFacts) {
+	g.LastPrimary = known
+	for _, l := range g.Looks {
+		if view, ok := s.View(l.Node); ok && view.Generation == l.Generation {
+			g.notePrimary(l)
+		}
+	}
 }
 
 // notePrimary keeps what a look says of the present writer.

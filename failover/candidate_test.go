@@ -1,6 +1,9 @@
 package failover
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestCandidatesAreRanked(t *testing.T) {
 	at := func(m MemberName, position LSN, timeline uint32) MemberPosition {
@@ -24,10 +27,20 @@ func TestCandidatesAreRanked(t *testing.T) {
 		{"another system", nil, []MemberPosition{{Member: "b", Answered: true, SystemID: "sys2", Received: 2000}, at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"another history", nil, []MemberPosition{at("b", 2000, 4), at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"an older history", nil, []MemberPosition{at("b", 1000, 2)}, Operation{}, nil, HoldLossBound},
-		{"an older history, accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{}}, []MemberName{"b"}, ""},
+		{"an older history, an amount accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 1 << 40}}, nil, HoldLossBound},
+		{"an older history, accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"b"}, ""},
+		{"too far behind before an older history", nil, []MemberPosition{at("b", 2000, 2), at("c", 500, 3)},
+			Operation{}, nil, HoldLossBound},
+		{"what is known before what isn't", nil, []MemberPosition{at("b", 2000, 2), at("c", 950, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"c", "b"}, ""},
 		{"too far behind", nil, []MemberPosition{at("b", 500, 3)}, Operation{}, nil, HoldLossBound},
-		{"too far behind, accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Bytes: 500}}, []MemberName{"b"}, ""},
-		{"too far behind for what was accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Bytes: 499}}, nil, HoldLossBound},
+		{"too far behind, accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 500}}, []MemberName{"b"}, ""},
+		{"accepted for another one", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "c", Bytes: 500}}, nil, HoldLossBound},
+		{"accepted for one that holds less", nil, []MemberPosition{at("b", 500, 3), at("c", 600, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 500}}, []MemberName{"c", "b"}, ""},
+		{"accepted for one that holds more", nil, []MemberPosition{at("b", 500, 3), at("c", 450, 3)},
+			Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 600}}, []MemberName{"b"}, ""},
+		{"too far behind for what was accepted", nil, []MemberPosition{at("b", 500, 3)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 499}}, nil, HoldLossBound},
 		{"nobody", nil, nil, Operation{}, nil, HoldNoCandidate},
 	}
 	for _, test := range tests {
@@ -84,7 +97,7 @@ func TestLossBounds(t *testing.T) {
 	for _, test := range tests {
 		g := &Group{
 			Name: "g", Spec: testSpec("a", "b", "c"), SystemID: "sys1",
-			LastPrimary: PrimaryFacts{Member: "a", Written: 1000, SyncRule: test.rule},
+			LastPrimary: PrimaryFacts{Member: "a", Index: 7, Written: 1000, SyncRule: test.rule},
 		}
 		if loss := LossOf(g, "b", test.positions); loss.Grade != test.grade || loss.Bytes != test.bytes {
 			t.Errorf("%s: %+v, want %s of %d", test.name, loss, test.grade, test.bytes)
@@ -93,5 +106,76 @@ func TestLossBounds(t *testing.T) {
 	g := &Group{Name: "g", Spec: testSpec("a", "b"), SystemID: "sys1"}
 	if loss := LossOf(g, "b", []MemberPosition{at("b", 900)}); loss.Grade != LossUnknown {
 		t.Errorf("a primary that was never seen: %+v", loss)
+	}
+	g.LastPrimary = PrimaryFacts{Member: "a", Written: 1000, Timeline: 2} // it was promoted, and nobody saw it before it died
+	if loss := LossOf(g, "b", []MemberPosition{at("b", 1000)}); loss.Grade != LossEstimate {
+		t.Errorf("a primary of which only the promotion is known: %+v", loss)
+	}
+}
+
+// TestLastPrimaryFollowsThePromotion: what the next one confirms is not judged by the position, the timeline or the rule of the one before.
+func TestLastPrimaryFollowsThePromotion(t *testing.T) {
+	moved := Outcome{Result: ResultDone, Timeline: 2, Position: 1010}
+	w := given(t, promoting)
+	w.accepted(t, "a", 1, w.conclude(t, moved))
+	if last := w.group(t).LastPrimary; last.Member != "pg-b" || last.Timeline != 2 || last.Written != 1010 || last.Index != 0 {
+		t.Errorf("promoted, and not seen: %+v", last)
+	}
+	w = given(t, strings.Replace(promoting, "max_loss=100", "max_loss=100 sync=pg-c", 1))
+	w.do(t, "observe a,b pg-b=primary@1200/2") // before the outcome is committed; they send nothing more as long as it stays so
+	seen := w.group(t).LastPrimary.Index
+	w.accepted(t, "a", 1, w.conclude(t, moved))
+	if last := w.group(t).LastPrimary; last.Member != "pg-b" || last.Written != 1200 || last.Index != seen || last.SyncRule.Need != 1 {
+		t.Errorf("promoted, and seen before that was committed: %+v", last)
+	}
+}
+
+// TestLastPrimaryBeginsAnewAtAnAdoption, from what counts at that entry.
+func TestLastPrimaryBeginsAnewAtAnAdoption(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=primary@900000\napply orders address=pg-c:10.9.9.9:5432\n")
+	w.do(t, "silent a c\nobserve a,b pg-a=primary@50 pg-b=standby@50 pg-c=standby@50\nadopt orders") // its disk was made anew; c said 900000 and is void
+	if last := w.group(t).LastPrimary; last.Member != "pg-a" || last.Written != 50 {
+		t.Errorf("adopted anew: %+v", last)
+	}
+	nobodyWrites := "observe all: pg-a=down(refused) pg-b=standby@1000 pg-c=down(refused)\n"
+	w = given(t, strings.Replace(adopted, "adopt orders\n", "adopt orders\npause orders\n", 1)+nobodyWrites+"abort orders\nadopt orders pg-b attest=pg-a,pg-c")
+	if last := w.group(t).LastPrimary; last.Member != "pg-a" || last.Written != 1000 {
+		t.Errorf("adopted over an operation, to be promoted: %+v", last)
+	}
+	w = given(t, adopted+"apply orders address=pg-c:10.9.9.9:5432\n"+nobodyWrites+"adopt orders pg-b attest=pg-a,pg-c")
+	if last := w.group(t).LastPrimary; last.Member != "" || last.Written != 0 {
+		t.Errorf("whoever wrote while the group was not adopted: %+v", last)
+	}
+}
+
+// TestAnAcceptedLossIsUsedUpByThePromotion: the next candidate is another loss.
+func TestAnAcceptedLossIsUsedUpByThePromotion(t *testing.T) {
+	behind := strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)
+	w := given(t, behind+"observe all: pg-a=down(refused)\nlook-again answers\nrelease orders accept_loss=900\nlook-again answers\noutcome isolate CONFIRMED_OFF\n")
+	if taken := w.group(t).Operation.LossTaken; taken == nil || taken.Member != "pg-b" || taken.Bytes != 900 {
+		t.Fatalf("accepted: %+v", taken)
+	}
+	w.do(t, "outcome catch_up pg-b@200 pg-c@150")
+	w.wantStage(t, Promoting)
+	if op := w.group(t).Operation; op.LossTaken != nil || op.LossUsed == nil || op.LossUsed.Bytes != 900 {
+		t.Errorf("after the intent to promote: %+v, used %+v", op.LossTaken, op.LossUsed)
+	}
+	w.do(t, "observe all: pg-b=down(refused)\nlook-again answers\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\noutcome promote failed\nlook-again answers")
+	w.wantStage(t, Held) // 850 bytes of pg-c were not accepted
+	w.wantAuthorities(t, AuthorityNone, AuthorityWriter, AuthorityNone)
+	w.do(t, "release orders accept_loss=850")
+	if taken := w.group(t).Operation.LossTaken; taken == nil || taken.Member != "pg-c" {
+		t.Errorf("accepted again: %+v", taken)
+	}
+}
+
+func TestNoLossIsAcceptedWhereNoneIsInTheWay(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(refused)\nobserve all: pg-b=down(refused) pg-c=down(refused)\nlook-again answers\n")
+	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossUnknown: true}
+	w.refused(t, "", "", 0, release)
+	w = given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)+
+		"observe all: pg-a=down(refused)\nlook-again answers\nrelease orders accept_loss=900\nabort orders\n")
+	if taken := w.group(t).Operation.LossTaken; taken != nil {
+		t.Errorf("accepted before it was aborted: %+v", taken)
 	}
 }

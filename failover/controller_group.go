@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"slices"
 	"time"
 )
@@ -143,8 +144,12 @@ func (s *step) act(g *Group, gc *control) {
 	if decision.Again > 0 {
 		s.wakeAt(s.now + decision.Again)
 	}
-	s.askAgain(g, gc, decision.LookAgain)
+	s.askAgain(g, gc, decision)
 	switch decision.Step {
+	case StepNone:
+		if decision.awaitsLooks() && s.halfGone(g, gc) { // a new lease would ask for new looks: slow ones would never be in time
+			s.renew(g, gc)
+		}
 	case StepAcquire:
 		s.acquire(g, gc)
 	case StepRelease:
@@ -192,18 +197,20 @@ func (s *step) betterPath(g *Group, member MemberName) (NodeID, bool) {
 	return other, other != ""
 }
 
-func (s *step) askAgain(g *Group, gc *control, index Index) {
-	if index == 0 {
+func (s *step) askAgain(g *Group, gc *control, d Decision) {
+	if d.LookAgain == 0 {
 		return
 	}
-	if gc.askedAgain != index {
-		gc.askedAgain, gc.askedTimes = index, 0
+	if gc.askedAgain != d.LookAgain {
+		gc.askedAgain, gc.askedTimes = d.LookAgain, 0
 	}
 	const slower = 2 // times that the pause doubles: an arbiter that reconnects must hear of the request soon
-	pause := s.settings.LookAgainEvery << min(max(gc.askedTimes-1, 0), slower)
-	if gc.askedTimes == 0 || s.now-gc.askedAgainAt >= pause {
-		gc.askedAgainAt, gc.askedTimes = s.now, gc.askedTimes+1
-		s.emit(AskAgain{Group: g.Name, Member: g.Operation.inQuestion(), Index: index})
+	pause := func() time.Duration {
+		return cmp.Or(d.LookEvery, s.settings.LookAgainEvery<<min(max(gc.askedTimes-1, 0), slower))
 	}
-	s.wakeAt(gc.askedAgainAt + s.settings.LookAgainEvery<<min(gc.askedTimes-1, slower))
+	if gc.askedTimes == 0 || s.now-gc.askedAgainAt >= pause() {
+		gc.askedAgainAt, gc.askedTimes = s.now, gc.askedTimes+1
+		s.emit(AskAgain{Group: g.Name, Member: g.Operation.inQuestion(), Index: d.LookAgain})
+	}
+	s.wakeAt(gc.askedAgainAt + pause())
 }

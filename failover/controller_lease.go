@@ -61,7 +61,15 @@ func (s *step) renewDue(g *Group, gc *control) bool {
 		return false
 	}
 	if g.Operation.Intent == nil && gc.running == nil {
-		return false // the next step is taken at once, or the lease is released
+		return false // the next step is taken at once, or waits for looks, or the lease is released
+	}
+	return s.halfGone(g, gc)
+}
+
+// halfGone says whether half of the own lease is gone.
+func (s *step) halfGone(g *Group, gc *control) bool {
+	if gc.own.until <= s.now {
+		return false
 	}
 	due := gc.own.until - time.Duration(g.Lease.Duration)/2
 	if s.now < due {

@@ -175,14 +175,15 @@ type HoldOperation struct {
 	Detail    string
 }
 
-// Release lets a held operation go on, possibly accepting a loss once.
+// Release lets a held operation go on, possibly accepting once what the best candidate's promotion may lose.
 type Release struct {
-	Request    Request
-	Group      GroupName
-	Operation  OperationID
-	Seen       Index // Group.Turn as the operator saw it; 0: not said. What is newer is not what was meant (S4)
-	AcceptLoss bool
-	LossBytes  uint64
+	Request     Request
+	Group       GroupName
+	Operation   OperationID
+	Seen        Index // Group.Turn as the operator saw it; 0: not said. What is newer is not what was meant (S4)
+	AcceptLoss  bool
+	LossBytes   uint64
+	LossUnknown bool // accepts a loss of which nobody knows how large it is: an amount doesn't
 }
 
 // Abort ends an operation before the point of no return. It is about the operation alone: to stop is right whatever it is held for.

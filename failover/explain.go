@@ -92,7 +92,7 @@ func wouldDo(s *State, g *Group) string {
 	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
 		text += "nothing would be lost"
 	} else {
-		text += fmt.Sprintf("%d bytes may be lost (%s: %s)", best.Loss.Bytes, best.Loss.Grade, best.Loss.Why)
+		text += fmt.Sprintf("and may lose %s", best.Loss)
 	}
 	if last, ok := lastOutage(g); ok {
 		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
@@ -133,17 +133,17 @@ func nextCommands(s *State, g *Group) []string {
 	case g.Stage != Held:
 		return nil
 	}
-	return heldCommands(g)
+	return heldCommands(s, g)
 }
 
 // heldCommands name what they are about, so that one that is used late can't mean something else (S4).
-func heldCommands(g *Group) []string {
+func heldCommands(s *State, g *Group) []string {
 	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return []string{
 			"wait for it to catch up, or accept the loss once:",
-			fmt.Sprintf("arbiterctl release %s %s --accept-loss %d --reason \"...\"", name, seen, worstLoss(g)),
+			fmt.Sprintf("arbiterctl release %s %s --accept-loss %s --reason \"...\"", name, seen, worstLoss(s, g)),
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
@@ -181,14 +181,13 @@ func (g *Group) revoked() MemberName {
 	return g.Operation.From
 }
 
-// worstLoss is what the best candidate that is only too far behind would lose.
-func worstLoss(g *Group) uint64 {
-	for _, c := range Candidates(g, g.Operation.Positions) {
-		if c.Reason == HoldLossBound {
-			return c.Loss.Bytes
-		}
+// worstLoss is what the best candidate that is only too far behind would lose, as an argument of --accept-loss.
+func worstLoss(s *State, g *Group) string {
+	c, _ := tooMuchLost(s, g)
+	if c.Loss.Grade == LossUnknown {
+		return "unknown"
 	}
-	return 0
+	return fmt.Sprint(c.Loss.Bytes)
 }
 
 // Armed says whether every member of the group has a fence path that at least one arbiter's current view calls armed, and

@@ -13,6 +13,7 @@ type seen struct {
 	role     Role
 	writes   bool
 	position LSN
+	timeline uint32
 	grows    bool
 	system   string
 	token    Epoch
@@ -33,7 +34,7 @@ func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, 
 		Group: g, Member: m, AsOf: asOf, Since: since,
 		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}},
 	}
-	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Epoch: s.token}
+	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token}
 	switch s.role {
 	case RolePrimary:
 		o.Facts.Written, o.Facts.SyncRule = s.position, sync

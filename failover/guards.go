@@ -44,7 +44,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	}
 	guards := automationGuards(g)
 	if op.Kind == KindRefence {
-		ok := g.Spec.Policy.RefenceRogues || op.GoAhead
+		ok := g.Spec.Policy.RefenceRogues || op.released(HoldRefenceByHand)
 		return append(guards, Guard{
 			Name: "refence", OK: ok, Hold: HoldRefenceByHand,
 			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From),
@@ -95,19 +95,9 @@ func candidateGuard(s *State, g *Group) Guard {
 	return Guard{Name: guardCandidate, Hold: reason, Detail: detail}
 }
 
-// brakeGuard holds automation when too much of the fleet is down at once: then the fault is more likely on this side.
-func brakeGuard(s *State, g *Group) Guard {
-	down, all := s.Fleet.Down, s.Fleet.Adopted
-	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
-	released := g.Operation != nil && g.Operation.GoAhead
-	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
-		"%d of %d groups are down; automation holds from %d groups and more than %d %%", down, all, s.Brake.Count, s.Brake.Percent)}
-}
-
-// timeGuards are those that ask for how long something has lasted: only the leader knows that.
 func timeGuards(s *State, g *Group, d Durations) []Guard {
 	health, policy := g.Spec.Health, g.Spec.Policy
-	released := g.Operation != nil && g.Operation.GoAhead
+	released := g.Operation != nil && g.Operation.released(HoldCooldown)
 	cool := d.SinceLastFailover < 0 || d.SinceLastFailover >= policy.Cooldown || released
 	last := "there was no failover yet"
 	if d.SinceLastFailover >= 0 {

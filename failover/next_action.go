@@ -101,7 +101,12 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		if refusal := checkChosen(g, b.Member); refusal != nil {
 			return refusal
 		}
-		op.Loss, op.GoAhead = LossOf(g, b.Member, op.Positions), false
+		op.Loss, op.LossUsed = LossOf(g, b.Member, op.Positions), nil
+		if !policyAllows(g, op.Loss) {
+			op.LossUsed = op.LossTaken
+		}
+		op.LossTaken = nil
+		op.forgetReleases()
 	}
 	m := g.Member(b.Member)
 	if m.Authority != AuthorityWriter {
@@ -167,8 +172,9 @@ func (c *change) conclude(b Conclude) *Refusal {
 	switch intent.Action {
 	case ActionCatchUp:
 		op.Positions = o.Positions
-	case ActionPromote:
+	case ActionPromote: // it may die before any look at it is committed, and what it confirmed until then must not be judged by its predecessor
 		g.Member(intent.Member).Promoting = false
+		g.beginPrimary(&c.state, PrimaryFacts{Member: intent.Member, Timeline: o.Timeline, Written: o.Position})
 	}
 	if refusal := c.advance(g, done[intent.Action], "%s %s: %s", intent.Action, intent.Member, o.Detail); refusal != nil {
 		return refusal

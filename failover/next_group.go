@@ -189,6 +189,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
 	g.SystemID = g.systemID(&c.state, member)
 	g.Epoch = max(g.Epoch, g.highestToken()) + 1
+	wasAdopted := g.Adopted
 	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil
 	for i := range g.Members {
 		m := &g.Members[i]
@@ -200,8 +201,8 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 			m.Authority, m.NoneSince = AuthorityWriter, 0
 		}
 	}
-	for _, l := range g.Looks {
-		g.notePrimary(l)
+	if !promote || !wasAdopted { // while a group stays adopted its last primary is known, also to whoever succeeds it by hand
+		g.beginPrimary(&c.state, PrimaryFacts{Member: g.Writer()})
 	}
 	g.History.addEpoch(EpochRow{
 		Epoch: g.Epoch, Writer: g.Writer(), Index: c.entry.Index, Term: c.entry.Term, Wall: c.entry.Wall,

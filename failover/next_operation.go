@@ -164,10 +164,12 @@ func (c *change) release(b Release) *Refusal {
 	}
 	op := g.Operation
 	if b.AcceptLoss {
-		op.LossTaken = &AcceptedLoss{Bytes: b.LossBytes, Actor: b.Request.Actor, Reason: b.Request.Reason}
-		c.tell(g, LossAccepted, subject(op), "%s accepts the loss of up to %d bytes: %s", b.Request.Actor, b.LossBytes, b.Request.Reason)
+		if refusal := c.acceptLoss(g, b); refusal != nil {
+			return refusal
+		}
 	}
-	op.Aborted, op.GoAhead, op.Attempts, op.LastHold = false, true, 0, Hold{}
+	op.Aborted, op.Attempts, op.LastHold = false, 0, Hold{}
+	op.release(g.Hold.Reason)
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
 	}
@@ -176,6 +178,23 @@ func (c *change) release(b Release) *Refusal {
 		Detail: "by " + b.Request.by(),
 	})
 	return c.advance(g, OperationReleased, "released by %s", b.Request.by())
+}
+
+// acceptLoss takes an operator's word for the candidate that is the best at this entry.
+func (c *change) acceptLoss(g *Group, b Release) *Refusal {
+	best, ok := tooMuchLost(&c.state, g)
+	if !ok {
+		return refuse("", "no member of %s waits for a loss to be accepted", g.Name).advise("release it without --accept-loss; see `arbiterctl explain %s`", g.Name)
+	}
+	g.Operation.LossTaken = &AcceptedLoss{
+		Member: best.Member, Bytes: b.LossBytes, Unknown: b.LossUnknown, Actor: b.Request.Actor, Reason: b.Request.Reason,
+	}
+	amount := fmt.Sprintf("up to %d bytes", b.LossBytes)
+	if b.LossUnknown {
+		amount = "an unknown amount"
+	}
+	c.tell(g, LossAccepted, best.Member, "%s accepts the loss of %s by the promotion of %s: %s", b.Request.Actor, amount, best.Member, b.Request.Reason)
+	return nil
 }
 
 func (c *change) heldByOperator(group GroupName, id OperationID) (*Group, *Refusal) {
@@ -211,7 +230,8 @@ func (c *change) abort(b Abort) *Refusal {
 		c.endOperation(g, OperationEnded, OperationStopped, why)
 		return nil
 	}
-	op.Aborted, op.GoAhead, op.Reinstating = true, false, false
+	op.Aborted, op.Reinstating, op.LossTaken = true, false, nil
+	op.forgetReleases()
 	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
 	return nil
 }

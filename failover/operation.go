@@ -2,6 +2,7 @@ package failover
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 )
 
@@ -32,14 +33,17 @@ type Operation struct {
 	Intent      *OpenIntent // nil: nothing is open
 	Attempts    int         // tries of the present action that did not succeed
 	Positions   []MemberPosition
-	Loss        LossBound // of the candidate, fixed when it was promoted
-	LossTaken   *AcceptedLoss
+	Loss        LossBound     // of the candidate, fixed when it was promoted
+	LossTaken   *AcceptedLoss // waits for the promotion that it was accepted for
+	LossUsed    *AcceptedLoss // without which the candidate would not have been promoted
 	// ProofsBefore is the newest entry at which the operation was held or went on from there. Time passed in between: proofs
 	// committed before that entry are read back again before anybody is promoted.
 	ProofsBefore Index
 	LastHold     Hold // empty: there was none since it began, or was released
-	// GoAhead says that an operator released it: guards that only ask for a human are passed.
+	// GoAhead says that an operator released it, and GoAheadFor from which holds: what asks for a human before it does something
+	// else has not been answered.
 	GoAhead      bool
+	GoAheadFor   []HoldReason
 	Reinstating  bool
 	ReinstatedAt Epoch // epoch when the reinstatement was asked for: it needs a newer one
 	Aborted      bool
@@ -62,11 +66,14 @@ type OpenIntent struct {
 	Wall      WallTime
 }
 
-// AcceptedLoss is an operator's word that so many bytes may be lost, once.
+// AcceptedLoss is an operator's word that the promotion of one member may lose so many bytes. The next intent to promote uses it up,
+// whomever it is about: what is lost after that is another loss.
 type AcceptedLoss struct {
-	Bytes  uint64
-	Actor  string
-	Reason string
+	Member  MemberName
+	Bytes   uint64
+	Unknown bool // also if nobody can say how many
+	Actor   string
+	Reason  string
 }
 
 // Step is one line of an operation's timeline.
@@ -97,12 +104,29 @@ func (o *Operation) clone() *Operation {
 	c.Positions = slices.Clone(o.Positions)
 	c.Basis = slices.Clone(o.Basis)
 	c.Steps = slices.Clone(o.Steps)
+	c.GoAheadFor = slices.Clone(o.GoAheadFor)
 	return &c
 }
 
 // inQuestion is the member that the arbiters are asked to look at again: whoever is being promoted, else the writer to be replaced, else,
 // in a group that was adopted without one, who shall be it.
 func (o *Operation) inQuestion() MemberName { return cmp.Or(o.Candidate, o.From, o.Wanted) }
+
+// release remembers an operator's word on one reason to hold.
+func (o *Operation) release(reason HoldReason) {
+	o.GoAhead = true
+	if !slices.Contains(o.GoAheadFor, reason) {
+		o.GoAheadFor = append(o.GoAheadFor, reason)
+	}
+}
+
+// released says whether an operator let it go on from a hold for this reason.
+func (o *Operation) released(reason HoldReason) bool {
+	return o.GoAhead && slices.Contains(o.GoAheadFor, reason)
+}
+
+// forgetReleases is for what an operator's word does not reach.
+func (o *Operation) forgetReleases() { o.GoAhead, o.GoAheadFor = false, nil }
 
 // addStep appends to the timeline. When it is full, the oldest retry (everything after the first lines, which say how it
 // began) makes room.
@@ -194,4 +218,12 @@ type LossBound struct {
 	Grade LossGrade
 	Bytes uint64
 	Why   string
+}
+
+// String is the bound in words: how much, how good, and why.
+func (l LossBound) String() string {
+	if l.Grade == LossUnknown {
+		return fmt.Sprintf("an unknown amount (%s)", l.Why)
+	}
+	return fmt.Sprintf("%d bytes (%s: %s)", l.Bytes, l.Grade, l.Why)
 }

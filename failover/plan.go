@@ -51,6 +51,7 @@ type Decision struct {
 	Hold      HoldReason
 	Detail    string        // in words: what is done, or what is waited for
 	LookAgain Index         // ask all arbiters for looks that end after this request; 0: don't
+	LookEvery time.Duration // ask for fresh looks so often, also those that have answered; 0: ask until enough have
 	Rule      string        // which rule of the planner decided
 	Guards    []Guard       // every condition that was weighed, in order
 	Basis     []Index       // log indexes of the observations that it rests on
@@ -79,10 +80,15 @@ func Plan(s *State, name GroupName, d Durations) Decision {
 	}
 	decision := planOperation(s, g, d)
 	decision.Operation = g.Operation.ID
-	if g.Stage == Held && decision.LookAgain == 0 {
-		return g.orRelease(decision, d)
+	if g.Stage == Held && !decision.awaitsLooks() {
+		return g.orRelease(decision, d) // what waits for long needs no lease, and whoever leads next need not wait it out
 	}
 	return decision
+}
+
+// awaitsLooks says that what is decided next depends on looks that were asked for and come soon: a lease is kept until then.
+func (d Decision) awaitsLooks() bool {
+	return d.Step == StepNone && d.LookAgain != 0 && d.LookEvery == 0
 }
 
 func planIdle(s *State, g *Group, d Durations) Decision {
@@ -206,8 +212,11 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
 		decision.Basis = TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt).Basis
 	}
-	if waits && (failed.Name == guardLookedAgain || failed.Name == guardMinimum) {
+	if waits && (failed.Name == guardLookedAgain || failed.Name == guardMinimum || failed.Name == guardCandidate) {
 		decision.LookAgain = g.Operation.ConfirmedAt
+	}
+	if waits && failed.Name == guardCandidate { // positions move all the time, and are committed with an answer only
+		decision.LookEvery = g.Spec.Policy.RetryInterval
 	}
 	if waits && failed.Name != guardLookedAgain {
 		return g.waitFor(decision, failed, d)
@@ -246,7 +255,7 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 			decision.Detail = failed.Detail
 		}
 	}
-	if d.LeaseLeft > 0 && decision.LookAgain == 0 {
+	if d.LeaseLeft > 0 && !decision.awaitsLooks() {
 		return g.orRelease(decision, d)
 	}
 	return decision

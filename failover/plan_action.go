@@ -79,7 +79,7 @@ func planRogue(g *Group, d Durations) (Decision, bool) {
 // roguesByHand says why rogues are not fenced without an operator's word, empty if they are.
 func (g *Group) roguesByHand() string {
 	switch op := g.Operation; {
-	case op.GoAhead || op.Kind == KindRefence: // which asked before it began
+	case op.released(HoldRogue) || op.released(HoldReinstate) || op.Kind == KindRefence: // which asked before it began
 	case g.Pause != nil:
 		return "the group is paused"
 	case !g.Spec.Policy.RefenceRogues:
@@ -206,7 +206,7 @@ func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
 		return Decision{}, lookAgain
 	}
 	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
-	if !down && !(op.GoAhead && op.Intent != nil && op.Intent.Action == ActionPromote) {
+	if !down && !(op.released(HoldPromote) && op.Intent != nil && op.Intent.Action == ActionPromote) {
 		return Decision{}, lookAgain
 	}
 	for _, c := range Candidates(g, SeenPositions(s, g)) {

@@ -119,10 +119,14 @@ func (r *randomWorld) apply(t *rapid.T, e Entry) []Event {
 	var counted Fleet
 	for _, g := range after.Groups {
 		checkGroup(t, &after, g)
-		adopted, down := g.counts()
-		counted.Adopted, counted.Down = counted.Adopted+adopted, counted.Down+down
+		counted.Adopted += g.countsAs()
+		if since := g.downSince(); since != 0 {
+			counted.Turned = append(counted.Turned, since)
+		}
 	}
-	if after.Fleet != counted {
+	slices.Sort(counted.Turned)
+	counted.Down = len(counted.Turned)
+	if after.Fleet.Adopted != counted.Adopted || after.Fleet.Down != counted.Down || !slices.Equal(after.Fleet.Turned, counted.Turned) {
 		t.Fatalf("the fleet is %+v, counted %+v", counted, after.Fleet)
 	}
 	r.state, r.before = after, afterBytes

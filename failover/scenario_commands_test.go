@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// runOutcome: outcome [group] KIND ...; the action that runs (anywhere) ends so.
+// runOutcome: outcome [group=] KIND ... [timeline=N] [position=N]; the action that runs (anywhere) ends so.
 func (w *world) runOutcome(a arguments) error {
 	node, group := w.running(GroupName(a.settings["group"]))
 	if node == nil {
@@ -17,7 +17,7 @@ func (w *world) runOutcome(a arguments) error {
 		return fmt.Errorf("what runs is %s", start.Action.Kind)
 	}
 	delete(node.started, group)
-	w.step(node, ActionEnded{Group: group, Intent: start.Action.Intent, Outcome: outcomeOf(start.Action, a.words[1:])})
+	w.step(node, ActionEnded{Group: group, Intent: start.Action.Intent, Outcome: outcomeOf(start.Action, a.words[1:]).withSettings(a.settings)})
 	return nil
 }
 
@@ -50,6 +50,16 @@ func outcomeOf(action Action, words []string) Outcome {
 		case action.Kind == ActionIsolate:
 			o.Proof, o.Detail = Proof{Grade: ProofGrade(word), By: "bmc"}, "read back"
 		}
+	}
+	return o
+}
+
+// withSettings reads where a promotion came to: timeline=2 position=1000. Of a catch_up the timeline is that of all standbys.
+func (o Outcome) withSettings(settings map[string]string) Outcome {
+	_, _ = fmt.Sscan(settings["timeline"], &o.Timeline)
+	_, _ = fmt.Sscan(settings["position"], (*uint64)(&o.Position))
+	for i := range o.Positions {
+		o.Positions[i].Timeline = o.Timeline
 	}
 	return o
 }
@@ -210,7 +220,7 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "release":
 		release := Release{Request: request, Group: name, Operation: id, Seen: seen}
 		if loss, ok := a.settings["accept_loss"]; ok {
-			release.AcceptLoss = true
+			release.AcceptLoss, release.LossUnknown = true, loss == "unknown"
 			_, _ = fmt.Sscan(loss, &release.LossBytes)
 		}
 		body = release

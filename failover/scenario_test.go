@@ -135,8 +135,8 @@ func (w *world) run(fields []string) error {
 		w.commit("", 0, SetVoters{Voters: slices.Clone(w.order)})
 	case "group", "apply":
 		return w.runGroup(fields)
-	case "observe":
-		return w.runObserve(fields[1:])
+	case "observe", "moved":
+		return w.runObserve(fields[1:], fields[0] == "observe")
 	case "look-again":
 		w.runLookAgain(a)
 	case "tick":
@@ -185,8 +185,9 @@ func (w *world) runGroup(fields []string) error {
 	return nil
 }
 
-// runObserve: observe a,b|all [group:] member=what...; without members the arbiter just sends what it has to.
-func (w *world) runObserve(fields []string) error {
+// runObserve: observe a,b|all [group:] member=what...; without members the arbiter just sends what it has to. What only moved is not
+// sent before somebody asks.
+func (w *world) runObserve(fields []string, send bool) error {
 	nodes := w.order
 	if fields[0] != "all" && fields[0] != "all:" {
 		nodes = nil
@@ -227,23 +228,41 @@ func (w *world) runObserve(fields []string) error {
 				a.sees[g][m] = s
 			}
 		}
-		batches = append(batches, w.batch(a, changed))
+		if send {
+			batches = append(batches, w.batch(a, changed))
+		}
 	}
-	w.commit("", 0, Observe{Batches: batches})
+	if send {
+		w.commit("", 0, Observe{Batches: batches})
+	}
 	return nil
 }
 
-// parseSeen reads primary@100, standby@90, standby+@90 (it grows), readonly@90, down(refused), degraded(slow), unknown(bad-credentials),
-// and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
+// parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), readonly@90, down(refused),
+// degraded(slow), unknown(bad-credentials), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
 func parseSeen(text string) (seen, error) {
 	text, system, _ := strings.Cut(text, ":")
-	what, position, _ := strings.Cut(text, "@")
+	what, where, _ := strings.Cut(text, "@")
+	position, timeline, _ := strings.Cut(where, "/")
 	var at LSN
+	var on uint32
 	if position != "" {
 		if _, err := fmt.Sscan(position, (*uint64)(&at)); err != nil {
 			return seen{}, err
 		}
 	}
+	if timeline != "" {
+		if _, err := fmt.Sscan(timeline, &on); err != nil {
+			return seen{}, err
+		}
+	}
+	sight, err := seenAt(what, system, at)
+	sight.timeline = on
+	return sight, err
+}
+
+// seenAt reads what is seen; a stranger's system identifier is sys2 if none is given.
+func seenAt(what, system string, at LSN) (seen, error) {
 	kind, reason, _ := strings.Cut(strings.TrimSuffix(what, ")"), "(")
 	switch kind {
 	case "primary":
@@ -269,7 +288,7 @@ func parseSeen(text string) (seen, error) {
 	case "down", "degraded", "unknown":
 		return dead(Reason(reason)), nil
 	}
-	return seen{}, fmt.Errorf("nobody can see %q", text)
+	return seen{}, fmt.Errorf("nobody can see %q", what)
 }
 
 // runLookAgain: the arbiters (all if none is named) that were asked answer with what they see.
@@ -289,7 +308,11 @@ func (w *world) runLookAgain(a arguments) {
 	}
 	var batches []Batch
 	for _, node := range nodes {
-		b := w.batch(w.arbiters[node], nil)
+		looks := map[GroupName][]MemberName{}
+		for _, g := range sortedKeys(asked) {
+			looks[g] = sortedKeys(w.arbiters[node].sees[g])
+		}
+		b := w.batch(w.arbiters[node], looks)
 		for _, g := range sortedKeys(asked) {
 			b.Answers = append(b.Answers, Answer{Group: g, Index: asked[g]})
 		}

@@ -19,34 +19,12 @@ func (c *change) settle() *Refusal {
 			c.followViews(g)
 			c.unadoptChanged(g) // an operation may have ended
 		}
+		g.noteDown(c.entry.Wall)
 		if refusal := checkS1(g); refusal != nil {
 			return refusal
 		}
 	}
 	return nil
-}
-
-// recount keeps the counts of the fleet, from what this entry changed.
-func (c *change) recount(before *State) {
-	fleet := &c.state.Fleet
-	for _, name := range c.touched {
-		adopted, down := before.Group(name).counts()
-		fleet.Adopted, fleet.Down = fleet.Adopted-adopted, fleet.Down-down
-		adopted, down = c.state.Group(name).counts()
-		fleet.Adopted, fleet.Down = fleet.Adopted+adopted, fleet.Down+down
-	}
-}
-
-// counts says what a group, nil if there is none, adds to the counts of the fleet.
-func (g *Group) counts() (adopted, down int) {
-	if g == nil || !g.Adopted {
-		return 0, 0
-	}
-	writer := g.Member(g.Writer())
-	if g.Operation != nil && g.Operation.Automatic && g.Operation.Kind == KindFailover || writer != nil && writer.Verdict == StatusDown {
-		return 1, 1
-	}
-	return 1, 0
 }
 
 func (c *change) noteVerdicts(g *Group) {

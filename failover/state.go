@@ -24,12 +24,6 @@ type State struct {
 	Fleet     Fleet
 }
 
-// Fleet counts groups, so that the fleet brake need not look at each of them.
-type Fleet struct {
-	Adopted int
-	Down    int // of those: with a primary that is down, or an automatic failover in progress
-}
-
 // Reign is the time of one leader.
 type Reign struct {
 	Term   Term
@@ -69,16 +63,6 @@ type AnsweredRequest struct {
 // requestsKept bounds how many request ids are remembered.
 const requestsKept = 1024
 
-// Brake is the fleet brake: automation holds while more than Percent of all adopted groups, and at least Count groups,
-// have a primary that is down.
-type Brake struct {
-	Percent int
-	Count   int
-}
-
-// DefaultBrake stops a failure of the arbiters' own making from spreading, and lets a small fleet lose a zone.
-func DefaultBrake() Brake { return Brake{Percent: 50, Count: 5} }
-
 // NewState is the state of an empty log.
 func NewState() State { return State{Version: CurrentVersion, Brake: DefaultBrake()} }
 
@@ -107,6 +91,8 @@ type Group struct {
 	LastPrimary PrimaryFacts
 	// LastFailover is when the last automatic failover ended, for the cool-down.
 	LastFailover WallTime
+	// DownSince is when its primary turned down, for the fleet brake; 0: it is not.
+	DownSince WallTime
 	// History is for people; nothing is decided by it.
 	History History
 }

@@ -81,7 +81,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	case failover.Release:
 		entry.Kind = &arbiterv1.Entry_Release{Release: &arbiterv1.Release{
 			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation),
-			AcceptLoss: b.AcceptLoss, AcceptLossBytes: b.LossBytes, Seen: uint64(b.Seen),
+			AcceptLoss: b.AcceptLoss, AcceptLossBytes: b.LossBytes, AcceptUnknownLoss: b.LossUnknown, Seen: uint64(b.Seen),
 		}}
 	case failover.Abort:
 		entry.Kind = &arbiterv1.Entry_Abort{Abort: &arbiterv1.Abort{
@@ -191,7 +191,8 @@ func requestBody(entry *arbiterv1.Entry) failover.Body {
 		b := k.Release
 		return failover.Release{
 			Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation()),
-			AcceptLoss: b.GetAcceptLoss(), LossBytes: b.GetAcceptLossBytes(), Seen: failover.Index(b.GetSeen()),
+			AcceptLoss: b.GetAcceptLoss(), LossBytes: b.GetAcceptLossBytes(), LossUnknown: b.GetAcceptUnknownLoss(),
+			Seen: failover.Index(b.GetSeen()),
 		}
 	case *arbiterv1.Entry_Abort:
 		b := k.Abort

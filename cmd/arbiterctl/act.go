@@ -216,26 +216,25 @@ func (a *app) releaseCommand() *cobra.Command {
 		Use:   "release GROUP",
 		Short: "Let a held operation go on",
 		Long: "Lets a held operation try again. With --accept-loss it may also lose acknowledged data, once, up to the amount\n" +
-			"given: take the amount from `arbiterctl status`.",
+			"given, by promoting the member that `arbiterctl explain` names: take the amount from there. \"unknown\" accepts a loss of which\n" +
+			"nobody knows how large it is.",
 		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request := &arbiterv1.ReleaseRequest{Group: args[0]}
 			if acceptLoss != "" {
-				bytes, err := lossBytes(acceptLoss)
-				if err != nil {
+				if err := acceptedLoss(request, acceptLoss); err != nil {
 					return err
 				}
 				if err := change.needReason("losing data"); err != nil {
 					return err
 				}
-				request.AcceptLoss, request.AcceptLossBytes = true, bytes
 			}
 			return a.release(cmd.Context(), &change, what, request)
 		},
 	}
 	change.addConfirmation(cmd)
 	what.addFlags(cmd)
-	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once, for example 71MB")
+	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once: for example 71MB, or \"unknown\"")
 	return cmd
 }
 
@@ -250,8 +249,12 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 		return err
 	}
 	if request.AcceptLoss {
-		consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose up to %s of acknowledged data, for good.",
-			orElse(g.Operation.GetKind(), "operation"), request.Group, config.FormatBytes(request.AcceptLossBytes))
+		amount := "up to " + config.FormatBytes(request.AcceptLossBytes) + " of acknowledged data"
+		if request.AcceptUnknownLoss {
+			amount = "acknowledged data, nobody knows how much"
+		}
+		consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose %s, for good.",
+			orElse(g.Operation.GetKind(), "operation"), request.Group, amount)
 		if err := a.confirm(change, request.Group, consequence); err != nil {
 			return err
 		}
@@ -266,16 +269,21 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 	return a.said(answer, "%s: %s", request.Group, orElse(answer.Result, "released"))
 }
 
-// lossBytes reads an amount of data. Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own advice.
-func lossBytes(text string) (uint64, error) {
-	if bytes, err := strconv.ParseUint(text, 10, 64); err == nil {
-		return bytes, nil
+// acceptedLoss reads an amount of data, or "unknown". Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own
+// advice.
+func acceptedLoss(request *arbiterv1.ReleaseRequest, text string) (err error) {
+	request.AcceptLoss = true
+	if text == "unknown" {
+		request.AcceptUnknownLoss = true
+		return nil
 	}
-	bytes, err := config.ParseBytes(text)
-	if err != nil {
-		return 0, usage("--accept-loss: %w", err)
+	if request.AcceptLossBytes, err = strconv.ParseUint(text, 10, 64); err == nil {
+		return nil
 	}
-	return bytes, nil
+	if request.AcceptLossBytes, err = config.ParseBytes(text); err != nil {
+		return usage("--accept-loss: %w, or unknown", err)
+	}
+	return nil
 }
 
 func (a *app) attestCommand() *cobra.Command {

@@ -225,7 +225,7 @@ func (a *arbiter) answerChange(request proto.Message) proto.Message {
 	case *arbiterv1.ReinstateRequest:
 		return &arbiterv1.ReinstateResponse{Result: fmt.Sprintf("reinstating by %s, seen %d", r.Operation, r.Seen)}
 	case *arbiterv1.ReleaseRequest:
-		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, seen %d, loss %v %d", r.Operation, r.Seen, r.AcceptLoss, r.AcceptLossBytes)}
+		return &arbiterv1.ReleaseResponse{Result: fmt.Sprintf("released %s, seen %d, loss %v %d, unknown %v", r.Operation, r.Seen, r.AcceptLoss, r.AcceptLossBytes, r.AcceptUnknownLoss)}
 	case *arbiterv1.AttestRequest:
 		return &arbiterv1.AttestResponse{Result: fmt.Sprintf("attested %s, seen %d", r.Member, r.Seen)}
 	case *arbiterv1.PauseRequest:

@@ -85,8 +85,11 @@ func lossText(op *arbiterv1.Operation) string {
 	if op.LossBytes > 0 {
 		words = "at most " + config.FormatBytes(op.LossBytes) + " lost"
 	}
-	if op.LossGrade == "estimate" || op.LossGrade == "unknown" {
-		words += " (" + op.LossGrade + ")"
+	switch op.LossGrade {
+	case "estimate":
+		words += " (estimate)"
+	case "unknown":
+		words = "nobody knows what was lost"
 	}
 	if op.AcceptedLoss {
 		words += ", accepted by an operator"

@@ -3537,9 +3537,11 @@ type ReleaseRequest struct {
 	AcceptLoss      bool                   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
 	AcceptLossBytes uint64                 `protobuf:"varint,5,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
 	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
-	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
+	// Accept a loss also if nobody can say how large it is: an amount doesn't.
+	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *ReleaseRequest) Reset() {
@@ -3612,6 +3614,13 @@ func (x *ReleaseRequest) GetSeen() uint64 {
 		return x.Seen
 	}
 	return 0
+}
+
+func (x *ReleaseRequest) GetAcceptUnknownLoss() bool {
+	if x != nil {
+		return x.AcceptUnknownLoss
+	}
+	return false
 }
 
 type ReleaseResponse struct {
@@ -5519,7 +5528,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x12\n" +
 	"\x04seen\x18\x04 \x01(\x04R\x04seen\"+\n" +
 	"\x11ReinstateResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xee\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\x9e\x02\n" +
 	"\x0eReleaseRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
@@ -5527,7 +5536,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\vaccept_loss\x18\x04 \x01(\bR\n" +
 	"acceptLoss\x12*\n" +
 	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\x12\x12\n" +
-	"\x04seen\x18\x06 \x01(\x04R\x04seen\")\n" +
+	"\x04seen\x18\x06 \x01(\x04R\x04seen\x12.\n" +
+	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\")\n" +
 	"\x0fReleaseResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\"\xc3\x01\n" +
 	"\rAttestRequest\x122\n" +

@@ -2373,9 +2373,11 @@ type Release struct {
 	AcceptLossBytes uint64 `protobuf:"varint,4,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
 	AcceptLoss      bool   `protobuf:"varint,5,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
 	// The log index of the hold, intent or revocation that the operator saw; 0 if that was not said. What is newer is not meant.
-	Seen          uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
+	// Accept a loss also if nobody can say how large it is: an amount doesn't.
+	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
+	unknownFields     protoimpl.UnknownFields
+	sizeCache         protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
@@ -2448,6 +2450,13 @@ func (x *Release) GetSeen() uint64 {
 		return x.Seen
 	}
 	return 0
+}
+
+func (x *Release) GetAcceptUnknownLoss() bool {
+	if x != nil {
+		return x.AcceptUnknownLoss
+	}
+	return false
 }
 
 // Abort ends an operation before the point of no return.
@@ -2975,7 +2984,7 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xcd\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xfd\x01\n" +
 	"\aRelease\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
@@ -2983,7 +2992,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x11accept_loss_bytes\x18\x04 \x01(\x04R\x0facceptLossBytes\x12\x1f\n" +
 	"\vaccept_loss\x18\x05 \x01(\bR\n" +
 	"acceptLoss\x12\x12\n" +
-	"\x04seen\x18\x06 \x01(\x04R\x04seen\"j\n" +
+	"\x04seen\x18\x06 \x01(\x04R\x04seen\x12.\n" +
+	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\"j\n" +
 	"\x05Abort\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +

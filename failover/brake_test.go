@@ -1,0 +1,30 @@
+package failover
+
+import (
+	"testing"
+	"time"
+)
+
+// TestBrakeCountsWhatTurnedDownTogether, whether it is held or not, and nothing else.
+func TestBrakeCountsWhatTurnedDownTogether(t *testing.T) {
+	at := WallTime(100 * time.Hour)
+	minutes := func(n int) WallTime { return at + WallTime(n)*WallTime(time.Minute) }
+	tests := []struct {
+		name   string
+		turned []WallTime
+		braked bool
+	}{
+		{"all at once", []WallTime{at, at, at, at, at}, true},
+		{"one after the other within the window", []WallTime{minutes(-10), minutes(-5), at, minutes(5), minutes(10)}, true},
+		{"one of them before", []WallTime{minutes(-11), minutes(-5), at, minutes(5), minutes(10)}, false},
+		{"one of them later", []WallTime{minutes(-10), minutes(-5), at, minutes(5), minutes(11)}, false},
+		{"all others days before", []WallTime{minutes(-9999), minutes(-9999), minutes(-9999), minutes(-9999), at}, false},
+	}
+	for _, test := range tests {
+		s := NewState()
+		s.Fleet = Fleet{Adopted: 6, Down: len(test.turned), Turned: test.turned}
+		if guard := brakeGuard(&s, &Group{DownSince: at}); guard.OK == test.braked {
+			t.Errorf("%s: %s", test.name, guard.Detail)
+		}
+	}
+}
