@@ -70,7 +70,7 @@ type proposal struct {
 // NewController makes the controller of one arbiter. now is its boot-time clock at the start of the process.
 func NewController(self NodeID, settings Settings, state *State, now time.Duration) *Controller {
 	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}}
-	c.observe(state, now)
+	c.observe(state, now, 0)
 	return c
 }
 
@@ -86,7 +86,7 @@ func (c *Controller) Step(in Input) []Output {
 	case Deposed:
 		c.depose(s)
 	case Applied:
-		c.observe(what.State, in.Now)
+		c.observe(what.State, in.Now, in.Wall)
 		if c.term != 0 && what.State.Reign.Term > c.term {
 			c.depose(s) // another one reigns; Raft has not said so yet
 		}
@@ -122,7 +122,7 @@ func (c *Controller) Durations(name GroupName, now time.Duration, wall WallTime)
 }
 
 // observe follows the state: it notes when this process first saw each lease, stage and operation.
-func (c *Controller) observe(state *State, now time.Duration) {
+func (c *Controller) observe(state *State, now time.Duration, wall WallTime) {
 	c.state = state
 	for _, g := range state.Groups {
 		gc, ok := c.groups[g.Name]
@@ -131,6 +131,7 @@ func (c *Controller) observe(state *State, now time.Duration) {
 			c.groups[g.Name] = gc
 		}
 		gc.observe(c, g, now)
+		gc.observeFailover(c, g, now, wall)
 	}
 	if len(c.groups) > len(state.Groups) {
 		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })

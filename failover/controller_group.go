@@ -25,6 +25,10 @@ type control struct {
 	askedAgainAt time.Duration
 	askedTimes   int
 
+	failover     WallTime // the newest, as the state has it
+	failoverAt   time.Duration
+	failoverSeen bool // it ended then, while this process ran
+
 	proposed    proposal      // one entry of this group at a time
 	pausedUntil time.Duration // after a refusal
 	confirm     proposal      // under way
@@ -91,6 +95,16 @@ func (gc *control) observe(c *Controller, g *Group, now time.Duration) {
 	if key := g.restarting(); key != gc.restarting {
 		gc.restarting, gc.restartAt = key, now
 	}
+}
+
+// observeFailover notes when this process saw the last failover end. An entry that is applied only now may be an old one: as old as its
+// wall time says, if that is from before this process began. Nothing else is taken from another arbiter's wall clock.
+func (gc *control) observeFailover(c *Controller, g *Group, now time.Duration, wall WallTime) {
+	if g.LastFailover == gc.failover {
+		return
+	}
+	age := time.Duration(wall - g.LastFailover)
+	gc.failover, gc.failoverAt, gc.failoverSeen = g.LastFailover, now, now > c.started && age < now-c.started
 }
 
 // driveGroup does the next thing for one group. It says whether anything of it is still under way.

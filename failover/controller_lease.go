@@ -27,7 +27,10 @@ func (c *Controller) durations(g *Group, gc *control, now time.Duration, wall Wa
 		d.SinceAttempt = now - gc.attemptAt
 	}
 	if g.LastFailover != 0 {
-		d.SinceLastFailover = max(time.Duration(wall-g.LastFailover), 0)
+		d.SinceLastFailover = now - gc.failoverAt
+		if !gc.failoverSeen {
+			d.SinceLastFailover = max(time.Duration(wall-g.LastFailover), d.SinceLastFailover)
+		}
 	}
 	d.LeaseLeft = max(gc.own.until-now, 0)
 	d.LeaseWait = c.leaseWait(g, gc, now)

@@ -318,3 +318,30 @@ func TestS5_EveryOperationTakesAnEpochOfItsOwn(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen: only of a failover before this process began does nothing else tell how long ago it was.
+func TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen(t *testing.T) {
+	const day = WallTime(24 * time.Hour)
+	w := given(t, strings.Replace(finished, "adopt orders\n", "adopt orders\ntick 10m\n", 1)+"tick 2m\n")
+	since := func(c *Controller, wall WallTime) time.Duration { return c.Durations("orders", w.now, wall).SinceLastFailover }
+	for _, skew := range []WallTime{-day, 0, day} {
+		if got := since(w.arbiters["b"].controller, w.wall()+skew); got != 2*time.Minute {
+			t.Errorf("seen 2 minutes ago, by a clock that is off by %s: %s", time.Duration(skew), got)
+		}
+	}
+	state := w.state
+	restarted := NewController("b", DefaultSettings("c1"), &state, w.now)
+	if got := since(restarted, w.wall()); got != 2*time.Minute {
+		t.Errorf("after a restart: %s", got)
+	}
+	w.now += time.Minute
+	if got := since(restarted, w.wall()-day); got != time.Minute {
+		t.Errorf("a minute after a restart, by a clock that is behind: %s", got)
+	}
+	empty := NewState()
+	replaying := NewController("b", DefaultSettings("c1"), &empty, w.now-time.Second)
+	replaying.Step(Input{Now: w.now, Wall: w.wall(), What: Applied{State: &state}})
+	if got := since(replaying, w.wall()); got != 3*time.Minute {
+		t.Errorf("replayed: %s", got)
+	}
+}
