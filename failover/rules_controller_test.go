@@ -323,7 +323,9 @@ func TestS5_EveryOperationTakesAnEpochOfItsOwn(t *testing.T) {
 func TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen(t *testing.T) {
 	const day = WallTime(24 * time.Hour)
 	w := given(t, strings.Replace(finished, "adopt orders\n", "adopt orders\ntick 10m\n", 1)+"tick 2m\n")
-	since := func(c *Controller, wall WallTime) time.Duration { return c.Durations("orders", w.now, wall).SinceLastFailover }
+	since := func(c *Controller, wall WallTime) time.Duration {
+		return c.Durations("orders", w.now, wall).SinceLastFailover
+	}
 	for _, skew := range []WallTime{-day, 0, day} {
 		if got := since(w.arbiters["b"].controller, w.wall()+skew); got != 2*time.Minute {
 			t.Errorf("seen 2 minutes ago, by a clock that is off by %s: %s", time.Duration(skew), got)
