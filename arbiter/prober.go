@@ -27,6 +27,8 @@ type Report struct {
 	// Check names whose look ended, and Dead says whether that look, before thresholds, found the member dead.
 	Check string
 	Dead  bool
+	// Reached is when that look began, if the member was reached over a new connection; 0 otherwise.
+	Reached time.Duration
 }
 
 // Prober looks at members. It judges nothing.

@@ -16,8 +16,8 @@ import (
 // referencePoint is an address by which this arbiter tells its own trouble from its targets'.
 type referencePoint struct{ name, address string }
 
-// references looks at the reference points: seldom while all is well, at once when most members of a group fail, and again and
-// again while they do.
+// references looks at the reference points: seldom while all is well, at once when a member fails, and again and again until most of its
+// group were reached.
 //
 // A look is a new connection, as a look at a target is. The connections that arbiters keep to each other say nothing here: with a
 // broken name server, a full table of connections or a firewall that lets open ones live they go on, while every target seems dead.
@@ -36,7 +36,7 @@ type references struct {
 const (
 	// referenceIdle is how often reference points are looked at while all is well, so that the log tells of one that never answers.
 	referenceIdle = 30 * time.Second
-	// referenceTroubled is how often while most members of a group fail.
+	// referenceTroubled is how often after a member failed, until most of its group were reached.
 	referenceTroubled = time.Second
 	// referencePause is the least between two rounds: the members of a large fleet fail one after the other.
 	referencePause = 20 * time.Millisecond

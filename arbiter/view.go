@@ -24,12 +24,14 @@ type view struct {
 	words    map[memberKey]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[memberKey]failover.FencePath
 	troubles map[memberKey]*trouble
-	late     string                     // why this arbiter's own loops ran late; empty if they don't
-	self     failover.SelfDoubt         // for want of reference points
-	doubt    string                     // of the two, the one that is told
-	asks     map[failover.GroupName]ask // not answered yet
-	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
-	unsent   bool                       // a doubt or a fence path has changed
+	reached  map[memberKey]time.Duration // when the latest look began that reached the member over a new connection
+	late     string                      // why this arbiter's own loops ran late; empty if they don't
+	self     failover.SelfDoubt          // for want of reference points
+	doubt    string                      // of the two, the one that is told
+	told     string                      // the doubt that was sent
+	asks     map[failover.GroupName]ask  // not answered yet
+	answered map[failover.GroupName]ask  // answered by a batch that is not known to be applied
+	unsent   bool                        // a fence path has changed
 	sequence uint64
 	changed  chan struct{} // has room for one
 }
@@ -53,8 +55,8 @@ func newView(node failover.NodeID, c clock.Clock, state func() *failover.State, 
 	return &view{
 		node: node, clock: c, state: state, references: refs, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{},
 		sent: map[memberKey]failover.Observation{}, words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
-		troubles: map[memberKey]*trouble{},
-		asks:     map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
+		troubles: map[memberKey]*trouble{}, reached: map[memberKey]time.Duration{},
+		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
 
@@ -190,7 +192,7 @@ func (v *view) whole() failover.Batch {
 	v.sequence = 1
 	v.judge()
 	v.sent = map[memberKey]failover.Observation{}
-	v.unsent = false
+	v.unsent, v.told = false, v.doubt
 	b := failover.Batch{Node: v.node, Incarnation: incarnation, Sequence: 1, Whole: true, Doubt: v.doubt, Version: failover.CurrentVersion}
 	v.dropUnknown()
 	for _, key := range sortedKeys(v.looks) {
@@ -207,7 +209,9 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.dropUnknown()
-	v.judge()
+	if v.judge(); v.waits() {
+		return b, false, waitPause
+	}
 	b = failover.Batch{Node: v.node, Incarnation: incarnation, Doubt: v.doubt, Version: failover.CurrentVersion}
 	answered := map[failover.GroupName]bool{}
 	b.Answers, again = v.answers(answered)
@@ -221,10 +225,10 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 			b.FencePaths = append(b.FencePaths, v.paths[key])
 		}
 	}
-	if len(b.Observations) == 0 && len(b.Answers) == 0 && !v.unsent {
+	if len(b.Observations) == 0 && len(b.Answers) == 0 && !v.unsent && v.doubt == v.told {
 		return b, false, again
 	}
-	v.unsent = false
+	v.unsent, v.told = false, v.doubt
 	v.sequence++
 	b.Sequence = v.sequence
 	return b, true, again
@@ -301,6 +305,7 @@ func (v *view) dropUnknown() {
 			delete(v.sent, key)
 			delete(v.words, key)
 			delete(v.troubles, key)
+			delete(v.reached, key)
 		}
 	}
 	for key := range v.paths {

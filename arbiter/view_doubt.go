@@ -12,13 +12,19 @@ import (
 // trouble is what fails at one member.
 type trouble struct {
 	checks map[string]bool // whose latest looks found the member dead
-	since  time.Duration   // when the latest of them began to
+	since  time.Duration   // when the latest of them began to, before the view said that the member is down
 	down   bool            // this view says that the member is down
 }
 
-// noteTrouble follows which members fail, and asks for a look at the reference points when most of a group do. It goes by single
+// waitPause is the longest that a view which waits for its reference points sleeps; their answer wakes it.
+const waitPause = 20 * time.Millisecond
+
+// noteTrouble follows which members fail and which are reached, and asks for a look at the reference points when one fails. It goes by single
 // looks, which fail before the thresholds are reached: so what the reference points say is known by the time that it counts.
 func (v *view) noteTrouble(key memberKey, r Report) {
+	if r.Reached > 0 {
+		v.reached[key] = r.Reached
+	}
 	t := v.troubles[key]
 	if t == nil && !r.Dead {
 		return
@@ -33,9 +39,12 @@ func (v *view) noteTrouble(key memberKey, r Report) {
 	}
 	begins := r.Dead && !t.checks[r.Check]
 	if begins {
-		t.checks[r.Check], t.since = true, v.clock.Boot()
+		t.checks[r.Check] = true
 	} else if !r.Dead {
 		delete(t.checks, r.Check)
+	}
+	if begins && !t.down {
+		t.since = v.clock.Boot()
 	}
 	maps.DeleteFunc(t.checks, func(name string, _ bool) bool { return !hasCheck(g.Spec, name) })
 	status, _ := g.Spec.StatusOf(r.Observation)
@@ -62,8 +71,10 @@ func (v *view) surroundings() (s failover.Surroundings, newest time.Duration) {
 		if g == nil {
 			continue // deleted just now
 		}
-		sight := groups[key.group]
-		sight.Members = len(g.Members)
+		sight, known := groups[key.group]
+		if !known {
+			sight.Members, sight.Reached = len(g.Members), v.reachedOf(g)
+		}
 		sight.Failing = append(sight.Failing, failover.MemberSight{Since: t.since, Down: t.down})
 		groups[key.group] = sight
 		for _, c := range g.Spec.Health.Checks {
@@ -77,7 +88,17 @@ func (v *view) surroundings() (s failover.Surroundings, newest time.Duration) {
 	return s, newest
 }
 
-// troubled says whether most members of a group fail.
+// reachedOf is when the members of a group that don't fail were reached last.
+func (v *view) reachedOf(g *failover.Group) (list []time.Duration) {
+	for _, m := range g.Members {
+		if key := (memberKey{g.Name, m.Name}); v.troubles[key] == nil {
+			list = append(list, v.reached[key])
+		}
+	}
+	return list
+}
+
+// troubled says whether the reference points must be looked at again and again.
 func (v *view) troubled() bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -97,13 +118,15 @@ func (v *view) judge() {
 	switch {
 	case v.self.CutOff:
 		cutOff = "can't reach its reference points (" + v.references.names() + ")"
-	case v.self.On:
+	case v.waits(): // only a whole view says so
 		cutOff = "waits for an answer of its reference points (" + v.references.names() + ")"
 	}
-	if why := cmp.Or(cutOff, v.late); v.doubt != why {
-		v.doubt, v.unsent = why, true
-	}
+	v.doubt = cmp.Or(cutOff, v.late)
 }
+
+// waits says whether changes are kept back until a reference point has answered, or should have: they would be told with a doubt that
+// is gone a moment later. The caller holds the lock.
+func (v *view) waits() bool { return v.self.Waits() && v.late == "" }
 
 // setLate says that this arbiter's own loops ran late, or that they don't any more.
 func (v *view) setLate(why string) {
@@ -111,7 +134,7 @@ func (v *view) setLate(why string) {
 	defer v.mu.Unlock()
 	v.late = why
 	v.judge()
-	if v.unsent {
+	if v.doubt != v.told {
 		v.wake()
 	}
 }

@@ -36,7 +36,7 @@ func (f viewFixture) lookSucceeds(member failover.MemberName) {
 	f.clock.Advance(10 * time.Millisecond)
 	f.observe(Report{
 		Observation: failover.Observation{Group: "pay", Member: member, Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}}},
-		Began:       f.clock.Boot() - 10*time.Millisecond, Ended: f.clock.Boot(), Check: "postgres",
+		Began:       f.clock.Boot() - 10*time.Millisecond, Ended: f.clock.Boot(), Check: "postgres", Reached: f.clock.Boot() - 10*time.Millisecond,
 	})
 }
 
@@ -66,14 +66,22 @@ func TestView_CutOff(t *testing.T) {
 		t.Errorf("in doubt before anything is said to be down: %+v", b)
 	}
 	f.lookFails("db1", failover.ReasonTimeout)
-	if b, _, _ := f.changes(incarnation); !slices.Equal(observed(b), all[:1]) || b.Doubt != "waits for an answer of its reference points (az-b, az-c)" {
-		t.Errorf("says of %v that they are down, with doubt %q", observed(b), b.Doubt)
+	if b, some, again := f.changes(incarnation); some || again != waitPause {
+		t.Errorf("told before a reference point could answer: %+v; again in %v", b, again)
+	}
+	if b := f.whole(); b.Doubt != "waits for an answer of its reference points (az-b, az-c)" {
+		t.Errorf("the whole view has doubt %q meanwhile", b.Doubt)
+	} else {
+		incarnation = b.Incarnation
 	}
 	if _, cutOff := f.doubts(); cutOff {
 		t.Error("cut off before a reference point could answer")
 	}
+	f.lookFails("db2", failover.ReasonTimeout)
 	f.clock.Advance(250 * time.Millisecond)
-	f.setLate("")
+	if b, _, _ := f.changes(incarnation); !slices.Equal(observed(b), all[1:2]) || b.Doubt != cutOffText {
+		t.Errorf("says of %v that they are down, with doubt %q", observed(b), b.Doubt)
+	}
 	if why, cutOff := f.doubts(); why != cutOffText || !cutOff {
 		t.Errorf("doubt %q, cut off %t", why, cutOff)
 	}
@@ -114,12 +122,50 @@ func TestView_MembersFailBesideAReferencePointThatAnswers(t *testing.T) {
 	}
 }
 
+// One member is seen dead. That the others answer over open connections proves nothing; over new ones it does.
 func TestView_OneMemberFails(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		then func(viewFixture)
+		want string
+	}{
+		{"a reference point answers", func(f viewFixture) { f.references.note(1, f.clock.Boot(), nil) }, ""},
+		{"the others answer new connections", func(f viewFixture) { f.lookSucceeds("db2"); f.lookSucceeds("db3") }, ""},
+		{"one of the others answers new connections", func(f viewFixture) { f.lookSucceeds("db2") }, cutOffText},
+		{"the others answer over open connections", func(f viewFixture) { f.seeAll() }, cutOffText},
+	} {
+		f := newDoubtFixture()
+		incarnation := f.whole().Incarnation
+		f.lookFails("db1", failover.ReasonAnswered)
+		f.clock.Advance(20 * time.Millisecond)
+		c.then(f)
+		f.lookFails("db1", failover.ReasonTimeout)
+		b, some, _ := f.changes(incarnation)
+		if c.want == "" && (!some || b.Doubt != "") {
+			t.Errorf("%s: told %t, doubt %q", c.name, some, b.Doubt)
+		}
+		f.clock.Advance(300 * time.Millisecond)
+		f.setLate("")
+		if why, _ := f.doubts(); why != c.want {
+			t.Errorf("%s: in the end doubt %q, want %q", c.name, why, c.want)
+		}
+	}
+}
+
+// What was kept back is told at once when a reference point answers, and no doubt is told before or after it.
+func TestView_TellsWhenAReferencePointAnswers(t *testing.T) {
 	f := newDoubtFixture()
 	incarnation := f.whole().Incarnation
 	f.lookFails("db1", failover.ReasonTimeout)
-	if b, some, _ := f.changes(incarnation); !some || b.Doubt != "" || f.asked() || f.view.troubled() {
-		t.Errorf("sent %t, doubt %q", some, b.Doubt)
+	if b, some, _ := f.changes(incarnation); some {
+		t.Errorf("told too early: %+v", b)
+	}
+	f.references.note(0, f.clock.Boot(), nil)
+	if b, some, _ := f.changes(incarnation); !some || b.Doubt != "" || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
+		t.Errorf("told %t: %+v", some, b)
+	}
+	if b, some, _ := f.changes(incarnation); some {
+		t.Errorf("told once more: %+v", b)
 	}
 }
 
@@ -130,19 +176,28 @@ func TestView_WhenReferencePointsAreLookedAt(t *testing.T) {
 		do   func()
 		want bool
 	}{
-		{"one of three fails", func() { f.lookFails("db1", failover.ReasonAnswered) }, false},
-		{"the second fails", func() { f.lookFails("db2", failover.ReasonAnswered) }, true},
-		{"they go on failing", func() { f.lookFails("db1", failover.ReasonTimeout); f.lookFails("db2", failover.ReasonTimeout) }, false},
-		{"the third fails too", func() { f.lookFails("db3", failover.ReasonAnswered) }, true},
-		{"it is well again", func() { f.lookSucceeds("db3") }, false},
-		{"and fails again", func() { f.lookFails("db3", failover.ReasonTimeout) }, true},
+		{"one fails", func() { f.lookFails("db1", failover.ReasonAnswered) }, true},
+		{"it goes on failing, and is said to be down", func() { f.lookFails("db1", failover.ReasonTimeout) }, false},
+		{"one look succeeds, which is not enough to say that it is up", func() {
+			f.observe(Report{Observation: f.looks[memberKey{"pay", "db1"}].Observation, Check: "postgres"})
+		}, false},
+		{"and the next one fails", func() { f.lookFails("db1", failover.ReasonTimeout) }, false},
+		{"a second one fails", func() { f.lookFails("db2", failover.ReasonAnswered) }, true},
+		{"it is well again", func() { f.lookSucceeds("db2") }, false},
+		{"the other one is reached too", func() { f.lookSucceeds("db3") }, false},
+		{"it fails again", func() { f.lookFails("db2", failover.ReasonAnswered) }, true},
 	} {
 		if step.do(); f.asked() != step.want {
 			t.Errorf("%s: looked at %t, want %t", step.what, !step.want, step.want)
 		}
 	}
 	if !f.view.troubled() {
-		t.Error("not troubled")
+		t.Error("not troubled while most are not reached")
+	}
+	f.lookSucceeds("db2")
+	f.lookSucceeds("db3")
+	if f.view.troubled() {
+		t.Error("troubled although the others were reached")
 	}
 }
 

@@ -28,11 +28,14 @@ type Surroundings struct {
 type GroupSight struct {
 	Members int // of the group, failing or not
 	Failing []MemberSight
+	// Reached is when the latest look at each of the other members began that was answered over a new connection. What goes on over
+	// connections that are open says nothing of what can be reached.
+	Reached []time.Duration
 }
 
 // MemberSight is a member whose looks fail, or which is still said to be down by earlier ones.
 type MemberSight struct {
-	Since time.Duration // when the latest of its checks to fail began to fail
+	Since time.Duration // when it failed: the latest of its checks to do so before it was said to be down
 	Down  bool          // the view says that it is down
 }
 
@@ -42,13 +45,13 @@ type PointSight struct {
 	Answered bool
 }
 
-// Next judges anew. An arbiter doubts itself when it says "down" of a member, most members of that member's group fail, and no
-// reference point was reached in a look that began after the member failed. So a reference point that answered before proves
-// nothing, and neither does one that has not answered yet: the view waits for it, not the other way round. Without reference points
-// there is no doubt.
+// Next judges anew. An arbiter doubts itself when it says "down" of a member, and since that member failed it reached neither half of
+// the members of that group nor any reference point: by a new connection, in a look that began after the failure. So one that answered
+// before proves nothing, and neither does one that has not answered yet: the view waits for it, not the other way round. Without
+// reference points there is no doubt.
 //
-// "Most" is counted in each group, not over all targets: the groups are looked at one after the other, and the first ones to fail
-// would have counted as down before most of a fleet had failed. Half is not most: of a primary and its only standby one may crash.
+// "Most" of the targets are missed in each group, not over all of them: the groups are looked at one after the other, and the first ones
+// to fail would have counted as down before most of a fleet had failed. Half is not most: of a primary and its only standby one may crash.
 //
 // When reference points answer again after a cut, the looks made before still say "down". The doubt outlasts them.
 func (d SelfDoubt) Next(s Surroundings) SelfDoubt {
@@ -62,12 +65,15 @@ func (d SelfDoubt) Next(s Surroundings) SelfDoubt {
 	return SelfDoubt{On: unproven}
 }
 
-// NeedsLook says whether reference points must be looked at: in a group of which most members fail, one failed after all looks at
-// them began that are finished or under way. began is when the newest of those began.
+// Waits says that the view doesn't count until a reference point has answered, which it may do any moment.
+func (d SelfDoubt) Waits() bool { return d.On && !d.CutOff }
+
+// NeedsLook says whether reference points must be looked at: a member failed after all looks at them began that are finished or under
+// way, and most of its group were not reached since. began is when the newest of those looks began.
 func (s Surroundings) NeedsLook(began time.Duration) bool {
 	for _, g := range s.Groups {
 		for _, m := range g.Failing {
-			if g.mostFail() && m.Since > began {
+			if m.Since > began && g.mostMissed(m.Since) {
 				return true
 			}
 		}
@@ -75,25 +81,18 @@ func (s Surroundings) NeedsLook(began time.Duration) bool {
 	return false
 }
 
-// Troubled says whether most members of some group fail.
-func (s Surroundings) Troubled() bool {
-	for _, g := range s.Groups {
-		if g.mostFail() {
-			return true
-		}
-	}
-	return false
-}
+// Troubled says whether reference points must be looked at again and again: a member fails, and most of its group were not reached since.
+func (s Surroundings) Troubled() bool { return s.NeedsLook(-1) }
 
-// unproven says whether the view says "down" of a member while most of its group fail and no reference point was reached since;
-// missed, whether one of them should have been.
+// unproven says whether the view says "down" of a member although it was not proven since that this arbiter reaches anything; missed,
+// whether a reference point should have answered by now.
 func (s Surroundings) unproven() (unproven, missed bool) {
 	if len(s.Points) == 0 {
 		return false, false
 	}
 	for _, g := range s.Groups {
 		for _, m := range g.Failing {
-			if g.mostFail() && m.Down && !s.reachedSince(m.Since) {
+			if m.Down && g.mostMissed(m.Since) && !s.reachedSince(m.Since) {
 				unproven = true
 				missed = missed || s.Now-m.Since >= answerTakes || s.allSilentSince(m.Since)
 			}
@@ -131,4 +130,13 @@ func (s Surroundings) allSilentSince(t time.Duration) bool {
 	return true
 }
 
-func (g GroupSight) mostFail() bool { return 2*len(g.Failing) > g.Members }
+// mostMissed says whether fewer than half of the members were reached since a time.
+func (g GroupSight) mostMissed(since time.Duration) bool {
+	reached := 0
+	for _, began := range g.Reached {
+		if began >= since {
+			reached++
+		}
+	}
+	return 2*reached < g.Members
+}

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"testing"
 	"time"
 )
@@ -9,13 +10,22 @@ import (
 func saidDown(since time.Duration) MemberSight  { return MemberSight{Since: since, Down: true} }
 func looksFail(since time.Duration) MemberSight { return MemberSight{Since: since} }
 
+// down are so many members that failed ten seconds after the boot and are said to be down.
+func down(n int) []MemberSight { return slices.Repeat([]MemberSight{saidDown(10 * time.Second)}, n) }
+
 func pointAnswered(began time.Duration) PointSight { return PointSight{Began: began, Answered: true} }
 func pointSilent(began time.Duration) PointSight   { return PointSight{Began: began} }
 
 func TestSelfDoubt_WhoseTroubleItIs(t *testing.T) {
-	all := []MemberSight{saidDown(10 * time.Second), saidDown(10 * time.Second), saidDown(10 * time.Second)}
-	three := func(failing ...MemberSight) []GroupSight { return []GroupSight{{Members: 3, Failing: failing}} }
-	nobody := []PointSight{pointSilent(11 * time.Second), pointSilent(11 * time.Second)}
+	one, two, all := down(1), down(2), down(3)
+	three := func(failing []MemberSight, reached ...time.Duration) []GroupSight {
+		return []GroupSight{{Members: 3, Failing: failing, Reached: reached}}
+	}
+	pairOf := func(failing []MemberSight, reached ...time.Duration) []GroupSight {
+		return []GroupSight{{Members: 2, Failing: failing, Reached: reached}}
+	}
+	const before, at, after = 9 * time.Second, 10 * time.Second, 11 * time.Second
+	nobody := []PointSight{pointSilent(after), pointSilent(after)}
 	for _, c := range []struct {
 		name   string
 		groups []GroupSight
@@ -23,23 +33,25 @@ func TestSelfDoubt_WhoseTroubleItIs(t *testing.T) {
 		want   bool
 	}{
 		{"nothing fails", nil, nobody, false},
-		{"cut off from everything", three(all...), nobody, true},
-		{"cut off, all members but one said to be down so far", three(saidDown(10*time.Second), looksFail(10*time.Second)), nobody, true},
-		{"cut off, nobody said to be down yet", three(looksFail(10*time.Second), looksFail(10*time.Second), looksFail(10*time.Second)), nobody, false},
-		{"one reference point answers", three(all...), []PointSight{pointSilent(11 * time.Second), pointAnswered(11 * time.Second)}, false},
-		{"one answers, in a look that began as the members failed", three(all...), []PointSight{pointAnswered(10 * time.Second)}, false},
-		{"one answered, before the members failed", three(all...), []PointSight{pointAnswered(9 * time.Second), pointSilent(11 * time.Second)}, true},
-		{"one answered, before the last member failed", three(saidDown(10*time.Second), saidDown(12*time.Second)), []PointSight{pointAnswered(11 * time.Second)}, true},
-		{"one answered, before a member failed that isn't said to be down yet", three(saidDown(10*time.Second), looksFail(12*time.Second)), []PointSight{pointAnswered(11 * time.Second)}, false},
-		{"nobody has been looked at yet", three(all...), []PointSight{{}}, true},
-		{"no reference points", three(all...), nil, false},
-		{"one of three fails", three(saidDown(10 * time.Second)), nobody, false},
-		{"two of three fail", three(saidDown(10*time.Second), saidDown(10*time.Second)), nobody, true},
-		{"one of a pair fails", []GroupSight{{Members: 2, Failing: all[:1]}}, nobody, false},
-		{"both of a pair fail", []GroupSight{{Members: 2, Failing: all[:2]}}, nobody, true},
-		{"two of five fail", []GroupSight{{Members: 5, Failing: all[:2]}}, nobody, false},
-		{"a zone is lost with the primaries of pairs", []GroupSight{{Members: 2, Failing: all[:1]}, {Members: 2, Failing: all[:1]}, {Members: 2, Failing: all[:1]}}, nobody, false},
-		{"the first group of many to fail", []GroupSight{{Members: 3, Failing: all[:1]}, {Members: 3, Failing: all}}, nobody, true},
+		{"cut off from everything", three(all), nobody, true},
+		{"cut off, and only one member is said to be down so far", three([]MemberSight{saidDown(at), looksFail(at)}, before), nobody, true},
+		{"cut off, and nobody is said to be down yet", three([]MemberSight{looksFail(at), looksFail(at), looksFail(at)}), nobody, false},
+		{"new connections fail, and two members answer over open ones", three(one, before, before), nobody, true},
+		{"one reference point answers", three(all), []PointSight{pointSilent(after), pointAnswered(after)}, false},
+		{"one answers, in a look that began as the members failed", three(all), []PointSight{pointAnswered(at)}, false},
+		{"one answered, before the members failed", three(all), []PointSight{pointAnswered(before), pointSilent(after)}, true},
+		{"one answered, before the last member failed", three([]MemberSight{saidDown(at), saidDown(12 * time.Second)}), []PointSight{pointAnswered(after)}, true},
+		{"one answered, before a member failed that isn't said to be down yet", three([]MemberSight{saidDown(at), looksFail(12 * time.Second)}), []PointSight{pointAnswered(after)}, false},
+		{"nobody has been looked at yet", three(all), []PointSight{{}}, true},
+		{"no reference points", three(all), nil, false},
+		{"one of three fails", three(one, after, after), nobody, false},
+		{"one of three fails, and the others answer in looks that began as it failed", three(one, at, at), nobody, false},
+		{"two of three fail", three(two, after), nobody, true},
+		{"one of a pair fails", pairOf(one, after), nobody, false},
+		{"both of a pair fail", pairOf(two), nobody, true},
+		{"two of five fail", []GroupSight{{Members: 5, Failing: two, Reached: []time.Duration{after, after, after}}}, nobody, false},
+		{"a zone is lost with the primaries of pairs", append(pairOf(one, after), append(pairOf(one, after), pairOf(one, after)...)...), nobody, false},
+		{"the first group of many to fail", append(three(one, after, after), three(all)...), nobody, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := Surroundings{Now: 12 * time.Second, Groups: c.groups, Points: c.points, Settle: time.Second}
@@ -69,9 +81,9 @@ func TestSelfDoubt_OutlastsLooksOfTheCut(t *testing.T) {
 		t.Error("doubt although nobody is said to be down any more")
 	}
 	one := s
-	one.Groups = []GroupSight{{Members: 3, Failing: s.Groups[0].Failing[:1]}}
+	one.Groups = []GroupSight{{Members: 3, Failing: s.Groups[0].Failing[:1], Reached: []time.Duration{s.Now, s.Now}}}
 	if !d.Next(one).On {
-		t.Error("no doubt as soon as fewer members fail: what is said of the last one is old too")
+		t.Error("no doubt as soon as most members answer: what is said of the last one is old too")
 	}
 	if s.Now = 15 * time.Second; d.Next(s).On {
 		t.Error("doubt although all looks began after a reference point answered")
@@ -112,24 +124,27 @@ func TestSelfDoubt_WaitsForAnAnswer(t *testing.T) {
 }
 
 func TestSurroundings_NeedsLook(t *testing.T) {
-	pair := Surroundings{Groups: []GroupSight{{Members: 3, Failing: []MemberSight{looksFail(10 * time.Second), looksFail(12 * time.Second)}}}}
-	one := Surroundings{Groups: []GroupSight{{Members: 3, Failing: []MemberSight{looksFail(10 * time.Second)}}}}
+	sight := func(reached ...time.Duration) Surroundings {
+		return Surroundings{Groups: []GroupSight{{Members: 3, Failing: []MemberSight{looksFail(12 * time.Second)}, Reached: reached}}}
+	}
 	for _, c := range []struct {
-		name  string
-		s     Surroundings
-		began time.Duration
-		want  bool
+		name           string
+		s              Surroundings
+		began          time.Duration
+		want, troubled bool
 	}{
-		{"a look began before one of them failed", pair, 11 * time.Second, true},
-		{"a look began after both failed", pair, 12 * time.Second, false},
-		{"most don't fail", one, 0, false},
-		{"nothing fails", Surroundings{}, 0, false},
+		{"a look began before the member failed", sight(), 11 * time.Second, true, true},
+		{"a look began after it failed", sight(), 12 * time.Second, false, true},
+		{"the others were reached before only", sight(11*time.Second, 11*time.Second), 11 * time.Second, true, true},
+		{"one of the others was reached since", sight(11*time.Second, 13*time.Second), 11 * time.Second, true, true},
+		{"the others were reached since", sight(12*time.Second, 13*time.Second), 11 * time.Second, false, false},
+		{"nothing fails", Surroundings{}, 0, false, false},
 	} {
 		if got := c.s.NeedsLook(c.began); got != c.want {
 			t.Errorf("%s: %t, want %t", c.name, got, c.want)
 		}
-	}
-	if !pair.Troubled() || one.Troubled() {
-		t.Errorf("troubled: two of three %t, one of three %t", pair.Troubled(), one.Troubled())
+		if got := c.s.Troubled(); got != c.troubled {
+			t.Errorf("%s: troubled %t, want %t", c.name, got, c.troubled)
+		}
 	}
 }

@@ -173,5 +173,5 @@ func (p *Postgres) lookThroughHeld(ctx context.Context, key memberKey) (look Loo
 	if err != nil || facts.Role != failover.RoleStandby {
 		return Look{}, false
 	}
-	return Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: facts}, true
+	return Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: facts, Held: true}, true
 }

@@ -17,6 +17,8 @@ type Look struct {
 	// Partial says that the look could not examine all that it should, through no fault of the member: it counts for
 	// nothing, neither good nor bad.
 	Partial bool
+	// Held says that the look went over a connection that was open before it: that others can be made it does not say.
+	Held bool
 
 	// The scheduler fills in the rest.
 

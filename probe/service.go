@@ -46,7 +46,7 @@ func (s *Service) Look(ctx context.Context, t Target, c failover.Check) Look {
 	key := memberKey{t.Group, t.Member.Name}
 	if h := s.throughHeld(key); h != nil {
 		if state, err := h.client.State(ctx); err == nil && state.Role == failover.RoleStandby {
-			return Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: serviceFacts(state)}
+			return Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: serviceFacts(state), Held: true}
 		}
 	}
 	look := s.lookAnew(ctx, t, c)

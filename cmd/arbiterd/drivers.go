@@ -97,11 +97,22 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 			Report: func(r probe.Report) {
 				report(arbiter.Report{
 					Observation: r.Observation, Address: r.Address, Began: r.Began, Ended: r.Ended, Good: good(r.Look),
-					Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead,
+					Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
 				})
 			},
 		})}
 	}
+}
+
+// reached is when a look began that reached the member over a new connection, whatever the member then said.
+func reached(l probe.Look) time.Duration {
+	switch failover.ClassOf(l.Evidence.Reason) {
+	case failover.EvidenceGood, failover.EvidenceFailing:
+		if !l.Held {
+			return l.Began
+		}
+	}
+	return 0
 }
 
 // good is how long a look took that found nothing wrong.

@@ -45,8 +45,8 @@ func (c *cluster) nothingDone(before *arbiterv1.GroupStatus) {
 	}
 }
 
-// Two of three arbiters, a majority, can't make new connections, while those that they have go on: they see all members dead
-// and tell the leader so, but they reach no reference point either. The leader is well, so a wrong verdict would be acted upon.
+// Two of three arbiters, a majority, can't make new connections, while those that they have go on: they see the primary dead
+// and tell the leader so, and standbys that are well, but they reach no reference point either. The leader is well, so a wrong verdict would be acted upon.
 func TestCutOff_MajorityOfArbiters(t *testing.T) {
 	c := startProtecting(t)
 	before := c.status(t.Context(), "pay")

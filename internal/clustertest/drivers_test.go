@@ -282,17 +282,27 @@ func (p *prober) look() {
 		o := failover.Observation{Group: t.Group, Member: t.Member.Name, AsOf: asOf, Since: failover.WallTimeOf(p.clock.Wall())}
 		evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}
 		facts, ok := p.world.facts(t.Member.Name)
-		dead := !ok || p.unseen > 0
+		reached := began
+		if p.unseen > 0 { // a primary takes a new connection for every look, standbys answer over the one that is open
+			ok = ok && facts.Role == failover.RoleStandby
+		}
+		if p.unseen > 0 || !ok {
+			reached = 0
+		}
 		switch {
+		case ok:
+			o.Facts, evidence = facts, failover.Evidence{Reason: failover.ReasonAnswered}
+		case p.unseen == 1: // one time-out is not enough to say that it is down
+			evidence = failover.Evidence{Reason: failover.ReasonAnswered}
 		case p.unseen > 1:
 			evidence = failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
-		case ok: // one time-out is not enough to say that it is down
-			o.Facts, evidence = facts, failover.Evidence{Reason: failover.ReasonAnswered}
 		}
 		for _, c := range t.Spec.Health.Checks {
 			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
 		}
-		p.report(arbiter.Report{Observation: o, Address: t.Member.Address, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: dead})
+		p.report(arbiter.Report{
+			Observation: o, Address: t.Member.Address, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: !ok, Reached: reached,
+		})
 	}
 }
 
