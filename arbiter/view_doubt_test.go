@@ -132,6 +132,11 @@ func TestView_OneMemberFails(t *testing.T) {
 		{"a reference point answers", func(f viewFixture) { f.references.note(1, f.clock.Boot(), nil) }, ""},
 		{"the others answer new connections", func(f viewFixture) { f.lookSucceeds("db2"); f.lookSucceeds("db3") }, ""},
 		{"one of the others answers new connections", func(f viewFixture) { f.lookSucceeds("db2") }, cutOffText},
+		{"the others answer new connections, and then fail too", func(f viewFixture) {
+			f.lookSucceeds("db2")
+			f.lookSucceeds("db3")
+			f.lookFails("db2", failover.ReasonAnswered)
+		}, cutOffText},
 		{"the others answer over open connections", func(f viewFixture) { f.seeAll() }, cutOffText},
 	} {
 		f := newDoubtFixture()
@@ -206,6 +211,11 @@ func TestView_BothDoubts(t *testing.T) {
 	f := newDoubtFixture()
 	for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
 		f.lookFails(m, failover.ReasonTimeout)
+	}
+	f.setLate("ran 600ms late itself")
+	f.lookFails("db1", failover.ReasonReset)
+	if b, some, _ := f.changes(1); !some || b.Doubt != "ran 600ms late itself" {
+		t.Errorf("it is in doubt anyway, and keeps back what is new: told %t, %+v", some, b)
 	}
 	f.clock.Advance(250 * time.Millisecond)
 	f.setLate("ran 600ms late itself")

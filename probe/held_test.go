@@ -64,6 +64,8 @@ func TestPostgresStandbyIsAskedThroughTheHeldSession(t *testing.T) {
 		}
 		if got, want := p.members[key].through, i%(asksThroughHeld+1); got != want {
 			t.Fatalf("looks through the held session in a row after look %d: got %d, want %d", i, got, want)
+		} else if look.Held != (want > 0) {
+			t.Errorf("look %d says that it went through the held session: %t", i, look.Held)
 		}
 	}
 	if n := opened(standby); n != "1" {

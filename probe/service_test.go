@@ -196,11 +196,12 @@ func TestServiceStandbyIsAskedThroughTheHeldConnection(t *testing.T) {
 	lost := heldTo(t, s, target)
 	key := memberKey{target.Group, target.Member.Name}
 	for i := range 2*asksThroughHeld + 3 {
-		if look := wantLook(t, s, target, c, failover.ReasonAnswered); look.Facts.Role != failover.RoleStandby {
+		look := wantLook(t, s, target, c, failover.ReasonAnswered)
+		if look.Facts.Role != failover.RoleStandby {
 			t.Fatalf("facts of look %d: got %+v", i, look.Facts)
 		}
-		if got, want := s.held[key].through, i%(asksThroughHeld+1); got != want {
-			t.Errorf("after look %d: %d looks through the held connection, want %d", i, got, want)
+		if got, want := s.held[key].through, i%(asksThroughHeld+1); got != want || look.Held != (want > 0) {
+			t.Errorf("after look %d: %d looks through the held connection, want %d; it says that it went through it: %t", i, got, want, look.Held)
 		}
 	}
 	select {

@@ -23,3 +23,24 @@ func TestGoodLooksTellHowLongTheyTook(t *testing.T) {
 		}
 	}
 }
+
+// Whatever a member says over a new connection, it was reached; over one that was open before, nothing is proven.
+func TestLooksThatReachAMember(t *testing.T) {
+	for _, c := range []struct {
+		reason failover.Reason
+		held   bool
+		want   time.Duration
+	}{
+		{failover.ReasonAnswered, false, time.Second},
+		{failover.ReasonStartingUp, false, time.Second},
+		{failover.ReasonAnswered, true, 0},
+		{failover.ReasonTimeout, false, 0},
+		{failover.ReasonRefused, false, 0},
+		{failover.ReasonArbiterTrouble, false, 0},
+	} {
+		look := probe.Look{Evidence: failover.Evidence{Reason: c.reason}, Held: c.held, Began: time.Second}
+		if got := reached(look); got != c.want {
+			t.Errorf("%s, held %t: %v, want %v", c.reason, c.held, got, c.want)
+		}
+	}
+}
