@@ -62,7 +62,7 @@ func TestFaultsWithBadFences(t *testing.T) {
 // seenAgain ends the lie and the partition: the old primary, which has been writable all along, is fenced at once.
 func (s *stage) seenAgain() {
 	s.t.Helper()
-	s.expectRogue = true
+	s.rogue = s.primary // it was writable all along, and could not acknowledge to anybody
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
 	s.must(s.Site.Heal(s.ctx))
 	s.await("the old primary to be off", func() error {

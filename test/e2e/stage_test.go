@@ -61,9 +61,9 @@ type stage struct {
 	truth                  *traffic.Truth
 	epoch                  uint64 // at first
 	fault                  lab.Moment
-	asked                  int  // requests that the power switch had got before
-	expectLost             bool // the scenario is about losing acknowledged writes
-	expectRogue            bool // the scenario makes a second writer itself
+	asked                  int              // requests that the power switch had got before
+	expectLost             bool             // the scenario is about losing acknowledged writes
+	rogue                  *database.Server // the one that the scenario makes a second writer itself; nil: there may be none
 	judged                 bool
 	repair                 *repair // of a fence that -fence has made bad; nil: it is good
 }

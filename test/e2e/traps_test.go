@@ -25,10 +25,10 @@ func authority(g *arbiterv1.GroupStatus, m *database.Server) string {
 func TestScenario56_PowerComesBack(t *testing.T) {
 	full(t)
 	s := enter(t, plan{})
-	s.expectRogue = true
 	s.crash()
 	to, op := s.failedOver()
 	s.promoted(to, op)
+	s.expectRogue(s.primary)
 	s.must(s.primary.Host().PowerOn(s.ctx))
 	s.must(s.primary.StartAsPrimary(s.ctx))
 	s.await("the rogue to be switched off", func() error {
@@ -66,13 +66,14 @@ func (s *stage) routedOnlyTo(m *database.Server) {
 func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 	full(t)
 	s := enter(t, plan{policy: []string{"refence_rogues: false"}})
-	s.expectRogue, s.expectLost = true, true
+	s.expectLost = true
 	s.crash()
 	to, op := s.failedOver()
 	left := s.promoted(to, op)
 	s.must(setRule(s.ctx, to, left, s.primary, ""))
 	s.ready()
 	offs := len(s.offs())
+	s.expectRogue(s.primary)
 	s.must(s.primary.Host().PowerOn(s.ctx))
 	s.must(s.primary.StartAsPrimary(s.ctx))
 	g := s.until("held for the rogue", func(g *arbiterv1.GroupStatus) bool { return g.GetStage() == "held" })
