@@ -38,7 +38,8 @@ func TestScenario29_PrimaryCutOff(t *testing.T) {
 	s.promoted(to, op)
 }
 
-// One arbiter of three sees the primary, and clients see it too: two arbiters are a majority, and it is fenced with proof.
+// One arbiter of three sees the primary, and clients see it too: two are a majority, but the third one
+// contradicts them. Nothing is done, and explain names the contradiction.
 func TestScenario31_PrimarySeesOneArbiter(t *testing.T) {
 	full(t)
 	s := enter(t, plan{})
