@@ -155,15 +155,16 @@ func (l *loop) carryOut(output failover.Output) {
 }
 
 func (l *loop) propose(p failover.Propose) {
-	l.pass("before-commit", p.Body)
+	name := l.nameOf(p.Body) // before it changes what it is named after
+	l.pass("before-commit", name)
 	ended := func(response *fsm.Response, err error) {
-		l.pass("after-commit", p.Body)
+		l.pass("after-commit", name)
 		end := failover.ProposalEnded{ID: p.ID, Unknown: err != nil}
 		if err != nil {
-			l.log.Warn("fate of an own entry is unknown", "entry", nameOf(p.Body), "error", err)
+			l.log.Warn("fate of an own entry is unknown", "entry", name, "error", err)
 		} else if response.Rejection != nil {
 			end.Refused = true
-			l.log.Warn("own entry refused", "entry", nameOf(p.Body), "rule", response.Rejection.Rule, "why", response.Rejection.Text)
+			l.log.Warn("own entry refused", "entry", name, "rule", response.Rejection.Rule, "why", response.Rejection.Text)
 		}
 		l.send(l.confirms, end)
 	}
@@ -176,25 +177,34 @@ func (l *loop) propose(p failover.Propose) {
 }
 
 // pass is where a build for tests may end this process.
-func (l *loop) pass(where string, b failover.Body) {
+func (l *loop) pass(where, entry string) {
 	if l.failpoint != nil {
-		l.failpoint(where + "-" + nameOf(b))
+		l.failpoint(where + "-" + entry)
 	}
 }
 
 // nameOf names an entry for logs and failpoints.
-func nameOf(b failover.Body) string {
+func (l *loop) nameOf(b failover.Body) string {
 	switch b := b.(type) {
 	case failover.Intend:
 		return "intend-" + string(b.Action)
 	case failover.Conclude:
-		return "conclude"
+		return "conclude-" + l.actionOf(b)
 	case failover.AcquireLease:
 		return "acquire-lease"
 	case failover.ReleaseLease:
 		return "release-lease"
 	}
 	return fmt.Sprintf("%T", b)
+}
+
+// actionOf names the action whose outcome it is.
+func (l *loop) actionOf(c failover.Conclude) string {
+	group := l.state().Group(c.Group)
+	if group == nil || group.Operation == nil || group.Operation.Intent == nil || group.Operation.Intent.Index != c.Intent {
+		return "closed" // the entry will be refused
+	}
+	return string(group.Operation.Intent.Action)
 }
 
 func (l *loop) confirm(c failover.Confirm) {
