@@ -28,3 +28,16 @@ func TestBrakeCountsWhatTurnedDownTogether(t *testing.T) {
 		}
 	}
 }
+
+// TestBrakeLetsGoWhenAGroupIsWell: it counts from the verdict to the end of its operation.
+func TestBrakeLetsGoWhenAGroupIsWell(t *testing.T) {
+	for _, test := range []struct {
+		commands string
+		down     int
+	}{{adopted, 0}, {leased, 1}, {verifying, 1}, {finished, 0}, {leased + "observe all: pg-a=primary@1000\n", 0}} {
+		w := given(t, test.commands)
+		if g, fleet := w.group(t), w.state.Fleet; fleet.Down != test.down || len(fleet.Turned) != test.down || (g.DownSince != 0) != (test.down > 0) {
+			t.Errorf("%s: %+v, down since %d", g.Stage, fleet, g.DownSince)
+		}
+	}
+}
