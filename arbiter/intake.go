@@ -56,6 +56,9 @@ func (in *intake) lookAgain(a failover.AskAgain) {
 		LookAgain: &arbiterv1.LookAgain{Group: string(a.Group), Member: string(a.Member), Index: uint64(a.Index)},
 	}}
 	for _, s := range in.streams {
+		if len(s.out) >= cap(s.out)/2 {
+			continue // the other half is for replies: however many groups fail at once, their requests must not end a stream
+		}
 		select {
 		case s.out <- message:
 		default: // a stream that does not take its messages is as good as silent; the Controller asks again

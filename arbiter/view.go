@@ -270,7 +270,7 @@ func (v *view) answers(answered map[failover.GroupName]bool) (list []failover.An
 			delete(v.asks, group)
 			continue
 		}
-		if v.looks[memberKey{group, a.member}].Ended <= a.at {
+		if a.member != "" && v.looks[memberKey{group, a.member}].Ended <= a.at {
 			continue
 		}
 		if !v.allLooked(g, a.at) && now < a.at+askGrace {

@@ -262,3 +262,17 @@ func TestIntake_AStreamThatIsNotReadEnds(t *testing.T) {
 		t.Errorf("ended with %v", ended)
 	}
 }
+
+// However many groups fail at once, the requests to look again leave room for the replies, without which a stream ends.
+func TestIntake_RequestsLeaveRoomForReplies(t *testing.T) {
+	f := newIntakeFixture(true)
+	var ended error
+	s := f.register("az-b", func(err error) { ended = err })
+	for range 10 * cap(s.out) {
+		f.lookAgain(failover.AskAgain{Group: "pay", Member: "db1", Index: 9})
+	}
+	answer(t.Context(), s, failover.Batch{Sequence: 1}, true, nil)
+	if ended != nil {
+		t.Errorf("ended with %v", ended)
+	}
+}

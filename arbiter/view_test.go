@@ -407,3 +407,15 @@ func TestView_WordOfARestartIsNotLost(t *testing.T) {
 		})
 	}
 }
+
+// A request about nobody in particular is answered once all members had their time.
+func TestView_ARequestAboutNobodyIsAnswered(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	incarnation := f.whole().Incarnation
+	f.askAgain("pay", "", 200)
+	f.seeAll()
+	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 {
+		t.Errorf("answers %+v", b.Answers)
+	}
+}
