@@ -32,7 +32,7 @@ func (c *change) setVoters(b SetVoters) *Refusal {
 	c.state.Voters = slices.Clone(b.Voters)
 	slices.Sort(c.state.Voters)
 	c.emit(Event{Kind: VotersChanged, Text: "voters: " + joinNodes(c.state.Voters)})
-	c.touchBusy()
+	c.touchAll()
 	return nil
 }
 
@@ -118,6 +118,12 @@ func (c *change) setDoubt(v *View, doubt string) {
 		text = string(v.Node) + " doubts its own view: " + doubt
 	}
 	c.emit(Event{Kind: ViewDoubted, Text: text})
+	c.touchAll()
+}
+
+// touchAll settles every group again, after what may let looks count that did not before: they can give a verdict, a rogue (S12) or
+// another database (S0) to a group that was at rest.
+func (c *change) touchAll() {
 	for _, g := range c.state.Groups {
 		c.group(g.Name)
 	}

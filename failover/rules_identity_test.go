@@ -126,3 +126,20 @@ func TestS0_AWholeGroupMayBecomeAnotherDatabase(t *testing.T) {
 		t.Errorf("adopted %v, system %s, writer %s", g.Adopted, g.SystemID, g.Writer())
 	}
 }
+
+// Looks that count again because the voters changed are judged at once, also in a group that is at rest.
+func TestS0_AnotherSystemIdentifierIsSeenWhenTheVotersChange(t *testing.T) {
+	w := given(t, adopted)
+	all := w.state.Voters
+	w.commit("", 0, SetVoters{Voters: all[:1]})
+	w.commit("", 0, SetVoters{})
+	for _, node := range all[:2] { // nobody votes, and their views are as they were
+		g := w.group(t)
+		look, _ := g.lookAt(node, "pg-c")
+		g.Looks[look].Observation.Facts.SystemID = "sys2"
+	}
+	w.commit("", 0, SetVoters{Voters: all})
+	if g := w.group(t); g.Adopted || g.Stranger == nil || g.Stranger.Member != "pg-c" {
+		t.Errorf("adopted %v, stranger %+v", g.Adopted, g.Stranger)
+	}
+}
