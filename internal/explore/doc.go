@@ -5,14 +5,15 @@
 //
 // One group of three members, watched by three arbiters. Roots are the group as it was just created, and as it was adopted. In every
 // state every entry is tried that could be committed there (moves.go): what the present leader may propose, whether its planner
-// would or not; every outcome of what was begun; what arbiters see; what operators ask for; and of each of these that was accepted, what
+// says so or not; every outcome of what was begun; what arbiters see; what operators ask for; and of each of these that was accepted, what
 // a deposed leader, a second delivery or an operator who looks at an old screen would make of it.
 //
 // # The bound
 //
-// Entries are of two kinds. What leaders do, and what arbiters repeat, costs nothing: all of it is followed to its end. What comes from
-// outside (a look that changes, a view that is lost or doubted, a change of leader, a request) is counted, and Bounds.Outside says how
-// many of these one history may hold. The exploration ends when every history within that bound has been followed.
+// What the leader's planner wants, whatever comes of an action, and looks that are sent again cost nothing: all of it is followed to its
+// end. Every other entry is odd: a look that changes, a view that is lost or doubted, a change of leader, an operator's request, and whatever a leader
+// might propose that its planner did not say (any intent on any member, any hold, any grant). Bounds.Odd says how many odd entries one
+// history may hold. The exploration ends when every history within that bound has been followed.
 //
 // # What is folded
 //

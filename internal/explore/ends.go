@@ -49,6 +49,9 @@ func (x *ender) check(s failover.State) *broken {
 	return nil
 }
 
+// patience is how often an operator lets a held operation go on.
+const patience = 12
+
 // working is a world in which nothing fails any more.
 type working struct {
 	state failover.State
@@ -116,7 +119,10 @@ func (w *working) step() (stuck string) {
 	if decision.Step == failover.StepNone || g.Stage == failover.Held && w.holds%2 == 0 { // what is tried again by itself is left alone once
 		return w.operator(decision)
 	}
-	body := w.proposal(g, decision)
+	body := proposal(&w.state, g, decision)
+	if decision.Step == failover.StepTry {
+		body = w.outcome(g, decision.Action)
+	}
 	if refusal := w.apply(body); refusal != "" {
 		return fmt.Sprintf("the planner wants to %s %s %s (%s) in %s, which is refused: %s", decision.Step, decision.Action, decision.Member,
 			decision.Rule, describe(&w.state), refusal)
@@ -124,38 +130,23 @@ func (w *working) step() (stuck string) {
 	return ""
 }
 
-func (w *working) proposal(g *failover.Group, d failover.Decision) failover.Body {
+// outcome is that of an action that succeeds.
+func (w *working) outcome(g *failover.Group, action failover.ActionKind) failover.Body {
 	op := g.Operation
-	switch d.Step {
-	case failover.StepAcquire:
-		return failover.AcquireLease{
-			Group: group, Holder: w.state.Reign.Leader, Term: w.state.Reign.Term, AfterEpoch: g.Epoch, Duration: g.LeaseDuration(),
-		}
-	case failover.StepRelease:
-		return failover.ReleaseLease{Group: group, Holder: w.state.Reign.Leader, Epoch: g.Lease.Epoch}
-	case failover.StepIntend:
-		return failover.Intend{
-			Group: group, Epoch: g.Epoch, Operation: op.ID, Action: d.Action, Member: d.Member, Reinstate: d.Reinstate, Basis: d.Basis, Rule: d.Rule,
-		}
-	case failover.StepTry:
-		o := failover.Outcome{Result: failover.ResultDone}
-		if d.Action == failover.ActionIsolate {
-			o.Proof = failover.Proof{Grade: failover.ProofConfirmedOff, By: "device"}
-		}
-		if d.Action == failover.ActionCatchUp {
-			answering := 0
-			for i, m := range g.Members {
-				if m.Name != op.From {
-					answering |= 1 << i
-				}
+	o := failover.Outcome{Result: failover.ResultDone}
+	switch action {
+	case failover.ActionIsolate:
+		o.Proof = failover.Proof{Grade: failover.ProofConfirmedOff, By: "device"}
+	case failover.ActionCatchUp:
+		answering := 0
+		for i, m := range g.Members {
+			if m.Name != op.From {
+				answering |= 1 << i
 			}
-			o.Positions = (&moves{g: g}).positions(answering)
 		}
-		return failover.Conclude{Group: group, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: o}
-	case failover.StepHold:
-		return failover.HoldOperation{Group: group, Operation: op.ID, Reason: d.Hold, Detail: d.Detail}
+		o.Positions = (&moves{g: g}).positions(answering)
 	}
-	return nil
+	return failover.Conclude{Group: group, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: o}
 }
 
 // operator does what the state of an operation that waits asks for: resumes a paused group, lets automation act, releases what is held.
@@ -180,7 +171,7 @@ func (w *working) operator(d failover.Decision) (stuck string) {
 			return ""
 		}
 	}
-	if g.Stage == failover.Held {
+	if g.Stage == failover.Held && w.holds < patience { // after that the operator gives it up
 		if try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied, AcceptLoss: true, LossUnknown: true}) ||
 			try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied}) {
 			return ""

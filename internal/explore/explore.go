@@ -11,7 +11,7 @@ import (
 
 // Bounds say how far histories are followed.
 type Bounds struct {
-	Outside int // entries from outside in one history
+	Odd     int // entries of one history that nobody planned
 	Workers int // at least one
 }
 
@@ -68,8 +68,8 @@ func Run(ctx context.Context, bounds Bounds, progress func(Report)) Report {
 		x.seen.add(k, origin{root: true, move: uint16(i)})
 		frontier = append(frontier, found{s, k, 0})
 	}
-	for outside := 0; outside <= bounds.Outside && len(frontier) > 0; outside++ {
-		frontier = x.layer(ctx, frontier, outside == bounds.Outside, progress)
+	for odd := 0; odd <= bounds.Odd && len(frontier) > 0; odd++ {
+		frontier = x.layer(ctx, frontier, odd == bounds.Odd, progress)
 	}
 	x.report.Exhausted = ctx.Err() == nil && len(x.report.Violations) < most
 	x.snapshot(nil)
@@ -141,7 +141,7 @@ func (x *explorer) expand(f *found, last bool, p *part) {
 	x.judge(f.key, -1, checkState(&f.state))
 	x.judge(f.key, -1, x.ender.check(f.state))
 	for i, m := range movesOf(&f.state) {
-		if m.outside && last {
+		if m.odd && last {
 			continue
 		}
 		e := m.entry(&f.state)
@@ -165,7 +165,7 @@ func (x *explorer) keep(f *found, i int, m move, after failover.State, p *part) 
 	k := keyOf(&after)
 	from := origin{from: f.key, move: uint16(i)}
 	next := found{after, k, f.depth + 1}
-	if m.outside {
+	if m.odd {
 		if !x.seen.has(k) {
 			p.beyond, p.origins = append(p.beyond, next), append(p.origins, from)
 		}

@@ -90,6 +90,9 @@ func aboutMember(s *failover.State, g *failover.Group, m *failover.Member) []byt
 // told to stop, writes of one that was proven to have stopped. Whatever is newer than a look now stays so.
 func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *failover.Member) byte {
 	o, seen := lookOf(s, g, node, m.Name)
+	if seen == unseen {
+		return 0x80 | byte(shown(g, node, m.Name))
+	}
 	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone
 	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(o))
 }

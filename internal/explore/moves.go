@@ -2,6 +2,8 @@ package explore
 
 import (
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -11,7 +13,7 @@ type move struct {
 	body     failover.Body
 	term     failover.Term
 	proposer failover.NodeID
-	outside  bool // counted by Bounds.Outside
+	odd      bool // counted by Bounds.Odd
 }
 
 func (m move) entry(s *failover.State) failover.Entry {
@@ -37,10 +39,11 @@ func movesOf(s *failover.State) []move {
 	m.specs()
 	m.adoptions()
 	m.requests()
+	m.planned()
 	m.leases()
 	if m.g.Operation != nil {
-		m.intents()
 		m.outcomes()
+		m.intents()
 		m.holds()
 		m.decisions()
 	}
@@ -52,16 +55,16 @@ func (m *moves) propose(body failover.Body) {
 	m.list = append(m.list, move{body: body, term: m.s.Reign.Term, proposer: m.s.Reign.Leader})
 }
 
-// ask adds what comes from outside.
+// ask adds what is counted: it comes from outside, or from a leader that does what its planner did not say.
 func (m *moves) ask(body failover.Body) {
-	m.list = append(m.list, move{body: body, term: m.s.Reign.Term, proposer: m.s.Reign.Leader, outside: true})
+	m.list = append(m.list, move{body: body, term: m.s.Reign.Term, proposer: m.s.Reign.Leader, odd: true})
 }
 
 func (m *moves) reigns() {
 	term := m.s.Reign.Term + 1
 	for _, node := range nodes {
 		m.list = append(m.list, move{
-			body: failover.BeginReign{Term: term, Leader: node, Version: failover.CurrentVersion}, term: term, proposer: node, outside: true,
+			body: failover.BeginReign{Term: term, Leader: node, Version: failover.CurrentVersion}, term: term, proposer: node, odd: true,
 		})
 	}
 }
@@ -118,27 +121,40 @@ func (m *moves) again(node failover.NodeID) []failover.Observation {
 	}
 	var all []failover.Observation
 	for _, member := range m.g.Members {
-		show := untold
-		for i := range m.g.Looks {
-			if l := &m.g.Looks[i]; l.Node == node && l.Observation.Member == member.Name {
-				show = sightOf(l.Observation)
-			}
-		}
-		all = append(all, show.observation(member.Name, m.s.Applied))
+		all = append(all, shown(m.g, node, member.Name).observation(member.Name, m.s.Applied))
 	}
 	return all
 }
 
-// sights are looks that change: at one member by one arbiter, by two, or by all.
+// sights are looks that change: at one member by one arbiter, by two, or by all. Of arbiters that are alike so far one stands for all, and
+// so does of members that everybody sees alike.
 func (m *moves) sights() {
+	order := []int{0, 1, 2}[:len(m.g.Members)]
+	alike := make([]string, len(nodes)) // of each arbiter
+	for i, node := range nodes {
+		alike[i] = string(aboutArbiter(m.s, m.g, node, order))
+	}
+	var known []string
 	for i := range m.g.Members {
 		member := &m.g.Members[i]
-		for _, show := range []sight{standby, primary, down, untold, stranger} {
-			for _, by := range [][]failover.NodeID{{"a"}, {"b"}, {"c"}, {"a", "b"}, {"a", "c"}, {"b", "c"}, nodes} {
+		about := string(aboutMember(m.s, m.g, member))
+		for _, node := range nodes {
+			about += string(sightByte(m.s, m.g, node, member))
+		}
+		if slices.Contains(known, about) {
+			continue
+		}
+		known = append(known, about)
+		for _, by := range unlike(alike) {
+			for _, show := range []sight{standby, primary, down, untold, stranger} {
 				m.sees(by, show, member, m.s.Applied)
 			}
 		}
-		for _, node := range nodes { // begun before what it would have to be newer than
+		for _, by := range unlike(alike) { // begun before what it would have to be newer than
+			if len(by) > 1 {
+				continue
+			}
+			node := by[0]
 			if member.Authority == failover.AuthorityNone {
 				m.sees([]failover.NodeID{node}, primary, member, member.NoneSince-1)
 			}
@@ -147,6 +163,26 @@ func (m *moves) sights() {
 			}
 		}
 	}
+}
+
+// unlike are the sets of arbiters, but for those that differ only in which of some that are alike they hold.
+func unlike(alike []string) [][]failover.NodeID {
+	var sets [][]failover.NodeID
+	var known []string
+	for chosen := 1; chosen < 1<<len(nodes); chosen++ {
+		var set []failover.NodeID
+		var about []string
+		for i, node := range nodes {
+			if chosen>>i&1 == 1 {
+				set, about = append(set, node), append(about, alike[i])
+			}
+		}
+		slices.Sort(about)
+		if name := strings.Join(about, "|"); !slices.Contains(known, name) {
+			known, sets = append(known, name), append(sets, set)
+		}
+	}
+	return sets
 }
 
 // sees adds an entry by which these arbiters see a member so, unless they do already or their views are void.
@@ -208,13 +244,48 @@ func (m *moves) requests() {
 	}
 }
 
+// planned is what the leader's planner wants: with a lease of its own and after long waits, just now, and when the lease has run out.
+func (m *moves) planned() {
+	const long = time.Hour
+	waited := failover.Durations{VerdictStood: long, Restarting: long, InStage: long, SinceAttempt: long, SinceLastFailover: long}
+	expired, now := waited, failover.Durations{SinceLastFailover: -1}
+	if l := m.g.Lease; l != nil && l.Holder == m.s.Reign.Leader && l.Term == m.s.Reign.Term && l.Epoch == m.g.Epoch {
+		waited.LeaseLeft, now.LeaseLeft = time.Second, time.Second
+	}
+	for _, d := range []failover.Durations{waited, now, expired} {
+		if body := proposal(m.s, m.g, failover.Plan(m.s, group, d)); body != nil {
+			m.propose(body)
+		}
+	}
+}
+
+// proposal is what the leader proposes for a decision, nil for one that changes nothing or that tries what was intended before.
+func proposal(s *failover.State, g *failover.Group, d failover.Decision) failover.Body {
+	switch d.Step {
+	case failover.StepAcquire:
+		return failover.AcquireLease{
+			Group: group, Holder: s.Reign.Leader, Term: s.Reign.Term, AfterEpoch: g.Epoch, Duration: g.LeaseDuration(),
+		}
+	case failover.StepRelease:
+		return failover.ReleaseLease{Group: group, Holder: s.Reign.Leader, Epoch: g.Lease.Epoch}
+	case failover.StepIntend:
+		return failover.Intend{
+			Group: group, Epoch: g.Epoch, Operation: g.Operation.ID, Action: d.Action, Member: d.Member, Reinstate: d.Reinstate, Basis: d.Basis,
+			Rule: d.Rule,
+		}
+	case failover.StepHold:
+		return failover.HoldOperation{Group: group, Operation: g.Operation.ID, Reason: d.Hold, Detail: d.Detail}
+	}
+	return nil
+}
+
 // leases are asked for, renewed and given back by whoever leads.
 func (m *moves) leases() {
 	leader, term := m.s.Reign.Leader, m.s.Reign.Term
-	m.propose(failover.AcquireLease{Group: group, Holder: leader, Term: term, AfterEpoch: m.g.Epoch, Duration: m.g.LeaseDuration()})
+	m.ask(failover.AcquireLease{Group: group, Holder: leader, Term: term, AfterEpoch: m.g.Epoch, Duration: m.g.LeaseDuration()})
 	if l := m.g.Lease; l != nil {
-		m.propose(failover.RenewLease{Group: group, Holder: leader, Epoch: l.Epoch})
-		m.propose(failover.ReleaseLease{Group: group, Holder: leader, Epoch: l.Epoch})
+		m.ask(failover.RenewLease{Group: group, Holder: leader, Epoch: l.Epoch})
+		m.ask(failover.ReleaseLease{Group: group, Holder: leader, Epoch: l.Epoch})
 	}
 }
 
@@ -226,10 +297,10 @@ func (m *moves) intents() {
 	for _, action := range actions {
 		for _, member := range m.g.Members {
 			intent := failover.Intend{Group: group, Epoch: m.g.Epoch, Operation: m.g.Operation.ID, Action: action, Member: member.Name}
-			m.propose(intent)
+			m.ask(intent)
 			if action == failover.ActionPromote {
 				intent.Reinstate = true
-				m.propose(intent)
+				m.ask(intent)
 			}
 		}
 	}
@@ -283,7 +354,7 @@ func (m *moves) positions(answering int) []failover.MemberPosition {
 // holds are for what there may be a reason for.
 func (m *moves) holds() {
 	hold := func(reason failover.HoldReason) {
-		m.propose(failover.HoldOperation{Group: group, Operation: m.g.Operation.ID, Reason: reason, Detail: string(reason)})
+		m.ask(failover.HoldOperation{Group: group, Operation: m.g.Operation.ID, Reason: reason, Detail: string(reason)})
 	}
 	hold(failover.HoldFenceUnproven)
 	switch {

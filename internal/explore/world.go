@@ -140,6 +140,16 @@ func lookOf(s *failover.State, g *failover.Group, node failover.NodeID, m failov
 	return failover.Observation{}, unseen
 }
 
+// shown is what an arbiter saw of a member last, also if its view was voided since: it will show that again.
+func shown(g *failover.Group, node failover.NodeID, m failover.MemberName) sight {
+	for i := range g.Looks {
+		if l := &g.Looks[i]; l.Node == node && l.Observation.Member == m {
+			return sightOf(l.Observation)
+		}
+	}
+	return untold
+}
+
 // roots are the states that everything begins with.
 func roots() []failover.State {
 	s := failover.NewState()
