@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // intend accepts or refuses the intent of an action. Its effects on authority happen here, before anything is done (S2, S3).
 func (c *change) intend(b Intend) *Refusal {
@@ -48,6 +51,9 @@ func (c *change) intendAction(g *Group, b Intend) *Refusal {
 	}
 	if !pastPromoteIntent(g.EffectiveStage()) || b.Member != g.Operation.Candidate {
 		return refuse("S4", "%s is about %s, which was not promoted", b.Action, b.Member)
+	}
+	if next := nextAfterPromotion(g); b.Action != next { // S8: the table knows no way back to what was skipped
+		return refuse("S8", "%s is not what comes next for %s, %s is", b.Action, b.Member, cmp.Or(string(next), "nothing"))
 	}
 	return nil
 }

@@ -511,3 +511,16 @@ func TestS14_OnlyTheFirstAndOnlyAutomaticOnes(t *testing.T) {
 	w = given(t, adopted+"pause orders\nkeep a\nfailover orders\ncommit a\n")
 	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
 }
+
+// S8: what comes after the promotion is done in its order. A step that was skipped could not be made up for: the table knows no way back to it.
+func TestS8_NoStepAfterThePromotionIsSkipped(t *testing.T) {
+	w := given(t, promoting+"keep a\noutcome promote done\ncommit a\n")
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionVerify, "pg-b"))
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionRoute, "pg-b"))
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionScale, "pg-b"))
+	for _, next := range []ActionKind{ActionConfigure, ActionRoute, ActionVerify} {
+		w.accepted(t, "a", 1, w.intend(t, next, "pg-b"))
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone}))
+	}
+	w.wantStage(t, Steady)
+}
