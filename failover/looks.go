@@ -8,8 +8,8 @@ import (
 
 // currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
 func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
-	view, ok := s.View(node)
-	if !ok || !view.Current || view.Doubt != "" {
+	view, counts := s.viewThatCounts(node)
+	if !counts {
 		return Look{}, false
 	}
 	look, ok := g.look(node, member)

@@ -188,6 +188,12 @@ func (s *State) View(node NodeID) (View, bool) {
 	return View{}, false
 }
 
+// viewThatCounts returns the view of an arbiter if it is current and not doubted.
+func (s *State) viewThatCounts(node NodeID) (View, bool) {
+	view, ok := s.View(node)
+	return view, ok && view.Current && view.Doubt == ""
+}
+
 // Majority is how many voters are more than half of all.
 func (s *State) Majority() int { return len(s.Voters)/2 + 1 }
 
