@@ -63,8 +63,9 @@ type AnsweredRequest struct {
 // requestsKept bounds how many request ids are remembered.
 const requestsKept = 1024
 
-// NewState is the state of an empty log.
-func NewState() State { return State{Version: CurrentVersion, Brake: DefaultBrake()} }
+// NewState is the state of an empty log. It is in the first language, whatever this build understands: the log itself says when another one
+// begins (BeginReign), at the same entry for every arbiter.
+func NewState() State { return State{Version: 1, Brake: DefaultBrake()} }
 
 // Group is all that is known of one protected service.
 type Group struct {
