@@ -172,7 +172,7 @@ func (c *change) conclude(b Conclude) *Refusal {
 		return c.concludeIsolate(g, o)
 	}
 	if o.Result != ResultDone {
-		return c.failedTry(g, o.Detail)
+		return c.failedTry(g, o)
 	}
 	op.Intent, op.Attempts = nil, 0
 	switch intent.Action {
@@ -194,18 +194,21 @@ func (c *change) conclude(b Conclude) *Refusal {
 
 func stepBegan(ended WallTime, o Outcome) WallTime { return ended - WallTime(o.Took) }
 
-// failedTry keeps the stage and counts the try. A promotion that failed leaves its candidate WRITER (S7).
-func (c *change) failedTry(g *Group, detail string) *Refusal {
+// failedTry keeps the stage and counts the try, unless it was cut short. A promotion that failed leaves its candidate WRITER (S7).
+func (c *change) failedTry(g *Group, o Outcome) *Refusal {
 	op := g.Operation
-	op.Attempts++
+	try := op.Attempts + 1
+	if o.Result != ResultCutShort {
+		op.Attempts = try
+	}
 	op.Intent.Tried = true
-	c.tell(g, AttemptEnded, op.Intent.Member, "try %d to %s %s: %s", op.Attempts, op.Intent.Action, op.Intent.Member, detail)
+	c.tell(g, AttemptEnded, op.Intent.Member, "try %d to %s %s: %s", try, op.Intent.Action, op.Intent.Member, o.Detail)
 	return nil
 }
 
 func (c *change) concludeIsolate(g *Group, o Outcome) *Refusal {
 	if refusal := checkS3(g, o.Proof); refusal != nil || o.Result != ResultDone {
-		return c.failedTry(g, o.Detail)
+		return c.failedTry(g, o)
 	}
 	return c.provenNone(g, g.Member(g.Operation.Intent.Member), o.Proof)
 }
