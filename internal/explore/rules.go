@@ -79,7 +79,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 	for i := range is.Members {
 		m := &is.Members[i]
 		if old := was.Member(m.Name); old != nil && old.Authority != m.Authority {
-			if broken := mayBecome(before, was, old, m, e); broken != nil {
+			if broken := mayBecome(before, after, old, m, e); broken != nil {
 				return broken
 			}
 		}
@@ -125,7 +125,8 @@ func checkEpochs(before, after *failover.State) *broken {
 }
 
 // mayBecome says who may get which authority by which entry (S0, S2, S3, S12).
-func mayBecome(before *failover.State, g *failover.Group, was, is *failover.Member, e failover.Entry) *broken {
+func mayBecome(before, after *failover.State, was, is *failover.Member, e failover.Entry) *broken {
+	g := before.Group(group)
 	type change struct{ from, to failover.Authority }
 	c := change{was.Authority, is.Authority}
 	revoked, none, writer := failover.AuthorityRevoked, failover.AuthorityNone, failover.AuthorityWriter
@@ -148,10 +149,20 @@ func mayBecome(before *failover.State, g *failover.Group, was, is *failover.Memb
 		}
 	case failover.Observe:
 		if c == (change{none, revoked}) && is.Rogue {
-			return nil
+			return unmasked(after, was)
 		}
 	}
 	return breaks("S3", "%s went from %q to %q by a %T", was.Name, c.from, c.to, e.Body)
+}
+
+// unmasked asks what makes a rogue: that somebody saw it accept writes since it was proven unable to.
+func unmasked(s *failover.State, m *failover.Member) *broken {
+	for _, node := range nodes {
+		if o, seen := lookOf(s, s.Group(group), node, m.Name); seen == primary && o.AsOf >= m.NoneSince {
+			return nil
+		}
+	}
+	return breaks("S12", "%s is taken for a rogue by a look from before it became NONE", m.Name)
 }
 
 // mayVouch asks what a person's word needs: nobody sees the member answer, and a majority has looked since it was revoked, in vain.
