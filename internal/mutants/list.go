@@ -174,7 +174,7 @@ var views = []Mutant{
 	},
 	{
 		Name: "count-voided-looks", Rule: "S8", What: "looks of a view that was voided count again when it is sent",
-		File: looksFile, Old: "return look, ok && look.Generation == view.Generation", New: "return look, ok",
+		File: looksFile, Old: "return look, ok && look.Generation == view.Generation", New: "_ = view\n\treturn look, ok",
 	},
 	{
 		Name: "count-doubted-views", Rule: "S14", What: "an arbiter that doubts its own view counts",
