@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/raft"
 
@@ -14,43 +16,57 @@ import (
 // errKeptLead says that leadership was to be handed over and was not.
 var errKeptLead = errors.New("leadership was not handed over")
 
-// handOvers tells those who wait for a hand-over that it failed.
+// errReplaced is why a hand-over may never be heard of.
+var errReplaced = errors.New("another hand-over was asked for since, or this arbiter is ending")
+
+// handOverLimit is longer than an orderly hand-over that waits for another one to fail first.
+const handOverLimit = 30 * time.Second
+
+// handOvers tells those who asked for a hand-over that theirs failed; that of somebody else may fail before it.
 type handOvers struct {
-	mu     sync.Mutex
-	failed chan struct{} // closed and replaced at every failure
-	why    error
+	mu      sync.Mutex
+	waiting []waiting
 }
 
-func newHandOvers() *handOvers { return &handOvers{failed: make(chan struct{})} }
-
-func (h *handOvers) fail(err error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.why = err
-	close(h.failed)
-	h.failed = make(chan struct{})
+type waiting struct {
+	handOver failover.HandOver
+	failed   chan error // has room for the one that comes
 }
 
-// next is closed when the next hand-over fails.
-func (h *handOvers) next() <-chan struct{} {
+func newHandOvers() *handOvers { return &handOvers{} }
+
+// await returns what gets the error if the hand-over fails, and what ends the wait.
+func (h *handOvers) await(o failover.HandOver) (failed <-chan error, stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.failed
+	w := waiting{o, make(chan error, 1)}
+	h.waiting = append(h.waiting, w)
+	return w.failed, func() { h.remove(func(other waiting) bool { return other == w }) }
 }
 
-func (h *handOvers) reason() error {
+func (h *handOvers) fail(o failover.HandOver, err error) {
+	h.remove(func(w waiting) bool {
+		if w.handOver != o {
+			return false
+		}
+		w.failed <- err
+		return true
+	})
+}
+
+func (h *handOvers) remove(ended func(waiting) bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.why
+	h.waiting = slices.DeleteFunc(h.waiting, ended)
 }
 
 // HandOver gives leadership to the named arbiter, else to the one that is furthest.
-func (n *Node) HandOver(to failover.NodeID, failed func()) {
+func (n *Node) HandOver(o failover.HandOver, failed func()) {
 	n.group.Go("hand over", func(context.Context) error {
-		if err := n.raft.TransferLeadership(raft.ServerID(to), n.options.Timing.Election*4); err != nil {
+		if err := n.raft.TransferLeadership(raft.ServerID(o.To), n.options.Timing.Election*4); err != nil {
 			n.log.Warn("leadership not handed over", "error", err)
 			failed()
-			n.vain.fail(err)
+			n.vain.fail(o, err)
 		}
 		return nil
 	})
@@ -58,7 +74,10 @@ func (n *Node) HandOver(to failover.NodeID, failed func()) {
 
 // giveUpLead asks the Controller to end its actions, release its leases and hand leadership on, and waits until it has.
 func (n *Node) giveUpLead(ctx context.Context, d failover.Drain) error {
-	failed := n.vain.next()
+	failed, stop := n.vain.await(failover.HandOver(d))
+	defer stop()
+	ctx, end := context.WithTimeoutCause(ctx, handOverLimit, errReplaced)
+	defer end()
 	if leading, _ := n.leading.get(); !leading {
 		return nil
 	}
@@ -70,8 +89,8 @@ func (n *Node) giveUpLead(ctx context.Context, d failover.Drain) error {
 		}
 		select {
 		case <-changed:
-		case <-failed:
-			return fmt.Errorf("%w: %w", errKeptLead, n.vain.reason())
+		case err := <-failed:
+			return fmt.Errorf("%w: %w", errKeptLead, err)
 		case <-ctx.Done():
 			return fmt.Errorf("%w in time: %w", errKeptLead, context.Cause(ctx))
 		}

@@ -31,7 +31,7 @@ type intake struct {
 type intakeStream struct {
 	out  chan *arbiterv1.StreamViewsResponse
 	end  context.CancelCauseFunc
-	last failover.Batch
+	last uint64 // the incarnation of the newest batch; 0: it has sent none
 }
 
 type intakeBatch struct {
@@ -122,13 +122,16 @@ func (in *intake) endWithReign(ctx context.Context, cancel context.CancelCauseFu
 	}
 }
 
+// register makes a stream the one of its arbiter. What the one before it sent last is its own from then on: if it ends before it has sent
+// anything, that is the view that nobody sends any more.
 func (in *intake) register(node failover.NodeID, end context.CancelCauseFunc) *intakeStream {
 	in.mu.Lock()
 	defer in.mu.Unlock()
+	s := &intakeStream{out: make(chan *arbiterv1.StreamViewsResponse, 64), end: end}
 	if old := in.streams[node]; old != nil {
 		old.end(errSuperseded)
+		s.last = old.last
 	}
-	s := &intakeStream{out: make(chan *arbiterv1.StreamViewsResponse, 64), end: end}
 	in.streams[node] = s
 	return s
 }
@@ -140,7 +143,7 @@ func (in *intake) unregister(node failover.NodeID, s *intakeStream) {
 	if current {
 		delete(in.streams, node)
 	}
-	incarnation := s.last.Incarnation
+	incarnation := s.last
 	in.mu.Unlock()
 	if current && incarnation != 0 {
 		in.silent(failover.ViewSilent{Node: node, Incarnation: incarnation})
@@ -160,11 +163,22 @@ func (in *intake) receive(ctx context.Context, node failover.NodeID, s *intakeSt
 		if batch.Node != node {
 			return status.Errorf(codes.PermissionDenied, "the certificate is %s's, the view is %s's", node, batch.Node)
 		}
-		in.mu.Lock()
-		s.last = batch
-		in.mu.Unlock()
+		if err := in.note(node, s, batch); err != nil {
+			return err
+		}
 		in.submit(intakeBatch{batch: batch, size: proto.Size(request.GetBatch()), done: func(applied bool, err error) { answer(ctx, s, batch, applied, err) }})
 	}
+}
+
+// note remembers what a stream sent last, unless it has been replaced, or has ended: what it sends then nobody would silence.
+func (in *intake) note(node failover.NodeID, s *intakeStream, batch failover.Batch) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if in.streams[node] != s {
+		return errSuperseded
+	}
+	s.last = batch.Incarnation
+	return nil
 }
 
 func answer(ctx context.Context, s *intakeStream, batch failover.Batch, applied bool, err error) {

@@ -20,7 +20,7 @@ type consensus interface {
 	Confirm(ctx context.Context) error
 	// HandOver gives leadership to another arbiter: to the named one, or to any if the name is empty. Failed is called if it
 	// didn't.
-	HandOver(to failover.NodeID, failed func())
+	HandOver(o failover.HandOver, failed func())
 }
 
 // loop moves values between the Controller, Raft and the drivers. One goroutine owns the Controller; this file has no
@@ -146,7 +146,7 @@ func (l *loop) carryOut(output failover.Output) {
 		l.lookAgain(o)
 	case failover.HandOver:
 		l.log.Warn("handing leadership over", "why", o.Why)
-		l.raft.HandOver(o.To, func() { l.send(l.confirms, failover.HandOverFailed{}) })
+		l.raft.HandOver(o, func() { l.send(l.confirms, failover.HandOverFailed{}) })
 	case failover.Halt:
 		l.halt(o.Why)
 	case failover.Decided:

@@ -198,6 +198,37 @@ func TestIntake_ANewerStreamReplacesTheOld(t *testing.T) {
 	})
 }
 
+// A stream that replaces another one and dies before it has sent anything leaves a view behind that nobody sends any more.
+func TestIntake_TheEndOfAStreamSilencesWhatTheOneBeforeItSent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, streams := newIntakeFixture(true), []*leaderEnd{newLeaderEnd(), newLeaderEnd(), newLeaderEnd()}
+		ended := []<-chan error{f.run(t, "az-b", streams[0])}
+		streams[0].batch("az-b", 1)
+		<-f.proposed
+		f.conclude <- nil
+		for _, newer := range streams[1:] {
+			synctest.Wait()
+			ended = append(ended, f.run(t, "az-b", newer))
+		}
+		synctest.Wait()
+		streams[0].batch("az-b", 2) // was under way when it was replaced
+		synctest.Wait()
+		if len(f.silent) != 0 || len(f.proposed) != 0 {
+			t.Fatalf("%d said to be silent, %d entries of a stream that was replaced", len(f.silent), len(f.proposed))
+		}
+		for i, stream := range streams {
+			close(stream.in)
+			<-ended[i]
+		}
+		if len(f.silent) != 1 {
+			t.Fatalf("%d are said to be silent", len(f.silent))
+		}
+		if v := <-f.silent; v.Node != "az-b" || v.Incarnation != 1 {
+			t.Errorf("silent %+v", v)
+		}
+	})
+}
+
 func TestIntake_OnlyWhileLeading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f, stream := newIntakeFixture(false), newLeaderEnd()

@@ -65,6 +65,7 @@ func (f *findings) cannotAsk(err error) {
 	fixes := map[failover.Reason]string{
 		failover.ReasonBadCredentials:   "mend the role, its password or certificate, and pg_hba.conf (docs/postgres.md, Logging in)",
 		failover.ReasonBadConfiguration: "put the secrets and certificates of the spec's connect on this arbiter's machine, readable for the user of arbiterd, or mend the spec",
+		failover.ReasonNameNotFound:     "mend its address in the spec, or its name in what this arbiter's machine resolves names by (DNS, /etc/hosts)",
 		failover.ReasonArbiterTrouble:   "the trouble is on this arbiter's machine: look at its log, its limits and its name server",
 	}
 	dead := failover.ClassOf(evidence.Reason) == failover.EvidenceDead

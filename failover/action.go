@@ -62,6 +62,8 @@ const (
 	ResultDone    Result = "done"
 	ResultFailed  Result = "failed"
 	ResultUnknown Result = "unknown"
+	// ResultCutShort is a try that this arbiter ended to hand leadership on: it may have been done, and says nothing of whether it can be.
+	ResultCutShort Result = "cut-short"
 )
 
 // ProofGrade grades the evidence that a member cannot write (DESIGN section 6).

@@ -127,7 +127,7 @@ func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 		}
 	}
 	if n < s.Majority() {
-		return refuse("S3", "%d of %d arbiters have looked at %s and got no answer, %d are needed", n, len(s.Voters), member, s.Majority()).
+		return refuse("S3", "%d of %d arbiters have looked at %s and got no answer, %d are needed (%s)", n, len(s.Voters), member, s.Majority(), g.sightsOf(s, m)).
 			advise("wait for their looks, which takes some seconds after a change of leader or the beginning of an isolation, and ask again; "+
 				"see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 	}

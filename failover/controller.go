@@ -24,6 +24,7 @@ type Controller struct {
 	begin    proposal
 	draining HandOver // why leadership is about to be handed on, once all is ended; empty: it isn't
 	leaving  leaving
+	offered  map[NodeID]uint64 // the voters that leadership was offered to in this reign, and the generation of their views then
 	halted   bool
 	silent   map[NodeID]silentView // of this reign
 	groups   map[GroupName]*control
@@ -35,8 +36,9 @@ type Controller struct {
 type leaving struct {
 	asked HandOver
 	since time.Duration
-	must  bool // it can't go on leading
-	tried bool // a hand-over of this reign was in vain
+	must  bool     // it can't go on leading
+	tried bool     // a hand-over of this reign was in vain
+	then  HandOver // asked for meanwhile: what to do when this one fails
 }
 
 func (l leaving) on() bool { return l.asked.Why != "" }
@@ -69,7 +71,7 @@ type proposal struct {
 
 // NewController makes the controller of one arbiter. now is its boot-time clock at the start of the process.
 func NewController(self NodeID, settings Settings, state *State, now time.Duration) *Controller {
-	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}}
+	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}, offered: map[NodeID]uint64{}}
 	c.observe(state, now, 0)
 	return c
 }
@@ -136,6 +138,10 @@ func (c *Controller) observe(state *State, now time.Duration, wall WallTime) {
 	if len(c.groups) > len(state.Groups) {
 		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })
 	}
+	maps.DeleteFunc(c.offered, func(node NodeID, generation uint64) bool {
+		view, counts := state.viewThatCounts(node)
+		return !counts || view.Generation != generation
+	})
 	c.reigning = c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self
 }
 
@@ -143,6 +149,7 @@ func (c *Controller) observe(state *State, now time.Duration, wall WallTime) {
 func (c *Controller) depose(s *step) {
 	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, HandOver{}, leaving{}
 	clear(c.silent)
+	clear(c.offered)
 	for _, g := range c.state.Groups {
 		gc := c.groups[g.Name]
 		s.cancel(g, gc, "leadership was lost")
@@ -212,16 +219,23 @@ func (s *step) proposalEnded(p ProposalEnded) {
 
 // drain hands leadership on: first what runs is ended and the leases are released, so that the successor need not wait.
 func (s *step) drain(to HandOver) {
-	if s.term != 0 && !s.leaving.on() {
-		s.draining = HandOver{Why: cmp.Or(to.Why, "it was asked for"), To: to.To}
+	to.Why = cmp.Or(to.Why, "it was asked for")
+	switch {
+	case s.term == 0:
+	case s.leaving.on():
+		s.leaving.then = to
+	default:
+		s.draining = to
 	}
 }
 
-// doubt hands leadership on in the same order, to an arbiter whose view counts.
+// doubt hands leadership on in the same order, to an arbiter whose view counts. Each of them is asked once: what is begun is cut short
+// by it, and one that could not take over a moment ago can't do so now, unless its view has changed.
 func (s *step) doubt(why string) {
 	i := slices.IndexFunc(s.state.Voters, func(node NodeID) bool {
-		view, ok := s.state.View(node)
-		return ok && node != s.self && view.Current && view.Doubt == ""
+		_, counts := s.state.viewThatCounts(node)
+		_, offered := s.offered[node]
+		return counts && !offered && node != s.self
 	})
 	if i >= 0 && s.reigning && !s.leaving.on() && s.draining.Why == "" {
 		s.draining = HandOver{Why: "it doubts its own view: it " + why, To: s.state.Voters[i]}
@@ -230,15 +244,21 @@ func (s *step) doubt(why string) {
 
 func (s *step) leave(to HandOver, must bool) {
 	s.emit(to)
+	if view, counts := s.state.viewThatCounts(to.To); counts {
+		s.offered[to.To] = view.Generation
+	}
 	s.draining, s.leaving.asked, s.leaving.since, s.leaving.must = HandOver{}, to, s.now, must
 }
 
 // handOverFailed goes on leading at once, if this leader can: somebody must.
 func (s *step) handOverFailed() {
 	if s.leaving.on() && !s.leaving.must {
-		s.leaving = leaving{tried: true}
+		s.stay()
 	}
 }
+
+// stay ends a hand-over in vain. One that was asked for meanwhile is begun.
+func (s *step) stay() { s.draining, s.leaving = s.leaving.then, leaving{tried: true} }
 
 // leaveAgain bounds the wait for being deposed. A leader that can go on does so, and hands over no more unless it is told to;
 // one that can't asks once more, and then ends this process, which gives leadership away for certain.
@@ -246,7 +266,7 @@ func (s *step) leaveAgain() {
 	switch l := &s.leaving; {
 	case s.now-l.since < s.settings.ApplyBound:
 	case !l.must:
-		*l = leaving{tried: true}
+		s.stay()
 		return
 	case l.tried:
 		s.halt("leadership could not be handed over: " + l.asked.Why)

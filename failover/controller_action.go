@@ -2,6 +2,7 @@ package failover
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -13,6 +14,7 @@ type running struct {
 	deadline    time.Duration
 	leaseUntil  time.Duration
 	cancelled   bool
+	cutShort    string // why, if it was cancelled for a reason that has nothing to do with it
 	cancelledAt time.Duration
 }
 
@@ -141,6 +143,9 @@ func (s *step) actionEnded(e ActionEnded) {
 	gc, ok := s.groups[e.Group]
 	if !ok || gc.running == nil || gc.running.action.Intent != e.Intent {
 		return
+	}
+	if why := gc.running.cutShort; why != "" && e.Outcome.Result != ResultDone {
+		e.Outcome.Result, e.Outcome.Detail = ResultCutShort, strings.TrimSuffix("cut short to hand leadership on ("+why+"): "+e.Outcome.Detail, ": ")
 	}
 	gc.running, gc.attemptAt, gc.attemptEver = nil, s.now, true
 	if s.reigning {

@@ -138,6 +138,9 @@ func (s *step) driveGroup(g *Group, gc *control) (busy bool) {
 
 func (s *step) drainGroup(g *Group, gc *control) (busy bool) {
 	if gc.running != nil {
+		if !gc.running.cancelled {
+			gc.running.cutShort = s.draining.Why
+		}
 		s.cancel(g, gc, s.draining.Why)
 		return !s.stuck(gc)
 	}

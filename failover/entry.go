@@ -2,8 +2,9 @@ package failover
 
 import "time"
 
-// EntryVersion numbers the language of the log. Every arbiter commits the newest one that it understands; a leader
-// proposes only what all voters understand.
+// EntryVersion numbers the language of the log: which entries there are, and what Next makes of them. Every arbiter commits the newest one
+// that it understands; a leader proposes only what all voters understand, and begins its reign in it. A rule that changes what Next makes of
+// an entry asks for State.Version, which every replica has from the log, never for CurrentVersion.
 type EntryVersion uint32
 
 // CurrentVersion is the newest language that this code understands.

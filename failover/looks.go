@@ -3,12 +3,13 @@ package failover
 import (
 	"slices"
 	"sort"
+	"strings"
 )
 
 // currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
 func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
-	view, ok := s.View(node)
-	if !ok || !view.Current || view.Doubt != "" {
+	view, counts := s.viewThatCounts(node)
+	if !counts {
 		return Look{}, false
 	}
 	look, ok := g.look(node, member)
@@ -97,6 +98,33 @@ func (g *Group) systemID(s *State, member MemberName) string {
 	return ""
 }
 
+// sightsOf says in words what each voter saw of a member, and why that does not count if it doesn't.
+func (g *Group) sightsOf(s *State, m *Member) string {
+	sights := make([]string, 0, len(s.Voters))
+	for _, node := range s.Voters {
+		sights = append(sights, string(node)+": "+g.sightOf(s, node, m))
+	}
+	return strings.Join(sights, "; ")
+}
+
+func (g *Group) sightOf(s *State, node NodeID, m *Member) string {
+	view, _ := s.View(node)
+	look, ok := g.look(node, m.Name)
+	switch {
+	case !view.Current:
+		return "its view is void"
+	case view.Doubt != "":
+		return "it doubts itself"
+	case !ok || look.Generation != view.Generation:
+		return "it has not looked"
+	}
+	_, why := g.Spec.StatusOf(look.Observation)
+	if look.Observation.AsOf < m.NotBefore(look.Observation) {
+		return string(why.Reason) + ", too long ago"
+	}
+	return string(why.Reason)
+}
+
 func isStandby(f Facts) bool { return f.Role == RoleStandby }
 
 // answers says whether a service answered in a look, well or badly: it runs. Who refuses a password answers.
@@ -107,7 +135,10 @@ func answers(o Observation) bool {
 	})
 }
 
-// silent says that a look asked a service and got no answer. A look that can't tell has not asked.
+// silent says that a look asked a service and got no answer, also since there is no machine of that name any more, as a name server
+// says for certain: a person may vouch for what nobody can reach. Any other look that can't tell has not asked.
 func silent(o Observation) bool {
-	return !answers(o) && slices.ContainsFunc(o.Checks, func(c CheckState) bool { return ClassOf(c.Evidence.Reason) == EvidenceDead })
+	return !answers(o) && slices.ContainsFunc(o.Checks, func(c CheckState) bool {
+		return ClassOf(c.Evidence.Reason) == EvidenceDead || c.Evidence.Reason == ReasonNameNotFound
+	})
 }

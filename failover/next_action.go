@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // intend accepts or refuses the intent of an action. Its effects on authority happen here, before anything is done (S2, S3).
 func (c *change) intend(b Intend) *Refusal {
@@ -48,6 +51,9 @@ func (c *change) intendAction(g *Group, b Intend) *Refusal {
 	}
 	if !pastPromoteIntent(g.EffectiveStage()) || b.Member != g.Operation.Candidate {
 		return refuse("S4", "%s is about %s, which was not promoted", b.Action, b.Member)
+	}
+	if next := nextAfterPromotion(g); b.Action != next { // S8: the table knows no way back to what was skipped
+		return refuse("S8", "%s is not what comes next for %s, %s is", b.Action, b.Member, cmp.Or(string(next), "nothing"))
 	}
 	return nil
 }
@@ -166,7 +172,7 @@ func (c *change) conclude(b Conclude) *Refusal {
 		return c.concludeIsolate(g, o)
 	}
 	if o.Result != ResultDone {
-		return c.failedTry(g, o.Detail)
+		return c.failedTry(g, o)
 	}
 	op.Intent, op.Attempts = nil, 0
 	switch intent.Action {
@@ -188,18 +194,21 @@ func (c *change) conclude(b Conclude) *Refusal {
 
 func stepBegan(ended WallTime, o Outcome) WallTime { return ended - WallTime(o.Took) }
 
-// failedTry keeps the stage and counts the try. A promotion that failed leaves its candidate WRITER (S7).
-func (c *change) failedTry(g *Group, detail string) *Refusal {
+// failedTry keeps the stage and counts the try, unless it was cut short. A promotion that failed leaves its candidate WRITER (S7).
+func (c *change) failedTry(g *Group, o Outcome) *Refusal {
 	op := g.Operation
-	op.Attempts++
+	try := op.Attempts + 1
+	if o.Result != ResultCutShort {
+		op.Attempts = try
+	}
 	op.Intent.Tried = true
-	c.tell(g, AttemptEnded, op.Intent.Member, "try %d to %s %s: %s", op.Attempts, op.Intent.Action, op.Intent.Member, detail)
+	c.tell(g, AttemptEnded, op.Intent.Member, "try %d to %s %s: %s", try, op.Intent.Action, op.Intent.Member, o.Detail)
 	return nil
 }
 
 func (c *change) concludeIsolate(g *Group, o Outcome) *Refusal {
 	if refusal := checkS3(g, o.Proof); refusal != nil || o.Result != ResultDone {
-		return c.failedTry(g, o.Detail)
+		return c.failedTry(g, o)
 	}
 	return c.provenNone(g, g.Member(g.Operation.Intent.Member), o.Proof)
 }

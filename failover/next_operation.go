@@ -144,13 +144,31 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
 	g.Operation.ProofsBefore = c.entry.Index
 	c.must(c.advance(g, kind, "held: %s", detail))
-	first := c.entry.Index
-	if last := g.Operation.LastHold; last.Reason == reason && last.Detail == detail && g.changed() <= last.Index {
-		first = last.First
+	hold := Hold{Reason: reason, Detail: detail, About: aboutHold(&c.state, g, reason), Since: c.entry.Wall, Index: c.entry.Index, First: c.entry.Index}
+	if last := g.Operation.LastHold; hold.sameAs(last) && g.changed() <= last.Index {
+		hold.First = last.First
 	}
-	g.Hold = Hold{Reason: reason, Detail: detail, Since: c.entry.Wall, Index: c.entry.Index, First: first}
+	g.Hold = hold
 	g.Operation.LastHold = g.Hold
 	g.Operation.addStep(Step{Name: "held", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultFailed, Detail: detail, Outcome: c.entry.Index})
+}
+
+// aboutHold is what a hold is about beside its reason: what an operator would have to think about anew if it were another.
+func aboutHold(s *State, g *Group, reason HoldReason) string {
+	switch op := g.Operation; {
+	case reason == HoldLossBound:
+		best, _ := tooMuchLost(s, g)
+		return fmt.Sprintf("%s %s %d", best.Member, best.Loss.Grade, best.Loss.Bytes)
+	case op.Intent != nil:
+		return fmt.Sprintf("%s %s", op.Intent.Action, op.Intent.Member)
+	}
+	return ""
+}
+
+// sameAs says whether two holds are for the very same thing. Their words are not compared: errors differ from one try to the next. An
+// abort is an operator's word, each for itself.
+func (h Hold) sameAs(other Hold) bool {
+	return h.Reason == other.Reason && h.About == other.About && h.Reason != HoldAborted
 }
 
 // release is an operator saying that a held operation may go on.

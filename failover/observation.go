@@ -46,6 +46,7 @@ const (
 	ReasonBadCredentials     Reason = "bad-credentials"
 	ReasonBadConfiguration   Reason = "bad-configuration"
 	ReasonArbiterTrouble     Reason = "arbiter-trouble"
+	ReasonNameNotFound       Reason = "name-not-found" // as a name server says for certain
 	ReasonNotYetSeen         Reason = "not-yet-seen"
 )
 

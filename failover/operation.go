@@ -196,6 +196,7 @@ const (
 type Hold struct {
 	Reason HoldReason
 	Detail string
+	About  string `json:",omitempty"` // what it is about, without the words for people
 	Since  WallTime
 	Index  Index
 	// First is the first of the holds for the very same thing that had nothing but own tries between them. What an operator

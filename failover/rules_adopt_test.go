@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -163,6 +164,9 @@ func TestS3_APersonsWordIsBorneOutByAMajority(t *testing.T) {
 		{"nobody since it was revoked", isolating + "outcome isolate UNKNOWN", true},
 		{"nobody since it was unmasked", finished + "observe c: pg-a=primary@1000\nobserve c: pg-a=down(refused)", true},
 		{"nobody can tell", looked + "observe all: pg-a=unknown(bad-configuration)", true},
+		{"its name is not found any more", isolating + "outcome isolate UNKNOWN\nobserve all: pg-a=unknown(name-not-found)", false},
+		{"its name was not found before it was revoked only", adopted + "observe all: pg-a=unknown(name-not-found)\nobserve all: pg-a=down(refused)\nlook-again answers\noutcome isolate UNKNOWN", true},
+		{"the name servers are in trouble", isolating + "outcome isolate UNKNOWN\nobserve all: pg-a=unknown(arbiter-trouble)", true},
 		{"it refuses a password", looked + "observe c: pg-a=unknown(bad-credentials)", true},
 		{"it writes for one of them", looked + "observe c: pg-a=primary@1000", true},
 	}
@@ -175,6 +179,30 @@ func TestS3_APersonsWordIsBorneOutByAMajority(t *testing.T) {
 				w.accepted(t, "", 0, w.attest(t, "pg-a"))
 			}
 		})
+	}
+}
+
+// Who is refused must see why, for each arbiter: what one of them can't tell is mended there.
+func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
+	w := given(t, isolating+"outcome isolate UNKNOWN\nobserve a: pg-a=down(refused)\nobserve b: pg-a=unknown(bad-configuration)\nsilent a c\n")
+	refusal, ok := w.entry("", 0, w.attest(t, "pg-a"))
+	const want = "1 of 3 arbiters have looked at pg-a and got no answer, 2 are needed (a: refused; b: bad-configuration; c: its view is void)"
+	if !ok || refusal.Text != want {
+		t.Errorf("%q, want %q", refusal.Text, want)
+	}
+	w = given(t, isolating+"doubt b slow\n")
+	refusal, ok = w.entry("", 0, w.attest(t, "pg-a"))
+	if !ok || !strings.HasSuffix(refusal.Text, "(a: refused, too long ago; b: it doubts itself; c: refused, too long ago)") {
+		t.Errorf("%q", refusal.Text)
+	}
+}
+
+// That a name is not found says nothing of the machine: it counts for no verdict, whatever it counts for beside a person's word.
+func TestTally_ANameThatIsNotFoundIsNoVerdict(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=unknown(name-not-found)\nlook-again answers\ntick 1m\n")
+	w.wantStage(t, Steady)
+	if v := Tally(&w.state, w.group(t), "pg-a"); v.Status != StatusUnknown || len(v.For) != 0 {
+		t.Errorf("%+v", v)
 	}
 }
 

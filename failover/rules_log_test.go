@@ -168,6 +168,8 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 
 func TestS4_ARequestIsAboutWhatTheOperatorSaw(t *testing.T) {
 	tooFar := catchingUp + "outcome catch_up pg-b@500 pg-c@400\n" // held, since 500 bytes would be lost
+	nobody := catchingUp + "outcome catch_up pg-b!refused-from:40001 pg-c!refused-from:40001\n"
+	aborted := isolating + "outcome isolate CONFIRMED_OFF\nabort orders\n"
 	fenced := promoting + "observe all: pg-b=down(refused)\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\noutcome promote failed\ntick 1s\nlook-again answers\n"
 	tests := []struct {
 		name, from, meanwhile, ask string
@@ -176,6 +178,10 @@ func TestS4_ARequestIsAboutWhatTheOperatorSaw(t *testing.T) {
 		{"a release of this hold", tooFar, "", "release orders accept_loss=500", false},
 		{"of the same one, after a try that changed nothing", tooFar, "tick 11s\noutcome catch_up pg-b@500 pg-c@400", "release orders accept_loss=500", false},
 		{"of one for another loss", tooFar, "tick 11s\noutcome catch_up pg-b@300 pg-c@400", "release orders accept_loss=900", true},
+		{"of one for another member's loss of as much", tooFar, "tick 11s\noutcome catch_up pg-b@400 pg-c@500", "release orders accept_loss=500", true},
+		{"of one for nobody to promote, whose errors read differently", nobody, "tick 11s\noutcome catch_up pg-b!refused-from:40002 pg-c!reset-from:40003", "release orders", false},
+		{"of one for nobody to promote, after which somebody was", nobody, "tick 11s\noutcome catch_up pg-b@500 pg-c@400", "release orders accept_loss=500", true},
+		{"of an abort, after another one", aborted, "abort orders", "release orders", true},
 		{"of one that was released, and is held for the same again", tooFar, "release orders", "release orders accept_loss=500", true},
 		{"an attest", isolating, "outcome isolate UNKNOWN\ntick 1s\nobserve all", "attest orders pg-a", false},
 		{"an attest for an earlier revocation", isolating, "outcome isolate CONFIRMED_OFF\nobserve c: pg-a=primary@1100\nobserve all: pg-a=down(refused)", "attest orders pg-a", true},
@@ -510,4 +516,17 @@ func TestS14_OnlyTheFirstAndOnlyAutomaticOnes(t *testing.T) {
 	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a")) // there is no way back, so it goes on
 	w = given(t, adopted+"pause orders\nkeep a\nfailover orders\ncommit a\n")
 	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}
+
+// S8: what comes after the promotion is done in its order. A step that was skipped could not be made up for: the table knows no way back to it.
+func TestS8_NoStepAfterThePromotionIsSkipped(t *testing.T) {
+	w := given(t, promoting+"keep a\noutcome promote done\ncommit a\n")
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionVerify, "pg-b"))
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionRoute, "pg-b"))
+	w.refused(t, "S8", "a", 1, w.intend(t, ActionScale, "pg-b"))
+	for _, next := range []ActionKind{ActionConfigure, ActionRoute, ActionVerify} {
+		w.accepted(t, "a", 1, w.intend(t, next, "pg-b"))
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone}))
+	}
+	w.wantStage(t, Steady)
 }

@@ -32,12 +32,15 @@ func (w *world) running(group GroupName) (*arbiter, GroupName) {
 	return nil, ""
 }
 
-// outcomeOf reads a grade of proof, done, failed, unknown, or the positions of standbys (member@position).
+// outcomeOf reads a grade of proof, done, failed, unknown, or the positions of standbys: member@position, or why there is none, member!why.
 func outcomeOf(action Action, words []string) Outcome {
 	o := Outcome{Result: ResultDone}
 	for _, word := range words {
 		member, position, ok := strings.Cut(word, "@")
+		mute, why, silent := strings.Cut(word, "!")
 		switch {
+		case silent:
+			o.Positions = append(o.Positions, MemberPosition{Member: MemberName(mute), Detail: why})
 		case ok:
 			var at uint64
 			_, _ = fmt.Sscan(position, &at)

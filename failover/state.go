@@ -63,8 +63,9 @@ type AnsweredRequest struct {
 // requestsKept bounds how many request ids are remembered.
 const requestsKept = 1024
 
-// NewState is the state of an empty log.
-func NewState() State { return State{Version: CurrentVersion, Brake: DefaultBrake()} }
+// NewState is the state of an empty log. It is in the first language, whatever this build understands: the log itself says when another one
+// begins (BeginReign), at the same entry for every arbiter.
+func NewState() State { return State{Version: 1, Brake: DefaultBrake()} }
 
 // Group is all that is known of one protected service.
 type Group struct {
@@ -186,6 +187,12 @@ func (s *State) View(node NodeID) (View, bool) {
 		}
 	}
 	return View{}, false
+}
+
+// viewThatCounts returns the view of an arbiter if it is current and not doubted.
+func (s *State) viewThatCounts(node NodeID) (View, bool) {
+	view, ok := s.View(node)
+	return view, ok && view.Current && view.Doubt == ""
 }
 
 // Majority is how many voters are more than half of all.

@@ -14,6 +14,9 @@ func tcpTarget(address string) Target {
 	return Target{Group: "orders", Member: failover.MemberSpec{Name: "a", Address: address}, Spec: &failover.Spec{}}
 }
 
+// noSuchName is an address whose name nobody has: resolvers know without asking anybody that it is none.
+const noSuchName = "no..such:1"
+
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -33,18 +36,38 @@ func TestTCPEvidence(t *testing.T) {
 		{"answers", silent, failover.ReasonAnswered},
 		{"refuses", freeAddress, failover.ReasonRefused},
 		{"black hole", blackHole, failover.ReasonTimeout},
-		{"unknown name", func(*testing.T) string { return "nowhere.invalid:1" }, failover.ReasonBadConfiguration},
+		{"unknown name", func(*testing.T) string { return noSuchName }, failover.ReasonNameNotFound},
 		{"no port", func(*testing.T) string { return "127.0.0.1" }, failover.ReasonArbiterTrouble},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := fastCheck()
 			c.Timeout = 500 * ms
 			look := lookAt(TCP{}, tcpTarget(test.arrange(t)), c)
-			if test.name == "unknown name" && look.Evidence.Reason == failover.ReasonArbiterTrouble {
-				return // no name server answers here; that can't tell anything either
-			}
 			if look.Evidence.Reason != test.want {
 				t.Fatalf("evidence: got %+v, want %s", look.Evidence, test.want)
+			}
+		})
+	}
+}
+
+// A name that is not found is told from a name server in trouble by every kind of check: a person may vouch for the former (S3).
+func TestEveryKindTellsANameThatIsNotFound(t *testing.T) {
+	http := fastCheck()
+	http.HTTP = &failover.HTTPCheck{}
+	for name, kind := range map[string]struct {
+		checker Checker
+		check   failover.Check
+		target  Target
+	}{
+		"tcp":      {TCP{}, fastCheck(), tcpTarget(noSuchName)},
+		"http":     {HTTP{}, http, tcpTarget(noSuchName)},
+		"service":  {NewService("az-a", nil), serviceCheck(), serviceTarget("a", noSuchName)},
+		"postgres": {newPostgres(t), patientCheck(), postgresTarget("a", noSuchName, patientCheck())},
+	} {
+		t.Run(name, func(t *testing.T) {
+			kind.check.Timeout = 5 * time.Second
+			if look := lookAt(kind.checker, kind.target, kind.check); look.Evidence.Reason != failover.ReasonNameNotFound {
+				t.Fatalf("evidence: got %+v, want %s", look.Evidence, failover.ReasonNameNotFound)
 			}
 		})
 	}

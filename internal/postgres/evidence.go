@@ -52,11 +52,10 @@ func reasonHere(err error) failover.Reason {
 	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrPermission):
 		return failover.ReasonArbiterTrouble
 	case errors.As(err, &name):
-		// Also when it is a time-out: what is silent is the name server.
-		if name.IsNotFound {
-			return failover.ReasonBadConfiguration
+		if name.IsNotFound && !name.IsTimeout && !name.IsTemporary {
+			return failover.ReasonNameNotFound
 		}
-		return failover.ReasonArbiterTrouble
+		return failover.ReasonArbiterTrouble // also when it is a time-out: what is silent is the name server
 	}
 	for _, trouble := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.ENETDOWN, syscall.EADDRNOTAVAIL,

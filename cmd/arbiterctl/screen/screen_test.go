@@ -280,6 +280,8 @@ func TestOperation_ManyParts(t *testing.T) {
 	golden(t, "show_parts", screen.Operation(style(), op))
 	isolate.Result, isolate.Proof = "failed", ""
 	golden(t, "show_parts_failed", screen.Operation(style(), op))
+	isolate.Parts, isolate.Result, isolate.Detail = nil, "cut-short", "cut short to hand leadership on (patching): no device answered"
+	golden(t, "show_cut_short", screen.Operation(style(), op))
 }
 
 func TestStatus_ArbitersInDoubt(t *testing.T) {

@@ -157,7 +157,7 @@ func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.
 	switch step.Result {
 	case "failed":
 		r.colour = s.bad
-	case "unknown":
+	case "unknown", "cut-short":
 		r.colour = s.warn
 	}
 	return r
@@ -176,7 +176,7 @@ func proofOf(step *arbiterv1.Step) string {
 // says all; of one that did, what only repeats the proof is left out.
 func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	var parts []string
-	failed := step.Result == "failed" || step.Result == "unknown"
+	failed := slices.Contains([]string{"failed", "unknown", "cut-short"}, step.Result)
 	if failed {
 		parts = append(parts, step.Result)
 	}

@@ -1,0 +1,50 @@
+package arbiter
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// Who asks for a hand-over while another one is under way hears of its own, which the Controller begins when the other has failed.
+func TestGiveUpLead_HearsOfItsOwnHandOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Node{leading: newLatch(), vain: newHandOvers(), loop: &loop{inputs: make(chan any, 10)}}
+		n.leading.set(true)
+		ended := make(chan error, 1)
+		go func() { ended <- n.giveUpLead(t.Context(), failover.Drain{Why: "shutting down"}) }()
+		synctest.Wait()
+		if asked := <-n.loop.inputs; asked != (failover.Drain{Why: "shutting down"}) {
+			t.Fatalf("%+v", asked)
+		}
+		n.vain.fail(failover.HandOver{Why: "it doubts its own view", To: "az-b"}, context.Canceled)
+		synctest.Wait()
+		select {
+		case err := <-ended:
+			t.Fatalf("took another one's failure for its own: %v", err)
+		default:
+		}
+		n.vain.fail(failover.HandOver{Why: "shutting down"}, context.DeadlineExceeded)
+		if err := <-ended; !errors.Is(err, errKeptLead) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%v", err)
+		}
+		if len(n.vain.waiting) != 0 {
+			t.Errorf("%d still wait", len(n.vain.waiting))
+		}
+	})
+}
+
+// One that a later request has replaced is never begun: who asked for it does not wait for ever.
+func TestGiveUpLead_IsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := &Node{leading: newLatch(), vain: newHandOvers(), loop: &loop{inputs: make(chan any, 10)}}
+		n.leading.set(true)
+		err := n.giveUpLead(context.Background(), failover.Drain{Why: "patching", To: "az-b"})
+		if !errors.Is(err, errKeptLead) || !errors.Is(err, errReplaced) {
+			t.Errorf("%v", err)
+		}
+	})
+}
