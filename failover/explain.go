@@ -64,15 +64,30 @@ func summary(g *Group, e Explanation) string {
 	case !g.Adopted:
 		return "Nothing automatic happens: " + g.whyUnadopted() + "."
 	case g.Stage == Held:
-		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail)
+		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail) + besideNewPrimary(g)
 	case op != nil:
-		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage, e.Decision.Detail)
+		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage, e.Decision.Detail) + besideNewPrimary(g)
 	}
 	failed, ok := e.Decision.FirstFailed()
 	if !ok {
 		return "A failover is about to begin."
 	}
 	return "No failover: " + failed.Detail + "."
+}
+
+// besideNewPrimary says what is well while somebody must still be proven unable to write beside a primary whose promotion is proven, and
+// what waits for that: whoever is woken by it should not think that nobody writes.
+func besideNewPrimary(g *Group) string {
+	to := g.Operation.Candidate
+	rogue := rogueBeside(g, to)
+	if m := g.Member(to); rogue == "" || m == nil || m.Promoting || m.Verdict != StatusUp {
+		return ""
+	}
+	text := fmt.Sprintf(" %s is up as the new primary", to)
+	if len(g.Spec.Routes) > 0 && g.EffectiveStage() == Isolating && !g.Operation.Routed {
+		return fmt.Sprintf("%s; only its routes wait until %s is proven unable to write, and open by themselves then.", text, rogue)
+	}
+	return fmt.Sprintf("%s, with %s beside it, which is not proven unable to write.", text, rogue)
 }
 
 func wouldDo(s *State, g *Group) string {

@@ -178,7 +178,7 @@ func staysHeld(g *Group, kind EventKind, to Stage) bool {
 		return to == g.HeldFrom
 	}
 	last, ok := op.lastTry()
-	return ok && to == g.HeldFrom && op.Intent != nil && kind == intended[op.Intent.Action] &&
+	return ok && !g.supplied() && to == g.HeldFrom && op.Intent != nil && kind == intended[op.Intent.Action] &&
 		last.Name == string(op.Intent.Action) && last.Member == op.Intent.Member
 }
 

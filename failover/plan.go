@@ -191,7 +191,7 @@ func planAborted(g *Group, d Durations) Decision {
 // planLease asks for a lease. After a change of leader it waits until the old one must have run out (S8).
 func planLease(g *Group, d Durations) Decision {
 	switch {
-	case g.Stage == Held && !retriesWhileHeld(g, d):
+	case g.Stage == Held && !retriesWhileHeld(g, d) && !g.supplied():
 		return g.wait("held", g.Spec.Policy.RetryInterval-min(d.InStage, d.SinceAttempt), "%s", g.Hold.Detail)
 	case d.LeaseWait > 0:
 		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding for another %s", g.Epoch, d.LeaseWait)
@@ -202,6 +202,19 @@ func planLease(g *Group, d Durations) Decision {
 // retriesWhileHeld says whether a held operation is due for another try on its own.
 func retriesWhileHeld(g *Group, d Durations) bool {
 	return min(d.InStage, d.SinceAttempt) >= g.Spec.Policy.RetryInterval
+}
+
+// supplied says whether the proof that an operation is held for has come from elsewhere than a try of its own: it need not wait for that.
+func (g *Group) supplied() bool {
+	beside := g.Operation.Candidate
+	if g.Operation.Reinstating {
+		beside = g.Operation.From
+	}
+	switch g.Hold.Reason {
+	case HoldFenceUnproven, HoldRogue, HoldReinstate:
+		return rogueBeside(g, beside) == ""
+	}
+	return false
 }
 
 // planBegin decides whether an operation may begin to act: a lease first, then the isolation.

@@ -103,3 +103,26 @@ func TestPlan_EveryHoldIsReleasedByItself(t *testing.T) {
 		t.Errorf("released twice: passes %v, %v", got, op.GoAheadFor)
 	}
 }
+
+// A held operation goes on as soon as a person supplies the proof that it is held for: it need not wait for its next own try.
+func TestPlan_AProofFromElsewhereIsNotWaitedFor(t *testing.T) {
+	const gone = "\nobserve all: pg-a=down(refused)\nattest orders pg-a"
+	byHand := "apply orders refence_rogues=no\n"
+	for name, commands := range map[string]string{
+		"a rogue beside the promotion": promoting + byHand + "observe c: pg-a=primary@1000\noutcome promote unknown" + gone,
+		"a rogue before the promotion": catchingUp + byHand + "observe c: pg-a=primary@1000\noutcome catch_up pg-b@1000 pg-c@990" + gone,
+		"its fence proves nothing": promoting + "outcome promote done\nobserve c: pg-a=primary@1000\noutcome configure failed\n" +
+			"outcome isolate UNKNOWN\ntick 1s\noutcome isolate UNKNOWN\ntick 1s\noutcome isolate UNKNOWN\ntick 1s" + gone,
+	} {
+		t.Run(name, func(t *testing.T) {
+			at := strings.LastIndex(commands, "\n")
+			w, attest := given(t, commands[:at]), commands[at+1:]
+			w.wantStage(t, Held)
+			w.wantStarted(t, "a")
+			w.do(t, attest+"\ntick 1s") // the next own try is due after ten
+			if len(w.arbiters["a"].started) != 1 {
+				t.Errorf("it waits\n%s", w.out.String())
+			}
+		})
+	}
+}

@@ -194,10 +194,15 @@ func (r *randomWorld) planned(t *rapid.T, name GroupName) Body {
 	return body
 }
 
-// rests asks that a leader to whom nothing happens comes to rest: to an action to try, or to something to wait for.
+// rests asks that a leader to whom nothing happens comes to rest: to an action to try, or to something to wait for. It must do so whether
+// all has lasted long, or has just begun.
 func (r *randomWorld) rests(t *rapid.T, name GroupName) {
+	r.restsAfter(t, name, Durations{VerdictStood: time.Hour, Restarting: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour})
+	r.restsAfter(t, name, Durations{SinceLastFailover: time.Hour})
+}
+
+func (r *randomWorld) restsAfter(t *rapid.T, name GroupName, long Durations) {
 	s, trace := r.state, ""
-	long := Durations{VerdictStood: time.Hour, Restarting: time.Hour, InStage: time.Hour, SinceAttempt: time.Hour, SinceLastFailover: time.Hour}
 	for range 10 {
 		g := s.Group(name)
 		if g == nil {

@@ -144,14 +144,18 @@ func (w *world) settle() {
 		for _, id := range w.order {
 			moved = w.settleOne(w.arbiters[id]) || moved
 		}
-		if !moved {
+		if !moved || w.failure != nil {
 			return
 		}
 	}
 }
 
 func (w *world) settleOne(a *arbiter) (moved bool) {
-	for len(a.proposals) > 0 {
+	for n := 0; len(a.proposals) > 0; n++ {
+		if n > 1000 {
+			w.failure = fmt.Errorf("%s never stops proposing", a.node)
+			return false
+		}
 		p := a.proposals[0]
 		a.proposals, moved = a.proposals[1:], true
 		if a.keep {

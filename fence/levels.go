@@ -94,7 +94,7 @@ func (r *run) level(ctx context.Context, index int) levelResult {
 		result.err = errNoDevices
 		return result
 	}
-	grade := weakestGrade(devices)
+	grade := LevelGrade(devices)
 	if !r.policy.Accepts(grade) {
 		result.err = fmt.Errorf("%w: %s", ErrGradeNotAccepted, grade)
 		return result
@@ -205,8 +205,8 @@ func firstCauses(errs []error) error {
 	})...)
 }
 
-// weakestGrade is the grade of a level: it is off only if all of its devices switch off.
-func weakestGrade(devices []failover.FenceDevice) failover.ProofGrade {
+// LevelGrade is the grade of the proof that a level can give: it is off only if all of its devices switch off.
+func LevelGrade(devices []failover.FenceDevice) failover.ProofGrade {
 	for _, device := range devices {
 		if gradeOf(device) != failover.ProofConfirmedOff {
 			return failover.ProofConfirmedIsolated

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/failover"
@@ -20,7 +21,7 @@ type specs struct{}
 func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
 	full := config.Defaults(written)
 	faults := config.Faults(config.Validate(written))
-	faults = faults.And(append(deviceFaults(full), routeFaults(full)...))
+	faults = faults.And(slices.Concat(deviceFaults(full), proofFaults(full), routeFaults(full)))
 	if len(faults) > 0 {
 		return nil, faults
 	}
@@ -39,6 +40,44 @@ func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
 		}
 	}
 	return faults
+}
+
+// proofFaults find members whose fence could never prove what the policy asks for: none of their levels would even be tried. Where the
+// policy takes a person's word, a failover from such a member can still end.
+func proofFaults(spec *arbiterv1.GroupSpec) []config.Fault {
+	var policy failover.Policy
+	for _, grade := range spec.GetPolicy().GetAcceptProofs() {
+		policy.AcceptProofs = append(policy.AcceptProofs, failover.ProofGrade(grade))
+	}
+	if policy.Accepts(failover.ProofAttested) {
+		return nil
+	}
+	var faults []config.Fault
+	for i, m := range spec.Members {
+		gives, accepted := levelProofs(m, policy)
+		if len(gives) > 0 && !accepted {
+			faults = append(faults, config.Fault{Path: fmt.Sprintf("members[%d].fence", i), Message: fmt.Sprintf(
+				"no level of %s gives a proof that policy.accept_proofs takes (%s), so a failover from it would be held for ever; accept one of these too, or add a device that gives %s",
+				m.Name, strings.Join(gives, "; "), strings.Join(spec.Policy.AcceptProofs, " or "))})
+		}
+	}
+	return faults
+}
+
+// levelProofs says what each level of a member's fence can give, in words, and whether the policy accepts any of it.
+func levelProofs(m *arbiterv1.MemberSpec, policy failover.Policy) (gives []string, accepted bool) {
+	for _, level := range m.Fence {
+		devices := make([]failover.FenceDevice, 0, len(level.Devices))
+		var names []string
+		for _, device := range level.Devices {
+			devices = append(devices, failover.FenceDevice{Method: device.Device, Settings: settings(device.Settings)})
+			names = append(names, device.Device)
+		}
+		grade := fence.LevelGrade(devices)
+		gives = append(gives, fmt.Sprintf("%s: %s", strings.Join(names, " + "), grade))
+		accepted = accepted || policy.Accepts(grade)
+	}
+	return gives, accepted
 }
 
 func routeFaults(spec *arbiterv1.GroupSpec) []config.Fault {
