@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -21,7 +21,7 @@ func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest
 	if err != nil {
 		return nil, err
 	}
-	_, effective, err := fsm.ReadSource(g.SpecSource)
+	_, effective, err := wire.ReadSource(g.SpecSource)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}

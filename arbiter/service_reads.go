@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -158,7 +158,7 @@ func (s *service) GetGroup(ctx context.Context, r *arbiterv1.GetGroupRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	written, effective, err := fsm.ReadSource(g.SpecSource)
+	written, effective, err := wire.ReadSource(g.SpecSource)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
@@ -183,7 +183,7 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	if g == nil {
 		return &arbiterv1.DiffGroupResponse{Differences: differences(&arbiterv1.GroupSpec{}, effective)}, nil
 	}
-	_, present, err := fsm.ReadSource(g.SpecSource)
+	_, present, err := wire.ReadSource(g.SpecSource)
 	if err != nil {
 		return nil, status.Error(codes.Internal, err.Error())
 	}
