@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
@@ -88,7 +89,7 @@ func (t *target) leaveRecovery(ctx context.Context, a failover.Action, r *record
 	}
 	requests := 1
 	for last := time.Now(); state.inRecovery; {
-		if !pause(ctx, pollEvery) {
+		if clock.Pause(ctx, pollEvery) != nil {
 			return true, fmt.Errorf("the server has not left recovery, asked %d times: %w", requests, ctx.Err())
 		}
 		again := time.Since(last) >= askEvery

@@ -61,7 +61,7 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 			return err
 		}
 		fmt.Fprintf(options.Progress, "%d groups are ready; measuring for %v\n", options.Groups, options.Duration)
-		if err := pause(ctx, idleWarmUp); err != nil {
+		if err := clock.Pause(ctx, idleWarmUp); err != nil {
 			return err
 		}
 		idle, err := measureIdle(ctx, l, options)
@@ -126,7 +126,7 @@ func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (report.I
 	if err != nil {
 		return report.Idle{}, err
 	}
-	if err := pause(ctx, options.Duration); err != nil {
+	if err := clock.Pause(ctx, options.Duration); err != nil {
 		return report.Idle{}, err
 	}
 	after, err := read(ctx, l)
