@@ -142,7 +142,7 @@ func (d *daemon) run(ctx context.Context) error {
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
-		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpoint(),
+		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
