@@ -19,7 +19,7 @@ type layer struct {
 // core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
-	"internal/command", "internal/permit", "internal/serviceapi",
+	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -59,6 +59,7 @@ var layers = []layer{
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
 	{folder: "internal/permit", why: "a context value that every driver may ask"},
+	{folder: "internal/failpoint", why: "a context value that tests stop a driver by"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},

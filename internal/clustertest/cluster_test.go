@@ -129,7 +129,10 @@ func (c *cluster) start(node failover.NodeID) {
 		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
 	}
 	if c.failpoint != nil {
-		options.Failpoint = func(where string) { c.failpoint(node, where) }
+		options.Failpoint = func(where string) bool {
+			c.failpoint(node, where)
+			return false
+		}
 	}
 	n, err := arbiter.New(options)
 	if err != nil {

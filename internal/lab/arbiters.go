@@ -42,6 +42,9 @@ func (a *Arbiter) Host() *hosts.Host { return a.host }
 // Address is where its API listens, host:port.
 func (a *Arbiter) Address() string { return hostPort(a.host, a.grpc) }
 
+// RaftAddress is where it listens for other arbiters, host:port.
+func (a *Arbiter) RaftAddress() string { return hostPort(a.host, a.raft) }
+
 // Config is the path of its file, DataDir that of its log.
 func (a *Arbiter) Config() string { return filepath.Join(a.host.Dir(), "arbiter.yaml") }
 
