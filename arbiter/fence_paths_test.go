@@ -97,6 +97,19 @@ func (a *askedPaths) asked() (paths, least, most int) {
 	return len(a.times), least, most
 }
 
+func (a *askedPaths) timesOf(key memberKey) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return len(a.times[key])
+}
+
+// together is how many were asked at the same time, at most.
+func (a *askedPaths) together() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.most
+}
+
 func (a *askedPaths) forget() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -125,8 +138,8 @@ func TestFencePaths_LargeFleetHasAPace(t *testing.T) {
 		if paths, _, _ := a.asked(); paths != 3*groups {
 			t.Fatalf("at first %d of %d paths were asked", paths, 3*groups)
 		}
-		if a.most > fencePathsAtOnce {
-			t.Errorf("%d were asked at the same time", a.most)
+		if n := a.together(); n > fencePathsAtOnce {
+			t.Errorf("%d were asked at the same time", n)
 		}
 		time.Sleep(2 * fencePathLongest) // over the first round
 		a.forget()
@@ -161,8 +174,8 @@ func TestFencePaths_PaceNeverKeepsAGroupUnarmed(t *testing.T) {
 		a.setGroups(201)
 		a.wake()
 		time.Sleep(25 * time.Millisecond)
-		if new := (memberKey{"g0200", "db3"}); len(a.times[new]) != 1 {
-			t.Errorf("the new group's paths were not asked at once: %v", a.times)
+		if new := (memberKey{"g0200", "db3"}); a.timesOf(new) != 1 {
+			t.Error("the new group's paths were not asked at once")
 		}
 		unarmed := memberKey{"g0007", "db2"}
 		a.mu.Lock()
@@ -171,7 +184,7 @@ func TestFencePaths_PaceNeverKeepsAGroupUnarmed(t *testing.T) {
 		time.Sleep(fencePathInterval(smallFleet, 603) + time.Minute)
 		a.forget()
 		time.Sleep(10 * smallFleet)
-		if n := len(a.times[unarmed]); n < 9 {
+		if n := a.timesOf(unarmed); n < 9 {
 			t.Errorf("an unarmed path was asked %d times in %v: its repair would be noticed late", n, 10*smallFleet)
 		}
 	})

@@ -61,8 +61,8 @@ func NewClient(address string, connect failover.Connect, resolve Resolver, dial 
 	})
 }
 
-// NewSingle returns a client that has one connection in its life, for those who look at many services often: it costs half of what
-// NewClient's does. Requests are made one at a time; another one fails with ErrBusy.
+// NewSingle returns a client that has one connection in its life, for those who look at many services often: it costs less than
+// NewClient's. Requests are made one at a time; another one fails with ErrBusy.
 //
 // lost, if it isn't nil, gets the error by which the connection has ended between two requests.
 func NewSingle(address string, connect failover.Connect, resolve Resolver, dial Dial, lost func(error)) (*Client, error) {
