@@ -45,7 +45,7 @@ type Options struct {
 	NewProber func(node failover.NodeID, applied func() failover.Index, report func(Report)) Prober
 	Specs     Specs
 	Release   string
-	// FencePathEvery is how often every fence path is asked for its status.
+	// FencePathEvery is how often every fence path of a small fleet is asked for its status; see fencePaths for a large one.
 	FencePathEvery time.Duration
 	// ReferencePoints are host:port that have nothing to do with what is protected. The other arbiters are reference points anyway.
 	ReferencePoints []string
@@ -71,6 +71,7 @@ type Node struct {
 	raft    *RaftNode
 	stamps  *StampingTransport
 	view    *view
+	paths   *fencePaths
 	prober  Prober
 	runner  *runner
 	loop    *loop
@@ -146,6 +147,7 @@ func (n *Node) start(ctx context.Context) error {
 	refs := newReferences(referencePoints(n.options), n.options.Reach, c, n.log.Named("references"))
 	n.view = newView(n.options.Node, c, n.fsm.State, refs)
 	n.prober = n.options.NewProber(n.options.Node, func() failover.Index { return n.fsm.State().Applied }, n.view.observe)
+	n.paths = newFencePaths(n.options.FencePathEvery, c, n.fsm.State, n.options.Drivers.Fencer.PathStatus, n.view.setPath)
 	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c, n.view.answerWait), n.actionEnded)
 	n.runner.failpoint = n.options.Failpoint
 	n.startLoop()
@@ -156,7 +158,7 @@ func (n *Node) start(ctx context.Context) error {
 	n.group.Go("prober", n.prober.Run)
 	n.group.Go("specs", n.followSpecs)
 	n.group.Go("view sender", sender.run)
-	n.group.Go("fence paths", n.watchFencePaths)
+	n.group.Go("fence paths", n.paths.run)
 	n.group.Go("reference points", func(ctx context.Context) error { return refs.run(ctx, n.view.troubled, n.view.wake) })
 	n.group.Go("self-doubt", n.watchSelf)
 	n.server.ready(n)
