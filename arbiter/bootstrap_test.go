@@ -456,7 +456,8 @@ func TestBootstrap_SurvivesDeathsDelaysAndAWipedDisk(t *testing.T) {
 			}
 			wipes := seed%2 == 1
 			if wipes {
-				wait(t, w.clock, time.Duration(w.chance(3000))*time.Millisecond)
+				late := time.Duration(seed/2%2) * 5 * time.Second // half of them while the cluster forms, half when it usually runs
+				wait(t, w.clock, late+time.Duration(w.chance(3000))*time.Millisecond)
 				victim := w.machines[threeArbiters[w.chance(3)].Node]
 				victim.wipe()
 			}

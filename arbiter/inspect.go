@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -64,7 +64,7 @@ func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec) 
 // inspect looks, from this arbiter's machine and with its secrets, for what would keep a failover of a group from working. It
 // changes nothing. All looks run side by side; one that hangs, even against the end of its context, is itself a finding.
 func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*arbiterv1.ArbiterCheck, error) {
-	spec, err := fsm.SpecFromProto(effective)
+	spec, err := wire.SpecFromProto(effective)
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -156,7 +157,7 @@ func (in *intake) receive(ctx context.Context, node failover.NodeID, s *intakeSt
 		if err != nil {
 			return err
 		}
-		batch, err := fsm.BatchFromProto(request.GetBatch())
+		batch, err := wire.BatchFromProto(request.GetBatch())
 		if err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}

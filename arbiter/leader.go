@@ -10,6 +10,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 )
 
 // consensus is what the loop needs of Raft.
@@ -41,8 +42,8 @@ type loop struct {
 	wake       time.Duration   // boot time at which the Controller wants a Tick; 0: none
 	leading    *latch
 	questions  chan question
-	confirms   context.Context    // of the node: ends what waits for Raft
-	failpoint  func(where string) // nil but in builds for tests
+	confirms   context.Context // of the node: ends what waits for Raft
+	failpoint  failpoint.Func  // nil but in builds for tests
 }
 
 // question is asked by the API: what only this process knows about a group.

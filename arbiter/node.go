@@ -14,6 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	"github.com/arbiter-ha/arbiter/internal/supervise"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -44,14 +45,14 @@ type Options struct {
 	NewProber func(node failover.NodeID, applied func() failover.Index, report func(Report)) Prober
 	Specs     Specs
 	Release   string
-	// FencePathEvery is how often every fence path is asked for its status.
+	// FencePathEvery is how often every fence path of a small fleet is asked for its status; see fencePaths for a large one.
 	FencePathEvery time.Duration
 	// ReferencePoints are host:port that have nothing to do with what is protected. The other arbiters are reference points anyway.
 	ReferencePoints []string
 	// Reach makes a new connection to a reference point; nil: by TCP.
 	Reach func(ctx context.Context, address string) error
 	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
-	Failpoint func(where string)
+	Failpoint failpoint.Func
 }
 
 // applyLimit is how long a proposal may take. It is longer than the Controller's own bound, which ends the process.
@@ -70,6 +71,7 @@ type Node struct {
 	raft    *RaftNode
 	stamps  *StampingTransport
 	view    *view
+	paths   *fencePaths
 	prober  Prober
 	runner  *runner
 	loop    *loop
@@ -145,7 +147,8 @@ func (n *Node) start(ctx context.Context) error {
 	refs := newReferences(referencePoints(n.options), n.options.Reach, c, n.log.Named("references"))
 	n.view = newView(n.options.Node, c, n.fsm.State, refs)
 	n.prober = n.options.NewProber(n.options.Node, func() failover.Index { return n.fsm.State().Applied }, n.view.observe)
-	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c, n.view.answerWait), func(e failover.ActionEnded) { n.loop.send(n.group.Context(), e) })
+	n.paths = newFencePaths(n.options.FencePathEvery, c, n.fsm.State, n.options.Drivers.Fencer.PathStatus, n.view.setPath)
+	n.runner = newRunner(n.group.Context(), c, newExecutors(n.options.Drivers, c, n.view.answerWait), n.actionEnded)
 	n.runner.failpoint = n.options.Failpoint
 	n.startLoop()
 	sender := &viewSender{view: n.view, clock: c, log: n.log.Named("view"), leader: n.leaderWatch, peers: n.peers, prober: n.prober}
@@ -155,12 +158,18 @@ func (n *Node) start(ctx context.Context) error {
 	n.group.Go("prober", n.prober.Run)
 	n.group.Go("specs", n.followSpecs)
 	n.group.Go("view sender", sender.run)
-	n.group.Go("fence paths", n.watchFencePaths)
+	n.group.Go("fence paths", n.paths.run)
 	n.group.Go("reference points", func(ctx context.Context) error { return refs.run(ctx, n.view.troubled, n.view.wake) })
 	n.group.Go("self-doubt", n.watchSelf)
 	n.server.ready(n)
 	n.setReadiness(arbiterv1.Readiness_READINESS_READY)
 	return nil
+}
+
+// actionEnded is what an action came to, also one whose outcome counts no more: it is committed only under the lease that it began with.
+func (n *Node) actionEnded(e failover.ActionEnded) {
+	n.log.Info("action ended", "group", e.Group, "intent", e.Intent, "result", e.Outcome.Result, "took", e.Outcome.Took, "detail", e.Outcome.Detail)
+	n.loop.send(n.group.Context(), e)
 }
 
 func (n *Node) startLoop() {

@@ -2,11 +2,8 @@ package arbiter
 
 import (
 	"context"
-	"sync"
-	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // followLeadership tells the loop of every change of leadership, in order.
@@ -52,13 +49,14 @@ func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
 	return failover.NodeID(leader), changed
 }
 
-// followSpecs tells the prober what to watch whenever a spec changes.
+// followSpecs tells the prober what to watch, and whose fence paths there are, whenever a spec changes.
 func (n *Node) followSpecs(ctx context.Context) error {
 	versions := map[failover.GroupName]uint64{}
 	for {
 		state := n.fsm.State()
 		if changed(versions, state) {
 			n.prober.SetTargets(targets(state))
+			n.paths.wake()
 		}
 		select {
 		case <-n.specs:
@@ -81,47 +79,4 @@ func changed(seen map[failover.GroupName]uint64, s *failover.State) bool {
 		}
 	}
 	return different
-}
-
-// fencePathsLook is how often watchFencePaths looks whether anything is due.
-const fencePathsLook = 250 * time.Millisecond
-
-// fencePathsAtOnce bounds how many status requests run at the same time: a fence agent is a process.
-const fencePathsAtOnce = 4
-
-// watchFencePaths asks every device of every member for its status, again and again; that harms nobody, and says before it is
-// needed whether a fence would work.
-func (n *Node) watchFencePaths(ctx context.Context) error {
-	versions := map[failover.GroupName]uint64{}
-	next := n.options.Clock.Boot()
-	for {
-		state := n.fsm.State()
-		if changed(versions, state) || n.options.Clock.Boot() >= next {
-			n.askFencePaths(ctx, state)
-			next = n.options.Clock.Boot() + n.options.FencePathEvery
-		}
-		if err := clock.Pause(ctx, fencePathsLook); err != nil {
-			return err
-		}
-	}
-}
-
-func (n *Node) askFencePaths(ctx context.Context, state *failover.State) {
-	var wait sync.WaitGroup
-	places := make(chan struct{}, fencePathsAtOnce)
-	for _, g := range state.Groups {
-		for _, m := range g.Spec.Members {
-			wait.Go(func() {
-				places <- struct{}{}
-				defer func() { <-places }()
-				if ctx.Err() != nil {
-					return
-				}
-				path := n.options.Drivers.Fencer.PathStatus(ctx, m)
-				path.Group, path.Member, path.AsOf = g.Name, m.Name, state.Applied
-				n.view.setPath(path)
-			})
-		}
-	}
-	wait.Wait()
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
@@ -23,7 +24,7 @@ type runner struct {
 	clock     clock.Clock
 	executors map[failover.ActionKind]executor
 	report    func(failover.ActionEnded)
-	failpoint func(where string) // nil but in builds for tests
+	failpoint failpoint.Func // nil but in builds for tests
 	wait      sync.WaitGroup
 
 	mu      sync.Mutex
@@ -53,7 +54,7 @@ func (r *runner) start(s failover.Start) {
 	r.mu.Lock()
 	r.running[key] = one
 	r.mu.Unlock()
-	ctx = permit.With(ctx, func() error { return r.permitted(one) })
+	ctx = failpoint.With(permit.With(ctx, func() error { return r.permitted(one) }), r.failpoint)
 	r.wait.Go(func() {
 		defer stop()
 		defer cancel(errActionEnded)

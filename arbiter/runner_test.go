@@ -104,7 +104,10 @@ func TestRunner_PermitEndsWithTheLease(t *testing.T) {
 func TestRunner_ExpiredBeforeTheEffect_NothingIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, c, told := testRunner(t, fakeExecutor{do: func(context.Context) failover.Outcome { t.Error("the effect began"); return done() }})
-		r.failpoint = func(string) { time.Sleep(2 * time.Second) } // a process that was frozen right here
+		r.failpoint = func(string) bool { // a process that was frozen right here
+			time.Sleep(2 * time.Second)
+			return true
+		}
 		r.start(start(c, promote(1)))
 		time.Sleep(5 * time.Second)
 		if o := told.only(t).Outcome; o.Result != failover.ResultUnknown || o.Detail != permit.ErrExpired.Error() {

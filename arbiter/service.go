@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -115,6 +116,43 @@ func (s *service) group(state *failover.State, name string) (*failover.Group, er
 		return g, nil
 	}
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", name)
+}
+
+// groups are those that a question is about: the named one, or all.
+func (s *service) groups(state *failover.State, name string) ([]*failover.Group, error) {
+	if name == "" {
+		return state.Groups, nil
+	}
+	g, err := s.group(state, name)
+	if err != nil {
+		return nil, err
+	}
+	return []*failover.Group{g}, nil
+}
+
+// groupQuestion is a request to read about one group.
+type groupQuestion interface {
+	GetConsistency() arbiterv1.Consistency
+	GetGroup() string
+}
+
+// readGroup finds the group that a question is about, in a state that is as fresh as it asks for.
+func (s *service) readGroup(ctx context.Context, r groupQuestion) (*failover.State, *failover.Group, *arbiterv1.Freshness, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	return state, g, freshness, err
+}
+
+// specsOf reads the two forms of a group's spec.
+func specsOf(g *failover.Group) (written, effective *arbiterv1.GroupSpec, err error) {
+	written, effective, err = wire.ReadSource(g.SpecSource)
+	if err != nil {
+		return nil, nil, status.Error(codes.Internal, err.Error())
+	}
+	return written, effective, nil
 }
 
 // exists refuses a change to a group that the leader does not know. A follower says first who leads.

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -172,7 +172,7 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err != nil {
 		return nil, refusedSpec(err)
 	}
-	body, err := fsm.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
+	body, err := wire.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}

@@ -7,23 +7,18 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // CheckGroup asks every arbiter whether a failover of a group would work from where it stands.
 func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest) (*arbiterv1.CheckGroupResponse, error) {
-	state, freshness, err := s.read(ctx, r.GetConsistency())
+	state, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.group(state, r.GetGroup())
+	_, effective, err := specsOf(g)
 	if err != nil {
 		return nil, err
-	}
-	_, effective, err := fsm.ReadSource(g.SpecSource)
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
 	}
 	durations := s.node.loop.durations(ctx, g.Name)
 	answer := &arbiterv1.CheckGroupResponse{

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -24,26 +23,19 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 		Freshness: freshness, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
 		Arbiters: s.node.arbitersToProto(state),
 	}
-	for _, g := range state.Groups {
-		if r.GetGroup() != "" && r.GetGroup() != string(g.Name) {
-			continue
-		}
-		answer.Groups = append(answer.Groups, s.node.groupToProto(ctx, state, g))
-	}
-	if r.GetGroup() != "" && len(answer.GetGroups()) == 0 {
-		_, err := s.group(state, r.GetGroup())
+	groups, err := s.groups(state, r.GetGroup())
+	if err != nil {
 		return nil, err
+	}
+	for _, g := range groups {
+		answer.Groups = append(answer.Groups, s.node.groupToProto(ctx, state, g))
 	}
 	return answer, nil
 }
 
 // Explain says why Arbiter did or did not act, from the same decision that the leader acts on.
 func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*arbiterv1.ExplainResponse, error) {
-	state, freshness, err := s.read(ctx, r.GetConsistency())
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.group(state, r.GetGroup())
+	state, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -61,11 +53,7 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 
 // GetEpochs gives the lease and the history of epochs of a group.
 func (s *service) GetEpochs(ctx context.Context, r *arbiterv1.GetEpochsRequest) (*arbiterv1.GetEpochsResponse, error) {
-	state, freshness, err := s.read(ctx, r.GetConsistency())
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.group(state, r.GetGroup())
+	_, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -83,14 +71,12 @@ func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperation
 		return nil, err
 	}
 	answer := &arbiterv1.ListOperationsResponse{Freshness: freshness}
-	for _, g := range state.Groups {
-		if r.GetGroup() == "" || r.GetGroup() == string(g.Name) {
-			answer.Operations = append(answer.Operations, operationsToProto(g)...)
-		}
-	}
-	if r.GetGroup() != "" && state.Group(failover.GroupName(r.GetGroup())) == nil {
-		_, err := s.group(state, r.GetGroup())
+	groups, err := s.groups(state, r.GetGroup())
+	if err != nil {
 		return nil, err
+	}
+	for _, g := range groups {
+		answer.Operations = append(answer.Operations, operationsToProto(g)...)
 	}
 	slices.SortStableFunc(answer.GetOperations(), func(a, b *arbiterv1.Operation) int {
 		return b.GetBegan().AsTime().Compare(a.GetBegan().AsTime())
@@ -103,11 +89,7 @@ func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperation
 
 // GetOperation gives one operation with its timeline; without an id the newest one of the group.
 func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationRequest) (*arbiterv1.GetOperationResponse, error) {
-	state, freshness, err := s.read(ctx, r.GetConsistency())
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.group(state, r.GetGroup())
+	_, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -150,17 +132,13 @@ func addDescription(a *arbiterv1.ArbiterStatus, said *arbiterv1.DescribeArbiterR
 
 // GetGroup returns a group's spec, as written or with every default.
 func (s *service) GetGroup(ctx context.Context, r *arbiterv1.GetGroupRequest) (*arbiterv1.GetGroupResponse, error) {
-	state, freshness, err := s.read(ctx, r.GetConsistency())
+	_, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	g, err := s.group(state, r.GetGroup())
+	written, effective, err := specsOf(g)
 	if err != nil {
 		return nil, err
-	}
-	written, effective, err := fsm.ReadSource(g.SpecSource)
-	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
 	}
 	spec := written
 	if r.GetDefaults() {
@@ -183,9 +161,9 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	if g == nil {
 		return &arbiterv1.DiffGroupResponse{Differences: differences(&arbiterv1.GroupSpec{}, effective)}, nil
 	}
-	_, present, err := fsm.ReadSource(g.SpecSource)
+	_, present, err := specsOf(g)
 	if err != nil {
-		return nil, status.Error(codes.Internal, err.Error())
+		return nil, err
 	}
 	return &arbiterv1.DiffGroupResponse{Differences: differences(present, effective), Version: g.SpecVersion}, nil
 }

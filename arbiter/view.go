@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ type view struct {
 	told     string                      // the doubt that was sent
 	asks     map[failover.GroupName]ask  // not answered yet
 	answered map[failover.GroupName]ask  // answered by a batch that is not known to be applied
-	unsent   bool                        // a fence path has changed
+	fresh    map[memberKey]bool          // looks that were news when they came
+	unsent   map[memberKey]bool          // fence paths that have changed
+	specs    map[failover.GroupName]uint64
 	sequence uint64
 	changed  chan struct{} // has room for one
 }
@@ -56,6 +59,7 @@ func newView(node failover.NodeID, c clock.Clock, state func() *failover.State, 
 		node: node, clock: c, state: state, references: refs, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{},
 		sent: map[memberKey]failover.Observation{}, words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
 		troubles: map[memberKey]*trouble{}, reached: map[memberKey]time.Duration{},
+		fresh: map[memberKey]bool{}, unsent: map[memberKey]bool{}, specs: map[failover.GroupName]uint64{},
 		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }
@@ -65,7 +69,7 @@ func (v *view) observe(r Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := memberKey{r.Observation.Group, r.Observation.Member}
-	if v.elsewhere(key, r.Address) {
+	if v.stray(key, r.Address) {
 		return
 	}
 	v.keepWords(key, r.Observation)
@@ -74,21 +78,28 @@ func (v *view) observe(r Report) {
 		v.took[key] = r.Good
 	}
 	v.noteTrouble(key, r)
-	// Most looks see what was seen before: with thousands of members nobody may go through all of them at each look.
-	if _, asked := v.asks[key.group]; asked || v.news(key) {
+	// Most looks see what was seen before: with thousands of members nobody may go through all of them at each look, or at each change.
+	if v.news(key) {
+		v.fresh[key] = true
+	}
+	if _, asked := v.asks[key.group]; asked || v.fresh[key] {
 		v.wake()
 	}
 }
 
-// elsewhere says that a look was made at an address that is no longer the member's: it began after the spec had changed and before the
-// prober knew, so that its index does not show it (S0).
-func (v *view) elsewhere(key memberKey, address string) bool {
-	g := v.state().Group(key.group)
-	if g == nil {
-		return false
+// stray says that a look was made at a member that was removed meanwhile, or at an address that is no longer its own: it began after the
+// spec had changed and before the prober knew, so that its index does not show it (S0).
+func (v *view) stray(key memberKey, address string) bool {
+	if !v.hasMember(key) {
+		return true
 	}
-	m, ok := g.Spec.Member(key.member)
+	m, ok := v.state().Group(key.group).Spec.Member(key.member)
 	return ok && m.Address != address
+}
+
+func (v *view) hasMember(key memberKey) bool {
+	g := v.state().Group(key.group)
+	return g != nil && g.Member(key.member) != nil
 }
 
 // keepWords keeps an observation in which a member says that it restarts, if the next one overtakes it: that it refuses then is seen
@@ -133,10 +144,13 @@ func (v *view) setPath(p failover.FencePath) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	key := memberKey{p.Group, p.Member}
+	if !v.hasMember(key) {
+		return // removed while it was asked
+	}
 	known, ok := v.paths[key]
 	v.paths[key] = p
 	if !ok || known.Armed != p.Armed || v.outdated(known) {
-		v.unsent = true
+		v.unsent[key] = true
 		v.wake()
 	}
 }
@@ -192,7 +206,9 @@ func (v *view) whole() failover.Batch {
 	v.sequence = 1
 	v.judge()
 	v.sent = map[memberKey]failover.Observation{}
-	v.unsent, v.told = false, v.doubt
+	clear(v.fresh)
+	clear(v.unsent)
+	v.told = v.doubt
 	b := failover.Batch{Node: v.node, Incarnation: incarnation, Sequence: 1, Whole: true, Doubt: v.doubt, Version: failover.CurrentVersion}
 	v.dropUnknown()
 	for _, key := range sortedKeys(v.looks) {
@@ -215,23 +231,35 @@ func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again t
 	b = failover.Batch{Node: v.node, Incarnation: incarnation, Doubt: v.doubt, Version: failover.CurrentVersion}
 	answered := map[failover.GroupName]bool{}
 	b.Answers, again = v.answers(answered)
-	for _, key := range sortedKeys(v.looks) {
+	v.freshen(answered)
+	for _, key := range sortedKeys(v.fresh) {
 		if answered[key.group] || v.news(key) {
 			b.Observations = v.take(b.Observations, key)
 		}
 	}
-	if v.unsent {
-		for _, key := range sortedKeys(v.paths) {
-			b.FencePaths = append(b.FencePaths, v.paths[key])
-		}
+	clear(v.fresh)
+	for _, key := range sortedKeys(v.unsent) {
+		b.FencePaths = append(b.FencePaths, v.paths[key])
 	}
-	if len(b.Observations) == 0 && len(b.Answers) == 0 && !v.unsent && v.doubt == v.told {
+	if len(b.Observations) == 0 && len(b.Answers) == 0 && len(b.FencePaths) == 0 && v.doubt == v.told {
 		return b, false, again
 	}
-	v.unsent, v.told = false, v.doubt
+	clear(v.unsent)
+	v.told = v.doubt
 	v.sequence++
 	b.Sequence = v.sequence
 	return b, true, again
+}
+
+// freshen adds all looks at groups whose request to look again is answered: they are sent whatever they saw.
+func (v *view) freshen(answered map[failover.GroupName]bool) {
+	for group := range answered {
+		for _, m := range v.state().Group(group).Members {
+			if key := (memberKey{group, m.Name}); v.looks[key].Ended != 0 {
+				v.fresh[key] = true
+			}
+		}
+	}
 }
 
 // take appends what is to be sent of a member.
@@ -293,24 +321,24 @@ func (v *view) allLooked(g *failover.Group, since time.Duration) bool {
 
 // dropUnknown forgets members that the committed specs no longer have.
 func (v *view) dropUnknown() {
-	s := v.state()
-	gone := func(key memberKey) bool {
-		g := s.Group(key.group)
-		return g == nil || g.Member(key.member) == nil
+	if !changed(v.specs, v.state()) {
+		return
 	}
 	for key := range v.looks {
-		if gone(key) {
+		if !v.hasMember(key) {
 			delete(v.looks, key)
 			delete(v.took, key)
 			delete(v.sent, key)
 			delete(v.words, key)
 			delete(v.troubles, key)
 			delete(v.reached, key)
+			delete(v.fresh, key)
 		}
 	}
 	for key := range v.paths {
-		if gone(key) {
+		if !v.hasMember(key) {
 			delete(v.paths, key)
+			delete(v.unsent, key)
 		}
 	}
 }
@@ -320,19 +348,12 @@ func sortedKeys[T any](m map[memberKey]T) []memberKey {
 	for k := range m {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, func(a, b memberKey) int {
-		if a.group != b.group {
-			if a.group < b.group {
-				return -1
-			}
-			return 1
-		}
-		if a.member < b.member {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(keys, compareKeys)
 	return keys
+}
+
+func compareKeys(a, b memberKey) int {
+	return cmp.Or(cmp.Compare(a.group, b.group), cmp.Compare(a.member, b.member))
 }
 
 func sortedGroups[T any](m map[failover.GroupName]T) []failover.GroupName {

@@ -9,7 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -104,7 +104,7 @@ func (s *viewSender) sendViews(ctx context.Context, stream viewStream, replies <
 	batch := s.view.whole()
 	incarnation := batch.Incarnation
 	for {
-		if err := stream.Send(&arbiterv1.StreamViewsRequest{Batch: fsm.BatchToProto(batch)}); err != nil {
+		if err := stream.Send(&arbiterv1.StreamViewsRequest{Batch: wire.BatchToProto(batch)}); err != nil {
 			return err
 		}
 		if err := s.awaitApplied(ctx, replies, failed, batch.Sequence); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -90,7 +91,7 @@ func (l *leaderEnd) Recv() (*arbiterv1.StreamViewsRequest, error) {
 
 func (l *leaderEnd) batch(node failover.NodeID, sequence uint64) {
 	b := failover.Batch{Node: node, Incarnation: 1, Sequence: sequence, Whole: sequence == 1, Version: failover.CurrentVersion}
-	l.in <- &arbiterv1.StreamViewsRequest{Batch: fsm.BatchToProto(b)}
+	l.in <- &arbiterv1.StreamViewsRequest{Batch: wire.BatchToProto(b)}
 }
 
 // intakeFixture is an intake of a leader whose log is a channel.

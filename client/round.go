@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
@@ -127,12 +128,8 @@ func (r *round) drop(e *endpoint) {
 
 // rest waits between two rounds, longer each time.
 func (r *round) rest(ctx context.Context) error {
-	timer := time.NewTimer(r.pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
+	if err := clock.Pause(ctx, r.pause); err != nil {
+		return err
 	}
 	r.pause = min(2*r.pause, longestPause)
 	r.heard, r.noLead, r.asked = nil, false, 0

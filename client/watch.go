@@ -5,13 +5,13 @@ import (
 	"errors"
 	"io"
 	"iter"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -56,7 +56,7 @@ func (c *Client) Watch(ctx context.Context, request *arbiterv1.WatchEventsReques
 			} else if pause == longestPause && !yield(WatchItem{Interrupted: translate(err)}, nil) {
 				return
 			}
-			if !sleep(ctx, pause) {
+			if clock.Pause(ctx, pause) != nil {
 				return
 			}
 			pause = min(2*pause, longestPause)
@@ -159,15 +159,4 @@ func resumable(err error) bool {
 		return true
 	}
 	return false
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
@@ -79,22 +80,17 @@ func (l standbyLook) replayEnded() bool {
 func (p *Postgres) StopFollowing(
 	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
 ) failover.MemberPosition {
-	position := failover.MemberPosition{Member: member.Name}
-	if err := p.stopFollowing(ctx, member, spec, epoch, systemID, &position); err != nil {
-		position.Detail = err.Error()
-	}
-	return position
+	return readPosition(member, func(position *failover.MemberPosition) error {
+		t, err := p.lockTarget(ctx, member, spec.Connect, epoch)
+		if err != nil {
+			return err
+		}
+		defer t.close()
+		return t.stopFollowing(ctx, systemID, position)
+	})
 }
 
-func (p *Postgres) stopFollowing(
-	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
-	position *failover.MemberPosition,
-) error {
-	t, err := p.lockTarget(ctx, member, spec.Connect, epoch)
-	if err != nil {
-		return err
-	}
-	defer t.close()
+func (t *target) stopFollowing(ctx context.Context, systemID string, position *failover.MemberPosition) error {
 	look, err := lookAtStandby(ctx, t.conn)
 	if err != nil {
 		return err
@@ -154,7 +150,7 @@ func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosit
 		}
 		previous, calm = look, now
 		// Paused replay doesn't end by itself, but its walreceiver may, with the connection.
-		if !look.Receiver && look.Paused == "paused" || !pause(ctx, lookEvery) {
+		if !look.Receiver && look.Paused == "paused" || clock.Pause(ctx, lookEvery) != nil {
 			return stoppedInPart(look, position)
 		}
 	}

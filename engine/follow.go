@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
@@ -137,7 +138,7 @@ func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn) erro
 			}
 			nudgeAfter, nudged = min(2*nudgeAfter, nudgeMost), time.Now()
 		}
-		if !pause(ctx, lookEvery) {
+		if clock.Pause(ctx, lookEvery) != nil {
 			return notStreaming(ctx, state)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -68,7 +69,7 @@ func (s service) leaveRecovery(ctx context.Context, a failover.Action, r *record
 			return asked, err
 		}
 		for last := time.Now(); time.Since(last) < askEvery && state.Role != failover.RolePrimary; {
-			if !pause(ctx, lookAgain) {
+			if clock.Pause(ctx, lookAgain) != nil {
 				return asked, fmt.Errorf("the service has not left recovery, asked %d times: %w", requests, ctx.Err())
 			}
 			if state, err = s.State(ctx); err != nil {
@@ -152,7 +153,7 @@ func (h *HTTP) VerifyThroughRoute(ctx context.Context, routeAddress string, a fa
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !pause(ctx, verifyEvery) {
+		if clock.Pause(ctx, verifyEvery) != nil {
 			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, last))
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -13,23 +14,24 @@ import (
 func (h *HTTP) StopFollowing(
 	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
 ) failover.MemberPosition {
-	position := failover.MemberPosition{Member: member.Name}
-	if err := h.stopFollowing(ctx, member, spec, epoch, systemID, &position); err != nil {
-		position.Detail = err.Error()
-	}
-	return position
+	return readPosition(member, func(position *failover.MemberPosition) error {
+		s, err := h.reach(member.Address, spec.Connect, epoch)
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+		state, _, err := s.order(ctx, serviceapi.VerbStop, serviceapi.Order{SystemID: systemID})
+		if err != nil {
+			return err
+		}
+		return s.waitStopped(ctx, state, epoch, position)
+	})
 }
 
-func (h *HTTP) stopFollowing(
-	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
-	position *failover.MemberPosition,
-) error {
-	s, err := h.reach(member.Address, spec.Connect, epoch)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	state, _, err := s.order(ctx, serviceapi.VerbStop, serviceapi.Order{SystemID: systemID})
+// waitStopped looks, beginning with the answer to the order to stop, until the standby has settled.
+func (s service) waitStopped(
+	ctx context.Context, state serviceapi.State, epoch failover.Epoch, position *failover.MemberPosition,
+) (err error) {
 	for err == nil {
 		position.SystemID, position.Timeline, position.Epoch = state.SystemID, state.Timeline, failover.Epoch(state.Epoch)
 		position.Received, position.Replayed = failover.LSN(state.Received), failover.LSN(state.Replayed)
@@ -42,7 +44,7 @@ func (h *HTTP) stopFollowing(
 			position.Answered = true
 			return nil
 		}
-		if !pause(ctx, lookAgain) {
+		if clock.Pause(ctx, lookAgain) != nil {
 			return fmt.Errorf("it has not settled; it may still acknowledge to the former primary: %w", ctx.Err())
 		}
 		state, err = s.State(ctx)
@@ -108,7 +110,7 @@ func (h *HTTP) awaitFollowing(
 		if here.Streaming && here.Following == primary.Address && serves(there, standby) {
 			return nil
 		}
-		if !pause(ctx, lookAgain) {
+		if clock.Pause(ctx, lookAgain) != nil {
 			return fmt.Errorf("it does not stream (%s): %w", here.Trouble, ctx.Err())
 		}
 	}

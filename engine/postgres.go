@@ -63,15 +63,3 @@ const sessionPrefix = "arbiter epoch "
 
 // sessionName shows others under which epoch a session acts: see lockTarget.
 func sessionName(epoch failover.Epoch) string { return fmt.Sprintf("%s%d", sessionPrefix, epoch) }
-
-// pause waits, and says whether the caller may go on.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
-}

@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
@@ -49,6 +51,7 @@ func (p *Postgres) Promote(ctx context.Context, a failover.Action) failover.Outc
 	if !known {
 		return r.failed(fmt.Errorf("promote %s: the group has no such member", a.Member))
 	}
+	ctx = failpoint.Pass(ctx, "before-connect-promote")
 	t, err := p.lockTarget(ctx, member, a.Spec.Connect, a.Epoch)
 	if err != nil {
 		return r.failed(fmt.Errorf("promote %s: %w", a.Member, err))
@@ -88,7 +91,7 @@ func (t *target) leaveRecovery(ctx context.Context, a failover.Action, r *record
 	}
 	requests := 1
 	for last := time.Now(); state.inRecovery; {
-		if !pause(ctx, pollEvery) {
+		if clock.Pause(ctx, pollEvery) != nil {
 			return true, fmt.Errorf("the server has not left recovery, asked %d times: %w", requests, ctx.Err())
 		}
 		again := time.Since(last) >= askEvery
@@ -126,6 +129,7 @@ func (t *target) askOnce(ctx context.Context, a failover.Action, ask bool) (askS
 		if err := permit.Check(ctx); err != nil { // S6: the lease is read last
 			return state, fmt.Errorf("ask for the promotion: %w", err)
 		}
+		ctx = failpoint.Pass(ctx, "before-statement-promote")
 	}
 	var signalled *bool
 	row := t.conn.QueryRow(ctx, look, ask, strconv.FormatUint(uint64(a.Epoch), 10), a.SystemID)

@@ -46,3 +46,12 @@ func (r *recorder) failedUnless(acted bool, err error) failover.Outcome {
 	}
 	return r.failed(err)
 }
+
+// readPosition is where a member stands as far as read got; its Detail says why read failed.
+func readPosition(member failover.MemberSpec, read func(*failover.MemberPosition) error) failover.MemberPosition {
+	position := failover.MemberPosition{Member: member.Name}
+	if err := read(&position); err != nil {
+		position.Detail = err.Error()
+	}
+	return position
+}

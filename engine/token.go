@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
@@ -68,7 +69,7 @@ func (t *target) lock(ctx context.Context) error {
 		if err := t.endOlderHolders(ctx); err != nil {
 			return err
 		}
-		if !pause(ctx, time.Millisecond) {
+		if clock.Pause(ctx, time.Millisecond) != nil {
 			return fmt.Errorf("another session of this epoch holds the lock: %w", ctx.Err())
 		}
 	}
@@ -201,7 +202,7 @@ func (t *target) readBack(ctx context.Context, settings []setting) error {
 		if missing == "" {
 			return nil
 		}
-		if !pause(ctx, readBackEvery) {
+		if clock.Pause(ctx, readBackEvery) != nil {
 			return fmt.Errorf("%w: %s was written and reloaded, but a new connection shows another value; "+
 				"look for one given on the command line, by ALTER ROLE or by ALTER DATABASE: %w", ErrTokenNotTaken, missing, ctx.Err())
 		}

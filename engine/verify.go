@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
@@ -49,7 +50,7 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
-		if !pause(ctx, verifyEvery) {
+		if clock.Pause(ctx, verifyEvery) != nil {
 			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, last))
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 var (
@@ -151,7 +152,7 @@ func (r *run) silent(ctx context.Context) error {
 	start := time.Since(r.began)
 	answers, detail := true, ""
 	for look := 1; answers && look <= answersLooks; look++ {
-		if look > 1 && !pause(ctx, answersPause) {
+		if look > 1 && clock.Pause(ctx, answersPause) != nil {
 			break
 		}
 		answers, detail = r.look(ctx)

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 const (
@@ -39,7 +41,7 @@ func (a *agent) proveOff(ctx context.Context) (string, error) {
 		if offError != nil {
 			err = fmt.Errorf("%w; %w", offError, statusError)
 		}
-		if triesLeft <= 0 || !pause(ctx, retryPause) {
+		if triesLeft <= 0 || clock.Pause(ctx, retryPause) != nil {
 			return "", err
 		}
 	}
@@ -80,7 +82,7 @@ func (a *agent) awaitOff(ctx context.Context, window time.Duration) error {
 			return fmt.Errorf("%w until its time was up", heard)
 		}
 		heard = err
-		if time.Now().Add(wait).After(end) || !pause(ctx, wait) {
+		if time.Now().Add(wait).After(end) || clock.Pause(ctx, wait) != nil {
 			return err
 		}
 	}
@@ -93,16 +95,4 @@ func remaining(ctx context.Context) time.Duration {
 		return DefaultTimeout
 	}
 	return max(time.Until(deadline), time.Millisecond)
-}
-
-// pause waits, and says whether it was not cut short by the end of the context.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -7,13 +7,15 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 )
 
 const fleet = 1000 // groups of three members, seen by three arbiters
 
 // wholeView is what one arbiter sends of the fleet after its view was void.
 func wholeView(node failover.NodeID, sequence uint64) failover.Observe {
-	sampled := sampleBatch().Observations
+	sampled := wiretest.Batch().Observations
 	batch := failover.Batch{Node: node, Incarnation: 1, Sequence: sequence, Whole: true, Version: 1}
 	for g := range fleet {
 		for m, member := range []failover.MemberName{"db1", "db2", "db3"} {
@@ -35,13 +37,10 @@ func fleetMachine(b *testing.B) *FSM {
 		machine.Apply(entryLog(b, index, 1, body, "a1"))
 	}
 	for g := range fleet {
-		spec := domainSpec()
-		spec.Members = append(spec.Members, domainMember("db3", 80))
-		effective, err := SpecToProto(failover.GroupName(fmt.Sprintf("group%04d", g)), spec)
-		if err != nil {
-			b.Fatal(err)
-		}
-		body, err := NewApplySpec(failover.Request{}, writtenSpec(), effective, 0)
+		effective := wiretest.EffectiveSpec()
+		effective.Group = fmt.Sprintf("group%04d", g)
+		effective.Members = append(effective.Members, wiretest.EffectiveMember("db3", 80))
+		body, err := wire.NewApplySpec(failover.Request{}, wiretest.WrittenSpec(), effective, 0)
 		if err != nil {
 			b.Fatal(err)
 		}

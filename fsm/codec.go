@@ -4,12 +4,10 @@ import (
 	"errors"
 	"fmt"
 
-	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/reflect/protopath"
-	"google.golang.org/protobuf/reflect/protorange"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -24,27 +22,24 @@ type Header struct {
 	Proposer  failover.NodeID
 }
 
-// VersionOf is the log language that a body needs. A leader proposes the body only while State.VotersUnderstand is not
-// older. A kind or field that is added to log.proto raises failover.CurrentVersion and gets its case here. A rule that changes raises it
-// too, and holds from State.Version on (docs/design.md, "The language of the log").
+// VersionOf is the log language that a body needs. A leader proposes the body only while State.VotersUnderstand is not older. A
+// kind or field that is added to log.proto raises failover.CurrentVersion and gets its case here. A rule that changes raises
+// it too, and holds from State.Version on (docs/design.md, "The language of the log").
 func VersionOf(failover.Body) failover.EntryVersion { return 1 }
 
-// Encode makes the bytes to propose. What it returns, Decode accepts; anything else is refused here, before it enters
-// the log, with an error that matches ErrCannotEncode: an entry that can't be applied would stop every arbiter.
+// Encode makes the bytes to propose. What it returns, Decode accepts; anything else is refused here, before it enters the log, with
+// an error that matches ErrCannotEncode: an entry that can't be applied would stop every arbiter.
 func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID) ([]byte, error) {
-	var f faults
-	entry := &arbiterv1.Entry{Version: uint32(VersionOf(body)), Wall: wireWall(wall), Proposer: string(proposer)}
-	f.setKind(entry, body)
-	if f.first != nil {
-		return nil, fmt.Errorf("%w: %T: %w", ErrCannotEncode, body, f.first)
+	entry := &arbiterv1.Entry{Version: uint32(VersionOf(body)), Proposer: string(proposer)}
+	if err := wire.Write(entry, body, wall); err != nil {
+		return nil, fmt.Errorf("%w: %T: %w", ErrCannotEncode, body, err)
 	}
 	data, err := proto.MarshalOptions{Deterministic: true}.Marshal(entry)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %T: %w", ErrCannotEncode, body, err)
 	}
 	if len(data) > MaxEntryBytes {
-		return nil, fmt.Errorf("%w: %T has %d bytes, the limit is %d: propose less at a time",
-			ErrCannotEncode, body, len(data), MaxEntryBytes)
+		return nil, fmt.Errorf("%w: %T has %d bytes, the limit is %d: propose less at a time", ErrCannotEncode, body, len(data), MaxEntryBytes)
 	}
 	if _, _, err := Decode(data); err != nil {
 		return nil, fmt.Errorf("%w: %T could not be read back: %w", ErrCannotEncode, body, err)
@@ -52,10 +47,9 @@ func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID
 	return data, nil
 }
 
-// Decode reads an entry. An entry that this build does not understand completely (a newer version, an unknown kind,
-// an unknown field anywhere) gives a *CannotApplyError without an index. Its Ignorable repeats the proposer's mark,
-// unless the bytes are malformed: then no mark in them can be trusted. Decode never panics; what it allocates is
-// bounded by MaxEntryBytes.
+// Decode reads an entry. An entry that this build does not understand completely (a newer version, an unknown kind, an unknown
+// field anywhere) gives a *CannotApplyError without an index. Its Ignorable repeats the proposer's mark, unless the bytes are
+// malformed: then no mark in them can be trusted. Decode never panics; what it allocates is bounded by MaxEntryBytes.
 func Decode(data []byte) (failover.Body, Header, error) {
 	if len(data) > MaxEntryBytes {
 		cause := fmt.Errorf("%w: it has %d bytes, the limit is %d", errMalformed, len(data), MaxEntryBytes)
@@ -65,19 +59,19 @@ func Decode(data []byte) (failover.Body, Header, error) {
 	if err := proto.Unmarshal(data, entry); err != nil {
 		return nil, Header{}, &CannotApplyError{Cause: fmt.Errorf("%w: %w", errMalformed, err)}
 	}
-	var f faults
 	header := Header{
 		Version: failover.EntryVersion(entry.GetVersion()), Ignorable: entry.GetIgnorable(),
-		Wall: f.wall("wall", entry.GetWall()), Proposer: failover.NodeID(entry.GetProposer()),
+		Proposer: failover.NodeID(entry.GetProposer()),
 	}
 	if cause := understood(entry, data); cause != nil {
 		ignorable := header.Ignorable && !errors.Is(cause, errMalformed)
 		return nil, header, &CannotApplyError{Version: header.Version, Ignorable: ignorable, Cause: cause}
 	}
-	body := f.body(entry, data)
-	if f.first != nil {
-		return nil, header, &CannotApplyError{Version: header.Version, Cause: fmt.Errorf("%w: %w", errMalformed, f.first)}
+	body, wall, err := wire.Read(entry, data)
+	if err != nil {
+		return nil, header, &CannotApplyError{Version: header.Version, Cause: fmt.Errorf("%w: %w", errMalformed, err)}
 	}
+	header.Wall = wall
 	return body, header, nil
 }
 
@@ -95,29 +89,8 @@ func understood(entry *arbiterv1.Entry, data []byte) error {
 	if entry.GetKind() == nil && len(entry.ProtoReflect().GetUnknown()) == 0 {
 		return fmt.Errorf("%w: it has no kind", errMalformed)
 	}
-	return unknownField(entry, data)
-}
-
-// unknownField finds a field, at any depth, that this build's log.proto does not have. Passing over it would be
-// silent divergence. data are the bytes that the message was read from: reading them once more without unknown fields
-// tells quickly whether there are any; only then does it matter which, for the message to the operator.
-func unknownField(message proto.Message, data []byte) error {
-	known := message.ProtoReflect().New().Interface()
-	if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal(data, known); err != nil {
-		return fmt.Errorf("%w: %w", errMalformed, err)
+	if field := wire.UnknownField(entry, data); field != "" {
+		return fmt.Errorf("%w: %s", errUnknown, field)
 	}
-	if proto.Size(known) == proto.Size(message) {
-		return nil
-	}
-	err := protorange.Options{Stable: true}.Range(message.ProtoReflect(), func(path protopath.Values) error {
-		if last := path.Index(-1); last.Step.Kind() == protopath.UnknownAccessStep {
-			number, _, _ := protowire.ConsumeTag(last.Value.Bytes())
-			return fmt.Errorf("%w: field %d at %v", errUnknown, number, path.Path)
-		}
-		return nil
-	}, nil)
-	if err == nil {
-		return errUnknown // somewhere that the walk does not visit
-	}
-	return err
+	return nil
 }

@@ -3,10 +3,6 @@ package fsm
 import (
 	"bytes"
 	"errors"
-	"go/ast"
-	"go/parser"
-	"go/token"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,113 +11,35 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
-	"pgregory.net/rapid"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// TestEveryBodyHasASample reads the domain's source: a body without a sample has no place in the codec, and every
-// test below runs over the samples.
-func TestEveryBodyHasASample(t *testing.T) {
-	files, err := filepath.Glob("../failover/*.go")
-	if err != nil || len(files) == 0 {
-		t.Fatal(files, err)
-	}
-	var bodies []string
-	for _, name := range files {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, declaration := range file.Decls {
-			if method, ok := declaration.(*ast.FuncDecl); ok && method.Recv != nil && method.Name.Name == "body" {
-				bodies = append(bodies, method.Recv.List[0].Type.(*ast.Ident).Name)
-			}
-		}
-	}
-	sampled := []string{"SetVoters"} // comes from Raft's configuration entries, see TestStoreConfiguration
-	for _, s := range samples(t) {
-		sampled = append(sampled, reflect.TypeOf(s.body).Name())
-	}
-	slices.Sort(bodies)
-	slices.Sort(sampled)
-	if !slices.Equal(bodies, sampled) {
-		t.Fatalf("bodies:  %v\nsamples: %v", bodies, sampled)
-	}
-}
-
-// TestEveryKindHasASample is the same from the side of the wire.
-func TestEveryKindHasASample(t *testing.T) {
-	kinds := (&arbiterv1.Entry{}).ProtoReflect().Descriptor().Oneofs().ByName("kind").Fields()
-	var want, got []string
-	for i := range kinds.Len() {
-		want = append(want, string(kinds.Get(i).Name()))
-	}
-	for _, s := range samples(t) {
-		got = append(got, s.kind)
-		entry := &arbiterv1.Entry{}
-		if err := proto.Unmarshal(encodeSample(t, s), entry); err != nil {
-			t.Fatal(err)
-		}
-		if field := entry.ProtoReflect().WhichOneof(kinds.Get(0).ContainingOneof()); string(field.Name()) != s.kind {
-			t.Errorf("%T is encoded as %s, want %s", s.body, field.Name(), s.kind)
-		}
-	}
-	slices.Sort(want)
-	slices.Sort(got)
-	if !slices.Equal(want, got) {
-		t.Fatalf("kinds:   %v\nsamples: %v", want, got)
-	}
-}
-
-func encodeSample(t tester, s sample) []byte {
-	wall, proposer := sampleHeader()
-	data, err := Encode(s.body, wall, proposer)
+func encodeSample(t tester, s wiretest.Sample) []byte {
+	wall, proposer := wiretest.Header()
+	data, err := Encode(s.Body, wall, proposer)
 	if err != nil {
-		t.Fatalf("%s: %v", s.kind, err)
+		t.Fatalf("%s: %v", s.Name, err)
 	}
 	return data
 }
 
 func TestSamplesRoundTrip(t *testing.T) {
-	wall, proposer := sampleHeader()
-	for _, s := range samples(t) {
+	wall, proposer := wiretest.Header()
+	for _, s := range wiretest.Samples(t) {
 		body, header, err := Decode(encodeSample(t, s))
 		if err != nil {
-			t.Fatalf("%s: %v", s.kind, err)
+			t.Fatalf("%s: %v", s.Name, err)
 		}
-		if !reflect.DeepEqual(body, s.body) {
-			t.Errorf("%s:\ngot  %+v\nwant %+v", s.kind, body, s.body)
+		if !reflect.DeepEqual(body, s.Body) {
+			t.Errorf("%s:\ngot  %+v\nwant %+v", s.Name, body, s.Body)
 		}
 		if want := (Header{Version: 1, Wall: wall, Proposer: proposer}); header != want {
-			t.Errorf("%s: header %+v, want %+v", s.kind, header, want)
+			t.Errorf("%s: header %+v, want %+v", s.Name, header, want)
 		}
-	}
-}
-
-func TestAnyBodyRoundTrips(t *testing.T) {
-	for _, s := range samples(t) {
-		kind := reflect.TypeOf(s.body)
-		t.Run(s.kind, rapid.MakeCheck(func(t *rapid.T) {
-			body := anyBody(t, kind)
-			wall := failover.WallTime(rapid.Int64().Draw(t, "wall"))
-			proposer := failover.NodeID(rapid.String().Draw(t, "proposer"))
-			data, err := Encode(body, wall, proposer)
-			if err != nil {
-				t.Fatal(err)
-			}
-			again, header, err := Decode(data)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !reflect.DeepEqual(again, body) || header.Wall != wall || header.Proposer != proposer {
-				t.Fatalf("got  %+v\nwant %+v", again, body)
-			}
-			if second, err := Encode(again, wall, proposer); err != nil || !bytes.Equal(second, data) {
-				t.Fatalf("encoding is not deterministic: %v", err)
-			}
-		}))
 	}
 }
 
@@ -138,7 +56,7 @@ func TestEncodeRefuses(t *testing.T) {
 		"a pointer":               {&failover.Pause{}, "Pause"},
 		"nothing":                 {nil, "nil"},
 		"a name that isn't UTF-8": {failover.Pause{Group: "pay\xff"}, "UTF-8"},
-		"no source":               {failover.ApplySpec{Group: "pay", Spec: domainSpec()}, "NewApplySpec"},
+		"no source":               {failover.ApplySpec{Group: "pay", Spec: &failover.Spec{}}, "NewApplySpec"},
 		"a damaged source":        {damaged, "read back"},
 		"a source it can't read":  {foreign, "field 99"},
 		"too much":                {tooMuch, "limit"},
@@ -177,11 +95,11 @@ func TestEncodeMendsWordsForPeople(t *testing.T) {
 // TestApplySpecKeepsItsBytes: what the state keeps are the bytes of the entry, in whatever order they are, not those
 // that this build would write.
 func TestApplySpecKeepsItsBytes(t *testing.T) {
-	body, err := NewApplySpec(sampleRequest, writtenSpec(), effectiveSpec(), 3)
+	body, err := wire.NewApplySpec(wiretest.Request, wiretest.WrittenSpec(), wiretest.EffectiveSpec(), 3)
 	if err != nil {
 		t.Fatal(err)
 	}
-	written, err := proto.Marshal(&arbiterv1.ApplySpec{Written: writtenSpec()})
+	written, err := proto.Marshal(&arbiterv1.ApplySpec{Written: wiretest.WrittenSpec()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,13 +165,13 @@ var cannotApply = map[string]struct {
 		e.Wall.ProtoReflect().SetUnknown(unknown(52))
 	}, true, []string{"field 52", "wall"}},
 	"unknown field in a value of a map": {func(e *arbiterv1.Entry) {
-		spec := effectiveSpec()
+		spec := wiretest.EffectiveSpec()
 		spec.Routes[0].Settings["backend"].ProtoReflect().SetUnknown(unknown(53))
 		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Effective: spec}}
 	}, true, []string{"field 53", "backend"}},
 	"a time that does not fit": {func(e *arbiterv1.Entry) { e.Wall = &timestamppb.Timestamp{Seconds: 1 << 35} }, false, []string{"wall", "leave this arbiter stopped"}},
 	"a spec without an effective form": {func(e *arbiterv1.Entry) {
-		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Written: writtenSpec()}}
+		e.Kind = &arbiterv1.Entry_ApplySpec{ApplySpec: &arbiterv1.ApplySpec{Written: wiretest.WrittenSpec()}}
 	}, false, []string{"apply_spec"}},
 }
 
@@ -302,22 +220,9 @@ func TestIgnorableIsNoLicence(t *testing.T) {
 }
 
 func TestVersionOfIsUnderstood(t *testing.T) {
-	for _, s := range samples(t) {
-		if v := VersionOf(s.body); v == 0 || v > failover.CurrentVersion {
-			t.Errorf("%s needs version %d, this build understands %d", s.kind, v, failover.CurrentVersion)
+	for _, s := range wiretest.Samples(t) {
+		if v := VersionOf(s.Body); v == 0 || v > failover.CurrentVersion {
+			t.Errorf("%s needs version %d, this build understands %d", s.Name, v, failover.CurrentVersion)
 		}
-	}
-}
-
-// TestBatchesTravelAsTheyAreLogged: the stream to the leader and the log have one form of a batch.
-func TestBatchesTravelAsTheyAreLogged(t *testing.T) {
-	batch, err := BatchFromProto(BatchToProto(sampleBatch()))
-	if err != nil || !reflect.DeepEqual(batch, sampleBatch()) {
-		t.Fatalf("got %+v, %v", batch, err)
-	}
-	message := BatchToProto(sampleBatch())
-	message.Observations[0].Since = &timestamppb.Timestamp{Seconds: 1 << 35}
-	if _, err := BatchFromProto(message); err == nil || !strings.Contains(err.Error(), "since") {
-		t.Fatalf("got %v", err)
 	}
 }

@@ -22,6 +22,8 @@ const LostArbiter = "leave this arbiter stopped: it must not come back under its
 	"The others protect the groups as before as long as a majority of all is there; " +
 	"what to do then is in docs/operations.md, \"An arbiter's machine is lost for good\""
 
+const upgrade = "upgrade this arbiter to the version of the others and start it again, its data is kept"
+
 // Causes of ErrCannotApply, each with its own advice.
 var (
 	errNewer     = errors.New("it is written in a newer version of the log language")
@@ -30,6 +32,8 @@ var (
 	errFailed    = errors.New("applying it failed")
 	errOrder     = errors.New("it is not after what is applied already")
 )
+
+func tooNew(cause error) bool { return errors.Is(cause, errNewer) || errors.Is(cause, errUnknown) }
 
 // CannotApplyError says which entry can't be applied, why, and what to do. It matches ErrCannotApply.
 type CannotApplyError struct {
@@ -47,8 +51,8 @@ func (e *CannotApplyError) Error() string {
 
 func (e *CannotApplyError) advice() string {
 	switch {
-	case errors.Is(e.Cause, errNewer), errors.Is(e.Cause, errUnknown):
-		return "nothing was changed: upgrade this arbiter to the version of the others and start it again, its data is kept"
+	case tooNew(e.Cause):
+		return "nothing was changed: " + upgrade
 	case errors.Is(e.Cause, errFailed):
 		return "nothing was changed: report this as a fault, with the log around it; a version that mends it goes on from here"
 	}

@@ -11,11 +11,10 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// Hooks are told what the log does. They run on Raft's goroutine, so they must be quick and must not wait for Raft.
-// Any may be nil.
+// Hooks are told what the log does. They run on Raft's goroutine, so they must be quick and must not wait for Raft. Any may be nil.
 type Hooks struct {
-	// OnApplied gets every new state: after each entry with its events, after a restore with none. The state and the
-	// events must not be changed. A replay after a restart delivers the same events again, with the same numbers.
+	// OnApplied gets every new state: after each entry with its events, after a restore with none. The state and the events must
+	// not be changed. A replay after a restart delivers the same events again, with the same numbers.
 	OnApplied func(index failover.Index, state *failover.State, events []failover.Event)
 	// OnSkipped gets a *CannotApplyError for every entry that was passed over because its proposer allows that.
 	OnSkipped func(err error)
@@ -24,8 +23,7 @@ type Hooks struct {
 	Halt func(err error)
 }
 
-// Response is what Raft's Apply future returns for an applied entry. (For an entry that was not applied it returns an
-// error.)
+// Response is what Raft's Apply future returns for an applied entry. (For an entry that was not applied it returns an error.)
 type Response struct {
 	Index     failover.Index
 	Events    []failover.Event
@@ -55,8 +53,8 @@ func (f *FSM) State() *failover.State {
 	return f.state
 }
 
-// Apply applies one committed entry. It returns a *Response, or an error if this arbiter can't go on; then nothing is
-// applied any more.
+// Apply applies one committed entry. It returns a *Response, or an error if this arbiter can't go on; then nothing is applied any
+// more.
 func (f *FSM) Apply(log *raft.Log) any {
 	if f.halted != nil {
 		return f.halted
@@ -71,9 +69,8 @@ func (f *FSM) Apply(log *raft.Log) any {
 	})
 }
 
-// StoreConfiguration makes an entry of Raft's own configuration entries: who votes comes from the log. Raft calls it
-// for every committed configuration, the first one included, and again in a replay; after a restore the snapshot has
-// the voters.
+// StoreConfiguration makes an entry of Raft's own configuration entries: who votes comes from the log. Raft calls it for every
+// committed configuration, the first one included, and again in a replay; after a restore the snapshot has the voters.
 func (f *FSM) StoreConfiguration(index uint64, configuration raft.Configuration) {
 	if f.halted != nil {
 		return
@@ -105,8 +102,8 @@ func (f *FSM) advance(entry failover.Entry) any {
 	return response
 }
 
-// next is failover.Next with a panic turned into a halt: every replica meets the same one at the same entry, and an operator
-// needs more than a stack trace of Raft's goroutine. Halt runs before the stack unwinds, so that it can log it.
+// next is failover.Next with a panic turned into a halt: every replica meets the same one at the same entry, and an operator needs
+// more than a stack trace of Raft's goroutine. Halt runs before the stack unwinds, so that it can log it.
 func (f *FSM) next(entry failover.Entry) (state failover.State, events []failover.Event, halted error) {
 	defer func() {
 		if fault := recover(); fault != nil {

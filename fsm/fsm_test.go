@@ -11,15 +11,16 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 var _ raft.ConfigurationStore = (*FSM)(nil) // which includes raft.FSM
 
-func voters(ids ...raft.ServerID) raft.Configuration {
+func voters(nodes ...failover.NodeID) raft.Configuration {
 	var configuration raft.Configuration
-	for _, id := range ids {
-		configuration.Servers = append(configuration.Servers, raft.Server{ID: id, Address: raft.ServerAddress(id)})
+	for _, node := range nodes {
+		configuration.Servers = append(configuration.Servers, raft.Server{ID: raft.ServerID(node), Address: raft.ServerAddress(node)})
 	}
 	return configuration
 }
@@ -90,7 +91,7 @@ func TestApplyNamesTheRejection(t *testing.T) {
 
 // TestHeaderReachesTheDomain: who proposed, when and in which term come from the entry, never from here.
 func TestHeaderReachesTheDomain(t *testing.T) {
-	wall, _ := sampleHeader()
+	wall, _ := wiretest.Header()
 	data, err := Encode(failover.BeginReign{Term: 5, Leader: "a1", Version: 1}, wall, "a1")
 	if err != nil {
 		t.Fatal(err)

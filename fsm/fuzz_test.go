@@ -9,12 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // FuzzDecode: Decode never panics, refuses with the one error that stops an arbiter, and what it accepts it also writes.
 func FuzzDecode(f *testing.F) {
-	for _, s := range samples(f) {
+	for _, s := range wiretest.Samples(f) {
 		f.Add(encodeSample(f, s))
 	}
 	for _, test := range cannotApply {

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 )
 
 // update rewrites the files of the present version. Bytes of a released version must never change.
@@ -31,20 +32,20 @@ func write(t *testing.T, path string, data []byte) {
 	}
 }
 
-// TestGoldenEntries: the bytes of every kind are as they were, and give the body that they gave.
+// TestGoldenEntries: the bytes of every sample are as they were, and give the body that they gave.
 func TestGoldenEntries(t *testing.T) {
 	path := filepath.Join(versionFolder(1), "entries.txt")
 	if *update {
 		var lines strings.Builder
-		for _, s := range samples(t) {
-			fmt.Fprintf(&lines, "%s %x\n", s.kind, encodeSample(t, s))
+		for _, s := range wiretest.Samples(t) {
+			fmt.Fprintf(&lines, "%s %x\n", s.Name, encodeSample(t, s))
 		}
 		write(t, path, []byte(lines.String()))
 	}
 	golden := goldenEntries(t, path)
-	for _, s := range samples(t) {
-		t.Run(s.kind, func(t *testing.T) {
-			data, ok := golden[s.kind]
+	for _, s := range wiretest.Samples(t) {
+		t.Run(s.Name, func(t *testing.T) {
+			data, ok := golden[s.Name]
 			if !ok {
 				t.Fatal("no golden bytes: run the test with -update")
 			}
@@ -52,16 +53,16 @@ func TestGoldenEntries(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !reflect.DeepEqual(body, s.body) {
-				t.Errorf("got  %+v\nwant %+v", body, s.body)
+			if !reflect.DeepEqual(body, s.Body) {
+				t.Errorf("got  %+v\nwant %+v", body, s.Body)
 			}
 			if now := encodeSample(t, s); !bytes.Equal(now, data) {
 				t.Errorf("encoded today:\n%x\ngolden:\n%x", now, data)
 			}
 		})
 	}
-	if len(golden) != len(samples(t)) {
-		t.Errorf("%d golden entries, %d samples", len(golden), len(samples(t)))
+	if len(golden) != len(wiretest.Samples(t)) {
+		t.Errorf("%d golden entries, %d samples", len(golden), len(wiretest.Samples(t)))
 	}
 }
 
@@ -72,12 +73,12 @@ func goldenEntries(t tester, path string) map[string][]byte {
 	}
 	golden := map[string][]byte{}
 	for line := range strings.Lines(string(text)) {
-		kind, digits, _ := strings.Cut(strings.TrimSpace(line), " ")
+		name, digits, _ := strings.Cut(strings.TrimSpace(line), " ")
 		data, err := hex.DecodeString(digits)
 		if err != nil {
-			t.Fatalf("%s: %v", kind, err)
+			t.Fatalf("%s: %v", name, err)
 		}
-		golden[kind] = data
+		golden[name] = data
 	}
 	return golden
 }

@@ -163,7 +163,11 @@ func readLine(t *testing.T, line string) (entry committed, hash string) {
 		t.Fatal(line, err)
 	}
 	if ids, ok := strings.CutPrefix(what, "voters:"); ok {
-		configuration := voters(names[raft.ServerID](strings.Split(ids, ","))...)
+		var nodes []failover.NodeID
+		for id := range strings.SplitSeq(ids, ",") {
+			nodes = append(nodes, failover.NodeID(id))
+		}
+		configuration := voters(nodes...)
 		entry.configuration = &configuration
 		return entry, hash
 	}

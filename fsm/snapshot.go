@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 
@@ -12,12 +11,12 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// A snapshot is framed so that damage is found whoever carried it: this mark (it ends in the frame's own version),
-// the length of the message as eight bytes, big end first, its SHA-256, the message (arbiter.v1.Snapshot), and
-// nothing after it.
+// A snapshot is framed so that damage is found whoever carried it: this mark (it ends in the frame's own version), the length of
+// the message as eight bytes, big end first, its SHA-256, the message (arbiter.v1.Snapshot), and nothing after it.
 const (
 	snapshotMark  = "ARBSNAP\x01"
 	snapshotFrame = len(snapshotMark) + 8 + sha256.Size
@@ -29,8 +28,8 @@ const MaxSnapshotBytes = 1 << 30
 // snapshot is one state on its way to a file. It holds no copy: states never change.
 type snapshot struct{ state *failover.State }
 
-// Snapshot captures the applied state. After a halt it is refused: Raft would file it under the index of an entry
-// that was not applied.
+// Snapshot captures the applied state. After a halt it is refused: Raft would file it under the index of an entry that was not
+// applied.
 func (f *FSM) Snapshot() (raft.FSMSnapshot, error) {
 	if f.halted != nil {
 		return nil, fmt.Errorf("take no snapshot: %w", f.halted)
@@ -54,12 +53,11 @@ func (s *snapshot) Persist(sink raft.SnapshotSink) error {
 	return nil
 }
 
-// Release has nothing to let go.
-func (s *snapshot) Release() {}
+func (s *snapshot) Release() {} // has nothing to let go
 
 // Restore replaces the state by a snapshot's. If that is impossible the state stays as it is and the error matches
-// ErrCannotRestore; a snapshot that is newer than this build also halts, since Raft would try for ever, or fall back
-// to an older one.
+// ErrCannotRestore; a snapshot that is newer than this build also halts, since Raft would try for ever, or fall back to an older
+// one.
 func (f *FSM) Restore(source io.ReadCloser) error {
 	if f.halted != nil {
 		return f.halted
@@ -73,9 +71,8 @@ func (f *FSM) Restore(source io.ReadCloser) error {
 }
 
 func (f *FSM) refuseSnapshot(cause error) error {
-	if errors.Is(cause, errNewer) || errors.Is(cause, errUnknown) {
-		return f.halt(fmt.Errorf("%w: %w; nothing was changed: upgrade this arbiter to the version of the others and "+
-			"start it again, its data is kept", ErrCannotRestore, cause))
+	if tooNew(cause) {
+		return f.halt(fmt.Errorf("%w: %w; nothing was changed: %s", ErrCannotRestore, cause, upgrade))
 	}
 	return fmt.Errorf("%w: %w; nothing was changed: if this goes on while the other arbiters are well, its snapshot is damaged: %s",
 		ErrCannotRestore, cause, LostArbiter)
@@ -117,11 +114,10 @@ func decodeSnapshot(source io.Reader) (failover.State, error) {
 		return failover.State{}, fmt.Errorf("%w: %w", errMalformed, err)
 	}
 	if version := failover.EntryVersion(snapshot.GetVersion()); version > failover.CurrentVersion {
-		return failover.State{}, fmt.Errorf("%w (%d, this arbiter understands up to %d)",
-			errNewer, version, failover.CurrentVersion)
+		return failover.State{}, fmt.Errorf("%w (%d, this arbiter understands up to %d)", errNewer, version, failover.CurrentVersion)
 	}
-	if err := unknownField(snapshot, message); err != nil {
-		return failover.State{}, err
+	if field := wire.UnknownField(snapshot, message); field != "" {
+		return failover.State{}, fmt.Errorf("%w: %s", errUnknown, field)
 	}
 	state, err := failover.StateFromBytes(snapshot.GetState())
 	if err != nil {
@@ -135,8 +131,7 @@ func decodeSnapshot(source io.Reader) (failover.State, error) {
 
 // consistent finds a snapshot whose parts disagree, or whose groups would break the first entry that touches them.
 func consistent(snapshot *arbiterv1.Snapshot, state *failover.State) error {
-	if uint64(state.Applied) != snapshot.GetIndex() || state.ClusterID != snapshot.GetClusterId() ||
-		uint32(state.Version) != snapshot.GetVersion() {
+	if uint64(state.Applied) != snapshot.GetIndex() || state.ClusterID != snapshot.GetClusterId() || uint32(state.Version) != snapshot.GetVersion() {
 		return fmt.Errorf("%w: its head and its state disagree", errMalformed)
 	}
 	for _, group := range state.Groups {

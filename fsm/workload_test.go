@@ -9,9 +9,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm/wire"
+	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -58,8 +61,8 @@ func newWorkload(t *testing.T, seed uint64) *workload {
 		down: map[failover.MemberName]bool{}, rogue: map[failover.MemberName]bool{},
 		stranger: map[failover.MemberName]bool{}, starting: map[failover.MemberName]bool{},
 	}
-	for _, s := range samples(t) {
-		w.kinds = append(w.kinds, reflect.TypeOf(s.body))
+	for _, s := range wiretest.Samples(t) {
+		w.kinds = append(w.kinds, reflect.TypeOf(s.Body))
 	}
 	return w
 }
@@ -86,7 +89,7 @@ func (w *workload) advance() {
 
 func (w *workload) configuration(nodes ...failover.NodeID) committed {
 	w.advance()
-	configuration := voters(names[raft.ServerID](nodes)...)
+	configuration := voters(nodes...)
 	return committed{log: &raft.Log{Index: w.index}, configuration: &configuration}
 }
 
@@ -129,7 +132,7 @@ func (w *workload) next() committed {
 		return w.command(failover.ExpireView{Node: node, Incarnation: view.Incarnation})
 	}
 	kind := pick(w, w.kinds)
-	return w.command(rapid.Custom(func(t *rapid.T) failover.Body { return anyBody(t, kind) }).Example(w.chance.IntN(1 << 30)))
+	return w.command(rapid.Custom(func(t *rapid.T) failover.Body { return wiretest.AnyBody(t, kind) }).Example(w.chance.IntN(1 << 30)))
 }
 
 func pick[T any](w *workload, values []T) T { return values[w.chance.IntN(len(values))] }
@@ -159,19 +162,18 @@ func (w *workload) reign(leader failover.NodeID) failover.BeginReign {
 }
 
 func (w *workload) applySpec(group failover.GroupName, expected uint64, members int) failover.ApplySpec {
-	spec := domainSpec()
-	spec.Members = nil
+	effective := wiretest.EffectiveSpec()
+	effective.Group, effective.Members = string(group), nil
 	for _, name := range workMembers[:members] {
-		spec.Members = append(spec.Members, domainMember(name, 100))
+		effective.Members = append(effective.Members, wiretest.EffectiveMember(string(name), 100))
 	}
-	spec.Health = failover.Health{Profile: "fast", Checks: []failover.Check{{Name: "postgres", Kind: failover.CheckPostgres, Required: true}}}
-	spec.Policy.MaxLossBytes, spec.Policy.DownVotes, spec.Policy.Cooldown = 1<<40, 0, 0
-	spec.Policy.PreferredZone = pick(w, []string{"z-db1", "z-db2"})
-	effective, err := SpecToProto(group, spec)
-	if err != nil {
-		w.t.Fatal(err)
+	effective.Health = &arbiterv1.Health{
+		Profile: proto.String("fast"), Checks: []*arbiterv1.Check{{Name: "postgres", Kind: "postgres", Required: proto.Bool(true)}},
 	}
-	body, err := NewApplySpec(w.request(), writtenSpec(), effective, expected)
+	policy := effective.GetPolicy()
+	policy.MaxLossBytes, policy.DownVotes, policy.Cooldown = proto.Uint64(1<<40), nil, nil
+	policy.PreferredZone = proto.String(pick(w, []string{"z-db1", "z-db2"}))
+	body, err := wire.NewApplySpec(w.request(), wiretest.WrittenSpec(), effective, expected)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -302,7 +304,7 @@ func (w *workload) lead(name failover.GroupName) failover.Body {
 }
 
 func (w *workload) outcome() failover.Outcome {
-	outcome := sampleOutcome()
+	outcome := wiretest.Outcome()
 	outcome.Positions = nil
 	for _, member := range workMembers {
 		outcome.Positions = append(outcome.Positions, failover.MemberPosition{

@@ -56,7 +56,7 @@ func (s *Service) Look(ctx context.Context, t Target, c failover.Check) Look {
 
 // lookAnew looks over a connection of its own.
 func (s *Service) lookAnew(ctx context.Context, t Target, c failover.Check) Look {
-	client, err := serviceapi.NewClient(t.Address(c), t.Spec.Connect, s.resolve, nil)
+	client, err := serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dialAny, nil)
 	if err != nil {
 		return Look{Evidence: serviceEvidence(err)}
 	}
@@ -101,14 +101,8 @@ func (s *Service) tryWrite(ctx context.Context, client *serviceapi.Client, c fai
 // Hold keeps a connection open, which both sides see when the other one ends.
 func (s *Service) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
 	lost := make(chan error, 1)
-	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := dialTCP(ctx, address)
-		if err != nil {
-			return nil, err
-		}
-		return &watchedConn{Conn: conn, lost: lost}, nil
-	}
-	client, err := serviceapi.NewClient(t.Address(c), t.Spec.Connect, s.resolve, dial)
+	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return dialTCP(ctx, address) }
+	client, err := serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dial, func(err error) { lost <- err })
 	if err != nil {
 		return false, err
 	}
@@ -129,21 +123,10 @@ func (s *Service) Hold(ctx context.Context, t Target, c failover.Check) (bool, e
 	}
 }
 
-// watchedConn tells when a connection that net/http keeps has ended: it always has a read under way.
-type watchedConn struct {
-	net.Conn
-	lost chan error // takes the first one
-}
-
-func (c *watchedConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	if err != nil {
-		select {
-		case c.lost <- err:
-		default:
-		}
-	}
-	return n, err
+// dialAny makes a connection that lasts for one look.
+func dialAny(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{KeepAlive: -1}
+	return dialer.DialContext(ctx, network, address)
 }
 
 func (s *Service) setHeld(key memberKey, h *heldService) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
@@ -270,7 +271,7 @@ func (h *haproxy) untilProven(ctx context.Context, r Request, commands, again []
 		if missing == nil || errors.Is(missing, ErrNoServer) {
 			return missing
 		}
-		if !pause(ctx, wait) {
+		if clock.Pause(ctx, wait) != nil {
 			return fmt.Errorf("%w; time is up: %w", missing, context.Cause(ctx))
 		}
 	}
@@ -333,16 +334,4 @@ func bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 		return context.WithCancel(ctx)
 	}
 	return context.WithTimeout(ctx, haproxyLimit)
-}
-
-// pause waits, and says whether it was not cut short by the end of the context.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

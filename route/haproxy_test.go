@@ -21,8 +21,8 @@ import (
 
 const generous = 20 * time.Second
 
-// namedServer accepts connections, says its name on each, and keeps it open.
-func namedServer(t *testing.T, name string) string {
+// namedServer accepts connections, says its name on each, and keeps it open. left hears of each whose other side says no more.
+func namedServer(t *testing.T, name string, left chan<- string) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -36,7 +36,12 @@ func namedServer(t *testing.T, name string) string {
 				return
 			}
 			t.Cleanup(func() { connection.Close() })
-			go fmt.Fprintln(connection, name)
+			go func() {
+				fmt.Fprintln(connection, name)
+				if _, err := io.Copy(io.Discard, connection); err == nil {
+					left <- name
+				}
+			}()
 		}
 	}()
 	return listener.Addr().String()
@@ -49,6 +54,7 @@ type lab struct {
 	tcp      string
 	frontend string
 	members  []failover.MemberSpec
+	left     chan string // by servers: the other side of a connection says no more
 	process  *exec.Cmd
 }
 
@@ -67,9 +73,9 @@ func freePort(t *testing.T) string {
 func newLab(t *testing.T, options string) *lab {
 	t.Helper()
 	dir := t.TempDir()
-	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freePort(t), frontend: freePort(t)}
+	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freePort(t), frontend: freePort(t), left: make(chan string, 1000)}
 	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
-		l.members = append(l.members, failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name)})
+		l.members = append(l.members, failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)})
 	}
 	configuration := fmt.Sprintf(`global
   stats socket %s mode 600 level admin
@@ -243,6 +249,11 @@ func TestHAProxyOpensBesideASessionThatCannotBeEnded(t *testing.T) {
 	gone := l.wantServer("pg-a")
 	if err := gone.Conn.(*net.TCPConn).CloseWrite(); err != nil {
 		t.Fatal(err)
+	}
+	select {
+	case <-l.left: // from here on HAProxy has done all it does for a client that is gone
+	case <-time.After(generous):
+		t.Fatal("the server never heard that the client is gone")
 	}
 	router := l.router("unix://" + l.unix)
 	short, cancel := context.WithTimeout(t.Context(), time.Second)

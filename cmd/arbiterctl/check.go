@@ -67,11 +67,7 @@ func (a *app) checkGroup(ctx context.Context, r reading, group string, options [
 
 // checkFiles checks specs one after the other; all of them are shown.
 func (a *app) checkFiles(ctx context.Context, r reading, files []string, options []grpc.CallOption) error {
-	specs, err := a.loadSpecs(files)
-	if err != nil {
-		return err
-	}
-	c, err := a.client()
+	specs, c, err := a.loadSpecs(files)
 	if err != nil {
 		return err
 	}

@@ -67,11 +67,12 @@ func (a *app) readFiles(names []string) ([]specFile, error) {
 	return files, nil
 }
 
-// loadSpecs reads and checks group specs. All faults of all files are shown together; then nothing is changed.
-func (a *app) loadSpecs(names []string) ([]loadedSpec, error) {
+// loadSpecs reads and checks group specs, and has the client to send them with. All faults of all files are shown together; then
+// nothing is changed.
+func (a *app) loadSpecs(names []string) ([]loadedSpec, *client.Client, error) {
 	files, err := a.readFiles(names)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	specs := make([]loadedSpec, 0, len(files))
 	faults := 0
@@ -86,9 +87,10 @@ func (a *app) loadSpecs(names []string) ([]loadedSpec, error) {
 	}
 	if faults > 0 {
 		a.hint("%s; nothing was changed.", count(faults, "fault"))
-		return nil, statusError(exitUsage)
+		return nil, nil, statusError(exitUsage)
 	}
-	return specs, nil
+	c, err := a.client()
+	return specs, c, err
 }
 
 func (a *app) warn(warnings config.Faults) {
@@ -130,11 +132,7 @@ func (a *app) applyCommand() *cobra.Command {
 			if change.requestID != "" && len(files) > 1 {
 				return usage("--request-id is the id of one change; apply one file at a time")
 			}
-			specs, err := a.loadSpecs(files)
-			if err != nil {
-				return err
-			}
-			c, err := a.client()
+			specs, c, err := a.loadSpecs(files)
 			if err != nil {
 				return err
 			}
@@ -197,11 +195,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Short: "What applying a spec would change",
 		Args:  atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			specs, err := a.loadSpecs(files)
-			if err != nil {
-				return err
-			}
-			c, err := a.client()
+			specs, c, err := a.loadSpecs(files)
 			if err != nil {
 				return err
 			}

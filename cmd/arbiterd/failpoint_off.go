@@ -2,5 +2,7 @@
 
 package main
 
-// failpoint is nothing in a release: nobody can end an arbiter at a chosen line.
-func failpoint() func(string) { return nil }
+import "github.com/arbiter-ha/arbiter/internal/failpoint"
+
+// failpointOfTests is nothing in a release: nobody can end an arbiter at a chosen line.
+func failpointOfTests() failpoint.Func { return nil }

@@ -5,15 +5,20 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 )
 
 // takenSuffix is added to the name of a failpoint's file by the arbiter that has come to the place.
 const takenSuffix = ".taken"
 
-// failpoint does at one place of the program what the file named by ARBITER_FAILPOINT says, for example
+// failpointOfTests does at one place of the program what the file named by ARBITER_FAILPOINT says, for example
 // "kill before-commit-intend-promote":
 //
 //   - kill ends this process, as kill -9 would.
@@ -22,31 +27,40 @@ const takenSuffix = ".taken"
 //
 // The file is renamed first, so that it happens once in a cluster whose arbiters share it, and whoever waits for it can see
 // that it has happened. Only test builds contain this.
-func failpoint() func(string) {
+func failpointOfTests() failpoint.Func {
 	path := os.Getenv("ARBITER_FAILPOINT")
 	if path == "" {
 		return nil
 	}
-	return func(where string) {
+	return func(where string) bool {
 		wanted, err := os.ReadFile(path)
 		if err != nil {
-			return
+			return false
 		}
 		what, place, _ := strings.Cut(string(wanted), " ")
 		if place != where || os.Rename(path, path+takenSuffix) != nil {
-			return
+			return false
 		}
 		switch what {
 		case "kill":
 			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 		case "stop":
-			_ = syscall.Kill(os.Getpid(), syscall.SIGSTOP)
+			stopHere()
 		case "wait":
 			for !gone(path + takenSuffix) {
 				time.Sleep(time.Millisecond)
 			}
 		}
+		return true
 	}
+}
+
+// stopHere freezes this process on this line. A signal to the whole process may be taken by another thread, and this one would go on for a
+// moment.
+func stopHere() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }
 
 func gone(path string) bool {

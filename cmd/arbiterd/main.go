@@ -52,6 +52,10 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
 	check := command.Flags().Bool("check", false, "read the file and the certificates, say what is wrong, and end")
 	command.RunE = func(*cobra.Command, []string) error {
+		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
 		d, err := prepare(*path, stderr)
 		if err != nil {
 			code = exitBadInput
@@ -61,7 +65,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
-		return d.run(ctx)
+		return d.run(ctx, hangup)
 	}
 	command.SetArgs(arguments)
 	command.SetOut(stdout)
@@ -127,8 +131,8 @@ func readFile(path string) (*config.ArbiterFile, config.Faults, error) {
 	return config.ParseArbiterFile(path, text)
 }
 
-// run starts the node and follows SIGHUP until the context ends.
-func (d *daemon) run(ctx context.Context) error {
+// run starts the node and reloads at each hangup until the context ends.
+func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 	listener, err := net.Listen("tcp", d.file.GRPCListen)
 	if err != nil {
 		return fmt.Errorf("listen on grpc.listen: %w", err)
@@ -142,14 +146,11 @@ func (d *daemon) run(ctx context.Context) error {
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
-		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpoint(),
+		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	hangup := make(chan os.Signal, 1)
-	signal.Notify(hangup, syscall.SIGHUP)
-	defer signal.Stop(hangup)
 	ended := make(chan error, 1)
 	d.log.Info("starting", "release", release, "node", d.file.Node, "arbiters", len(d.file.Arbiters), "raft", d.file.RaftListen, "grpc", listener.Addr())
 	go func() { ended <- node.Run(ctx) }()

@@ -19,7 +19,7 @@ type layer struct {
 // core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
-	"internal/command", "internal/permit", "internal/serviceapi",
+	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -40,6 +40,8 @@ var layers = []layer{
 	},
 	{folder: "failover", why: "the core depends on nothing, so that it can be proved, simulated and replayed"},
 	{folder: "fsm", may: []string{"failover", "proto"}, why: "the state machine only translates entries for the core"},
+	{folder: "fsm/wire", may: []string{"failover", "proto"}, why: "tables of fields know nothing of logs and when an entry is applied"},
+	{folder: "fsm/wire/wiretest", may: []string{"fsm/wire", "failover", "proto"}, why: "samples of what is written, for every test of it"},
 	{
 		folder: "arbiter",
 		may:    join([]string{"fsm", "failover", "proto"}, foundation),
@@ -57,6 +59,7 @@ var layers = []layer{
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
 	{folder: "internal/permit", why: "a context value that every driver may ask"},
+	{folder: "internal/failpoint", why: "a context value that tests stop a driver by"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
@@ -94,7 +97,7 @@ var layers = []layer{
 	{folder: "internal/arrows", why: "checks the others and depends on none"},
 }
 
-// exclusive says who alone may import a library.
+// exclusive says who alone may import a library, or a package of this repository.
 type exclusive struct {
 	library string // import path prefix
 	only    []string
@@ -106,9 +109,13 @@ type exclusive struct {
 var exclusives = []exclusive{
 	{
 		library:   "github.com/hashicorp/raft",
-		only:      []string{"arbiter", "fsm", "internal/clustertest"},
+		only:      []string{"arbiter", "fsm/*.go", "internal/clustertest"},
 		why:       "consensus has one home: everything else sees committed state or nothing",
 		withTests: true,
+	},
+	{
+		library: module + "/fsm/wire/wiretest",
+		why:     "what makes up values is for tests",
 	},
 	{
 		library: "google.golang.org/grpc",

@@ -23,7 +23,7 @@ func TestAccess_ByRoleVerbAndGroup(t *testing.T) {
 		return err
 	}
 	apply := func(api arbiterv1.ArbiterServiceClient, group string) error {
-		_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec(group), DryRun: true})
+		_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec(group), DryRun: true})
 		return err
 	}
 	watch := func(api arbiterv1.ArbiterServiceClient, group string) error {

@@ -135,7 +135,7 @@ func TestCheckGroup_AMemberThatIsDown(t *testing.T) {
 
 func TestCheckSpec_NeedNotBeApplied(t *testing.T) {
 	c := startCluster(t)
-	answer, err := c.api(c.leader()).CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: c.writtenSpec("new")})
+	answer, err := c.api(c.leader()).CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: writtenSpec("new")})
 	if err != nil || len(answer.GetArbiters()) != 3 || answer.GetGroup() != "new" {
 		t.Fatalf("%v, %v", answer, err)
 	}
@@ -167,7 +167,7 @@ func TestAccess_ToChecks(t *testing.T) {
 		return err
 	}
 	spec := func(api arbiterv1.ArbiterServiceClient) error {
-		_, err := api.CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: c.writtenSpec("pay")})
+		_, err := api.CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: writtenSpec("pay")})
 		return err
 	}
 	for _, test := range []struct {
@@ -191,7 +191,7 @@ func TestAccess_ToChecks(t *testing.T) {
 		})
 	}
 	peers := arbiterv1.NewArbiterPeerServiceClient(c.dial(leader, c.certificate(pki.Request{Role: pki.RoleOperator, Name: "op"})))
-	if _, err := peers.Inspect(t.Context(), &arbiterv1.InspectRequest{Spec: c.writtenSpec("pay")}); status.Code(err) != codes.PermissionDenied {
+	if _, err := peers.Inspect(t.Context(), &arbiterv1.InspectRequest{Spec: writtenSpec("pay")}); status.Code(err) != codes.PermissionDenied {
 		t.Errorf("an operator asks as an arbiter: %v", err)
 	}
 	if _, err := peers.DescribeArbiter(t.Context(), &arbiterv1.DescribeArbiterRequest{}); status.Code(err) != codes.PermissionDenied {

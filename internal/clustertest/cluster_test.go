@@ -18,7 +18,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -130,7 +129,10 @@ func (c *cluster) start(node failover.NodeID) {
 		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
 	}
 	if c.failpoint != nil {
-		options.Failpoint = func(where string) { c.failpoint(node, where) }
+		options.Failpoint = func(where string) bool {
+			c.failpoint(node, where)
+			return false
+		}
 	}
 	n, err := arbiter.New(options)
 	if err != nil {
@@ -315,19 +317,10 @@ func (c *cluster) change(reason string) *arbiterv1.Change {
 	return &arbiterv1.Change{RequestId: fmt.Sprintf("request-%04d", c.number), Reason: reason}
 }
 
-func (c *cluster) writtenSpec(group string) *arbiterv1.GroupSpec {
-	c.t.Helper()
-	written, err := fsm.SpecToProto(failover.GroupName(group), spec())
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return written
-}
-
 // applyAndAdopt makes the fake world a protected group, and waits until every arbiter sees it and every fence path is armed.
 func (c *cluster) applyAndAdopt(group string) {
 	c.t.Helper()
-	apply := &arbiterv1.ApplyGroupRequest{Change: c.change("new"), Spec: c.writtenSpec(group)}
+	apply := &arbiterv1.ApplyGroupRequest{Change: c.change("new"), Spec: writtenSpec(group)}
 	c.eventually(group+" is applied", func(ctx context.Context) bool {
 		_, err := c.api(c.leader()).ApplyGroup(ctx, apply)
 		return err == nil

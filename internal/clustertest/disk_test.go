@@ -10,6 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/arbiter-ha/arbiter/arbiter"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -36,15 +39,15 @@ func TestFullDisk_EndsTheArbiterThatHasIt(t *testing.T) {
 	full := c.running["az-a"].ended
 	fill(t, filepath.Join(folder, "logs-of-somebody-else"))
 	var ended error
-	for number := 0; ended == nil; number++ {
+	// It holds out as long as there is room in pages that its log had already.
+	for deadline := time.Now().Add(patience); ended == nil; {
 		select {
 		case ended = <-full:
-		case <-time.After(patience):
-			t.Fatal("it goes on with a full disk")
-		default: // one more entry
-			reason := strings.Repeat("a long reason ", 64)
-			_, _ = c.api(c.leader()).Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(reason), Group: "pay"})
-			_, _ = c.api(c.leader()).Resume(t.Context(), &arbiterv1.ResumeRequest{Change: c.change(reason), Group: "pay"})
+		default:
+			if time.Now().After(deadline) {
+				t.Fatal("it goes on with a full disk")
+			}
+			c.writeEntry()
 		}
 	}
 	if !errors.Is(ended, arbiter.ErrHalted) || !errors.Is(ended, arbiter.ErrDiskFull) || !strings.Contains(ended.Error(), "free some space") {
@@ -52,6 +55,17 @@ func TestFullDisk_EndsTheArbiterThatHasIt(t *testing.T) {
 	}
 	c.take("az-a").stop()
 	c.eventually("the others answer", func(ctx context.Context) bool { return c.status(ctx, "pay") != nil })
+}
+
+// writeEntry has one more entry written, of some hundred bytes. Whoever leads may end, or be in between: the next one is asked then.
+func (c *cluster) writeEntry() {
+	change := c.change(strings.Repeat("a long reason ", 30))
+	leader := c.api(c.leader())
+	_, err := leader.Pause(c.t.Context(), &arbiterv1.PauseRequest{Change: change, Group: "pay"})
+	if status.Code(err) == codes.InvalidArgument {
+		c.t.Fatalf("nothing is written by this: %v", err)
+	}
+	_, _ = leader.Resume(c.t.Context(), &arbiterv1.ResumeRequest{Change: c.change("go on"), Group: "pay"})
 }
 
 // fill writes until nothing more fits.

@@ -37,7 +37,7 @@ func TestFollower_NamesTheLeaderAndLabelsStaleReads(t *testing.T) {
 			return err
 		},
 		"apply": func() error {
-			_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("other")})
+			_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("other")})
 			return err
 		},
 		"abort": func() error {
@@ -104,7 +104,7 @@ func TestElectedBeforeItsReign_AnswersNothingLinearizable(t *testing.T) {
 	if _, err := api.ListArbiters(t.Context(), &arbiterv1.ListArbitersRequest{}); status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("a linearizable read before the reign: %v", err)
 	}
-	_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change("too early"), Spec: c.writtenSpec("pay")})
+	_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change("too early"), Spec: writtenSpec("pay")})
 	if status.Code(err) != codes.FailedPrecondition {
 		t.Errorf("a change before the reign: %v", err)
 	}
@@ -147,7 +147,7 @@ func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 	c := startCluster(t)
 	api := c.api(c.leader())
 	short := &arbiterv1.Change{RequestId: "short"}
-	badSpec := c.writtenSpec("pay")
+	badSpec := writtenSpec("pay")
 	badSpec.Members[1].Name = "DB TWO"
 	tests := map[string]struct {
 		call  func() error
@@ -200,17 +200,17 @@ func TestRefusedChange_TellsTheRule(t *testing.T) {
 	if _, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "nobody"}); status.Code(err) != codes.NotFound {
 		t.Errorf("pause of an unknown group: %v", err)
 	}
-	if _, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay"), DryRun: true}); err != nil {
+	if _, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay"), DryRun: true}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := api.GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "pay"}); status.Code(err) != codes.NotFound {
 		t.Errorf("a dry run made the group: %v", err)
 	}
-	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay")})
+	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay")})
 	if err != nil || created.GetResult() != "created" {
 		t.Fatalf("apply: %v, %v", created, err)
 	}
-	again, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: c.writtenSpec("pay")})
+	again, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay")})
 	if err != nil || again.GetResult() != "unchanged" || again.GetVersion() != created.GetVersion() {
 		t.Errorf("the same spec again: %v, %v", again, err)
 	}

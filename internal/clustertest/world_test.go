@@ -6,8 +6,12 @@ import (
 	"slices"
 	"sync"
 
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // database is one server of the fake world.
@@ -153,28 +157,34 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 	return f, true
 }
 
-// spec is the group that the fake world is.
-func spec() *failover.Spec {
-	s := &failover.Spec{
-		Engine:  failover.EnginePostgres,
-		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable"},
-		Health: failover.Health{Profile: "fast", Checks: []failover.Check{{
-			Name: "postgres", Kind: failover.CheckPostgres, Interval: lookEvery, Timeout: lookEvery, Failures: 1, Successes: 1, Required: true,
+// writtenSpec is the group that the fake world is, with every default filled in.
+func writtenSpec(group string) *arbiterv1.GroupSpec {
+	step := durationpb.New(minute / 12)
+	written := &arbiterv1.GroupSpec{
+		Group: group, Engine: "postgres",
+		Connect: &arbiterv1.Connect{User: "arbiter", Database: proto.String("postgres"), Sslmode: proto.String("disable")},
+		Health: &arbiterv1.Health{Profile: proto.String("fast"), Checks: []*arbiterv1.Check{{
+			Name: "postgres", Kind: "postgres", Interval: durationpb.New(lookEvery), Timeout: durationpb.New(lookEvery),
+			Failures: proto.Uint32(1), Successes: proto.Uint32(1), Required: proto.Bool(true),
 		}}},
-		Policy: failover.Policy{
-			Automation: failover.AutomationFull, PromisedOutage: minute / 6, Cooldown: minute, LeaseDuration: lease, RefenceRogues: true,
-			IsolateTimeout: minute / 6, CatchUpTimeout: minute / 12, PromoteTimeout: minute / 12, ConfigureTimeout: minute / 12,
-			RouteTimeout: minute / 12, VerifyTimeout: minute / 12, MaxAttempts: 3, RetryInterval: minute / 6,
+		Policy: &arbiterv1.Policy{
+			Automation: proto.String("full"), PromisedOutage: durationpb.New(minute / 6), Cooldown: durationpb.New(minute),
+			Lease: durationpb.New(lease), RefenceRogues: proto.Bool(true),
+			Timeouts: &arbiterv1.Timeouts{
+				Isolate: durationpb.New(minute / 6), CatchUp: step, Promote: step, Configure: step, Route: step, Verify: step,
+			},
+			MaxAttempts: proto.Uint32(3), RetryInterval: durationpb.New(minute / 6),
 		},
-		Routes: []failover.Route{{Router: "command", Name: "front", VerifyAddress: "front:5432"}},
+		Routes: []*arbiterv1.Route{{Router: "command", Name: proto.String("front"), VerifyAddress: proto.String("front:5432")}},
 	}
-	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
-		s.Members = append(s.Members, failover.MemberSpec{
-			Name: name, Address: string(name) + ":5432", Priority: 100, ApplicationName: string(name),
-			Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{
-				Method: "fence_fake", Timeout: lease, Settings: []failover.Setting{{Key: "plug", Value: string(name)}},
+	for _, name := range []string{"db1", "db2", "db3"} {
+		plug := &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: name}}
+		written.Members = append(written.Members, &arbiterv1.MemberSpec{
+			Name: name, Address: name + ":5432", Priority: proto.Uint32(100), ApplicationName: proto.String(name),
+			Fence: []*arbiterv1.FenceLevel{{Devices: []*arbiterv1.FenceDevice{{
+				Device: "fence_fake", Timeout: durationpb.New(lease), Settings: map[string]*arbiterv1.Value{"plug": plug},
 			}}}},
 		})
 	}
-	return s
+	return written
 }

@@ -42,6 +42,9 @@ func (a *Arbiter) Host() *hosts.Host { return a.host }
 // Address is where its API listens, host:port.
 func (a *Arbiter) Address() string { return hostPort(a.host, a.grpc) }
 
+// RaftAddress is where it listens for other arbiters, host:port.
+func (a *Arbiter) RaftAddress() string { return hostPort(a.host, a.raft) }
+
 // Config is the path of its file, DataDir that of its log.
 func (a *Arbiter) Config() string { return filepath.Join(a.host.Dir(), "arbiter.yaml") }
 
@@ -54,10 +57,13 @@ func (a *Arbiter) LogFile() string { return filepath.Join(a.host.LogDir(), "arbi
 // Process is its last life; nil before the first.
 func (a *Arbiter) Process() *hosts.Process { return a.process }
 
+// timerSlack is what deploy/arbiterd.service gives an arbiter, by TimerSlackNSec.
+const timerSlack = time.Millisecond
+
 // Start starts it; it doesn't wait.
 func (a *Arbiter) Start() error {
 	process, err := a.host.Start(hosts.Command{
-		Name: "arbiterd", Path: a.program, Args: []string{"--config", a.Config()}, Env: a.Env,
+		Name: "arbiterd", Path: a.program, Args: []string{"--config", a.Config()}, Env: a.Env, TimerSlack: timerSlack,
 	})
 	if err != nil {
 		return fmt.Errorf("start arbiter %s: %w", a.Name(), err)
@@ -120,13 +126,45 @@ func (l *Lab) StartArbiters(ctx context.Context) error {
 	if err := l.PrepareArbiters(); err != nil {
 		return err
 	}
+	began := time.Now()
 	for _, a := range l.Arbiters {
 		if err := a.Start(); err != nil {
 			return err
 		}
 	}
 	_, err := l.Leader(ctx)
+	l.Serving = time.Since(began)
 	return err
+}
+
+// Restart ends an arbiter in order, starts it again, and returns how long it then took to say that it is ready: it has found its cluster,
+// has applied its log and knows who leads.
+func (l *Lab) Restart(ctx context.Context, a *Arbiter) (time.Duration, error) {
+	c, err := l.ClientAs("operator", a)
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := a.Stop(ctx); err != nil {
+		return 0, err
+	}
+	began := time.Now()
+	if err := a.Start(); err != nil {
+		return 0, err
+	}
+	err = await(ctx, a.Name()+" to serve again", func() error {
+		status, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Group: Group, Consistency: arbiterv1.Consistency_CONSISTENCY_STALE})
+		if err != nil {
+			return err
+		}
+		for _, one := range status.GetArbiters() {
+			if one.GetNode() == a.Name() && one.GetReadiness() == arbiterv1.Readiness_READINESS_READY {
+				return nil
+			}
+		}
+		return fmt.Errorf("status: %v", status.GetArbiters())
+	})
+	return time.Since(began), err
 }
 
 func (l *Lab) tlsDir() string       { return filepath.Join(l.Site.Dir(), "tls") }

@@ -18,6 +18,8 @@ const Group = "orders-db"
 type Spec struct {
 	// Name of the group; Group by default.
 	Name string
+	// Number of the group, among those for which the lab's built-in service has members; the first is 0.
+	Number int
 	// Profile of health; fast by default.
 	Profile string
 	// Policy are further lines of the policy, as YAML.
@@ -50,7 +52,7 @@ func (l *Lab) YAML(spec Spec) string {
 		if db, ok := m.(*database.Server); ok && spec.Fence != nil {
 			fence = spec.Fence(db)
 		}
-		fmt.Fprintf(&b, "  - {name: %s, zone: %s, address: %q, fence: %s}\n", m.Name(), ArbiterName(i%len(l.Arbiters)), m.Address(), fence)
+		fmt.Fprintf(&b, "  - {name: %s, zone: %s, address: %q, fence: %s}\n", m.Name(), ArbiterName(i%len(l.Arbiters)), l.addressIn(spec.Number, m), fence)
 	}
 	fmt.Fprintf(&b, "connect: %s\n", l.connect())
 	fmt.Fprintf(&b, "health: {profile: %s}\npolicy:\n  automation: full\n", profile)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -46,6 +47,8 @@ type Options struct {
 	Asynchronous bool
 	// SyncStandbys replaces the primary's synchronous_standby_names, for example ANY 1 ("pg-b", "pg-c").
 	SyncStandbys string
+	// Groups is for how many groups the built-in service has a member in each of its processes; 1. Groups of databases share the servers.
+	Groups int
 	// Settings go into every server's configuration.
 	Settings map[string]string
 	// Template of the databases, for labs that share one; otherwise the lab makes its own.
@@ -72,6 +75,8 @@ type Lab struct {
 	Proxy *haproxy.Proxy
 	// Arbiters are not started by Open; see StartArbiters.
 	Arbiters []*Arbiter
+	// Serving is how long the arbiters took from the start of the first to a leader that answers, once StartArbiters has returned.
+	Serving time.Duration
 
 	options   Options
 	router    *forward.Router // nil with HAProxy

@@ -225,11 +225,11 @@ func TestLostWritesAreCounted(t *testing.T) {
 	if err := w.AwaitAcked(ctx, 10); err != nil {
 		t.Fatal(err)
 	}
-	// What is acknowledged while the standby is down is only on the primary.
+	// What is acknowledged while the standby is down is only on the primary; of what is acknowledged while it stops, nobody knows.
+	before := w.Acked()
 	if err := b.Stop(ctx, database.Fast); err != nil {
 		t.Fatal(err)
 	}
-	before := w.Acked()
 	if err := w.AwaitAcked(ctx, 30); err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +244,7 @@ func TestLostWritesAreCounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lost, err := l.Lost(ctx, w, b); err != nil || lost < 30 || lost > w.Acked()-before+1 {
-		t.Errorf("lost %d of %d that the standby can't have, %v", lost, w.Acked()-before, err)
+		t.Errorf("lost %d of at most %d, and of 30 at least: %v", lost, w.Acked()-before, err)
 	}
 }
 

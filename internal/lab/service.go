@@ -70,6 +70,14 @@ func (l *Lab) Service(name string) Member {
 	return all[i]
 }
 
+// addressIn is where a member of the group of that number is reached.
+func (l *Lab) addressIn(group int, m Member) string {
+	if s, many := m.(*builtin.Server); many && group < max(l.options.Groups, 1) {
+		return s.MemberAddress(group)
+	}
+	return m.Address()
+}
+
 // startBuiltin is startMembers for the laboratory's own service.
 func (l *Lab) startBuiltin(ctx context.Context) error {
 	binaries, err := l.binaries(builtinPrograms...)
@@ -77,7 +85,7 @@ func (l *Lab) startBuiltin(ctx context.Context) error {
 		return err
 	}
 	for i := range l.options.Standbys + 1 {
-		options := builtin.Options{Host: l.Site.Host(MemberName(i)), Program: filepath.Join(binaries, builtin.Program)}
+		options := builtin.Options{Host: l.Site.Host(MemberName(i)), Program: filepath.Join(binaries, builtin.Program), Members: l.options.Groups}
 		var primary *builtin.Server
 		if i > 0 {
 			primary = l.Builtin[0]

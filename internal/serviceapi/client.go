@@ -18,8 +18,11 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// largestAnswer bounds what is read of an answer, in bytes.
-const largestAnswer = 1 << 20
+// largestAnswer and largestHeader bound what is read of an answer, in bytes.
+const (
+	largestAnswer = 1 << 20
+	largestHeader = 64 << 10
+)
 
 var (
 	// ErrUnusableSettings says that the group's connect settings can't be used on this arbiter.
@@ -48,17 +51,35 @@ type Client struct {
 // which it keeps open between requests; dial replaces how
 // connections are made, if it isn't nil.
 func NewClient(address string, connect failover.Connect, resolve Resolver, dial Dial) (*Client, error) {
-	c := &Client{base: "http://" + address + Prefix}
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	transport := &http.Transport{DialContext: dial, DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: 64 << 10}
+	return newClient(address, connect, resolve, func(config *tls.Config) http.RoundTripper {
+		return &http.Transport{
+			DialContext: dial, TLSClientConfig: config, DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: largestHeader,
+		}
+	})
+}
+
+// NewSingle returns a client that has one connection in its life, for those who look at many services often: it costs less than
+// NewClient's. Requests are made one at a time; another one fails with ErrBusy.
+//
+// lost, if it isn't nil, gets the error by which the connection has ended between two requests.
+func NewSingle(address string, connect failover.Connect, resolve Resolver, dial Dial, lost func(error)) (*Client, error) {
+	return newClient(address, connect, resolve, func(config *tls.Config) http.RoundTripper {
+		return &single{address: address, dial: dial, tls: config, lost: lost}
+	})
+}
+
+func newClient(address string, connect failover.Connect, resolve Resolver, over func(*tls.Config) http.RoundTripper) (*Client, error) {
+	c := &Client{base: "http://" + address + Prefix}
+	var config *tls.Config // nil: plain TCP
 	if connect.SSLMode != "disable" {
-		config, err := tlsConfig(connect)
-		if err != nil {
+		var err error
+		if config, err = tlsConfig(connect); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnusableSettings, err)
 		}
-		c.base, transport.TLSClientConfig = "https://"+address+Prefix, config
+		c.base = "https://" + address + Prefix
 	}
 	if p := connect.Password; p.Value != "" || p.File != "" || p.Env != "" {
 		password, err := resolve(p)
@@ -68,7 +89,7 @@ func NewClient(address string, connect failover.Connect, resolve Resolver, dial 
 		c.user, c.password = connect.User, password
 	}
 	c.http = &http.Client{
-		Transport:     transport,
+		Transport:     over(config),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	return c, nil

@@ -72,13 +72,7 @@ func TestScenario38_RestoredFromSnapshot(t *testing.T) {
 	before, requests := s.operations(), len(s.offs())
 	s.fillLog(9000)
 	for _, a := range s.Arbiters {
-		s.await(a.Name()+" to make a snapshot", func() error {
-			found, err := filepath.Glob(filepath.Join(a.DataDir(), "raft", "snapshots", "*", "state.bin"))
-			if err != nil || len(found) == 0 {
-				return fmt.Errorf("it has made none (%v)", err)
-			}
-			return nil
-		})
+		s.snapshotOf(a)
 	}
 	for _, a := range s.Arbiters {
 		s.must(a.Kill())
@@ -98,6 +92,18 @@ func TestScenario38_RestoredFromSnapshot(t *testing.T) {
 	s.fault = lab.Now()
 	s.must(to.Crash(s.ctx))
 	s.next(to, left)
+}
+
+// snapshotOf waits until an arbiter has made a snapshot.
+func (s *stage) snapshotOf(a *lab.Arbiter) {
+	s.t.Helper()
+	s.await(a.Name()+" to make a snapshot", func() error {
+		found, err := filepath.Glob(filepath.Join(a.DataDir(), "raft", "snapshots", "*", "state.bin"))
+		if err != nil || len(found) == 0 {
+			return fmt.Errorf("it has made none (%v)", err)
+		}
+		return nil
+	})
 }
 
 // fillLog commits so many entries that change nothing in the end.
@@ -246,7 +252,7 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 		}
 	}})
 	leader, _ := s.followers()
-	stalled := disks[leader.Name()]
+	stalled, ended := disks[leader.Name()], s.logs(leader, "an own entry was not applied")
 	leader.Host().OnPowerCut(stalled.thaw)
 	stalled.freeze()
 	s.crash()
@@ -255,6 +261,7 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 	if op.GetArbiter() == leader.Name() {
 		t.Errorf("%s acted with a disk that hangs", leader.Name())
 	}
+	ended()
 	stalled.thaw()
 	s.await(leader.Name()+" to have ended", func() error {
 		if leader.Process().Running() {

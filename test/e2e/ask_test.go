@@ -139,6 +139,9 @@ func (s *stage) promoted(got *database.Server, op *arbiterv1.Operation) (left *d
 	if got == s.primary || op.GetResult() != "done" || op.GetFrom() != s.primary.Name() || op.GetTo() != got.Name() || op.GetEpochAfter() <= s.epoch {
 		s.t.Errorf("first write on %s; operation %v", got.Name(), op)
 	}
+	if !slices.ContainsFunc(op.GetSteps(), func(step *arbiterv1.Step) bool { return step.GetMember() == s.primary.Name() && step.GetProof() != "" }) {
+		s.t.Errorf("nothing has proven that %s can't write: %v", s.primary.Name(), op.GetSteps())
+	}
 	return left
 }
 
@@ -174,6 +177,34 @@ func (s *stage) unfenced() {
 // offs are the requests for off that the power switch has got in this scenario.
 func (s *stage) offs() []power.Request {
 	return slices.DeleteFunc(s.Power.Requests()[s.asked:], func(r power.Request) bool { return r.Action != "off" })
+}
+
+// events are what has happened since the event of that number, to whatever group.
+func (s *stage) events(after uint64) []*arbiterv1.Event {
+	s.t.Helper()
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	var list []*arbiterv1.Event
+	for item, err := range s.api.Watch(ctx, &arbiterv1.WatchEventsRequest{After: after}) {
+		s.must(err)
+		if item.CaughtUp {
+			break
+		}
+		if item.Event != nil {
+			list = append(list, item.Event)
+		}
+	}
+	return list
+}
+
+// lastEvent is the number of the newest event.
+func (s *stage) lastEvent() uint64 {
+	s.t.Helper()
+	list := s.events(0)
+	if len(list) == 0 {
+		s.t.Fatal("there are no events")
+	}
+	return list[len(list)-1].GetSequence()
 }
 
 // followers are the arbiters that don't lead.

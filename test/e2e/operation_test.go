@@ -1,16 +1,12 @@
 package e2e
 
 import (
-	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/internal/lab"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // What was fenced, by what, and with which proof, stays visible.
@@ -72,48 +68,5 @@ func TestScenario52_LiveChange(t *testing.T) {
 		t.Errorf("status after a change: %v", g)
 	}
 	s.writes(20)
-	s.nothingDone()
-}
-
-// A client whose certificate lacks the right is refused on every verb that changes something, and may read.
-func TestScenario53_WithoutTheRight(t *testing.T) {
-	full(t)
-	s := enter(t, plan{})
-	viewer, err := s.ClientAs("viewer", s.Arbiters...)
-	s.must(err)
-	defer viewer.Close()
-	if _, err := viewer.GetStatus(s.ctx, &arbiterv1.GetStatusRequest{}); err != nil {
-		t.Errorf("a viewer may not read: %v", err)
-	}
-	for verb, call := range map[string]func(context.Context) error{
-		"failover": func(ctx context.Context) error {
-			_, err := viewer.Failover(ctx, &arbiterv1.FailoverRequest{Change: change(), Group: lab.Group})
-			return err
-		},
-		"pause": func(ctx context.Context) error {
-			_, err := viewer.Pause(ctx, &arbiterv1.PauseRequest{Change: change(), Group: lab.Group})
-			return err
-		},
-		"adopt": func(ctx context.Context) error {
-			_, err := viewer.Adopt(ctx, &arbiterv1.AdoptRequest{Change: change(), Group: lab.Group})
-			return err
-		},
-		"attest": func(ctx context.Context) error {
-			_, err := viewer.Attest(ctx, &arbiterv1.AttestRequest{Change: change(), Group: lab.Group, Operation: "x", Member: s.primary.Name()})
-			return err
-		},
-		"delete": func(ctx context.Context) error {
-			_, err := viewer.DeleteGroup(ctx, &arbiterv1.DeleteGroupRequest{Change: change(), Group: lab.Group})
-			return err
-		},
-		"transfer": func(ctx context.Context) error {
-			_, err := viewer.TransferLeadership(ctx, &arbiterv1.TransferLeadershipRequest{Change: change()})
-			return err
-		},
-	} {
-		if err := call(s.ctx); !errors.Is(err, client.ErrDenied) {
-			t.Errorf("%s by a viewer: %v", verb, err)
-		}
-	}
 	s.nothingDone()
 }

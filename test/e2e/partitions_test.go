@@ -18,7 +18,7 @@ func TestScenario30_ReplicationCut(t *testing.T) {
 	s.namespaces()
 	s.cut(s.first)
 	s.cut(s.second)
-	s.quiet(3 * time.Second)
+	s.commitsWait(3 * time.Second)
 	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
 	s.explains("no failover", "0 of 3 arbiters")
 	s.nothingDone()
@@ -26,6 +26,16 @@ func TestScenario30_ReplicationCut(t *testing.T) {
 	s.must(s.Site.Join(s.ctx, s.primary.Host(), s.second.Host()))
 	s.writes(20)
 	s.nothingDone()
+}
+
+// commitsWait asserts that so long no commit is acknowledged, but for what is on its way.
+func (s *stage) commitsWait(d time.Duration) {
+	s.t.Helper()
+	before := s.writer.Acked()
+	s.quiet(d)
+	if more := s.writer.Acked() - before; more > 1 {
+		s.t.Errorf("%d commits were acknowledged, and should wait for a synchronous standby", more)
+	}
 }
 
 // The primary is cut off from everybody: it is fenced before anybody else accepts a write, and does not acknowledge any.
@@ -96,8 +106,11 @@ func TestScenario33_OneWayLoss(t *testing.T) {
 	s := enter(t, plan{})
 	s.namespaces()
 	leader, others := s.followers()
+	unheard, blind := s.logs(others[0], "heartbeat timeout reached"), s.logs(others[1], "member="+s.primary.Name()+" check=postgres from=answered")
 	s.must(s.Site.Drop(s.ctx, leader.Host(), others[0].Host()))
 	s.must(s.Site.Drop(s.ctx, s.primary.Host(), others[1].Host()))
+	unheard()
+	blind()
 	s.quiet(5 * time.Second)
 	s.writes(100)
 	s.must(s.Site.Heal(s.ctx))

@@ -3,6 +3,7 @@ package e2e
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
@@ -21,9 +22,11 @@ func TestScenario47_Paused(t *testing.T) {
 	if g := s.status(); g.GetPause().GetActor() == "" || g.GetPause().GetSince() == nil {
 		t.Errorf("pause %v", g.GetPause())
 	}
+	s.quiet(2 * time.Second)
 	if offs := s.offs(); len(offs) > 0 {
 		t.Errorf("a paused group was acted on: %v", offs)
 	}
+	s.unpromoted()
 	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the rack is dark")
 	s.must(err)
 	to, op := s.failedOver()

@@ -190,6 +190,12 @@ func start(t *testing.T, ctx context.Context, l *lab.Lab, p plan) error {
 	return err
 }
 
+// addToFile adds a line to an arbiter's file.
+func addToFile(a *lab.Arbiter, line string) error {
+	text, err := os.ReadFile(a.Config())
+	return errors.Join(err, os.WriteFile(a.Config(), append(text, line+"\n"...), 0o600))
+}
+
 // leave judges what the scenario did not judge itself, and gives up a deployment in which a scenario failed.
 func (s *stage) leave() {
 	s.repair.end(s)

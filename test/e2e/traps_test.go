@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 	"time"
 
@@ -122,7 +121,7 @@ func TestScenario59_SynchronousStandbyDies(t *testing.T) {
 	s := enter(t, plan{})
 	s.must(s.first.Crash(s.ctx))
 	s.until("without a candidate", func(g *arbiterv1.GroupStatus) bool { return g.GetCandidate() == "" })
-	s.quiet(5 * time.Second)
+	s.commitsWait(5 * time.Second)
 	if g := s.status(); g.GetPrimaryStatus() != "up" {
 		t.Errorf("status %v", g)
 	}
@@ -131,35 +130,4 @@ func TestScenario59_SynchronousStandbyDies(t *testing.T) {
 	s.must(s.first.Start(s.ctx))
 	s.writes(20)
 	s.nothingDone()
-}
-
-// Secrets never appear in logs, in what arbiterctl says, in the Raft log or in snapshots.
-func TestScenario55_Secrets(t *testing.T) {
-	full(t)
-	s := enter(t, plan{})
-	secret := "fence-secret-" + s.Template.Password(database.App)
-	s.secretFence(secret)
-	s.crash()
-	to, op := s.failedOver()
-	s.promoted(to, op)
-	// A password that is refused makes errors, which must not repeat it.
-	s.must(to.ChangePassword(s.ctx, database.Arbiter, "another"))
-	s.explains("28P01")
-	secrets := []string{secret, s.Template.Password(database.Arbiter)}
-	group := s.status().GetGroup()
-	for _, command := range [][]string{{"status"}, {"explain", group}, {"show", group}, {"epoch", group}, {"events", group}, {"get", group}, {"history", group}} {
-		for _, format := range []string{"json", "yaml", ""} {
-			args := command
-			if format != "" {
-				args = append(append([]string{}, command...), "-o", format)
-			}
-			out, err := s.Ctl(s.ctx, args...)
-			s.without(strings.Join(args, " "), string(out)+fmt.Sprint(err), secrets)
-		}
-	}
-	s.must(to.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter)))
-	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
-	for _, a := range s.Arbiters {
-		s.filesWithout(a.Host().Dir(), secrets)
-	}
 }

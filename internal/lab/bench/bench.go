@@ -14,6 +14,7 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
@@ -84,7 +85,7 @@ func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, err
 	if err := writer.AwaitAcked(ctx, warmUp); err != nil {
 		return report.Run{}, err
 	}
-	if err := pause(ctx, rand.N(longestDelay)); err != nil {
+	if err := clock.Pause(ctx, rand.N(longestDelay)); err != nil {
 		return report.Run{}, err
 	}
 	fault, err := l.Inject(ctx, options.Fault, primary)

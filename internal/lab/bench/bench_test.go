@@ -82,6 +82,9 @@ func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	if len(result.Idle) != 1 || result.Idle[0].Groups != 2 || len(result.Idle[0].Arbiters) != 3 {
 		t.Fatalf("%+v", result.Idle)
 	}
+	if one := result.Idle[0]; one.ServingMS <= 0 || one.AgainMS <= 0 || one.Shared == "" {
+		t.Errorf("serving after %v and %v ms, shared %q", one.ServingMS, one.AgainMS, one.Shared)
+	}
 	leaders := 0
 	for _, a := range result.Idle[0].Arbiters {
 		if a.Leader {

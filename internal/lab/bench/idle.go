@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,8 +20,9 @@ import (
 // IdleOptions say how much there is to do nothing about.
 type IdleOptions struct {
 	Lab lab.Options
-	// Groups is how many groups there are. They share three servers, so each costs the arbiters as much as a group of
-	// its own servers would.
+	// Groups is how many groups there are. Databases share three servers, so each group costs the arbiters as much as one of
+	// its own servers would. With the built-in service each group has members of its own, a port each, in three processes: a thousand
+	// groups would otherwise use up the ports to one address, with connections that were closed within the last minute.
 	Groups  int
 	Profile string
 	// Duration is how long is measured.
@@ -48,6 +50,7 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 		return nil, err
 	}
 	defer closeWorkshop()
+	options.Lab.Groups = options.Groups
 	options.Lab.Settings = map[string]string{
 		"max_connections": strconv.Itoa(ordinaryConnections + connectionsPerGroup*options.Groups),
 	}
@@ -61,16 +64,41 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 			return err
 		}
 		fmt.Fprintf(options.Progress, "%d groups are ready; measuring for %v\n", options.Groups, options.Duration)
-		if err := pause(ctx, idleWarmUp); err != nil {
+		if err := clock.Pause(ctx, idleWarmUp); err != nil {
 			return err
 		}
 		idle, err := measureIdle(ctx, l, options)
-		if err == nil {
-			result.Idle = append(result.Idle, idle)
+		if err != nil {
+			return err
 		}
+		idle.ServingMS, idle.Shared = report.Milliseconds(l.Serving), shared(options)
+		idle.AgainMS, err = restartOne(ctx, l)
+		result.Idle = append(result.Idle, idle)
 		return err
 	})
 	return result, err
+}
+
+// shared says what the groups have in common.
+func shared(options IdleOptions) string {
+	if options.Groups == 1 {
+		return ""
+	}
+	if options.Lab.Service == lab.Builtin {
+		return "each group has members at ports of their own, in three processes"
+	}
+	return "all groups have the same three servers"
+}
+
+// restartOne restarts an arbiter that does not lead, and says in how many ms it serves again.
+func restartOne(ctx context.Context, l *lab.Lab) (float64, error) {
+	leader, err := l.Leader(ctx)
+	if err != nil {
+		return 0, err
+	}
+	follower := l.Arbiters[slices.IndexFunc(l.Arbiters, func(a *lab.Arbiter) bool { return a != leader })]
+	took, err := l.Restart(ctx, follower)
+	return report.Milliseconds(took), err
 }
 
 // protectMany makes all groups ready; the first has the name that evidence is asked about.
@@ -83,7 +111,7 @@ func protectMany(ctx context.Context, l *lab.Lab, options IdleOptions) error {
 			name = fmt.Sprintf("%s-%d", lab.Group, number+1)
 		}
 		group.Go(func() error {
-			return l.Protect(ctx, lab.Spec{Name: name, Profile: options.Profile})
+			return l.Protect(ctx, lab.Spec{Name: name, Number: number, Profile: options.Profile})
 		})
 	}
 	return group.Wait()
@@ -126,7 +154,7 @@ func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (report.I
 	if err != nil {
 		return report.Idle{}, err
 	}
-	if err := pause(ctx, options.Duration); err != nil {
+	if err := clock.Pause(ctx, options.Duration); err != nil {
 		return report.Idle{}, err
 	}
 	after, err := read(ctx, l)

@@ -49,15 +49,3 @@ func trial(parent context.Context, options lab.Options, patience time.Duration, 
 	}
 	return work(ctx, l)
 }
-
-// pause waits, and returns why it was cut short.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}

@@ -28,6 +28,8 @@ type Options struct {
 	Host *hosts.Host
 	// Program is the path of the program.
 	Program string
+	// Members is how many members it is; 0 stands for 1. See standin.Options.
+	Members int
 	// Sync is the rule for synchronous standbys while it is primary.
 	Sync serviceapi.SyncRule
 }
@@ -48,7 +50,7 @@ func New(options Options, primary *Server) (*Server, error) {
 	}
 	s := &Server{host: options.Host, program: options.Program, run: standin.Options{
 		Name: options.Host.Name(), Dir: filepath.Join(options.Host.Dir(), "data"),
-		Listen: net.JoinHostPort(options.Host.Addr().String(), strconv.Itoa(port)), Sync: options.Sync,
+		Listen: net.JoinHostPort(options.Host.Addr().String(), strconv.Itoa(port)), Sync: options.Sync, Members: options.Members,
 	}}
 	if primary != nil {
 		s.run.Follow = primary.peer()
@@ -64,6 +66,9 @@ func (s *Server) Host() *hosts.Host { return s.host }
 
 // Address is where clients and arbiters reach it, host:port.
 func (s *Server) Address() string { return s.run.Listen }
+
+// MemberAddress is where the member of that number is reached; the first has the number 0.
+func (s *Server) MemberAddress(number int) string { return standin.MemberAddress(s.run.Listen, number) }
 
 func (s *Server) peer() *serviceapi.Peer {
 	return &serviceapi.Peer{Name: s.Name(), Address: s.Address()}

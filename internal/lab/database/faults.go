@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -90,9 +94,7 @@ func (s *Server) StartStuck(ctx context.Context) error {
 		return err
 	}
 	return s.Await(ctx, "stuck in starting up", func(ctx context.Context) (bool, error) {
-		err := s.Exec(ctx, "SELECT 1")
-		var refused *pgconn.PgError
-		return errors.As(err, &refused) && refused.Code == cannotConnectNow, nil
+		return s.refusesWith(ctx, cannotConnectNow), nil
 	})
 }
 
@@ -103,4 +105,62 @@ const cannotConnectNow = "57P03"
 func (s *Server) Unstick() error {
 	delete(s.settings, "restore_command")
 	return errors.Join(s.remove("recovery.signal"), s.writeSettings())
+}
+
+// HoldCrashRecovery kills one of the running server's sessions, as the kernel does when memory is short, and stops the recovery by which the
+// server answers that. Release lets it come to its end.
+func (s *Server) HoldCrashRecovery(ctx context.Context) (release func() error, err error) {
+	for ctx.Err() == nil {
+		// Enough log to recover from that the recovery is met at work.
+		const writeLog = "SELECT count(pg_logical_emit_message(true, 'lab', repeat('x', 1000))) FROM generate_series(1, 20000)"
+		if err := s.Exec(ctx, writeLog); err != nil {
+			return nil, err
+		}
+		startup, err := s.crashSession(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if startup != 0 && syscall.Kill(startup, syscall.SIGSTOP) == nil && s.refusesWith(ctx, cannotConnectNow) {
+			return func() error { return syscall.Kill(startup, syscall.SIGCONT) }, nil
+		}
+		if err := s.AwaitReady(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("hold the crash recovery of %s: %w", s.name, context.Cause(ctx))
+}
+
+// crashSession kills a session of its own and returns the process that recovers, or 0 if that was done before it was seen.
+func (s *Server) crashSession(ctx context.Context) (startup int, err error) {
+	conn, err := s.Connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer closeConn(conn)
+	if err := syscall.Kill(int(conn.PgConn().PID()), syscall.SIGKILL); err != nil {
+		return 0, fmt.Errorf("kill a session of %s: %w", s.name, err)
+	}
+	for began := time.Now(); time.Since(began) < recoverySeen; {
+		pids, err := s.PIDs()
+		if err != nil {
+			return 0, err
+		}
+		for _, pid := range pids {
+			title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+			if err == nil && strings.Contains(string(title), ": startup") {
+				return pid, nil
+			}
+		}
+	}
+	return 0, nil
+}
+
+// recoverySeen is how long a recovery is looked for.
+const recoverySeen = 5 * time.Second
+
+// refusesWith says whether a new connection is refused with an error code.
+func (s *Server) refusesWith(ctx context.Context, code string) bool {
+	err := s.Exec(ctx, "SELECT 1")
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == code
 }

@@ -21,7 +21,9 @@ type State struct {
 	SystemID string
 }
 
-const askState = `SELECT r, (SELECT timeline_id FROM pg_control_checkpoint()),
+// A primary's control file names the timeline of its last checkpoint, which may be that of before its promotion.
+const askState = `SELECT r, CASE WHEN r THEN (SELECT timeline_id FROM pg_control_checkpoint())
+	ELSE ('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int END,
 	CASE WHEN r THEN greatest(pg_wal_lsn_diff(pg_last_wal_receive_lsn(), '0/0'), pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0'))
 	ELSE pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0') END::bigint,
 	EXISTS (SELECT FROM pg_stat_wal_receiver WHERE status = 'streaming'),

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 const (
@@ -268,7 +270,7 @@ func (h *Host) end(ctx context.Context, after []func()) error {
 			}
 			return failed
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("%w: %v: %w", ErrSurvivors, pids, err)
 		}
 	}

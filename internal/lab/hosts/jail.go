@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // jail holds all processes of one host, so that they can be found, killed and frozen together.
@@ -107,7 +109,7 @@ func (c *cgroup) freeze(ctx context.Context, stop bool) error {
 		if strings.Contains(string(events), "frozen 1") || strings.Contains(string(events), "populated 0") {
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("wait for control group %s to freeze: %w", c.dir, err)
 		}
 	}
@@ -155,16 +157,4 @@ func readPIDs(path string) ([]int, error) {
 		pids = append(pids, pid)
 	}
 	return pids, nil
-}
-
-// pause waits for d or for the end of ctx, whose cause it then returns.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-timer.C:
-		return nil
-	}
 }

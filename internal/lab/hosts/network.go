@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // bridgeName is the switch itself, inside the switch's namespace.
@@ -74,7 +76,7 @@ func (n *network) awaitForwarding(ctx context.Context, ports ...string) error {
 		if missing == "" {
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("wait for port %s of the switch: %w", missing, err)
 		}
 	}

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // Command says what to run on a host.
@@ -29,6 +30,8 @@ type Command struct {
 	User string
 	// Stdin is what the program reads; empty by default.
 	Stdin string
+	// TimerSlack is how late the kernel may wake the program; 0 leaves that to the kernel.
+	TimerSlack time.Duration
 }
 
 // Process is a program that runs, or ran, on a host.
@@ -134,7 +137,7 @@ func (h *Host) Start(command Command) (*Process, error) {
 	}
 	defer log.Close()
 	cmd.Stdout, cmd.Stderr = log, log
-	if err := h.thread.do(cmd.Start); err != nil {
+	if err := h.thread.do(func() error { return withTimerSlack(command.TimerSlack, cmd.Start) }); err != nil {
 		return nil, fmt.Errorf("start %s on %s: %w", p.Name, h.name, err)
 	}
 	h.waiters.Go(func() {
@@ -156,7 +159,7 @@ func (h *Host) Run(ctx context.Context, command Command) ([]byte, error) {
 	}
 	if err == nil {
 		cmd.Stdout, cmd.Stderr = &stdout, &stderr
-		err = h.thread.do(cmd.Start)
+		err = h.thread.do(func() error { return withTimerSlack(command.TimerSlack, cmd.Start) })
 	}
 	h.power.RUnlock()
 	if err != nil {

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // scan is the jail for machines on which no control group can be made: it looks through /proc for the processes
@@ -95,7 +97,7 @@ func (s *scan) freeze(ctx context.Context, stop bool) error {
 		if !running {
 			return nil
 		}
-		if err := pause(ctx, pollEvery); err != nil {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
 			return fmt.Errorf("wait for processes to stop: %w", err)
 		}
 	}

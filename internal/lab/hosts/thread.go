@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -63,6 +64,18 @@ func (t *thread) do(f func() error) error {
 	done := make(chan error, 1)
 	t.work <- func() { done <- f() }
 	return <-done
+}
+
+// withTimerSlack runs start with the timer slack that what it starts is to have: a child inherits that of the thread that made it.
+func withTimerSlack(slack time.Duration, start func() error) error {
+	if slack == 0 {
+		return start()
+	}
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(slack.Nanoseconds()), 0, 0, 0); err != nil {
+		return fmt.Errorf("set timer slack: %w", err)
+	}
+	defer func() { _ = unix.Prctl(unix.PR_SET_TIMERSLACK, 0, 0, 0, 0) }() // 0: its own default again; that can't fail
+	return start()
 }
 
 // end stops the thread and with it every process that it started.

@@ -108,6 +108,12 @@ type Idle struct {
 	LogBytesPerMinute float64 `json:"log_bytes_per_minute"`
 	// LogEntriesPerMinute is how many entries the log gained; 0 while nothing changes.
 	LogEntriesPerMinute float64 `json:"log_entries_per_minute"`
+	// ServingMS is how long the arbiters took from nothing to a leader that answers; AgainMS is the same for one of them, ended and
+	// started again with all groups there, to being ready.
+	ServingMS float64 `json:"serving_ms,omitempty"`
+	AgainMS   float64 `json:"serving_again_ms,omitempty"`
+	// Shared says what the groups have in common that they would not have elsewhere.
+	Shared string `json:"shared,omitempty"`
 	// Seconds is how long was measured.
 	Seconds float64 `json:"seconds,omitempty"`
 	// Arbiters are the arbiters one by one.

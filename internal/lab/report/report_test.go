@@ -109,6 +109,7 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 	b.Idle = append(b.Idle, NewIdle(2, []IdleArbiter{
 		{Name: "az-a", Leader: true, CPUPercent: 4.5, RSSMB: 40}, {Name: "az-b", CPUPercent: 1, RSSMB: 43, LogBytesPerMinute: 4096},
 	}))
+	b.Idle[0].ServingMS, b.Idle[0].AgainMS, b.Idle[0].Shared = 640, 120, "they share a machine"
 	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27}
 	var out strings.Builder
 	if err := b.WriteMarkdown(&out); err != nil {
@@ -117,6 +118,7 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 	for _, want := range []string{
 		"\n\n| ms | min | p50 | p90 | max |\n| --- | ---:| ---:| ---:| ---:|\n| detect |", "| outage | 180 | 231 | 231 | 231 |\n\n2 acknowledged",
 		"\n\n| what | how many |\n", "| stalls | 27 |", "| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
+		"640 ms for a whole new cluster, 120 ms for one", "\n\nthey share a machine",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

@@ -37,6 +37,13 @@ func (b *Bench) write(to io.Writer, gap string, render func(table.Writer) string
 		if len(idle.Arbiters) > 0 {
 			parts = append(parts, render(idle.table()))
 		}
+		if idle.ServingMS > 0 {
+			parts = append(parts, fmt.Sprintf("from start to serving: %.0f ms for a whole new cluster, %.0f ms for one arbiter that was restarted among them",
+				idle.ServingMS, idle.AgainMS))
+		}
+		if idle.Shared != "" {
+			parts = append(parts, idle.Shared)
+		}
 	}
 	if _, err := io.WriteString(to, strings.Join(parts, "\n"+gap)+"\n"); err != nil {
 		return fmt.Errorf("print report: %w", err)

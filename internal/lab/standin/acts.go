@@ -174,8 +174,11 @@ func (s *service) writeProof(o serviceapi.Order) error {
 // beat is a probe's write that has begun.
 type beat struct{ began time.Time }
 
-// probe commits a small write for an arbiter, never two at a time for the same one.
-func (s *service) probe(by string) error {
+// prober is who probes, and at which of the members.
+type prober struct{ arbiter, address string }
+
+// probe commits a small write for an arbiter, never two at a time for the same one at the same member.
+func (s *service) probe(by prober) error {
 	s.mu.Lock()
 	earlier, busy := s.beats[by]
 	primary := s.control.Role == serviceapi.RolePrimary
@@ -189,7 +192,7 @@ func (s *service) probe(by string) error {
 	case busy:
 		return &serviceapi.Refusal{Code: serviceapi.CodeWriteUnderWay, AgeMS: time.Since(earlier.began).Milliseconds()}
 	}
-	_, err := s.write(record{Beat: by})
+	_, err := s.write(record{Beat: by.arbiter})
 	s.mu.Lock()
 	delete(s.beats, by)
 	s.mu.Unlock()

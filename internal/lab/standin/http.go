@@ -105,11 +105,19 @@ func (s *service) serveProbe(w http.ResponseWriter, r *http.Request) {
 	var o serviceapi.Order
 	err := readBody(r, &o)
 	if err == nil {
-		err = s.probe(o.Arbiter)
+		err = s.probe(prober{arbiter: o.Arbiter, address: localAddress(r)})
 	}
 	st := s.state()
 	st.AcceptsWrites = err == nil
 	answer(w, st, err)
+}
+
+// localAddress is the address that a request was sent to.
+func localAddress(r *http.Request) string {
+	if address, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
+		return address.String()
+	}
+	return ""
 }
 
 func (s *service) serveEndSessions(w http.ResponseWriter, r *http.Request) {

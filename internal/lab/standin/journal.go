@@ -86,6 +86,9 @@ type journal struct {
 
 	writing sync.Mutex // held while the file is written and synced, which may hang with the disk
 
+	gathering sync.Mutex
+	gathered  *together // records that go to disk together when those before them are there; nil if there are none
+
 	mu       sync.Mutex
 	contents contents
 	news     chan struct{} // closed and replaced when the end moves
@@ -154,13 +157,47 @@ func encode(r record) ([]byte, error) {
 	return append(raw, text...), nil
 }
 
-// write appends one record and returns the end of the log after it, when it is on disk.
+// together are records that share one sync, as in a database.
+type together struct {
+	raw     []byte
+	records []record
+	sizes   []int
+	done    chan struct{} // closed when what follows is set
+	end     uint64
+	err     error
+}
+
+// write appends one record and returns an end of the log after it, when it is on disk.
 func (j *journal) write(r record) (end uint64, err error) {
 	raw, err := encode(r)
 	if err != nil {
 		return 0, err
 	}
-	return j.append(raw, []record{r}, []int{len(raw)})
+	j.gathering.Lock()
+	t := j.gathered
+	first := t == nil
+	if first {
+		t = &together{done: make(chan struct{})}
+		j.gathered = t
+	}
+	t.raw, t.records, t.sizes = append(t.raw, raw...), append(t.records, r), append(t.sizes, len(raw))
+	j.gathering.Unlock()
+	if first {
+		j.writeGathered(t)
+	}
+	<-t.done
+	return t.end, t.err
+}
+
+// writeGathered writes what has come by the time that the file is free.
+func (j *journal) writeGathered(t *together) {
+	j.writing.Lock()
+	defer j.writing.Unlock()
+	j.gathering.Lock()
+	j.gathered = nil
+	j.gathering.Unlock()
+	t.end, t.err = j.appendAlone(t.raw, t.records, t.sizes)
+	close(t.done)
 }
 
 // append appends whole records. What could not be written is cut off again. An error of the sync is final, as for every
@@ -168,6 +205,11 @@ func (j *journal) write(r record) (end uint64, err error) {
 func (j *journal) append(raw []byte, records []record, sizes []int) (end uint64, err error) {
 	j.writing.Lock()
 	defer j.writing.Unlock()
+	return j.appendAlone(raw, records, sizes)
+}
+
+// appendAlone is append for a caller who holds the lock.
+func (j *journal) appendAlone(raw []byte, records []record, sizes []int) (end uint64, err error) {
 	at := int64(j.end())
 	if _, err := j.file.WriteAt(raw, at); err != nil {
 		return 0, errors.Join(fmt.Errorf("write log: %w", err), j.file.Truncate(at))

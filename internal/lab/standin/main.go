@@ -18,6 +18,7 @@ func Main(ctx context.Context, args []string) error {
 	flags.StringVar(&o.Dir, "dir", "", "directory of its log")
 	flags.StringVar(&o.Listen, "listen", "", "address to serve at, host:port")
 	flags.StringVar(&follow, "follow", "", "be a standby of this primary, NAME=HOST:PORT, whatever it was before")
+	flags.IntVar(&o.Members, "members", 1, "be so many members, at as many ports from that of -listen on")
 	flags.IntVar(&o.Sync.Need, "sync", 0, "as primary, wait for so many of -standbys before an order is acknowledged")
 	flags.StringVar(&names, "standbys", "", "names of the synchronous standbys, with commas between them")
 	if err := flags.Parse(args); err != nil {
@@ -45,6 +46,9 @@ func Main(ctx context.Context, args []string) error {
 // Args are the arguments for which Main runs these options.
 func (o Options) Args() []string {
 	args := []string{"-name", o.Name, "-dir", o.Dir, "-listen", o.Listen}
+	if o.Members > 1 {
+		args = append(args, "-members", fmt.Sprint(o.Members))
+	}
 	if o.Follow != nil {
 		args = append(args, "-follow", o.Follow.Name+"="+o.Follow.Address)
 	}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
@@ -22,6 +23,9 @@ type Options struct {
 	Dir string
 	// Listen is the address, host:port, for clients, standbys and arbiters alike.
 	Listen string
+	// Members is how many members the service is, each at a port of its own, beginning with that of Listen; 0 stands for 1. They share
+	// its log and its role, and what an arbiter does at one of them is nothing to the others. It is for measuring what many groups cost.
+	Members int
 	// Follow makes it a standby of this primary, whatever it was before; nil leaves it what its control file says. A
 	// service without a control file and without Follow begins as the primary of a new system.
 	Follow *serviceapi.Peer
@@ -47,7 +51,7 @@ type service struct {
 	standbys map[*downstream]bool
 	acks     chan struct{} // closed and replaced at every acknowledgement of a standby
 	sessions map[net.Conn]bool
-	beats    map[string]beat
+	beats    map[prober]beat
 }
 
 // Run serves until ctx ends or the disk fails.
@@ -84,17 +88,48 @@ func Run(ctx context.Context, options Options) error {
 
 // listen listens for the network, and on a socket file.
 func (s *service) listen() ([]net.Listener, error) {
-	tcp, err := net.Listen("tcp", s.options.Listen)
-	if err != nil {
-		return nil, err
+	var all []net.Listener
+	for _, address := range s.options.addresses() {
+		tcp, err := net.Listen("tcp", address)
+		if err != nil {
+			closeAll(all)
+			return nil, err
+		}
+		all = append(all, tcp)
 	}
 	socket := SocketFile(s.options.Dir)
 	_ = os.Remove(socket) // that of a killed process
 	unix, err := net.Listen("unix", socket)
 	if err != nil {
-		return nil, errors.Join(err, tcp.Close())
+		closeAll(all)
+		return nil, err
 	}
-	return []net.Listener{tcp, unix}, nil
+	return append(all, unix), nil
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close() // nobody has been accepted
+	}
+}
+
+// addresses are where the members are.
+func (o Options) addresses() []string {
+	all := []string{o.Listen}
+	for number := 1; number < o.Members; number++ {
+		all = append(all, MemberAddress(o.Listen, number))
+	}
+	return all
+}
+
+// MemberAddress is the address of the member of that number of a service that listens at an address; the first has the number 0.
+func MemberAddress(listen string, number int) string {
+	host, port, err := net.SplitHostPort(listen)
+	first, notNumber := strconv.Atoi(port)
+	if err != nil || notNumber != nil {
+		return listen // listening there fails, and says why
+	}
+	return net.JoinHostPort(host, strconv.Itoa(first+number))
 }
 
 func open(options Options, fatal context.CancelCauseFunc) (*service, error) {
@@ -111,7 +146,7 @@ func open(options Options, fatal context.CancelCauseFunc) (*service, error) {
 	}
 	s := &service{
 		options: options, journal: j, fatal: fatal, control: c, standbys: map[*downstream]bool{}, acks: make(chan struct{}),
-		sessions: map[net.Conn]bool{}, beats: map[string]beat{},
+		sessions: map[net.Conn]bool{}, beats: map[prober]beat{},
 	}
 	if err := s.begin(); err != nil {
 		return nil, errors.Join(err, j.file.Close())

@@ -1,12 +1,32 @@
-package fsm
+package wire
 
 import (
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// setKind puts a body into an entry. It is one table: a line or two per kind, in the order of failover/entry.go.
-// failover.SetVoters has no kind here: it follows Raft's own configuration entries (see StoreConfiguration).
+// Write puts a body into an entry, as its kind, and the wall-clock time of its proposal. The error names the field that the wire
+// can't carry.
+func Write(entry *arbiterv1.Entry, body failover.Body, wall failover.WallTime) error {
+	var f faults
+	entry.Wall = wireWall(wall)
+	f.setKind(entry, body)
+	return f.first
+}
+
+// Read is the inverse of Write; data are the bytes that the entry came from. An unknown kind gives no body. The error names the
+// field that has no meaning here.
+func Read(entry *arbiterv1.Entry, data []byte) (failover.Body, failover.WallTime, error) {
+	var f faults
+	wall, body := f.wall("wall", entry.GetWall()), f.body(entry, data)
+	if f.first != nil {
+		return nil, 0, f.first
+	}
+	return body, wall, nil
+}
+
+// setKind is one table: a line or two per kind, in the order of failover/entry.go. failover.SetVoters has no kind here: it
+// follows Raft's own configuration entries.
 func (f *faults) setKind(entry *arbiterv1.Entry, body failover.Body) {
 	switch b := body.(type) {
 	case failover.BeginReign:
@@ -104,8 +124,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	}
 }
 
-// body reads an entry's kind; data are the bytes that the entry came from. It is the inverse of setKind; an unknown
-// kind gives nil.
+// body is the same table the other way.
 func (f *faults) body(entry *arbiterv1.Entry, data []byte) failover.Body {
 	switch k := entry.GetKind().(type) {
 	case *arbiterv1.Entry_BeginReign:

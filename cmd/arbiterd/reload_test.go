@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/pki"
+)
+
+// prepared is a daemon with certificates of its own, with nothing started, and what it logs. write writes its file anew, with a log level.
+func prepared(t *testing.T, authority *pki.Authority) (d *daemon, log *bytes.Buffer, certificates pki.Files, write func(level string)) {
+	t.Helper()
+	folder := t.TempDir()
+	certificates, err := authority.IssueTo(filepath.Join(folder, "tls"), pki.Request{Role: pki.RoleArbiter, Name: "a"}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(folder, "arbiterd.yaml")
+	write = func(level string) {
+		text := fmt.Sprintf("node: a\ndata: %s\nraft: {listen: \"127.0.0.1:7400\"}\ngrpc: {listen: \"127.0.0.1:7401\"}\n", folder) +
+			fmt.Sprintf("arbiters:\n  a: {raft: \"127.0.0.1:7400\", grpc: \"127.0.0.1:7401\"}\nlog: {level: %s}\n", level) +
+			fmt.Sprintf("tls: {ca: %s, cert: %s, key: %s}\n", certificates.Authorities, certificates.Certificate, certificates.Key)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("info")
+	log = &bytes.Buffer{}
+	if d, err = prepare(file, log); err != nil {
+		t.Fatal(err)
+	}
+	return d, log, certificates, write
+}
+
+func newAuthority(t *testing.T) *pki.Authority {
+	t.Helper()
+	authority, err := pki.NewAuthority("lab")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority
+}
+
+func TestReloadTakesCertificatesAndTheLogLevelOfEveryPart(t *testing.T) {
+	authority := newAuthority(t)
+	d, log, certificates, write := prepared(t, authority)
+	part := d.log.Named("part")
+	part.Debug("too early")
+	before := d.tls.NotAfter()
+	if _, err := authority.IssueTo(filepath.Dir(certificates.Key), pki.Request{Role: pki.RoleArbiter, Name: "a", ValidFor: 100 * time.Hour}, true); err != nil {
+		t.Fatal(err)
+	}
+	write("debug")
+	d.reload()
+	part.Debug("in time")
+	if after := d.tls.NotAfter(); !after.Before(before) {
+		t.Errorf("the certificate in use ends %v, the one before ended %v", after, before)
+	}
+	text := log.String()
+	if strings.Contains(text, "too early") || !strings.Contains(text, "in time") || !strings.Contains(text, "certificates and log level taken: level=debug until=") {
+		t.Errorf("the log is\n%s", text)
+	}
+}
+
+// What is wrong is said, with what stays in force, and that stays.
+func TestReloadRefusesWhatIsWrongAndKeepsTheOld(t *testing.T) {
+	authority := newAuthority(t)
+	another := func(t *testing.T, authority *pki.Authority, name string, into pki.Files) {
+		t.Helper()
+		if _, err := authority.IssueTo(filepath.Dir(into.Key), pki.Request{Role: pki.RoleArbiter, Name: name}, false); err != nil {
+			t.Fatal(err)
+		}
+		folder := filepath.Dir(into.Key)
+		for _, ending := range []string{".crt", ".key"} {
+			if err := os.Rename(filepath.Join(folder, name+ending), filepath.Join(folder, "a"+ending)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, c := range []struct {
+		name  string
+		spoil func(*testing.T, *daemon, pki.Files)
+		says  []string
+	}{
+		{
+			"the certificate is gone", func(t *testing.T, _ *daemon, f pki.Files) { os.Remove(f.Certificate) },
+			[]string{"[ERROR]", "the certificates are wrong, the old ones stay in force", "a.crt", "no such file"},
+		},
+		{
+			"another arbiter's", func(t *testing.T, _ *daemon, f pki.Files) { another(t, authority, "b", f) },
+			[]string{"[ERROR]", "the certificates are wrong, the old ones stay in force", "arbiter/b"},
+		},
+		{
+			"a file that can't be read", func(t *testing.T, d *daemon, _ pki.Files) { os.WriteFile(d.path, []byte("nodes: a\n"), 0o600) },
+			[]string{"[ERROR]", "the file is wrong, nothing was changed", "nodes"},
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d, log, certificates, _ := prepared(t, authority)
+			identity, before := d.tls.Identity(), d.tls.NotAfter()
+			c.spoil(t, d, certificates)
+			d.reload()
+			for _, words := range c.says {
+				if !strings.Contains(log.String(), words) {
+					t.Errorf("the log does not say %q:\n%s", words, log)
+				}
+			}
+			if d.tls.Identity().String() != identity.String() || !d.tls.NotAfter().Equal(before) || strings.Contains(log.String(), "taken") {
+				t.Errorf("in use is %v until %v", d.tls.Identity(), d.tls.NotAfter())
+			}
+		})
+	}
+}

@@ -1,0 +1,168 @@
+package serviceapi
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+const standby = `{"role":"standby"}`
+
+// connectSingle connects to a server whose accepted connections are counted.
+func connectSingle(t *testing.T, handle http.HandlerFunc, lost func(error)) (*Client, *atomic.Int32) {
+	t.Helper()
+	var accepted atomic.Int32
+	server := httptest.NewUnstartedServer(handle)
+	server.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			accepted.Add(1)
+		}
+	}
+	server.Start()
+	t.Cleanup(server.Close)
+	client, err := NewSingle(server.Listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	return client, &accepted
+}
+
+func TestSingle_KeepsItsConnectionBetweenRequests(t *testing.T) {
+	for name, test := range map[string]struct {
+		closes bool
+		want   int32
+	}{
+		"kept":             {want: 1},
+		"closed by server": {closes: true, want: 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client, accepted := connectSingle(t, func(w http.ResponseWriter, _ *http.Request) {
+				if test.closes {
+					w.Header().Set("Connection", "close")
+				}
+				fmt.Fprint(w, standby)
+			}, nil)
+			for range 3 {
+				if _, err := client.State(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if n := accepted.Load(); n != test.want {
+				t.Errorf("%d connections, want %d", n, test.want)
+			}
+		})
+	}
+}
+
+func TestSingle_TellsWhenTheConnectionHasEnded(t *testing.T) {
+	for name, test := range map[string]struct {
+		goodbye string
+		want    error
+	}{
+		"closed":                {},
+		"an answer to nobody":   {goodbye: "HTTP/1.1 408 Request Timeout\r\n\r\n", want: ErrNotTheContract},
+		"closed by this client": {goodbye: "none", want: errLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			listener, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listener.Close()
+			end := make(chan struct{})
+			go func() {
+				conn, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				defer conn.Close()
+				for range 2 {
+					if _, err := http.ReadRequest(bufio.NewReader(conn)); err != nil {
+						return
+					}
+					fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(standby), standby)
+				}
+				<-end
+				fmt.Fprint(conn, test.goodbye)
+			}()
+			lost := make(chan error, 1)
+			client, err := NewSingle(listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, func(err error) { lost <- err })
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if _, err := client.State(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			select {
+			case err := <-lost:
+				t.Fatalf("lost before its end: %v", err)
+			default:
+			}
+			if test.goodbye == "none" {
+				client.Close()
+			} else {
+				close(end)
+			}
+			select {
+			case err := <-lost:
+				if test.want != nil && !errors.Is(err, test.want) && !errors.Is(err, net.ErrClosed) {
+					t.Errorf("lost by %v, want %v", err, test.want)
+				}
+			case <-time.After(10 * time.Second):
+				t.Error("nobody was told")
+			}
+			if _, err := client.State(t.Context()); err == nil {
+				t.Error("a held connection was made again")
+			}
+		})
+	}
+}
+
+func TestSingle_EndsWithItsContextAndIsNotShared(t *testing.T) {
+	for name, lost := range map[string]func(error){"alone": nil, "watched": func(error) {}} {
+		t.Run(name, func(t *testing.T) {
+			asked, release := make(chan struct{}), make(chan struct{})
+			client, _ := connectSingle(t, func(http.ResponseWriter, *http.Request) {
+				close(asked)
+				<-release
+			}, lost)
+			defer close(release)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			result := make(chan error, 1)
+			go func() {
+				_, err := client.State(ctx)
+				result <- err
+			}()
+			<-asked
+			if _, err := client.State(t.Context()); !errors.Is(err, ErrBusy) {
+				t.Errorf("a second request beside the first: %v, want %v", err, ErrBusy)
+			}
+			cancel()
+			if err := <-result; !errors.Is(err, context.Canceled) {
+				t.Errorf("ended by %v, want that of its context", err)
+			}
+		})
+	}
+}
+
+func TestSingle_BoundsWhatItReads(t *testing.T) {
+	client, _ := connectSingle(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Long", strings.Repeat("x", largestHeader+largestAnswer))
+		fmt.Fprint(w, standby)
+	}, nil)
+	if _, err := client.State(t.Context()); err == nil {
+		t.Error("an endless header was read")
+	}
+}

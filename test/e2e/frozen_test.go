@@ -1,0 +1,151 @@
+package e2e
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// frozen is the one arbiter that was stopped at its failpoint.
+func (s *stage) frozen() *lab.Arbiter {
+	s.t.Helper()
+	var frozen *lab.Arbiter
+	s.await("an arbiter to be frozen", func() error {
+		for _, a := range s.Arbiters {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", a.Process().PID()))
+			if err == nil && strings.HasPrefix(string(text[strings.LastIndexByte(string(text), ')')+1:]), " T") {
+				frozen = a
+				return nil
+			}
+		}
+		return errors.New("none of them is")
+	})
+	return frozen
+}
+
+// The leader is frozen past its lease with an effect about to start, and woken when another one has gone on: its own lease refuses the
+// effect, which happens neither to the old primary, which is a standby again, nor to the new one.
+func TestScenario37_LeaderFrozenBeforeAnEffect(t *testing.T) {
+	full(t)
+	for _, effect := range []string{"isolate", "catch_up", "promote", "configure", "route"} {
+		t.Run(effect, func(t *testing.T) {
+			s := enter(t, plan{failpoints: true})
+			frozen, to, op, left := s.frozenAt("before-effect-" + effect)
+			s.must(rejoin(s.ctx, s.primary, to))
+			offs := len(s.offs())
+			s.wakes(frozen, "")
+			s.writes(200)
+			s.until("steady", steady)
+			if after := s.offs(); len(after) != offs {
+				t.Errorf("the arbiter that woke up switched off: %v", after[offs:])
+			}
+			if g := s.status(); g.GetEpoch() != op.GetEpochAfter() || g.GetPrimary() != to.Name() {
+				t.Errorf("status %v after %v", g, op)
+			}
+			s.tokens(op.GetEpochAfter(), left)
+			s.must(errors.Join(streams(s.ctx, left, to), streams(s.ctx, s.primary, to)))
+		})
+	}
+}
+
+// The leader is frozen behind its last look at its lease, with the promotion in hand, and woken when others have acted: nothing of its own
+// stops it any more, and the target refuses (S9). The other leader has ended the session in which it would have asked.
+func TestScenario37_RefusedByTheTarget_SessionEnded(t *testing.T) {
+	full(t)
+	s := enter(t, plan{failpoints: true})
+	frozen, to, op, _ := s.frozenAt("before-statement-promote")
+	log, err := os.ReadFile(filepath.Join(to.Host().LogDir(), "postgres.log"))
+	s.must(err)
+	ended := false
+	for epoch := s.epoch + 1; epoch < op.GetEpochAfter(); epoch++ {
+		ended = ended || strings.Contains(string(log), fmt.Sprintf("@arbiter epoch %d FATAL:  terminating connection", epoch))
+	}
+	if !ended {
+		t.Errorf("before it woke %s has ended no session of an epoch before %d", to.Name(), op.GetEpochAfter())
+	}
+	before := s.state(to)
+	s.wakes(frozen, "ask for the promotion: FATAL: terminating connection due to administrator command (SQLSTATE 57P01)")
+	s.writes(200)
+	s.until("steady", steady)
+	if after := s.state(to); after.InRecovery || after.Timeline != before.Timeline {
+		t.Errorf("%s is %+v, and was %+v", to.Name(), after, before)
+	}
+}
+
+// The same, frozen before it reaches its target, which is a standby again when it wakes: promoted now it would be a second writer. It has
+// seen a newer epoch.
+func TestScenario37_RefusedByTheTarget_NewerEpoch(t *testing.T) {
+	full(t)
+	s := enter(t, plan{failpoints: true})
+	frozen, to, _, left := s.frozenAt("before-connect-promote")
+	s.must(setRule(s.ctx, to, left, s.primary, ""))
+	s.ready()
+	s.fault = lab.Now()
+	_, err := s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
+	s.must(err)
+	s.next(to, left)
+	s.must(rejoin(s.ctx, to, left))
+	s.must(setRule(s.ctx, left, to, s.primary, ""))
+	s.ready()
+	before := s.state(to)
+	s.wakes(frozen, "the server has seen a newer epoch: its token is ")
+	s.writes(200)
+	s.until("steady", steady)
+	if after := s.state(to); !after.InRecovery || after.Timeline != before.Timeline {
+		t.Errorf("%s is %+v, and was %+v", to.Name(), after, before)
+	}
+}
+
+// frozenAt crashes the primary and freezes the leader at a place of the failover, which another one brings to its end.
+func (s *stage) frozenAt(place string) (frozen *lab.Arbiter, to *database.Server, op *arbiterv1.Operation, left *database.Server) {
+	s.t.Helper()
+	setFailpoint(s.Lab, "stop "+place)
+	s.crash()
+	s.reached(place)
+	frozen = s.frozen()
+	to, op = s.failedOver()
+	left = s.promoted(to, op)
+	if op.GetArbiter() == frozen.Name() {
+		s.t.Fatalf("%s is frozen and ended the operation", frozen.Name())
+	}
+	return frozen, to, op, left
+}
+
+// wakes lets a frozen arbiter go on, and waits until what it was about to do has ended, with this refusal if one is given.
+func (s *stage) wakes(frozen *lab.Arbiter, refusal string) {
+	s.t.Helper()
+	before := len(s.log(frozen))
+	s.must(frozen.Process().Signal(syscall.SIGCONT))
+	s.await("its action to have been refused", func() error {
+		_, ended, found := strings.Cut(s.log(frozen)[before:], "action ended: ")
+		if !found || !strings.Contains(ended, "\n") {
+			return fmt.Errorf("its log: %s", s.log(frozen)[before:])
+		}
+		ended, _, _ = strings.Cut(ended, "\n")
+		if !strings.Contains(ended, refusal) || refusal != "" && strings.Contains(ended, "result=done") {
+			s.t.Fatalf("what it was about to do ended otherwise than by %q: %s", refusal, ended)
+		}
+		return nil
+	})
+}
+
+// tokens asserts what refuses a late actor: the member itself holds a token that is not older than the epoch (S9), or the
+// status says that it does not.
+func (s *stage) tokens(epoch uint64, members ...*database.Server) {
+	s.t.Helper()
+	for _, m := range members {
+		var token uint64
+		s.must(m.Ask(s.ctx, []any{&token}, "SELECT coalesce(nullif(current_setting('arbiter.epoch', true), ''), '0')::bigint"))
+		if grade := s.status().GetEpochGrade(); token < epoch && grade != "weak" {
+			s.t.Errorf("%s would take orders of epoch %d, and %d is current", m.Name(), token, epoch)
+		}
+	}
+}
