@@ -162,11 +162,21 @@ func (s *stage) sameTimeline(before database.State) {
 	}
 }
 
-// restarting shuts the primary down in order, and waits until that is what the failover waits for.
+// restarting shuts the primary down in order, slowly enough for all to be told, and waits until that is what the failover waits for.
 func (s *stage) restarting() {
 	s.t.Helper()
 	s.fault = lab.Now()
-	s.must(s.primary.Stop(s.ctx, database.Fast))
+	release, err := s.primary.HoldShutdown(s.ctx)
+	s.must(err)
+	s.await("all to be told of the shutdown", func() error {
+		for _, view := range s.views(s.primary) {
+			if view.GetReason() != "shutting-down" {
+				return fmt.Errorf("%s names %q", view.GetNode(), view.GetReason())
+			}
+		}
+		return nil
+	})
+	s.must(release())
 	s.until("confirmed down", func(g *arbiterv1.GroupStatus) bool { return g.GetOperation() != nil })
 	s.explains("restart grace", s.primary.Name()+" says that it restarts")
 }

@@ -141,18 +141,49 @@ func (s *Server) crashSession(ctx context.Context) (startup int, err error) {
 		return 0, fmt.Errorf("kill a session of %s: %w", s.name, err)
 	}
 	for began := time.Now(); time.Since(began) < recoverySeen; {
-		pids, err := s.PIDs()
-		if err != nil {
-			return 0, err
-		}
-		for _, pid := range pids {
-			title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
-			if err == nil && strings.Contains(string(title), ": startup") {
-				return pid, nil
-			}
+		if startup, err := s.child("startup"); err != nil || startup != 0 {
+			return startup, err
 		}
 	}
 	return 0, nil
+}
+
+// child is the server's process of a kind (startup, checkpointer), as its title says it; 0 if there is none.
+func (s *Server) child(kind string) (int, error) {
+	pids, err := s.PIDs()
+	if err != nil {
+		return 0, err
+	}
+	for _, pid := range pids {
+		title, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil && strings.Contains(string(title), ": "+kind) {
+			return pid, nil
+		}
+	}
+	return 0, nil
+}
+
+// HoldShutdown shuts the running server down in order and holds it there: it says that it shuts down, since its last checkpoint is not
+// written. Release lets it come to its end.
+func (s *Server) HoldShutdown(ctx context.Context) (release func() error, err error) {
+	checkpointer, err := s.child("checkpointer")
+	if err != nil || checkpointer == 0 {
+		return nil, fmt.Errorf("hold the shutdown of %s: process %d writes its checkpoints: %w", s.name, checkpointer, err)
+	}
+	if err := syscall.Kill(checkpointer, syscall.SIGSTOP); err != nil {
+		return nil, fmt.Errorf("hold the shutdown of %s: %w", s.name, err)
+	}
+	release = func() error {
+		return errors.Join(syscall.Kill(checkpointer, syscall.SIGCONT), s.Stop(ctx, Fast))
+	}
+	if err := s.process.Signal(syscall.Signal(Fast)); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	err = s.Await(ctx, "shutting down", func(ctx context.Context) (bool, error) { return s.refusesWith(ctx, cannotConnectNow), nil })
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
 }
 
 // recoverySeen is how long a recovery is looked for.
