@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race bench demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race sim bench demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUN
 
 race: setup ## unit and cluster tests under the race detector
 	@scripts/test race
+
+sim: ## whole arbiters in a world that goes wrong: make sim SEEDS=500 FIRST=0 REPORT=file, or one again: SEED=n
+	@go run ./internal/sim/cmd/arbiter-sim
 
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo

@@ -1,0 +1,384 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// This file is what must hold at every instant, on the ground truth. Each check has a name, by which a failing run is made smaller.
+
+type startKey struct {
+	group   failover.GroupName
+	intent  failover.Index
+	attempt int
+}
+
+// checkWriters: never two members that acknowledge writes. Those that do so in breach of what a proof assumes are left out, by name: a
+// machine whose power came back by itself or by an operator's hand, a member that somebody falsely vouched for, one that a device lied
+// about and nobody could see, a late effect at a target that checks no epochs.
+func (s *sim) checkWriters(g *service) {
+	primaries := 0
+	for _, m := range g.members {
+		if m.primary {
+			primaries++
+		}
+	}
+	if primaries < 2 {
+		return
+	}
+	var writers []failover.MemberName
+	for _, m := range g.members {
+		if m.excuse == "" && m.acknowledges() {
+			writers = append(writers, m.name)
+		}
+	}
+	if len(writers) > 1 {
+		s.fail("two-writers", "%v of %s acknowledge writes at the same time", writers, g.name)
+	}
+}
+
+// checkAck: who is proven unable to write does not acknowledge.
+func (s *sim) checkAck(m *member) {
+	s.checkWriters(m.service)
+	if m.excuse != "" || s.ledger.newest == nil {
+		return
+	}
+	g := s.ledger.newest.Group(m.service.name)
+	if g == nil || !g.Adopted {
+		return
+	}
+	if known := g.Member(m.name); known != nil && known.Authority == failover.AuthorityNone {
+		s.fail("writes-without-authority", "%s of %s acknowledges a write and is NONE by %s", m.name, g.Name, known.Proof.Grade)
+	}
+}
+
+// checkNothingLost: a promotion loses no acknowledged write where the policy says so and nobody accepted a loss.
+func (s *sim) checkNothingLost(m *member) {
+	g := s.ledger.newest.Group(m.service.name)
+	for i := 0; i < len(m.service.acked); i++ {
+		p := m.service.acked[i]
+		if m.head.holds(p) {
+			continue
+		}
+		switch {
+		case m.excuse != "": // it should not be a primary at all
+			continue
+		case g == nil || g.Operation == nil || g.Spec.Policy.MaxLossBytes > 0 || g.Operation.LossUsed != nil || g.Operation.Reinstating:
+			s.counts.losses++
+			s.note("acknowledged writes up to %d of timeline %d are lost, as was accepted", p.at, p.branch.number)
+		default:
+			s.fail("lost-writes", "%s of %s is promoted at %d of timeline %d without acknowledged writes up to %d of timeline %d (bound %s)",
+				m.name, g.Name, m.head.at, m.head.branch.number, p.at, p.branch.number, g.Operation.Loss)
+			return
+		}
+		m.service.acked = slices.Delete(m.service.acked, i, i+1)
+		i--
+	}
+}
+
+// checkEntry looks at what an entry did when it is applied for the first time.
+func (s *sim) checkEntry(e *entry) {
+	refused := rejection(e.events) != nil
+	for _, g := range e.after.Groups {
+		before := e.before.Group(g.Name)
+		if before == g {
+			continue
+		}
+		if g.Epoch < s.epochs[g.Name] {
+			s.fail("S5", "the epoch of %s goes from %d to %d", g.Name, s.epochs[g.Name], g.Epoch)
+		}
+		s.epochs[g.Name] = max(s.epochs[g.Name], g.Epoch)
+		s.checkAuthorities(g)
+		for i := range g.Members {
+			var was *failover.Member
+			if before != nil {
+				was = before.Member(g.Members[i].Name)
+			}
+			if !refused {
+				s.checkProof(e, g, was, &g.Members[i])
+			}
+		}
+		s.countStage(before, g)
+	}
+	if !refused {
+		s.checkGrant(e)
+		s.checkLooks(e)
+		s.checkOutcome(e)
+		s.checkAttested(e)
+	}
+	s.checkViews(e)
+	for _, ev := range e.events {
+		if ev.Kind == failover.OperationEnded {
+			s.counts.done++
+		}
+	}
+}
+
+func (s *sim) countStage(before, g *failover.Group) {
+	if g.Stage == failover.Held && (before == nil || before.Stage != failover.Held) {
+		s.counts.held++
+	}
+}
+
+// checkAuthorities is S1.
+func (s *sim) checkAuthorities(g *failover.Group) {
+	writers := 0
+	for _, m := range g.Members {
+		if m.Authority == failover.AuthorityWriter {
+			writers++
+		}
+	}
+	if writers > 1 {
+		s.fail("S1", "%s has %d writers", g.Name, writers)
+	}
+}
+
+// checkProof: who becomes NONE can't write, in truth.
+func (s *sim) checkProof(e *entry, g *failover.Group, was, is *failover.Member) {
+	m := s.service(g.Name).member(is.Name)
+	if m == nil {
+		return
+	}
+	if is.Authority == failover.AuthorityWriter && (was == nil || was.Authority != failover.AuthorityWriter) {
+		m.excuse = "" // from now on it is what the arbiters answer for
+	}
+	if is.Authority != failover.AuthorityNone || was != nil && was.Authority == failover.AuthorityNone && was.NoneSince == is.NoneSince {
+		return
+	}
+	mayWrite := m.host.powered && (m.primary && (m.state != stopped || m.orphans) || m.leaving)
+	if is.Proof.Grade == failover.ProofAttested && (m.primary || m.leaving) {
+		m.excuse = "somebody vouched for it"
+		return
+	}
+	if mayWrite && m.excuse == "" {
+		s.fail("false-proof", "%s of %s is NONE by %s (%s) from entry %d on, and may write", is.Name, g.Name, is.Proof.Grade, is.Proof.By, e.Index)
+	}
+}
+
+// checkElection: whoever leads has all that was committed. If not, the model is wrong.
+func (s *sim) checkElection(r *raft) {
+	for i := len(s.ledger.entries); i > 0; i-- {
+		e := s.ledger.entries[i-1]
+		if e == nil {
+			continue
+		}
+		if term, ok := r.termAt(e.Index); e.Index > r.base && (!ok || term != e.Term) {
+			s.fail("model", "%s leads in term %d without entry %d of term %d", r.node.id, r.term, e.Index, e.Term)
+		}
+		return
+	}
+}
+
+// openIntent says whether an action's intent is open in the newest committed state.
+func (s *sim) openIntent(a failover.Action) bool {
+	g := s.ledger.newest.Group(a.Group)
+	return g != nil && g.Operation != nil && g.Operation.Intent != nil && g.Operation.Intent.Index == a.Intent
+}
+
+// committedIntent: nothing is done without a committed intent.
+func (s *sim) committedIntent(r *actionRun) bool {
+	e := s.ledger.at(r.action.Intent)
+	if e == nil {
+		return false
+	}
+	intent, ok := e.Body.(failover.Intend)
+	a := r.action
+	return ok && rejection(e.events) == nil && intent.Action == a.Kind && intent.Member == a.Member && intent.Epoch == a.Epoch && intent.Group == a.Group
+}
+
+// checkStart: an action starts once for each try, at the holder of the lease, while its intent is open there, beside nothing else.
+func (s *sim) checkStart(r *actionRun, o failover.Start) {
+	n, a := r.node, r.action
+	own := n.state.Group(a.Group)
+	key := startKey{a.Group, a.Intent, a.Attempt}
+	switch {
+	case !s.committedIntent(r):
+		s.fail("no-intent", "%s starts %s of %s without a committed intent", n.id, a.Kind, a.Member)
+	case own == nil || own.Operation == nil || own.Operation.Intent == nil || own.Operation.Intent.Index != a.Intent:
+		s.fail("no-intent", "%s starts %s of %s and its intent is not open", n.id, a.Kind, a.Member)
+	case own.Lease == nil || own.Lease.Holder != n.id || own.Lease.Epoch != a.Epoch:
+		s.fail("no-lease", "%s starts %s of %s without the lease", n.id, a.Kind, a.Member)
+	case o.LeaseUntil <= n.boot() || o.Deadline <= n.boot():
+		s.fail("no-lease", "%s starts %s of %s after its lease", n.id, a.Kind, a.Member)
+	case n.intended[a.Intent] == 0 || n.confirmed < n.intended[a.Intent]:
+		s.fail("not-confirmed", "%s starts %s of %s and has not been confirmed as the leader since the intent was applied", n.id, a.Kind, a.Member)
+	case s.begun[key]:
+		s.fail("twice", "%s starts %s of %s again, try %d of intent %d", n.id, a.Kind, a.Member, a.Attempt, a.Intent)
+	}
+	for _, other := range n.actions {
+		if other.action.Group == a.Group {
+			s.fail("beside", "%s starts %s of %s beside %s", n.id, a.Kind, a.Member, other.action.Kind)
+		}
+		if a.Kind == failover.ActionIsolate && other.action.Kind == a.Kind && other.member() != nil && r.member() != nil && other.member().host == r.member().host {
+			s.fail("S15", "%s fences %s for two groups at once", n.id, r.member().host.name)
+		}
+	}
+	s.begun[key] = true
+	s.checkLease(n, a.Group, o.LeaseUntil)
+	s.checkAlone(r)
+}
+
+// checkLease: the holder's time ends before anybody can have counted it out, by the clock of a perfect one who began to count as soon as the
+// entry was applied anywhere.
+func (s *sim) checkLease(n *node, group failover.GroupName, until time.Duration) {
+	lease := n.state.Group(group).Lease
+	if lease == nil {
+		return
+	}
+	granted := s.ledger.at(lease.RenewedAt).first
+	if ends := s.now + n.clock.until(until, s.now); n.pausedAt < granted-proposalBound && ends > granted+time.Duration(lease.Duration) {
+		s.fail("lease-too-long", "%s may act on %s until %s, and somebody may have counted the lease out at %s", n.id, group, ends, granted+time.Duration(lease.Duration))
+	}
+}
+
+// checkAlone: no two arbiters may act on a group at the same time. A machine that its hypervisor paused does not know how late it is; its
+// targets do (S9).
+func (s *sim) checkAlone(r *actionRun) {
+	for _, other := range s.nodes {
+		if other == r.node || !other.alive || other.clock.stopped {
+			continue
+		}
+		for _, run := range other.actions {
+			if run.action.Group == r.action.Group && run.permitted() && other.pausedAt <= run.started {
+				s.fail("two-actors", "%s and %s may act on %s at the same time", r.node.id, other.id, r.action.Group)
+			}
+		}
+	}
+}
+
+// checkEffect is asked when an action has read its lease and is about to act.
+func (s *sim) checkEffect(r *actionRun) {
+	if !s.committedIntent(r) {
+		s.fail("no-intent", "%s acts on %s without a committed intent", r.node.id, r.action.Member)
+	}
+	if r.node.pausedAt <= r.started {
+		s.checkAlone(r)
+	}
+}
+
+// checkPromotion: nobody is asked to leave recovery while another member may still write.
+func (s *sim) checkPromotion(m *member, a failover.Action) {
+	if m.excuse != "" || m.primary {
+		return
+	}
+	for _, other := range m.service.members {
+		if other != m && other.primary && other.host.powered && (other.state != stopped || other.orphans) && other.excuse == "" {
+			s.fail("promotion-beside-a-writer", "%s of %s is asked to become primary under epoch %d while %s may write", m.name, a.Group, a.Epoch, other.name)
+		}
+	}
+}
+
+// checkGrant: every grant takes the next epoch, and its holder reigns.
+func (s *sim) checkGrant(e *entry) {
+	b, ok := e.Body.(failover.AcquireLease)
+	if !ok {
+		return
+	}
+	was, is := e.before.Group(b.Group), e.after.Group(b.Group)
+	if is.Epoch <= was.Epoch || is.Lease == nil || is.Lease.Holder != e.before.Reign.Leader || e.Term != e.before.Reign.Term {
+		s.fail("S5", "a lease of %s is granted to %s in term %d under epoch %d after %d", b.Group, b.Holder, e.Term, is.Epoch, was.Epoch)
+	}
+}
+
+// checkLooks: an automatic isolation rests on looks of a majority that found the member dead and ended after the failure was confirmed.
+func (s *sim) checkLooks(e *entry) {
+	b, ok := e.Body.(failover.Intend)
+	if !ok || b.Action != failover.ActionIsolate {
+		return
+	}
+	g := e.before.Group(b.Group)
+	op := g.Operation
+	if !op.Automatic || op.Kind != failover.KindFailover || b.Member != op.From || g.Stage != failover.Leased {
+		return
+	}
+	if v := failover.Tally(e.before, g, b.Member); v.Status != failover.StatusDown || g.Pause != nil {
+		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why, g.Pause != nil)
+	}
+	confirmed := s.ledger.at(op.ConfirmedAt)
+	votes := 0
+	for _, id := range e.before.Voters {
+		if s.node(id).sawDead[memberKey{b.Group, b.Member}] >= confirmed.first {
+			votes++
+		}
+	}
+	if votes < e.before.Majority() {
+		s.fail("old-looks", "%s of %s is isolated though only %d of %d arbiters found it dead since entry %d", b.Member, b.Group, votes, len(e.before.Voters), op.ConfirmedAt)
+	}
+}
+
+// checkOutcome: what an action came to counts once, and for its own intent.
+func (s *sim) checkOutcome(e *entry) {
+	b, ok := e.Body.(failover.Conclude)
+	if !ok {
+		return
+	}
+	op := e.before.Group(b.Group).Operation
+	key := runKey{b.Group, b.Intent}
+	if s.reported[key]--; s.reported[key] < 0 {
+		s.fail("outcome-twice", "an outcome of intent %d of %s counts once more than actions ended", b.Intent, b.Group)
+	}
+	if op == nil || op.Intent == nil || op.Intent.Index != b.Intent {
+		s.fail("outcome-twice", "an outcome of intent %d of %s counts though that is not open", b.Intent, b.Group)
+	}
+}
+
+// checkViews compares the views with what a plain reading of the rule gives: whole views that are newer count, then each next batch, and
+// a gap, a new reign or a silent stream voids them.
+func (s *sim) checkViews(e *entry) {
+	switch b := e.Body.(type) {
+	case failover.BeginReign:
+		if rejection(e.events) == nil {
+			for _, v := range s.views {
+				v.Current = false
+			}
+		}
+	case failover.ExpireView:
+		if v := s.views[b.Node]; v != nil && v.Incarnation == b.Incarnation {
+			v.Current = false
+		}
+	case failover.Observe:
+		for _, batch := range b.Batches {
+			if slices.Contains(e.before.Voters, batch.Node) {
+				s.takeBatch(batch)
+			}
+		}
+	}
+	for _, is := range e.after.Views {
+		if want := s.views[is.Node]; want != nil && (is.Current != want.Current || is.Incarnation != want.Incarnation || is.Sequence != want.Sequence) {
+			s.fail("views", "the view of %s is %d/%d, counts %v, and should be %d/%d, %v", is.Node, is.Incarnation, is.Sequence, is.Current, want.Incarnation, want.Sequence, want.Current)
+		}
+	}
+}
+
+func (s *sim) takeBatch(b failover.Batch) {
+	v := s.views[b.Node]
+	if v == nil {
+		v = &failover.View{}
+		s.views[b.Node] = v
+	}
+	newer := b.Incarnation > v.Incarnation || b.Incarnation == v.Incarnation && b.Sequence > v.Sequence
+	switch {
+	case newer && b.Whole:
+		v.Incarnation, v.Sequence, v.Current = b.Incarnation, b.Sequence, true
+	case newer && v.Current && b.Incarnation == v.Incarnation && b.Sequence == v.Sequence+1:
+		v.Sequence++
+	case newer:
+		v.Current = false
+	}
+}
+
+// checkAttested: nobody's word counts against what an arbiter sees.
+func (s *sim) checkAttested(e *entry) {
+	b, ok := e.Body.(failover.Attest)
+	if !ok {
+		return
+	}
+	for _, look := range e.before.Group(b.Group).Looks {
+		view, ok := e.before.View(look.Node)
+		if o := look.Observation; ok && view.Generation == look.Generation && o.Member == b.Member && o.Checks[0].Evidence.Reason == failover.ReasonAnswered {
+			s.fail("S3", "%s vouches for %s of %s, and %s sees it answer", b.Request.Actor, b.Member, b.Group, look.Node)
+		}
+	}
+}
