@@ -66,11 +66,11 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 			return false, refusal
 		}
 	}
-	writers := g.countLooks(s, m, func(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites })
+	writers := g.countFresh(s, m, func(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites })
 	if writers >= s.Majority() {
 		return false, nil
 	}
-	if writers == 0 && len(attested) == len(g.Members)-1 && g.countLooks(s, m, isStandby) >= s.Majority() {
+	if writers == 0 && len(attested) == len(g.Members)-1 && g.countFresh(s, m, isStandby) >= s.Majority() {
 		return true, nil
 	}
 	return false, refuse("S0", "%d of %d arbiters see %s accepting writes, %d are needed", writers, len(s.Voters), m, s.Majority()).
@@ -99,11 +99,11 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 		return checkAttestable(s, g, other)
 	}
 	system := g.systemID(s, m)
-	standby := g.countLooks(s, other, func(f Facts) bool { return isStandby(f) && f.SystemID == system })
+	standby := g.countFresh(s, other, func(f Facts) bool { return isStandby(f) && f.SystemID == system })
 	if standby >= s.Majority() && system != "" {
 		return nil
 	}
-	seen := g.countLooks(s, other, isStandby)
+	seen := g.countFresh(s, other, isStandby)
 	if seen >= s.Majority() {
 		return refuse("S0", "%s has another system identifier than %s: it is not a standby of it", other, m).
 			advise("rebuild %s from %s, or take it out of the group", other, m)

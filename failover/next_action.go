@@ -179,7 +179,8 @@ func (c *change) conclude(b Conclude) *Refusal {
 	case ActionCatchUp:
 		op.Positions = o.Positions
 	case ActionPromote: // it may die before any look at it is committed, and what it confirmed until then must not be judged by its predecessor
-		g.Member(intent.Member).Promoting = false
+		m := g.Member(intent.Member)
+		m.Promoting, m.WriterSince = false, c.entry.Index
 		g.beginPrimary(&c.state, PrimaryFacts{Member: intent.Member, Timeline: o.Timeline, Written: o.Position})
 	}
 	if refusal := c.advance(g, done[intent.Action], "%s %s: %s", intent.Action, intent.Member, o.Detail); refusal != nil {

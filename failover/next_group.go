@@ -155,7 +155,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if g.Operation != nil && g.Stage != Held {
+	if g.Operation != nil && g.Stage != Held && (g.Lease != nil || pastIsolateIntent(g.EffectiveStage())) {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s", g.Name)
 	}
 	member, writable := b.Member, g.seenWritable(&c.state)

@@ -53,11 +53,15 @@ func (c *change) startOperation(b StartOperation) *Refusal {
 	return nil
 }
 
+// nothingDone says whether the operation in progress is a failover that has changed nothing yet.
+func (g *Group) nothingDone() bool {
+	return g.Operation.Kind == KindFailover && !g.Operation.Aborted && !pastIsolateIntent(g.EffectiveStage())
+}
+
 // waitsToBegin says whether the operation in progress is an automatic failover that has done nothing yet: it may wait for ever,
 // as that of a paused group does, and must not stand in an operator's way.
 func (g *Group) waitsToBegin() bool {
-	op := g.Operation
-	return op.Automatic && op.Kind == KindFailover && !pastIsolateIntent(g.EffectiveStage())
+	return g.Operation.Automatic && g.Operation.Kind == KindFailover && !pastIsolateIntent(g.EffectiveStage())
 }
 
 func (c *change) acquireLease(b AcquireLease) *Refusal {

@@ -287,3 +287,17 @@ func downBatches(w *world, member MemberName) []Batch {
 	}
 	return batches
 }
+
+// A look from before a promotion ended shows its new primary in recovery. Whoever adopts by such looks would take the right to write from
+// the only one that writes.
+func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
+	w := given(t, promoting+"observe all: pg-a=down(refused) pg-c=down(refused)\n")
+	w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone}))
+	w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldVerify, Detail: "test"})
+	w.accepted(t, "a", 1, ReleaseLease{Group: "orders", Holder: "a", Epoch: w.group(t).Epoch})
+	w.wantAuthorities(t, none, writer, none)
+	w.refused(t, "S0", "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
+	w.do(t, "observe all: pg-b=primary@1000")
+	w.accepted(t, "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
+	w.wantAuthorities(t, none, writer, none)
+}

@@ -431,6 +431,27 @@ func TestS12_ARogueIsRevokedAtOnce(t *testing.T) {
 	}
 }
 
+// A rogue goes before a failover that has changed nothing yet: no promotion would pass beside it, and the primary would be killed for
+// nothing. The failover begins anew when that is done.
+func TestS12_ARogueGoesBeforeAFailoverThatHasDoneNothing(t *testing.T) {
+	for name, begun := range map[string]string{
+		"automatic": adopted + "observe a,b: pg-a=down(refused)\n", "asked for": adopted + "failover orders\n", "leased": leased,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, begun+"observe c: pg-c=primary@1000\n")
+			op := w.group(t).Operation
+			if op == nil || op.Kind != KindRefence || op.From != "pg-c" {
+				t.Fatalf("operation %+v\n%s", op, w.out.String())
+			}
+			w.wantAuthorities(t, writer, none, revoked)
+		})
+	}
+	w := given(t, isolating+"observe c: pg-c=primary@1000\n")
+	if op := w.group(t).Operation; op.Kind != KindFailover {
+		t.Errorf("%s, though the primary may be isolated already", op.Kind)
+	}
+}
+
 func TestS12_OnlyLooksSinceTheProofCount(t *testing.T) {
 	w := given(t, isolating)
 	began := w.state.Applied // before the proof is committed

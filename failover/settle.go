@@ -1,5 +1,7 @@
 package failover
 
+import "fmt"
+
 // settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
 // became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
 func (c *change) settle() *Refusal {
@@ -42,18 +44,22 @@ func (c *change) noteVerdicts(g *Group) {
 	}
 }
 
-// unmaskRogues revokes members that write without authority. Their proof is void.
+// unmaskRogues revokes members that write without authority. Their proof is void. They are isolated before anything else is begun: no
+// promotion passes beside one (S2), and a primary that can't be replaced is not killed. A failover that is due after that begins anew.
 func (c *change) unmaskRogues(g *Group) {
 	for _, name := range rogues(&c.state, g) {
 		m := g.Member(name)
 		m.Authority, m.RevokedSince, m.Rogue, m.Proof = AuthorityRevoked, c.entry.Index, true, Proof{}
 		c.tell(g, AuthorityChanged, name, "ROGUE: %s accepts writes without authority; its proof is void (S12)", name)
 	}
-	if !g.Adopted || g.Operation != nil {
+	if !g.Adopted || g.Operation != nil && !g.nothingDone() {
 		return
 	}
 	for _, m := range g.Members {
 		if m.Authority == AuthorityRevoked && m.Rogue {
+			if g.Operation != nil {
+				c.endOperation(g, OperationEnded, OperationStopped, fmt.Sprintf("%s accepts writes without authority, which goes first", m.Name))
+			}
 			c.beginOperation(g, RogueSeen, Operation{
 				Kind: KindRefence, Automatic: true, From: m.Name,
 				Verdict: string(m.Name) + " accepts writes without authority",

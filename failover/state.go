@@ -107,8 +107,10 @@ type Member struct {
 	// RevokedSince is the entry that made it REVOKED: a person's word is about one revocation, not about a later one (S4), and only
 	// looks not older than that can bear it out (S3).
 	RevokedSince Index
-	Proof        Proof // what NONE rests on
-	Rogue        bool  // seen accepting writes without authority
+	// WriterSince is the entry that ended its promotion: what was seen before that was seen of a standby.
+	WriterSince Index `json:",omitempty"`
+	Proof       Proof // what NONE rests on
+	Rogue       bool  // seen accepting writes without authority
 	// ReadBack says that it is REVOKED only because its proof has become old. Its machine is off already, as far as anybody knows: so it
 	// is looked at first, and fenced again only if that doesn't prove it.
 	ReadBack bool
@@ -128,6 +130,8 @@ func (m *Member) NotBefore(o Observation) Index {
 	switch {
 	case m.Authority == AuthorityRevoked:
 		return max(m.Since, m.RevokedSince)
+	case m.Authority == AuthorityWriter:
+		return max(m.Since, m.WriterSince)
 	case m.Authority == AuthorityNone && o.Facts.AcceptsWrites:
 		return max(m.Since, m.NoneSince)
 	}

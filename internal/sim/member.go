@@ -45,6 +45,7 @@ type member struct {
 	held     map[failover.MemberName]position
 	waiting  []position // commits that wait for standbys
 	sessions bool       // a client holds an open session
+	keptDown bool       // by an operator who switched its machine on: it would start as a primary without a right to it
 	excuse   string     // why it may be accepting writes although nobody meant it to, in breach of a proof's assumptions
 }
 
@@ -173,7 +174,7 @@ func (s *sim) powerOn(h *host, why string) {
 	}
 	h.powered = true
 	for _, m := range s.membersOn(h) {
-		if h.fenced && m.primary && s.writerOf(m.service) != m {
+		if (h.fenced || m.keptDown) && m.primary && s.writerOf(m.service) != m {
 			m.excuse = why
 			s.counts.rogues++
 		}
@@ -189,7 +190,8 @@ func (s *sim) switchOn(h *host) {
 	}
 	h.powered, h.fenced = true, false
 	for _, m := range s.membersOn(h) {
-		if !m.primary || s.writerOf(m.service) == m {
+		m.keptDown = m.primary && s.writerOf(m.service) != m
+		if !m.keptDown {
 			m.boot(s.worldDice.between(500*time.Millisecond, 3*time.Second))
 		}
 	}
@@ -211,7 +213,7 @@ func (m *member) rebuild(from *member) {
 	m.state, m.orphans, m.leaving = stopped, false, false
 	m.starts++
 	m.stopCommits()
-	m.primary, m.follows, m.excuse = false, from.name, ""
+	m.primary, m.follows, m.excuse, m.keptDown = false, from.name, "", false
 	m.head, m.token, m.system = from.head, max(m.token, from.token), from.system
 	m.sim.note("%s of %s is rebuilt as a standby of %s", m.name, m.service.name, from.name)
 	m.sim.switchOn(m.host)

@@ -152,7 +152,7 @@ func (o *sensibleOperator) waitOrRelease(g *failover.Group) {
 	if c := o.service.member(g.Operation.Candidate); c != nil {
 		o.boot(c) // it is the writer, as it will be told to be
 	}
-	if stood > 150*time.Second {
+	if stood > 150*time.Second || o.byHand {
 		o.adoptByHand(g)
 		return
 	}

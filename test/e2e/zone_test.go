@@ -121,7 +121,7 @@ func (s *stage) brakeHolds(pairs []pair) {
 		})
 		s.must(err)
 	}
-	s.says([]string{"explain", pairs[0].name}, "5 of 5 groups are down", "release")
+	s.says([]string{"explain", pairs[0].name}, "5 of 5 groups turned down", "release")
 	for _, r := range s.Power.Requests() {
 		if r.Action == "off" {
 			s.t.Errorf("the brake was on, and %s was switched off", r.Plug)
