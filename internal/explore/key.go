@@ -87,13 +87,14 @@ func aboutMember(s *failover.State, g *failover.Group, m *failover.Member) []byt
 }
 
 // sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough: silence of one that was
-// told to stop, writes of one that was proven to have stopped. Whatever is newer than a look now stays so.
+// told to stop, writes of one that was proven to have stopped, recovery of one that was promoted. Whatever is newer than a look now stays so.
 func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *failover.Member) byte {
 	o, seen := lookOf(s, g, node, m.Name)
 	if seen == unseen {
 		return 0x80 | byte(shown(g, node, m.Name))
 	}
-	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone
+	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone ||
+		(seen == standby || seen == stranger) && m.Authority == failover.AuthorityWriter
 	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(o))
 }
 

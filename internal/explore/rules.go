@@ -39,12 +39,17 @@ func checkState(s *failover.State) *broken {
 			}
 		}
 	}
+	op := g.Operation
+	waits := op != nil && op.Kind == failover.KindFailover && !op.Aborted && rank(g.EffectiveStage()) < rank(failover.Isolating)
 	for _, m := range g.Members {
+		if m.Rogue && m.Authority == failover.AuthorityRevoked && (op == nil || waits) {
+			return breaks("S12", "%s accepts writes without authority, and nothing is done about it (%s)", m.Name, g.Stage)
+		}
 		if writers > 1 || writers == 1 && m.Authority == failover.AuthorityRevoked && !m.Rogue {
 			return breaks("S1", "%d writers, and %s is %s", writers, m.Name, m.Authority)
 		}
 	}
-	if op := g.Operation; op != nil && pastPromotion(g.EffectiveStage()) && g.Writer() != op.Candidate {
+	if op != nil && pastPromotion(g.EffectiveStage()) && g.Writer() != op.Candidate {
 		return breaks("S7", "%s promotes %q, and %q is the writer", g.EffectiveStage(), op.Candidate, g.Writer())
 	}
 	return nil
@@ -221,6 +226,8 @@ func checkAdopted(before *failover.State, was, is *failover.Group, e failover.En
 		}
 		switch {
 		case m.Name == b.Member:
+		case m.Authority == failover.AuthorityWriter && !slices.Contains(b.Attested, m.Name) && recovering(before, was, m)*2 <= len(nodes):
+			return breaks("S0", "%s was adopted while %s, the writer, was last seen in recovery before its promotion", b.Member, m.Name)
 		case writable > 0:
 			return breaks("S0", "%s was adopted while %s is seen accepting writes", b.Member, m.Name)
 		case slices.Contains(b.Attested, m.Name):
@@ -236,10 +243,24 @@ func checkAdopted(before *failover.State, was, is *failover.Group, e failover.En
 	switch writer := is.Writer(); {
 	case writer == "" && (len(b.Attested) != len(was.Members)-1 || is.Operation == nil):
 		return breaks("S0", "an adoption left no writer and promotes nobody")
+	case writer == "" && recovering(before, was, was.Member(b.Member))*2 <= len(nodes):
+		return breaks("S0", "%s is to be promoted, and no majority has seen it in recovery since it may write", b.Member)
 	case writer != "" && (writer != b.Member || seeing(before, was, writer, primary)*2 <= len(nodes)):
 		return breaks("S0", "%q was adopted, and no majority sees it accept writes", writer)
 	}
 	return nil
+}
+
+// recovering counts the arbiters whose views count and that see a member in recovery, by looks not older than the end of its promotion.
+func recovering(s *failover.State, g *failover.Group, m *failover.Member) int {
+	n := 0
+	for _, node := range nodes {
+		view, _ := s.View(node)
+		if o, seen := lookOf(s, g, node, m.Name); (seen == standby || seen == stranger) && view.Doubt == "" && o.AsOf >= m.WriterSince {
+			n++
+		}
+	}
+	return n
 }
 
 // checkMoved is S0 for a member that is another machine, or another database in the eyes of most, since.

@@ -75,6 +75,14 @@ var adoption = []Mutant{
 
 var authority = []Mutant{
 	{
+		Name: "adopt-by-looks-from-before-a-promotion", Rule: "S0", What: "an adoption counts what was seen of the writer before its promotion ended",
+		File: looksFile, Old: "if ok && !old && match(", New: "_ = old\n\t\tif ok && match(",
+	},
+	{
+		Name: "leave-a-rogue-beside-a-failover-that-waits", Rule: "S12", What: "a rogue is not isolated while a failover waits to begin",
+		File: "failover/settle.go", Old: "if !g.Adopted || g.Operation != nil && !g.nothingDone() {", New: "if !g.Adopted || g.Operation != nil {",
+	},
+	{
 		Name: "promote-before-the-fence", Rule: "S2", What: "a promotion does not ask whether the others can still write",
 		File: authorityFile, Old: "if other.Name != m && other.Authority != AuthorityNone {\n\t\t\treturn refuse(\"S2\"", New: "if false {\n\t\t\treturn refuse(\"S2\"",
 	},
