@@ -1,0 +1,146 @@
+package explore
+
+import (
+	"bytes"
+	"context"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// TestSmallWorldIsExplored follows every history with one odd entry; `make explore` goes further.
+func TestSmallWorldIsExplored(t *testing.T) {
+	report := Run(t.Context(), Bounds{Odd: 1, Workers: 2}, nil)
+	for _, v := range report.Violations {
+		t.Errorf("%s: %s\n  %s", v.Rule, v.Why, strings.Join(v.History, "\n  "))
+	}
+	if report.Err() != nil || !report.Exhausted {
+		t.Fatalf("%v, exhausted %v", report.Err(), report.Exhausted)
+	}
+	// An exploration that comes nowhere finds nothing. These are states that one odd entry, the death of the primary, leads to.
+	if report.States < 500 || report.Depth < 15 {
+		t.Errorf("%d states, depth %d: much of the world was not seen", report.States, report.Depth)
+	}
+}
+
+// TestFoldedStatesGoOnAlike takes pairs of states that differ and have one key, and asks that every entry leads both to states of one key
+// again: what the key leaves out makes no difference.
+func TestFoldedStatesGoOnAlike(t *testing.T) {
+	pairs := 0
+	for seed := range uint64(30) {
+		dice := rand.New(rand.NewPCG(seed, 1))
+		known := map[key]failover.State{}
+		s := roots()[1]
+		for range 60 {
+			k := keyOf(&s)
+			if twin, ok := known[k]; ok {
+				pairs++
+				same(t, &twin, &s)
+			}
+			known[k] = s
+			s = walk(dice, s)
+		}
+	}
+	if pairs < 100 {
+		t.Errorf("only %d pairs were compared", pairs)
+	}
+}
+
+// walk applies an entry that is accepted, more often one that was planned.
+func walk(dice *rand.Rand, s failover.State) failover.State {
+	for {
+		all := movesOf(&s)
+		m := all[dice.IntN(len(all))]
+		if m.odd && dice.IntN(4) > 0 {
+			continue
+		}
+		after, events := failover.Next(s, m.entry(&s))
+		if !refused(events) {
+			return slim(after)
+		}
+	}
+}
+
+// same compares where all entries lead.
+func same(t *testing.T, a, b *failover.State) {
+	t.Helper()
+	next := func(s *failover.State) map[key]bool {
+		keys := map[key]bool{}
+		for _, m := range movesOf(s) {
+			after, events := failover.Next(*s, m.entry(s))
+			if !refused(events) {
+				after = slim(after)
+				keys[keyOf(&after)] = true
+			}
+		}
+		return keys
+	}
+	x, y := next(a), next(b)
+	if len(x) != len(y) {
+		t.Fatalf("%d and %d ways lead on from states with one key:\n%s\n%s", len(x), len(y), text(a), text(b))
+	}
+	for k := range x {
+		if !y[k] {
+			t.Fatalf("an entry parts states with one key:\n%s\n%s", text(a), text(b))
+		}
+	}
+}
+
+func text(s *failover.State) string {
+	data, err := s.CanonicalBytes()
+	if err != nil {
+		return err.Error()
+	}
+	return string(data)
+}
+
+// TestKeysDoNotDependOnNames swaps two members, and all arbiters, in a state in the middle of a failover.
+func TestKeysDoNotDependOnNames(t *testing.T) {
+	s := roots()[1]
+	apply := func(body failover.Body) {
+		after, events := failover.Next(s, move{body: body, term: 1, proposer: "a"}.entry(&s))
+		if refused(events) {
+			t.Fatal(events[0].Text)
+		}
+		s = slim(after)
+	}
+	m := &moves{s: &s, g: s.Group(group)}
+	apply(failover.Observe{Batches: []failover.Batch{m.batch("a", down.observation("m2", s.Applied))}})
+	one := keyOf(&s)
+	s = roots()[1]
+	m = &moves{s: &s, g: s.Group(group)}
+	apply(failover.Observe{Batches: []failover.Batch{m.batch("c", down.observation("m3", s.Applied))}})
+	if keyOf(&s) != one {
+		t.Error("a's sight of m2 and c's sight of m3 are told apart")
+	}
+	m = &moves{s: &s, g: s.Group(group)}
+	apply(failover.Observe{Batches: []failover.Batch{m.batch("a", down.observation("m2", s.Applied))}})
+	if keyOf(&s) == one {
+		t.Error("two standbys that are down are taken for one")
+	}
+}
+
+func TestReportsAndErrors(t *testing.T) {
+	stopped, stop := context.WithCancel(t.Context())
+	stop()
+	report := Run(stopped, Bounds{Odd: 1, Workers: 1}, nil)
+	if report.Exhausted || report.Err() != ErrStopped {
+		t.Errorf("stopped at once: exhausted %v, %v", report.Exhausted, report.Err())
+	}
+	path := filepath.Join(t.TempDir(), "report.json")
+	var out bytes.Buffer
+	if err := (Report{States: 3, Exhausted: true}).Write(&out, path); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || !strings.Contains(string(data), `"kind":"explore"`) || !strings.Contains(string(data), `"states":3`) {
+		t.Errorf("%s %v", data, err)
+	}
+	if err := (Report{}).Write(&out, t.TempDir()); err == nil {
+		t.Error("a report that can't be written is not missed")
+	}
+}

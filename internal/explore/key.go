@@ -1,0 +1,218 @@
+package explore
+
+import (
+	"bytes"
+	"hash/fnv"
+	"slices"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// key names all states that every later entry treats alike. It is a hash of 128 bits of what decides, written relative to the present
+// epoch, term and index, with arbiters and members in an order that does not depend on their names.
+type key [16]byte
+
+func keyOf(s *failover.State) key {
+	h := fnv.New128a()
+	_, _ = h.Write(canonical(s))
+	var k key
+	h.Sum(k[:0])
+	return k
+}
+
+// canonical is the least of the encodings under all orders of members that look alike. Arbiters are sorted by what is known of them:
+// those that look alike are alike.
+func canonical(s *failover.State) []byte {
+	g := s.Group(group)
+	if g == nil {
+		return retired(s)
+	}
+	about := make([][]byte, len(g.Members))
+	order := make([]int, len(g.Members))
+	for i := range g.Members {
+		about[i], order[i] = aboutMember(s, g, &g.Members[i]), i
+	}
+	slices.SortStableFunc(order, func(i, j int) int { return bytes.Compare(about[i], about[j]) })
+	var least []byte
+	permuteAlike(order, about, func(order []int) {
+		if written := encode(s, g, about, order); least == nil || bytes.Compare(written, least) < 0 {
+			least = written
+		}
+	})
+	return least
+}
+
+// permuteAlike calls f with every order of members that keeps them sorted.
+func permuteAlike(order []int, about [][]byte, f func([]int)) {
+	var step func(int)
+	step = func(at int) {
+		if at == len(order) {
+			f(order)
+			return
+		}
+		for i := at; i < len(order) && bytes.Equal(about[order[i]], about[order[at]]); i++ {
+			order[at], order[i] = order[i], order[at]
+			step(at + 1)
+			order[at], order[i] = order[i], order[at]
+		}
+	}
+	step(0)
+}
+
+// aboutMember is all that is known of a member but who sees it.
+func aboutMember(s *failover.State, g *failover.Group, m *failover.Member) []byte {
+	op := g.Operation
+	b := writer{}
+	b.text(string(m.Authority))
+	b.text(string(m.Proof.Grade))
+	b.flag(m.Rogue, m.ReadBack, m.Promoting, g.LastPrimary.Member == m.Name, g.Stranger != nil && g.Stranger.Member == m.Name)
+	if op != nil {
+		last := lastTry(op)
+		proven := m.Proof.Grade == failover.ProofConfirmedOff && m.NoneSince > op.ConfirmedAt // by this operation
+		b.flag(op.From == m.Name, op.Candidate == m.Name, op.Wanted == m.Name, op.Intent != nil && op.Intent.Member == m.Name,
+			last.Member == m.Name, proven, proven && m.NoneSince < op.ProofsBefore, op.LossTaken != nil && op.LossTaken.Member == m.Name)
+		if g.EffectiveStage() == failover.CaughtUp { // elsewhere nobody is chosen by them
+			b.flag(slices.ContainsFunc(op.Positions, func(p failover.MemberPosition) bool { return p.Member == m.Name && p.Answered }))
+		}
+	}
+	spec, _ := g.Spec.Member(m.Name)
+	b.flag(spec.Address == elsewhere)
+	var sights []byte
+	for _, node := range nodes {
+		sights = append(sights, sightByte(s, g, node, m))
+	}
+	slices.Sort(sights)
+	b.data = append(b.data, sights...)
+	return b.data
+}
+
+// sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough: silence of one that was
+// told to stop, writes of one that was proven to have stopped, recovery of one that was promoted. Whatever is newer than a look now stays so.
+func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *failover.Member) byte {
+	o, seen := lookOf(s, g, node, m.Name)
+	if seen == unseen {
+		return 0x80 | byte(shown(g, node, m.Name))
+	}
+	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone ||
+		(seen == standby || seen == stranger) && m.Authority == failover.AuthorityWriter
+	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(o))
+}
+
+func encode(s *failover.State, g *failover.Group, about [][]byte, order []int) []byte {
+	b := writer{data: make([]byte, 0, 256)}
+	encodeGroup(&b, s, g)
+	for _, i := range order {
+		b.data = append(b.data, about[i]...)
+	}
+	arbiters := make([][]byte, len(nodes))
+	for i, node := range nodes {
+		arbiters[i] = aboutArbiter(s, g, node, order)
+	}
+	slices.SortFunc(arbiters, bytes.Compare)
+	for _, a := range arbiters {
+		b.data = append(b.data, a...)
+	}
+	return b.data
+}
+
+func aboutArbiter(s *failover.State, g *failover.Group, node failover.NodeID, order []int) []byte {
+	b := writer{}
+	view, _ := s.View(node)
+	answered := failover.Index(0)
+	for _, a := range g.Answers {
+		if a.Node == node && a.Generation == view.Generation {
+			answered = a.Asked
+		}
+	}
+	op := g.Operation // who isolates asks who looked again, and nobody afterwards
+	b.flag(view.Current, view.Doubt != "", op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= op.ConfirmedAt)
+	for _, i := range order {
+		b.data = append(b.data, sightByte(s, g, node, &g.Members[i]))
+	}
+	return b.data
+}
+
+func encodeGroup(b *writer, s *failover.State, g *failover.Group) {
+	b.text(string(g.Stage))
+	b.text(string(g.HeldFrom))
+	b.text(string(g.Hold.Reason))
+	b.flag(g.Adopted, g.EverAdopted, g.SystemID == "", g.Stranger != nil, g.Pause != nil, g.LastPrimary.Index == 0, g.LastPrimary.Written == 0,
+		g.Lease != nil, g.Lease != nil && g.Lease.Term == s.Reign.Term, g.Lease != nil && g.Lease.Epoch == g.Epoch)
+	b.data = append(b.data, variantOf(g.Spec).class, byte(len(g.Members)))
+	if op := g.Operation; op != nil {
+		encodeOperation(b, g, op)
+	}
+}
+
+func encodeOperation(b *writer, g *failover.Group, op *failover.Operation) {
+	b.text(string(op.Kind))
+	b.flag(op.Automatic, op.From == "", op.Candidate == "", op.Wanted == "", op.GoAhead, op.Reinstating, op.ReinstatedAt < g.Epoch, op.Aborted,
+		op.Configured, op.Routed, op.Verified, op.LossTaken != nil, op.Intent != nil)
+	released := slices.Clone(op.GoAheadFor)
+	slices.Sort(released)
+	for _, reason := range released {
+		b.text(string(reason))
+	}
+	b.text(lastTry(op).Name)
+	if i := op.Intent; i != nil {
+		b.text(string(i.Action))
+		b.flag(i.Reinstate, i.Epoch == g.Epoch)
+	}
+}
+
+func lastTry(op *failover.Operation) failover.Step {
+	for _, step := range op.Steps { // slim leaves the newest try, if there was one
+		if step.Intent != 0 {
+			return step
+		}
+	}
+	return failover.Step{}
+}
+
+// retired is the key of a deleted group: whether a lease may be outstanding, and who leads.
+func retired(s *failover.State) []byte {
+	b := writer{}
+	b.text("deleted")
+	for _, r := range s.Retired {
+		b.flag(r.Lease != nil, r.Lease != nil && r.Lease.Term == s.Reign.Term)
+	}
+	var arbiters [][]byte
+	for _, node := range nodes {
+		view, _ := s.View(node)
+		a := writer{}
+		a.flag(view.Current, view.Doubt != "")
+		arbiters = append(arbiters, a.data)
+	}
+	slices.SortFunc(arbiters, bytes.Compare)
+	for _, a := range arbiters {
+		b.data = append(b.data, a...)
+	}
+	return b.data
+}
+
+// writer writes texts and flags one after the other, each with its length, so that no two lists read alike.
+type writer struct{ data []byte }
+
+func (b *writer) text(s string) {
+	b.data = append(b.data, byte(len(s)))
+	b.data = append(b.data, s...)
+}
+
+func (b *writer) flag(flags ...bool) {
+	var bits byte
+	for i, f := range flags {
+		bits = bits<<1 | bool2byte(f)
+		if i%8 == 7 {
+			b.data = append(b.data, bits)
+			bits = 0
+		}
+	}
+	b.data = append(b.data, bits)
+}
+
+func bool2byte(f bool) byte {
+	if f {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,257 @@
+package mutants
+
+// Mutant is one planted bug: where the words Old stand, exactly once, New stands instead.
+type Mutant struct {
+	Name string
+	Rule string // of DESIGN section 2, that it breaks
+	What string // in words
+	File string // from the root of the project
+	Old  string
+	New  string
+}
+
+// All are the mutants, by the part of the core that they weaken.
+func All() []Mutant {
+	var all []Mutant
+	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+const (
+	authorityFile = "failover/authority.go"
+	actionFile    = "failover/next_action.go"
+	groupFile     = "failover/next_group.go"
+	operationFile = "failover/next_operation.go"
+	viewsFile     = "failover/next_views.go"
+	looksFile     = "failover/looks.go"
+	leaseFile     = "failover/controller_lease.go"
+	tryFile       = "failover/controller_action.go"
+)
+
+var adoption = []Mutant{
+	{
+		Name: "adopt-beside-an-unseen-member", Rule: "S0", What: "an adoption does not ask who sees the other members in recovery",
+		File: authorityFile, Old: "if standby >= s.Majority() && system != \"\" {", New: "if standby >= 0 {",
+	},
+	{
+		Name: "adopt-two-writers", Rule: "S0", What: "an adoption does not ask whether another member accepts writes",
+		File: authorityFile, Old: "writable := g.seenWritable(s); len(writable) > 1", New: "writable := g.seenWritable(s); len(writable) > 9",
+	},
+	{
+		Name: "adopt-on-one-look", Rule: "S0", What: "one arbiter that sees the writer is enough for an adoption",
+		File: authorityFile, Old: "if writers >= s.Majority() {\n\t\treturn false, nil", New: "if writers >= 1 {\n\t\treturn false, nil",
+	},
+	{
+		Name: "adopt-beside-a-promotion", Rule: "S7", What: "an adoption does not ask whether another member was told to become the primary",
+		File: authorityFile, Old: "if other.Promoting && other.Name != m && !slices.Contains(attested, other.Name) {", New: "if false {",
+	},
+	{
+		Name: "adopt-under-the-same-epoch", Rule: "S5", What: "an adoption takes no new epoch",
+		File: groupFile, Old: "g.Epoch = max(g.Epoch, g.highestToken()) + 1", New: "g.Epoch = max(g.Epoch, g.highestToken(), 1)",
+	},
+	{
+		Name: "changed-member-stays-adopted", Rule: "S0", What: "a member with another address leaves its group adopted",
+		File: groupFile, Old: "\tif len(changed) > 0 {\n\t\tg.Adopted = false", New: "\tif len(changed) > 9 {\n\t\tg.Adopted = false",
+	},
+	{
+		Name: "change-members-in-an-operation", Rule: "S0", What: "members may be changed while an operation runs",
+		File: groupFile, Old: "if (len(changed) > 0 || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {", New: "if false {",
+	},
+	{
+		Name: "remove-a-member-that-may-write", Rule: "S0", What: "a member that is not proven to have stopped may be removed",
+		File: groupFile, Old: "!stays && m.Authority != AuthorityNone && g.EverAdopted", New: "!stays && m.Authority == \"never\"",
+	},
+	{
+		Name: "forget-the-epoch-of-a-deleted-group", Rule: "S5", What: "a group that is created again begins with epoch 0",
+		File: groupFile, Old: "Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}", New: "Stage: Steady, Lease: was.Lease}",
+	},
+	{
+		Name: "stranger-stays-adopted", Rule: "S0", What: "a member that became another database leaves its group adopted",
+		File: "failover/identity.go", Old: "if !g.Adopted || g.Operation != nil {", New: "if g.Adopted || g.Operation != nil {",
+	},
+}
+
+var authority = []Mutant{
+	{
+		Name: "adopt-by-looks-from-before-a-promotion", Rule: "S0", What: "an adoption counts what was seen of the writer before its promotion ended",
+		File: looksFile, Old: "if ok && !old && match(", New: "_ = old\n\t\tif ok && match(",
+	},
+	{
+		Name: "leave-a-rogue-beside-a-failover-that-waits", Rule: "S12", What: "a rogue is not isolated while a failover waits to begin",
+		File: "failover/settle.go", Old: "if !g.Adopted || g.Operation != nil && !g.nothingDone() {", New: "if !g.Adopted || g.Operation != nil {",
+	},
+	{
+		Name: "promote-before-the-fence", Rule: "S2", What: "a promotion does not ask whether the others can still write",
+		File: authorityFile, Old: "if other.Name != m && other.Authority != AuthorityNone {\n\t\t\treturn refuse(\"S2\"", New: "if false {\n\t\t\treturn refuse(\"S2\"",
+	},
+	{
+		Name: "reinstate-under-the-same-epoch", Rule: "S2", What: "the former writer is given back under an epoch that may still be acted under",
+		File: authorityFile, Old: "&& op.Intent == nil && g.Epoch > op.ReinstatedAt:", New: "&& op.Intent == nil:",
+	},
+	{
+		Name: "reinstate-beside-an-open-fence", Rule: "S2", What: "the former writer is given back while its fence is open",
+		File: actionFile, Old: "if op.Intent != nil && (b.Action != ActionIsolate || op.Intent.Action == ActionIsolate) {", New: "if op.Intent != nil && !b.Reinstate && (b.Action != ActionIsolate || op.Intent.Action == ActionIsolate) {",
+	},
+	{
+		Name: "isolate-without-revoking", Rule: "S3", What: "the member keeps its authority when its isolation is intended",
+		File: actionFile, Old: "m.Authority, m.Proof = AuthorityRevoked, Proof{}", New: "m.Proof = Proof{}",
+	},
+	{
+		Name: "accept-unknown", Rule: "S3", What: "a fence of which nobody knows how it ended counts as proof",
+		File: authorityFile, Old: "if !g.Spec.Policy.Accepts(proof.Grade) {", New: "if !g.Spec.Policy.Accepts(proof.Grade) && proof.Grade != ProofUnknown {",
+	},
+	{
+		Name: "accept-a-failed-fence", Rule: "S3", What: "an isolation that did not succeed counts if it names a proof",
+		File: actionFile, Old: "refusal != nil || o.Result != ResultDone {", New: "refusal != nil {",
+	},
+	{
+		Name: "vouch-for-one-that-answers", Rule: "S3", What: "a person may vouch for a member that an arbiter sees answering",
+		File: authorityFile, Old: "if node, ok := g.anyLook(s, member, answers); ok {", New: "if node, ok := g.anyLook(s, member, answers); ok && node == \"\" {",
+	},
+	{
+		Name: "vouch-unseen", Rule: "S3", What: "a person may vouch for a member that nobody has looked at since",
+		File: authorityFile, Old: "\tif n < s.Majority() {\n\t\treturn refuse(\"S3\"", New: "\tif n < 0 {\n\t\treturn refuse(\"S3\"",
+	},
+	{
+		Name: "give-up-a-promotion-without-a-fence", Rule: "S7", What: "a promotion that failed takes the right to write from its candidate, without proof",
+		File: actionFile, Old: "\top.Intent.Tried = true\n", New: "\top.Intent.Tried = true\n\tif op.Intent.Action == ActionPromote {\n\t\tg.Member(op.Intent.Member).Authority = AuthorityNone\n\t}\n",
+	},
+	{
+		Name: "leave-a-rogue-none", Rule: "S12", What: "a member without authority that accepts writes stays proven unable to",
+		File: authorityFile, Old: "if m.Authority != AuthorityNone {\n\t\t\tcontinue", New: "if m.Authority != AuthorityRevoked {\n\t\t\tcontinue",
+	},
+	{
+		Name: "unmask-by-old-looks", Rule: "S12", What: "a look from before the proof makes a member a rogue",
+		File: authorityFile, Old: "o.Facts.AcceptsWrites && o.AsOf >= m.NotBefore(o) }", New: "o.Facts.AcceptsWrites }",
+	},
+	{
+		Name: "isolate-on-a-verdict-that-has-gone", Rule: "S14", What: "the first isolation is not asked whether it is still right",
+		File: authorityFile, Old: "if !op.Automatic || pastIsolateIntent(g.EffectiveStage()) {", New: "if op != nil || pastIsolateIntent(g.EffectiveStage()) {",
+	},
+	{
+		Name: "drop-the-second-look", Rule: "S14", What: "arbiters that count towards an isolation need not have looked again",
+		File: "failover/guards.go", Old: "again := TallySince(s, g, op.From, op.ConfirmedAt)", New: "again := Tally(s, g, op.From)",
+	},
+}
+
+var staleness = []Mutant{
+	{
+		Name: "count-an-outcome-twice", Rule: "S4", What: "an outcome leaves its intent open",
+		File: actionFile, Old: "\top.Intent, op.Attempts = nil, 0\n\tswitch intent.Action {", New: "\top.Attempts = 0\n\tswitch intent.Action {",
+	},
+	{
+		Name: "count-an-outcome-of-another-intent", Rule: "S4", What: "an outcome counts for whatever intent is open",
+		File: authorityFile, Old: "if open == nil || open.Index != intent || open.Epoch != epoch {", New: "if open == nil {",
+	},
+	{
+		Name: "act-under-anybodys-lease", Rule: "S4", What: "intents and outcomes of one that does not hold the lease count",
+		File: authorityFile, Old: "case e.Proposer != g.Lease.Holder || e.Term != g.Lease.Term:", New: "case false:",
+	},
+	{
+		Name: "act-under-an-old-epoch", Rule: "S4", What: "intents and outcomes under an older epoch count",
+		File: authorityFile, Old: "\tcase epoch != g.Epoch:\n", New: "\tcase epoch < g.Epoch && g.Lease != nil && e.Proposer == g.Lease.Holder && e.Term == g.Lease.Term:\n\t\treturn nil\n\tcase epoch != g.Epoch:\n",
+	},
+	{
+		Name: "act-on-another-operation", Rule: "S4", What: "what is about another operation counts for the present one",
+		File: authorityFile, Old: "if g.Operation.ID != id {", New: "if false {",
+	},
+	{
+		Name: "believe-an-old-screen", Rule: "S4", What: "an operator's word on what has passed counts for what is now",
+		File: authorityFile, Old: "if seen == 0 || began <= seen {", New: "if true {",
+	},
+	{
+		Name: "keep-intents-open-across-grants", Rule: "S4", What: "a new grant leaves open what the leader before intended",
+		File: operationFile, Old: "op.Intent, op.Arbiter = nil, b.Holder", New: "op.Arbiter = b.Holder",
+	},
+}
+
+var views = []Mutant{
+	{
+		Name: "take-an-old-batch", Rule: "S4", What: "a whole view that was sent before is taken again",
+		File: viewsFile, Old: "case b.Whole && newer:", New: "case b.Whole || !newer:",
+	},
+	{
+		Name: "overlook-a-gap", Rule: "S4", What: "a batch is taken though the one before it is missing",
+		File: viewsFile, Old: "case b.Incarnation != v.Incarnation || b.Sequence != v.Sequence+1:", New: "case b.Incarnation != v.Incarnation:",
+	},
+	{
+		Name: "keep-views-across-reigns", Rule: "S8", What: "what was seen under the leader before counts under the next one",
+		File: viewsFile, Old: "\t\tc.state.Views[i].Generation++\n\t\tc.state.Views[i].Current = false\n", New: "\t\t_ = i\n",
+	},
+	{
+		Name: "count-voided-looks", Rule: "S8", What: "looks of a view that was voided count again when it is sent",
+		File: looksFile, Old: "return look, ok && look.Generation == view.Generation", New: "_ = view\n\treturn look, ok",
+	},
+	{
+		Name: "count-doubted-views", Rule: "S14", What: "an arbiter that doubts its own view counts",
+		File: "failover/state.go", Old: "return view, ok && view.Current && view.Doubt == \"\"", New: "return view, ok && view.Current",
+	},
+}
+
+var leases = []Mutant{
+	{
+		Name: "acquire-without-the-epoch-waited-out", Rule: "S8", What: "a grant does not ask which lease was waited out",
+		File: authorityFile, Old: "case a.AfterEpoch != g.Epoch:", New: "case a.AfterEpoch > g.Epoch:",
+	},
+	{
+		Name: "grant-to-anybody", Rule: "S8", What: "a lease is granted to one that does not reign",
+		File: authorityFile, Old: "case s.Reign.Leader != a.Holder || s.Reign.Term != a.Term || e.Term != a.Term || e.Proposer != a.Holder:", New: "case false:",
+	},
+	{
+		Name: "release-by-anybody", Rule: "S8", What: "a lease is ended by one that does not reign",
+		File: authorityFile, Old: "case e.Proposer != s.Reign.Leader || e.Term != s.Reign.Term:", New: "case false:",
+	},
+	{
+		Name: "grant-the-same-epoch-again", Rule: "S5", What: "the arbiter that held the last lease is granted the same epoch",
+		File: operationFile, Old: "\tg.Epoch++ // S5", New: "\tif g.Operation.Arbiter != b.Holder {\n\t\tg.Epoch++\n\t} // S5",
+	},
+	{
+		Name: "skip-the-wait", Rule: "S8", What: "a new leader does not wait until the lease before must have run out",
+		File: leaseFile, Old: "return max(from+length+c.margin(length)-now, 0)", New: "_ = length\n\treturn max(from-now, 0)",
+	},
+	{
+		Name: "count-the-lease-from-the-reply", Rule: "S8", What: "the holder counts its lease from when its entry was applied",
+		File: "failover/controller_group.go", Old: "until: gc.own.proposed + length - c.margin(length)", New: "until: now + length - c.margin(length)",
+	},
+	{
+		Name: "wait-from-the-grant", Rule: "S8", What: "a new leader counts the lease before from its grant, not from when it applied the newest renewal",
+		File: "failover/controller_group.go", Old: "if g.Lease != nil && g.Lease.RenewedAt != gc.leaseIndex {", New: "if g.Lease != nil && (gc.leaseIndex == 0 || g.Lease.GrantedAt > gc.leaseIndex || g.Lease.Holder == c.self && g.Lease.RenewedAt != gc.leaseIndex) {",
+	},
+}
+
+var leadership = []Mutant{
+	{
+		Name: "act-before-the-reign-is-applied", Rule: "S8", What: "a leader acts before its own BeginReign is applied",
+		File: "failover/controller.go", Old: "c.reigning = c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self", New: "c.reigning = c.term != 0",
+	},
+	{
+		Name: "act-unconfirmed", Rule: "S6", What: "an action starts on leadership that was not confirmed since its intent was applied",
+		File: tryFile, Old: "\tif !s.confirmed(gc, intent.Index) {\n\t\ts.confirmFor(gc, intent.Index)\n\t\treturn\n\t}\n", New: "",
+	},
+	{
+		Name: "start-after-the-lease", Rule: "S6", What: "the lease is not read again when leadership was confirmed",
+		File: tryFile, Old: "if gc.own.until <= s.now || gc.own.epoch != g.Epoch || intent.Epoch != g.Epoch {", New: "if false {",
+	},
+	{
+		Name: "let-actions-outlive-the-lease", Rule: "S6", What: "what runs is not ended when the lease runs out",
+		File: tryFile, Old: "\tcase gc.own.until <= s.now:\n\t\ts.cancel(g, gc, \"the lease has run out\")\n", New: "",
+	},
+	{
+		Name: "let-actions-outlive-the-reign", Rule: "S6", What: "what runs is not ended when leadership is lost",
+		File: "failover/controller.go", Old: "\t\ts.cancel(g, gc, \"leadership was lost\")\n", New: "",
+	},
+	{
+		Name: "release-while-it-runs", Rule: "S8", What: "leadership is handed over, and the lease released, while an action runs",
+		File: "failover/controller_group.go", Old: "\t\ts.cancel(g, gc, s.draining.Why)\n\t\treturn !s.stuck(gc)\n", New: "\t\ts.cancel(g, gc, s.draining.Why)\n",
+	},
+	{
+		Name: "forget-the-epoch-at-the-target", Rule: "S9", What: "actions carry no epoch, so that the target refuses none",
+		File: tryFile, Old: "Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,", New: "Member: intent.Member, Epoch: 1 << 40, Intent: intent.Index,",
+	},
+	{
+		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
+		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
+	},
+}

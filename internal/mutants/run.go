@@ -1,0 +1,167 @@
+package mutants
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Layer is one thing that looks for bugs: a program with its settings. It exits with status 0 if it found none.
+type Layer struct {
+	Name    string
+	Package string   // of the program, from the root of the project
+	Env     []string // of the program
+}
+
+// Layers are asked in this order: the quickest first. A name picks those that are called so; without one there are all.
+func Layers(name string) []Layer {
+	const explore, simulate = "./internal/explore/cmd/arbiter-explore", "./internal/sim/cmd/arbiter-sim"
+	all := []Layer{
+		{"explore", explore, []string{"ODD=1", "WORKERS=1"}},
+		{"sim", simulate, []string{"SEEDS=300", "GOMAXPROCS=1"}},
+		{"sim", simulate, []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
+		{"explore", explore, []string{"ODD=2", "WORKERS=1"}},
+	}
+	return slices.DeleteFunc(all, func(l Layer) bool { return name != "" && l.Name != name })
+}
+
+// Result says which layer caught a mutant, and how long that took all in all. Nobody did if CaughtBy is empty.
+type Result struct {
+	Name     string  `json:"name"`
+	CaughtBy string  `json:"caught_by"`
+	Seconds  float64 `json:"seconds"`
+	Rule     string  `json:"rule"`
+	How      string  `json:"how"` // the violation, in the layer's words
+}
+
+// ErrControl says that a layer finds fault with the product as it is: what it says of mutants means nothing.
+var ErrControl = errors.New("a violation was found without any mutant")
+
+// Control asks each kind of layer, in its quickest form, for the product as it is.
+func Control(ctx context.Context, root string, layers []Layer, limit time.Duration) error {
+	asked := map[string]bool{}
+	for _, layer := range layers {
+		if asked[layer.Name] {
+			continue
+		}
+		asked[layer.Name] = true
+		result, err := Hunt(ctx, root, Mutant{Name: "the product as it is"}, []Layer{layer}, limit)
+		if err != nil {
+			return err
+		}
+		if result.CaughtBy != "" {
+			return fmt.Errorf("%s: %w: %s", layer.Name, ErrControl, result.How)
+		}
+	}
+	return nil
+}
+
+// ErrStale says that a mutant's words are not in its file any more.
+var ErrStale = errors.New("the words that the mutant replaces do not stand in its file exactly once")
+
+// Hunt plants one mutant and asks each layer for it, until one catches it. root is the project's; limit is for each layer.
+func Hunt(ctx context.Context, root string, m Mutant, layers []Layer, limit time.Duration) (Result, error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return Result{}, fmt.Errorf("plant %s: %w", m.Name, err)
+	}
+	defer os.RemoveAll(dir)
+	overlay, err := plant(root, dir, m)
+	if err != nil {
+		return Result{}, fmt.Errorf("plant %s: %w", m.Name, err)
+	}
+	began, result := time.Now(), Result{Name: m.Name, Rule: m.Rule}
+	programs := map[string]string{}
+	for _, layer := range layers {
+		if programs[layer.Package] == "" {
+			program := filepath.Join(dir, filepath.Base(layer.Package))
+			if err := build(ctx, root, overlay, layer.Package, program); err != nil {
+				return Result{}, fmt.Errorf("build %s with %s: %w", layer.Package, m.Name, err)
+			}
+			programs[layer.Package] = program
+		}
+		how, caught, err := ask(ctx, programs[layer.Package], layer, limit)
+		if err != nil {
+			return Result{}, fmt.Errorf("%s with %s: %w", layer.Name, m.Name, err)
+		}
+		if caught {
+			result.CaughtBy, result.How = layer.Name, how
+			break
+		}
+	}
+	result.Seconds = time.Since(began).Seconds()
+	return result, nil
+}
+
+// plant writes the mutated file, and an overlay that puts it in its place. A mutant without a file changes nothing.
+func plant(root, dir string, m Mutant) (overlay string, err error) {
+	overlay = filepath.Join(dir, "overlay.json")
+	if m.File == "" {
+		return overlay, os.WriteFile(overlay, []byte(`{"Replace": {}}`), 0o600)
+	}
+	file := filepath.Join(root, filepath.FromSlash(m.File))
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	if strings.Count(string(data), m.Old) != 1 {
+		return "", fmt.Errorf("%s: %w", m.File, ErrStale)
+	}
+	mutated := filepath.Join(dir, "mutated.go")
+	if err := os.WriteFile(mutated, []byte(strings.Replace(string(data), m.Old, m.New, 1)), 0o600); err != nil {
+		return "", err
+	}
+	replace, err := json.Marshal(map[string]map[string]string{"Replace": {file: mutated}})
+	if err != nil {
+		return "", err
+	}
+	return overlay, os.WriteFile(overlay, replace, 0o600)
+}
+
+func build(ctx context.Context, root, overlay, pkg, program string) error {
+	c := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, pkg)
+	c.Dir = root
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
+// ask runs a layer. One that comes to no end within the limit has caught nothing.
+func ask(ctx context.Context, program string, layer Layer, limit time.Duration) (how string, caught bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	c := exec.CommandContext(ctx, program)
+	c.Env = append(os.Environ(), append(layer.Env, "REPORT=")...)
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return "", false, nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return "", false, nil
+	case ctx.Err() != nil:
+		return "", false, ctx.Err()
+	case !errors.As(err, &exit):
+		return "", false, err
+	}
+	return violation(string(out)), true, nil
+}
+
+// violation is the line in which a layer names the first rule that did not hold, or the panic that it ended with.
+func violation(out string) string {
+	for line := range strings.Lines(out) {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, " does not hold: ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "seed ") {
+			return line[:min(len(line), 200)]
+		}
+	}
+	return ""
+}
