@@ -20,14 +20,14 @@ func TestGiveUpLead_HearsOfItsOwnHandOver(t *testing.T) {
 		if asked := <-n.loop.inputs; asked != (failover.Drain{Why: "shutting down"}) {
 			t.Fatalf("%+v", asked)
 		}
-		n.vain.fail(failover.HandOver{Why: "it doubts its own view", To: "az-b"}, context.Canceled)
+		n.vain.fail(failover.Drain{Why: "it doubts its own view", To: "az-b"}, context.Canceled)
 		synctest.Wait()
 		select {
 		case err := <-ended:
 			t.Fatalf("took another one's failure for its own: %v", err)
 		default:
 		}
-		n.vain.fail(failover.HandOver{Why: "shutting down"}, context.DeadlineExceeded)
+		n.vain.fail(failover.Drain{Why: "shutting down"}, context.DeadlineExceeded)
 		if err := <-ended; !errors.Is(err, errKeptLead) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
