@@ -48,3 +48,17 @@ func TestGiveUpLead_IsBounded(t *testing.T) {
 		}
 	})
 }
+
+// vainRaft hands leadership to nobody.
+type vainRaft struct{ consensus }
+
+func (vainRaft) HandOver(_ failover.HandOver, failed func()) { failed() }
+
+// The Controller is told which of its hand-overs failed.
+func TestLoop_NamesTheHandOverThatFailed(t *testing.T) {
+	l := &loop{raft: vainRaft{}, log: quiet(), inputs: make(chan any, 1), confirms: t.Context()}
+	l.carryOut(failover.HandOver{ID: 7, Why: "patching"})
+	if got := <-l.inputs; got != (failover.HandOverFailed{ID: 7}) {
+		t.Errorf("%+v", got)
+	}
+}

@@ -212,20 +212,35 @@ func TestController_AfterAHandOverInVainItHandsOnWhatItCantFence(t *testing.T) {
 	w.wantHandOvers(t, "after the last try", 1, 0)
 }
 
-// The same holds for an action that does not end: whoever leads next goes on when the lease has run out.
+// The same holds for an action that does not end, also when nothing is left to do: whoever leads next goes on when the lease has run out.
 func TestController_AnActionThatDoesNotEndIsHandedOnUntilSomebodyTakesIt(t *testing.T) {
-	w := given(t, isolating)
-	a := w.arbiters["a"]
-	w.do(t, "tick 26s") // its time is over, and that of its end
-	w.wantHandOvers(t, "at first", 1, 0)
-	w.handOverFails(a)
-	w.do(t, "tick 10ms")
-	w.wantHandOvers(t, "after that was in vain", 1, 1)
-	w.handOverFails(a)
-	w.do(t, "tick 2m")
-	w.wantHandOvers(t, "soon after", 1, 1)
-	w.do(t, "tick 1m")
-	w.wantHandOvers(t, "after a while", 2, 1)
+	for name, commands := range map[string]string{
+		"its time is over":      isolating + "tick 26s",
+		"its operation is over": adopted + "observe c: pg-c=primary@990\nobserve all: pg-c=down(refused)\nattest orders pg-c\ntick 6s",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, commands)
+			a := w.arbiters["a"]
+			w.wantStarted(t, "a", ActionIsolate)
+			w.wantHandOvers(t, "at first", 1, 0)
+			w.handOverFails(a)
+			w.do(t, "tick 10ms")
+			w.wantHandOvers(t, "after that was in vain", 1, 1)
+			w.handOverFails(a)
+			w.do(t, "tick 2m")
+			w.wantHandOvers(t, "soon after", 1, 1)
+			w.do(t, "tick 1m")
+			w.wantHandOvers(t, "after a while", 2, 1)
+		})
+	}
+}
+
+// An arbiter that has no way at all hands on also to one that has tried: it does better than nobody.
+func TestController_WithoutAPathItHandsOnToOneThatHasTried(t *testing.T) {
+	const paths = "paths a orders pg-a silent\npaths b orders pg-a armed\n"
+	w := given(t, adopted+primaryIsDown+"\ndepose a\noutcome isolate UNKNOWN\nreign b 2\nobserve all\n"+paths+"tick 3s\noutcome isolate UNKNOWN\ndepose b\nreign a 3\nobserve all\n"+paths+"tick 3s")
+	w.failsToIsolate(t, "a")
+	w.wantHandOvers(t, "after a's last try", 1, 0)
 }
 
 // An operation that is held is still handed on, when somebody can take it.
