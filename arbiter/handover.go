@@ -29,14 +29,14 @@ type handOvers struct {
 }
 
 type waiting struct {
-	handOver failover.HandOver
+	handOver failover.Drain
 	failed   chan error // has room for the one that comes
 }
 
 func newHandOvers() *handOvers { return &handOvers{} }
 
 // await returns what gets the error if the hand-over fails, and what ends the wait.
-func (h *handOvers) await(o failover.HandOver) (failed <-chan error, stop func()) {
+func (h *handOvers) await(o failover.Drain) (failed <-chan error, stop func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	w := waiting{o, make(chan error, 1)}
@@ -44,7 +44,7 @@ func (h *handOvers) await(o failover.HandOver) (failed <-chan error, stop func()
 	return w.failed, func() { h.remove(func(other waiting) bool { return other == w }) }
 }
 
-func (h *handOvers) fail(o failover.HandOver, err error) {
+func (h *handOvers) fail(o failover.Drain, err error) {
 	h.remove(func(w waiting) bool {
 		if w.handOver != o {
 			return false
@@ -66,7 +66,7 @@ func (n *Node) HandOver(o failover.HandOver, failed func()) {
 		if err := n.raft.TransferLeadership(raft.ServerID(o.To), n.options.Timing.Election*4); err != nil {
 			n.log.Warn("leadership not handed over", "error", err)
 			failed()
-			n.vain.fail(o, err)
+			n.vain.fail(failover.Drain{Why: o.Why, To: o.To}, err)
 		}
 		return nil
 	})
@@ -74,7 +74,7 @@ func (n *Node) HandOver(o failover.HandOver, failed func()) {
 
 // giveUpLead asks the Controller to end its actions, release its leases and hand leadership on, and waits until it has.
 func (n *Node) giveUpLead(ctx context.Context, d failover.Drain) error {
-	failed, stop := n.vain.await(failover.HandOver(d))
+	failed, stop := n.vain.await(d)
 	defer stop()
 	ctx, end := context.WithTimeoutCause(ctx, handOverLimit, errReplaced)
 	defer end()

@@ -20,14 +20,14 @@ func TestGiveUpLead_HearsOfItsOwnHandOver(t *testing.T) {
 		if asked := <-n.loop.inputs; asked != (failover.Drain{Why: "shutting down"}) {
 			t.Fatalf("%+v", asked)
 		}
-		n.vain.fail(failover.HandOver{Why: "it doubts its own view", To: "az-b"}, context.Canceled)
+		n.vain.fail(failover.Drain{Why: "it doubts its own view", To: "az-b"}, context.Canceled)
 		synctest.Wait()
 		select {
 		case err := <-ended:
 			t.Fatalf("took another one's failure for its own: %v", err)
 		default:
 		}
-		n.vain.fail(failover.HandOver{Why: "shutting down"}, context.DeadlineExceeded)
+		n.vain.fail(failover.Drain{Why: "shutting down"}, context.DeadlineExceeded)
 		if err := <-ended; !errors.Is(err, errKeptLead) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
@@ -47,4 +47,18 @@ func TestGiveUpLead_IsBounded(t *testing.T) {
 			t.Errorf("%v", err)
 		}
 	})
+}
+
+// vainRaft hands leadership to nobody.
+type vainRaft struct{ consensus }
+
+func (vainRaft) HandOver(_ failover.HandOver, failed func()) { failed() }
+
+// The Controller is told which of its hand-overs failed.
+func TestLoop_NamesTheHandOverThatFailed(t *testing.T) {
+	l := &loop{raft: vainRaft{}, log: quiet(), inputs: make(chan any, 1), confirms: t.Context()}
+	l.carryOut(failover.HandOver{ID: 7, Why: "patching"})
+	if got := <-l.inputs; got != (failover.HandOverFailed{ID: 7}) {
+		t.Errorf("%+v", got)
+	}
 }

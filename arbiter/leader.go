@@ -146,8 +146,8 @@ func (l *loop) carryOut(output failover.Output) {
 	case failover.AskAgain:
 		l.lookAgain(o)
 	case failover.HandOver:
-		l.log.Warn("handing leadership over", "why", o.Why)
-		l.raft.HandOver(o, func() { l.send(l.confirms, failover.HandOverFailed{}) })
+		l.log.Warn("handing leadership over", "to", o.To, "why", o.Why)
+		l.raft.HandOver(o, func() { l.send(l.confirms, failover.HandOverFailed{ID: o.ID}) })
 	case failover.Halt:
 		l.halt(o.Why)
 	case failover.Decided:

@@ -20,7 +20,7 @@ const (
 	doubtLeast = 500 * time.Millisecond
 	// selfInterval is how often this process looks at itself.
 	selfInterval = 100 * time.Millisecond
-	// offerInterval is how often an arbiter that is cut off offers its leadership.
+	// offerInterval is how often an arbiter that doubts its view says so to its Controller, which offers its leadership.
 	offerInterval = time.Second
 )
 
@@ -38,16 +38,13 @@ func (n *Node) watchSelf(ctx context.Context) error {
 		last = now
 		switch {
 		case trouble != "":
-			if late == "" { // one doubt is one reason to hand leadership on, however long it lasts
-				n.loop.send(ctx, failover.Drain{Why: "it " + trouble})
-			}
 			late, doubtUntil = trouble, now+doubtFor(n.fsm.State())
 		case now >= doubtUntil:
 			late = ""
 		}
 		n.view.setLate(late)
 		why, cutOff := n.view.doubts()
-		if cutOff && now >= nextOffer {
+		if (cutOff || late != "") && now >= nextOffer {
 			nextOffer = now + offerInterval
 			n.loop.send(ctx, failover.Doubt{Why: why})
 		}

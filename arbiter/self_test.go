@@ -36,7 +36,7 @@ func (p troubled) Lateness(since time.Duration) Lateness {
 
 // watched runs watchSelf for half a minute and returns for how many tenths of a second it doubted, and how often leadership was
 // to be handed on.
-func watched(t *testing.T, stall, step time.Duration) (doubted int, drains []failover.Drain) {
+func watched(t *testing.T, stall, step time.Duration) (doubted int, offers []failover.Doubt) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := clock.Monotonic()
@@ -57,10 +57,10 @@ func watched(t *testing.T, stall, step time.Duration) (doubted int, drains []fai
 		<-ended
 		close(n.loop.inputs)
 		for in := range n.loop.inputs {
-			drains = append(drains, in.(failover.Drain))
+			offers = append(offers, in.(failover.Doubt))
 		}
 	})
-	return doubted, drains
+	return doubted, offers
 }
 
 func TestWatchSelf_OneTroubleIsOneShortDoubt(t *testing.T) {
@@ -72,16 +72,16 @@ func TestWatchSelf_OneTroubleIsOneShortDoubt(t *testing.T) {
 		"a step of the wall clock": {step: 2 * time.Second, says: "clock stepped by 1h"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			doubted, drains := watched(t, test.stall, test.step)
+			doubted, offers := watched(t, test.stall, test.step)
 			if doubted < 4 || doubted > 8 {
 				t.Errorf("doubted for %d tenths of a second, want about %v", doubted, doubtLeast)
 			}
-			if len(drains) != 1 || !strings.Contains(drains[0].Why, test.says) {
-				t.Errorf("handed on %v", drains)
+			if len(offers) != 1 || !strings.Contains(offers[0].Why, test.says) {
+				t.Errorf("offered leadership for %v", offers)
 			}
 		})
 	}
-	if doubted, drains := watched(t, 0, 0); doubted != 0 || len(drains) != 0 {
-		t.Errorf("a busy machine: doubted %d times, handed on %v", doubted, drains)
+	if doubted, offers := watched(t, 0, 0); doubted != 0 || len(offers) != 0 {
+		t.Errorf("a busy machine: doubted %d times, offered leadership for %v", doubted, offers)
 	}
 }

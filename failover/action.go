@@ -62,7 +62,8 @@ const (
 	ResultDone    Result = "done"
 	ResultFailed  Result = "failed"
 	ResultUnknown Result = "unknown"
-	// ResultCutShort is a try that this arbiter ended to hand leadership on: it may have been done, and says nothing of whether it can be.
+	// ResultCutShort is a try that this arbiter ended to hand leadership on: it may have been done, and says nothing of whether it can be. Of
+	// several in a row every second one counts as what it came to.
 	ResultCutShort Result = "cut-short"
 )
 

@@ -113,7 +113,7 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 }
 
 // checkAttestable asks that a person's word on a member is borne out (DESIGN section 6): nobody sees it answering, and a majority
-// has looked at it, as it is now and since it was revoked, and got no answer. That nobody has looked yet says nothing.
+// has looked at it, as it is now and since it was revoked, and got no answer or found nobody by its name. That nobody has looked yet says nothing.
 func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 	if node, ok := g.anyLook(s, member, answers); ok {
 		return refuse("S3", "%s sees %s answering: nobody can vouch that it doesn't write", node, member).
@@ -121,8 +121,7 @@ func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 	}
 	n, m := 0, g.Member(member)
 	for _, node := range s.Voters {
-		look, ok := g.currentLook(s, node, member)
-		if ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && silent(look.Observation) {
+		if g.seesNow(s, node, m, silent) {
 			n++
 		}
 	}

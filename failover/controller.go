@@ -22,9 +22,9 @@ type Controller struct {
 	elected  time.Duration
 	reigning bool // the own BeginReign is applied, and none since
 	begin    proposal
-	draining HandOver // why leadership is about to be handed on, once all is ended; empty: it isn't
+	draining Drain // why leadership is about to be handed on, once all is ended; empty: it isn't
 	leaving  leaving
-	offered  map[NodeID]uint64 // the voters that leadership was offered to in this reign, and the generation of their views then
+	offered  map[NodeID]offer // the voters that leadership was offered to in this reign, as long as that keeps it from being offered again
 	halted   bool
 	silent   map[NodeID]silentView // of this reign
 	groups   map[GroupName]*control
@@ -36,12 +36,18 @@ type Controller struct {
 type leaving struct {
 	asked HandOver
 	since time.Duration
-	must  bool     // it can't go on leading
-	tried bool     // a hand-over of this reign was in vain
-	then  HandOver // asked for meanwhile: what to do when this one fails
+	must  bool  // it can't go on leading
+	tried bool  // one that must be was asked for a second time
+	then  Drain // asked for meanwhile: what to do when this one fails
 }
 
 func (l leaving) on() bool { return l.asked.Why != "" }
+
+// offer is what a Controller keeps of a hand-over that it asked for by itself, to somebody by name.
+type offer struct {
+	generation uint64 // of the view of whom it was made to
+	at         time.Duration
+}
 
 // Settings are what a Controller needs to know beside the state.
 type Settings struct {
@@ -61,6 +67,10 @@ func DefaultSettings(clusterID string) Settings {
 	return Settings{ClusterID: clusterID, Drift: 10, ApplyBound: 5 * time.Second, LookAgainEvery: 250 * time.Millisecond}
 }
 
+// offerLasts is how long leadership isn't offered again to one that did not take it over: what is begun is cut short by every offer. A longer
+// action than this one can end in between.
+const offerLasts = 3 * time.Minute
+
 // refusedPause keeps a decision that Apply refuses from filling the log.
 const refusedPause = 250 * time.Millisecond
 
@@ -71,7 +81,7 @@ type proposal struct {
 
 // NewController makes the controller of one arbiter. now is its boot-time clock at the start of the process.
 func NewController(self NodeID, settings Settings, state *State, now time.Duration) *Controller {
-	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}, offered: map[NodeID]uint64{}}
+	c := &Controller{self: self, settings: settings, started: now, groups: map[GroupName]*control{}, silent: map[NodeID]silentView{}, offered: map[NodeID]offer{}}
 	c.observe(state, now, 0)
 	return c
 }
@@ -101,9 +111,9 @@ func (c *Controller) Step(in Input) []Output {
 	case ViewSilent:
 		s.viewSilent(what)
 	case Drain:
-		s.drain(HandOver(what))
+		s.drain(what)
 	case HandOverFailed:
-		s.handOverFailed()
+		s.handOverFailed(what.ID)
 	case Doubt:
 		s.doubt(what.Why)
 	}
@@ -138,16 +148,16 @@ func (c *Controller) observe(state *State, now time.Duration, wall WallTime) {
 	if len(c.groups) > len(state.Groups) {
 		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })
 	}
-	maps.DeleteFunc(c.offered, func(node NodeID, generation uint64) bool {
+	maps.DeleteFunc(c.offered, func(node NodeID, o offer) bool {
 		view, counts := state.viewThatCounts(node)
-		return !counts || view.Generation != generation
+		return !counts || view.Generation != o.generation
 	})
 	c.reigning = c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self
 }
 
 // depose forgets everything that the reign gave. What runs is cancelled, never undone.
 func (c *Controller) depose(s *step) {
-	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, HandOver{}, leaving{}
+	c.term, c.reigning, c.begin, c.draining, c.leaving = 0, false, proposal{}, Drain{}, leaving{}
 	clear(c.silent)
 	clear(c.offered)
 	for _, g := range c.state.Groups {
@@ -197,7 +207,7 @@ func (s *step) proposalEnded(p ProposalEnded) {
 	if p.Unknown {
 		if s.term != 0 {
 			s.depose(s)
-			s.leave(HandOver{Why: "the fate of an own entry is unknown"}, true)
+			s.leave(Drain{Why: "the fate of an own entry is unknown"}, true)
 		}
 		return
 	}
@@ -218,7 +228,7 @@ func (s *step) proposalEnded(p ProposalEnded) {
 }
 
 // drain hands leadership on: first what runs is ended and the leases are released, so that the successor need not wait.
-func (s *step) drain(to HandOver) {
+func (s *step) drain(to Drain) {
 	to.Why = cmp.Or(to.Why, "it was asked for")
 	switch {
 	case s.term == 0:
@@ -229,39 +239,56 @@ func (s *step) drain(to HandOver) {
 	}
 }
 
-// doubt hands leadership on in the same order, to an arbiter whose view counts. Each of them is asked once: what is begun is cut short
-// by it, and one that could not take over a moment ago can't do so now, unless its view has changed.
+// doubt hands leadership on in the same order, to an arbiter that doesn't doubt.
 func (s *step) doubt(why string) {
-	i := slices.IndexFunc(s.state.Voters, func(node NodeID) bool {
-		_, counts := s.state.viewThatCounts(node)
-		_, offered := s.offered[node]
-		return counts && !offered && node != s.self
-	})
-	if i >= 0 && s.reigning && !s.leaving.on() && s.draining.Why == "" {
-		s.draining = HandOver{Why: "it doubts its own view: it " + why, To: s.state.Voters[i]}
+	if s.reigning && !s.leaving.on() && s.draining.Why == "" {
+		s.offerTo(s.state.Voters, "it doubts its own view: it "+why)
 	}
 }
 
-func (s *step) leave(to HandOver, must bool) {
-	s.emit(to)
+// offerTo hands leadership on to the first of these voters that may have it. If none may, this arbiter goes on.
+func (s *step) offerTo(voters []NodeID, why string) bool {
+	i := slices.IndexFunc(voters, s.mayOffer)
+	if i >= 0 {
+		s.draining = Drain{Why: why, To: voters[i]}
+	}
+	return i >= 0
+}
+
+// mayOffer says whether a voter's view counts, and it didn't fail to take leadership over a while ago.
+func (s *step) mayOffer(to NodeID) bool {
+	_, counts := s.state.viewThatCounts(to)
+	if !counts || to == s.self {
+		return false
+	}
+	o, offered := s.offered[to]
+	if again := o.at + offerLasts; offered && s.now < again {
+		s.wakeAt(again)
+		return false
+	}
+	return true
+}
+
+func (s *step) leave(to Drain, must bool) {
+	asked := HandOver{ID: s.nextID(), Why: to.Why, To: to.To}
+	s.emit(asked)
 	if view, counts := s.state.viewThatCounts(to.To); counts {
-		s.offered[to.To] = view.Generation
+		s.offered[to.To] = offer{view.Generation, s.now}
 	}
-	s.draining, s.leaving.asked, s.leaving.since, s.leaving.must = HandOver{}, to, s.now, must
+	s.draining, s.leaving = Drain{}, leaving{asked: asked, since: s.now, must: must}
 }
 
-// handOverFailed goes on leading at once, if this leader can: somebody must.
-func (s *step) handOverFailed() {
-	if s.leaving.on() && !s.leaving.must {
+// handOverFailed goes on leading at once, if this leader can: somebody must. The end of an older hand-over says nothing of this one.
+func (s *step) handOverFailed(id ProposalID) {
+	if s.leaving.on() && !s.leaving.must && s.leaving.asked.ID == id {
 		s.stay()
 	}
 }
 
 // stay ends a hand-over in vain. One that was asked for meanwhile is begun.
-func (s *step) stay() { s.draining, s.leaving = s.leaving.then, leaving{tried: true} }
+func (s *step) stay() { s.draining, s.leaving = s.leaving.then, leaving{} }
 
-// leaveAgain bounds the wait for being deposed. A leader that can go on does so, and hands over no more unless it is told to;
-// one that can't asks once more, and then ends this process, which gives leadership away for certain.
+// leaveAgain bounds the wait for being deposed. A leader that can go on does so; one that can't asks once more, and then ends this process, which gives leadership away for certain.
 func (s *step) leaveAgain() {
 	switch l := &s.leaving; {
 	case s.now-l.since < s.settings.ApplyBound:

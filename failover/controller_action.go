@@ -145,13 +145,27 @@ func (s *step) actionEnded(e ActionEnded) {
 		return
 	}
 	if why := gc.running.cutShort; why != "" && e.Outcome.Result != ResultDone {
-		e.Outcome.Result, e.Outcome.Detail = ResultCutShort, strings.TrimSuffix("cut short to hand leadership on ("+why+"): "+e.Outcome.Detail, ": ")
+		e.Outcome.Detail = strings.TrimSuffix("cut short to hand leadership on ("+why+"): "+e.Outcome.Detail, ": ")
+		if !s.cutShortBefore(gc.running.action) {
+			e.Outcome.Result = ResultCutShort
+		}
 	}
 	gc.running, gc.attemptAt, gc.attemptEver = nil, s.now, true
 	if s.reigning {
 		gc.ended = &e
 		gc.forgetConfirmation()
 	}
+}
+
+// cutShortBefore says whether the try before this one was cut short already. Then this one counts, or a leader that hands its leadership on
+// again and again, in vain, would never come to hold the operation.
+func (s *step) cutShortBefore(a Action) bool {
+	g := s.state.Group(a.Group)
+	if g == nil || !g.hasOpen(a.Intent) {
+		return false
+	}
+	last, ok := g.Operation.lastTry()
+	return ok && last.Result == ResultCutShort && last.Name == string(a.Kind) && last.Member == a.Member
 }
 
 // concludeEnded commits an outcome, once leadership is confirmed after the action ended.

@@ -111,8 +111,8 @@ func (gc *control) observeFailover(c *Controller, g *Group, now time.Duration, w
 func (s *step) driveGroup(g *Group, gc *control) (busy bool) {
 	s.bound(gc.proposed)
 	s.watchRunning(g, gc)
-	if s.stuck(gc) && s.draining.Why == "" && !s.leaving.tried {
-		s.draining = HandOver{Why: "the cancelled action of " + string(g.Name) + " does not end"}
+	if s.stuck(gc) && s.draining.Why == "" {
+		s.offerTo(s.state.Voters, "the cancelled action of "+string(g.Name)+" does not end")
 	}
 	if gc.ended != nil && !g.hasOpen(gc.ended.Intent) {
 		gc.ended = nil // proof came from elsewhere, or a new grant closed the intent: it would count for nothing
@@ -177,7 +177,9 @@ func (s *step) act(g *Group, gc *control) {
 			Member: decision.Member, Reinstate: decision.Reinstate, Basis: decision.Basis, Rule: decision.Rule,
 		})
 	case StepTry:
-		s.try(g, gc)
+		if !s.offerBetterPath(g) {
+			s.try(g, gc)
+		}
 	case StepCancel:
 		s.cancel(g, gc, decision.Detail)
 	case StepHold:
@@ -187,31 +189,39 @@ func (s *step) act(g *Group, gc *control) {
 
 // hold stops an operation. Before it does so for want of a fence, it looks whether another arbiter has a way to it.
 func (s *step) hold(g *Group, gc *control, d Decision) {
-	if intent := g.Operation.Intent; d.Hold == HoldFenceUnproven && intent != nil && !s.leaving.tried {
-		if other, ok := s.betterPath(g, intent.Member); ok {
-			why := string(other) + " has a way to the fence of " + string(intent.Member) + " and this arbiter has none"
-			s.draining = HandOver{Why: why, To: other}
-			return
-		}
+	if d.Hold != HoldFenceUnproven || !s.offerBetterPath(g) {
+		gc.proposed = s.propose(HoldOperation{Group: g.Name, Operation: g.Operation.ID, Reason: d.Hold, Detail: d.Detail})
 	}
-	gc.proposed = s.propose(HoldOperation{Group: g.Name, Operation: g.Operation.ID, Reason: d.Hold, Detail: d.Detail})
 }
 
-func (s *step) betterPath(g *Group, member MemberName) (NodeID, bool) {
-	var other NodeID
-	for _, p := range g.Paths {
-		view, ok := s.state.View(p.Node)
-		if p.Path.Member != member || !ok || !view.Current || view.Generation != p.Generation || view.Doubt != "" {
-			continue
-		}
-		if p.Node == s.self && p.Path.Armed {
-			return "", false
-		}
-		if p.Node != s.self && p.Path.Armed && slices.Contains(s.state.Voters, p.Node) {
-			other = p.Node
-		}
+// offerBetterPath hands leadership on where this arbiter has tried an isolation as often as it may, to one that has a way to the fence. The
+// own path may answer whoever asks for its status and yet not fence, so it says nothing any more. Then only one that has not tried yet is a
+// better one: otherwise leadership would go round and round.
+func (s *step) offerBetterPath(g *Group) bool {
+	intent := g.Operation.Intent
+	if intent == nil || intent.Action != ActionIsolate || g.Operation.Attempts < g.Spec.Policy.MaxAttempts {
+		return false
 	}
-	return other, other != ""
+	own := g.armedPath(s.state, s.self, intent.Member)
+	better := slices.DeleteFunc(slices.Clone(s.state.Voters), func(node NodeID) bool {
+		return !g.armedPath(s.state, node, intent.Member) || own && g.triedBy(node, *intent)
+	})
+	return s.offerTo(better, "it could not isolate "+string(intent.Member)+", and the other one has a way to its fence")
+}
+
+// armedPath says whether an arbiter reaches the fence of a member, as far as is known of its newest view.
+func (g *Group) armedPath(s *State, node NodeID, member MemberName) bool {
+	view, _ := s.View(node)
+	return slices.ContainsFunc(g.Paths, func(p PathLook) bool {
+		return p.Node == node && p.Path.Member == member && p.Path.Armed && view.Current && p.Generation == view.Generation
+	})
+}
+
+// triedBy says whether an arbiter has tried the same in this operation already.
+func (g *Group) triedBy(node NodeID, intent OpenIntent) bool {
+	return slices.ContainsFunc(g.Operation.Steps, func(step Step) bool {
+		return step.Intent != 0 && step.Name == string(intent.Action) && step.Member == intent.Member && g.History.holderOf(step.Epoch) == node
+	})
 }
 
 func (s *step) askAgain(g *Group, gc *control, d Decision) {

@@ -50,8 +50,8 @@ type (
 		Why string
 		To  NodeID
 	}
-	// HandOverFailed says that leadership was not handed over, though it was asked for.
-	HandOverFailed struct{}
+	// HandOverFailed says that leadership was not handed over, though HandOver asked for it.
+	HandOverFailed struct{ ID ProposalID }
 	// Doubt says that this arbiter doubts its own view. If it leads, it hands leadership on to one that doesn't; if there is none it
 	// goes on, for nobody else would do better.
 	Doubt struct{ Why string }
@@ -98,6 +98,7 @@ type (
 	// HandOver asks for Raft leadership to be given to another arbiter: to To if it is set, else to any. Deposed is what says
 	// that it happened, HandOverFailed that it did not.
 	HandOver struct {
+		ID  ProposalID
 		Why string
 		To  NodeID
 	}

@@ -2,7 +2,7 @@ package failover
 
 import "slices"
 
-// History is what is kept for people: bounded, and apart from the state that decides.
+// History is what is kept for people: bounded, and apart from the state that decides. Only to whom a leader offers its leadership goes by it.
 type History struct {
 	Epochs   []EpochRow // the newest last
 	Receipts []Receipt  // the newest last
@@ -75,6 +75,16 @@ func (h *History) epochRow(epoch Epoch) *EpochRow {
 		}
 	}
 	return nil
+}
+
+// holderOf is who held the lease of an epoch, empty if that is no longer kept. A row that several grants share has the newest of their epochs.
+func (h *History) holderOf(epoch Epoch) NodeID {
+	for _, row := range h.Epochs {
+		if row.Epoch >= epoch {
+			return row.Holder
+		}
+	}
+	return ""
 }
 
 func keepNewest[T any](rows []T, most int) []T {

@@ -138,6 +138,22 @@ func (g *Group) sightOf(s *State, node NodeID, m *Member) string {
 	return string(why.Reason)
 }
 
+// attested is a person's word on a member as a proof, with what the arbiters saw of the member when it was given: a name that nobody finds, as
+// with DNS that answers otherwise in another network, says less of a machine than its silence.
+func (g *Group) attested(s *State, m *Member, by Request) Proof {
+	seen := "looked at (" + g.sightsOf(s, m) + ")"
+	if !slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, askedInVain) }) {
+		seen = "no arbiter has reached its address: its name is not found (" + g.sightsOf(s, m) + ")"
+	}
+	return Proof{Grade: ProofAttested, By: by.Actor, Detail: strings.TrimPrefix(by.Reason+"; "+seen, "; ")}
+}
+
+// seesNow says whether an arbiter's view counts and saw this of a member as it is now.
+func (g *Group) seesNow(s *State, node NodeID, m *Member, match func(Observation) bool) bool {
+	look, ok := g.currentLook(s, node, m.Name)
+	return ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && match(look.Observation)
+}
+
 func isStandby(f Facts) bool { return f.Role == RoleStandby }
 
 // answers says whether a service answered in a look, well or badly: it runs. Who refuses a password answers.
@@ -148,10 +164,13 @@ func answers(o Observation) bool {
 	})
 }
 
-// silent says that a look asked a service and got no answer, also since there is no machine of that name any more, as a name server
-// says for certain: a person may vouch for what nobody can reach. Any other look that can't tell has not asked.
+// silent says that a look got no answer of a service: it asked in vain, or nobody is found by the name. That is no proof that a machine is
+// gone, but a person may vouch for what nobody can reach, and is told which of the two it was. Any other look that can't tell has not asked.
 func silent(o Observation) bool {
-	return !answers(o) && slices.ContainsFunc(o.Checks, func(c CheckState) bool {
-		return ClassOf(c.Evidence.Reason) == EvidenceDead || c.Evidence.Reason == ReasonNameNotFound
-	})
+	return !answers(o) && (askedInVain(o) || slices.ContainsFunc(o.Checks, func(c CheckState) bool { return c.Evidence.Reason == ReasonNameNotFound }))
+}
+
+// askedInVain says that a look asked a service, and got no answer.
+func askedInVain(o Observation) bool {
+	return slices.ContainsFunc(o.Checks, func(c CheckState) bool { return ClassOf(c.Evidence.Reason) == EvidenceDead })
 }

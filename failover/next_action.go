@@ -197,13 +197,13 @@ func stepBegan(ended WallTime, o Outcome) WallTime { return ended - WallTime(o.T
 
 // failedTry keeps the stage and counts the try, unless it was cut short. A promotion that failed leaves its candidate WRITER (S7).
 func (c *change) failedTry(g *Group, o Outcome) *Refusal {
-	op := g.Operation
-	try := op.Attempts + 1
+	op, try := g.Operation, "a try that isn't counted"
 	if o.Result != ResultCutShort {
-		op.Attempts = try
+		op.Attempts++
+		try = fmt.Sprintf("try %d", op.Attempts)
 	}
 	op.Intent.Tried = true
-	c.tell(g, AttemptEnded, op.Intent.Member, "try %d to %s %s: %s", try, op.Intent.Action, op.Intent.Member, o.Detail)
+	c.tell(g, AttemptEnded, op.Intent.Member, "%s to %s %s: %s", try, op.Intent.Action, op.Intent.Member, o.Detail)
 	return nil
 }
 

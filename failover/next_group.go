@@ -192,11 +192,12 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	wasAdopted := g.Adopted
 	g.Adopted, g.EverAdopted, g.Stranger = true, true, nil
 	for i := range g.Members {
-		m := &g.Members[i]
-		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Promoting, m.Proof = AuthorityNone, c.entry.Index, false, false, false, Proof{}
+		m, word := &g.Members[i], Proof{}
 		if slices.Contains(b.Attested, m.Name) {
-			m.Proof = Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
+			word = g.attested(&c.state, m, b.Request)
+			c.tellWord(g, m.Name, word)
 		}
+		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Promoting, m.Proof = AuthorityNone, c.entry.Index, false, false, false, word
 		if m.Name == member && !promote {
 			m.Authority, m.NoneSince = AuthorityWriter, 0
 		}

@@ -313,7 +313,7 @@ func (c *change) attest(b Attest) *Refusal {
 	if refusal := checkS4Seen(g, m.RevokedSince, b.Seen); refusal != nil {
 		return refusal
 	}
-	proof := Proof{Grade: ProofAttested, By: b.Request.Actor, Detail: b.Request.Reason}
+	proof := g.attested(&c.state, m, b.Request)
 	if refusal := checkS3(g, proof); refusal != nil {
 		return refusal
 	}
@@ -322,8 +322,12 @@ func (c *change) attest(b Attest) *Refusal {
 	}
 	g.Operation.addStep(Step{
 		Name: "attest", Began: c.entry.Wall, Ended: c.entry.Wall, Member: b.Member, Result: ResultDone, Proof: proof,
-		Detail: b.Request.Reason, Outcome: c.entry.Index,
+		Detail: proof.Detail, Outcome: c.entry.Index,
 	})
-	c.tell(g, MemberAttested, b.Member, "%s vouches that %s does not write: %s", b.Request.Actor, b.Member, b.Request.Reason)
+	c.tellWord(g, b.Member, proof)
 	return c.provenNone(g, m, proof)
+}
+
+func (c *change) tellWord(g *Group, member MemberName, word Proof) {
+	c.tell(g, MemberAttested, member, "%s vouches that %s does not write: %s", word.By, member, word.Detail)
 }

@@ -46,7 +46,7 @@ const (
 	ReasonBadCredentials     Reason = "bad-credentials"
 	ReasonBadConfiguration   Reason = "bad-configuration"
 	ReasonArbiterTrouble     Reason = "arbiter-trouble"
-	ReasonNameNotFound       Reason = "name-not-found" // as a name server says for certain
+	ReasonNameNotFound       Reason = "name-not-found" // neither name servers nor a file of hosts know an address of it
 	ReasonNotYetSeen         Reason = "not-yet-seen"
 )
 

@@ -197,6 +197,31 @@ func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
 	}
 }
 
+// A person's word is kept with what it was given on: that nobody found the name is not that somebody asked the machine.
+func TestS3_APersonsWordIsKeptWithWhatTheArbitersSaw(t *testing.T) {
+	const nobody = "no arbiter has reached its address: its name is not found ("
+	for seen, want := range map[string]string{
+		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)": "looked at (a: refused; b: refused; c: name-not-found)",
+		"observe all: pg-a=unknown(name-not-found)":                                nobody + "a: name-not-found; b: name-not-found; c: name-not-found)",
+		"observe all: pg-a=unknown(name-not-found)\nsilent a c":                    nobody + "a: name-not-found; b: name-not-found; c: its view is void)",
+	} {
+		w := given(t, isolating+"outcome isolate UNKNOWN\n"+seen)
+		w.accepted(t, "", 0, w.attest(t, "pg-a"))
+		m, steps := w.group(t).Member("pg-a"), w.group(t).Operation.Steps
+		if step := steps[len(steps)-1]; step.Name != "attest" || !strings.HasSuffix(step.Detail, want) || m.Proof.Detail != step.Detail {
+			t.Errorf("%+v, proof %+v: want %q", step, m.Proof, want)
+		}
+		if !strings.Contains(w.out.String(), want) {
+			t.Errorf("no event says %q:\n%s", want, w.out.String())
+		}
+	}
+	w := given(t, adopted+"observe all: pg-c=unknown(name-not-found)\n")
+	w.accepted(t, "", 0, Adopt{Request: Request{Actor: "dana", Reason: "pulled out"}, Group: "orders", Member: "pg-a", Attested: []MemberName{"pg-c"}})
+	if detail := w.group(t).Member("pg-c").Proof.Detail; !strings.HasPrefix(detail, "pulled out; "+nobody) || !strings.Contains(w.out.String(), detail) {
+		t.Errorf("%q\n%s", detail, w.out.String())
+	}
+}
+
 // That a name is not found says nothing of the machine: it counts for no verdict, whatever it counts for beside a person's word.
 func TestTally_ANameThatIsNotFoundIsNoVerdict(t *testing.T) {
 	w := given(t, adopted+"observe all: pg-a=unknown(name-not-found)\nlook-again answers\ntick 1m\n")

@@ -94,7 +94,7 @@ type Group struct {
 	LastFailover WallTime
 	// DownSince is when its primary turned down, for the fleet brake; 0: it is not.
 	DownSince WallTime
-	// History is for people; nothing is decided by it.
+	// History is for people; no entry is judged by it.
 	History History
 }
 

@@ -33,6 +33,7 @@ type arbiter struct {
 	confirms    []ProposalID
 	handConfirm bool
 	started     map[GroupName]Start
+	handOver    HandOver // the newest that it asked for
 	asked       map[GroupName]Index
 	sees        map[GroupName]map[MemberName]seen
 	sequence    uint64
@@ -124,6 +125,7 @@ func (w *world) printOutput(a *arbiter, output any) {
 		a.asked[o.Group] = o.Index
 		w.print("%s: ask again for looks at %s since %d", a.node, o.Group, o.Index)
 	case HandOver:
+		a.handOver = o
 		w.print("%s: hand over to %q: %s", a.node, o.To, o.Why)
 	case Halt:
 		w.print("%s: halt: %s", a.node, o.Why)

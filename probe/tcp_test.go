@@ -14,8 +14,43 @@ func tcpTarget(address string) Target {
 	return Target{Group: "orders", Member: failover.MemberSpec{Name: "a", Address: address}, Spec: &failover.Spec{}}
 }
 
-// noSuchName is an address whose name nobody has: resolvers know without asking anybody that it is none.
-const noSuchName = "no..such:1"
+// noSuchName is an address whose name nobody knows (noNames), malformedName one that nobody is asked for, as it can't be a name.
+const (
+	noSuchName    = "no-such.internal:1"
+	malformedName = "no..such:1"
+)
+
+// noNames makes a name server that knows no name the one that is asked, until the test ends.
+func noNames(t *testing.T) {
+	t.Helper()
+	server, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		packet := make([]byte, 1500)
+		for {
+			n, from, err := server.ReadFrom(packet)
+			if err != nil {
+				return
+			}
+			const answer, nameError = 0x80, 3 // RFC 1035, 4.1.1
+			packet[2], packet[3] = packet[2]|answer, packet[3]&0xf0|nameError
+			_, _ = server.WriteTo(packet[:n], from)
+		}
+	}()
+	before := net.DefaultResolver
+	net.DefaultResolver = &net.Resolver{PreferGo: true, Dial: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "udp", server.LocalAddr().String())
+	}}
+	t.Cleanup(func() {
+		net.DefaultResolver = before
+		_ = server.Close()
+		<-ended
+	})
+}
 
 func freeAddress(t *testing.T) string {
 	t.Helper()
@@ -36,7 +71,8 @@ func TestTCPEvidence(t *testing.T) {
 		{"answers", silent, failover.ReasonAnswered},
 		{"refuses", freeAddress, failover.ReasonRefused},
 		{"black hole", blackHole, failover.ReasonTimeout},
-		{"unknown name", func(*testing.T) string { return noSuchName }, failover.ReasonNameNotFound},
+		{"unknown name", func(t *testing.T) string { noNames(t); return noSuchName }, failover.ReasonNameNotFound},
+		{"no name", func(*testing.T) string { return malformedName }, failover.ReasonBadConfiguration},
 		{"no port", func(*testing.T) string { return "127.0.0.1" }, failover.ReasonArbiterTrouble},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -50,24 +86,27 @@ func TestTCPEvidence(t *testing.T) {
 	}
 }
 
-// A name that is not found is told from a name server in trouble by every kind of check: a person may vouch for the former (S3).
+// A name that is not found is told by every kind of check from what can't be a name: a person may vouch for the former (S3).
 func TestEveryKindTellsANameThatIsNotFound(t *testing.T) {
+	noNames(t)
 	http := fastCheck()
 	http.HTTP = &failover.HTTPCheck{}
 	for name, kind := range map[string]struct {
 		checker Checker
 		check   failover.Check
-		target  Target
+		target  func(address string) Target
 	}{
-		"tcp":      {TCP{}, fastCheck(), tcpTarget(noSuchName)},
-		"http":     {HTTP{}, http, tcpTarget(noSuchName)},
-		"service":  {NewService("az-a", nil), serviceCheck(), serviceTarget("a", noSuchName)},
-		"postgres": {newPostgres(t), patientCheck(), postgresTarget("a", noSuchName, patientCheck())},
+		"tcp":      {TCP{}, fastCheck(), tcpTarget},
+		"http":     {HTTP{}, http, tcpTarget},
+		"service":  {NewService("az-a", nil), serviceCheck(), func(address string) Target { return serviceTarget("a", address) }},
+		"postgres": {newPostgres(t), patientCheck(), func(address string) Target { return postgresTarget("a", address, patientCheck()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			kind.check.Timeout = 5 * time.Second
-			if look := lookAt(kind.checker, kind.target, kind.check); look.Evidence.Reason != failover.ReasonNameNotFound {
-				t.Fatalf("evidence: got %+v, want %s", look.Evidence, failover.ReasonNameNotFound)
+			for address, want := range map[string]failover.Reason{noSuchName: failover.ReasonNameNotFound, malformedName: failover.ReasonBadConfiguration} {
+				if look := lookAt(kind.checker, kind.target(address), kind.check); look.Evidence.Reason != want {
+					t.Errorf("%s: got %+v, want %s", address, look.Evidence, want)
+				}
 			}
 		})
 	}

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/cobra"
 
+	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -70,13 +73,15 @@ func (a *app) adoptCommand() *cobra.Command {
 				if err := change.needReason("an attestation"); err != nil {
 					return err
 				}
-				if err := a.confirm(&change, args[0], fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest)); err != nil {
-					return err
-				}
 			}
 			c, err := a.client()
 			if err != nil {
 				return err
+			}
+			if len(request.Attest) > 0 {
+				if err := a.confirmWord(cmd.Context(), c, &change, request); err != nil {
+					return err
+				}
 			}
 			request.Change = change.change()
 			answer, err := c.Adopt(cmd.Context(), request)
@@ -92,6 +97,15 @@ func (a *app) adoptCommand() *cobra.Command {
 	_ = cmd.RegisterFlagCompletionFunc("member", a.completeMembers)
 	_ = cmd.RegisterFlagCompletionFunc("attest", a.completeMembers)
 	return cmd
+}
+
+// confirmWord shows what is seen of the members that somebody vouches for, and has it confirmed.
+func (a *app) confirmWord(ctx context.Context, c *client.Client, change *changing, request *arbiterv1.AdoptRequest) error {
+	_, g, err := a.current(ctx, c, request.Group, "", false)
+	if err != nil {
+		return err
+	}
+	return a.confirm(change, request.Group, screen.Seen(g, request.Attest...)+fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest))
 }
 
 func (a *app) transferCommand() *cobra.Command {

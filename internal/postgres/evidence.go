@@ -8,6 +8,8 @@ import (
 	"io"
 	"net"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -52,10 +54,7 @@ func reasonHere(err error) failover.Reason {
 	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrPermission):
 		return failover.ReasonArbiterTrouble
 	case errors.As(err, &name):
-		if name.IsNotFound && !name.IsTimeout && !name.IsTemporary {
-			return failover.ReasonNameNotFound
-		}
-		return failover.ReasonArbiterTrouble // also when it is a time-out: what is silent is the name server
+		return reasonOfName(name)
 	}
 	for _, trouble := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.ENETDOWN, syscall.EADDRNOTAVAIL,
@@ -66,6 +65,27 @@ func reasonHere(err error) failover.Reason {
 		}
 	}
 	return ""
+}
+
+// reasonOfName knows what a failed look-up says. Package net calls a name not found for more than a name server's word that it doesn't
+// exist: also where it exists without an address, where only a file of hosts is asked and has no line for it, and where nobody is asked, as what
+// is to be looked up can't be a name at all. The last one is a fault of the spec.
+func reasonOfName(err *net.DNSError) failover.Reason {
+	switch {
+	case !err.IsNotFound, err.IsTimeout, err.IsTemporary:
+		return failover.ReasonArbiterTrouble // also when it is a time-out: what is silent is the name server
+	case !isName(err.Name):
+		return failover.ReasonBadConfiguration
+	}
+	return failover.ReasonNameNotFound
+}
+
+var label = regexp.MustCompile(`^[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?$`)
+
+// isName says whether name servers may be asked for a name: 10.0.0.999 is none either.
+func isName(name string) bool {
+	labels := strings.Split(strings.TrimSuffix(name, "."), ".")
+	return len(name) <= 254 && strings.Trim(name, "0123456789.") != "" && !slices.ContainsFunc(labels, func(l string) bool { return !label.MatchString(l) })
 }
 
 // reasonOfTLS knows certificates: the server answered, but one of the two sides doesn't trust the other.

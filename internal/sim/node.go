@@ -221,7 +221,7 @@ func (n *node) carryOut(output failover.Output) {
 		n.intake.lookAgain(o)
 	case failover.HandOver:
 		n.sim.note("%s hands over to %q: %s", n.id, o.To, o.Why)
-		n.raft.transfer(o.To, func() { n.input(failover.HandOverFailed{}) })
+		n.raft.transfer(o.To, func() { n.input(failover.HandOverFailed{ID: o.ID}) })
 	case failover.Halt:
 		n.halt(o.Why)
 	case failover.Decided:

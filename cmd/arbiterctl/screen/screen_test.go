@@ -289,3 +289,29 @@ func TestStatus_ArbitersInDoubt(t *testing.T) {
 	r.Arbiters[0].Doubt, r.Arbiters[1].Doubt = "ran 780ms late itself", "ran 712ms late itself"
 	golden(t, "status_doubt", screen.Status(style(), r))
 }
+
+// A person who vouches for a member is told whether it is silent, or only nobody's name.
+func TestSeen(t *testing.T) {
+	const nobody = "No arbiter has reached its address: its name is not found.\n"
+	for _, c := range []struct {
+		views []*arbiterv1.View
+		want  string
+	}{
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "unknown", Reason: "name-not-found", Counts: true},
+			{Node: "az-b", Status: "unknown", Reason: "name-not-found", Counts: true},
+			{Node: "az-c", Status: "down", Reason: "timeout", WhyNot: "az-c also ran late"},
+		}, "What the arbiters see of pg-c now: az-a: name-not-found; az-b: name-not-found; az-c: az-c also ran late.\n" + nobody},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "unknown", Reason: "name-not-found", Counts: true},
+			{Node: "az-b", Status: "down", Reason: "timeout", Counts: true},
+		}, "What the arbiters see of pg-c now: az-a: name-not-found; az-b: timeout.\n"},
+		{[]*arbiterv1.View{{Node: "az-a", Status: "unknown", Counts: true}}, "What the arbiters see of pg-c now: az-a: it has not looked.\n"},
+	} {
+		g := sample.Orders()
+		g.Members[2].Views = c.views
+		if got := screen.Seen(g, "pg-c"); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

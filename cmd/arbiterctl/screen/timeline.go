@@ -180,7 +180,10 @@ func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	if failed {
 		parts = append(parts, step.Result)
 	}
-	if step.Attempt > 1 {
+	switch {
+	case step.Result == "cut-short": // the next one has the same number
+		parts = append(parts, "not counted")
+	case step.Attempt > 1:
 		parts = append(parts, fmt.Sprintf("try %d", step.Attempt))
 	}
 	for _, part := range step.Parts {

@@ -1,7 +1,9 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/config"
@@ -76,4 +78,27 @@ func Contexts(s Style, c *config.Contexts, file string) string {
 	}
 	p.lines(columns([]string{"", "NAME", "ARBITERS", "CERTIFICATE"}, rows), "")
 	return p.String()
+}
+
+// Seen says what each arbiter sees of members that a person is about to vouch for. A name that nobody finds, as where DNS answers otherwise in
+// another network, is not a machine that is silent.
+func Seen(g *arbiterv1.GroupStatus, members ...string) string {
+	var text strings.Builder
+	for _, m := range g.Members {
+		if !slices.Contains(members, m.Member) {
+			continue
+		}
+		var sights []string
+		unnamed, reached := false, false
+		for _, v := range m.Views {
+			sights = append(sights, v.Node+": "+cmp.Or(v.WhyNot, v.Reason, "it has not looked"))
+			unnamed = unnamed || v.Counts && v.Reason == "name-not-found"
+			reached = reached || v.Counts && v.Status != "unknown"
+		}
+		fmt.Fprintf(&text, "What the arbiters see of %s now: %s.\n", m.Member, strings.Join(sights, "; "))
+		if unnamed && !reached {
+			text.WriteString("No arbiter has reached its address: its name is not found.\n")
+		}
+	}
+	return text.String()
 }
