@@ -42,7 +42,7 @@ type fencePaths struct {
 	specs  chan struct{}                // has room for one: specs have changed
 	ended  chan failover.FencePath      // has room for all that run
 	paths  map[memberKey]*fencePathTurn // what follows belongs to run
-	seen   map[failover.GroupName]uint64
+	seen   map[failover.GroupName]specVersion
 	asking int
 	// firstFree and routineFree are when the pace lets the next path of each kind be asked.
 	firstFree, routineFree time.Duration
@@ -60,7 +60,7 @@ func newFencePaths(every time.Duration, c clock.Clock, state func() *failover.St
 ) *fencePaths {
 	return &fencePaths{
 		every: every, clock: c, state: state, ask: ask, report: report, specs: make(chan struct{}, 1),
-		firstFree: c.Boot() - fencePathBurst, ended: make(chan failover.FencePath, fencePathsAtOnce), paths: map[memberKey]*fencePathTurn{}, seen: map[failover.GroupName]uint64{},
+		firstFree: c.Boot() - fencePathBurst, ended: make(chan failover.FencePath, fencePathsAtOnce), paths: map[memberKey]*fencePathTurn{}, seen: map[failover.GroupName]specVersion{},
 	}
 }
 
@@ -100,7 +100,7 @@ func (p *fencePaths) follow(s *failover.State) {
 		}
 	}
 	for _, g := range s.Groups {
-		if p.seen[g.Name] == g.SpecVersion {
+		if p.seen[g.Name] == specVersionOf(g) {
 			continue
 		}
 		for _, m := range g.Spec.Members {
