@@ -49,20 +49,27 @@ func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
 	return failover.NodeID(leader), changed
 }
 
-// followSpecs tells the prober what to watch, and whose fence paths there are, whenever a spec changes.
+// followSpecs follows what is applied; it may miss states in between.
 func (n *Node) followSpecs(ctx context.Context) error {
 	versions := map[failover.GroupName]specVersion{}
 	for {
-		state := n.fsm.State()
-		if changed(versions, state) {
-			n.prober.SetTargets(targets(state))
-			n.paths.wake()
-		}
+		n.follow(versions, n.fsm.State())
 		select {
 		case <-n.specs:
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+	}
+}
+
+// follow tells the prober what to watch, and whose fence paths there are, when a spec has changed, and of fences that were not proven.
+func (n *Node) follow(versions map[failover.GroupName]specVersion, s *failover.State) {
+	specs := changed(versions, s)
+	if specs {
+		n.prober.SetTargets(targets(s))
+	}
+	if specs || anyUnprovenFence(s) {
+		n.paths.wake()
 	}
 }
 

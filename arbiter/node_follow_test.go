@@ -84,3 +84,23 @@ func TestFollowSpecs_SeesAGroupThatWasCreatedAnew(t *testing.T) {
 		<-ended
 	})
 }
+
+func TestFollow_TellsFencePathsOfAFenceThatWasNotProven(t *testing.T) {
+	n := &Node{prober: &targetProber{}, paths: &fencePaths{specs: make(chan struct{}, 1)}}
+	s, versions := failover.NewState(), map[failover.GroupName]specVersion{}
+	follow := func(result failover.Result) (told bool) {
+		group := pathGroup("pay", 1)
+		group.Operation = &failover.Operation{Steps: []failover.Step{{Name: string(failover.ActionIsolate), Member: "db1", Intent: 6, Outcome: 7, Result: result}}}
+		s.Groups = []*failover.Group{group}
+		n.follow(versions, &s)
+		defer func() { n.paths.specs = make(chan struct{}, 1) }()
+		return len(n.paths.specs) > 0
+	}
+	follow(failover.ResultDone) // the spec is new
+	if follow(failover.ResultDone) {
+		t.Error("told of a proven fence")
+	}
+	if !follow(failover.ResultUnknown) {
+		t.Error("not told of one that was not proven")
+	}
+}
