@@ -92,7 +92,7 @@ func (r *runner) execute(ctx context.Context, a failover.Action) failover.Outcom
 		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("this arbiter has no executor for %q", a.Kind)}
 	}
 	o := notDone()
-	if a.Attempt > 1 || a.ReadBack {
+	if a.Tried || a.ReadBack {
 		look, end := clock.WithTimeout(ctx, r.clock, a.Timeout()/2)
 		o = e.Check(look, a)
 		end()

@@ -125,6 +125,9 @@ func TestController_WhatAHandOverCutsShortIsNoFailedTry(t *testing.T) {
 		w.handOverFails(a)
 		w.wantStage(t, Isolating)
 		w.wantStarted(t, "a", ActionIsolate)
+		if !a.started["orders"].Action.Tried {
+			t.Fatalf("%d: acts without a look at what the try that was cut short has done", i)
+		}
 		op := w.group(t).Operation
 		last, _ := op.lastTry()
 		if op.Attempts != 0 || last.Result != ResultCutShort || !strings.Contains(last.Detail, "asked") {
