@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -41,7 +42,7 @@ func TestScenario37_LeaderFrozenBeforeAnEffect(t *testing.T) {
 			frozen, to, op, left := s.frozenAt("before-effect-" + effect)
 			s.must(rejoin(s.ctx, s.primary, to))
 			offs := len(s.offs())
-			s.wakes(frozen, "")
+			s.wakes(frozen, permit.ErrExpired.Error())
 			s.writes(200)
 			s.until("steady", steady)
 			if after := s.offs(); len(after) != offs {
@@ -119,7 +120,7 @@ func (s *stage) frozenAt(place string) (frozen *lab.Arbiter, to *database.Server
 	return frozen, to, op, left
 }
 
-// wakes lets a frozen arbiter go on, and waits until what it was about to do has ended, with this refusal if one is given.
+// wakes lets a frozen arbiter go on, and waits until what it was about to do has ended with this refusal.
 func (s *stage) wakes(frozen *lab.Arbiter, refusal string) {
 	s.t.Helper()
 	before := len(s.log(frozen))
@@ -130,7 +131,7 @@ func (s *stage) wakes(frozen *lab.Arbiter, refusal string) {
 			return fmt.Errorf("its log: %s", s.log(frozen)[before:])
 		}
 		ended, _, _ = strings.Cut(ended, "\n")
-		if !strings.Contains(ended, refusal) || refusal != "" && strings.Contains(ended, "result=done") {
+		if !strings.Contains(ended, refusal) || strings.Contains(ended, "result=done") {
 			s.t.Fatalf("what it was about to do ended otherwise than by %q: %s", refusal, ended)
 		}
 		return nil
