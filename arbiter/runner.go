@@ -99,7 +99,7 @@ func (r *runner) execute(ctx context.Context, a failover.Action) failover.Outcom
 	}
 	if o.Result != failover.ResultDone {
 		if err := permit.Check(ctx); err != nil {
-			o = failover.Outcome{Result: failover.ResultUnknown, Detail: err.Error()}
+			o = failover.Outcome{Result: failover.ResultUnknown, Detail: "not begun: " + err.Error()}
 		} else {
 			o = e.Do(ctx, a)
 		}

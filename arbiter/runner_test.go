@@ -110,7 +110,7 @@ func TestRunner_ExpiredBeforeTheEffect_NothingIsDone(t *testing.T) {
 		}
 		r.start(start(c, promote(1)))
 		time.Sleep(5 * time.Second)
-		if o := told.only(t).Outcome; o.Result != failover.ResultUnknown || o.Detail != permit.ErrExpired.Error() {
+		if o := told.only(t).Outcome; o.Result != failover.ResultUnknown || o.Detail != "not begun: "+permit.ErrExpired.Error() {
 			t.Errorf("outcome %+v", o)
 		}
 	})
