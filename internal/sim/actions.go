@@ -53,7 +53,7 @@ func (n *node) startAction(o failover.Start) {
 	if !n.alive {
 		return
 	}
-	if a.Attempt > 1 || a.ReadBack {
+	if a.Tried || a.ReadBack {
 		run.check()
 		return
 	}
