@@ -92,7 +92,12 @@ func (e executors) onRoutes(a failover.Action, verb string, do func(Router) erro
 // for which the grant of the lease is the intent (S9). Only the fence decides.
 type isolateExecutor struct{ executors }
 
+// Check counts only what was proven before. A machine that is found off although no command to switch it off is known to have succeeded may
+// be in the middle of a restart, or have lost its power, and come back as a primary: it is told again.
 func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.Outcome {
+	if !a.ReadBack {
+		return notDone()
+	}
 	m := e.member(a)
 	proof, steps := e.drivers.Fencer.ReadBack(ctx, m, a.Spec.Policy, e.answers(a))
 	return isolated(a, proof, steps)

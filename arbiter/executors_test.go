@@ -155,7 +155,7 @@ func (f *fakeDrivers) run(t *testing.T, kind failover.ActionKind, member failove
 	all := newExecutors(drivers, clock.Monotonic(), func(failover.GroupName, failover.MemberName) time.Duration { return time.Second })
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if a.Attempt > 1 {
+	if a.Tried {
 		return all[kind].Check(ctx, a)
 	}
 	return all[kind].Do(ctx, a)
@@ -229,8 +229,17 @@ func TestIsolate_WhatHangsBesideTheFenceGetsAGrace(t *testing.T) {
 
 func TestIsolate_CheckOnlyReads(t *testing.T) {
 	f := &fakeDrivers{readBack: failover.Proof{Grade: failover.ProofConfirmedOff, By: "bmc"}}
-	o := f.run(t, failover.ActionIsolate, "db1", func(a *failover.Action) { a.Attempt = 2 })
+	o := f.run(t, failover.ActionIsolate, "db1", func(a *failover.Action) { a.Tried, a.ReadBack = true, true })
 	if o.Result != failover.ResultDone || !slices.Equal(f.all(), []string{"read back db1"}) {
+		t.Errorf("outcome %+v, done %q", o, f.all())
+	}
+}
+
+// That a machine is off is no proof while nobody is known to have switched it off: it may be restarting.
+func TestS3_IsolateTakesNoMachineThatIsFoundOffForFenced(t *testing.T) {
+	f := &fakeDrivers{readBack: failover.Proof{Grade: failover.ProofConfirmedOff, By: "bmc"}}
+	o := f.run(t, failover.ActionIsolate, "db1", func(a *failover.Action) { a.Tried = true })
+	if o.Result == failover.ResultDone || len(f.all()) != 0 {
 		t.Errorf("outcome %+v, done %q", o, f.all())
 	}
 }
@@ -300,7 +309,7 @@ func TestCatchUp(t *testing.T) {
 
 func TestPromote_CheckIsTheTwin(t *testing.T) {
 	f := &fakeDrivers{promoted: failover.Outcome{Result: failover.ResultDone, Timeline: 9}}
-	if o := f.run(t, failover.ActionPromote, "db2", func(a *failover.Action) { a.Attempt = 2 }); o.Timeline != 9 || len(f.all()) != 0 {
+	if o := f.run(t, failover.ActionPromote, "db2", func(a *failover.Action) { a.Tried = true }); o.Timeline != 9 || len(f.all()) != 0 {
 		t.Errorf("check: %+v, done %q", o, f.all())
 	}
 	if o := f.run(t, failover.ActionPromote, "db2", nil); o.Result != failover.ResultDone || !slices.Equal(f.all(), []string{"promote db2"}) {

@@ -21,6 +21,8 @@ type askedPaths struct {
 	times   map[memberKey][]time.Duration
 	took    time.Duration // how long each answer takes
 	unarmed map[memberKey]bool
+	broken  func(memberKey) bool // no device answers; nil: all do
+	hang    time.Duration        // how long each of the broken ones takes
 	running int
 	most    int
 }
@@ -40,6 +42,9 @@ func watchPaths(t *testing.T, groups int) *askedPaths {
 		a.running++
 		a.most = max(a.most, a.running)
 		took, armed := a.took, !a.unarmed[key]
+		if a.broken != nil && a.broken(key) {
+			took, armed = a.hang, false
+		}
 		a.mu.Unlock()
 		_ = clock.Pause(ctx, took)
 		a.mu.Lock()
@@ -188,6 +193,132 @@ func TestFencePaths_PaceNeverKeepsAGroupUnarmed(t *testing.T) {
 			t.Errorf("an unarmed path was asked %d times in %v: its repair would be noticed late", n, 10*smallFleet)
 		}
 	})
+}
+
+// breaks says whose devices don't answer from now on, and how long each takes not to.
+func (a *askedPaths) breaks(broken func(memberKey) bool, hang time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.broken, a.hang = broken, hang
+}
+
+// longest is the longest time that any path which was asked so far was not, until now.
+func (a *askedPaths) longest(of func(memberKey) bool) (longest time.Duration) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for key, times := range a.times {
+		for i, at := range times {
+			next := a.clock.Boot()
+			if i+1 < len(times) {
+				next = times[i+1]
+			}
+			if of(key) {
+				longest = max(longest, next-at)
+			}
+		}
+	}
+	return longest
+}
+
+// However many paths are unarmed, the repair of each is noticed as soon as the pace of new ones allows.
+func TestFencePaths_AllUnarmed(t *testing.T) {
+	const groups = 300
+	const round = 3 * groups * fencePathFirst
+	synctest.Test(t, func(t *testing.T) {
+		all := func(memberKey) bool { return true }
+		a := watchPaths(t, groups)
+		a.breaks(all, a.took)
+		time.Sleep(2 * round)
+		a.forget()
+		const minutes = 4
+		for second := range minutes * 60 {
+			before := a.total()
+			time.Sleep(time.Second)
+			if n := a.total() - before; n > int(time.Second/fencePathFirst)+fencePathsAtOnce {
+				t.Fatalf("second %d: %d paths were asked", second, n)
+			}
+		}
+		if paths, least, _ := a.asked(); paths != 3*groups || least < minutes {
+			t.Errorf("in %d minutes %d of %d paths were asked, each at least %d times", minutes, paths, 3*groups, least)
+		}
+		if gap := a.longest(all); gap > round+5*time.Second {
+			t.Errorf("a path was not asked for %v, want %v", gap, round)
+		}
+	})
+}
+
+// Devices that hang until their time-out leave a place to new paths, and their turns to those that answer.
+func TestFencePaths_HangingDevices(t *testing.T) {
+	const groups, hang = 20, 20 * time.Second
+	hanging := func(key memberKey) bool { return key.group < "g0004" } // 12 of 60
+	answering := func(key memberKey) bool { return !hanging(key) }
+	synctest.Test(t, func(t *testing.T) {
+		a := watchPaths(t, groups)
+		a.breaks(hanging, hang)
+		time.Sleep(10 * time.Minute)
+		a.forget()
+		time.Sleep(20 * time.Minute)
+		if gap := a.longest(hanging); gap > 12*hang/fencePathsUnarmed+2*smallFleet {
+			t.Errorf("a hanging path was not asked for %v", gap)
+		}
+		if gap := a.longest(answering); gap > 3*groups*fencePathShare+smallFleet {
+			t.Errorf("beside hanging ones a path was not asked for %v, want about %v", gap, 3*groups*fencePathShare)
+		}
+		a.breaks(func(key memberKey) bool { return key.group < "g0020" }, hang) // all that there are, and most were armed
+		for i := range 20 {
+			a.setGroups(groups + i + 1)
+			a.wake()
+			time.Sleep(4 * fencePathFirst)
+			for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
+				if key := (memberKey{failover.GroupName(fmt.Sprintf("g%04d", groups+i)), m}); a.timesOf(key) != 1 {
+					t.Fatalf("beside hanging ones the new path %v was not asked at once", key)
+				}
+			}
+			time.Sleep(7 * time.Second)
+		}
+	})
+}
+
+// What is known of a path decides who leads: one by which a fence was not proven is asked at once, and once for each try.
+func TestFencePaths_AfterAFenceThatWasNotProven(t *testing.T) {
+	const groups = 20
+	failed := memberKey{"g0007", "db2"}
+	try := func(outcome failover.Index, action failover.ActionKind, result failover.Result) failover.Step {
+		return failover.Step{Name: string(action), Member: failed.member, Intent: outcome - 1, Outcome: outcome, Result: result}
+	}
+	stage := failover.Step{Name: "held", Member: failed.member}
+	for name, test := range map[string]struct {
+		steps []failover.Step
+		want  int
+	}{
+		"not proven":             {[]failover.Step{try(100, failover.ActionIsolate, failover.ResultUnknown), stage}, 1},
+		"not proven twice":       {[]failover.Step{try(100, failover.ActionIsolate, failover.ResultUnknown), try(110, failover.ActionIsolate, failover.ResultFailed)}, 2},
+		"proven":                 {[]failover.Step{try(100, failover.ActionIsolate, failover.ResultDone)}, 0},
+		"a promotion that fails": {[]failover.Step{try(100, failover.ActionPromote, failover.ResultFailed)}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				a := watchPaths(t, groups)
+				time.Sleep(3*groups*fencePathFirst + time.Second)
+				a.forget()
+				asked := 0
+				for i := range test.steps {
+					a.setGroups(groups)
+					a.state.Group(failed.group).Operation = &failover.Operation{Steps: test.steps[:i+1]}
+					for range 2 {
+						before := a.timesOf(failed)
+						a.wake()
+						synctest.Wait() // at once: no time passes
+						asked += a.timesOf(failed) - before
+						time.Sleep(2 * a.took)
+					}
+				}
+				if asked != test.want {
+					t.Errorf("the path was asked %d times, want %d", asked, test.want)
+				}
+			})
+		})
+	}
 }
 
 func TestFencePaths_AChangeWhileItIsAsked(t *testing.T) {

@@ -19,8 +19,9 @@ var errKeptLead = errors.New("leadership was not handed over")
 // errReplaced is why a hand-over may never be heard of.
 var errReplaced = errors.New("another hand-over was asked for since, or this arbiter is ending")
 
-// handOverLimit is longer than an orderly hand-over that waits for another one to fail first.
-const handOverLimit = 30 * time.Second
+// handOverLimit is longer than an orderly hand-over that waits for another one to fail first, and shorter than what systemd gives a stop:
+// TimeoutStopSec in deploy/arbiterd.service.
+const handOverLimit = 20 * time.Second
 
 // handOvers tells those who asked for a hand-over that theirs failed; that of somebody else may fail before it.
 type handOvers struct {

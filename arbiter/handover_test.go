@@ -3,8 +3,11 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"os"
+	"regexp"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -35,6 +38,22 @@ func TestGiveUpLead_HearsOfItsOwnHandOver(t *testing.T) {
 			t.Errorf("%d still wait", len(n.vain.waiting))
 		}
 	})
+}
+
+// Neither a hand-over that waits behind another one nor an orderly stop with all that belongs to it is cut off by systemd.
+func TestHandOverAndDrain_EndBeforeSystemdKills(t *testing.T) {
+	unit, err := os.ReadFile("../deploy/arbiterd.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindSubmatch(unit)
+	if found == nil {
+		t.Fatal("the unit has no TimeoutStopSec in seconds")
+	}
+	limit, err := time.ParseDuration(string(found[1]) + "s")
+	if err != nil || handOverLimit >= limit || drainLimit+raftLimit+2*restLimit >= limit {
+		t.Errorf("a hand-over may take %v, a drain %v, and systemd kills after %v (%v)", handOverLimit, drainLimit+raftLimit+2*restLimit, limit, err)
+	}
 }
 
 // One that a later request has replaced is never begun: who asked for it does not wait for ever.

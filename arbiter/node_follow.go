@@ -49,15 +49,11 @@ func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
 	return failover.NodeID(leader), changed
 }
 
-// followSpecs tells the prober what to watch, and whose fence paths there are, whenever a spec changes.
+// followSpecs follows what is applied; it may miss states in between.
 func (n *Node) followSpecs(ctx context.Context) error {
-	versions := map[failover.GroupName]uint64{}
+	versions := map[failover.GroupName]specVersion{}
 	for {
-		state := n.fsm.State()
-		if changed(versions, state) {
-			n.prober.SetTargets(targets(state))
-			n.paths.wake()
-		}
+		n.follow(versions, n.fsm.State())
 		select {
 		case <-n.specs:
 		case <-ctx.Done():
@@ -66,16 +62,42 @@ func (n *Node) followSpecs(ctx context.Context) error {
 	}
 }
 
+// follow tells the prober what to watch, and whose fence paths there are, when a spec has changed, and of fences that were not proven.
+func (n *Node) follow(versions map[failover.GroupName]specVersion, s *failover.State) {
+	specs := changed(versions, s)
+	if specs {
+		n.prober.SetTargets(targets(s))
+	}
+	if specs || anyUnprovenFence(s) {
+		n.paths.wake()
+	}
+}
+
+// specVersion tells a spec from all others of a group of its name. The numbers begin anew with a group that was deleted and created again,
+// but then its members are newer than any of the deleted one.
+type specVersion struct {
+	number uint64
+	since  failover.Index // of the newest member
+}
+
+func specVersionOf(g *failover.Group) specVersion {
+	v := specVersion{number: g.SpecVersion}
+	for _, m := range g.Members {
+		v.since = max(v.since, m.Since)
+	}
+	return v
+}
+
 // changed says whether the groups or their spec versions differ from those seen before, and remembers them.
-func changed(seen map[failover.GroupName]uint64, s *failover.State) bool {
+func changed(seen map[failover.GroupName]specVersion, s *failover.State) bool {
 	different := len(seen) != len(s.Groups)
 	for _, g := range s.Groups {
-		different = different || seen[g.Name] != g.SpecVersion
+		different = different || seen[g.Name] != specVersionOf(g)
 	}
 	if different {
 		clear(seen)
 		for _, g := range s.Groups {
-			seen[g.Name] = g.SpecVersion
+			seen[g.Name] = specVersionOf(g)
 		}
 	}
 	return different

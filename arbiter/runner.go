@@ -92,14 +92,14 @@ func (r *runner) execute(ctx context.Context, a failover.Action) failover.Outcom
 		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("this arbiter has no executor for %q", a.Kind)}
 	}
 	o := notDone()
-	if a.Attempt > 1 || a.ReadBack {
+	if a.Tried || a.ReadBack {
 		look, end := clock.WithTimeout(ctx, r.clock, a.Timeout()/2)
 		o = e.Check(look, a)
 		end()
 	}
 	if o.Result != failover.ResultDone {
 		if err := permit.Check(ctx); err != nil {
-			o = failover.Outcome{Result: failover.ResultUnknown, Detail: err.Error()}
+			o = failover.Outcome{Result: failover.ResultUnknown, Detail: "not begun: " + err.Error()}
 		} else {
 			o = e.Do(ctx, a)
 		}

@@ -110,7 +110,7 @@ func TestRunner_ExpiredBeforeTheEffect_NothingIsDone(t *testing.T) {
 		}
 		r.start(start(c, promote(1)))
 		time.Sleep(5 * time.Second)
-		if o := told.only(t).Outcome; o.Result != failover.ResultUnknown || o.Detail != permit.ErrExpired.Error() {
+		if o := told.only(t).Outcome; o.Result != failover.ResultUnknown || o.Detail != "not begun: "+permit.ErrExpired.Error() {
 			t.Errorf("outcome %+v", o)
 		}
 	})
@@ -163,17 +163,17 @@ func TestRunner_RepeatedTryLooksFirst(t *testing.T) {
 	hangs := func(ctx context.Context) failover.Outcome { <-ctx.Done(); return unknown(ctx) }
 	tests := []struct {
 		name     string
-		attempt  int
+		tried    bool
 		readBack bool
 		check    func(context.Context) failover.Outcome
 		detail   string
 	}{
-		{"first try acts without looking", 1, false, good, "acted"},
-		{"repeated, there already", 2, false, good, "looked"},
-		{"repeated, not there", 2, false, unknown, "acted"},
-		{"proven once, there still", 1, true, good, "looked"},
-		{"proven once, there no more", 1, true, unknown, "acted"},
-		{"a look that hangs leaves time to act", 1, true, hangs, "acted"},
+		{"first try acts without looking", false, false, good, "acted"},
+		{"repeated, there already", true, false, good, "looked"},
+		{"repeated, not there", true, false, unknown, "acted"},
+		{"proven once, there still", false, true, good, "looked"},
+		{"proven once, there no more", false, true, unknown, "acted"},
+		{"a look that hangs leaves time to act", false, true, hangs, "acted"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -181,8 +181,8 @@ func TestRunner_RepeatedTryLooksFirst(t *testing.T) {
 				r, c, told := testRunner(t, fakeExecutor{check: test.check, do: func(context.Context) failover.Outcome {
 					return failover.Outcome{Result: failover.ResultDone, Detail: "acted"}
 				}})
-				a := promote(test.attempt)
-				a.ReadBack = test.readBack
+				a := promote(1)
+				a.Tried, a.ReadBack = test.tried, test.readBack
 				r.start(start(c, a))
 				r.drain()
 				if o := told.only(t).Outcome; o.Detail != test.detail {

@@ -34,7 +34,7 @@ type view struct {
 	answered map[failover.GroupName]ask  // answered by a batch that is not known to be applied
 	fresh    map[memberKey]bool          // looks that were news when they came
 	unsent   map[memberKey]bool          // fence paths that have changed
-	specs    map[failover.GroupName]uint64
+	specs    map[failover.GroupName]specVersion
 	sequence uint64
 	changed  chan struct{} // has room for one
 }
@@ -59,7 +59,7 @@ func newView(node failover.NodeID, c clock.Clock, state func() *failover.State, 
 		node: node, clock: c, state: state, references: refs, looks: map[memberKey]Report{}, took: map[memberKey]time.Duration{},
 		sent: map[memberKey]failover.Observation{}, words: map[memberKey]failover.Observation{}, paths: map[memberKey]failover.FencePath{},
 		troubles: map[memberKey]*trouble{}, reached: map[memberKey]time.Duration{},
-		fresh: map[memberKey]bool{}, unsent: map[memberKey]bool{}, specs: map[failover.GroupName]uint64{},
+		fresh: map[memberKey]bool{}, unsent: map[memberKey]bool{}, specs: map[failover.GroupName]specVersion{},
 		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{}, changed: make(chan struct{}, 1),
 	}
 }

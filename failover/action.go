@@ -28,9 +28,10 @@ type Action struct {
 	Former    MemberName // the member that was primary before, if another one; of a catch_up always
 	Epoch     Epoch      // carried to the target, which refuses an older one (S9)
 	Intent    Index      // the log index of its intent
-	Attempt   int        // counts from 1
+	Attempt   int        // counts from 1; a try that was cut short does not count
+	Tried     bool       // this operation tried it before, and it may have been done: look first whether it is there already
 	Reinstate bool       // a promotion of the former primary that may never have left primary
-	ReadBack  bool       // look first whether it is there already, as after a failed try: it was proven once
+	ReadBack  bool       // look first, as after a try: it was proven once
 	SystemID  string     // of the group, as adopted
 	Spec      *Spec
 	Down      []MemberName // whom the arbiters saw down when it began: nobody need wait for them

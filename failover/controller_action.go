@@ -93,7 +93,7 @@ func (s *step) action(g *Group) Action {
 	op, intent := g.Operation, g.Operation.Intent
 	a := Action{
 		Group: g.Name, Operation: op.ID, Kind: intent.Action, Member: intent.Member, Epoch: intent.Epoch, Intent: intent.Index,
-		Attempt: op.Attempts + 1, Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec,
+		Attempt: op.Attempts + 1, Tried: op.tried(intent.Action, intent.Member), Reinstate: intent.Reinstate, SystemID: g.SystemID, Spec: g.Spec,
 	}
 	if intent.Action == ActionIsolate {
 		a.ReadBack = g.Member(intent.Member).ReadBack

@@ -160,6 +160,9 @@ func TestController_WhatAHandOverCutsShortIsNoFailedTry(t *testing.T) {
 	w := given(t, isolating)
 	a := w.arbiters["a"]
 	w.cutShort(t, a)
+	if !a.started["orders"].Action.Tried {
+		t.Error("it acts without a look at what the try that was cut short has done")
+	}
 	op := w.group(t).Operation
 	if last, _ := op.lastTry(); op.Attempts != 0 || last.Result != ResultCutShort || !strings.Contains(last.Detail, "asked") {
 		t.Fatalf("%d attempts, the last try: %+v", op.Attempts, last)

@@ -161,6 +161,13 @@ func (g *Group) staleProof() MemberName {
 	return ""
 }
 
+// tried says whether the timeline has a try of an action on a member that may have been done, whatever became of its intent.
+func (o *Operation) tried(action ActionKind, member MemberName) bool {
+	return slices.ContainsFunc(o.Steps, func(s Step) bool {
+		return s.Intent != 0 && s.Name == string(action) && s.Member == member && s.Result != ResultDone
+	})
+}
+
 // Lease is the right of one arbiter to act on one group, under one epoch. Its time runs on the clocks of those who read
 // it (see controller.go); in the state it has only its length.
 type Lease struct {

@@ -319,6 +319,31 @@ func TestS5_EveryOperationTakesAnEpochOfItsOwn(t *testing.T) {
 	}
 }
 
+// A leader that no majority follows starts nothing, whatever it knows, proposed or was about to do: neither while its entries aren't
+// committed, nor while nobody confirms that it leads, nor when it has stepped down.
+func TestS11_WithoutAQuorumNothingIsFencedOrPromoted(t *testing.T) {
+	fence, promotion := "look-again answers\n", "outcome catch_up pg-b@1000 pg-c@990\n"
+	for name, test := range map[string]struct{ before, without, then, still string }{
+		"entries not committed: fence":     {before: leased, without: "keep a\n", then: fence},
+		"entries not committed: promotion": {before: catchingUp, without: "keep a\n", then: promotion},
+		"not confirmed: fence":             {before: leased, without: "confirm a by-hand\n", then: fence, still: "confirm a fail\n"},
+		"not confirmed: promotion":         {before: catchingUp, without: "confirm a by-hand\n", then: promotion, still: "confirm a fail\n"},
+		"deposed: fence":                   {before: leased, without: "depose a\n", then: fence},
+		"deposed: promotion":               {before: catchingUp, without: "depose a\n", then: promotion},
+	} {
+		t.Run(name, func(t *testing.T) {
+			starts := func(commands string) int { return strings.Count(given(t, commands).out.String(), ": start ") }
+			before := starts(test.before)
+			if with := starts(test.before + test.then); with != before+1 {
+				t.Fatalf("with a quorum %d actions start, want one", with-before)
+			}
+			if without := starts(test.before + test.without + test.then + test.still + "tick 1s\ntick 1m\ntick 1h\n"); without != before {
+				t.Errorf("without a quorum %d actions start", without-before)
+			}
+		})
+	}
+}
+
 // TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen: only of a failover before this process began does nothing else tell how long ago it was.
 func TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen(t *testing.T) {
 	const day = WallTime(24 * time.Hour)

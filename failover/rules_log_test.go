@@ -106,6 +106,9 @@ func TestS3_AnOldProofIsReadBackAndNotFencedAnew(t *testing.T) {
 	}
 	w := given(t, isolating)
 	wantStart(w, "a", false)
+	if w.arbiters["a"].started["orders"].Action.Tried {
+		t.Error("looks before its first try")
+	}
 	w = given(t, released)
 	w.wantAuthorities(t, revoked, none, none)
 	wantStart(w, "a", true)

@@ -70,12 +70,10 @@ func (s *single) RoundTrip(request *http.Request) (*http.Response, error) {
 
 func (s *single) exchange(request *http.Request) (*http.Response, error) {
 	ctx := request.Context()
-	if s.conn == nil {
-		if err := s.connect(ctx); err != nil {
-			return nil, err
-		}
+	conn, err := s.connected(ctx)
+	if err != nil {
+		return nil, err
 	}
-	conn := s.conn
 	unbind := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) }) // reads and writes fail from then on
 	response, err := s.ask(request)
 	if err != nil {
@@ -86,24 +84,34 @@ func (s *single) exchange(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// connect makes the connection.
-func (s *single) connect(ctx context.Context) error {
+// connected returns the connection, which it makes if there is none.
+func (s *single) connected(ctx context.Context) (net.Conn, error) {
+	s.mu.Lock()
+	conn := s.conn
+	s.mu.Unlock()
+	if conn != nil {
+		return conn, nil
+	}
 	conn, err := s.dial(ctx, "tcp", s.address)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if s.tls != nil {
 		if conn, err = s.encrypt(ctx, conn); err != nil {
-			return err
+			return nil, err
 		}
 	}
+	return conn, s.use(conn)
+}
+
+// use begins to use a new connection, unless this client was closed while it was made.
+func (s *single) use(conn net.Conn) error {
 	s.mu.Lock()
-	s.conn = conn
-	closed := s.closed
-	s.mu.Unlock()
-	if closed {
+	defer s.mu.Unlock()
+	if s.closed {
 		return errors.Join(errLost, conn.Close())
 	}
+	s.conn = conn
 	s.limit = &io.LimitedReader{R: conn, N: largestHeader + largestAnswer}
 	s.reader, s.writer = bufio.NewReaderSize(s.limit, readBuffer), bufio.NewWriterSize(conn, writeBuffer)
 	if s.lost != nil {
@@ -228,7 +236,10 @@ func (b *singleBody) Close() error {
 		s.limit.N = largestHeader + largestAnswer
 		s.asked.Store(false)
 		if s.taken != nil {
-			s.taken <- struct{}{}
+			select {
+			case s.taken <- struct{}{}:
+			case <-s.ending: // nobody waits for it any more
+			}
 		}
 	}
 	s.using.Unlock()

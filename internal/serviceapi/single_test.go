@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -154,6 +156,76 @@ func TestSingle_EndsWithItsContextAndIsNotShared(t *testing.T) {
 				t.Errorf("ended by %v, want that of its context", err)
 			}
 		})
+	}
+}
+
+// bothWays is with somebody who waits for the end of the connection, and without.
+func bothWays(t *testing.T, test func(t *testing.T, lost func(error))) {
+	t.Run("alone", func(t *testing.T) { test(t, nil) })
+	t.Run("watched", func(t *testing.T) { test(t, func(error) {}) })
+}
+
+// A client that is closed while an answer is read doesn't keep whoever reads it.
+func TestSingle_ClosedWhileAnAnswerIsRead(t *testing.T) {
+	bothWays(t, func(t *testing.T, lost func(error)) {
+		client, _ := connectSingle(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, standby) }, lost)
+		response, err := client.http.Get(client.base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(response.Body); err != nil {
+			t.Fatal(err)
+		}
+		client.Close()
+		endsSoon(t, func() { _ = response.Body.Close() })
+		if _, err := client.State(t.Context()); err == nil {
+			t.Error("a closed client made a look")
+		}
+	})
+}
+
+// Nor does one that is closed at any other moment, the first look's included.
+func TestSingle_ClosedDuringLooks(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, standby) }))
+	t.Cleanup(server.Close)
+	bothWays(t, func(t *testing.T, lost func(error)) {
+		for i := range 300 {
+			client, err := NewSingle(server.Listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, lost)
+			if err != nil {
+				t.Fatal(err)
+			}
+			began, ended := make(chan struct{}), make(chan struct{})
+			go func() {
+				defer close(ended)
+				close(began)
+				for {
+					if _, err := client.State(t.Context()); err != nil {
+						return
+					}
+				}
+			}()
+			<-began
+			for range i { // each time at another moment
+				runtime.Gosched()
+			}
+			client.Close()
+			endsSoon(t, func() { <-ended })
+		}
+	})
+}
+
+// endsSoon ends the test if something does not end.
+func endsSoon(t *testing.T, what func()) {
+	t.Helper()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		what()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatal("it hangs")
 	}
 }
 

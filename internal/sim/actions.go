@@ -53,7 +53,7 @@ func (n *node) startAction(o failover.Start) {
 	if !n.alive {
 		return
 	}
-	if a.Attempt > 1 || a.ReadBack {
+	if a.ReadBack || a.Tried && a.Kind != failover.ActionIsolate { // who is only found off is told again
 		run.check()
 		return
 	}

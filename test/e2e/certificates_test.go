@@ -84,28 +84,41 @@ func (p pems) shown(a *lab.Arbiter, config *tls.Config) (serials [2]*big.Int, we
 	p.t.Helper()
 	config = config.Clone()
 	config.VerifyConnection = nil // whatever is shown is looked at
-	for i, port := range []struct {
-		address   string
-		protocols []string
-	}{{a.RaftAddress(), []string{"arbiter-raft/1/" + p.cluster}}, {a.Address(), []string{"h2"}}} {
+	for i, port := range []struct{ address, protocol, request string }{
+		{a.RaftAddress(), "arbiter-raft/1/" + p.cluster, emptyAppend}, {a.Address(), "h2", helloHTTP2},
+	} {
 		raw, err := p.Site.Host(lab.ClientHost).Dial(p.ctx, "tcp", port.address)
 		p.must(err)
-		config.NextProtos = port.protocols
+		config.NextProtos = []string{port.protocol}
 		connection := tls.Client(raw, config)
 		p.must(connection.HandshakeContext(p.ctx))
 		serials[i] = connection.ConnectionState().PeerCertificates[0].SerialNumber
-		// A server that refuses a certificate says so at once; one that takes it sends nothing that is asked for, or its settings.
-		p.must(raw.SetReadDeadline(time.Now().Add(refusalPatience)))
-		if _, err = connection.Read(make([]byte, 1)); err != nil && !os.IsTimeout(err) {
-			welcome[i] = err
-		}
+		welcome[i] = p.answered(connection, port.request)
 		raw.Close()
 	}
 	return serials, welcome
 }
 
-// refusalPatience is more than a refusal takes.
-const refusalPatience = 500 * time.Millisecond
+// What each port answers, whatever it thinks of it, once it has let the caller in: a handshake ends for the caller before its certificate is
+// looked at.
+const (
+	emptyAppend = "\x00\x80"                                                             // Raft: append no entries, of term 0
+	helloHTTP2  = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00" // with empty settings
+)
+
+// answered sends a request and returns the error by which the connection ends instead of an answer.
+func (p pems) answered(connection *tls.Conn, request string) error {
+	p.t.Helper()
+	p.must(connection.SetDeadline(time.Now().Add(time.Minute)))
+	_, err := connection.Write([]byte(request))
+	if err == nil {
+		_, err = connection.Read(make([]byte, 1))
+	}
+	if os.IsTimeout(err) {
+		p.t.Fatalf("%s neither answers nor refuses: %v", connection.RemoteAddr(), err)
+	}
+	return err
+}
 
 // shows asserts that an arbiter shows its present certificate at both ports, and lets in a caller with a present one.
 func (p pems) shows(a *lab.Arbiter) {
