@@ -44,7 +44,7 @@ func command() *cobra.Command {
 		Use: "arbiter-lab", Short: "Real hosts, databases and arbiters on one machine, with faults on demand",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), benchCommand(), upCommand(), sweepCommand(), fenceCommand())
+	root.AddCommand(demoCommand(), benchCommand(), chaosCommand(), upCommand(), sweepCommand(), fenceCommand())
 	return root
 }
 
