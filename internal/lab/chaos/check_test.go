@@ -130,31 +130,38 @@ func TestCheckWriters(t *testing.T) {
 	}{
 		"a failover": {
 			append(slices.Clone(begin), ready("pg-b", 200)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 100, 190), accepts("pg-b", 210, 220)}, 0,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 100, 190), accepts("pg-b", 210, 220)},
+			0,
 		},
 		"sent before, answered after": { // nobody knows when in between
 			append(slices.Clone(begin), ready("pg-b", 200)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 150, 300), accepts("pg-b", 210, 220)}, 0,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 150, 300), accepts("pg-b", 210, 220)},
+			0,
 		},
 		"there and back": {
 			append(slices.Clone(begin), ready("pg-b", 200), starts("pg-a", 300), ready("pg-a", 500)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 400), accepts("pg-a", 510, 520)}, 0,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 400), accepts("pg-a", 510, 520)},
+			0,
 		},
 		"the old one goes on": {
 			append(slices.Clone(begin), ready("pg-b", 200)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 220), accepts("pg-a", 300, 310)}, 2, // pg-b began, and wrote
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 220), accepts("pg-a", 300, 310)},
+			2, // pg-b began, and wrote
 		},
 		"the old one wakes up after the new one's last write": {
 			append(slices.Clone(begin), ready("pg-b", 200)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 220), accepts("pg-a", 900, 910)}, 2,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-b", 210, 220), accepts("pg-a", 900, 910)},
+			2,
 		},
 		"one begins, and writes nothing": {
 			append(slices.Clone(begin), ready("pg-b", 200)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 300, 310)}, 1,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 300, 310)},
+			1,
 		},
 		"orphans write on": { // the new process of pg-a has not begun
 			append(slices.Clone(begin), ready("pg-b", 200), starts("pg-a", 800)),
-			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 400, 410), accepts("pg-b", 300, 310)}, 2,
+			[]Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 400, 410), accepts("pg-b", 300, 310)},
+			2,
 		},
 		"a write that no log explains": {
 			begin, []Accepted{accepts("pg-a", 20, 30), accepts("pg-a", 500, 510), accepts("pg-b", 100, 110)}, 1,
@@ -189,7 +196,8 @@ func TestMomentsOfALog(t *testing.T) {
 
 func TestOutages(t *testing.T) {
 	appends := []Append{
-		acked("c", 1, 0, 10, "pg-a"), acked("d", 1, 0, 400, "pg-a"), {Client: "c", Number: 2, Began: at(500), Ended: at(900)},
+		acked("c", 1, 0, 10, "pg-a"), acked("d", 1, 0, 400, "pg-a"),
+		{Client: "c", Number: 2, Began: at(500), Ended: at(900)},
 		acked("c", 3, 1000, 1100, "pg-b"), acked("d", 2, 500, 1150, "pg-b"),
 	}
 	outages := Outages(appends)
