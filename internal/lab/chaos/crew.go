@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -51,7 +53,7 @@ func change(reason string) *arbiterv1.Change {
 func (s *storm) repair(ctx context.Context) {
 	for ctx.Err() == nil {
 		s.round(ctx)
-		_ = pause(ctx, roundEvery)
+		_ = clock.Pause(ctx, roundEvery)
 	}
 }
 
@@ -128,6 +130,9 @@ func (s *storm) restartArbiter(ctx context.Context, p *patient) (how string, err
 	return "started", p.arbiter.Start()
 }
 
+// deadly are the faults that end an arbiter, or that it ends itself for.
+var deadly = []Kind{KillArbiter, ArbiterPower, HungDisk, FullDisk}
+
 // broke tells whether a fault ended the host's processes since they were started last.
 func (s *storm) broke(host string) bool {
 	s.mu.Lock()
@@ -139,7 +144,7 @@ func (s *storm) broke(host string) bool {
 		}
 	}
 	for _, i := range s.injected {
-		if len(i.Hosts) > 0 && i.Hosts[0] == host && i.Skipped == "" && (i.Kind == KillArbiter || i.Kind == ArbiterPower) && i.Ended.After(started) {
+		if len(i.Hosts) > 0 && i.Hosts[0] == host && i.Skipped == "" && slices.Contains(deadly, i.Kind) && i.Ended.After(started) {
 			return true
 		}
 	}

@@ -9,8 +9,10 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/power"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -32,6 +34,7 @@ type patient struct {
 	host     *hosts.Host
 	database *database.Server // nil on an arbiter's host
 	arbiter  *lab.Arbiter     // nil on a database's host
+	disk     *disk.Disk       // under the database's log, or all that the arbiter has
 
 	// hands is held by whoever starts, stops, copies or kills the host's process: one at a time.
 	hands sync.Mutex
@@ -78,7 +81,7 @@ func (p *patient) with(ctx context.Context, act func() error) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, handsPatience, errBusy)
 	defer cancel()
 	for !p.hands.TryLock() {
-		if err := pause(ctx, 20*time.Millisecond); err != nil {
+		if err := clock.Pause(ctx, 20*time.Millisecond); err != nil {
 			return err
 		}
 	}
@@ -148,7 +151,7 @@ func (s *storm) inject(ctx context.Context, f Fault) {
 	if err != nil {
 		return
 	}
-	_ = pause(ctx, f.Length) // cut short at the end: healed all the same
+	_ = clock.Pause(ctx, f.Length) // cut short at the end: healed all the same
 	s.heal(record, heal)
 }
 
@@ -173,10 +176,14 @@ func describe(i Injected) string {
 }
 
 func skippedWords(i Injected) string {
-	if i.Skipped == "" {
+	switch {
+	case i.Skipped != "":
+		return " skipped: " + i.Skipped
+	case i.Length == 0:
+		return ""
+	default:
 		return fmt.Sprintf(" for %.1fs", i.Length.Seconds())
 	}
-	return " skipped: " + i.Skipped
 }
 
 // make begins a fault and returns how to end it.
@@ -248,6 +255,10 @@ func (s *storm) harm(ctx context.Context, f Fault, p *patient) (heal func(contex
 		})
 	case StopArbiter, StopDatabase:
 		heal, err = p.stop()
+	case HungDisk:
+		heal, err = func(context.Context) error { return p.disk.Thaw() }, p.disk.Freeze()
+	case FullDisk:
+		heal, err = func(context.Context) error { return p.disk.Empty() }, p.fill(ctx)
 	case FreezeHost:
 		heal, err = func(context.Context) error { return p.host.Thaw() }, p.host.Freeze(ctx)
 	case ArbiterPower, DatabasePower:
@@ -287,6 +298,19 @@ func (p *patient) stop() (heal func(context.Context) error, err error) {
 		}
 		return err
 	}, nil
+}
+
+// fill takes all room of the disk. A database notices when it needs room for more of its log, and is made to.
+func (p *patient) fill(ctx context.Context) error {
+	if err := p.disk.Fill(); err != nil {
+		return err
+	}
+	if p.database != nil {
+		asking, cancel := context.WithTimeout(ctx, askServerPatience)
+		defer cancel()
+		_ = p.database.Exec(asking, "SELECT pg_switch_wal()") // a standby can't, and one that dies of it can't answer
+	}
+	return nil
 }
 
 // interfere does what an operator does for reasons of their own.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // Verb is what a client does with the register.
@@ -105,7 +107,7 @@ func (h *history) use(ctx context.Context, d door, client int, dice *rand.Rand) 
 			opened, err := d.open(connecting)
 			cancel()
 			if err != nil {
-				_ = pause(ctx, afterFailure)
+				_ = clock.Pause(ctx, afterFailure)
 				continue
 			}
 			s = opened
@@ -118,10 +120,10 @@ func (h *history) use(ctx context.Context, d door, client int, dice *rand.Rand) 
 		if err != nil {
 			s.Drop()
 			s = nil
-			_ = pause(ctx, afterFailure)
+			_ = clock.Pause(ctx, afterFailure)
 			continue
 		}
-		_ = pause(ctx, betweenOperations)
+		_ = clock.Pause(ctx, betweenOperations)
 	}
 	if s != nil {
 		s.Drop()

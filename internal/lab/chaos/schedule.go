@@ -28,6 +28,8 @@ const (
 	CutRing        Kind = "cut-ring"        // each host hears a majority, each another one
 	LossyLink      Kind = "lossy-link"      // a host's cable loses packets
 	SlowLink       Kind = "slow-link"       // a host's cable is so narrow that packets queue for up to a second
+	HungDisk       Kind = "hung-disk"       // whoever writes to the disk waits: a database's under its log, an arbiter's under all it has
+	FullDisk       Kind = "full-disk"       // the same disk has no room left
 	HungFence      Kind = "hung-fence"      // a power switch's outlet takes requests and never answers
 	FailingFence   Kind = "failing-fence"   // an outlet fails to switch off for some tries
 	GoneFence      Kind = "gone-fence"      // an outlet closes every connection
@@ -112,6 +114,8 @@ var choices = []choice{
 	{kind: CutRing, weight: 2, shortest: 2 * time.Second, longest: 12 * time.Second, all: true},
 	{kind: LossyLink, weight: 2, shortest: 3 * time.Second, longest: 15 * time.Second, roles: everyRole, weakest: 200, strength: 3000},
 	{kind: SlowLink, weight: 2, shortest: 3 * time.Second, longest: 15 * time.Second, roles: everyRole, weakest: 4_000, strength: 40_000},
+	{kind: HungDisk, weight: 3, shortest: 2 * time.Second, longest: 12 * time.Second, roles: everyRole},
+	{kind: FullDisk, weight: 2, shortest: 2 * time.Second, longest: 12 * time.Second, roles: everyRole},
 	{kind: HungFence, weight: 1, shortest: 5 * time.Second, longest: 20 * time.Second, roles: databaseRoles},
 	{kind: FailingFence, weight: 1, shortest: 5 * time.Second, longest: 20 * time.Second, roles: databaseRoles, weakest: 1, strength: 3},
 	{kind: GoneFence, weight: 1, shortest: 5 * time.Second, longest: 20 * time.Second, roles: databaseRoles},

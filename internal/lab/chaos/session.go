@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -63,16 +62,4 @@ func (s *session) Drop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = s.conn.Close(ctx) // the socket is closed in any case
-}
-
-// pause waits, and returns why it was cut short.
-func pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }

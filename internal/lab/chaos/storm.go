@@ -6,12 +6,16 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/client"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -88,7 +92,7 @@ func (s *storm) say(format string, args ...any) {
 // removed, also when ctx ends.
 func Run(ctx context.Context, options Options) (result *Report, err error) {
 	options.Lab.Kind = hosts.Namespaces
-	options.Lab.Settings = map[string]string{"max_connections": "200", "track_commit_timestamp": "on"}
+	options.Lab.Settings = map[string]string{"max_connections": "200", "track_commit_timestamp": "on", "max_wal_size": "192MB"}
 	opening, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
 	l, err := lab.Open(opening, options.Lab)
@@ -119,8 +123,13 @@ func Run(ctx context.Context, options Options) (result *Report, err error) {
 func (s *storm) prepare(ctx context.Context) (err error) {
 	l := s.lab
 	for _, m := range l.Members {
-		s.patients = append(s.patients, &patient{host: m.Host(), database: m})
-		if err := errors.Join(follow(m, l.Members), m.Reload(ctx)); err != nil {
+		p := &patient{host: m.Host(), database: m}
+		s.patients = append(s.patients, p)
+		if err := p.giveDisk(ctx, databaseDisk); err != nil {
+			return err
+		}
+		// What every member needs to be a primary of the others counts from its start.
+		if err := errors.Join(m.Stop(ctx, database.Fast), follow(m, l.Members), m.MoveLog(ctx, p.disk.Folder()), m.Start(ctx)); err != nil {
 			return err
 		}
 	}
@@ -129,16 +138,48 @@ func (s *storm) prepare(ctx context.Context) (err error) {
 			return err
 		}
 	}
-	if err := l.StartArbiters(ctx); err != nil {
+	if err := s.startArbiters(ctx); err != nil {
 		return err
-	}
-	for _, a := range l.Arbiters {
-		s.patients = append(s.patients, &patient{host: a.Host(), arbiter: a})
 	}
 	if s.api, err = l.Client(); err != nil {
 		return err
 	}
 	return l.Protect(ctx, lab.Spec{Health: health, Policy: []string{"retry_interval: 2s", "cooldown: 15s", "max_loss: none"}})
+}
+
+// Sizes of the disks: what a database keeps of its log fits in, and there is room for an arbiter's snapshots.
+const databaseDisk, arbiterDisk = 1 << 30, 64 << 20
+
+// giveDisk gives the host a disk that can fail. A power cut ends its hanging, since nothing would die otherwise.
+func (p *patient) giveDisk(ctx context.Context, size int64) (err error) {
+	dir := filepath.Join(p.host.Dir(), "disk")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return fmt.Errorf("make a disk of %s: %w", p.name(), err)
+	}
+	if p.disk, err = disk.New(ctx, dir, size); err != nil {
+		return err
+	}
+	p.host.OnPowerCut(func() { _ = p.disk.Thaw() })
+	return nil
+}
+
+// startArbiters starts them with a disk each.
+func (s *storm) startArbiters(ctx context.Context) error {
+	if err := s.lab.PrepareArbiters(); err != nil {
+		return err
+	}
+	for _, a := range s.lab.Arbiters {
+		p := &patient{host: a.Host(), arbiter: a}
+		s.patients = append(s.patients, p)
+		if err := p.giveDisk(ctx, arbiterDisk); err != nil {
+			return err
+		}
+		if err := errors.Join(os.Symlink(p.disk.Folder(), a.DataDir()), a.Start()); err != nil {
+			return err
+		}
+	}
+	_, err := s.lab.Leader(ctx)
+	return err
 }
 
 // run lets clients work, the storm pass, and everything come to rest; then it checks.
@@ -223,7 +264,7 @@ func (s *storm) rage(ctx context.Context) {
 	defer cancel()
 	var faults sync.WaitGroup
 	for _, f := range Draw(s.options.Seed, s.options.Length) {
-		if pause(raging, time.Until(s.began.Add(f.At))) != nil {
+		if clock.Pause(raging, time.Until(s.began.Add(f.At))) != nil {
 			break
 		}
 		faults.Go(func() { s.inject(raging, f) })
@@ -242,7 +283,7 @@ func (s *storm) calm(ctx context.Context) error {
 		if err == nil {
 			break
 		}
-		if failed := pause(ctx, roundEvery); failed != nil {
+		if failed := clock.Pause(ctx, roundEvery); failed != nil {
 			return errors.Join(failed, err)
 		}
 	}

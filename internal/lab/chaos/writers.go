@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -35,11 +36,14 @@ type Reign struct {
 
 // The words of PostgreSQL, in the language that the laboratory runs it in.
 const (
-	logTime    = "2006-01-02 15:04:05.000 MST"
-	logStarts  = "LOG:  starting PostgreSQL"
-	logReady   = "LOG:  database system is ready to accept connections"
-	timeLength = len("2026-11-20 12:04:31.207 UTC")
+	logTime   = "2006-01-02 15:04:05.000 MST"
+	logStarts = "LOG:  starting PostgreSQL"
+	logReady  = "LOG:  database system is ready to accept connections"
 )
+
+// logStamp finds the time in a line. Something may stand before it: a backend that outlives its postmaster is seen to
+// print the prompt of single-user mode.
+var logStamp = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} UTC`)
 
 // MomentsOf reads what a database's log says of its starts and of when it became able to accept writes.
 func MomentsOf(member, logFile string) ([]Moment, error) {
@@ -57,7 +61,7 @@ func MomentsOf(member, logFile string) ([]Moment, error) {
 		if !starts && !ready {
 			continue
 		}
-		at, err := time.Parse(logTime, line[:min(timeLength, len(line))])
+		at, err := time.Parse(logTime, logStamp.FindString(line))
 		if err != nil {
 			return nil, fmt.Errorf("read log of %s: %w", member, err)
 		}
