@@ -1,4 +1,4 @@
-// Command arbiter-lab runs the laboratory: the demo, the benches, and a lab to look around in. Each flag has an
+// Command arbiter-lab runs the laboratory: the demo, the benches, chaos, and a lab to look around in. Each flag has an
 // environment variable, so that make passes them on: SERVICE, ROUTER, FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
 // PLOT, HOSTS, GROUPS, SECONDS, MINUTES, SEED, LOSS.
 package main
