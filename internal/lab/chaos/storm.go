@@ -271,7 +271,9 @@ func (s *storm) rage(ctx context.Context) {
 	}
 	<-raging.Done()
 	faults.Wait()
-	s.say("the storm is over; everything must become whole again")
+	if ctx.Err() == nil {
+		s.say("the storm is over; everything must become whole again")
+	}
 }
 
 // calm waits until the group is ready for a failover with all standbys streaming, and clients write.
