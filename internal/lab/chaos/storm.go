@@ -28,6 +28,8 @@ type Options struct {
 	Length time.Duration
 	// Seed gives the same schedule again.
 	Seed uint64
+	// KeepLogs keeps the logs of every process also when nothing is wrong.
+	KeepLogs bool
 	// Progress is where people see what is done.
 	Progress io.Writer
 }
@@ -107,6 +109,10 @@ func Run(ctx context.Context, options Options) (result *Report, err error) {
 		if ctx.Err() == nil && (err != nil || result.Failed() != nil) {
 			s.say("something is wrong; what there is to know:")
 			l.Evidence(options.Progress, lab.Group)
+		} else if options.KeepLogs {
+			kept, failed := l.KeepLogs()
+			s.say("logs were kept in %s", kept)
+			err = errors.Join(err, failed)
 		}
 		if s.api != nil {
 			_ = s.api.Close() // nothing is under way any more

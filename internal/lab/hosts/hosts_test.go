@@ -434,9 +434,14 @@ func TestCloseUnmountsDisks(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Whoever writes to it can't be killed before it thaws.
-	if _, err := s.Host("one").Start(Command{Path: "/bin/sh", Args: []string{"-c", "echo text > " + filepath.Join(d.Folder(), "file")}}); err != nil {
+	stuck, err := s.Host("one").Start(Command{Path: "/bin/sh", Args: []string{"-c", "echo text > " + filepath.Join(d.Folder(), "file")}})
+	if err != nil {
 		t.Fatal(err)
 	}
+	eventually(t, "the process to wait for the disk", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", stuck.PID()))
+		return err == nil && strings.Contains(string(text), ") D ")
+	})
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}

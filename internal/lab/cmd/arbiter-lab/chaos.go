@@ -22,6 +22,7 @@ type chaosFlags struct {
 	minutes, seed int
 	json, plot    string
 	schedule      bool
+	keep          bool
 }
 
 func chaosCommand() *cobra.Command {
@@ -41,6 +42,7 @@ func chaosCommand() *cobra.Command {
 	flags.IntVar(&f.seed, "seed", number("SEED", 0), "the schedule of faults; 0 draws one")
 	flags.StringVar(&f.json, "report", os.Getenv("REPORT"), "write a JSON report to this file")
 	flags.StringVar(&f.plot, "plot", os.Getenv("PLOT"), "draw the timeline to this file (SVG)")
+	flags.BoolVar(&f.keep, "keep-logs", os.Getenv("KEEP") != "" && os.Getenv("KEEP") != "0", "keep the logs of every process also when nothing is wrong")
 	flags.BoolVar(&f.schedule, "schedule", false, "print the schedule, and do nothing")
 	return c
 }
@@ -74,7 +76,7 @@ func (f *chaosFlags) run(ctx context.Context, out io.Writer) error {
 	if f.schedule {
 		return nil
 	}
-	result, err := chaos.Run(ctx, chaos.Options{Lab: f.lab, Length: length, Seed: uint64(f.seed), Progress: out})
+	result, err := chaos.Run(ctx, chaos.Options{Lab: f.lab, Length: length, Seed: uint64(f.seed), KeepLogs: f.keep, Progress: out})
 	if result == nil {
 		return err
 	}
