@@ -19,6 +19,8 @@ import (
 const (
 	// roundEvery is how often the crew looks around, askPatience how long it waits for an answer.
 	roundEvery, askPatience = 500 * time.Millisecond, 4 * time.Second
+	// roundsPerCollection is how often operations are collected.
+	roundsPerCollection = 10
 	// repairPatience bounds one repair, askServerPatience one question to a database that may hang.
 	repairPatience, askServerPatience = 45 * time.Second, 2 * time.Second
 	// strayPatience is how long a standby may be without its primary before the crew makes it anew.
@@ -51,8 +53,11 @@ func change(reason string) *arbiterv1.Change {
 
 // repair goes round until ctx ends, and waits for what it began.
 func (s *storm) repair(ctx context.Context) {
-	for ctx.Err() == nil {
+	for number := 0; ctx.Err() == nil; number++ {
 		s.round(ctx)
+		if number%roundsPerCollection == 0 {
+			_ = s.collect(ctx) // without an answer the next one tells
+		}
 		_ = clock.Pause(ctx, roundEvery)
 	}
 }

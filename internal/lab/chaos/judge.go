@@ -97,25 +97,37 @@ func (s *storm) countFaults(r *Report) {
 	r.ArbitersEnded = s.selfEnded
 }
 
-// countOperations asks for all operations, and counts those that moved the group, and those for which nobody had given
-// a reason.
-func (s *storm) countOperations(ctx context.Context, r *Report) error {
-	asking, cancel := context.WithTimeout(ctx, askPatience)
+// collect remembers operations: the arbiters keep the newest ones only.
+func (s *storm) collect(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	response, err := s.api.ListOperations(asking, &arbiterv1.ListOperationsRequest{Group: lab.Group, Limit: 1000})
+	response, err := s.api.ListOperations(ctx, &arbiterv1.ListOperationsRequest{Group: lab.Group, Limit: 1000})
 	if err != nil {
 		return fmt.Errorf("list operations: %w", err)
 	}
-	for _, op := range response.GetOperations() {
-		r.Operations = append(r.Operations, fmt.Sprintf("%s %s %s -> %s by %s: %s", clockOf(op.GetBegan().AsTime()), op.GetKind(),
-			op.GetFrom(), op.GetTo(), op.GetActor(), op.GetResult()))
+	s.note(func() {
+		for _, op := range response.GetOperations() {
+			s.operations[op.GetId()] = op
+		}
+	})
+	return nil
+}
+
+// countOperations counts the operations that moved the group, and those for which nobody had given a reason.
+func (s *storm) countOperations(ctx context.Context, r *Report) error {
+	if err := s.collect(ctx); err != nil {
+		return err
+	}
+	for _, op := range s.operations {
+		line := fmt.Sprintf("%s %s %s -> %s by %s: %s", clockOf(op.GetBegan().AsTime()), op.GetKind(), op.GetFrom(), op.GetTo(), op.GetActor(), op.GetResult())
+		r.Operations = append(r.Operations, line)
 		if op.GetKind() != "failover" || op.GetResult() != "done" {
 			continue
 		}
 		r.Failovers++
 		if automatic(op) && !s.blamed(op.GetFrom(), op.GetBegan().AsTime()) {
 			r.FalseFailovers++
-			r.False = append(r.False, r.Operations[len(r.Operations)-1])
+			r.False = append(r.False, line)
 		}
 	}
 	slices.Sort(r.Operations)
@@ -135,10 +147,6 @@ const afterEffect = 10 * time.Second
 func (s *storm) blamed(member string, at time.Time) bool {
 	for _, i := range s.injected {
 		if i.Skipped == "" && slices.Contains(i.Hosts, member) && i.Began.Before(at) && at.Before(i.Ended.Add(afterEffect)) {
-			return true
-		}
-		// A ring and an isolated host cut others too: whoever they don't hear.
-		if i.Skipped == "" && i.Kind == IsolateHost && i.Began.Before(at) && at.Before(i.Ended.Add(afterEffect)) && i.Hosts[0] == member {
 			return true
 		}
 	}

@@ -61,19 +61,21 @@ type storm struct {
 	repairs  sync.WaitGroup
 	began    time.Time
 
-	mu        sync.Mutex
-	sight     sight
-	injected  []*Injected
-	repaired  []Repair
-	words     []Word
-	events    []*arbiterv1.Event
-	selfEnded []string
-	strays    map[string]time.Time // standbys without their primary, since when
-	ordered   map[string]time.Time // by command: when it was given last
-	held      string               // the hold that is known
-	heldSince time.Time
-	heldFirst map[string]time.Time // by operation
-	pauses    int                  // faults under way that keep the group paused
+	mu       sync.Mutex
+	sight    sight
+	injected []*Injected
+	repaired []Repair
+	words    []Word
+	events   []*arbiterv1.Event
+	// operations by id: the newest that is known of each.
+	operations map[string]*arbiterv1.Operation
+	selfEnded  []string
+	strays     map[string]time.Time // standbys without their primary, since when
+	ordered    map[string]time.Time // by command: when it was given last
+	held       string               // the hold that is known
+	heldSince  time.Time
+	heldFirst  map[string]time.Time // by operation
+	pauses     int                  // faults under way that keep the group paused
 }
 
 // note changes what is shared.
@@ -104,6 +106,7 @@ func Run(ctx context.Context, options Options) (result *Report, err error) {
 	s := &storm{
 		options: options, lab: l, cuts: &cuts{site: l.Site, all: map[int][]hosts.Direction{}}, began: time.Now(),
 		strays: map[string]time.Time{}, ordered: map[string]time.Time{}, heldFirst: map[string]time.Time{},
+		operations: map[string]*arbiterv1.Operation{},
 	}
 	defer func() {
 		if ctx.Err() == nil && (err != nil || result.Failed() != nil) {
