@@ -69,12 +69,12 @@ type AppendFaults struct {
 	Disordered []string
 }
 
-// clockGrain is by how much times of one machine's clock, read by two programs, may differ when they are equal:
-// databases keep microseconds, and the boot-time clock is related to the wall clock once.
-const clockGrain = 5 * time.Millisecond
+// clockGrain is by how much times of one machine's clock, read by two programs, may differ when they are equal.
+const clockGrain = 20 * time.Millisecond
 
-// CheckAppends compares what clients noted with what the primary has.
-func CheckAppends(appends []Append, rows []Row) AppendFaults {
+// CheckAppends compares what clients noted with what the primary has. grain is by how much the times of clients and databases
+// may differ when they are equal.
+func CheckAppends(appends []Append, rows []Row, grain time.Duration) AppendFaults {
 	type key struct {
 		client string
 		number int64
@@ -105,7 +105,7 @@ func CheckAppends(appends []Append, rows []Row) AppendFaults {
 		if r.Member != a.Member {
 			faults.Strange = append(faults.Strange, fmt.Sprintf("%s was acknowledged by %s and written by %s", name, a.Member, r.Member))
 		}
-		if r.Executed.Before(a.Began.Add(-clockGrain)) || r.Executed.After(a.Ended.Add(clockGrain)) {
+		if r.Executed.Before(a.Began.Add(-grain)) || r.Executed.After(a.Ended.Add(grain)) {
 			faults.Strange = append(faults.Strange, fmt.Sprintf("%s was executed at %s, and its client waited from %s to %s", name,
 				clockOf(r.Executed), clockOf(a.Began), clockOf(a.Ended)))
 		}

@@ -41,7 +41,7 @@ func TestCheckAppends(t *testing.T) {
 		"executed after answered": {rows: []Row{rows[0], rows[1], row("c", 4, 480, "pg-b")}, strange: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := CheckAppends(appends, test.rows)
+			f := CheckAppends(appends, test.rows, clockGrain)
 			if len(f.Lost) != test.lost || len(f.Doubled) != test.doubled || len(f.Disordered) != test.disordered || len(f.Strange) != test.strange {
 				t.Errorf("%+v", f)
 			}

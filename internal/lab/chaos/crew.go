@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/client"
@@ -312,5 +313,5 @@ func follow(m *database.Server, all []*database.Server) error {
 			names = append(names, fmt.Sprintf("%q", other.Name()))
 		}
 	}
-	return m.Set(map[string]string{"synchronous_standby_names": fmt.Sprintf("ANY 1 (%s)", joinComma(names))})
+	return m.Set(map[string]string{"synchronous_standby_names": fmt.Sprintf("ANY 1 (%s)", strings.Join(names, ", "))})
 }

@@ -22,6 +22,8 @@ func (s *storm) judge(ctx context.Context, boot, ended time.Time, calm error) (*
 	if calm != nil {
 		r.NotWhole = calm.Error()
 	}
+	moved := bootTime().Sub(boot).Abs()
+	r.ClockMovedMS = report.Milliseconds(moved)
 	s.countFaults(r)
 	if err := s.countOperations(ctx, r); err != nil {
 		return nil, err
@@ -35,7 +37,7 @@ func (s *storm) judge(ctx context.Context, boot, ended time.Time, calm error) (*
 		return nil, err
 	}
 	r.Appends = Count{Tried: len(appends), Acked: countAcked(appends)}
-	r.AppendFaults = CheckAppends(appends, rows)
+	r.AppendFaults = CheckAppends(appends, rows, clockGrain+moved)
 	r.LostAcked = len(r.AppendFaults.Lost)
 	r.outages = Outages(appends)
 	for _, o := range r.outages {

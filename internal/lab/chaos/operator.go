@@ -3,15 +3,11 @@ package chaos
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
-	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
-
-func joinComma(words []string) string { return strings.Join(words, ", ") }
 
 const (
 	// releaseAfter is how long an operator watches a held operation before a word that costs nothing, reinstateAfter
@@ -151,14 +147,4 @@ func (s *storm) reinstate(ctx context.Context, g *arbiterv1.GroupStatus) {
 		})
 		return err
 	})
-}
-
-// members are the databases.
-func (s *storm) members() (all []*database.Server) {
-	for _, p := range s.patients {
-		if p.database != nil {
-			all = append(all, p.database)
-		}
-	}
-	return all
 }

@@ -49,6 +49,9 @@ type Report struct {
 	WholeAfterMS float64 `json:"whole_after_ms"`
 	NotWhole     string  `json:"not_whole,omitempty"`
 
+	// ClockMovedMS is by how much the wall clock was set or slewed during the run; times can't be told more finely.
+	ClockMovedMS float64 `json:"clock_moved_ms"`
+
 	injected []Injected
 	reigns   []Reign
 	outages  []Span
