@@ -59,14 +59,14 @@ func appendsOf(w *traffic.Writer, boot time.Time) []Append {
 // AppendFaults are what is wrong with the appends: each line names one.
 type AppendFaults struct {
 	// Lost were acknowledged and are not there.
-	Lost []string
+	Lost []string `json:"lost,omitempty"`
 	// Doubled are there more than once.
-	Doubled []string
+	Doubled []string `json:"doubled,omitempty"`
 	// Strange were never made, come from another member than the one that acknowledged them, or were not executed
 	// while their client waited.
-	Strange []string
+	Strange []string `json:"strange,omitempty"`
 	// Disordered were committed before one that its client had acknowledged earlier.
-	Disordered []string
+	Disordered []string `json:"disordered,omitempty"`
 }
 
 // clockGrain is by how much times of one machine's clock, read by two programs, may differ when they are equal.

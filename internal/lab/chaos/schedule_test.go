@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -137,5 +138,18 @@ func TestPictureHasARowForEverything(t *testing.T) {
 	path := t.TempDir() + "/timeline.svg"
 	if err := r.WritePlot(path); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestReportForMachines(t *testing.T) {
+	r := &Report{Kind: "chaos", Minutes: 10, Faults: 3, Failovers: 2, FalseFailovers: 1, OutagesMS: []float64{231.5}}
+	path := t.TempDir() + "/report.json"
+	if err := r.WriteJSON(path); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	want := `{"kind":"chaos","minutes":10,"faults":3,"failovers":2,"false_failovers":1,"lost_acked":0,"double_writable":0,"outages_ms":[231.5],`
+	if err != nil || !strings.HasPrefix(string(text), want) {
+		t.Errorf("%s, %v", text, err)
 	}
 }
