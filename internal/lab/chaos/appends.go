@@ -45,15 +45,19 @@ func (a appender) Append(ctx context.Context, writer string, number int64) (memb
 	return member, err
 }
 
-// appendsOf are a client's attempts on the wall clock; boot is the wall time at which the boot-time clock was 0.
+// appendsOf are a client's attempts on the wall clock; boot is the wall time at which the boot-time clock was 0. One more
+// attempt than was noted may have been cut short when the client was stopped: its outcome is unknown.
 func appendsOf(w *traffic.Writer, boot time.Time) []Append {
 	var all []Append
+	last := Append{Client: w.Name(), Number: 1, Began: boot}
 	for _, a := range w.Attempts() {
+		last.Number, last.Began = a.Number+1, boot.Add(a.Ended)
 		all = append(all, Append{
 			Client: w.Name(), Number: a.Number, Began: boot.Add(a.Began), Ended: boot.Add(a.Ended), Acked: a.Acked, Member: a.Member,
 		})
 	}
-	return all
+	last.Ended = last.Began
+	return append(all, last)
 }
 
 // AppendFaults are what is wrong with the appends: each line names one.

@@ -289,10 +289,14 @@ func (s *storm) rage(ctx context.Context) {
 func (s *storm) calm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, calmPatience, fmt.Errorf("it was not whole after %v", calmPatience))
 	defer cancel()
-	for {
+	for told := ""; ; {
 		err := s.whole()
 		if err == nil {
 			break
+		}
+		if told != err.Error() {
+			told = err.Error()
+			s.say("not yet         %s", told)
 		}
 		if failed := clock.Pause(ctx, roundEvery); failed != nil {
 			return errors.Join(failed, err)
