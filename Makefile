@@ -35,6 +35,9 @@ demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leave
 bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
 	@bin/arbiter-lab bench
 
+chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
+	@bin/arbiter-lab chaos
+
 explore: ## visit every state of a small group and ask whether the rules hold: make explore ODD=2 REPORT=file
 	@go run ./internal/explore/cmd/arbiter-explore
 

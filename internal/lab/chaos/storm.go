@@ -290,7 +290,7 @@ func (s *storm) calm(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, calmPatience, fmt.Errorf("it was not whole after %v", calmPatience))
 	defer cancel()
 	for told := ""; ; {
-		err := s.whole()
+		err := s.whole(ctx)
 		if err == nil {
 			break
 		}
@@ -311,15 +311,23 @@ func (s *storm) calm(ctx context.Context) error {
 	return nil
 }
 
-// whole says what is missing.
-func (s *storm) whole() error {
+// whole says what is missing. That one standby may not be promoted just now since another one holds more is no fault.
+func (s *storm) whole(ctx context.Context) error {
 	g := s.seen().group
-	if g.GetStage() != "steady" || !g.GetArmed() || g.GetPause() != nil || g.GetPrimaryStatus() != statusUp {
-		return fmt.Errorf("the group is %s, armed %v, paused %v, its primary %s", g.GetStage(), g.GetArmed(), g.GetPause() != nil, g.GetPrimaryStatus())
+	if g.GetStage() != "steady" || !g.GetArmed() || g.GetPause() != nil || g.GetPrimaryStatus() != statusUp || g.GetCandidate() == "" {
+		return fmt.Errorf("the group is %s, armed %v, paused %v, its primary %s, its candidate %q", g.GetStage(), g.GetArmed(),
+			g.GetPause() != nil, g.GetPrimaryStatus(), g.GetCandidate())
 	}
+	ctx, cancel := context.WithTimeout(ctx, askServerPatience)
+	defer cancel()
 	for _, m := range g.GetMembers() {
-		if m.GetMember() != g.GetPrimary() && !m.GetEligible() {
-			return fmt.Errorf("%s could not be promoted: %s", m.GetMember(), m.GetWhyNotEligible())
+		if m.GetMember() == g.GetPrimary() {
+			continue
+		}
+		var sent bool
+		err := s.lab.Member(g.GetPrimary()).Ask(ctx, []any{&sent}, sentTo, m.GetMember())
+		if err != nil || !sent || m.GetStatus() != statusUp {
+			return errors.Join(fmt.Errorf("%s is %s, and follows %s: %v", m.GetMember(), m.GetStatus(), g.GetPrimary(), sent), err)
 		}
 	}
 	return nil
