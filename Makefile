@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race explore sim mutants bench demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race explore sim mutants bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leave
 
 bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
 	@bin/arbiter-lab bench
+
+chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
+	@bin/arbiter-lab chaos
 
 explore: ## visit every state of a small group and ask whether the rules hold: make explore ODD=2 REPORT=file
 	@go run ./internal/explore/cmd/arbiter-explore

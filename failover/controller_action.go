@@ -170,7 +170,12 @@ func (s *step) cutShortBefore(a Action) bool {
 
 // concludeEnded commits an outcome, once leadership is confirmed after the action ended.
 func (s *step) concludeEnded(g *Group, gc *control) {
-	if !s.confirmed(gc, gc.ended.Intent) {
+	switch {
+	case s.confirmed(gc, gc.ended.Intent):
+	case s.now < gc.pausedUntil:
+		s.wakeAt(gc.pausedUntil)
+		return
+	default:
 		s.confirmFor(gc, gc.ended.Intent)
 		return
 	}

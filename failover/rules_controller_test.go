@@ -372,3 +372,23 @@ func TestS10_TheCooldownTrustsNoWallClockForWhatWasSeen(t *testing.T) {
 		t.Errorf("replayed: %s", got)
 	}
 }
+
+// TestS6_AnOutcomeIsConfirmedAtAPace: an arbiter that does not lead any more is told at once that it doesn't, as often as it asks.
+func TestS6_AnOutcomeIsConfirmedAtAPace(t *testing.T) {
+	w := given(t, isolating+"confirm a by-hand\noutcome isolate CONFIRMED_OFF\n")
+	a := w.arbiters["a"]
+	for range 3 {
+		if len(a.confirms) != 1 {
+			t.Fatalf("%d confirmations are asked for", len(a.confirms))
+		}
+		w.do(t, "confirm a fail\n")
+		if len(a.confirms) != 0 {
+			t.Fatal("it asks again at once")
+		}
+		w.do(t, "tick 60ms\n")
+	}
+	w.do(t, "confirm a ok\n")
+	if got := w.group(t).Stage; got == Isolating {
+		t.Errorf("the outcome is not committed: %s", got)
+	}
+}

@@ -22,6 +22,8 @@ type Spec struct {
 	Number int
 	// Profile of health; fast by default.
 	Profile string
+	// Health replaces what Profile says of health, as YAML.
+	Health string
 	// Policy are further lines of the policy, as YAML.
 	Policy []string
 	// Fence replaces a database's fence, as YAML; by default it is the power switch, reached over the network.
@@ -55,7 +57,11 @@ func (l *Lab) YAML(spec Spec) string {
 		fmt.Fprintf(&b, "  - {name: %s, zone: %s, address: %q, fence: %s}\n", m.Name(), ArbiterName(i%len(l.Arbiters)), l.addressIn(spec.Number, m), fence)
 	}
 	fmt.Fprintf(&b, "connect: %s\n", l.connect())
-	fmt.Fprintf(&b, "health: {profile: %s}\npolicy:\n  automation: full\n", profile)
+	health := spec.Health
+	if health == "" {
+		health = "{profile: " + profile + "}"
+	}
+	fmt.Fprintf(&b, "health: %s\npolicy:\n  automation: full\n", health)
 	for _, line := range spec.Policy {
 		fmt.Fprintf(&b, "  %s\n", line)
 	}

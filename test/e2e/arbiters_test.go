@@ -14,6 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -241,20 +242,20 @@ func (s *stage) refusesToStart(wiped *lab.Arbiter) {
 // The disk under the leader's log hangs: it ends itself within its bound, and another one leads and fails over.
 func TestScenario62_LeadersDiskHangs(t *testing.T) {
 	full(t)
-	disks := map[string]*disk{}
+	disks := map[string]*disk.Disk{}
 	s := enter(t, plan{own: true, before: func(t *testing.T, l *lab.Lab) {
 		for _, a := range l.Arbiters {
 			d := newDisk(t, 64<<20)
 			disks[a.Name()] = d
-			if err := os.Symlink(d.folder, a.DataDir()); err != nil {
+			if err := os.Symlink(d.Folder(), a.DataDir()); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}})
 	leader, _ := s.followers()
 	stalled, ended := disks[leader.Name()], s.logs(leader, "an own entry was not applied")
-	leader.Host().OnPowerCut(stalled.thaw)
-	stalled.freeze()
+	leader.Host().OnPowerCut(func() { _ = stalled.Thaw() })
+	s.must(stalled.Freeze())
 	s.crash()
 	to, op := s.failedOver()
 	s.promoted(to, op)
@@ -262,7 +263,7 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 		t.Errorf("%s acted with a disk that hangs", leader.Name())
 	}
 	ended()
-	stalled.thaw()
+	s.must(stalled.Thaw())
 	s.await(leader.Name()+" to have ended", func() error {
 		if leader.Process().Running() {
 			return fmt.Errorf("it runs")

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -318,14 +319,16 @@ func (s *stage) exhaust(enough func(*arbiterv1.GroupStatus) bool) (release func(
 // The disk under the primary's log hangs. Open sessions go on answering reads; the write probe finds out.
 func TestScenario09_DiskStalls(t *testing.T) {
 	full(t)
-	var stalled *disk
+	var stalled *disk.Disk
 	s := enter(t, plan{own: true, before: func(t *testing.T, l *lab.Lab) {
 		ctx, cancel := context.WithTimeout(t.Context(), limit)
 		defer cancel()
 		primary := l.Members[0]
 		stalled = newDisk(t, 512<<20)
-		stalled.moveLog(t, ctx, primary)
-		primary.Host().OnPowerCut(stalled.thaw)
+		if err := errors.Join(primary.Stop(ctx, database.Fast), primary.MoveLog(ctx, stalled.Folder()), primary.Start(ctx)); err != nil {
+			t.Fatal(err)
+		}
+		primary.Host().OnPowerCut(func() { _ = stalled.Thaw() })
 		for _, standby := range l.Members[1:] {
 			if err := streams(ctx, standby, primary); err != nil {
 				t.Fatal(err)
@@ -336,7 +339,7 @@ func TestScenario09_DiskStalls(t *testing.T) {
 	s.must(err)
 	defer session.Close(context.Background())
 	s.fault = lab.Now()
-	stalled.freeze()
+	s.must(stalled.Freeze())
 	var one int
 	s.must(session.QueryRow(s.ctx, "SELECT 1").Scan(&one))
 	to, op := s.failedOver()

@@ -2,8 +2,10 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"syscall"
@@ -179,11 +181,34 @@ func (s *Server) Reseed(ctx context.Context, from *Server) error {
 	if err := os.RemoveAll(s.dir); err != nil {
 		return fmt.Errorf("empty %s: %w", s.name, err)
 	}
-	if _, err := s.tool(ctx, "pg_basebackup", "--pgdata="+s.dir, "--dbname="+s.connInfoTo(from), "--checkpoint=fast",
-		"--wal-method=stream", "--no-sync"); err != nil {
+	args := []string{"--pgdata=" + s.dir, "--dbname=" + s.connInfoTo(from), "--checkpoint=fast", "--wal-method=stream", "--no-sync"}
+	if s.log != "" {
+		if err := os.RemoveAll(s.log); err != nil {
+			return fmt.Errorf("empty %s: %w", s.name, err)
+		}
+		args = append(args, "--waldir="+s.log)
+	}
+	if _, err := s.tool(ctx, "pg_basebackup", args...); err != nil {
 		return fmt.Errorf("copy %s to %s: %w", from.name, s.name, err)
 	}
 	return s.follow(from)
+}
+
+// MoveLog moves the write-ahead log of the stopped server below a directory elsewhere, such as a disk of its own. It stays
+// there when the server is made anew.
+func (s *Server) MoveLog(ctx context.Context, dir string) error {
+	from, to := filepath.Join(s.dir, "pg_wal"), filepath.Join(dir, "pg_wal")
+	if err := s.template.account.own(dir); err != nil {
+		return err
+	}
+	if out, err := exec.CommandContext(ctx, "cp", "-a", from, to).CombinedOutput(); err != nil {
+		return fmt.Errorf("move log of %s: %w: %s", s.name, err, out)
+	}
+	if err := errors.Join(os.RemoveAll(from), os.Symlink(to, from)); err != nil {
+		return fmt.Errorf("move log of %s: %w", s.name, err)
+	}
+	s.log = to
+	return nil
 }
 
 // tool runs one of PostgreSQL's programs on the server's host, through its network.

@@ -39,6 +39,7 @@ type Server struct {
 	port     int
 	dir      string // data directory
 	sockets  string // directory of the Unix socket
+	log      string // directory of the write-ahead log; empty if it is in dir
 	settings map[string]string
 	process  *hosts.Process // the last one started; nil before
 }

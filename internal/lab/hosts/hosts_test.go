@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 )
 
 // openSite opens a site that is closed, and found clean, when the test ends.
@@ -408,5 +410,45 @@ func TestUsage(t *testing.T) {
 	}
 	if _, err := parseWritten("rchar: 1\n"); err == nil {
 		t.Error("a table without the line was read")
+	}
+}
+
+// A disk that hangs when its site is closed is thawed, and nothing stays mounted.
+func TestCloseUnmountsDisks(t *testing.T) {
+	s, err := Open(t.Context(), Options{Names: []string{"one"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := disk.New(t.Context(), s.Host("one").Dir(), 64<<20)
+	if errors.Is(err, disk.ErrNeedsRoot) {
+		_ = s.Close()
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Folder(), "file"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Freeze(); err != nil {
+		t.Fatal(err)
+	}
+	// Whoever writes to it can't be killed before it thaws.
+	stuck, err := s.Host("one").Start(Command{Path: "/bin/sh", Args: []string{"-c", "echo text > " + filepath.Join(d.Folder(), "file")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the process to wait for the disk", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", stuck.PID()))
+		return err == nil && strings.Contains(string(text), ") D ")
+	})
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := disk.Below(s.Dir()); err != nil || len(left) > 0 {
+		t.Errorf("still mounted: %v, %v", left, err)
+	}
+	if _, err := os.Stat(s.Dir()); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is still there: %v", s.Dir(), err)
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/arbiter-ha/arbiter/internal/lab/disk"
 )
 
 // record says on disk what a site is about to make, so that the next one can remove it if this one can't. Its file
@@ -148,9 +150,10 @@ func sweepOne(ctx context.Context, path string) (string, error) {
 	return r.ID, r.forget()
 }
 
-// remove ends every process that the record leads to, then removes groups, namespaces and files.
+// remove ends every process that the record leads to, then removes groups, namespaces, disks and files.
 func (r *record) remove(ctx context.Context) error {
-	failed := r.killAll(ctx)
+	failed := r.thawDisks()
+	failed = errors.Join(failed, r.killAll(ctx))
 	if r.Cgroup != "" {
 		failed = errors.Join(failed, removeCgroupTree(r.Cgroup))
 	}
@@ -161,9 +164,23 @@ func (r *record) remove(ctx context.Context) error {
 		}
 	}
 	if r.Dir != "" {
-		failed = errors.Join(failed, os.RemoveAll(r.Dir))
+		failed = errors.Join(failed, r.detachDisks(), os.RemoveAll(r.Dir))
 	}
 	return failed
+}
+
+// thawDisks lets go of processes that wait for a disk below the directory: they can't even be killed.
+func (r *record) thawDisks() error { return r.eachDisk(disk.Thaw) }
+
+// detachDisks unmounts everything below the directory.
+func (r *record) detachDisks() error { return r.eachDisk(disk.Detach) }
+
+func (r *record) eachDisk(act func(folder string) error) error {
+	folders, err := disk.Below(r.Dir)
+	for _, folder := range folders {
+		err = errors.Join(err, act(folder))
+	}
+	return err
 }
 
 func (r *record) killAll(ctx context.Context) error {

@@ -196,6 +196,27 @@ func (h *Host) plug(ctx context.Context, out bool) error {
 	return nil
 }
 
+// narrowBurst and narrowWait bound the queue of a narrow cable: what would wait for longer is lost.
+const narrowBurst, narrowWait = "4kb", "1s"
+
+// Narrow makes the host's cable so narrow that it takes only so many bytes per second from the host; what is more waits,
+// and disappears when it would wait too long. 0 ends it.
+func (h *Host) Narrow(ctx context.Context, bytesPerSecond int) error {
+	if h.network == nil {
+		return fmt.Errorf("narrow the cable of %s: %w", h.name, ErrNeedsRoot)
+	}
+	args := []string{"qdisc", "replace", "dev", "eth0", "root"}
+	if bytesPerSecond > 0 {
+		args = append(args, "tbf", "rate", fmt.Sprintf("%dbps", bytesPerSecond), "burst", narrowBurst, "latency", narrowWait)
+	} else {
+		args = append(args, "noqueue")
+	}
+	if _, err := runInside(ctx, h.namespace, "", "tc", args...); err != nil {
+		return fmt.Errorf("narrow the cable of %s: %w", h.name, err)
+	}
+	return nil
+}
+
 // Drop makes everything that from sends to to disappear; the other direction still works.
 func (s *Site) Drop(ctx context.Context, from, to *Host) error {
 	return s.change(ctx, func(n *network) { n.dropped[path{from.port, to.port}] = true })
@@ -209,6 +230,20 @@ func (s *Site) Separate(ctx context.Context, left, right []*Host) error {
 				n.dropped[path{a.port, b.port}] = true
 				n.dropped[path{b.port, a.port}] = true
 			}
+		}
+	})
+}
+
+// Direction is what one host sends to another one.
+type Direction struct{ From, To *Host }
+
+// DropOnly makes what is sent in these directions disappear, and nothing else: it takes the place of every Drop and
+// Separate before it.
+func (s *Site) DropOnly(ctx context.Context, directions []Direction) error {
+	return s.change(ctx, func(n *network) {
+		clear(n.dropped)
+		for _, d := range directions {
+			n.dropped[path{d.From.port, d.To.port}] = true
 		}
 	})
 }

@@ -3,6 +3,7 @@ package hosts
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -203,4 +204,53 @@ func withTimeout(t *testing.T, patience time.Duration) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
+}
+
+func TestDropOnlyTakesThePlaceOfOtherDrops(t *testing.T) {
+	s, a, b, _ := pair(t)
+	if err := errors.Join(s.Separate(t.Context(), []*Host{a}, []*Host{b}), s.DropOnly(t.Context(), []Direction{{From: b, To: a}})); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if dropped := s.network.dropped; len(dropped) != 1 || !dropped[path{b.port, a.port}] {
+		t.Errorf("dropped: %v", dropped)
+	}
+	if err := s.DropOnly(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
+// Through a narrow cable 60 kB take their time, in one direction; through a wide one they don't.
+func TestNarrow(t *testing.T) {
+	_, a, _, open := pair(t)
+	const rate, size = 60_000, 60_000
+	send := func() time.Duration {
+		t.Helper()
+		began := time.Now()
+		sent := make(chan error, 1)
+		go func() {
+			_, err := open.Write(make([]byte, size))
+			sent <- err
+		}()
+		_ = open.SetDeadline(began.Add(30 * time.Second))
+		_, err := io.ReadFull(open, make([]byte, size))
+		if err := errors.Join(err, <-sent); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	if err := a.Narrow(t.Context(), rate); err != nil {
+		t.Fatal(err)
+	}
+	narrow := send()
+	if narrow < 800*time.Millisecond { // the queue's burst goes at once
+		t.Errorf("%d bytes took %v through a cable of %d bytes per second", size, narrow, rate)
+	}
+	if err := errors.Join(a.Narrow(t.Context(), 0), a.Narrow(t.Context(), 0)); err != nil {
+		t.Fatal(err)
+	}
+	if wide := send(); wide >= narrow {
+		t.Errorf("%d bytes took %v through a wide cable, %v through a narrow one", size, wide, narrow)
+	}
 }

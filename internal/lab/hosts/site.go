@@ -281,14 +281,14 @@ func (s *Site) Host(name string) *Host {
 	return nil
 }
 
-// Close ends every process, removes every namespace, group and file, and returns what it could not remove. The next
+// Close ends every process, removes every namespace, group, disk and file, and returns what it could not remove. The next
 // Open tries that again. Close twice is harmless.
 func (s *Site) Close() error {
 	if s.record.file == nil {
 		return nil
 	}
 	ctx := context.Background()
-	var failed error
+	failed := s.record.thawDisks()
 	for _, h := range s.hosts {
 		if h.thread != nil {
 			failed = errors.Join(failed, h.close(ctx))

@@ -49,3 +49,40 @@ func TestMakesOwnVariablesGoFirst(t *testing.T) {
 		t.Errorf("seconds %d", got)
 	}
 }
+
+func TestChaosRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"minutes":  {[]string{"--minutes=0"}, "MINUTES must be"},
+		"seed":     {[]string{"--seed=-1"}, "SEED"},
+		"loopback": {[]string{"--hosts=loopback"}, "run as root"},
+		"service":  {[]string{"--service=builtin"}, "PostgreSQL"},
+		"standbys": {[]string{"--standbys=1"}, "two standbys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("MAKEFLAGS", "")
+			c := chaosCommand()
+			c.SilenceErrors, c.SilenceUsage = true, true
+			c.SetArgs(test.args)
+			if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestChaosPrintsItsSchedule(t *testing.T) {
+	t.Setenv("MAKEFLAGS", "")
+	var out strings.Builder
+	c := chaosCommand()
+	c.SetOut(&out)
+	c.SetArgs([]string{"--seed=7", "--minutes=1", "--schedule"})
+	if err := c.ExecuteContext(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(out.String(), "make chaos MINUTES=1 SEED=7") || strings.Count(out.String(), "\n") < 10 {
+		t.Errorf("printed:\n%s", out.String())
+	}
+}

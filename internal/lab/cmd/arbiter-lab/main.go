@@ -1,4 +1,4 @@
-// Command arbiter-lab runs the laboratory: the demo, the benches, and a lab to look around in. Each flag has an
+// Command arbiter-lab runs the laboratory: the demo, the benches, chaos, and a lab to look around in. Each flag has an
 // environment variable, so that make passes them on: SERVICE, ROUTER, FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
 // PLOT, HOSTS, GROUPS, SECONDS, MINUTES, SEED, LOSS.
 package main
@@ -44,7 +44,7 @@ func command() *cobra.Command {
 		Use: "arbiter-lab", Short: "Real hosts, databases and arbiters on one machine, with faults on demand",
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.AddCommand(demoCommand(), benchCommand(), upCommand(), sweepCommand(), fenceCommand())
+	root.AddCommand(demoCommand(), benchCommand(), chaosCommand(), upCommand(), sweepCommand(), fenceCommand())
 	return root
 }
 
