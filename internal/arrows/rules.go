@@ -83,6 +83,7 @@ var layers = []layer{
 		may:    join([]string{"internal/sim", "fsm", "failover", "proto"}, foundation),
 		why:    "the explorer walks the states of the core",
 	},
+	{folder: "internal/mutants", why: "it builds what looks for bugs, and imports nothing of it"},
 	{
 		folder: "internal/lab",
 		may:    join([]string{"client", "config", "proto"}, foundation),
