@@ -18,6 +18,7 @@ type actionRun struct {
 	node       *node
 	action     failover.Action
 	leaseUntil time.Duration
+	leaseFrom  time.Duration // true time when the lease, or its last renewal, was applied for the first time
 	started    time.Duration // true time
 	cancelled  bool
 	abandoned  bool // its process died
@@ -25,6 +26,20 @@ type actionRun struct {
 }
 
 func (r *actionRun) over() bool { return r.finished || r.abandoned }
+
+// lease says by which time on the boot-time clock the effects must have been asked for.
+func (r *actionRun) lease(until time.Duration) {
+	r.leaseUntil = until
+	if lease := r.node.state.Group(r.action.Group).Lease; lease != nil {
+		r.leaseFrom = r.node.sim.ledger.at(lease.RenewedAt).first
+	}
+}
+
+// stoodStill says that a hypervisor paused this machine while its lease ran, or while the lease was asked for: no clock that it can read
+// knows how late it is.
+func (r *actionRun) stoodStill() bool {
+	return r.node.pausedAt > 0 && r.node.pausedAt >= r.leaseFrom-proposalBound
+}
 
 // permitted reads the lease on the boot-time clock, right before an effect.
 func (r *actionRun) permitted() bool {
@@ -44,7 +59,8 @@ func (n *node) startAction(o failover.Start) {
 	a := o.Action
 	n.sim.note("%s starts %s %s of %s, epoch %d, intent %d, try %d", n.id, a.Kind, a.Member, a.Group, a.Epoch, a.Intent, a.Attempt)
 	n.sim.counts.starts++
-	run := &actionRun{node: n, action: a, leaseUntil: o.LeaseUntil, started: n.sim.now}
+	run := &actionRun{node: n, action: a, started: n.sim.now}
+	run.lease(o.LeaseUntil)
 	n.sim.checkStart(run, o)
 	n.actions[runKey{a.Group, a.Intent}] = run
 	n.sim.busyFor(5 * time.Second)

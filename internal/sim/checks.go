@@ -216,32 +216,35 @@ func (s *sim) checkStart(r *actionRun, o failover.Start) {
 		}
 	}
 	s.begun[key] = true
-	s.checkLease(n, a.Group, o.LeaseUntil)
+	s.checkLease(r)
 	s.checkAlone(r)
 }
 
 // checkLease: the holder's time ends before anybody can have counted it out, by the clock of a perfect one who began to count as soon as the
 // entry was applied anywhere.
-func (s *sim) checkLease(n *node, group failover.GroupName, until time.Duration) {
-	lease := n.state.Group(group).Lease
-	if lease == nil {
+func (s *sim) checkLease(r *actionRun) {
+	lease := r.node.state.Group(r.action.Group).Lease
+	if lease == nil || r.stoodStill() {
 		return
 	}
-	granted := s.ledger.at(lease.RenewedAt).first
-	if ends := s.now + n.clock.until(until, s.now); n.pausedAt < granted-proposalBound && ends > granted+time.Duration(lease.Duration) {
-		s.fail("lease-too-long", "%s may act on %s until %s, and somebody may have counted the lease out at %s", n.id, group, ends, granted+time.Duration(lease.Duration))
+	until, out := s.now+r.node.clock.until(r.leaseUntil, s.now), r.leaseFrom+time.Duration(lease.Duration)
+	if until > out {
+		s.fail("lease-too-long", "%s may act on %s until %s, and somebody may have counted the lease out at %s", r.node.id, r.action.Group, until, out)
 	}
 }
 
 // checkAlone: no two arbiters may act on a group at the same time. A machine that its hypervisor paused does not know how late it is; its
 // targets do (S9).
 func (s *sim) checkAlone(r *actionRun) {
+	if r.stoodStill() {
+		return
+	}
 	for _, other := range s.nodes {
 		if other == r.node || !other.alive || other.clock.stopped {
 			continue
 		}
 		for _, run := range other.actions {
-			if run.action.Group == r.action.Group && run.permitted() && other.pausedAt <= run.started {
+			if run.action.Group == r.action.Group && run.permitted() && !run.stoodStill() {
 				s.fail("two-actors", "%s and %s may act on %s at the same time", r.node.id, other.id, r.action.Group)
 			}
 		}
@@ -253,9 +256,7 @@ func (s *sim) checkEffect(r *actionRun) {
 	if !s.committedIntent(r) {
 		s.fail("no-intent", "%s acts on %s without a committed intent", r.node.id, r.action.Member)
 	}
-	if r.node.pausedAt <= r.started {
-		s.checkAlone(r)
-	}
+	s.checkAlone(r)
 }
 
 // checkPromotion: nobody is asked to leave recovery while another member may still write.

@@ -100,6 +100,8 @@ func (f *fencing) device(level int, then func(off bool, why string)) {
 				answered = true
 				if f.member.host.powered {
 					s.lied(f.member.host)
+				} else { // true by chance; that it stays so is assumed
+					f.member.host.fenced = true
 				}
 				then(true, "it says off")
 			}

@@ -209,8 +209,8 @@ func (n *node) carryOut(output failover.Output) {
 		n.startAction(o)
 	case failover.Extend:
 		if run := n.actions[runKey{o.Group, o.Intent}]; run != nil {
-			run.leaseUntil = o.LeaseUntil
-			n.sim.checkLease(n, o.Group, o.LeaseUntil)
+			run.lease(o.LeaseUntil)
+			n.sim.checkLease(run)
 		}
 	case failover.Cancel:
 		if run := n.actions[runKey{o.Group, o.Intent}]; run != nil {
