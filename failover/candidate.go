@@ -80,8 +80,6 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
 	case state.Rogue:
 		c.Why = "it accepts writes without authority"
-	case p.Timeline != 0 && g.LastPrimary.Timeline != 0 && p.Timeline > g.LastPrimary.Timeline:
-		c.Why = fmt.Sprintf("it is on timeline %d and the primary was on %d: its history is another one; rebuild it", p.Timeline, g.LastPrimary.Timeline)
 	case !policyAllows(g, c.Loss) && !lossTaken(g, c, positions):
 		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
 	default:
@@ -188,6 +186,9 @@ func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	switch {
 	case p.Timeline != 0 && p.Timeline < last.Timeline: // positions of different histories can't be compared
 		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("it is on timeline %d and the primary was on %d: all that was written since may be lost",
+			p.Timeline, last.Timeline)}
+	case last.Timeline != 0 && p.Timeline > last.Timeline: // a promotion that nobody saw, or somebody else's server
+		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("it is on timeline %d and the primary was on %d: that is another history; rebuild it unless that is the one to keep",
 			p.Timeline, last.Timeline)}
 	case last.Index == 0 && last.Written == 0:
 		return LossBound{Grade: LossUnknown, Why: "the primary was never seen"}

@@ -26,6 +26,8 @@ func TestCandidatesAreRanked(t *testing.T) {
 		{"who does not answer is not asked", nil, []MemberPosition{{Member: "b", Detail: "gone"}, at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"another system", nil, []MemberPosition{{Member: "b", Answered: true, SystemID: "sys2", Received: 2000}, at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
 		{"another history", nil, []MemberPosition{at("b", 2000, 4), at("c", 990, 3)}, Operation{}, []MemberName{"c"}, ""},
+		{"another history alone", nil, []MemberPosition{at("b", 2000, 4)}, Operation{}, nil, HoldLossBound},
+		{"another history, accepted", nil, []MemberPosition{at("b", 2000, 4)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"b"}, ""},
 		{"an older history", nil, []MemberPosition{at("b", 1000, 2)}, Operation{}, nil, HoldLossBound},
 		{"an older history, an amount accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Bytes: 1 << 40}}, nil, HoldLossBound},
 		{"an older history, accepted", nil, []MemberPosition{at("b", 1000, 2)}, Operation{LossTaken: &AcceptedLoss{Member: "b", Unknown: true}}, []MemberName{"b"}, ""},

@@ -176,16 +176,30 @@ func heldCommands(s *State, g *Group) []string {
 	case HoldNoCandidate:
 		return []string{"make a member answer as a standby: it goes on by itself"}
 	case HoldPromote:
-		return []string{
-			fmt.Sprintf("mend %s: its promotion is tried again by itself; or let it be fenced and another one promoted if it fails again:", g.Operation.Candidate),
-			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen),
-		}
+		return promoteCommands(s, g, seen)
 	case HoldAborted:
 		return []string{
 			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
 		}
 	}
 	return []string{fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
+}
+
+// promoteCommands are what helps if a promotion does not succeed: another member can be promoted once the candidate is fenced, if one may be.
+func promoteCommands(s *State, g *Group, seen string) []string {
+	mend := fmt.Sprintf("mend %s: its promotion is tried again by itself", g.Operation.Candidate)
+	release := fmt.Sprintf("arbiterctl release %s %s", g.Name, seen)
+	best, tooMuch := tooMuchLost(s, g)
+	switch {
+	case g.otherCandidate(s) != "":
+		return []string{mend + "; or let it be fenced and another one promoted if it fails again:", release + " --reason \"...\""}
+	case tooMuch:
+		return []string{
+			fmt.Sprintf("%s; or let it be fenced and %s promoted, which loses %s:", mend, best.Member, best.Loss),
+			fmt.Sprintf("%s --accept-loss %s --reason \"...\"", release, worstLoss(s, g)),
+		}
+	}
+	return []string{mend + "; nobody else can be promoted before it answers as a standby"}
 }
 
 // revoked is the member whose proof is missing: the former writer first.

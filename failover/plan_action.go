@@ -189,6 +189,9 @@ func planPromotion(g *Group) Decision {
 // isolation, the arbiters that count must have looked again since the intent, or since the newest try; lookAgain asks them to. A candidate that
 // is up and can't be promoted is given up only when an operator released the operation and it failed again.
 func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
+	if g.otherCandidate(s) == "" {
+		return Decision{}, 0
+	}
 	op := g.Operation
 	v := Tally(s, g, op.Candidate)
 	if v.Status == StatusDown {
@@ -209,14 +212,19 @@ func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
 	if !down && !(op.released(HoldPromote) && op.Intent != nil && op.Intent.Action == ActionPromote) {
 		return Decision{}, lookAgain
 	}
+	decision := g.intend(ActionIsolate, op.Candidate)
+	decision.Rule, decision.Basis = "give-up-candidate", v.Basis
+	return decision, 0
+}
+
+// otherCandidate is who could be promoted in place of the candidate, "" if nobody could.
+func (g *Group) otherCandidate(s *State) MemberName {
 	for _, c := range Candidates(g, SeenPositions(s, g)) {
-		if c.Member != op.Candidate && c.Eligible {
-			decision := g.intend(ActionIsolate, op.Candidate)
-			decision.Rule, decision.Basis = "give-up-candidate", v.Basis
-			return decision, 0
+		if c.Member != g.Operation.Candidate && c.Eligible {
+			return c.Member
 		}
 	}
-	return Decision{}, lookAgain
+	return ""
 }
 
 // planAfterPromotion does what the spec asks for after the promotion, in order.
