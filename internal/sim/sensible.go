@@ -166,10 +166,6 @@ func (o *sensibleOperator) waitOrRelease(g *failover.Group) {
 		o.sim.call(failover.Abort{Request: o.sim.request("it can't begin"), Group: g.Name, Operation: op.ID}, nil)
 		return
 	}
-	if g.Hold.Reason == failover.HoldPromote && stood > 90*time.Second { // the others are only too far behind
-		o.sim.call(failover.Release{Request: o.sim.request("it can't be mended"), Group: g.Name, Operation: g.Operation.ID, Seen: g.Turn(), AcceptLoss: true, LossUnknown: true}, nil)
-		return
-	}
 	for _, command := range failover.Explain(o.sim.ledger.newest, g.Name, failover.Durations{SinceLastFailover: -1}).Next {
 		if o.give(g, command) {
 			return
