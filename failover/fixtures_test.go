@@ -15,6 +15,7 @@ type seen struct {
 	position LSN
 	timeline uint32
 	grows    bool
+	stale    bool
 	system   string
 	token    Epoch
 }
@@ -34,12 +35,12 @@ func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, 
 		Group: g, Member: m, AsOf: asOf, Since: since,
 		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}},
 	}
-	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token}
+	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token, Stale: s.stale}
 	switch s.role {
 	case RolePrimary:
 		o.Facts.Written, o.Facts.SyncRule = s.position, sync
 	case RoleStandby:
-		o.Facts.Received, o.Facts.Replayed, o.Facts.Streaming, o.Facts.ReceivingGrows = s.position, s.position, true, s.grows
+		o.Facts.Received, o.Facts.Replayed, o.Facts.Streaming, o.Facts.ReceivingGrows = s.position, s.position, !s.stale, s.grows
 	}
 	return o
 }

@@ -78,13 +78,14 @@ func (g *Group) countLooks(s *State, member MemberName, match func(Facts) bool) 
 	return n
 }
 
-// countFresh is countLooks without what was seen of the present writer before its promotion ended: it was a standby then.
+// countFresh is countLooks without what an earlier look was told, and without what was seen of the present writer before its promotion
+// ended: it was a standby then.
 func (g *Group) countFresh(s *State, member MemberName, match func(Facts) bool) int {
 	n, m := 0, g.Member(member)
 	for _, node := range s.Voters {
 		look, ok := g.currentLook(s, node, member)
 		old := ok && m.Authority == AuthorityWriter && look.Observation.AsOf < m.WriterSince
-		if ok && !old && match(look.Observation.Facts) && g.seenUp(look) {
+		if ok && !old && !look.Observation.Facts.Stale && match(look.Observation.Facts) && g.seenUp(look) {
 			n++
 		}
 	}

@@ -173,6 +173,10 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if refusal := checkS0Settled(g, member, b.Attested); refusal != nil {
 		return refusal
 	}
+	if spec, _ := g.Spec.Member(member); promote && spec.Priority == 0 {
+		return refuse("", "nobody writes in %s, and %s, with priority 0, is never promoted", g.Name, member).
+			advise("give it a priority above 0 first (arbiterctl apply), or adopt another member")
+	}
 	if g.Operation != nil { // an operator settles by hand what the operation is held for
 		c.endOperation(g, OperationEnded, OperationStopped, "adopted by "+b.Request.by())
 	}

@@ -100,7 +100,7 @@ type Replica struct {
 	Sync      bool // confirms synchronously at this moment
 }
 
-// Facts are what a service says of itself in one look.
+// Facts are what a service last said of itself, in one look.
 type Facts struct {
 	Role          Role
 	AcceptsWrites bool // a write was committed in this look
@@ -114,8 +114,10 @@ type Facts struct {
 	// ReceivingGrows says that this standby's received position grew since the primary was first seen failing by the
 	// same arbiter: a witness that somebody writes.
 	ReceivingGrows bool
-	SyncRule       SyncRule  // of a primary
-	Replicas       []Replica // of a primary, sorted by name
+	// Stale says that the latest look was told nothing: these are what an earlier one was told.
+	Stale    bool      `json:",omitempty"`
+	SyncRule SyncRule  // of a primary
+	Replicas []Replica // of a primary, sorted by name
 }
 
 // Position is how much of the primary's log a standby holds: the greater of received and replayed, since after a restart the
@@ -157,7 +159,7 @@ func sameChecks(a, b []CheckState) bool {
 
 func sameFacts(a, b Facts) bool {
 	return a.Role == b.Role && a.AcceptsWrites == b.AcceptsWrites && a.SystemID == b.SystemID &&
-		a.Timeline == b.Timeline && a.Epoch == b.Epoch && a.Streaming == b.Streaming && a.ReceivingGrows == b.ReceivingGrows &&
+		a.Timeline == b.Timeline && a.Epoch == b.Epoch && a.Streaming == b.Streaming && a.ReceivingGrows == b.ReceivingGrows && a.Stale == b.Stale &&
 		a.SyncRule.Need == b.SyncRule.Need && slices.Equal(a.SyncRule.Names, b.SyncRule.Names) &&
 		slices.Equal(a.Replicas, b.Replicas)
 }

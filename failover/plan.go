@@ -268,10 +268,10 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 			decision.Detail = failed.Detail
 		}
 	}
-	if d.LeaseLeft > 0 && !decision.awaitsLooks() {
-		return g.orRelease(decision, d)
+	if decision.awaitsLooks() {
+		return decision
 	}
-	return decision
+	return g.orRelease(decision, d)
 }
 
 func (g *Group) firstAction(decision Decision) Decision {

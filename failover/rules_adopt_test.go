@@ -313,6 +313,13 @@ func downBatches(w *world, member MemberName) []Batch {
 	return batches
 }
 
+// Who would be promoted by an adoption and never is leaves the group without a writer and without a way on.
+func TestAdoptToPromoteAsksForAPriority(t *testing.T) {
+	w := given(t, "arbiters a b c\ngroup orders pg-a pg-b priority=pg-b:0\nreign a 1\nobserve all: pg-a=down(refused) pg-b=standby@9")
+	w.refused(t, "", "", 0, w.adopt("pg-b", "pg-a"))
+	w.wantAuthorities(t, unset, unset)
+}
+
 // A look from before a promotion ended shows its new primary in recovery. Whoever adopts by such looks would take the right to write from
 // the only one that writes.
 func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
@@ -321,6 +328,8 @@ func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
 	w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: w.group(t).Operation.ID, Reason: HoldVerify, Detail: "test"})
 	w.accepted(t, "a", 1, ReleaseLease{Group: "orders", Holder: "a", Epoch: w.group(t).Epoch})
 	w.wantAuthorities(t, none, writer, none)
+	w.refused(t, "S0", "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
+	w.do(t, "observe all: pg-b=last-standby@1000") // looked at since, and told nothing
 	w.refused(t, "S0", "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
 	w.do(t, "observe all: pg-b=primary@1000")
 	w.accepted(t, "", 0, w.adopt("pg-b", "pg-a", "pg-c"))

@@ -237,7 +237,7 @@ func TestFactsOutliveTheMemberButItsClaimsDont(t *testing.T) {
 		r.scheduler.SetTargets(targets(fastCheck(), "a"))
 		time.Sleep(5 * time.Second)
 		f := r.last("a").Observation.Facts
-		if f.AcceptsWrites || f.Role != failover.RolePrimary || f.Written != 500 || f.SyncRule.Need != 1 {
+		if f.AcceptsWrites || !f.Stale || f.Role != failover.RolePrimary || f.Written != 500 || f.SyncRule.Need != 1 {
 			t.Fatalf("facts of a dead primary: got %+v", f)
 		}
 	})

@@ -156,6 +156,7 @@ func (t *task) learn(look Look) {
 	switch {
 	case look.Facts.Role == failover.RoleUnknown:
 		t.facts.AcceptsWrites, t.facts.Streaming, t.facts.ReceivingGrows = false, false, false
+		t.facts.Stale = t.facts.Role != failover.RoleUnknown
 	case look.Partial && look.Facts.Role == t.facts.Role:
 		// The write was not tried; whether writes are accepted stays as the last whole look left it.
 		accepts := t.facts.AcceptsWrites

@@ -13,6 +13,7 @@ type startKey struct {
 	group   failover.GroupName
 	intent  failover.Index
 	attempt int
+	release int // an operator's release lets tries be counted anew
 }
 
 // checkWriters: never two members that acknowledge writes. Those that do so in breach of what a proof assumes are left out, by name: a
@@ -110,10 +111,22 @@ func (s *sim) checkEntry(e *entry) {
 	}
 	s.checkViews(e)
 	for _, ev := range e.events {
-		if ev.Kind == failover.OperationEnded {
+		switch ev.Kind {
+		case failover.OperationEnded:
 			s.counts.done++
+		case failover.OperationReleased:
+			s.releases[ev.Group]++
+		case failover.GroupAdopted:
+			s.forgetOthers(ev.Group, ev.Member)
 		}
 	}
+}
+
+// forgetOthers takes an operator's word for whose data is the group's: what other histories hold beside it is lost by that word.
+func (s *sim) forgetOthers(group failover.GroupName, adopted failover.MemberName) {
+	service := s.service(group)
+	m := service.member(adopted)
+	service.acked = slices.DeleteFunc(service.acked, func(p position) bool { return !m.head.holds(p) })
 }
 
 func (s *sim) countStage(before, g *failover.Group) {
@@ -157,8 +170,13 @@ func (s *sim) checkProof(e *entry, g *failover.Group, was, is *failover.Member) 
 	}
 }
 
-// checkElection: whoever leads has all that was committed. If not, the model is wrong.
+// checkElection: whoever leads has all that was committed. If not, the model is wrong. A server that counts votes late, of a term that is
+// past, may lack what was committed since.
 func (s *sim) checkElection(r *raft) {
+	if r.term < s.term {
+		return
+	}
+	s.term = r.term
 	for i := len(s.ledger.entries); i > 0; i-- {
 		e := s.ledger.entries[i-1]
 		if e == nil {
@@ -192,7 +210,7 @@ func (s *sim) committedIntent(r *actionRun) bool {
 func (s *sim) checkStart(r *actionRun, o failover.Start) {
 	n, a := r.node, r.action
 	own := n.state.Group(a.Group)
-	key := startKey{a.Group, a.Intent, a.Attempt}
+	key := startKey{a.Group, a.Intent, a.Attempt, s.releases[a.Group]}
 	switch {
 	case !s.committedIntent(r):
 		s.fail("no-intent", "%s starts %s of %s without a committed intent", n.id, a.Kind, a.Member)

@@ -248,6 +248,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	t.judge(saw.reason)
 	if saw.facts.Role == failover.RoleUnknown {
 		t.facts.AcceptsWrites, t.facts.Streaming, t.facts.ReceivingGrows = false, false, false
+		t.facts.Stale = t.facts.Role != failover.RoleUnknown
 	} else {
 		t.facts = saw.facts
 	}

@@ -205,7 +205,7 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 
 // promoteByHand makes a standby a primary, beside all arbiters. What is lost by it is the operator's.
 func (o *sensibleOperator) promoteByHand(m *member) {
-	m.primary, m.follows = true, ""
+	m.primary, m.follows, m.excuse = true, "", "somebody promoted it by hand"
 	m.head.branch = &branch{parent: m.head.branch, fork: m.head.at, number: m.head.branch.number + 1}
 	o.service.acked = nil
 	m.changed()

@@ -33,6 +33,8 @@ type sim struct {
 	healed    bool // nothing goes wrong any more
 	done      bool
 	begun     map[startKey]bool
+	releases  map[failover.GroupName]int
+	term      failover.Term                      // the highest that anybody led in
 	views     map[failover.NodeID]*failover.View // as they should be
 	reported  map[runKey]int                     // outcomes that actions came to, less those that counted
 	epochs    map[failover.GroupName]failover.Epoch
@@ -71,7 +73,7 @@ var nodeNames = []failover.NodeID{"a", "b", "c", "d", "e", "f"}
 
 func newSim(p *Plan, keep bool) *sim {
 	s := &sim{
-		plan: p, byID: map[failover.NodeID]*node{}, devices: map[deviceKey]*device{}, begun: map[startKey]bool{}, views: map[failover.NodeID]*failover.View{}, reported: map[runKey]int{},
+		plan: p, byID: map[failover.NodeID]*node{}, devices: map[deviceKey]*device{}, begun: map[startKey]bool{}, releases: map[failover.GroupName]int{}, views: map[failover.NodeID]*failover.View{}, reported: map[runKey]int{},
 		epochs: map[failover.GroupName]failover.Epoch{}, hookUsed: map[int]int{},
 		netDice: newDice(p.Seed, "streams"), worldDice: newDice(p.Seed, "world"), checkDice: newDice(p.Seed, "checks"),
 	}

@@ -878,8 +878,10 @@ type Facts struct {
 	SyncNeed       uint32                 `protobuf:"varint,11,opt,name=sync_need,json=syncNeed,proto3" json:"sync_need,omitempty"`
 	SyncNames      []string               `protobuf:"bytes,12,rep,name=sync_names,json=syncNames,proto3" json:"sync_names,omitempty"`
 	Replicas       []*Replica             `protobuf:"bytes,13,rep,name=replicas,proto3" json:"replicas,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// The latest look was told nothing: these are of an earlier one.
+	Stale         bool `protobuf:"varint,14,opt,name=stale,proto3" json:"stale,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Facts) Reset() {
@@ -1001,6 +1003,13 @@ func (x *Facts) GetReplicas() []*Replica {
 		return x.Replicas
 	}
 	return nil
+}
+
+func (x *Facts) GetStale() bool {
+	if x != nil {
+		return x.Stale
+	}
+	return false
 }
 
 // Replica is one standby connected to a primary.
@@ -2863,7 +2872,7 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"CheckState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x97\x03\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xad\x03\n" +
 	"\x05Facts\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12%\n" +
 	"\x0eaccepts_writes\x18\x02 \x01(\bR\racceptsWrites\x12\x1b\n" +
@@ -2879,7 +2888,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\tsync_need\x18\v \x01(\rR\bsyncNeed\x12\x1d\n" +
 	"\n" +
 	"sync_names\x18\f \x03(\tR\tsyncNames\x12/\n" +
-	"\breplicas\x18\r \x03(\v2\x13.arbiter.v1.ReplicaR\breplicas\"O\n" +
+	"\breplicas\x18\r \x03(\v2\x13.arbiter.v1.ReplicaR\breplicas\x12\x14\n" +
+	"\x05stale\x18\x0e \x01(\bR\x05stale\"O\n" +
 	"\aReplica\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstreaming\x18\x02 \x01(\bR\tstreaming\x12\x12\n" +
