@@ -302,7 +302,12 @@ func (s *sim) applyToMember(m *member, item Item) {
 	case "crash", "bounce":
 		m.crash(0)
 		if item.Kind == "bounce" || item.Amount%2 == 0 { // what supervises it starts it again
-			s.after(d, func() { m.boot(s.worldDice.between(300*time.Millisecond, 3*time.Second)) })
+			s.after(d, func() {
+				if m.keptDown {
+					m.mayBeRogue("what supervises it started it")
+				}
+				m.boot(s.worldDice.between(300*time.Millisecond, 3*time.Second))
+			})
 		}
 	case "orphans":
 		m.crash(min(d, 8*time.Second))

@@ -174,13 +174,20 @@ func (s *sim) powerOn(h *host, why string) {
 	}
 	h.powered = true
 	for _, m := range s.membersOn(h) {
-		if (h.fenced || m.keptDown) && m.primary && s.writerOf(m.service) != m {
-			m.excuse = why
-			s.counts.rogues++
+		if h.fenced || m.keptDown {
+			m.mayBeRogue(why)
 		}
 		m.boot(s.worldDice.between(500*time.Millisecond, 3*time.Second))
 	}
 	h.fenced = false
+}
+
+// mayBeRogue excuses a server that is about to start beside what the arbiters know, if it would start as a primary.
+func (m *member) mayBeRogue(why string) {
+	if m.primary && m.sim.writerOf(m.service) != m {
+		m.excuse = why
+		m.sim.counts.rogues++
+	}
 }
 
 // switchOn is an operator's hand that takes care: a server on the machine that would start as a primary without a right to it is kept down.

@@ -189,6 +189,10 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 		o.sim.call(failover.Pause{Request: o.sim.request("a change by hand"), Group: g.Name}, nil)
 		return
 	}
+	if op := g.Operation; op != nil && g.Stage != failover.Held && op.Candidate == "" { // it would fence what is started
+		o.sim.call(failover.Abort{Request: o.sim.request("a change by hand"), Group: g.Name, Operation: op.ID}, nil)
+		return
+	}
 	a := failover.Adopt{Request: o.sim.request("nothing else helps"), Group: g.Name, Member: best.name}
 	for _, m := range o.service.members {
 		if m != best {
@@ -198,6 +202,8 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 	}
 	if !best.primary {
 		o.promoteByHand(best)
+	} else if g.Writer() != best.name { // the arbiters may refuse to adopt it
+		best.mayBeRogue("an operator started it")
 	}
 	o.boot(best)
 	o.sim.call(a, nil)
