@@ -146,7 +146,7 @@ func (m *moves) sights() {
 		}
 		known = append(known, about)
 		for _, by := range unlike(alike) {
-			for _, show := range []sight{standby, primary, down, untold, stranger} {
+			for _, show := range []sight{standby, primary, down, untold, stranger, silent} {
 				m.sees(by, show, member, m.s.Applied)
 			}
 		}

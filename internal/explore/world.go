@@ -83,10 +83,11 @@ const (
 	down                  // refuses
 	untold                // the arbiter can't tell
 	stranger              // in recovery, of another database
+	silent                // was in recovery, and the newest look was told nothing
 )
 
 func (s sight) String() string {
-	return [...]string{"unseen", "standby", "primary", "down", "can't tell", "stranger"}[s]
+	return [...]string{"unseen", "standby", "primary", "down", "can't tell", "stranger", "silent"}[s]
 }
 
 // observation is the look that shows this of a member.
@@ -94,8 +95,8 @@ func (s sight) observation(m failover.MemberName, asOf failover.Index) failover.
 	o := failover.Observation{Group: group, Member: m, AsOf: asOf}
 	reason := failover.ReasonAnswered
 	switch s {
-	case standby, stranger:
-		o.Facts = failover.Facts{Role: failover.RoleStandby, SystemID: system, Received: lsn, Replayed: lsn, Streaming: true}
+	case standby, stranger, silent:
+		o.Facts = failover.Facts{Role: failover.RoleStandby, SystemID: system, Received: lsn, Replayed: lsn, Streaming: s != silent, Stale: s == silent}
 		if s == stranger {
 			o.Facts.SystemID = other
 		}
@@ -118,6 +119,8 @@ func sightOf(o failover.Observation) sight {
 	switch {
 	case o.Facts.AcceptsWrites:
 		return primary
+	case o.Facts.Stale:
+		return silent
 	case o.Facts.SystemID == other:
 		return stranger
 	case o.Facts.Role == failover.RoleStandby:

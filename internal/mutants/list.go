@@ -185,6 +185,10 @@ var views = []Mutant{
 		File: looksFile, Old: "return look, ok && look.Generation == view.Generation", New: "_ = view\n\treturn look, ok",
 	},
 	{
+		Name: "count-looks-that-were-told-nothing", Rule: "S0", What: "what a member said before its newest look counts as what it is now",
+		File: looksFile, Old: "if ok && !old && !look.Observation.Facts.Stale && match(", New: "if ok && !old && match(",
+	},
+	{
 		Name: "count-doubted-views", Rule: "S14", What: "an arbiter that doubts its own view counts",
 		File: "failover/state.go", Old: "return view, ok && view.Current && view.Doubt == \"\"", New: "return view, ok && view.Current",
 	},
