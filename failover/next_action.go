@@ -202,7 +202,6 @@ func (c *change) failedTry(g *Group, o Outcome) *Refusal {
 		op.Attempts++
 		try = fmt.Sprintf("try %d", op.Attempts)
 	}
-	op.Intent.Tried = true
 	c.tell(g, AttemptEnded, op.Intent.Member, "%s to %s %s: %s", try, op.Intent.Action, op.Intent.Member, o.Detail)
 	return nil
 }

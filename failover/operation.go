@@ -62,7 +62,6 @@ type OpenIntent struct {
 	Action    ActionKind
 	Member    MemberName
 	Reinstate bool
-	Tried     bool // an outcome was committed for it that did not close it; it is repeated by a new intent
 	Wall      WallTime
 }
 

@@ -276,7 +276,7 @@ func (w *workload) lead(name failover.GroupName) failover.Body {
 		durations.LeaseLeft = time.Second
 	}
 	operation := group.Operation
-	if operation != nil && operation.Intent != nil && !operation.Intent.Tried {
+	if operation != nil && operation.Intent != nil && operation.Attempts == 0 {
 		return failover.Conclude{Group: name, Epoch: group.Epoch, Operation: operation.ID, Intent: operation.Intent.Index, Outcome: w.outcome()}
 	}
 	decision := failover.Plan(w.state, name, durations)

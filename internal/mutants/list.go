@@ -116,7 +116,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "give-up-a-promotion-without-a-fence", Rule: "S7", What: "a promotion that failed takes the right to write from its candidate, without proof",
-		File: actionFile, Old: "\top.Intent.Tried = true\n", New: "\top.Intent.Tried = true\n\tif op.Intent.Action == ActionPromote {\n\t\tg.Member(op.Intent.Member).Authority = AuthorityNone\n\t}\n",
+		File: actionFile, Old: "\tc.tell(g, AttemptEnded, op", New: "\tif op.Intent.Action == ActionPromote {\n\t\tg.Member(op.Intent.Member).Authority = AuthorityNone\n\t}\n\tc.tell(g, AttemptEnded, op",
 	},
 	{
 		Name: "leave-a-rogue-none", Rule: "S12", What: "a member without authority that accepts writes stays proven unable to",
