@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race explore sim mutants bench chaos demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race replay explore sim mutants bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time fai
 
 chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
 	@bin/arbiter-lab chaos
+
+replay: ## give what arbiters recorded (arbiterd --record FOLDER) to a new core and compare: make replay RECORDING=folder
+	@go run ./internal/recording/cmd/arbiter-replay "$(RECORDING)"
 
 explore: ## visit every state of a small group and ask whether the rules hold: make explore ODD=2 REPORT=file
 	@go run ./internal/explore/cmd/arbiter-explore

@@ -11,6 +11,7 @@ import (
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/failpoint"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 )
 
 // consensus is what the loop needs of Raft.
@@ -43,7 +44,8 @@ type loop struct {
 	leading    *latch
 	questions  chan question
 	confirms   context.Context // of the node: ends what waits for Raft
-	failpoint  failpoint.Func  // nil but in builds for tests
+	record     *recording.Recorder
+	failpoint  failpoint.Func // nil but in builds for tests
 }
 
 // question is asked by the API: what only this process knows about a group.
@@ -108,7 +110,11 @@ func (l *loop) step(what any, timer *time.Timer) {
 
 // give makes one step of the Controller. Each step asks for its next wake anew; where nothing was given, the last one stands.
 func (l *loop) give(what any) {
-	outputs := l.controller.Step(failover.Input{Now: l.clock.Boot(), Wall: failover.WallTimeOf(l.clock.Wall()), What: what})
+	in := failover.Input{Now: l.clock.Boot(), Wall: failover.WallTimeOf(l.clock.Wall()), What: what}
+	outputs := l.controller.Step(in)
+	if l.record != nil {
+		l.record.Step(in, outputs)
+	}
 	l.leading.set(l.controller.Leading())
 	l.wake = 0
 	for _, o := range outputs {

@@ -16,6 +16,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 	"github.com/arbiter-ha/arbiter/internal/supervise"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -51,6 +52,8 @@ type Options struct {
 	ReferencePoints []string
 	// Reach makes a new connection to a reference point; nil: by TCP.
 	Reach func(ctx context.Context, address string) error
+	// Record, if it isn't nil, gets all that the core of this arbiter is given and answers.
+	Record *recording.Recorder
 	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
 	Failpoint failpoint.Func
 }
@@ -174,7 +177,11 @@ func (n *Node) actionEnded(e failover.ActionEnded) {
 
 func (n *Node) startLoop() {
 	state, c := n.fsm.State(), n.options.Clock
-	controller := failover.NewController(n.options.Node, failover.DefaultSettings(n.cluster), state, c.Boot())
+	settings, now := failover.DefaultSettings(n.cluster), c.Boot()
+	controller := failover.NewController(n.options.Node, settings, state, now)
+	if n.options.Record != nil {
+		n.options.Record.Begin(n.options.Node, settings, state, now)
+	}
 	n.intake = newIntake(n.leading, n.proposeBody, n.fsm.State, func(v failover.ViewSilent) { n.loop.send(n.group.Context(), v) })
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -182,7 +189,7 @@ func (n *Node) startLoop() {
 		node: n.options.Node, clock: c, log: n.log.Named("loop"), controller: controller, raft: n, runner: n.runner,
 		lookAgain: n.intake.lookAgain, halt: func(why string) { n.halt(errors.New(why)) }, inputs: make(chan any, inputsKept),
 		applied: make(chan struct{}, 1), state: n.fsm.State, leading: n.leading, questions: make(chan question), seen: state,
-		confirms: n.group.Context(), failpoint: n.options.Failpoint,
+		confirms: n.group.Context(), record: n.options.Record, failpoint: n.options.Failpoint,
 	}
 }
 

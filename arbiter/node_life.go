@@ -34,10 +34,18 @@ func (n *Node) startRaft(ctx context.Context) error {
 	}
 	n.stamps = NewStampingTransport(inner, n.options.Clock)
 	n.raft, err = StartRaft(RaftOptions{
-		ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.fsm,
+		ID: raft.ServerID(n.options.Node), Timing: n.options.Timing, Storage: storage, Transport: n.stamps, FSM: n.machine(),
 		Clock: n.options.Clock, Log: n.log, StorageFailed: n.halt,
 	})
 	return err
+}
+
+// machine is the state machine as Raft knows it.
+func (n *Node) machine() raft.ConfigurationStore {
+	if n.options.Record == nil {
+		return n.fsm
+	}
+	return n.options.Record.Around(n.fsm)
 }
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {

@@ -22,6 +22,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 )
 
 // release is set by the linker.
@@ -51,6 +52,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	}
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
 	check := command.Flags().Bool("check", false, "read the file and the certificates, say what is wrong, and end")
+	record := command.Flags().String("record", "", "keep all that decisions are made of in this folder, for make replay; it grows without bound")
 	command.RunE = func(*cobra.Command, []string) error {
 		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
 		hangup := make(chan os.Signal, 1)
@@ -65,7 +67,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
-		return d.run(ctx, hangup)
+		return d.run(ctx, hangup, *record)
 	}
 	command.SetArgs(arguments)
 	command.SetOut(stdout)
@@ -131,8 +133,13 @@ func readFile(path string) (*config.ArbiterFile, config.Faults, error) {
 	return config.ParseArbiterFile(path, text)
 }
 
-// run starts the node and reloads at each hangup until the context ends.
-func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
+// run starts the node and reloads at each hangup until the context ends. A folder to record in may be empty: nothing is recorded.
+func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string) error {
+	recorder, closeRecording, err := d.recorder(folder)
+	if err != nil {
+		return err
+	}
+	defer closeRecording()
 	listener, err := net.Listen("tcp", d.file.GRPCListen)
 	if err != nil {
 		return fmt.Errorf("listen on grpc.listen: %w", err)
@@ -146,7 +153,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
-		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Failpoint: failpointOfTests(),
+		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -162,6 +169,20 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal) error {
 			d.reload()
 		}
 	}
+}
+
+// recorder is nil without a folder.
+func (d *daemon) recorder(folder string) (*recording.Recorder, func(), error) {
+	if folder == "" {
+		return nil, func() {}, nil
+	}
+	file, err := recording.Create(folder, failover.NodeID(d.file.Node))
+	if err != nil {
+		return nil, nil, err
+	}
+	d.log.Warn("recording all that decisions are made of", "file", file.Name())
+	failed := func(err error) { d.log.Error("the recording ends here", "error", err) }
+	return recording.NewRecorder(file, failed), func() { _ = file.Close() }, nil // every line was written when it was made
 }
 
 func peers(file *config.ArbiterFile) []arbiter.Peer {

@@ -30,7 +30,7 @@ var drivers = []string{"probe", "fence", "engine", "route", "notify"}
 var layers = []layer{
 	{
 		folder: "cmd",
-		may:    join([]string{"arbiter", "agent", "client", "config", "failover", "proto"}, drivers, foundation),
+		may:    join([]string{"arbiter", "agent", "client", "config", "failover", "proto", "internal/recording"}, drivers, foundation),
 		why:    "a command wires parts together and takes no decision",
 	},
 	{
@@ -44,7 +44,7 @@ var layers = []layer{
 	{folder: "fsm/wire/wiretest", may: []string{"fsm/wire", "failover", "proto"}, why: "samples of what is written, for every test of it"},
 	{
 		folder: "arbiter",
-		may:    join([]string{"fsm", "failover", "proto"}, foundation),
+		may:    join([]string{"fsm", "failover", "proto", "internal/recording"}, foundation),
 		why:    "a node knows drivers only by the interfaces it declares itself; cmd hands them in",
 	},
 	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
@@ -83,10 +83,11 @@ var layers = []layer{
 		may:    join([]string{"internal/sim", "fsm", "failover", "proto"}, foundation),
 		why:    "the explorer walks the states of the core",
 	},
+	{folder: "internal/recording", may: []string{"fsm", "failover"}, why: "a recording is of the core and its log, and of nothing else"},
 	{folder: "internal/mutants", why: "it builds what looks for bugs, and imports nothing of it"},
 	{
 		folder: "internal/lab",
-		may:    join([]string{"client", "config", "proto"}, foundation),
+		may:    join([]string{"client", "config", "proto", "internal/recording"}, foundation),
 		why:    "the lab runs the released binaries from outside, as a user does",
 	},
 	{
@@ -110,7 +111,7 @@ type exclusive struct {
 var exclusives = []exclusive{
 	{
 		library:   "github.com/hashicorp/raft",
-		only:      []string{"arbiter", "fsm/*.go", "internal/clustertest"},
+		only:      []string{"arbiter", "fsm/*.go", "internal/clustertest", "internal/recording"},
 		why:       "consensus has one home: everything else sees committed state or nothing",
 		withTests: true,
 	},

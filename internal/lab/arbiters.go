@@ -29,6 +29,8 @@ type Arbiter struct {
 	raft, grpc int // ports
 	program    string
 	process    *hosts.Process
+	// Recording is a folder for recordings of its lives from the next start on; empty: none are made.
+	Recording string
 	// Env is added to the environment of the next start, for failpoints of test builds.
 	Env []string
 }
@@ -62,8 +64,12 @@ const timerSlack = time.Millisecond
 
 // Start starts it; it doesn't wait.
 func (a *Arbiter) Start() error {
+	arguments := []string{"--config", a.Config()}
+	if a.Recording != "" {
+		arguments = append(arguments, "--record", a.Recording)
+	}
 	process, err := a.host.Start(hosts.Command{
-		Name: "arbiterd", Path: a.program, Args: []string{"--config", a.Config()}, Env: a.Env, TimerSlack: timerSlack,
+		Name: "arbiterd", Path: a.program, Args: arguments, Env: a.Env, TimerSlack: timerSlack,
 	})
 	if err != nil {
 		return fmt.Errorf("start arbiter %s: %w", a.Name(), err)

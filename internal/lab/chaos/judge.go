@@ -2,6 +2,7 @@ package chaos
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -59,7 +61,31 @@ func (s *storm) judge(ctx context.Context, boot, ended time.Time, calm error) (*
 	r.reigns = Reigns(moments, accepted)
 	r.Doubles = CheckWriters(moments, accepted)
 	r.DoubleWritable = len(r.Doubles)
-	return r, nil
+	return r, s.replay(r)
+}
+
+// replay gives what the arbiters recorded to a new core each: whatever they decided in the storm must come out again.
+func (s *storm) replay(r *Report) error {
+	for _, a := range s.lab.Arbiters {
+		files, err := filepath.Glob(filepath.Join(a.Recording, "*"+recording.Suffix))
+		if err != nil || len(files) == 0 {
+			return fmt.Errorf("find the recordings of %s in %s: %d, %w", a.Name(), a.Recording, len(files), err)
+		}
+		for _, file := range files {
+			done, err := recording.ReplayFile(file)
+			if err != nil {
+				r.Replay.Differences = append(r.Replay.Differences, fmt.Sprintf("%s: %v", a.Name(), err))
+			}
+			r.Replay.Lives++
+			r.Replay.Entries += done.Entries
+			r.Replay.Steps += done.Steps
+			r.Replay.Outputs += done.Outputs
+		}
+	}
+	if r.Replay.Steps == 0 {
+		return errors.New("the arbiters recorded nothing")
+	}
+	return nil
 }
 
 func countAcked(appends []Append) (acked int) {

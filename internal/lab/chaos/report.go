@@ -40,6 +40,8 @@ type Report struct {
 	AppendFaults    AppendFaults   `json:"append_faults"`
 	RegisterVerdict Linearity      `json:"register_verdict"`
 	LeaderChanges   int            `json:"leader_changes"`
+	// Replay is of what every life of every arbiter recorded.
+	Replay Replay `json:"replay"`
 	// Repairs of the crew, and those of them that failed and were tried again.
 	Repairs       int `json:"repairs"`
 	RepairsInVain int `json:"repairs_in_vain"`
@@ -63,12 +65,22 @@ type Count struct {
 	Acked int `json:"acked"`
 }
 
+// Replay is how much of what the arbiters recorded was given to a new core, and where that answered something else.
+type Replay struct {
+	Lives       int      `json:"lives"` // of processes
+	Entries     int      `json:"entries"`
+	Steps       int      `json:"steps"`
+	Outputs     int      `json:"outputs"`
+	Differences []string `json:"differences,omitempty"`
+}
+
 // Errors that fail a run.
 var (
 	ErrLost            = errors.New("acknowledged appends were lost")
 	ErrTwoWriters      = errors.New("two members accepted writes at the same time")
 	ErrAppends         = errors.New("appends were doubled, disordered, or never made")
 	ErrNotLinearizable = errors.New("the register's history was not shown to be linearizable")
+	ErrReplay          = errors.New("a replay of what an arbiter recorded differs")
 	ErrNotWhole        = errors.New("the group did not become whole again")
 )
 
@@ -86,6 +98,9 @@ func (r *Report) Failed() error {
 	}
 	if r.RegisterVerdict != Linearizable {
 		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrNotLinearizable, r.RegisterVerdict))
+	}
+	if n := len(r.Replay.Differences); n > 0 {
+		failed = errors.Join(failed, fmt.Errorf("%w: %d of %d lives, %d steps", ErrReplay, n, r.Replay.Lives, r.Replay.Steps))
 	}
 	if r.NotWhole != "" {
 		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrNotWhole, r.NotWhole))
@@ -139,6 +154,9 @@ func (r *Report) WriteText(to io.Writer) error {
 	fmt.Fprintf(&b, "  register: %d of %d operations acknowledged; %s\n", r.Register.Acked, r.Register.Tried, r.RegisterVerdict)
 	fmt.Fprintf(&b, "  %d instants with two writable members\n", r.DoubleWritable)
 	list(&b, "two writers", r.Doubles)
+	fmt.Fprintf(&b, "  replay of %d lives of arbiters: %d entries, %d steps, %d outputs; %d differences\n", r.Replay.Lives, r.Replay.Entries,
+		r.Replay.Steps, r.Replay.Outputs, len(r.Replay.Differences))
+	list(&b, "difference", r.Replay.Differences)
 	if r.NotWhole == "" {
 		fmt.Fprintf(&b, "  everything was whole %.1f s after the last fault\n", r.WholeAfterMS/1000)
 	} else {

@@ -178,6 +178,9 @@ func (s *storm) startArbiters(ctx context.Context) error {
 		return err
 	}
 	for _, a := range s.lab.Arbiters {
+		a.Recording = a.Host().LogDir() // also of a host whose disk is broken
+	}
+	for _, a := range s.lab.Arbiters {
 		p := &patient{host: a.Host(), arbiter: a}
 		s.patients = append(s.patients, p)
 		if err := p.giveDisk(ctx, arbiterDisk); err != nil {

@@ -1,0 +1,37 @@
+// Command arbiter-replay gives recordings of real arbiters (arbiterd --record) to a new core, and says whether that answers the same.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/arbiter-ha/arbiter/internal/recording"
+)
+
+func main() {
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: make replay RECORDING=folder")
+		os.Exit(2)
+	}
+	files, err := filepath.Glob(filepath.Join(os.Args[1], "*"+recording.Suffix))
+	if err == nil && len(files) == 0 {
+		err = fmt.Errorf("%s holds no recording (*%s)", os.Args[1], recording.Suffix)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "arbiter-replay:", err)
+		os.Exit(2)
+	}
+	status := 0
+	for _, file := range files {
+		done, err := recording.ReplayFile(file)
+		fmt.Printf("%s: %d entries, %d steps, %d outputs", filepath.Base(file), done.Entries, done.Steps, done.Outputs)
+		if err != nil {
+			status = 1
+			fmt.Printf(": %v\n", err)
+			continue
+		}
+		fmt.Println(", all as recorded")
+	}
+	os.Exit(status)
+}

@@ -1,0 +1,177 @@
+package recording
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+
+	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
+)
+
+// Replayed counts what a replay compared.
+type Replayed struct {
+	Entries int `json:"entries"`
+	Steps   int `json:"steps"`
+	Outputs int `json:"outputs"`
+}
+
+// ErrDiffers says that a replay gave something else than was recorded.
+var ErrDiffers = errors.New("the replay differs from what was recorded")
+
+// inputs are the kinds of what a Controller can be given, but for Applied.
+var inputs = func() map[string]reflect.Type {
+	kinds := map[string]reflect.Type{}
+	for _, v := range []any{
+		failover.Tick{},
+		failover.Elected{},
+		failover.Deposed{},
+		failover.ProposalEnded{},
+		failover.ConfirmEnded{},
+		failover.ActionEnded{},
+		failover.ViewSilent{},
+		failover.Drain{},
+		failover.HandOverFailed{},
+		failover.Doubt{},
+	} {
+		kinds[kindOf(v)] = reflect.TypeOf(v)
+	}
+	return kinds
+}()
+
+// replay is a core that is given again what was recorded.
+type replay struct {
+	machine    *fsm.FSM
+	halted     error
+	states     map[failover.Index]*failover.State // from the one that the Controller knows on
+	events     []failover.Event                   // of the newest entry
+	controller *failover.Controller
+	done       Replayed
+}
+
+// Replay gives a recording to a new core and compares what comes back. A recording may end in the middle of a line: its process was
+// killed. The error wraps ErrDiffers if something else came back, and names the line.
+func Replay(recorded io.Reader) (Replayed, error) {
+	r := &replay{states: map[failover.Index]*failover.State{}}
+	r.machine = fsm.New(fsm.Hooks{OnApplied: r.applied, Halt: func(err error) { r.halted = err }})
+	lines := json.NewDecoder(recorded)
+	for number := 1; ; number++ {
+		var l line
+		err := lines.Decode(&l)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return r.done, nil
+		}
+		if err == nil {
+			err = r.take(l)
+		}
+		if err != nil {
+			return r.done, fmt.Errorf("line %d of the recording: %w", number, err)
+		}
+	}
+}
+
+func (r *replay) applied(index failover.Index, state *failover.State, events []failover.Event) {
+	r.states[index], r.events = state, events
+}
+
+func (r *replay) take(l line) error {
+	switch {
+	case l.Entry != nil && l.Entry.Voters != nil:
+		r.done.Entries++
+		r.machine.StoreConfiguration(l.Entry.Index, *l.Entry.Voters)
+	case l.Entry != nil:
+		r.done.Entries++
+		r.machine.Apply(&raft.Log{Index: l.Entry.Index, Term: l.Entry.Term, Data: l.Entry.Data})
+	case l.Snapshot != nil:
+		return r.machine.Restore(io.NopCloser(bytes.NewReader(l.Snapshot.Data)))
+	case l.Events != nil:
+		return r.compareEvents(*l.Events)
+	case l.Begin != nil:
+		state, err := r.state(l.Begin.State)
+		if err == nil {
+			r.controller = failover.NewController(l.Begin.Node, l.Begin.Settings, state, l.Begin.Now)
+		}
+		return err
+	case l.Step != nil:
+		return r.step(*l.Step)
+	}
+	return nil
+}
+
+// state is that of an index. What is older is forgotten: the Controller is given newer ones only.
+func (r *replay) state(index failover.Index) (*failover.State, error) {
+	if index == 0 {
+		return r.machine.State(), nil
+	}
+	state := r.states[index]
+	if state == nil {
+		return nil, fmt.Errorf("it tells of the state at %d before anything led to it", index)
+	}
+	for i := range r.states {
+		if i < index {
+			delete(r.states, i)
+		}
+	}
+	return state, nil
+}
+
+func (r *replay) compareEvents(want events) error {
+	if r.halted != nil {
+		return fmt.Errorf("entry %d: %w", want.Index, r.halted)
+	}
+	got, err := json.Marshal(r.events)
+	if err == nil && !bytes.Equal(got, want.Events) {
+		err = fmt.Errorf("%w: entry %d led to %s, and leads to %s", ErrDiffers, want.Index, want.Events, got)
+	}
+	return err
+}
+
+func (r *replay) step(s step) error {
+	if r.controller == nil {
+		return errors.New("a step stands before the Controller's start")
+	}
+	what, err := r.input(s)
+	if err != nil {
+		return err
+	}
+	got, err := outputsOf(r.controller.Step(failover.Input{Now: s.Now, Wall: s.Wall, What: what}))
+	if err != nil {
+		return err
+	}
+	r.done.Steps++
+	r.done.Outputs += len(got)
+	for i := range max(len(got), len(s.Outputs)) {
+		if i >= len(got) || i >= len(s.Outputs) || got[i].Kind != s.Outputs[i].Kind || !bytes.Equal(got[i].Value, s.Outputs[i].Value) {
+			return fmt.Errorf("%w: output %d of %s was %s, and is %s", ErrDiffers, i+1, s.Kind, inWords(s.Outputs, i), inWords(got, i))
+		}
+	}
+	return nil
+}
+
+func inWords(list []output, i int) string {
+	if i >= len(list) {
+		return "nothing"
+	}
+	return fmt.Sprintf("%s %s", list[i].Kind, list[i].Value)
+}
+
+func (r *replay) input(s step) (any, error) {
+	if s.Kind == kindOf(failover.Applied{}) {
+		state, err := r.state(s.State)
+		return failover.Applied{State: state}, err
+	}
+	kind, ok := inputs[s.Kind]
+	if !ok {
+		return nil, fmt.Errorf("nothing that a Controller is given is called %q", s.Kind)
+	}
+	what := reflect.New(kind)
+	if err := json.Unmarshal(s.Input, what.Interface()); err != nil {
+		return nil, fmt.Errorf("read %s: %w", s.Kind, err)
+	}
+	return what.Elem().Interface(), nil
+}
