@@ -22,9 +22,7 @@ func TestScenario01_PrimaryCrash(t *testing.T) {
 	s.crash()
 	to, op := s.failedOver()
 	s.promoted(to, op)
-	if s.primary.Host().On() {
-		t.Error("the failed primary still has power")
-	}
+	s.mustBeOff(s.primary)
 	s.says([]string{"show", lab.Group}, s.primary.Name(), s.first.Name(), "CONFIRMED_OFF")
 }
 

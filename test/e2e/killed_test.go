@@ -90,9 +90,10 @@ func (s *stage) onceOnly(before database.State, to *database.Server, op *arbiter
 		}
 	}
 	// A good fence is asked at most once under each epoch.
-	if len(offs) == 0 || uint64(len(offs)) > op.GetEpochAfter()-s.epoch && s.repair == nil || s.primary.Host().On() {
-		s.t.Errorf("the power switch was told %d times to switch off in %d epochs; %s has power: %t", len(offs), op.GetEpochAfter()-s.epoch, s.primary.Name(), s.primary.Host().On())
+	if len(offs) == 0 || uint64(len(offs)) > op.GetEpochAfter()-s.epoch && s.repair == nil {
+		s.t.Errorf("the power switch was told %d times to switch off in %d epochs", len(offs), op.GetEpochAfter()-s.epoch)
 	}
+	s.mustBeOff(s.primary)
 	if after := s.state(to); after.InRecovery || after.Timeline != before.Timeline+1 {
 		s.t.Errorf("%s is %+v; one promotion of %+v leads to another timeline", to.Name(), after, before)
 	}

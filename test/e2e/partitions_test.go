@@ -46,6 +46,9 @@ func TestScenario29_PrimaryCutOff(t *testing.T) {
 	s.inject(lab.Partition)
 	to, op := s.failedOver()
 	s.promoted(to, op)
+	if lied() {
+		s.seenAgain()
+	}
 }
 
 // One arbiter of three sees the primary, and clients see it too: two are a majority, but the third one
@@ -74,6 +77,9 @@ func TestScenario32_LeaderCutOffToo(t *testing.T) {
 	if op.GetArbiter() == leader.Name() {
 		t.Errorf("%s was cut off and ended the operation", leader.Name())
 	}
+	if lied() {
+		s.seenAgain()
+	}
 }
 
 // The leader is cut off together with the primary and a standby: most members seem dead to the two arbiters that are left, and the
@@ -97,6 +103,9 @@ func TestScenario32_MostOfTheGroupToo(t *testing.T) {
 		if text := s.log(a)[before[a]:]; strings.Contains(text, cutOff) {
 			t.Errorf("%s doubted itself: %s", a.Name(), text)
 		}
+	}
+	if lied() {
+		s.seenAgain()
 	}
 }
 

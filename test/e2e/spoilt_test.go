@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	"github.com/arbiter-ha/arbiter/internal/lab/power"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -19,12 +20,23 @@ var fenceMode = flag.String("fence", os.Getenv("FENCE"), "make every fence slow,
 // badFences are the ways in which a fence is bad.
 var badFences = map[string]power.Fault{"slow": slowFence, "lying": lyingFence, "gone": goneFence}
 
+// lied says that every fence lies: a member that answers nobody keeps its power then, and nobody notices.
+func lied() bool { return *fenceMode == "lying" }
+
+// mustBeOff asserts that a member has no power, unless every fence lies.
+func (s *stage) mustBeOff(m *database.Server) {
+	s.t.Helper()
+	if m.Host().On() && !lied() {
+		s.t.Errorf("%s still has power", m.Name())
+	}
+}
+
 // repair stands for the operator who repairs a bad fence once an operation is held for it.
 type repair struct {
 	cancel context.CancelFunc
 	done   sync.WaitGroup
-	// times is how often an operation was held and the fence repaired; unsafe are the members that wrote beside the old
-	// primary before.
+	// times is how often an operation was held and the fence repaired; unsafe are the members without a right to it that wrote beside the
+	// old primary before.
 	times  int
 	unsafe []string
 }
@@ -61,7 +73,7 @@ func (s *stage) repairWhenHeld(ctx context.Context) {
 		s.repair.times++
 		if s.truth != nil {
 			for _, span := range s.truth.Spans() {
-				if span.Member != s.primary.Name() {
+				if span.Member != s.primary.Name() && span.Member != status.GetGroups()[0].GetPrimary() {
 					s.repair.unsafe = append(s.repair.unsafe, span.Member)
 				}
 			}
