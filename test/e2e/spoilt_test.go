@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -71,9 +72,10 @@ func (s *stage) repairWhenHeld(ctx context.Context) {
 			continue
 		}
 		s.repair.times++
+		may := []string{s.primary.Name(), status.GetGroups()[0].GetPrimary(), status.GetGroups()[0].GetOperation().GetFrom()}
 		if s.truth != nil {
 			for _, span := range s.truth.Spans() {
-				if span.Member != s.primary.Name() && span.Member != status.GetGroups()[0].GetPrimary() {
+				if !slices.Contains(may, span.Member) {
 					s.repair.unsafe = append(s.repair.unsafe, span.Member)
 				}
 			}
