@@ -105,7 +105,8 @@ func (s *stream) leave() {
 // read waits until something has arrived.
 func (s *stream) read(p []byte) (int, error) {
 	for {
-		n, err, wait, changed := s.take(p)
+		_, mended := s.network.look(s.from, s.to) // first: a change in between is seen
+		n, wait, changed, err := s.take(p)
 		if n > 0 || err != nil {
 			return n, err
 		}
@@ -115,7 +116,6 @@ func (s *stream) read(p []byte) (int, error) {
 			timer := time.NewTimer(wait)
 			due, stop = timer.C, timer.Stop
 		}
-		_, mended := s.network.look(s.from, s.to)
 		select {
 		case <-changed:
 		case <-mended:
@@ -126,38 +126,38 @@ func (s *stream) read(p []byte) (int, error) {
 }
 
 // take reads what has arrived; if that is nothing, it says how long to wait at most (0: for ever), and what tells of a change.
-func (s *stream) take(p []byte) (n int, err error, wait time.Duration, changed <-chan struct{}) {
+func (s *stream) take(p []byte) (n int, wait time.Duration, changed <-chan struct{}, err error) {
 	l, _ := s.network.look(s.from, s.to)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
 	if s.broken != nil {
-		return 0, s.broken, 0, nil
+		return 0, 0, nil, s.broken
 	}
 	if !s.limit.IsZero() {
 		if !now.Before(s.limit) {
-			return 0, os.ErrDeadlineExceeded, 0, nil
+			return 0, 0, nil, os.ErrDeadlineExceeded
 		}
 		wait = s.limit.Sub(now)
 	}
 	if len(s.parts) == 0 || l.cut {
-		return 0, nil, wait, s.changed
+		return 0, wait, s.changed, nil
 	}
 	first := &s.parts[0]
 	if rest := first.at.Sub(now); rest > 0 {
 		if wait == 0 || rest < wait {
 			wait = rest
 		}
-		return 0, nil, wait, s.changed
+		return 0, wait, s.changed, nil
 	}
 	if first.end != nil {
-		return 0, first.end, 0, nil
+		return 0, 0, nil, first.end
 	}
 	n = copy(p, first.data)
 	if first.data = first.data[n:]; len(first.data) == 0 {
 		s.parts = s.parts[1:]
 	}
-	return n, nil, 0, nil
+	return n, 0, nil, nil
 }
 
 // end is one end of a connection. It implements net.Conn.
