@@ -142,7 +142,7 @@ func (n *Node) Run(ctx context.Context) error {
 			err = nil // it was asked to: that is an orderly end
 		}
 		n.group.Stop(err)
-		return errors.Join(err, n.group.Wait())
+		return errors.Join(err, n.group.Wait(), n.peers.close())
 	}
 	select {
 	case <-ctx.Done():
