@@ -1,6 +1,7 @@
 package virtual
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/raft"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
@@ -167,14 +169,36 @@ func (c *Cluster) Start(node failover.NodeID) {
 	last := c.runs[node]
 	c.mu.Unlock()
 	disk, number := NewDisk(c.truth.stored), 1
-	if last != nil {
+	switch {
+	case last != nil && last.kept != nil:
+		disk, number = last.kept.Copy(c.truth.stored), last.number+1
+	case last != nil:
 		disk, number = last.disk.Copy(c.truth.stored), last.number+1
 	}
-	c.Net.PowerOn(string(node))
-	r := c.start(node, number, disk)
+	c.begin(c.start(node, number, disk, c.folder(string(node))))
+}
+
+// StartUnmounted starts an arbiter that does not run without its disk, as where that was not mounted: on an empty one. It must not take
+// part; Start gives it its own disk again.
+func (c *Cluster) StartUnmounted(node failover.NodeID) {
+	c.t.Helper()
 	c.mu.Lock()
-	c.runs[node] = r
+	last := c.runs[node]
 	c.mu.Unlock()
+	number := last.number + 1
+	who := fmt.Sprintf("%s/%d", node, number)
+	disk := NewDisk(func(log *raft.Log) {
+		c.History.Violate("bootstrap", "%s, whose disk is empty where it had voted before, begins a log: index %d, term %d", who, log.Index, log.Term)
+	})
+	r := c.start(node, number, disk, c.folder(fmt.Sprintf("%s-empty-%d", node, number)))
+	r.kept = cmp.Or(last.kept, last.disk)
+	c.begin(r)
+}
+
+func (c *Cluster) begin(r *run) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.runs[r.node] = r
 }
 
 // Kill ends an arbiter without any order: it hands nothing over, and nothing that it does from now on reaches anybody. With its whole

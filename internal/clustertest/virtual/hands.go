@@ -141,10 +141,13 @@ func (h hands) PathStatus(context.Context, failover.MemberSpec) failover.FencePa
 func (h hands) act(ctx context.Context, what string, name failover.MemberName, epoch failover.Epoch, do func(*member)) failover.Outcome {
 	var o failover.Outcome
 	what += " " + string(name)
+	h.world.mu.Lock()
+	starts := h.world.find(name).starts
+	h.world.mu.Unlock()
 	err := h.ask(ctx, what, string(name), epoch, func() error {
 		h.world.change(name, fmt.Sprintf("%s under epoch %d by %s", what, epoch, h.run), func(m *member) {
 			switch {
-			case !m.up():
+			case !m.up() || m.starts != starts:
 				o = failover.Outcome{Result: failover.ResultUnknown, Detail: fmt.Sprintf("%s does not answer", name)}
 			case m.token > epoch:
 				o = failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("%s refuses epoch %d, it holds %d", name, epoch, m.token)}

@@ -23,6 +23,7 @@ type run struct {
 	cluster *Cluster
 	node    failover.NodeID
 	number  int
+	kept    *Disk // its own disk, if it was started without it
 	disk    *Disk
 	stop    context.CancelFunc
 	dead    chan struct{} // closed when it is killed
@@ -121,13 +122,14 @@ func (r *run) acts(c *call) bool {
 }
 
 // start begins a life of an arbiter on a disk.
-func (c *Cluster) start(node failover.NodeID, number int, disk *Disk) *run {
+func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data string) *run {
 	c.t.Helper()
 	r := &run{
 		cluster: c, node: node, number: number, disk: disk, dead: make(chan struct{}), ended: make(chan struct{}),
 		intents: map[failover.Index]time.Time{},
 	}
 	peer := c.peer(node)
+	c.Net.PowerOn(string(node))
 	host := c.Net.Host(string(node))
 	listener, err := host.Listen(peer.GRPC)
 	if err != nil {
@@ -136,7 +138,7 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk) *run {
 	hands := hands{run: r, world: c.World, net: c.Net}
 	time := clock.Monotonic()
 	n, err := arbiter.New(arbiter.Options{
-		Node: node, Zone: peer.Zone, Peers: c.peers, Data: c.folder(node), RaftListen: peer.Raft, GRPC: listener, Insecure: true,
+		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
 		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: specs{}, Release: "test", FencePathEvery: pathEvery,
 		Network: host, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
@@ -181,8 +183,8 @@ func (c *Cluster) gone(r *run, dark bool) {
 const pathEvery = time.Second
 
 // folder is where an arbiter keeps its mark.
-func (c *Cluster) folder(node failover.NodeID) string {
-	folder := filepath.Join(c.data, string(node))
+func (c *Cluster) folder(name string) string {
+	folder := filepath.Join(c.data, name)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		c.t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type truth struct {
 	previous time.Time                     // the instant of the newest
 	calls    map[*call]struct{}            // of drivers, under way
 	looks    map[lookKey]failover.WallTime // when the look began that the newest state has
-	runs     map[failover.NodeID]*run      // the present ones
+	reigns   map[failover.Term]failover.NodeID
 	counts   Counts
 }
 
@@ -65,7 +65,7 @@ func newTruth(h *History) *truth {
 	empty := failover.NewState()
 	return &truth{
 		history: h, entries: map[failover.Index]entry{}, hashes: map[failover.Index]hashed{}, newest: &empty, granted: map[failover.Epoch]time.Time{},
-		elected: map[failover.Term]time.Time{}, calls: map[*call]struct{}{}, looks: map[lookKey]failover.WallTime{}, runs: map[failover.NodeID]*run{},
+		elected: map[failover.Term]time.Time{}, calls: map[*call]struct{}{}, looks: map[lookKey]failover.WallTime{}, reigns: map[failover.Term]failover.NodeID{},
 	}
 }
 
@@ -107,6 +107,7 @@ func (t *truth) applied(r *run, index failover.Index, state *failover.State, eve
 		t.previous, t.settled = now, t.newest.Applied
 	}
 	t.counts.Entries++
+	t.reigns[state.Reign.Term] = state.Reign.Leader
 	for _, e := range events {
 		t.history.Note(string(r.node), "%d %s %s%s %s", index, e.Kind, e.Rule, e.To, e.Text)
 	}
@@ -243,14 +244,14 @@ func (t *truth) furthest() failover.Index {
 
 // checkAnswer looks whether what an arbiter answered as the leader was so: whatever was applied anywhere before the question is part of
 // the answer, in a reign of the arbiter that answered (S8).
-func (t *truth) checkAnswer(node failover.NodeID, applied, least failover.Index, reign failover.Reign) {
+func (t *truth) checkAnswer(node failover.NodeID, term failover.Term, applied, least failover.Index) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.Reads++
 	if applied < least {
 		t.history.Violate("S8", "%s answers as the leader with what it had applied up to %d, and %d had been applied before it was asked", node, applied, least)
 	}
-	if reign.Leader != "" && reign.Leader != node {
-		t.history.Violate("S8", "%s answers as the leader in term %d, which is of %s", node, reign.Term, reign.Leader)
+	if leader := t.reigns[term]; leader != node {
+		t.history.Violate("S8", "%s answers as the leader in term %d, which is of %q", node, term, leader)
 	}
 }

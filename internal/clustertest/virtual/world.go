@@ -36,6 +36,7 @@ type member struct {
 	position failover.LSN
 	timeline uint32
 	token    failover.Epoch // kept on its disk; an older one is refused (S9)
+	starts   int            // what was sent to it before its latest start is lost
 }
 
 func (m *member) up() bool     { return m.running && m.powered }
@@ -109,14 +110,33 @@ func (w *World) Crash(name failover.MemberName) {
 
 // Restart starts a member's process again, as what it was, unless its machine was switched off meanwhile.
 func (w *World) Restart(name failover.MemberName) {
-	w.change(name, string(name)+" is started again", func(m *member) { m.running = m.powered })
+	w.change(name, string(name)+" is started again", func(m *member) {
+		if m.powered && !m.running {
+			m.running = true
+			m.starts++
+		}
+	})
 }
 
-// RepairStandbys makes every member that is not up, or follows nobody, a standby of the one that accepts writes, as an operator does. It
-// does nothing while there is none.
+// Standbys is how many members could take over.
+func (w *World) Standbys() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := 0
+	for _, m := range w.members {
+		if m.up() && !m.primary {
+			n++
+		}
+	}
+	return n
+}
+
+// RepairStandbys makes every member that is not up, or does not follow the one that accepts writes, its standby, as an operator does. While
+// there is none it starts those that are standbys anyway.
 func (w *World) RepairStandbys() {
 	writer := w.Writer()
 	if writer == "" {
+		w.startStandbys()
 		return
 	}
 	for _, m := range w.members {
@@ -127,7 +147,22 @@ func (w *World) RepairStandbys() {
 		if needs {
 			w.change(m.name, fmt.Sprintf("%s is made a standby of %s by an operator", m.name, writer), func(m *member) {
 				m.powered, m.running, m.primary, m.follows = true, true, false, writer
+				m.starts++
 				m.position, m.timeline, m.token = position, timeline, max(m.token, token)
+			})
+		}
+	}
+}
+
+func (w *World) startStandbys() {
+	for _, m := range w.members {
+		w.mu.Lock()
+		needs := !m.up() && !m.primary
+		w.mu.Unlock()
+		if needs {
+			w.change(m.name, string(m.name)+" is started by an operator", func(m *member) {
+				m.powered, m.running = true, true
+				m.starts++
 			})
 		}
 	}
