@@ -10,7 +10,6 @@ import (
 	"slices"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -22,12 +21,6 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
-
-// Run runs a test in a bubble of virtual time of its own. Make the cluster inside, and everything else that waits.
-func Run(t *testing.T, test func(t *testing.T)) {
-	t.Helper()
-	synctest.Test(t, test)
-}
 
 // Timing is a profile like that for one building, in which a leader gives up as late as is allowed: the longest time for two to lead.
 func Timing() arbiter.Timing {

@@ -143,10 +143,11 @@ func (s *search) repair() {
 // release lets a held operation go on, with whatever loss that means.
 func (c *Cluster) release(ctx context.Context) {
 	g := c.Status(ctx)
-	if g.GetStage() != string(failover.Held) {
+	leader := c.leads(ctx)
+	if g.GetStage() != string(failover.Held) || leader == "" {
 		return
 	}
-	_, err := c.apis[c.leads(ctx)].Release(ctx, &arbiterv1.ReleaseRequest{
+	_, err := c.apis[leader].Release(ctx, &arbiterv1.ReleaseRequest{
 		Change: c.Change("search"), Group: Group, AcceptUnknownLoss: true, AcceptLoss: true, Seen: g.GetOperation().GetTurn(),
 	})
 	c.History.Note("operator", "releases: %v", err)

@@ -1,0 +1,73 @@
+package virtual
+
+import (
+	"bytes"
+	"regexp"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// Run runs a test in a bubble of virtual time of its own. Make the cluster inside, and everything else that waits. Goroutines that are left
+// at the end are a failure, but for those that Raft leaves: it never answers a transfer of leadership that its own shutdown overtakes.
+func Run(t *testing.T, test func(t *testing.T)) {
+	t.Helper()
+	bubble := ""
+	defer func() {
+		fault := recover()
+		if fault == nil {
+			return
+		}
+		if left := leftIn(bubble); len(left) > 0 || !strings.Contains(panicText(fault), "blocked goroutines remain") {
+			t.Logf("left in the bubble:\n%s", strings.Join(left, "\n\n"))
+			panic(fault)
+		}
+	}()
+	synctest.Test(t, func(t *testing.T) {
+		bubble = ownBubble()
+		test(t)
+	})
+}
+
+func panicText(fault any) string {
+	if err, ok := fault.(error); ok {
+		return err.Error()
+	}
+	text, _ := fault.(string)
+	return text
+}
+
+var bubbleName = regexp.MustCompile(`synctest bubble \d+\b`)
+
+// ownBubble names the bubble of the caller, as the runtime does in the heads of stacks.
+func ownBubble() string {
+	buffer := make([]byte, 1<<10)
+	return string(bubbleName.Find(buffer[:runtime.Stack(buffer, false)]))
+}
+
+// leavings are what Raft never answers, and who waits for that at the end.
+var leavings = []string{"(*RaftNode).TransferLeadership.func1(", "(*RaftNode).settle.func1("}
+
+// leftIn are the stacks of the goroutines of a bubble that nobody knows of.
+func leftIn(bubble string) []string {
+	buffer := make([]byte, 64<<20)
+	buffer = buffer[:runtime.Stack(buffer, true)]
+	var left []string
+	for _, stack := range strings.Split(string(bytes.TrimSpace(buffer)), "\n\n") {
+		head, _, _ := strings.Cut(stack, "\n")
+		if bubble == "" || bubbleName.FindString(head) == bubble && !known(stack) {
+			left = append(left, stack)
+		}
+	}
+	return left
+}
+
+func known(stack string) bool {
+	for _, l := range leavings {
+		if strings.Contains(stack, l) {
+			return true
+		}
+	}
+	return false
+}
