@@ -10,7 +10,7 @@ import (
 )
 
 // Run runs a test in a bubble of virtual time of its own. Make the cluster inside, and everything else that waits. Goroutines that are left
-// at the end are a failure, but for those that Raft leaves: it never answers a transfer of leadership that its own shutdown overtakes.
+// at the end are a failure, but for those that wait for Raft: it never answers some of the questions that its own shutdown overtakes.
 func Run(t *testing.T, test func(t *testing.T)) {
 	t.Helper()
 	bubble := ""
@@ -46,8 +46,8 @@ func ownBubble() string {
 	return string(bubbleName.Find(buffer[:runtime.Stack(buffer, false)]))
 }
 
-// leavings are what Raft never answers, and who waits for that at the end.
-var leavings = []string{"(*RaftNode).TransferLeadership.func1(", "(*RaftNode).settle.func1("}
+// leavings are who waits for an answer of Raft, and who waits for them at the end.
+var leavings = []string{"raft.(*deferError).Error(", "(*RaftNode).settle.func1("}
 
 // leftIn are the stacks of the goroutines of a bubble that nobody knows of.
 func leftIn(bubble string) []string {

@@ -101,7 +101,7 @@ func (s *search) leader() failover.NodeID {
 
 // wrong lets something go wrong, half of the time while an operation is about to run, and comes again.
 func (s *search) wrong() {
-	next := s.dice.between(200*time.Millisecond, 6*time.Second)
+	next := s.dice.between(200*time.Millisecond, 4*time.Second)
 	s.later(next, s.wrong)
 	wait := time.Duration(0)
 	if s.dice.IntN(2) == 0 {
@@ -202,8 +202,11 @@ func (c *Cluster) standing() string {
 		g.GetStage(), g.GetPrimary(), g.GetPrimaryStatus(), g.GetCandidate(), g.GetArmed(), g.GetNotes(), c.World.Writer())
 }
 
-// readPace is how often every arbiter is asked what it answers as the leader.
-const readPace = 23 * time.Millisecond
+// How often every arbiter is asked what it answers as the leader: more often while it does.
+const (
+	readPace    = 23 * time.Millisecond
+	refusedPace = 50 * time.Millisecond
+)
 
 // read asks an arbiter again and again, and looks whether its answers were true.
 func (c *Cluster) read(ctx context.Context, node failover.NodeID) {
@@ -212,11 +215,13 @@ func (c *Cluster) read(ctx context.Context, node failover.NodeID) {
 		limited, done := context.WithTimeout(ctx, askLimit)
 		answer, err := c.apis[node].GetStatus(limited, &arbiterv1.GetStatusRequest{})
 		done()
+		pause := refusedPace
 		if f := answer.GetFreshness(); err == nil {
+			pause = readPace
 			c.truth.checkAnswer(node, failover.Term(f.GetTerm()), failover.Index(f.GetAppliedIndex()), least)
 		}
 		select {
-		case <-time.After(readPace):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		}
 	}

@@ -23,7 +23,7 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 }
 
 // length is how long things go wrong in one run, in virtual time.
-const length = 3 * time.Minute
+const length = 90 * time.Second
 
 // TestSearch lets things go wrong by chance. SEEDS=n tries n seeds, from SEED on.
 func TestSearch(t *testing.T) {
