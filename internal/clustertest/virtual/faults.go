@@ -15,7 +15,8 @@ type fault func(s *search) (end func(), what string)
 
 // faults are all that go wrong, each as often as it stands here.
 var faults = []fault{
-	cutOneWay, cutBothWays, leaderAlone, leaderAlone, leaderBlind, leaderDeaf, leaderSlowThenMute, leaderSlowThenMute, slowLink,
+	cutOneWay, cutBothWays, leaderAlone, leaderAlone, leaderBlind, leaderDeaf, leaderSlowThenMute, leaderSlowThenMute,
+	leaderSlowThenMute, leaderSlowThenMute, slowLink,
 	killed, killed, stopped, slowDisk, slowDisk, hungDisk, handedOver, handedOver, streamCut, streamCut, streamCut,
 	driversHang, driversHang, driversSlow, driversLate, driversLate, answersLost, unmounted, unmounted, nothing,
 }
@@ -114,8 +115,8 @@ func leaderDeaf(s *search) (func(), string) {
 // leaderSlowThenMute makes answers to the leader slow, then silences it: answers to what it had sent go on coming in.
 func leaderSlowThenMute(s *search) (func(), string) {
 	node := s.mostlyLeader()
-	delay := s.dice.between(40*time.Millisecond, 180*time.Millisecond)
-	end := s.links(node, s.others(node), false, true, func(from, to string) { s.c.Net.Delay(from, to, delay, 20*time.Millisecond) })
+	delay := s.dice.between(100*time.Millisecond, 320*time.Millisecond)
+	end := s.links(node, s.others(node), false, true, func(from, to string) { s.c.Net.Delay(from, to, delay, 60*time.Millisecond) })
 	s.later(s.dice.between(100*time.Millisecond, 1500*time.Millisecond), func() {
 		s.links(node, s.others(node), true, false, s.c.Net.Cut)
 	})
@@ -167,16 +168,21 @@ func handedOver(s *search) (func(), string) {
 	return func() {}, "leadership is handed over"
 }
 
-// streamCut resets the connections from an arbiter to the leader. What it had sent comes after what it sends anew.
+// streamCut stalls the connections from an arbiter to the leader, and resets them when something was sent. That comes after what it
+// sends anew.
 func streamCut(s *search) (func(), string) {
 	leader := s.leader()
 	if leader == "" {
 		return func() {}, "nothing"
 	}
 	others := s.others(leader)
-	from, late := others[s.dice.IntN(len(others))], s.dice.between(time.Millisecond, 900*time.Millisecond)
-	s.c.Net.Reset(from, string(leader), late)
-	return func() {}, fmt.Sprintf("connections from %s to %s break, what was sent comes %v late", from, leader, late)
+	from, late := others[s.dice.IntN(len(others))], s.dice.between(100*time.Millisecond, 900*time.Millisecond)
+	s.c.Net.Stall(from, string(leader), late)
+	if s.dice.IntN(2) == 0 {
+		s.crash()
+	}
+	s.later(s.dice.between(50*time.Millisecond, 400*time.Millisecond), func() { s.c.Net.Reset(from, string(leader)) })
+	return func() {}, fmt.Sprintf("connections from %s to %s stall by %v and break", from, leader, late)
 }
 
 func (s *search) moody(mood Mood) (func(), string) {

@@ -161,21 +161,32 @@ func (n *Network) PowerOn(host string) {
 	}
 }
 
-// Reset breaks all connections that a host has made to another one. The host sees that at once; what it had sent arrives all the same,
-// after a while, in which new connections may have been made.
-func (n *Network) Reset(from, to string, late time.Duration) {
+// Stall makes what a host sends over the connections that it has made to another one arrive so much later, as where a router has moved
+// their path. New connections take another path.
+func (n *Network) Stall(from, to string, late time.Duration) {
+	for _, e := range n.dialled(from, to) {
+		e.out.stall(late)
+	}
+}
+
+// Reset breaks all connections that a host has made to another one. The host sees that at once; what it had sent arrives all the same, and
+// new connections may have been made by then.
+func (n *Network) Reset(from, to string) {
+	for _, e := range n.dialled(from, to) {
+		e.abort(false)
+	}
+}
+
+func (n *Network) dialled(from, to string) []*end {
 	n.mu.Lock()
+	defer n.mu.Unlock()
 	var ends []*end
 	for e := range n.ends {
 		if e.dialled && e.here == from && e.there == to {
 			ends = append(ends, e)
 		}
 	}
-	n.mu.Unlock()
-	for _, e := range ends {
-		e.out.hold(late)
-		e.abort(false)
-	}
+	return ends
 }
 
 // Host is a host's way to the network.

@@ -16,6 +16,7 @@ type stream struct {
 	mu      sync.Mutex
 	parts   []part
 	last    time.Time // when the latest part arrives
+	late    time.Duration
 	silent  bool      // its sender went dark: nothing more comes, not even an end
 	broken  error     // what its reader gets at once
 	unread  bool      // its reader has closed it
@@ -48,7 +49,7 @@ func (s *stream) send(data []byte, end error) {
 	if s.silent || s.ended() {
 		return
 	}
-	s.last = later(s.last, time.Now().Add(takes))
+	s.last = later(s.last, time.Now().Add(takes+s.late))
 	s.parts = append(s.parts, part{at: s.last, data: data, end: end})
 	s.announce()
 }
@@ -63,15 +64,11 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// hold keeps what is under way for longer.
-func (s *stream) hold(longer time.Duration) {
+// stall makes what is sent from now on arrive later.
+func (s *stream) stall(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i := range s.parts {
-		s.parts[i].at = s.parts[i].at.Add(longer)
-	}
-	s.last = later(s.last, time.Now()).Add(longer)
-	s.announce()
+	s.late = by
 }
 
 func (s *stream) breakOff(err error) {

@@ -33,7 +33,7 @@ type truth struct {
 
 // Counts say how much a run has seen, so that a search that sees nothing is noticed.
 type Counts struct {
-	Entries, Elections, Effects, Failovers, Reads, Refused, Ended int
+	Entries, Elections, Effects, Failovers, Reads int
 }
 
 type entry struct {
