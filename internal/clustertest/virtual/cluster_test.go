@@ -3,6 +3,7 @@ package virtual_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/clustertest/virtual"
 )
@@ -19,5 +20,35 @@ func TestCluster_FailsOver(t *testing.T) {
 		if breaches := c.History.Breaches(); len(breaches) > 0 {
 			t.Errorf("%q\n%s", breaches, c.History)
 		}
+	})
+}
+
+// breaches fails the test if a rule was broken.
+func breaches(t *testing.T, c *virtual.Cluster) {
+	t.Helper()
+	if found := c.History.Breaches(); len(found) > 0 {
+		t.Errorf("%s\n%q", c.History, found)
+	}
+}
+
+// rounds are how often leaders are cut off: what is looked for shows in some of them only.
+const rounds = 100
+
+// Answers to what a leader has sent go on coming in after it was cut off, while others elect another one.
+func TestS6_LateAnswersConfirmNothing(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		c := virtual.New(t, 3, 1)
+		c.Protect()
+		defer c.WatchAnswers()()
+		for round := range rounds {
+			mend := c.LateAnswers(c.Leader(), time.Duration(110+10*(round%9))*time.Millisecond)
+			time.Sleep(time.Second)
+			mend()
+			time.Sleep(4 * time.Second) // until connections that hang have been replaced
+		}
+		if counts := c.Counts(); counts.Elections < rounds {
+			t.Errorf("nobody was cut off in time: %+v", counts)
+		}
+		breaches(t, c)
 	})
 }

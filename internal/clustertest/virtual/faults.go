@@ -15,8 +15,8 @@ type fault func(s *search) (end func(), what string)
 
 // faults are all that go wrong, each as often as it stands here.
 var faults = []fault{
-	cutOneWay, cutBothWays, leaderAlone, leaderAlone, leaderBlind, leaderDeaf, leaderSlowThenMute, leaderSlowThenMute,
-	leaderSlowThenMute, leaderSlowThenMute, slowLink,
+	cutOneWay, cutBothWays, leaderAlone, leaderAlone, leaderBlind, leaderDeaf, leaderLate, leaderLate,
+	leaderLate, leaderLate, slowLink,
 	killed, killed, stopped, slowDisk, slowDisk, hungDisk, handedOver, handedOver, streamCut, streamCut, streamCut,
 	driversHang, driversHang, driversSlow, driversLate, driversLate, answersLost, unmounted, unmounted, nothing,
 }
@@ -112,15 +112,36 @@ func leaderDeaf(s *search) (func(), string) {
 	return s.links(node, hosts, false, true, s.c.Net.Cut), fmt.Sprintf("%s hears nothing", node)
 }
 
-// leaderSlowThenMute makes answers to the leader slow, then silences it: answers to what it had sent go on coming in.
-func leaderSlowThenMute(s *search) (func(), string) {
+// leaderLate makes answers to the leader late, by another time on each connection, and silences it: answers to what it had sent go on
+// coming in while others elect another leader.
+func leaderLate(s *search) (func(), string) {
 	node := s.mostlyLeader()
-	delay := s.dice.between(100*time.Millisecond, 320*time.Millisecond)
-	end := s.links(node, s.others(node), false, true, func(from, to string) { s.c.Net.Delay(from, to, delay, 60*time.Millisecond) })
-	s.later(s.dice.between(100*time.Millisecond, 1500*time.Millisecond), func() {
-		s.links(node, s.others(node), true, false, s.c.Net.Cut)
-	})
-	return end, fmt.Sprintf("answers to %s take %v, then it is silent", node, delay)
+	step := s.dice.between(answerStep/2, answerStep)
+	return s.c.LateAnswers(node, step), fmt.Sprintf("%s is cut off, and hears an old answer every %v", node, step)
+}
+
+// How far apart old answers come in at most: about what a leader waits for. They are given a little time to be under way.
+const (
+	answerStep   = 200 * time.Millisecond
+	underWayTime = 100 * time.Millisecond
+)
+
+// LateAnswers lets an arbiter hear an old answer at each step, for a while, and no new ones until the returned function is called.
+func (c *Cluster) LateAnswers(node failover.NodeID, step time.Duration) (mend func()) {
+	var others []string
+	for _, other := range c.Nodes() {
+		if other != node {
+			others = append(others, string(other))
+		}
+	}
+	c.Net.Spread(string(node), step, others...)
+	each := func(how func(from, to string)) {
+		for _, other := range others {
+			how(string(node), other)
+		}
+	}
+	timer := time.AfterFunc(underWayTime, func() { each(c.Net.Cut) })
+	return func() { timer.Stop(); each(c.Net.Mend) }
 }
 
 func slowLink(s *search) (func(), string) {

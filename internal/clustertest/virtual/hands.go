@@ -13,7 +13,7 @@ import (
 
 // Mood is how the drivers of an arbiter behave.
 type Mood struct {
-	// Hang is how long a call hangs before it does anything, whatever its context says.
+	// Hang is how long a call hangs before it does anything, whatever its context says, and without a look at it afterwards.
 	Hang time.Duration
 	// Slow is how long a call takes before it does anything, while its context lasts.
 	Slow time.Duration
@@ -66,7 +66,11 @@ func (h hands) ask(ctx context.Context, what, host string, epoch failover.Epoch,
 	if err := h.linger(ctx, mood); err != nil {
 		return err
 	}
-	if err := permit.Check(ctx); err != nil {
+	may := ctx
+	if mood.Hang > 0 { // as one that was frozen, and wakes up before anything has ended its context: the permit alone can stop it
+		may = context.WithoutCancel(ctx)
+	}
+	if err := permit.Check(may); err != nil {
 		return err
 	}
 	if !h.run.acts(call) {
@@ -96,6 +100,9 @@ func (h hands) linger(ctx context.Context, mood Mood) error {
 	case <-time.After(mood.Hang):
 	case <-h.run.dead:
 		return errGone
+	}
+	if mood.Hang > 0 {
+		return nil
 	}
 	select {
 	case <-time.After(mood.Slow):

@@ -169,6 +169,23 @@ func (n *Network) Stall(from, to string, late time.Duration) {
 	}
 }
 
+// Spread makes the answers on the connections that a host has made to others, and that are in use, come late: on the first by half a
+// step, on every other one by a step more, so that some answer comes at every step. Which is the first is chance.
+func (n *Network) Spread(from string, step time.Duration, to ...string) {
+	var late time.Duration
+	for _, other := range to {
+		for _, e := range n.dialled(from, other) {
+			if e.in.idle() < idleTime {
+				e.in.stall(late + step/2) // the first one soon: who asks seldom has not asked just now
+				late += step
+			}
+		}
+	}
+}
+
+// idleTime is when a connection is no longer in use.
+const idleTime = 300 * time.Millisecond
+
 // Reset breaks all connections that a host has made to another one. The host sees that at once; what it had sent arrives all the same, and
 // new connections may have been made by then.
 func (n *Network) Reset(from, to string) {

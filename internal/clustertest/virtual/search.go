@@ -40,9 +40,7 @@ func Search(t *testing.T, c *Cluster, seed uint64, length time.Duration) Counts 
 	defer s.beside.Wait()
 	defer end()
 	c.Protect()
-	for _, node := range s.nodes {
-		s.beside.Go(func() { c.read(ctx, node) })
-	}
+	defer c.WatchAnswers()()
 	s.until = time.Now().Add(length)
 	s.later(0, s.wrong)
 	s.later(0, s.repair)
@@ -200,6 +198,16 @@ func (c *Cluster) standing() string {
 	g := c.Status(ctx)
 	return fmt.Sprintf("stage %q, primary %q is %q, candidate %q, armed %v, notes %q; %q accepts writes",
 		g.GetStage(), g.GetPrimary(), g.GetPrimaryStatus(), g.GetCandidate(), g.GetArmed(), g.GetNotes(), c.World.Writer())
+}
+
+// WatchAnswers asks every arbiter again and again, until the returned function is called.
+func (c *Cluster) WatchAnswers() (stop func()) {
+	ctx, end := context.WithCancel(context.Background())
+	var asking sync.WaitGroup
+	for _, node := range c.Nodes() {
+		asking.Go(func() { c.read(ctx, node) })
+	}
+	return func() { end(); asking.Wait() }
 }
 
 // How often every arbiter is asked what it answers as the leader: more often while it does.

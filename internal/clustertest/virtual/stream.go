@@ -64,6 +64,13 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
+// idle is how long ago the latest part arrived.
+func (s *stream) idle() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Since(s.last)
+}
+
 // stall makes what is sent from now on arrive later.
 func (s *stream) stall(by time.Duration) {
 	s.mu.Lock()
