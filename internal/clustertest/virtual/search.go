@@ -219,6 +219,10 @@ const (
 // read asks an arbiter again and again, and looks whether its answers were true.
 func (c *Cluster) read(ctx context.Context, node failover.NodeID) {
 	for ctx.Err() == nil {
+		if !c.mayAsk(node) {
+			time.Sleep(refusedPace)
+			continue
+		}
 		least := c.truth.furthest()
 		limited, done := context.WithTimeout(ctx, askLimit)
 		answer, err := c.apis[node].GetStatus(limited, &arbiterv1.GetStatusRequest{})
@@ -233,6 +237,13 @@ func (c *Cluster) read(ctx context.Context, node failover.NodeID) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// mayAsk says whether an arbiter may be asked much. While its disk keeps Raft's main loop waiting, each question adds to a queue of Raft's;
+// when that is full, Raft waits under a lock, and virtual time stands still for who waits for a lock.
+func (c *Cluster) mayAsk(node failover.NodeID) bool {
+	r := c.present(node)
+	return r == nil || r.disk.Well()
 }
 
 // Counts are what was seen so far.
