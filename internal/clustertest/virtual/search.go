@@ -135,6 +135,9 @@ func (s *search) crash() {
 func (s *search) repair() {
 	s.later(s.dice.between(2*time.Second, 6*time.Second), s.repair)
 	s.c.World.RepairStandbys()
+	if candidate := s.c.truth.stuckPromotion(); candidate != "" {
+		s.c.World.Restart(candidate)
+	}
 	s.aside(s.c.release)
 }
 

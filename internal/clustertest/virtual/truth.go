@@ -242,6 +242,17 @@ func (t *truth) furthest() failover.Index {
 	return t.settled
 }
 
+// stuckPromotion is the candidate that an operator is asked to mend; empty if there is none.
+func (t *truth) stuckPromotion() failover.MemberName {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	g := t.newest.Group(Group)
+	if g == nil || g.Stage != failover.Held || g.Hold.Reason != failover.HoldPromote || g.Operation == nil {
+		return ""
+	}
+	return g.Operation.Candidate
+}
+
 // checkAnswer looks whether what an arbiter answered as the leader was so: whatever was applied anywhere before the question is part of
 // the answer, in a reign of the arbiter that answered (S8).
 func (t *truth) checkAnswer(node failover.NodeID, term failover.Term, applied, least failover.Index) {
