@@ -2,11 +2,13 @@ package virtual
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Run runs a test in a bubble of virtual time of its own. Make the cluster inside, and everything else that waits. Goroutines that are left
@@ -24,10 +26,27 @@ func Run(t *testing.T, test func(t *testing.T)) {
 			panic(fault)
 		}
 	}()
+	name := make(chan string, 1)
+	stands := time.AfterFunc(realLimit, func() { hangs(<-name, fmt.Sprintf("%v of real time", realLimit)) })
+	defer stands.Stop()
 	synctest.Test(t, func(t *testing.T) {
 		bubble = ownBubble()
+		name <- bubble
+		goesOn := time.AfterFunc(virtualLimit, func() { hangs(bubble, fmt.Sprintf("%v of virtual time", virtualLimit)) })
+		t.Cleanup(func() { goesOn.Stop() })
 		test(t)
 	})
+}
+
+// A bubble that doesn't come to its end ends the tests, and shows who waits. Where somebody waits for what never comes, the others go on
+// beside, and virtual time runs as fast as the processors can; where somebody waits for a lock, or never waits, it stands still.
+const (
+	virtualLimit = 2 * time.Hour
+	realLimit    = 5 * time.Minute
+)
+
+func hangs(bubble, after string) {
+	panic(fmt.Sprintf("%s has not ended after %s; in it are:\n%s", bubble, after, strings.Join(leftIn(bubble), "\n\n")))
 }
 
 func panicText(fault any) string {
