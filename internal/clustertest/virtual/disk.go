@@ -64,13 +64,6 @@ func (d *Disk) Hang() (goOn func()) {
 	})
 }
 
-// Well says whether writes take no time.
-func (d *Disk) Well() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.delay == 0 && d.hung == nil
-}
-
 // write waits as long as a write takes, then makes it.
 func (d *Disk) write(what func()) {
 	d.mu.Lock()

@@ -112,36 +112,34 @@ func leaderDeaf(s *search) (func(), string) {
 	return s.links(node, hosts, false, true, s.c.Net.Cut), fmt.Sprintf("%s hears nothing", node)
 }
 
-// leaderLate makes answers to the leader late, by another time on each connection, and silences it: answers to what it had sent go on
-// coming in while others elect another leader.
+// leaderLate makes answers to the leader late, each by another time, and silences it: answers to what it had sent go on coming in while
+// others elect another leader.
 func leaderLate(s *search) (func(), string) {
 	node := s.mostlyLeader()
 	step := s.dice.between(answerStep/2, answerStep)
 	return s.c.LateAnswers(node, step), fmt.Sprintf("%s is cut off, and hears an old answer every %v", node, step)
 }
 
-// How far apart old answers come in at most: about what a leader waits for. They are given a little time to be under way.
-const (
-	answerStep   = 200 * time.Millisecond
-	underWayTime = 100 * time.Millisecond
-)
+// answerStep is how far apart old answers come in at most: as long as a leader waits for one.
+const answerStep = 190 * time.Millisecond
 
-// LateAnswers lets an arbiter hear an old answer at each step, for a while, and no new ones until the returned function is called.
+// LateAnswers lets an arbiter hear an old answer of others at each step, for a while, and nothing new until the returned function is called.
 func (c *Cluster) LateAnswers(node failover.NodeID, step time.Duration) (mend func()) {
-	var others []string
-	for _, other := range c.Nodes() {
-		if other != node {
-			others = append(others, string(other))
+	var others, addresses []string
+	for _, p := range c.peers {
+		if p.Node != node {
+			others, addresses = append(others, string(p.Node)), append(addresses, p.Raft)
 		}
 	}
-	c.Net.Spread(string(node), step, others...)
+	end := c.Net.Spread(string(node), step, addresses...)
 	each := func(how func(from, to string)) {
 		for _, other := range others {
 			how(string(node), other)
 		}
 	}
-	timer := time.AfterFunc(underWayTime, func() { each(c.Net.Cut) })
-	return func() { timer.Stop(); each(c.Net.Mend) }
+	// First everything that it has to ask gets under way, what it tells at rest too.
+	timer := time.AfterFunc(c.timing.Idle+2*c.timing.Commit, func() { each(c.Net.Cut) })
+	return func() { timer.Stop(); end(); each(c.Net.Mend) }
 }
 
 func slowLink(s *search) (func(), string) {

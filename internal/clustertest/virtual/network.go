@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -169,22 +170,26 @@ func (n *Network) Stall(from, to string, late time.Duration) {
 	}
 }
 
-// Spread makes the answers on the connections that a host has made to others, and that are in use, come late: on the first by half a
-// step, on every other one by a step more, so that some answer comes at every step. Which is the first is chance.
-func (n *Network) Spread(from string, step time.Duration, to ...string) {
-	var late time.Duration
-	for _, other := range to {
-		for _, e := range n.dialled(from, other) {
-			if e.in.idle() < idleTime {
-				e.in.stall(late + step/2) // the first one soon: who asks seldom has not asked just now
-				late += step
-			}
+// Spread makes what comes back to a host, over the connections that it has made to some addresses, come late: the first answer after half a
+// step, every other one a step after the one before, so that an answer to something old comes at every step. How many come depends on how
+// many questions are under way. What is sent after the returned function was called takes its usual time.
+func (n *Network) Spread(from string, step time.Duration, to ...string) (end func()) {
+	var streams []*stream
+	n.mu.Lock()
+	for e := range n.ends {
+		if e.dialled && e.here == from && slices.Contains(to, string(e.remote)) {
+			streams = append(streams, e.in)
 		}
 	}
+	n.mu.Unlock()
+	all := func(q *queue) {
+		for _, s := range streams {
+			s.enqueue(q)
+		}
+	}
+	all(&queue{next: time.Now().Add(step / 2), step: step})
+	return func() { all(nil) }
 }
-
-// idleTime is when a connection is no longer in use.
-const idleTime = 300 * time.Millisecond
 
 // Reset breaks all connections that a host has made to another one. The host sees that at once; what it had sent arrives all the same, and
 // new connections may have been made by then.

@@ -145,3 +145,18 @@ func TestNetwork_ResetLetsOldWordsComeLate(t *testing.T) {
 		}
 	})
 }
+
+// Old answers come one by one, whatever connection they come over; what is sent afterwards comes as ever.
+func TestNetwork_SpreadIsOneAtAStep(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		n, a, b := joined(t)
+		end := n.Spread("a", time.Second, "b:1")
+		began := time.Now()
+		for i := range 3 {
+			send(t, b, "x")
+			receive(t, a, "x", began, time.Duration(i)*time.Second+time.Second/2)
+		}
+		end()
+		receive(t, a, "y", send(t, b, "y"), 10*time.Millisecond)
+	})
+}

@@ -203,50 +203,33 @@ func (c *Cluster) standing() string {
 		g.GetStage(), g.GetPrimary(), g.GetPrimaryStatus(), g.GetCandidate(), g.GetArmed(), g.GetNotes(), c.World.Writer())
 }
 
-// WatchAnswers asks every arbiter again and again, until the returned function is called.
+// readPace is how often every arbiter is asked.
+const readPace = 23 * time.Millisecond
+
+// WatchAnswers asks every arbiter again and again, until the returned function is called, and looks whether what it answers as the leader is
+// true. No question waits for the answer to the one before: one that is held up must not keep others from being asked later.
 func (c *Cluster) WatchAnswers() (stop func()) {
 	ctx, end := context.WithCancel(context.Background())
 	var asking sync.WaitGroup
-	for _, node := range c.Nodes() {
-		asking.Go(func() { c.read(ctx, node) })
-	}
+	asking.Go(func() {
+		for ctx.Err() == nil {
+			for _, node := range c.Nodes() {
+				asking.Go(func() { c.read(ctx, node) })
+			}
+			time.Sleep(readPace)
+		}
+	})
 	return func() { end(); asking.Wait() }
 }
 
-// How often every arbiter is asked what it answers as the leader: more often while it does.
-const (
-	readPace    = 23 * time.Millisecond
-	refusedPace = 50 * time.Millisecond
-)
-
-// read asks an arbiter again and again, and looks whether its answers were true.
 func (c *Cluster) read(ctx context.Context, node failover.NodeID) {
-	for ctx.Err() == nil {
-		if !c.mayAsk(node) {
-			time.Sleep(refusedPace)
-			continue
-		}
-		least := c.truth.furthest()
-		limited, done := context.WithTimeout(ctx, askLimit)
-		answer, err := c.apis[node].GetStatus(limited, &arbiterv1.GetStatusRequest{})
-		done()
-		pause := refusedPace
-		if f := answer.GetFreshness(); err == nil {
-			pause = readPace
-			c.truth.checkAnswer(node, failover.Term(f.GetTerm()), failover.Index(f.GetAppliedIndex()), least)
-		}
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-		}
+	least := c.truth.furthest()
+	limited, done := context.WithTimeout(ctx, askLimit)
+	defer done()
+	answer, err := c.apis[node].GetStatus(limited, &arbiterv1.GetStatusRequest{})
+	if f := answer.GetFreshness(); err == nil {
+		c.truth.checkAnswer(node, failover.Term(f.GetTerm()), failover.Index(f.GetAppliedIndex()), least)
 	}
-}
-
-// mayAsk says whether an arbiter may be asked much. While its disk keeps Raft's main loop waiting, each question adds to a queue of Raft's;
-// when that is full, Raft waits under a lock, and virtual time stands still for who waits for a lock.
-func (c *Cluster) mayAsk(node failover.NodeID) bool {
-	r := c.present(node)
-	return r == nil || r.disk.Well()
 }
 
 // Counts are what was seen so far.

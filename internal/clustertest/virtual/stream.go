@@ -17,6 +17,7 @@ type stream struct {
 	parts   []part
 	last    time.Time // when the latest part arrives
 	late    time.Duration
+	behind  *queue    // nil: what is sent arrives by itself
 	silent  bool      // its sender went dark: nothing more comes, not even an end
 	broken  error     // what its reader gets at once
 	unread  bool      // its reader has closed it
@@ -50,6 +51,9 @@ func (s *stream) send(data []byte, end error) {
 		return
 	}
 	s.last = later(s.last, time.Now().Add(takes+s.late))
+	if s.behind != nil {
+		s.last = later(s.last, s.behind.take())
+	}
 	s.parts = append(s.parts, part{at: s.last, data: data, end: end})
 	s.announce()
 }
@@ -64,18 +68,33 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// idle is how long ago the latest part arrived.
-func (s *stream) idle() time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return time.Since(s.last)
-}
-
 // stall makes what is sent from now on arrive later.
 func (s *stream) stall(by time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.late = by
+}
+
+// enqueue makes what is sent from now on arrive when it is its turn.
+func (s *stream) enqueue(q *queue) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.behind = q
+}
+
+// queue gives those who send a place one after the other, each a step after the one before.
+type queue struct {
+	mu   sync.Mutex
+	next time.Time
+	step time.Duration
+}
+
+func (q *queue) take() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	at := q.next
+	q.next = at.Add(q.step)
+	return at
 }
 
 func (s *stream) breakOff(err error) {
