@@ -160,3 +160,20 @@ func TestNetwork_SpreadIsOneAtAStep(t *testing.T) {
 		receive(t, a, "y", send(t, b, "y"), 10*time.Millisecond)
 	})
 }
+
+// A reset ends both directions at once, also where the other end's last words are still under way.
+func TestNetwork_AResetOfAWriteEndsReadsToo(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		n, a, b := joined(t)
+		n.Delay("b", "a", time.Hour, 0)
+		send(t, b, "late")
+		_ = b.Close() // it has no way to fail
+		if _, err := a.Write([]byte("x")); err == nil {
+			t.Fatal("a write to one that has gone succeeds")
+		}
+		began := time.Now()
+		if _, err := a.Read(make([]byte, 1)); err == nil || time.Since(began) != 0 {
+			t.Errorf("the read ended with %v after %v", err, time.Since(began))
+		}
+	})
+}

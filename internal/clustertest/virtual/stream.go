@@ -210,6 +210,7 @@ func (e *end) Write(p []byte) (int, error) {
 	case !limit.IsZero() && !time.Now().Before(limit):
 		return 0, os.ErrDeadlineExceeded
 	case e.out.abandoned() && e.network.Passes(e.here, e.there) && !e.network.isDark(e.there):
+		e.in.breakOff(errReset) // as TCP does; gRPC, whose write has failed, waits under a lock until its read fails too
 		return 0, errReset
 	}
 	e.out.send(append([]byte(nil), p...), nil)
