@@ -2,6 +2,7 @@ package virtual_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -48,6 +49,33 @@ func TestS6_LateAnswersConfirmNothing(t *testing.T) {
 		}
 		if counts := c.Counts(); counts.Elections < rounds {
 			t.Errorf("nobody was cut off in time: %+v", counts)
+		}
+		breaches(t, c)
+	})
+}
+
+// What an arbiter had sent before its connection broke arrives after what it has sent anew.
+func TestS4_OldBatchesCountForNothing(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		c := virtual.New(t, 3, 1)
+		c.Protect()
+		for round := range 20 {
+			leader := c.Leader()
+			other := c.Nodes()[round%3]
+			if other == leader {
+				continue
+			}
+			c.Net.Reset(string(other), string(leader))
+			for range 150 { // as soon as it has connected again: before it opens its stream
+				time.Sleep(200 * time.Microsecond)
+				c.Net.Stall(string(other), string(leader), 600*time.Millisecond)
+			}
+			time.Sleep(300 * time.Millisecond)
+			c.Net.Reset(string(other), string(leader))
+			time.Sleep(2 * time.Second)
+		}
+		if strings.Count(c.History.String(), "was already taken") < 3 {
+			t.Errorf("nothing old has arrived:\n%s", c.History)
 		}
 		breaches(t, c)
 	})
