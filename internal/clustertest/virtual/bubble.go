@@ -42,7 +42,7 @@ func Run(t *testing.T, test func(t *testing.T)) {
 // beside, and virtual time runs as fast as the processors can; where somebody waits for a lock, or never waits, it stands still.
 const (
 	virtualLimit = 2 * time.Hour
-	realLimit    = 5 * time.Minute
+	realLimit    = 8 * time.Minute
 )
 
 func hangs(bubble, after string) {
