@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race replay explore sim mutants bench chaos demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ race: setup ## unit and cluster tests under the race detector
 
 sim: ## whole arbiters in a world that goes wrong: make sim SEEDS=500 FIRST=0 REPORT=file, or one again: SEED=n
 	@go run ./internal/sim/cmd/arbiter-sim
+
+virtual: ## the same with the real Raft and gRPC in virtual time: make virtual SEEDS=100 FIRST=1, or one again: SEED=n RACE=1
+	@scripts/test virtual $(if $(RACE),-race)
 
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo

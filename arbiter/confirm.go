@@ -62,14 +62,14 @@ type Confirmer struct {
 	stamps *StampingTransport
 	retry  time.Duration
 
-	nudging chan struct{} // holds one token while no nudge is under way
-	nudges  sync.WaitGroup
+	mu     sync.Mutex
+	asking bool // a question to Raft is open
+	wanted bool // another one is wanted after it
+	nudges sync.WaitGroup
 }
 
 func newConfirmer(view raftView, self raft.ServerID, stamps *StampingTransport, retry time.Duration) *Confirmer {
-	c := &Confirmer{raft: view, self: self, stamps: stamps, retry: retry, nudging: make(chan struct{}, 1)}
-	c.nudging <- struct{}{}
-	return c
+	return &Confirmer{raft: view, self: self, stamps: stamps, retry: retry}
 }
 
 // Confirm waits until leadership is confirmed at the moment of the call, and says in which term. It fails as soon as
@@ -136,21 +136,35 @@ func (c *Confirmer) count(term uint64, asked stamp) (answered, silent []raft.Ser
 	return answered, silent
 }
 
-// nudge makes Raft send heartbeats now. It doesn't wait: if Raft's main loop hangs, on a disk say, the question hangs too.
-// At most one is under way then, and it ends when Raft shuts down.
+// nudge makes Raft send heartbeats: now, or as soon as its answer to an earlier nudge is there. It doesn't wait.
+//
+// One question is open at a time, however many ask and however long Raft's main loop hangs, on a slow disk say. For Raft queues questions
+// beside the votes on them, 64 in all, and waits under a lock where there is no more room: a queue full of questions would stop its
+// heartbeats, so that a leader that is merely slow is deposed, and its shutdown for ever, as nobody empties the queue any more.
 func (c *Confirmer) nudge() {
-	select {
-	case <-c.nudging:
-	default:
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.wanted = true
+	if c.asking {
 		return
 	}
+	c.asking = true
 	c.nudges.Go(func() {
-		c.raft.VerifyLeader()
-		c.nudging <- struct{}{}
+		for c.next() {
+			_ = c.raft.VerifyLeader().Error() // only that it is answered matters; what a shutdown overtakes never is
+		}
 	})
 }
 
-// wait waits for the last nudge. Raft must have been shut down.
+// next says whether another question is wanted.
+func (c *Confirmer) next() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.asking, c.wanted = c.wanted, false
+	return c.asking
+}
+
+// wait waits for the last nudge, which may never end where Raft was shut down meanwhile. Nobody may ask any more.
 func (c *Confirmer) wait() { c.nudges.Wait() }
 
 func joinIDs(ids []raft.ServerID) string {

@@ -163,6 +163,117 @@ func TestConfirm_Majorities(t *testing.T) {
 	}
 }
 
+// verifications counts the questions to Raft whose answers nobody has heard. It lets no second one through: enough of them would keep Raft's
+// heartbeats waiting under a lock, and virtual time with them.
+type verifications struct {
+	raftView
+	mu                sync.Mutex
+	asked, open, most int
+}
+
+type verification struct {
+	raft.Future
+	of *verifications
+}
+
+var errOpen = errors.New("an earlier question is open")
+
+func (q *verifications) VerifyLeader() raft.Future {
+	q.mu.Lock()
+	q.asked++
+	q.open++
+	q.most = max(q.most, q.open)
+	first := q.open == 1
+	q.mu.Unlock()
+	if !first {
+		return refusedVerification{}
+	}
+	return verification{q.raftView.VerifyLeader(), q}
+}
+
+type refusedVerification struct{}
+
+func (refusedVerification) Error() error { return errOpen }
+
+func (q verification) Error() error {
+	err := q.Future.Error()
+	q.of.mu.Lock()
+	defer q.of.mu.Unlock()
+	q.of.open--
+	return err
+}
+
+func (q *verifications) count() (asked, most int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.asked, q.most
+}
+
+// Raft's main loop waits for its disk, and many ask for confirmation meanwhile, as each question to the API does: all are answered, by the
+// heartbeats that go on beside, and Raft's queue, which is short, is not filled.
+func TestS6_ConfirmBesideASlowDisk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, 3)
+		leader := c.leader()
+		counted := &verifications{raftView: leader.confirmer.raft}
+		leader.confirmer.raft = counted
+		term := leader.Term()
+		c.disks[leader.ID()].delay.Store(int64(time.Second))
+		var asking sync.WaitGroup
+		for range 600 {
+			asking.Go(func() { _, _, _ = leader.Apply([]byte("x"), 3*time.Second) }) // the disk must have something to write
+			asking.Go(func() {
+				ctx, cancel := clock.WithTimeout(t.Context(), c.clock, 500*time.Millisecond)
+				defer cancel()
+				if _, err := leader.Confirm(ctx); err != nil {
+					t.Errorf("Confirm = %v", err)
+				}
+			})
+			wait(t, c.clock, 10*time.Millisecond)
+		}
+		c.disks[leader.ID()].delay.Store(0) // a Raft that stops while its disk hangs answers nothing more
+		asking.Wait()
+		leader.confirmer.wait()
+		if asked, most := counted.count(); most != 1 || asked < 2 {
+			t.Errorf("%d questions, %d of them open at once, want one at a time", asked, most)
+		}
+		if !leader.BelievesLeader() || leader.Term() != term {
+			t.Errorf("the leader was deposed: its term was %d and is %d", term, leader.Term())
+		}
+	})
+}
+
+// Who asks while a question to Raft is open needs heartbeats of its own: they are sent as soon as that one is answered. So nobody waits
+// longer than for the answers of others, and for its own.
+func TestConfirm_TheSecondWaitsForTwoRoundTrips(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newTestCluster(t, 3)
+		leader := c.leader()
+		const oneWay = time.Millisecond
+		for _, id := range c.others(leader.ID()) {
+			c.network.change(id, leader.ID(), func(l *faultLink) { l.delay = oneWay })
+			c.network.change(leader.ID(), id, func(l *faultLink) { l.delay = oneWay })
+		}
+		var asking sync.WaitGroup
+		for range 100 {
+			for range 2 {
+				asking.Go(func() {
+					asked := c.clock.Boot()
+					if _, err := leader.Confirm(t.Context()); err != nil {
+						t.Errorf("Confirm = %v", err)
+					}
+					if took := c.clock.Boot() - asked; took > 4*oneWay {
+						t.Errorf("it took %v", took)
+					}
+				})
+				wait(t, c.clock, oneWay)
+			}
+			asking.Wait()
+			wait(t, c.clock, 47*time.Millisecond)
+		}
+	})
+}
+
 func TestConfirm_CountsOnlyVotersOfTheCurrentConfiguration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := newTestCluster(t, 3)

@@ -50,10 +50,16 @@ type Options struct {
 	FencePathEvery time.Duration
 	// ReferencePoints are host:port that have nothing to do with what is protected. The other arbiters are reference points anyway.
 	ReferencePoints []string
-	// Reach makes a new connection to a reference point; nil: by TCP.
+	// Reach makes a new connection to a reference point; nil: over the network.
 	Reach func(ctx context.Context, address string) error
 	// Record, if it isn't nil, gets all that the core of this arbiter is given and answers.
 	Record *recording.Recorder
+	// Network is how arbiters reach each other; nil: TCP. GRPC listens on it too.
+	Network Network
+	// OpenStorage opens the log and the snapshots; nil: files below Data.
+	OpenStorage func() (*Storage, error)
+	// Applied is nil but in tests, which record what every arbiter applied. It runs on Raft's goroutine: see fsm.Hooks.
+	Applied func(failover.Index, *failover.State, []failover.Event)
 	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
 	Failpoint failpoint.Func
 }
@@ -103,8 +109,14 @@ func New(options Options) (*Node, error) {
 	if err := options.Timing.Validate(); err != nil {
 		return nil, err
 	}
+	if options.Network == nil {
+		options.Network = tcp{}
+	}
+	if options.Reach == nil {
+		options.Reach = connectOver(options.Network)
+	}
 	n := &Node{
-		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS),
+		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS, options.Network),
 		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
 		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce),
 	}
@@ -130,7 +142,7 @@ func (n *Node) Run(ctx context.Context) error {
 			err = nil // it was asked to: that is an orderly end
 		}
 		n.group.Stop(err)
-		return errors.Join(err, n.group.Wait())
+		return errors.Join(err, n.group.Wait(), n.peers.close())
 	}
 	select {
 	case <-ctx.Done():
@@ -194,7 +206,10 @@ func (n *Node) startLoop() {
 }
 
 // onApplied is called on Raft's goroutine: it only wakes others.
-func (n *Node) onApplied(_ failover.Index, _ *failover.State, events []failover.Event) {
+func (n *Node) onApplied(index failover.Index, state *failover.State, events []failover.Event) {
+	if n.options.Applied != nil {
+		n.options.Applied(index, state, events)
+	}
 	n.events.add(events)
 	n.mu.Lock()
 	close(n.advance)

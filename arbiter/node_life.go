@@ -14,7 +14,7 @@ import (
 
 // startRaft finds or forms the cluster, then starts Raft on what is on disk.
 func (n *Node) startRaft(ctx context.Context) error {
-	storage, err := OpenStorage(filepath.Join(n.options.Data, "raft"), n.log)
+	storage, err := n.openStorage()
 	if err != nil {
 		return err
 	}
@@ -27,7 +27,7 @@ func (n *Node) startRaft(ctx context.Context) error {
 	self, _ := n.peers.peer(n.options.Node)
 	inner, err := NewNetworkTransport(NetworkOptions{
 		Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
-		Insecure: n.options.Insecure, Timing: n.options.Timing, Log: n.log,
+		Insecure: n.options.Insecure, Network: n.options.Network, Timing: n.options.Timing, Log: n.log,
 	})
 	if err != nil {
 		return errors.Join(err, storage.Close())
@@ -46,6 +46,13 @@ func (n *Node) machine() raft.ConfigurationStore {
 		return n.fsm
 	}
 	return n.options.Record.Around(n.fsm)
+}
+
+func (n *Node) openStorage() (*Storage, error) {
+	if n.options.OpenStorage != nil {
+		return n.options.OpenStorage()
+	}
+	return OpenStorage(filepath.Join(n.options.Data, "raft"), n.log)
 }
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {

@@ -25,8 +25,9 @@ type Peer struct {
 
 // peers keeps one connection to each arbiter, made when it is first needed.
 type peers struct {
-	list []Peer
-	tls  *pki.Reloader // nil: plaintext
+	list    []Peer
+	tls     *pki.Reloader // nil: plaintext
+	network Network
 
 	mu          sync.Mutex
 	connections map[failover.NodeID]*grpc.ClientConn
@@ -38,8 +39,8 @@ const (
 	keepAliveTimeout = time.Second
 )
 
-func newPeers(list []Peer, tls *pki.Reloader) *peers {
-	return &peers{list: list, tls: tls, connections: map[failover.NodeID]*grpc.ClientConn{}}
+func newPeers(list []Peer, tls *pki.Reloader, network Network) *peers {
+	return &peers{list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}}
 }
 
 // peer finds an arbiter in the static list.
@@ -64,6 +65,7 @@ func (p *peers) client(node failover.NodeID) (arbiterv1.ArbiterPeerServiceClient
 	}
 	c, err := grpc.NewClient("passthrough:///"+peer.GRPC,
 		grpc.WithTransportCredentials(p.credentials(node)),
+		grpc.WithContextDialer(p.network.DialContext),
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: 10 * keepAliveTime, Timeout: keepAliveTimeout, PermitWithoutStream: false}),
 		grpc.WithConnectParams(grpc.ConnectParams{Backoff: peerBackoff(), MinConnectTimeout: time.Second}),
 	)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -245,6 +246,20 @@ func (f *faultTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress,
 	return f.roundTrip(id, func() error { return f.InmemTransport.TimeoutNow(id, target, request, response) })
 }
 
+// slowLog is a log whose writes take as long as a test says.
+type slowLog struct {
+	raft.LogStore
+	delay atomic.Int64
+}
+
+// StoreLogs implements raft.LogStore.
+func (s *slowLog) StoreLogs(entries []*raft.Log) error {
+	if delay := time.Duration(s.delay.Load()); delay > 0 {
+		time.Sleep(delay)
+	}
+	return s.LogStore.StoreLogs(entries)
+}
+
 // testCluster is a cluster in memory, inside a synctest bubble. Everything ends with the test.
 type testCluster struct {
 	t        *testing.T
@@ -252,13 +267,17 @@ type testCluster struct {
 	network  *faultNetwork
 	nodes    map[raft.ServerID]*RaftNode
 	journals map[raft.ServerID]*journal
+	disks    map[raft.ServerID]*slowLog
 	ids      []raft.ServerID
 	closed   bool
 }
 
 func newTestCluster(t *testing.T, size int) *testCluster {
 	t.Helper()
-	c := &testCluster{t: t, clock: clock.Monotonic(), network: newFaultNetwork(), nodes: map[raft.ServerID]*RaftNode{}, journals: map[raft.ServerID]*journal{}}
+	c := &testCluster{
+		t: t, clock: clock.Monotonic(), network: newFaultNetwork(),
+		nodes: map[raft.ServerID]*RaftNode{}, journals: map[raft.ServerID]*journal{}, disks: map[raft.ServerID]*slowLog{},
+	}
 	var configuration raft.Configuration
 	for i := range size {
 		id := raft.ServerID(fmt.Sprintf("az-%c", 'a'+i))
@@ -278,7 +297,8 @@ func newTestCluster(t *testing.T, size int) *testCluster {
 
 func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	c.t.Helper()
-	j := &journal{}
+	j, disk := &journal{}, &slowLog{LogStore: storage.Log}
+	storage.Log = disk
 	node, err := StartRaft(RaftOptions{
 		ID: id, Timing: lan(), Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
 		Transport: NewStampingTransport(c.network.join(id), c.clock),
@@ -286,7 +306,7 @@ func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	c.nodes[id], c.journals[id] = node, j
+	c.nodes[id], c.journals[id], c.disks[id] = node, j, disk
 }
 
 // close ends the cluster. It may be called before the end of the test too.

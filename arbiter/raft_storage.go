@@ -73,20 +73,25 @@ func OpenStorage(folder string, log hclog.Logger) (storage *Storage, err error) 
 
 // MemoryStorage is a storage that forgets at Close, for tests.
 func MemoryStorage() *Storage {
-	store := raft.NewInmemStore()
-	storage, err := newStorage("memory", store, raft.NewInmemSnapshotStore(), func() error { return nil })
+	storage, err := StorageOn("memory", raft.NewInmemStore(), raft.NewInmemSnapshotStore())
 	if err != nil {
 		panic(fmt.Sprintf("arbiter: make a store in memory: %v", err)) // it has no way to fail
 	}
 	return storage
 }
 
-type logAndStable interface {
+// LogAndStable is where Raft keeps its log, its term and its vote.
+type LogAndStable interface {
 	raft.LogStore
 	raft.StableStore
 }
 
-func newStorage(path string, store logAndStable, snapshots raft.SnapshotStore, end func() error) (*Storage, error) {
+// StorageOn is a storage on a store that was opened already, and that nobody closes.
+func StorageOn(path string, store LogAndStable, snapshots raft.SnapshotStore) (*Storage, error) {
+	return newStorage(path, store, snapshots, func() error { return nil })
+}
+
+func newStorage(path string, store LogAndStable, snapshots raft.SnapshotStore, end func() error) (*Storage, error) {
 	// A leader reads the last entry at each request to each follower; from the cache that costs nothing.
 	under := &errorKeeper{LogStore: store}
 	cache, err := raft.NewLogCache(cachedEntries, under)

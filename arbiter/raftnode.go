@@ -33,7 +33,7 @@ type RaftOptions struct {
 // goroutine; after Shutdown they fail with ErrStopped.
 //
 // Goroutines: Raft's own, one that relays leadership, one per call of Apply and its like until Raft answers (a call
-// that gave up leaves it waiting), and at most one nudge of Confirm. Shutdown ends them and waits.
+// that gave up leaves it waiting), and at most one that nudges for Confirm. Shutdown ends them and waits.
 type RaftNode struct {
 	options   RaftOptions
 	raft      *raft.Raft
@@ -228,11 +228,11 @@ func (n *RaftNode) Shutdown(ctx context.Context) error {
 	// of leadership takes an election at most.
 	n.settle(ctx, n.options.Timing.Election+n.options.Timing.Lease)
 	// Then Raft, whose last act is to close the transport: peers must hear nothing from a node that forgets what it says.
-	if err := waitFor(ctx, func() { _ = n.raft.Shutdown().Error() }); err != nil {
+	// Once it has stopped nobody sends to the relay, which ends then, also if that is too late for the caller.
+	if err := waitFor(ctx, func() { _ = n.raft.Shutdown().Error(); n.relay.stop() }); err != nil {
 		return fmt.Errorf("stop Raft (its disk may hang; the storage stays open): %w", err)
 	}
-	// Now nobody sends to the relay, and every question has been answered that ever will be: Raft drops some without a word.
-	n.relay.stop()
+	// Now every question has been answered that ever will be: Raft drops some without a word.
 	n.settle(ctx, n.options.Timing.Lease)
 	// The storage last: until Raft had stopped it might have written to it.
 	return n.options.Storage.Close()

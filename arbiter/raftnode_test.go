@@ -347,7 +347,14 @@ func TestRaftNode_AHungDiskHangsNobodyElse(t *testing.T) {
 	}
 	close(disk.hang)
 	eventually(t, "Raft to end once the disk answers", func() bool { return node.raft.State() == raft.Shutdown })
-	node.relay.stop()
+	eventually(t, "the relay to end with it", func() bool {
+		select {
+		case _, more := <-node.Leadership():
+			return !more
+		default:
+			return false
+		}
+	})
 }
 
 // realCluster is made of real files and real TLS connections on loopback.

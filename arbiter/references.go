@@ -2,7 +2,6 @@ package arbiter
 
 import (
 	"context"
-	"net"
 	"strings"
 	"sync"
 	"time"
@@ -45,9 +44,6 @@ const (
 )
 
 func newReferences(points []referencePoint, reach func(context.Context, string) error, c clock.Clock, log hclog.Logger) *references {
-	if reach == nil {
-		reach = connect
-	}
 	return &references{
 		points: points, reach: reach, clock: c, log: log, asked: make(chan struct{}, 1), sights: make([]failover.PointSight, len(points)),
 	}
@@ -67,14 +63,16 @@ func referencePoints(o Options) []referencePoint {
 	return points
 }
 
-// connect makes a new connection and ends it.
-func connect(ctx context.Context, address string) error {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
-	if err != nil {
-		return err
+// connectOver makes a new connection and ends it.
+func connectOver(network Network) func(ctx context.Context, address string) error {
+	return func(ctx context.Context, address string) error {
+		c, err := network.DialContext(ctx, address)
+		if err != nil {
+			return err
+		}
+		_ = c.Close() // that it was made is all that counts
+		return nil
 	}
-	_ = c.Close() // that it was made is all that counts
-	return nil
 }
 
 // names lists the points for people.

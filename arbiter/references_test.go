@@ -101,7 +101,7 @@ func TestReferences_WhoAnswers(t *testing.T) {
 
 // A look that was under way for long says less than one that began after it.
 func TestReferences_LookOvertaken(t *testing.T) {
-	r := newReferences([]referencePoint{{"az-b", "b:1"}}, nil, clock.System(), hclog.NewNullLogger())
+	r := newReferences([]referencePoint{{"az-b", "b:1"}}, connectOver(tcp{}), clock.System(), hclog.NewNullLogger())
 	r.note(0, 20, errSilent)
 	r.note(0, 10, nil)
 	if sights, _ := r.seen(); sights[0] != (failover.PointSight{Began: 20}) {
@@ -119,18 +119,18 @@ func TestReferencePoints_OthersAndConfigured(t *testing.T) {
 	}
 }
 
-func TestConnect(t *testing.T) {
+func TestConnectOver(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := connect(t.Context(), l.Addr().String()); err != nil {
+	if err := connectOver(tcp{})(t.Context(), l.Addr().String()); err != nil {
 		t.Errorf("with a listener: %v", err)
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := connect(t.Context(), fmt.Sprint(l.Addr())); err == nil {
+	if err := connectOver(tcp{})(t.Context(), fmt.Sprint(l.Addr())); err == nil {
 		t.Error("without a listener it answers")
 	}
 }

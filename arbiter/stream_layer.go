@@ -31,7 +31,8 @@ type NetworkOptions struct {
 	// ClusterID keeps apart two clusters that share a name and an authority: both ends of a connection must have the same.
 	ClusterID string
 	TLS       *pki.Reloader
-	Insecure  bool // plain TCP, for tests and experiments; must be said, a missing TLS alone is an error
+	Insecure  bool    // plain TCP, for tests and experiments; must be said, a missing TLS alone is an error
+	Network   Network // nil: TCP
 	Timing    Timing
 	Log       hclog.Logger
 }
@@ -105,7 +106,6 @@ type streamLayer struct {
 	listener  net.Listener
 	advertise net.Addr
 	options   NetworkOptions
-	dialler   net.Dialer
 
 	mu     sync.Mutex
 	closed bool
@@ -119,7 +119,10 @@ func listenStreams(options NetworkOptions) (*streamLayer, error) {
 	if options.TLS != nil && options.TLS.Identity().Role != pki.RoleArbiter {
 		return nil, fmt.Errorf("listen for Raft: the certificate is of %s; one with the role arbiter is needed", options.TLS.Identity())
 	}
-	listener, err := net.Listen("tcp", options.Listen)
+	if options.Network == nil {
+		options.Network = tcp{}
+	}
+	listener, err := options.Network.Listen(options.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("listen for Raft: %w", err)
 	}
@@ -150,7 +153,7 @@ func (l *streamLayer) Dial(pinned raft.ServerAddress, timeout time.Duration) (ne
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	id, address := unpin(pinned)
-	plain, err := l.dialler.DialContext(ctx, "tcp", address)
+	plain, err := l.options.Network.DialContext(ctx, address)
 	if err != nil {
 		return nil, fmt.Errorf("connect to arbiter %q: %w", id, err)
 	}

@@ -121,7 +121,7 @@ var exclusives = []exclusive{
 	},
 	{
 		library: "google.golang.org/grpc",
-		only:    []string{"arbiter", "agent", "client", "cmd", "proto", "probe/grpc*.go"},
+		only:    []string{"arbiter", "agent", "client", "cmd", "proto", "probe/grpc*.go", "internal/clustertest"},
 		why:     "the API has one door",
 	},
 }

@@ -10,10 +10,10 @@ type Mutant struct {
 	New  string
 }
 
-// All are the mutants, by the part of the core that they weaken.
+// All are the mutants, by the part of the core that they weaken; then those of the shell.
 func All() []Mutant {
 	var all []Mutant
-	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership} {
+	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership, shell} {
 		all = append(all, part...)
 	}
 	return all
@@ -76,7 +76,7 @@ var adoption = []Mutant{
 var authority = []Mutant{
 	{
 		Name: "adopt-by-looks-from-before-a-promotion", Rule: "S0", What: "an adoption counts what was seen of the writer before its promotion ended",
-		File: looksFile, Old: "if ok && !old && match(", New: "_ = old\n\t\tif ok && match(",
+		File: looksFile, Old: "if ok && !old && !look", New: "_ = old\n\t\tif ok && !look",
 	},
 	{
 		Name: "leave-a-rogue-beside-a-failover-that-waits", Rule: "S12", What: "a rogue is not isolated while a failover waits to begin",
@@ -257,5 +257,35 @@ var leadership = []Mutant{
 	{
 		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
 		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
+	},
+}
+
+var shell = []Mutant{
+	{
+		Name: "shell-trust-verify-leader", Rule: "S6", What: "Raft's own answer counts as confirmation of leadership",
+		File: "arbiter/confirm.go", Old: "\tasked := c.stamps.mark()\n", New: "\tasked := c.stamps.mark()\n\tif c.raft.VerifyLeader().Error() == nil {\n\t\treturn Confirmation{Term: term, At: asked.sent}, nil\n\t}\n",
+	},
+	{
+		Name: "shell-count-answers-by-their-arrival", Rule: "S6", What: "an answer that comes after the question confirms leadership, whenever what it answers was sent",
+		File: "arbiter/transport.go", Old: "\t\tt.keep(id, sent)\n", New: "\t\tsent.order = t.mark().order\n\t\tt.keep(id, sent)\n",
+	},
+	{
+		Name: "shell-answer-unconfirmed", Rule: "S8", What: "an arbiter answers as the leader without a confirmation",
+		File: "arbiter/service.go", Old: "if err := s.node.Confirm(confirm); err != nil { // in", New: "if err := s.leads(); err != nil { // in",
+	},
+	{
+		Name: "shell-act-without-asking-the-lease", Rule: "S6", What: "the lease is not read right before an effect",
+		File: "arbiter/runner.go", Old: "r.clock.Boot() >= until {", New: "r.clock.Boot() < 0 && until == 0 {",
+	},
+	{
+		Name: "shell-report-an-action-before-it-has-ended", Rule: "S15", What: "an action that is cancelled counts as ended while its driver goes on",
+		File: "arbiter/runner.go", Old: "\t\toutcome := r.execute(ctx, s.Action)\n",
+		New: "\t\tended := make(chan failover.Outcome, 1)\n\t\tgo func() { ended <- r.execute(ctx, s.Action) }()\n\t\tvar outcome failover.Outcome\n\t\tselect {\n" +
+			"\t\tcase outcome = <-ended:\n\t\tcase <-ctx.Done():\n\t\t\toutcome = failover.Outcome{Result: failover.ResultUnknown}\n\t\t}\n",
+	},
+	{
+		Name: "shell-vote-with-an-empty-disk", Rule: "S8", What: "an arbiter whose disk is empty joins a cluster in which it may have voted",
+		File: "arbiter/bootstrap.go", Old: "\tif self.State == BootstrapEmpty {\n",
+		New: "\tif self.State == BootstrapEmpty {\n\t\treturn bootstrapDecision{action: bootstrapJoin, clusterID: members[0].ClusterID}\n\t}\n\tif self.State == \"\" {\n",
 	},
 }

@@ -27,3 +27,13 @@ func TestMutantsAreCurrent(t *testing.T) {
 		t.Errorf("only %d mutants", len(known))
 	}
 }
+
+// What stands in the shell is looked for where the shell runs, and nothing is looked for nowhere.
+func TestEveryMutantIsSought(t *testing.T) {
+	for _, m := range All() {
+		shell := strings.HasPrefix(m.Name, "shell-")
+		if !m.Sought(Layers("")) || m.Sought(Layers("virtual")) != shell || m.Sought(Layers("sim")) == shell {
+			t.Errorf("%s is looked for at the wrong place", m.Name)
+		}
+	}
+}

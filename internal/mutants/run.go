@@ -13,21 +13,39 @@ import (
 	"time"
 )
 
-// Layer is one thing that looks for bugs: a program with its settings. It exits with status 0 if it found none.
+// Layer is one thing that looks for bugs: a program with its settings, or the tests of a package. It exits with status 0 if it found none.
 type Layer struct {
 	Name    string
 	Package string   // of the program, from the root of the project
 	Env     []string // of the program
+	Tests   string   // which tests of the package; empty: it is a program
 }
+
+// asked says whether a layer is asked for a mutant: the shell is part of one of them only, which is slow.
+func (l Layer) asked(m Mutant) bool {
+	return m.File == "" || strings.HasPrefix(m.File, shellFolder) == (l.Name == virtual)
+}
+
+// Sought says whether any of the layers is asked for the mutant.
+func (m Mutant) Sought(layers []Layer) bool {
+	return slices.ContainsFunc(layers, func(l Layer) bool { return l.asked(m) })
+}
+
+// The layer that runs the shell too, and where the shell is.
+const (
+	virtual     = "virtual"
+	shellFolder = "arbiter/"
+)
 
 // Layers are asked in this order: the quickest first. A name picks those that are called so; without one there are all.
 func Layers(name string) []Layer {
 	const explore, simulate = "./internal/explore/cmd/arbiter-explore", "./internal/sim/cmd/arbiter-sim"
 	all := []Layer{
-		{"explore", explore, []string{"ODD=1", "WORKERS=1"}},
-		{"sim", simulate, []string{"SEEDS=300", "GOMAXPROCS=1"}},
-		{"sim", simulate, []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
-		{"explore", explore, []string{"ODD=2", "WORKERS=1"}},
+		{Name: "explore", Package: explore, Env: []string{"ODD=1", "WORKERS=1"}},
+		{Name: "sim", Package: simulate, Env: []string{"SEEDS=300", "GOMAXPROCS=1"}},
+		{Name: "sim", Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
+		{Name: "explore", Package: explore, Env: []string{"ODD=2", "WORKERS=1"}},
+		{Name: virtual, Package: "./internal/clustertest/virtual", Env: []string{"SEEDS=12", "GOMAXPROCS=1"}, Tests: "^Test(S[0-9]+_|Search$)"},
 	}
 	return slices.DeleteFunc(all, func(l Layer) bool { return name != "" && l.Name != name })
 }
@@ -80,9 +98,12 @@ func Hunt(ctx context.Context, root string, m Mutant, layers []Layer, limit time
 	began, result := time.Now(), Result{Name: m.Name, Rule: m.Rule}
 	programs := map[string]string{}
 	for _, layer := range layers {
+		if !layer.asked(m) {
+			continue
+		}
 		if programs[layer.Package] == "" {
 			program := filepath.Join(dir, filepath.Base(layer.Package))
-			if err := build(ctx, root, overlay, layer.Package, program); err != nil {
+			if err := build(ctx, root, overlay, layer, program); err != nil {
 				return Result{}, fmt.Errorf("build %s with %s: %w", layer.Package, m.Name, err)
 			}
 			programs[layer.Package] = program
@@ -125,8 +146,12 @@ func plant(root, dir string, m Mutant) (overlay string, err error) {
 	return overlay, os.WriteFile(overlay, replace, 0o600)
 }
 
-func build(ctx context.Context, root, overlay, pkg, program string) error {
-	c := exec.CommandContext(ctx, "go", "build", "-overlay", overlay, "-o", program, pkg)
+func build(ctx context.Context, root, overlay string, layer Layer, program string) error {
+	how := []string{"build"}
+	if layer.Tests != "" {
+		how = []string{"test", "-c"}
+	}
+	c := exec.CommandContext(ctx, "go", append(how, "-overlay", overlay, "-o", program, layer.Package)...)
 	c.Dir = root
 	if out, err := c.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w: %s", err, out)
@@ -139,6 +164,9 @@ func ask(ctx context.Context, program string, layer Layer, limit time.Duration) 
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	c := exec.CommandContext(ctx, program)
+	if layer.Tests != "" {
+		c.Args = append(c.Args, "-test.run", layer.Tests, "-test.failfast", "-test.timeout", "0")
+	}
 	c.Env = append(os.Environ(), append(layer.Env, "REPORT=")...)
 	out, err := c.CombinedOutput()
 	var exit *exec.ExitError
@@ -159,7 +187,7 @@ func ask(ctx context.Context, program string, layer Layer, limit time.Duration) 
 func violation(out string) string {
 	for line := range strings.Lines(out) {
 		line = strings.TrimSpace(line)
-		if strings.Contains(line, " does not hold: ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "seed ") {
+		if strings.Contains(line, " does not hold: ") || strings.Contains(line, " BREACH ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "seed ") {
 			return line[:min(len(line), 200)]
 		}
 	}

@@ -1,4 +1,4 @@
-// Command arbiter-mutants plants bugs and says which layer finds each of them: ONLY=part-of-a-name picks some, LAYERS=explore or sim asks
+// Command arbiter-mutants plants bugs and says which layer finds each of them: ONLY=part-of-a-name picks some, LAYERS=explore, sim or virtual asks
 // one kind of layer only, WORKERS=n hunts n at a time, REPORT=file gets the result as JSON. It is run from the root of the project, and exits with status 1 if a bug was not found.
 package main
 
@@ -38,18 +38,18 @@ func run(ctx context.Context) error {
 		}
 		workers = n
 	}
+	layers := mutants.Layers(os.Getenv("LAYERS"))
+	if len(layers) == 0 {
+		return fmt.Errorf("LAYERS=%q: no layer is called so", os.Getenv("LAYERS"))
+	}
 	var chosen []mutants.Mutant
 	for _, m := range mutants.All() {
-		if strings.Contains(m.Name, os.Getenv("ONLY")) {
+		if strings.Contains(m.Name, os.Getenv("ONLY")) && m.Sought(layers) {
 			chosen = append(chosen, m)
 		}
 	}
 	if len(chosen) == 0 {
-		return fmt.Errorf("ONLY=%q: no mutant is called so", os.Getenv("ONLY"))
-	}
-	layers := mutants.Layers(os.Getenv("LAYERS"))
-	if len(layers) == 0 {
-		return fmt.Errorf("LAYERS=%q: no layer is called so", os.Getenv("LAYERS"))
+		return fmt.Errorf("ONLY=%q: no mutant that these layers look for is called so", os.Getenv("ONLY"))
 	}
 	root, err := os.Getwd()
 	if err != nil {
