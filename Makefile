@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants bench chaos demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ explore: ## visit every state of a small group and ask whether the rules hold: m
 
 mutants: ## plant bugs and see what finds them: make mutants ONLY=part-of-a-name REPORT=file
 	@go run ./internal/mutants/cmd/arbiter-mutants
+
+fuzz: ## give every reader of foreign bytes odd ones: make fuzz SECONDS=45, each; ONLY=part-of-a-name
+	@scripts/fuzz $(or $(SECONDS),10) $(ONLY)
 
 proto: ## generate Go code from proto/
 	@scripts/proto generate

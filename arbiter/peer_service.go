@@ -2,6 +2,8 @@ package arbiter
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -35,8 +37,16 @@ func (s *apiServer) mayServe(method string) error {
 	}
 }
 
-// StreamViews takes the view of another arbiter, or of this one.
+// StreamViews takes the view of another arbiter, or of this one. A sender that ends its stream in order has done nothing wrong.
 func (p *peerService) StreamViews(stream grpc.BidiStreamingServer[arbiterv1.StreamViewsRequest, arbiterv1.StreamViewsResponse]) error {
+	err := p.takeViews(stream)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+func (p *peerService) takeViews(stream grpc.BidiStreamingServer[arbiterv1.StreamViewsRequest, arbiterv1.StreamViewsResponse]) error {
 	node := failover.NodeID(identityOf(stream.Context()).Name)
 	if p.node.options.TLS != nil {
 		return p.node.intake.serve(stream.Context(), node, stream)

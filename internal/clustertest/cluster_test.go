@@ -37,7 +37,7 @@ func timing() arbiter.Timing {
 
 // cluster is three arbiters and their world.
 type cluster struct {
-	t         *testing.T
+	t         testing.TB
 	world     *world
 	authority *pki.Authority // nil: plaintext
 	peers     []arbiter.Peer
@@ -59,7 +59,7 @@ type running struct {
 }
 
 // newCluster prepares a cluster; nothing runs yet.
-func newCluster(t *testing.T, secure bool) *cluster {
+func newCluster(t testing.TB, secure bool) *cluster {
 	c := &cluster{
 		t: t, world: newWorld(), folder: t.TempDir(), running: map[failover.NodeID]*running{}, calls: map[string]arbiterv1.ArbiterServiceClient{},
 		log: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: t.Output()}),
@@ -79,7 +79,7 @@ func newCluster(t *testing.T, secure bool) *cluster {
 }
 
 // startCluster is a secure cluster that has a leader.
-func startCluster(t *testing.T) *cluster {
+func startCluster(t testing.TB) *cluster {
 	c := newCluster(t, true)
 	c.startAll()
 	c.leader()
@@ -87,7 +87,7 @@ func startCluster(t *testing.T) *cluster {
 }
 
 // startProtecting is a cluster that has adopted the fake world as group pay, and sees all of it.
-func startProtecting(t *testing.T) *cluster {
+func startProtecting(t testing.TB) *cluster {
 	c := startCluster(t)
 	c.applyAndAdopt("pay")
 	return c
@@ -99,7 +99,7 @@ func (c *cluster) startAll() {
 	}
 }
 
-func freeAddress(t *testing.T) string {
+func freeAddress(t testing.TB) string {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -198,7 +198,7 @@ func (c *cluster) certificate(r pki.Request) *pki.Reloader {
 	return certificateOf(c.t, c.authority, r)
 }
 
-func certificateOf(t *testing.T, a *pki.Authority, r pki.Request) *pki.Reloader {
+func certificateOf(t testing.TB, a *pki.Authority, r pki.Request) *pki.Reloader {
 	t.Helper()
 	files, err := a.IssueTo(t.TempDir(), r, false)
 	if err != nil {
