@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -14,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/raft"
+	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -41,14 +43,37 @@ func replay(t *testing.T, lines string) {
 	machine := New(Hooks{Halt: func(err error) { t.Fatal(err) }})
 	for line := range strings.Lines(lines) {
 		entry, hash := readLine(t, line)
+		before := indented(t, machine)
 		if err, failed := entry.applyTo(machine).(error); failed {
 			t.Fatal(err)
 		}
 		if hashOf(t, machine) != hash {
 			t.Fatalf("entry %d leads to another state than when it was recorded. If that is meant: from the first release on a change of the rules takes a "+
-				"new version of the log language (docs/design.md); before it, record anew with -update.\n%s", entry.log.Index, canonical(t, machine.State()))
+				"new version of the log language (docs/design.md); before it, record anew with -update.\nThe entry: %s\nWhat it changes now:\n%s",
+				entry.log.Index, entry.text(t), diff.Diff("before", before, "after", indented(t, machine)))
 		}
 	}
+}
+
+// text is an entry as a person reads it.
+func (c committed) text(t *testing.T) string {
+	if c.configuration != nil {
+		return fmt.Sprintf("voters %v", votersOf(*c.configuration))
+	}
+	body, _, err := Decode(c.log.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("%T %+v", body, body)
+}
+
+// indented is a state of which each value has a line of its own.
+func indented(t *testing.T, machine *FSM) []byte {
+	var text bytes.Buffer
+	if err := json.Indent(&text, canonical(t, machine.State()), "", " "); err != nil {
+		t.Fatal(err)
+	}
+	return text.Bytes()
 }
 
 func recordedLogs(t *testing.T, path string) []string {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -25,6 +26,8 @@ type IdleOptions struct {
 	// groups would otherwise use up the ports to one address, with connections that were closed within the last minute.
 	Groups  int
 	Profile string
+	// Interval between two looks at a member; 0 is the profile's.
+	Interval time.Duration
 	// Duration is how long is measured.
 	Duration time.Duration
 	Progress io.Writer
@@ -55,7 +58,7 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 		"max_connections": strconv.Itoa(ordinaryConnections + connectionsPerGroup*options.Groups),
 	}
 	result := report.New("idle")
-	result.Profile = options.Profile
+	result.Profile = options.looksEvery()
 	result.Service = string(options.Lab.Service)
 	bound := patience + idleWarmUp + options.Duration + time.Duration(options.Groups)*patiencePerGroup
 	err = trial(ctx, options.Lab, bound, options.Progress, func(ctx context.Context, l *lab.Lab) error {
@@ -77,6 +80,26 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 		return err
 	})
 	return result, err
+}
+
+// health is the spec's section where the profile's interval is not wanted, as YAML.
+func (o IdleOptions) health() string {
+	if o.Interval == 0 {
+		return ""
+	}
+	kind := "postgres"
+	if o.Lab.Service == lab.Builtin {
+		kind = "service"
+	}
+	return fmt.Sprintf("{profile: %s, checks: [{kind: %s, interval: %v}]}", o.Profile, kind, o.Interval)
+}
+
+// looksEvery names the profile, and the interval where it is another one.
+func (o IdleOptions) looksEvery() string {
+	if o.Interval == 0 {
+		return o.Profile
+	}
+	return fmt.Sprintf("%s, a look every %v", o.Profile, o.Interval)
 }
 
 // shared says what the groups have in common.
@@ -105,16 +128,46 @@ func restartOne(ctx context.Context, l *lab.Lab) (float64, error) {
 func protectMany(ctx context.Context, l *lab.Lab, options IdleOptions) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(protectedAtOnce)
+	ready := newTally(options.Progress, options.Groups)
 	for number := range options.Groups {
 		name := lab.Group
 		if number > 0 {
 			name = fmt.Sprintf("%s-%d", lab.Group, number+1)
 		}
 		group.Go(func() error {
-			return l.Protect(ctx, lab.Spec{Name: name, Number: number, Profile: options.Profile})
+			spec := lab.Spec{Name: name, Number: number, Profile: options.Profile, Health: options.health()}
+			if err := l.Protect(ctx, spec); err != nil {
+				return err
+			}
+			ready.one()
+			return nil
 		})
 	}
 	return group.Wait()
+}
+
+// tally tells now and then how many groups are ready.
+type tally struct {
+	out   io.Writer
+	of    int
+	began time.Duration // boot time
+
+	mu   sync.Mutex
+	done int
+}
+
+func newTally(out io.Writer, of int) *tally {
+	return &tally{out: out, of: of, began: clock.System().Boot()}
+}
+
+// one counts a group, and tells of every tenth part of them.
+func (t *tally) one() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.done++
+	if t.of >= 20 && t.done*10/t.of != (t.done-1)*10/t.of {
+		fmt.Fprintf(t.out, "%d of %d groups are ready after %.0f s\n", t.done, t.of, (clock.System().Boot() - t.began).Seconds())
+	}
 }
 
 // reading is what was used up to one moment.

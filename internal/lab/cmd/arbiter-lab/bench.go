@@ -21,6 +21,7 @@ type benchFlags struct {
 	fault, profile                 string
 	runs, groups, seconds, minutes int
 	seed, loss                     int
+	interval                       time.Duration
 	json, csv, format, plot        string
 }
 
@@ -53,6 +54,7 @@ func benchCommand() *cobra.Command {
 	flags.IntVar(&f.runs, "runs", number("RUNS", 10), "how many failovers")
 	flags.IntVar(&f.groups, "groups", number("GROUPS", 1), "idle: how many groups")
 	flags.IntVar(&f.seconds, "seconds", number("SECONDS", 60), "idle: how long is measured")
+	flags.DurationVar(&f.interval, "interval", duration("INTERVAL"), "idle: how often every member is looked at, such as 5s; by default the profile's")
 	flags.IntVar(&f.minutes, "minutes", number("MINUTES", 2), "quiet: how long is watched")
 	flags.IntVar(&f.seed, "seed", number("SEED", 1), "quiet: another one gives other stalls")
 	flags.IntVar(&f.loss, "loss", number("LOSS", 100), "quiet: packets in 10,000 that every link loses")
@@ -72,6 +74,9 @@ func (f *benchFlags) check() error {
 		if n.value < n.least {
 			return fmt.Errorf("%s must be a number of at least %d", n.name, n.least)
 		}
+	}
+	if f.interval < 0 {
+		return errors.New("INTERVAL must be a duration such as 5s")
 	}
 	if f.format != "table" && f.format != "markdown" {
 		return fmt.Errorf("unknown format %q; use table or markdown", f.format)
@@ -104,7 +109,8 @@ func (f *benchFlags) run(ctx context.Context, progress io.Writer) (*report.Bench
 	switch f.fault {
 	case idleFault:
 		return bench.Idle(ctx, bench.IdleOptions{
-			Lab: f.lab, Groups: f.groups, Profile: f.profile, Duration: time.Duration(f.seconds) * time.Second, Progress: progress,
+			Lab: f.lab, Groups: f.groups, Profile: f.profile, Interval: f.interval,
+			Duration: time.Duration(f.seconds) * time.Second, Progress: progress,
 		})
 	case quietFault:
 		return bench.Quiet(ctx, bench.QuietOptions{

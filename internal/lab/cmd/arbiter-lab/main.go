@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -96,6 +97,15 @@ func environment(name, otherwise string) string {
 // number reads a number from the environment; nonsense is reported by the flag's own check of its range.
 func number(name string, otherwise int) int {
 	value, err := strconv.Atoi(environment(name, strconv.Itoa(otherwise)))
+	if err != nil {
+		return -1
+	}
+	return value
+}
+
+// duration reads a duration from the environment, 0 if there is none; nonsense is reported by the flag's own check of its range.
+func duration(name string) time.Duration {
+	value, err := time.ParseDuration(environment(name, "0"))
 	if err != nil {
 		return -1
 	}
