@@ -44,6 +44,37 @@ func (r *Refusal) advise(next string, args ...any) *Refusal {
 // This file is where the safety rules of DESIGN section 2 live that are kept by the state machine. Each is one function;
 // next*.go calls them and nothing else in the program is trusted to keep them.
 
+// checkS0OneGroup asks that every server belongs to one group: each of two would promote a primary of its own after the server's death, and
+// fence the other's as a rogue. It compares what specs can tell: one server under two names is for people to see.
+func checkS0OneGroup(s *State, group GroupName, spec *Spec) *Refusal {
+	ours := make(map[string]MemberName, len(spec.Members))
+	for _, m := range spec.Members {
+		ours[serverAt(m.Address)] = m.Name
+	}
+	for _, other := range s.Groups {
+		if other.Name == group {
+			continue
+		}
+		for _, m := range other.Spec.Members {
+			if name, shared := ours[serverAt(m.Address)]; shared {
+				return refuse("S0", "%s is at %s, where %s of group %s is: a server belongs to one group, or both would promote in it",
+					name, m.Address, m.Name, other.Name).
+					advise("if it is the same service under a new name, delete the old group first: arbiterctl delete %s", other.Name)
+			}
+		}
+	}
+	return nil
+}
+
+// serverAt is an address in the one form in which it is compared.
+func serverAt(address string) string {
+	host, port := address, ""
+	if colon := strings.LastIndexByte(address, ':'); colon >= 0 {
+		host, port = strings.Trim(address[:colon], "[]"), address[colon:]
+	}
+	return normalValue(strings.ToLower(strings.TrimSuffix(host, "."))) + port
+}
+
 // checkS0 decides whether m may be recorded as the writer. promote says that nobody writes and m is to be promoted.
 func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote bool, _ *Refusal) {
 	if g.Member(m) == nil {

@@ -15,7 +15,8 @@ func fleet(tb testing.TB, groups int) (State, *Controller) {
 	}
 	apply("", 0, SetVoters{Voters: []NodeID{"a", "b", "c"}})
 	for i := range groups {
-		apply("", 0, ApplySpec{Group: GroupName(fmt.Sprintf("group-%04d", i)), Spec: testSpec("pg-a", "pg-b", "pg-c")})
+		group := GroupName(fmt.Sprintf("group-%04d", i))
+		apply("", 0, ApplySpec{Group: group, Spec: testSpecOf(group, "pg-a", "pg-b", "pg-c")})
 	}
 	apply("a", 1, BeginReign{Term: 1, Leader: "a"})
 	for _, node := range s.Voters {

@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -65,6 +66,17 @@ func testSpec(members ...MemberName) *Spec {
 		})
 	}
 	sort.Slice(spec.Members, func(i, j int) bool { return spec.Members[i].Name < spec.Members[j].Name })
+	return spec
+}
+
+// testSpecOf is a spec whose members are servers of this group's own, on the same machines as those of other groups: the number at the end
+// of its name is added to the port.
+func testSpecOf(group GroupName, members ...MemberName) *Spec {
+	spec := testSpec(members...)
+	number, _ := strconv.Atoi(strings.TrimLeft(string(group), "abcdefghijklmnopqrstuvwxyz-"))
+	for i := range spec.Members {
+		spec.Members[i].Address = fmt.Sprintf("%s:%d", spec.Members[i].Name, 5432+number)
+	}
 	return spec
 }
 

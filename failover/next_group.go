@@ -10,6 +10,9 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	if refusal := checkSpec(b.Spec); refusal != nil {
 		return refusal
 	}
+	if refusal := checkS0OneGroup(&c.state, b.Group, b.Spec); refusal != nil {
+		return refusal
+	}
 	i, exists := c.state.groupAt(b.Group)
 	if !exists {
 		return c.createGroup(b, i)

@@ -99,7 +99,7 @@ func (r *randomWorld) drawRequest(group GroupName, member MemberName, op Operati
 
 func (r *randomWorld) drawSpec(group GroupName) Body {
 	members := pick(r.dice, [][]MemberName{{"m1", "m2", "m3"}, {"m1", "m2", "m3"}, {"m1", "m2"}, {"m2", "m3"}, {"m1"}, {}})
-	spec := testSpec(members...)
+	spec := testSpecOf(group, members...)
 	spec.Policy.RefenceRogues = r.rare(2)
 	spec.Policy.MaxLossBytes = 10000
 	if r.rare(2) {

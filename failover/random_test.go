@@ -55,7 +55,7 @@ func newRandomWorld(t *rapid.T, seed uint64, noise int) *randomWorld {
 	r.apply(t, r.entry(SetVoters{Voters: []NodeID{"a", "b", "c"}}))
 	for i, g := range randomGroups {
 		members := []MemberName{"m1", "m2", "m3"}[:3-i]
-		spec := testSpec(members...)
+		spec := testSpecOf(g, members...)
 		spec.Policy.RefenceRogues = r.rare(2)
 		spec.Policy.MaxLossBytes = pick(r.dice, []uint64{0, 10000})
 		r.apply(t, r.entry(ApplySpec{Group: g, Spec: spec}))

@@ -229,6 +229,53 @@ func TestS0_MemberChanges(t *testing.T) {
 	}
 }
 
+// A server belongs to one group: each of two groups would promote a primary of its own in it.
+func TestS0_AServerBelongsToOneGroup(t *testing.T) {
+	spec := func(addresses ...string) *Spec {
+		spec := testSpec("pg-x", "pg-y")
+		for i, address := range addresses {
+			spec.Members[i].Address = address
+		}
+		return spec
+	}
+	tests := []struct {
+		name    string
+		group   GroupName
+		spec    *Spec
+		refused bool
+	}{
+		{"servers of its own", "shop", spec("pg-x:5432", "pg-y:5432"), false},
+		{"another port of the same machine", "shop", spec("pg-a:5433", "pg-y:5432"), false},
+		{"the same group again", "orders", testSpec("pg-a", "pg-b", "pg-c"), false},
+		{"all servers of another group", "shop", testSpec("pg-a", "pg-b", "pg-c"), true},
+		{"one server of another group", "shop", spec("pg-x:5432", "pg-b:5432"), true},
+		{"in other letters", "shop", spec("PG-A.:5432", "pg-y:5432"), true},
+		{"an address in another form", "shop", spec("pg-x:5432", "[::ffff:10.0.0.1]:5432"), true},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, adopted)
+			w.accepted(t, "", 0, ApplySpec{Request: w.request(), Group: "addressed", Spec: spec("10.0.0.1:5432", "[fd00:0::2]:5432")})
+			body := ApplySpec{Request: w.request(), Group: test.group, Spec: test.spec}
+			if test.refused {
+				w.refused(t, "S0", "", 0, body)
+			} else {
+				w.accepted(t, "", 0, body)
+			}
+		})
+	}
+	t.Run("until the other group is deleted", func(t *testing.T) {
+		w := given(t, adopted)
+		w.accepted(t, "", 0, DeleteGroup{Request: w.request(), Group: "orders"})
+		w.accepted(t, "", 0, ApplySpec{Request: w.request(), Group: "shop", Spec: testSpec("pg-a", "pg-b", "pg-c")})
+	})
+	t.Run("and a group can't move to them", func(t *testing.T) {
+		w := given(t, adopted)
+		w.accepted(t, "", 0, ApplySpec{Request: w.request(), Group: "shop", Spec: spec("pg-x:5432", "pg-y:5432")})
+		w.refused(t, "S0", "", 0, ApplySpec{Request: w.request(), Group: "shop", Spec: spec("pg-x:5432", "pg-c:5432")})
+	})
+}
+
 func TestS0_NotBesideARunningOperation(t *testing.T) {
 	w := given(t, adopted+"failover orders\nlook-again answers\n") // the primary is well, so nothing else speaks against adopting it
 	w.wantStage(t, Isolating)

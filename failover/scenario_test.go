@@ -173,7 +173,7 @@ func (w *world) runGroup(fields []string) error {
 			settings = append(settings, f)
 		}
 	}
-	spec := testSpec(members...)
+	spec := testSpecOf(name, members...)
 	if g := w.state.Group(name); g != nil && len(members) == 0 {
 		spec = g.Spec
 	}

@@ -165,7 +165,9 @@ func (w *workload) applySpec(group failover.GroupName, expected uint64, members 
 	effective := wiretest.EffectiveSpec()
 	effective.Group, effective.Members = string(group), nil
 	for _, name := range workMembers[:members] {
-		effective.Members = append(effective.Members, wiretest.EffectiveMember(string(name), 100))
+		member := wiretest.EffectiveMember(string(name), 100)
+		member.Address = fmt.Sprintf("%s.%s:5432", name, group) // each group has servers of its own
+		effective.Members = append(effective.Members, member)
 	}
 	effective.Health = &arbiterv1.Health{
 		Profile: proto.String("fast"), Checks: []*arbiterv1.Check{{Name: "postgres", Kind: "postgres", Required: proto.Bool(true)}},
