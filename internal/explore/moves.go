@@ -208,6 +208,7 @@ func (m *moves) specs() {
 			m.ask(failover.ApplySpec{Group: group, Spec: v.spec})
 		}
 	}
+	m.ask(failover.ApplySpec{Group: twin, Spec: variants[0].spec})
 	m.ask(failover.DeleteGroup{Group: group})
 	if m.g.Pause == nil {
 		m.ask(failover.Pause{Group: group})

@@ -68,6 +68,9 @@ func rank(stage failover.Stage) int {
 // checkStep asks for what holds across one entry.
 func checkStep(before, after *failover.State, e failover.Entry) *broken {
 	was, is := before.Group(group), after.Group(group)
+	if is != nil && after.Group(twin) != nil {
+		return breaks("S0", "%s and %s have the same servers", group, twin)
+	}
 	if broken := checkEpochs(before, after); broken != nil {
 		return broken
 	}

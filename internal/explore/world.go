@@ -10,6 +10,7 @@ import (
 
 const (
 	group  = failover.GroupName("g")
+	twin   = failover.GroupName("twin") // would have the same servers, and is never to be
 	system = "system-1"
 	other  = "system-2" // of a member that became another database
 	lsn    = failover.LSN(1000)

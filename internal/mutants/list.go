@@ -40,6 +40,10 @@ var adoption = []Mutant{
 		File: authorityFile, Old: "writable := g.seenWritable(s); len(writable) > 1", New: "writable := g.seenWritable(s); len(writable) > 9",
 	},
 	{
+		Name: "one-server-in-two-groups", Rule: "S0", What: "a group is made of the servers of another one",
+		File: authorityFile, Old: "name, shared := ours[serverAt(m.Address)]; shared {", New: "name, shared := ours[serverAt(m.Address)]; shared && name == \"\" {",
+	},
+	{
 		Name: "adopt-on-one-look", Rule: "S0", What: "one arbiter that sees the writer is enough for an adoption",
 		File: authorityFile, Old: "if writers >= s.Majority() {\n\t\treturn false, nil", New: "if writers >= 1 {\n\t\treturn false, nil",
 	},
