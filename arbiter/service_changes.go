@@ -93,7 +93,8 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 	events, err := s.change(ctx, failover.Release{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
 		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(), LossUnknown: r.GetAcceptUnknownLoss(),
-		Seen: failover.Index(r.GetSeen()),
+		Member: failover.MemberName(r.GetMember()),
+		Seen:   failover.Index(r.GetSeen()),
 	})
 	if err != nil {
 		return nil, err

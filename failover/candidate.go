@@ -230,13 +230,19 @@ func (g *Group) standbyRule(last PrimaryFacts) SyncRule {
 func answeringSync(g *Group, rule SyncRule, positions []MemberPosition) (answering int, furthest LSN) {
 	for _, m := range g.Spec.Members {
 		p, ok := positionOf(positions, m.Name)
-		if !ok || !p.Answered || p.SystemID != g.SystemID || !slices.Contains(rule.Names, strings.ToLower(m.ApplicationName)) {
+		if !ok || !p.Answered || p.SystemID != g.SystemID || ofAnotherHistory(p, g.LastPrimary) || !slices.Contains(rule.Names, strings.ToLower(m.ApplicationName)) {
 			continue
 		}
 		answering++
 		furthest = max(furthest, p.Position())
 	}
 	return answering, furthest
+}
+
+// ofAnotherHistory says that a member is on another timeline than the primary was: what it holds says nothing about what the primary
+// acknowledged, though it may have confirmed all of that before.
+func ofAnotherHistory(p MemberPosition, last PrimaryFacts) bool {
+	return p.Timeline != 0 && last.Timeline != 0 && p.Timeline != last.Timeline
 }
 
 func estimate(last PrimaryFacts, p MemberPosition, why string) LossBound {

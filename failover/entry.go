@@ -184,7 +184,8 @@ type Release struct {
 	Seen        Index // Group.Turn as the operator saw it; 0: not said. What is newer is not what was meant (S4)
 	AcceptLoss  bool
 	LossBytes   uint64
-	LossUnknown bool // accepts a loss of which nobody knows how large it is: an amount doesn't
+	LossUnknown bool       // accepts a loss of which nobody knows how large it is: an amount doesn't
+	Member      MemberName // whose promotion loses it; needed where nobody knows how much
 }
 
 // Abort ends an operation before the point of no return. It is about the operation alone: to stop is right whatever it is held for.

@@ -158,7 +158,7 @@ func heldCommands(s *State, g *Group) []string {
 	case HoldLossBound:
 		return []string{
 			"wait for it to catch up, or accept the loss once:",
-			fmt.Sprintf("arbiterctl release %s %s --accept-loss %s --reason \"...\"", name, seen, worstLoss(s, g)),
+			fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
@@ -182,12 +182,15 @@ func heldCommands(s *State, g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
 		}
 	}
+	if to := g.Member(g.Operation.Candidate); to != nil && to.Authority == AuthorityWriter && to.Verdict == StatusDown {
+		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
+	}
 	return []string{fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
 }
 
 // promoteCommands are what helps if a promotion does not succeed: another member can be promoted once the candidate is fenced, if one may be.
 func promoteCommands(s *State, g *Group, seen string) []string {
-	mend := fmt.Sprintf("mend %s: its promotion is tried again by itself", g.Operation.Candidate)
+	mend := fmt.Sprintf("mend %s: what failed is tried again by itself", g.Operation.Candidate)
 	release := fmt.Sprintf("arbiterctl release %s %s", g.Name, seen)
 	best, tooMuch := tooMuchLost(s, g)
 	switch {
@@ -196,7 +199,7 @@ func promoteCommands(s *State, g *Group, seen string) []string {
 	case tooMuch:
 		return []string{
 			fmt.Sprintf("%s; or let it be fenced and %s promoted, which loses %s:", mend, best.Member, best.Loss),
-			fmt.Sprintf("%s --accept-loss %s --reason \"...\"", release, worstLoss(s, g)),
+			fmt.Sprintf("%s %s --reason \"...\"", release, acceptanceOf(s, g)),
 		}
 	}
 	return []string{mend + "; nobody else can be promoted before it answers as a standby"}
@@ -210,13 +213,13 @@ func (g *Group) revoked() MemberName {
 	return g.Operation.From
 }
 
-// worstLoss is what the best candidate that is only too far behind would lose, as an argument of --accept-loss.
-func worstLoss(s *State, g *Group) string {
+// acceptanceOf is how an operator accepts what the best candidate that is only too far behind would lose.
+func acceptanceOf(s *State, g *Group) string {
 	c, _ := tooMuchLost(s, g)
 	if c.Loss.Grade == LossUnknown {
-		return "unknown"
+		return fmt.Sprintf("--accept-loss unknown --member %s", c.Member)
 	}
-	return fmt.Sprint(c.Loss.Bytes)
+	return fmt.Sprintf("--accept-loss %d", c.Loss.Bytes)
 }
 
 // Armed says whether every member of the group has a fence path that at least one arbiter's current view calls armed, and

@@ -208,6 +208,14 @@ func (c *change) acceptLoss(g *Group, b Release) *Refusal {
 	if !ok {
 		return refuse("", "no member of %s waits for a loss to be accepted", g.Name).advise("release it without --accept-loss; see `arbiterctl explain %s`", g.Name)
 	}
+	switch {
+	case b.LossUnknown && b.Member == "":
+		return refuse("S4", "a loss that nobody knows is accepted for one member, by name").
+			advise("see whose promotion it is, and name it: arbiterctl release %s --accept-loss unknown --member %s", g.Name, best.Member)
+	case b.Member != "" && b.Member != best.Member:
+		return refuse("S4", "%s would be promoted now, and not %s", best.Member, b.Member).
+			advise("look again at what would be lost: arbiterctl explain %s", g.Name)
+	}
 	g.Operation.LossTaken = &AcceptedLoss{
 		Member: best.Member, Bytes: b.LossBytes, Unknown: b.LossUnknown, Actor: b.Request.Actor, Reason: b.Request.Reason,
 	}

@@ -171,12 +171,17 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	if g.Operation.Intent == nil {
 		return planPromotion(g)
 	}
-	decision, lookAgain := planGiveUp(s, g, d)
-	if decision.Step != StepIntend {
-		decision = planTry(g, d, HoldPromote, "the promotion of %s did not succeed")
-		decision.LookAgain = lookAgain
+	giveUp := planGiveUp(s, g, d)
+	if giveUp.Step == StepIntend {
+		return giveUp
 	}
-	return decision
+	return planTry(g, d, HoldPromote, "the promotion of %s did not succeed").asking(giveUp)
+}
+
+// asking is a decision that also asks for the looks that another one waits for.
+func (d Decision) asking(other Decision) Decision {
+	d.LookAgain, d.LookEvery = other.LookAgain, other.LookEvery
+	return d
 }
 
 func planPromotion(g *Group) Decision {
@@ -186,35 +191,46 @@ func planPromotion(g *Group) Decision {
 }
 
 // planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7). As before every
-// isolation, the arbiters that count must have looked again since the intent, or since the newest try; lookAgain asks them to. A candidate that
-// is up and can't be promoted is given up only when an operator released the operation and it failed again.
-func planGiveUp(s *State, g *Group, d Durations) (_ Decision, lookAgain Index) {
-	if g.otherCandidate(s) == "" {
-		return Decision{}, 0
-	}
-	op := g.Operation
+// isolation, the arbiters that count must have looked again since the intent, or since the newest try: while they have not, the decision asks
+// them to. It goes on asking, now and then, while the only other one is too far behind: it may have caught up since, and positions are
+// committed with an answer only. A candidate that is up and can't be promoted is given up only when an operator released the operation and it
+// failed again.
+func planGiveUp(s *State, g *Group, d Durations) Decision {
+	op, waiting := g.Operation, Decision{}
 	v := Tally(s, g, op.Candidate)
-	if v.Status == StatusDown {
-		asked := op.ConfirmedAt
-		if last, ok := op.lastTry(); op.Intent != nil {
-			asked = op.Intent.Index
-		} else if ok {
-			asked = last.Outcome
+	if g.otherCandidate(s) == "" {
+		if behind, ok := tooMuchLost(s, g); ok && behind.Loss.Grade != LossUnknown && v.Status == StatusDown {
+			waiting.LookAgain, waiting.LookEvery = op.askedSince(), g.Spec.Policy.RetryInterval
 		}
+		return waiting
+	}
+	if v.Status == StatusDown {
+		asked := op.askedSince()
 		if v = TallySince(s, g, op.Candidate, asked); v.Status != StatusDown {
-			lookAgain = asked
+			waiting.LookAgain = asked
 		}
 	}
 	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
-		return Decision{}, lookAgain
+		return waiting
 	}
 	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
 	if !down && !(op.released(HoldPromote) && op.Intent != nil && op.Intent.Action == ActionPromote) {
-		return Decision{}, lookAgain
+		return waiting
 	}
 	decision := g.intend(ActionIsolate, op.Candidate)
 	decision.Rule, decision.Basis = "give-up-candidate", v.Basis
-	return decision, 0
+	return decision
+}
+
+// askedSince is the entry that looks at the candidate must be newer than before it is given up.
+func (o *Operation) askedSince() Index {
+	if o.Intent != nil {
+		return o.Intent.Index
+	}
+	if last, ok := o.lastTry(); ok {
+		return last.Outcome
+	}
+	return o.ConfirmedAt
 }
 
 // otherCandidate is who could be promoted in place of the candidate, "" if nobody could.
@@ -234,12 +250,11 @@ func planAfterPromotion(s *State, g *Group, d Durations) Decision {
 			return decision
 		}
 	}
-	decision, lookAgain := planGiveUp(s, g, d)
-	if decision.Step != StepIntend {
-		decision = planRest(g, d)
-		decision.LookAgain = lookAgain
+	giveUp := planGiveUp(s, g, d)
+	if giveUp.Step == StepIntend {
+		return giveUp
 	}
-	return decision
+	return planRest(g, d).asking(giveUp)
 }
 
 func planRest(g *Group, d Durations) Decision {

@@ -223,7 +223,7 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "release":
 		release := Release{Request: request, Group: name, Operation: id, Seen: seen}
 		if loss, ok := a.settings["accept_loss"]; ok {
-			release.AcceptLoss, release.LossUnknown = true, loss == "unknown"
+			release.AcceptLoss, release.LossUnknown, release.Member = true, loss == "unknown", MemberName(a.settings["member"])
 			_, _ = fmt.Sscan(loss, &release.LossBytes)
 		}
 		body = release

@@ -277,6 +277,8 @@ func seenAt(what, system string, at LSN) (seen, error) {
 		s := standbyAt(at)
 		s.stale = true
 		return s, nil
+	case "stalled": // a primary that answers, and commits nothing
+		return seen{reason: ReasonWriteStalled, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "readonly":
 		return seen{reason: ReasonReadOnly, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "stranger":

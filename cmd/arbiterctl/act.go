@@ -212,18 +212,22 @@ func (a *app) releaseCommand() *cobra.Command {
 	var change changing
 	var what about
 	var acceptLoss string
+	request := &arbiterv1.ReleaseRequest{}
 	cmd := &cobra.Command{
 		Use:   "release GROUP",
 		Short: "Let a held operation go on",
 		Long: "Lets a held operation try again. With --accept-loss it may also lose acknowledged data, once, up to the amount\n" +
 			"given, by promoting the member that `arbiterctl explain` names: take the amount from there. \"unknown\" accepts a loss of which\n" +
-			"nobody knows how large it is.",
+			"nobody knows how large it is, by the promotion of the --member that is named.",
 		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			request := &arbiterv1.ReleaseRequest{Group: args[0]}
+			request.Group = args[0]
 			if acceptLoss != "" {
 				if err := acceptedLoss(request, acceptLoss); err != nil {
 					return err
+				}
+				if request.AcceptUnknownLoss && request.Member == "" {
+					return usage("--accept-loss unknown: name the member whose promotion loses it: --member")
 				}
 				if err := change.needReason("losing data"); err != nil {
 					return err
@@ -234,6 +238,7 @@ func (a *app) releaseCommand() *cobra.Command {
 	}
 	change.addConfirmation(cmd)
 	what.addFlags(cmd)
+	cmd.Flags().StringVar(&request.Member, "member", "", "accept the loss only if it is by the promotion of this member; needed with unknown")
 	cmd.Flags().StringVar(&acceptLoss, "accept-loss", "", "lose up to so much acknowledged data, once: for example 71MB, or \"unknown\"")
 	return cmd
 }

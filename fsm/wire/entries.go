@@ -102,6 +102,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 		entry.Kind = &arbiterv1.Entry_Release{Release: &arbiterv1.Release{
 			Request: wireRequest(b.Request), Group: string(b.Group), Operation: string(b.Operation),
 			AcceptLoss: b.AcceptLoss, AcceptLossBytes: b.LossBytes, AcceptUnknownLoss: b.LossUnknown, Seen: uint64(b.Seen),
+			Member: string(b.Member),
 		}}
 	case failover.Abort:
 		entry.Kind = &arbiterv1.Entry_Abort{Abort: &arbiterv1.Abort{
@@ -211,7 +212,7 @@ func requestBody(entry *arbiterv1.Entry) failover.Body {
 		return failover.Release{
 			Request: request(b), Group: group(b), Operation: failover.OperationID(b.GetOperation()),
 			AcceptLoss: b.GetAcceptLoss(), LossBytes: b.GetAcceptLossBytes(), LossUnknown: b.GetAcceptUnknownLoss(),
-			Seen: failover.Index(b.GetSeen()),
+			Seen: failover.Index(b.GetSeen()), Member: failover.MemberName(b.GetMember()),
 		}
 	case *arbiterv1.Entry_Abort:
 		b := k.Abort

@@ -172,8 +172,12 @@ func (w *working) operator(d failover.Decision) (stuck string) {
 		}
 	}
 	if g.Stage == failover.Held && w.holds < patience { // after that the operator gives it up
-		if try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied, AcceptLoss: true, LossUnknown: true}) ||
-			try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied}) {
+		for _, m := range members {
+			if try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied, AcceptLoss: true, LossUnknown: true, Member: m}) {
+				return ""
+			}
+		}
+		if try(failover.Release{Group: group, Operation: op, Seen: w.state.Applied}) {
 			return ""
 		}
 	}

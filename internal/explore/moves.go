@@ -375,7 +375,9 @@ func (m *moves) decisions() {
 	m.ask(failover.Reinstate{Group: group, Operation: op, Seen: seen})
 	if m.g.Stage == failover.Held {
 		m.ask(failover.Release{Group: group, Operation: op, Seen: seen})
-		m.ask(failover.Release{Group: group, Operation: op, Seen: seen, AcceptLoss: true, LossUnknown: true})
+		for _, member := range m.g.Members {
+			m.ask(failover.Release{Group: group, Operation: op, Seen: seen, AcceptLoss: true, LossUnknown: true, Member: member.Name})
+		}
 	}
 	for _, member := range m.g.Members {
 		m.ask(failover.Attest{Group: group, Operation: op, Member: member.Name, Seen: seen})

@@ -146,7 +146,11 @@ func (s *sim) body(item Item, seen *failover.Group, m *member) failover.Body {
 	case "op-release":
 		return failover.Release{Request: r, Group: seen.Name, Operation: id, Seen: turn}
 	case "op-accept-loss":
-		return failover.Release{Request: r, Group: seen.Name, Operation: id, Seen: turn, AcceptLoss: true, LossBytes: uint64(item.Amount), LossUnknown: item.Amount%2 == 0}
+		release := failover.Release{Request: r, Group: seen.Name, Operation: id, Seen: turn, AcceptLoss: true, LossBytes: uint64(item.Amount), LossUnknown: item.Amount%2 == 0}
+		if release.LossUnknown {
+			release.Member = m.name
+		}
+		return release
 	case "op-reinstate":
 		return failover.Reinstate{Request: r, Group: seen.Name, Operation: id, Seen: turn}
 	case "op-attest":

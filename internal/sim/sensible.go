@@ -243,18 +243,20 @@ func (o *sensibleOperator) give(g *failover.Group, text string) bool {
 	}
 	r := o.sim.request("as explain says")
 	var seen failover.Index
-	accept := ""
+	accept, member := "", failover.MemberName("")
 	for i, w := range words[:len(words)-1] {
 		switch w {
 		case "--seen":
 			_, _ = fmt.Sscan(words[i+1], &seen)
 		case "--accept-loss":
 			accept = words[i+1]
+		case "--member":
+			member = failover.MemberName(words[i+1])
 		}
 	}
 	switch words[1] {
 	case "release":
-		b := failover.Release{Request: r, Group: g.Name, Operation: g.Operation.ID, Seen: seen, AcceptLoss: accept != "", LossUnknown: accept == "unknown"}
+		b := failover.Release{Request: r, Group: g.Name, Operation: g.Operation.ID, Seen: seen, AcceptLoss: accept != "", LossUnknown: accept == "unknown", Member: member}
 		if accept != "" && accept != "unknown" {
 			_, _ = fmt.Sscan(accept, &b.LossBytes)
 		}

@@ -61,7 +61,7 @@ func Samples(t interface{ Fatal(args ...any) }) []Sample {
 		{"abort", failover.Abort{Request: Request, Group: "pay", Operation: "pay-1030"}},
 		{"reinstate", failover.Reinstate{Request: Request, Group: "pay", Operation: "pay-1030"}},
 		{"attest", failover.Attest{Request: Request, Group: "pay", Operation: "pay-1030", Member: "db1"}},
-		{"release/seen", failover.Release{Request: Request, Group: "pay", Operation: "pay-1030", AcceptLoss: true, LossUnknown: true, Seen: 1051}},
+		{"release/seen", failover.Release{Request: Request, Group: "pay", Operation: "pay-1030", AcceptLoss: true, LossUnknown: true, Seen: 1051, Member: "db2"}},
 		{"reinstate/seen", failover.Reinstate{Request: Request, Group: "pay", Operation: "pay-1030", Seen: 1052}},
 		{"attest/seen", failover.Attest{Request: Request, Group: "pay", Operation: "pay-1030", Member: "db1", Seen: 1053}},
 		{"observe/fence-path", failover.Observe{Batches: []failover.Batch{{

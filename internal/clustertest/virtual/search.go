@@ -148,9 +148,11 @@ func (c *Cluster) release(ctx context.Context) {
 	if g.GetStage() != string(failover.Held) || leader == "" {
 		return
 	}
-	_, err := c.apis[leader].Release(ctx, &arbiterv1.ReleaseRequest{
-		Change: c.Change("search"), Group: Group, AcceptUnknownLoss: true, AcceptLoss: true, Seen: g.GetOperation().GetTurn(),
-	})
+	release := &arbiterv1.ReleaseRequest{Change: c.Change("search"), Group: Group, Seen: g.GetOperation().GetTurn()}
+	if g.GetOperation().GetHeldReason() == string(failover.HoldLossBound) {
+		release.AcceptLoss, release.AcceptUnknownLoss, release.Member = true, true, g.GetCandidate()
+	}
+	_, err := c.apis[leader].Release(ctx, release)
 	c.History.Note("operator", "releases: %v", err)
 }
 

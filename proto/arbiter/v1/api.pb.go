@@ -3540,8 +3540,10 @@ type ReleaseRequest struct {
 	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	// Accept a loss also if nobody can say how large it is: an amount doesn't.
 	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The member whose promotion loses it: needed where nobody can say how much, and refused if it is another one by now.
+	Member        string `protobuf:"bytes,8,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ReleaseRequest) Reset() {
@@ -3621,6 +3623,13 @@ func (x *ReleaseRequest) GetAcceptUnknownLoss() bool {
 		return x.AcceptUnknownLoss
 	}
 	return false
+}
+
+func (x *ReleaseRequest) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
 }
 
 type ReleaseResponse struct {
@@ -5528,7 +5537,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x12\n" +
 	"\x04seen\x18\x04 \x01(\x04R\x04seen\"+\n" +
 	"\x11ReinstateResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\x9e\x02\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xbf\x02\n" +
 	"\x0eReleaseRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
@@ -5537,7 +5546,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"acceptLoss\x12*\n" +
 	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\x12\x12\n" +
 	"\x04seen\x18\x06 \x01(\x04R\x04seen\x12.\n" +
-	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\")\n" +
+	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\x12\x1f\n" +
+	"\x06member\x18\b \x01(\tB\a\xbaH\x04r\x02\x18?R\x06member\")\n" +
 	"\x0fReleaseResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\"\xc3\x01\n" +
 	"\rAttestRequest\x122\n" +

@@ -2385,8 +2385,10 @@ type Release struct {
 	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	// Accept a loss also if nobody can say how large it is: an amount doesn't.
 	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// The member whose promotion loses it.
+	Member        string `protobuf:"bytes,8,opt,name=member,proto3" json:"member,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Release) Reset() {
@@ -2466,6 +2468,13 @@ func (x *Release) GetAcceptUnknownLoss() bool {
 		return x.AcceptUnknownLoss
 	}
 	return false
+}
+
+func (x *Release) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
 }
 
 // Abort ends an operation before the point of no return.
@@ -2994,7 +3003,7 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"\xfd\x01\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"\x95\x02\n" +
 	"\aRelease\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
@@ -3003,7 +3012,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\vaccept_loss\x18\x05 \x01(\bR\n" +
 	"acceptLoss\x12\x12\n" +
 	"\x04seen\x18\x06 \x01(\x04R\x04seen\x12.\n" +
-	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\"j\n" +
+	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\x12\x16\n" +
+	"\x06member\x18\b \x01(\tR\x06member\"j\n" +
 	"\x05Abort\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x1c\n" +
