@@ -13,6 +13,8 @@ import (
 	"github.com/hashicorp/raft"
 	raftboltdb "github.com/hashicorp/raft-boltdb/v2"
 	"go.etcd.io/bbolt"
+
+	"github.com/arbiter-ha/arbiter/fsm"
 )
 
 const (
@@ -137,6 +139,12 @@ func checkLog(store raft.LogStore) error {
 		}
 		if entry.Index != index {
 			return fmt.Errorf("entry %d of %d to %d says it is entry %d", index, first, last, entry.Index)
+		}
+		if entry.Type != raft.LogCommand {
+			continue
+		}
+		if err := fsm.Intact(entry.Data); err != nil {
+			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
 		}
 	}
 	return nil

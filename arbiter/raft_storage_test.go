@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net"
@@ -37,7 +38,8 @@ func filledStorage(t *testing.T, entries int) (folder string) {
 		t.Fatal(err)
 	}
 	for i := range entries {
-		if err := storage.Log.StoreLog(&raft.Log{Index: uint64(i + 2), Term: 1, Data: make([]byte, 1000)}); err != nil {
+		data := written(t, fmt.Sprintf("entry %d %s", i+2, strings.Repeat(".", 1000)))
+		if err := storage.Log.StoreLog(&raft.Log{Index: uint64(i + 2), Term: 1, Data: data}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -107,6 +109,11 @@ func TestOpenStorage_SaysWhatIsWrong(t *testing.T) {
 		"an entry is garbage": {func(t *testing.T, folder string) {
 			editBolt(t, folder, func(logs *bbolt.Bucket) error { return logs.Put(key(9), []byte("?")) })
 		}, ErrStorageCorrupt, "entry 9 of 1 to 41"},
+		"a byte of an entry is another": {func(t *testing.T, folder string) {
+			editBolt(t, folder, func(logs *bbolt.Bucket) error {
+				return logs.Put(key(9), bytes.Replace(logs.Get(key(9)), []byte("entry 9"), []byte("entry 8"), 1))
+			})
+		}, ErrStorageCorrupt, "not those that were written"},
 		"an entry is another": {func(t *testing.T, folder string) {
 			editBolt(t, folder, func(logs *bbolt.Bucket) error { return logs.Put(key(9), logs.Get(key(8))) })
 		}, ErrStorageCorrupt, "says it is entry 8"},

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
@@ -452,6 +453,16 @@ func eventually(t *testing.T, what string, holds func() bool) {
 	}
 }
 
+// written is an entry as a disk must hold it, with its checksum.
+func written(t *testing.T, word string) []byte {
+	t.Helper()
+	data, err := fsm.Encode(failover.Pause{Group: "pay", Request: failover.Request{Actor: "dana", Reason: word}}, 0, "az-a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
 func TestRealCluster_TLSAndDisks(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "::1"} {
 		t.Run(host, func(t *testing.T) {
@@ -461,13 +472,13 @@ func TestRealCluster_TLSAndDisks(t *testing.T) {
 			}
 			id, leader := c.leader()
 			for _, entry := range []string{"one", "two"} {
-				if _, _, err := leader.Apply([]byte(entry), 5*time.Second); err != nil {
+				if _, _, err := leader.Apply(written(t, entry), 5*time.Second); err != nil {
 					t.Fatal(err)
 				}
 			}
 			c.stop(id)
 			next, leader := c.leader()
-			if _, _, err := leader.Apply([]byte("three"), 5*time.Second); err != nil {
+			if _, _, err := leader.Apply(written(t, "three"), 5*time.Second); err != nil {
 				t.Fatal(err)
 			}
 			if err := leader.TakeSnapshot(5 * time.Second); err != nil {
@@ -478,7 +489,7 @@ func TestRealCluster_TLSAndDisks(t *testing.T) {
 			c.start(next)
 			for _, peer := range c.list {
 				eventually(t, "all entries on "+string(peer.Node), func() bool {
-					return slices.Equal(c.fsms[peer.Node].all(), []string{"one", "two", "three"})
+					return slices.Equal(c.fsms[peer.Node].all(), []string{string(written(t, "one")), string(written(t, "two")), string(written(t, "three"))})
 				})
 			}
 			if err := c.tls[id].Reload(); err != nil {

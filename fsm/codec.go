@@ -38,7 +38,7 @@ func Encode(body failover.Body, wall failover.WallTime, proposer failover.NodeID
 	if err != nil {
 		return nil, fmt.Errorf("%w: %T: %w", ErrCannotEncode, body, err)
 	}
-	if len(data) > MaxEntryBytes {
+	if data = sealed(data); len(data) > MaxEntryBytes {
 		return nil, fmt.Errorf("%w: %T has %d bytes, the limit is %d: propose less at a time", ErrCannotEncode, body, len(data), MaxEntryBytes)
 	}
 	if _, _, err := Decode(data); err != nil {
@@ -54,6 +54,9 @@ func Decode(data []byte) (failover.Body, Header, error) {
 	if len(data) > MaxEntryBytes {
 		cause := fmt.Errorf("%w: it has %d bytes, the limit is %d", errMalformed, len(data), MaxEntryBytes)
 		return nil, Header{}, &CannotApplyError{Cause: cause}
+	}
+	if err := Intact(data); err != nil {
+		return nil, Header{}, &CannotApplyError{Cause: fmt.Errorf("%w: %w", errMalformed, err)}
 	}
 	entry := &arbiterv1.Entry{}
 	if err := proto.Unmarshal(data, entry); err != nil {

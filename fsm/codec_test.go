@@ -130,7 +130,7 @@ func changed(t tester, change func(*arbiterv1.Entry)) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return data
+	return sealed(data)
 }
 
 func unknown(number protowire.Number) []byte {
@@ -204,6 +204,15 @@ func TestDecodeRefusesDamage(t *testing.T) {
 		// Cut between two fields it is still a message; then its kind is missing.
 		if _, _, err := Decode(whole[:length]); !errors.Is(err, ErrCannotApply) {
 			t.Errorf("cut to %d of %d bytes: %v", length, len(whole), err)
+		}
+	}
+	for at := range whole {
+		for bit := range 8 {
+			flipped := slices.Clone(whole)
+			flipped[at] ^= 1 << bit
+			if _, _, err := Decode(flipped); !errors.Is(err, ErrCannotApply) || !strings.Contains(err.Error(), "leave this arbiter stopped") {
+				t.Errorf("bit %d of byte %d is another one: %v", bit, at, err)
+			}
 		}
 	}
 	if _, _, err := Decode(make([]byte, MaxEntryBytes+1)); !errors.Is(err, ErrCannotApply) {

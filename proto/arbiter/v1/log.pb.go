@@ -36,6 +36,8 @@ type Entry struct {
 	Wall *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=wall,proto3" json:"wall,omitempty"`
 	// The arbiter that proposed it.
 	Proposer string `protobuf:"bytes,4,opt,name=proposer,proto3" json:"proposer,omitempty"`
+	// CRC-32C of all the bytes before this field, which stands last: disks do not always give back what was written.
+	Checksum uint32 `protobuf:"fixed32,5,opt,name=checksum,proto3" json:"checksum,omitempty"`
 	// Types that are valid to be assigned to Kind:
 	//
 	//	*Entry_BeginReign
@@ -119,6 +121,13 @@ func (x *Entry) GetProposer() string {
 		return x.Proposer
 	}
 	return ""
+}
+
+func (x *Entry) GetChecksum() uint32 {
+	if x != nil {
+		return x.Checksum
+	}
+	return 0
 }
 
 func (x *Entry) GetKind() isEntry_Kind {
@@ -2815,12 +2824,13 @@ var File_arbiter_v1_log_proto protoreflect.FileDescriptor
 const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\n" +
 	"\x14arbiter/v1/log.proto\x12\n" +
-	"arbiter.v1\x1a\x15arbiter/v1/spec.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb7\t\n" +
+	"arbiter.v1\x1a\x15arbiter/v1/spec.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xd3\t\n" +
 	"\x05Entry\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1c\n" +
 	"\tignorable\x18\x02 \x01(\bR\tignorable\x12.\n" +
 	"\x04wall\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04wall\x12\x1a\n" +
-	"\bproposer\x18\x04 \x01(\tR\bproposer\x129\n" +
+	"\bproposer\x18\x04 \x01(\tR\bproposer\x12\x1a\n" +
+	"\bchecksum\x18\x05 \x01(\aR\bchecksum\x129\n" +
 	"\vbegin_reign\x18\n" +
 	" \x01(\v2\x16.arbiter.v1.BeginReignH\x00R\n" +
 	"beginReign\x12/\n" +
