@@ -199,7 +199,7 @@ func (p *fencePaths) askDue(ctx context.Context, requests *sync.WaitGroup) time.
 			if ctx.Err() == nil {
 				p.report(path)
 			}
-			answer.armed = path.Armed
+			answer.armed = path.Armed && !path.Off // that it is on again, or is another machine's device, is to be noticed soon
 			p.ended <- answer
 		})
 	}

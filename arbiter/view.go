@@ -149,7 +149,7 @@ func (v *view) setPath(p failover.FencePath) {
 	}
 	known, ok := v.paths[key]
 	v.paths[key] = p
-	if !ok || known.Armed != p.Armed || v.outdated(known) {
+	if !ok || !known.SameWay(p) || v.outdated(known) {
 		v.unsent[key] = true
 		v.wake()
 	}

@@ -234,18 +234,29 @@ func Armed(s *State, g *Group) (bool, string) {
 	return true, ""
 }
 
-// MemberArmed says the same of one member.
-func MemberArmed(s *State, g *Group, member MemberName) (bool, string) {
-	detail := "no arbiter has tried its fence path yet"
+// MemberArmed says the same of one member. That its devices call it off while it answers counts more than what they tell anybody else.
+func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail string) {
+	detail = "no arbiter has tried its fence path yet"
 	for _, p := range g.Paths {
 		view, ok := s.View(p.Node)
 		if !ok || p.Path.Member != member || view.Generation != p.Generation {
 			continue
 		}
-		detail = p.Path.Detail
-		if p.Path.Armed {
-			return true, detail
+		if g.fencesAnother(s, p) {
+			return false, fmt.Sprintf("its fence says that it is off (%s), and %s sees it answer: is that the device of another machine? "+
+				"Check its plug or address in the spec, and the cable", p.Path.Detail, p.Node)
+		}
+		if !armed {
+			armed, detail = p.Path.Armed, p.Path.Detail
 		}
 	}
-	return false, detail
+	return armed, detail
+}
+
+// fencesAnother says that the devices of a member called it off while the arbiter that asked them saw it answer: they would switch off another
+// machine, or say of this one that it is off while it writes. A look that began after they were asked says nothing, since the machine may have
+// been switched on in between; they are asked again soon.
+func (g *Group) fencesAnother(s *State, p PathLook) bool {
+	look, ok := g.currentLook(s, p.Node, p.Path.Member)
+	return ok && p.Path.Armed && p.Path.Off && answers(look.Observation) && look.Observation.AsOf <= p.Path.AsOf
 }

@@ -141,9 +141,13 @@ type FencePath struct {
 	Group  GroupName
 	Member MemberName
 	Armed  bool   // some level of devices answered its status request lately
+	Off    bool   // all devices of such a level say that the machine is off
 	Detail string // which device, or why not
 	AsOf   Index  // applied when the device was asked
 }
+
+// SameWay says whether two answers about a fence path are the same for the purpose of reporting changes.
+func (p FencePath) SameWay(other FencePath) bool { return p.Armed == other.Armed && p.Off == other.Off }
 
 // SameView says whether two observations of a member are the same for the purpose of reporting changes: positions,
 // details and times move all the time and are not compared.

@@ -335,3 +335,31 @@ func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
 	w.accepted(t, "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
 	w.wantAuthorities(t, none, writer, none)
 }
+
+// A device that calls a member off while the arbiter that asked sees it answer is that of another machine: its proof would be about that one.
+func TestScenario28_ADeviceOfAnotherMachineArmsNobody(t *testing.T) {
+	armed := func(w *world) bool {
+		armed, _ := MemberArmed(&w.state, w.group(t), "pg-b")
+		return armed
+	}
+	w := given(t, adopted+"paths a orders pg-b off\n")
+	if _, why := MemberArmed(&w.state, w.group(t), "pg-b"); armed(w) || !strings.Contains(why, "another machine") {
+		t.Errorf("its device calls it off while it answers: %q", why)
+	}
+	w.do(t, "paths c orders pg-b armed")
+	if armed(w) {
+		t.Error("its device calls it off to one arbiter, and on to another")
+	}
+	w = given(t, adopted+"observe all: pg-b=down(no-route)\npaths a orders pg-b off\n")
+	if !armed(w) {
+		t.Error("a machine that is off is called off")
+	}
+	w.do(t, "observe all: pg-b=standby@1000")
+	if !armed(w) {
+		t.Error("it was switched on after its device was asked")
+	}
+	w.do(t, "paths a orders pg-b off")
+	if armed(w) {
+		t.Error("it answers, and its device calls it off again")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -13,13 +14,13 @@ import (
 )
 
 // PathStatus asks every device of a member for its status, which changes nothing, all at the same time. The member is
-// armed if every device of at least one level answers, on or off, and knows the machine by the expected name. The
-// caller fills in the group.
+// armed if every device of at least one level answers, on or off, and knows the machine by the expected name; off says that they
+// call it off, which the caller knows what to make of. It also fills in the group.
 func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) failover.FencePath {
-	errs := make([]error, len(member.Fence))
+	errs, off := make([]error, len(member.Fence)), make([]bool, len(member.Fence))
 	var all sync.WaitGroup
 	for i, level := range member.Fence {
-		all.Go(func() { errs[i] = f.levelAnswers(ctx, level) })
+		all.Go(func() { off[i], errs[i] = f.levelAnswers(ctx, level) })
 	}
 	all.Wait()
 	path := failover.FencePath{Member: member.Name}
@@ -29,7 +30,7 @@ func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) fai
 			silent = append(silent, fmt.Sprintf("level %d: %v", i+1, err))
 			continue
 		}
-		path.Armed = true
+		path.Armed, path.Off = true, path.Off || off[i]
 		armed = append(armed, fmt.Sprintf("level %d: %s", i+1, labels(member.Fence[i].Devices)))
 	}
 	if len(member.Fence) == 0 {
@@ -39,21 +40,24 @@ func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) fai
 	return path
 }
 
-func (f *Fencer) levelAnswers(ctx context.Context, level failover.FenceLevel) error {
+// levelAnswers says whether all devices of a level say that the machine is off, if all answer.
+func (f *Fencer) levelAnswers(ctx context.Context, level failover.FenceLevel) (off bool, _ error) {
 	if len(level.Devices) == 0 {
-		return errNoDevices
+		return false, errNoDevices
 	}
-	errs := make([]error, len(level.Devices))
+	errs, states := make([]error, len(level.Devices)), make([]string, len(level.Devices))
 	var all sync.WaitGroup
 	for i, device := range level.Devices {
 		all.Go(func() {
-			if _, err := f.withAgent(ctx, device, (*agent).answers); err != nil {
+			state, err := f.withAgent(ctx, device, (*agent).answers)
+			if states[i] = state; err != nil {
 				errs[i] = fmt.Errorf("%s: %w", label(device), err)
 			}
 		})
 	}
 	all.Wait()
-	return errors.Join(errs...)
+	on := func(state string) bool { return state != string(powerOff) }
+	return !slices.ContainsFunc(states, on), errors.Join(errs...)
 }
 
 // answers checks that a device knows the state of the right machine.

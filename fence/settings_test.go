@@ -213,3 +213,24 @@ func TestGradeOfIsolatingAgents(t *testing.T) {
 		t.Error("no error with an ended context")
 	}
 }
+
+func TestScenario28_PathStatusTellsOff(t *testing.T) {
+	r := newRig(t)
+	first, second := r.device("1", "good", generous), r.device("2", "good", generous)
+	switchOff := func(device failover.FenceDevice) {
+		t.Helper()
+		if proof, _ := New(Options{}).Isolate(t.Context(), member(level(device)), failover.Policy{}, nil); proof.Grade != failover.ProofConfirmedOff {
+			t.Fatalf("got %+v", proof)
+		}
+	}
+	off := func() bool { return New(Options{}).PathStatus(t.Context(), member(level(first, second))).Off }
+	if off() {
+		t.Error("both are on")
+	}
+	if switchOff(first); off() {
+		t.Error("one of two power supplies is on")
+	}
+	if switchOff(second); !off() {
+		t.Error("both are off")
+	}
+}

@@ -24,7 +24,7 @@ func (f *faults) wireBatch(b failover.Batch) *arbiterv1.Batch {
 		Observations: each(b.Observations, f.wireObservation),
 		FencePaths: each(b.FencePaths, func(p failover.FencePath) *arbiterv1.FencePath {
 			return &arbiterv1.FencePath{
-				Group: string(p.Group), Member: string(p.Member), Armed: p.Armed, Detail: text(p.Detail), AsOf: uint64(p.AsOf),
+				Group: string(p.Group), Member: string(p.Member), Armed: p.Armed, Off: p.Off, Detail: text(p.Detail), AsOf: uint64(p.AsOf),
 			}
 		}),
 		Answers: each(b.Answers, func(a failover.Answer) *arbiterv1.Answer {
@@ -42,7 +42,7 @@ func (f *faults) batch(b *arbiterv1.Batch) failover.Batch {
 		FencePaths: each(b.GetFencePaths(), func(p *arbiterv1.FencePath) failover.FencePath {
 			return failover.FencePath{
 				Group: failover.GroupName(p.GetGroup()), Member: failover.MemberName(p.GetMember()),
-				Armed: p.GetArmed(), Detail: p.GetDetail(), AsOf: failover.Index(p.GetAsOf()),
+				Armed: p.GetArmed(), Off: p.GetOff(), Detail: p.GetDetail(), AsOf: failover.Index(p.GetAsOf()),
 			}
 		}),
 		Answers: each(b.GetAnswers(), func(a *arbiterv1.Answer) failover.Answer {

@@ -108,7 +108,7 @@ func (v *view) setPath(p failover.FencePath) {
 	v.paths[key] = p
 	g := v.state().Group(key.group)
 	outdated := g != nil && g.Member(key.member) != nil && known.AsOf < g.Member(key.member).Since
-	if !ok || known.Armed != p.Armed || outdated {
+	if !ok || !known.SameWay(p) || outdated {
 		v.unsent = true
 		v.node.sender.kick()
 	}
