@@ -18,7 +18,7 @@ const Group = "orders-db"
 type Spec struct {
 	// Name of the group; Group by default.
 	Name string
-	// Number of the group, among those for which the lab's built-in service has members; the first is 0.
+	// Number of the group, among those that the lab has servers for; the first is 0.
 	Number int
 	// Profile of health; fast by default.
 	Profile string
@@ -49,7 +49,7 @@ func (l *Lab) YAML(spec Spec) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "group: %s\nengine: %s\nmembers:\n", name, l.engine())
-	for i, m := range l.Services() {
+	for i, m := range l.servicesOf(spec.Number) {
 		fence := l.PowerFence(m)
 		if db, ok := m.(*database.Server); ok && spec.Fence != nil {
 			fence = spec.Fence(db)

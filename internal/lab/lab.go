@@ -47,7 +47,8 @@ type Options struct {
 	Asynchronous bool
 	// SyncStandbys replaces the primary's synchronous_standby_names, for example ANY 1 ("pg-b", "pg-c").
 	SyncStandbys string
-	// Groups is for how many groups the built-in service has a member in each of its processes; 1. Groups of databases share the servers.
+	// Groups is how many groups there are servers for; 1. Each group of databases has servers on hosts of their own; the built-in service
+	// has a member of every group in each of its processes.
 	Groups int
 	// Settings go into every server's configuration.
 	Settings map[string]string
@@ -67,7 +68,8 @@ type Lab struct {
 	Power *power.Switch
 	// Template is what the databases were copied from; it knows the passwords. Nil without PostgreSQL.
 	Template *database.Template
-	// Members are the databases, if the service is PostgreSQL. The first began as the primary. See Services.
+	// Members are the databases, if the service is PostgreSQL, those of one group after those of another. The first of a group began as
+	// its primary. See Services.
 	Members []*database.Server
 	// Builtin are the members if the service is the laboratory's own.
 	Builtin []*builtin.Server
@@ -98,6 +100,7 @@ func Open(ctx context.Context, options Options) (*Lab, error) {
 	if options.Service == "" {
 		options.Service = PostgreSQL
 	}
+	options.Groups = max(options.Groups, 1)
 	l := &Lab{options: options, Template: options.Template}
 	if err := l.build(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("open lab: %w", err), l.Close())
@@ -105,8 +108,16 @@ func Open(ctx context.Context, options Options) (*Lab, error) {
 	return l, nil
 }
 
-// MemberName is the name of the member of that number: pg-a, pg-b, ...
-func MemberName(number int) string { return "pg-" + string(rune('a'+number)) }
+// MemberName is the name of the member of that number: pg-a, pg-b, ..., pg-z, pg-aa, ...
+func MemberName(number int) string { return "pg-" + letters(number) }
+
+func letters(number int) string {
+	last := string(rune('a' + number%26))
+	if number < 26 {
+		return last
+	}
+	return letters(number/26-1) + last
+}
 
 // ArbiterName is the name of the arbiter, and of its zone, of that number: az-a, az-b, ...
 func ArbiterName(number int) string { return "az-" + string(rune('a'+number)) }
@@ -116,7 +127,7 @@ func (l *Lab) build(ctx context.Context) error {
 	for i := range l.options.Arbiters {
 		names = append(names, ArbiterName(i))
 	}
-	for i := range l.options.Standbys + 1 {
+	for i := range l.hostsOfMembers() {
 		names = append(names, MemberName(i))
 	}
 	names = append(names, ProxyHost, ClientHost, PowerHost)
@@ -147,7 +158,7 @@ func (l *Lab) build(ctx context.Context) error {
 // plugIn makes the power switch, reachable by network at PowerHost and by a Unix socket for the lab itself.
 func (l *Lab) plugIn() error {
 	var fed []*hosts.Host
-	for i := range l.options.Standbys + 1 {
+	for i := range l.hostsOfMembers() {
 		fed = append(fed, l.Site.Host(MemberName(i)))
 	}
 	l.Power = power.NewSwitch(fed)
@@ -172,43 +183,65 @@ func (l *Lab) plugIn() error {
 // PowerSocket is the power switch's Unix socket: fence_lab reaches it with socket=PATH.
 func (l *Lab) PowerSocket() string { return filepath.Join(l.Site.Dir(), "power.sock") }
 
-// startMembers makes all servers side by side, starts the standbys when the primary answers (one that finds nobody to
-// follow looks again only after wal_retrieve_retry_interval, 5 s), and waits until they stream.
+// members is how many members a group has.
+func (l *Lab) members() int { return l.options.Standbys + 1 }
+
+// hostsOfMembers is how many hosts the members need.
+func (l *Lab) hostsOfMembers() int {
+	if l.options.Service == Builtin {
+		return l.members()
+	}
+	return l.members() * l.options.Groups
+}
+
+// startMembers makes the servers of all groups.
 func (l *Lab) startMembers(ctx context.Context) error {
-	primary, err := l.newMember(ctx, 0, nil)
+	l.Members = make([]*database.Server, l.hostsOfMembers())
+	for first := 0; first < len(l.Members); first += l.members() {
+		if err := l.startDatabases(ctx, first); err != nil {
+			return fmt.Errorf("start databases: %w", err)
+		}
+		if err := l.awaitReplication(ctx, first); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startDatabases makes the servers of the group whose first member has that number, side by side, and starts the standbys when the primary
+// answers (one that finds nobody to follow looks again only after wal_retrieve_retry_interval, 5 s).
+func (l *Lab) startDatabases(ctx context.Context, first int) error {
+	primary, err := l.newMember(ctx, first, nil)
 	if err != nil {
 		return err
 	}
-	l.Members = make([]*database.Server, l.options.Standbys+1)
-	l.Members[0] = primary
+	l.Members[first] = primary
 	group, together := errgroup.WithContext(ctx)
 	ready := make(chan struct{})
 	group.Go(func() error {
 		defer close(ready)
 		return primary.Start(together)
 	})
-	for i := range l.options.Standbys {
+	for number := first + 1; number < first+l.members(); number++ {
 		group.Go(func() (err error) {
-			if l.Members[i+1], err = l.newMember(together, i+1, primary); err != nil {
+			if l.Members[number], err = l.newMember(together, number, primary); err != nil {
 				return err
 			}
 			<-ready
-			return l.Members[i+1].Start(together)
+			return l.Members[number].Start(together)
 		})
 	}
-	if err := group.Wait(); err != nil {
-		return fmt.Errorf("start databases: %w", err)
-	}
-	return l.awaitReplication(ctx)
+	return group.Wait()
 }
 
-func (l *Lab) awaitReplication(ctx context.Context) error {
-	primary := l.Members[0]
-	for i, standby := range l.Members[1:] {
+// awaitReplication waits until the standbys of that group stream.
+func (l *Lab) awaitReplication(ctx context.Context, first int) error {
+	primary := l.Members[first]
+	for i, standby := range l.Members[first+1 : first+l.members()] {
 		if err := standby.AwaitStreaming(ctx, primary); err != nil {
 			return err
 		}
-		if i == 0 && l.syncStandbys() != "" {
+		if i == 0 && l.syncStandbys(first) != "" {
 			if err := primary.AwaitSynchronous(ctx, standby); err != nil {
 				return err
 			}
@@ -221,20 +254,21 @@ func (l *Lab) newMember(ctx context.Context, number int, primary *database.Serve
 	options := database.Options{
 		Template: l.Template, Host: l.Site.Host(MemberName(number)), Settings: l.options.Settings,
 	}
-	if number == 0 {
-		options.SyncStandbys = l.syncStandbys()
+	if primary == nil {
+		options.SyncStandbys = l.syncStandbys(number)
 	}
 	return database.New(ctx, options, primary)
 }
 
-func (l *Lab) syncStandbys() string {
+// syncStandbys is the rule of the primary of that number.
+func (l *Lab) syncStandbys(primary int) string {
 	switch {
 	case l.options.Asynchronous:
 		return ""
 	case l.options.SyncStandbys != "":
 		return l.options.SyncStandbys
 	default:
-		return fmt.Sprintf("FIRST 1 (%q)", MemberName(1))
+		return fmt.Sprintf("FIRST 1 (%q)", MemberName(primary+1))
 	}
 }
 

@@ -70,9 +70,18 @@ func (l *Lab) Service(name string) Member {
 	return all[i]
 }
 
+// servicesOf are the members of the group of that number.
+func (l *Lab) servicesOf(group int) []Member {
+	all := l.Services()
+	if first := group * l.members(); l.options.Service == PostgreSQL && l.options.Groups > 1 {
+		return all[first : first+l.members()]
+	}
+	return all
+}
+
 // addressIn is where a member of the group of that number is reached.
 func (l *Lab) addressIn(group int, m Member) string {
-	if s, many := m.(*builtin.Server); many && group < max(l.options.Groups, 1) {
+	if s, many := m.(*builtin.Server); many && group < l.options.Groups {
 		return s.MemberAddress(group)
 	}
 	return m.Address()

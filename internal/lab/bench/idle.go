@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -21,9 +20,9 @@ import (
 // IdleOptions say how much there is to do nothing about.
 type IdleOptions struct {
 	Lab lab.Options
-	// Groups is how many groups there are. Databases share three servers, so each group costs the arbiters as much as one of
-	// its own servers would. With the built-in service each group has members of its own, a port each, in three processes: a thousand
-	// groups would otherwise use up the ports to one address, with connections that were closed within the last minute.
+	// Groups is how many groups there are: each has three databases on hosts of their own, or, of the built-in service, members at ports of
+	// their own in three processes. Five hundred groups at one address would use up its ports, with connections that were closed within the
+	// last minute.
 	Groups  int
 	Profile string
 	// Interval between two looks at a member; 0 is the profile's.
@@ -34,10 +33,6 @@ type IdleOptions struct {
 }
 
 const (
-	// connectionsPerGroup is more than all arbiters together hold to one server for one group.
-	connectionsPerGroup = 12
-	// ordinaryConnections are those of everybody else.
-	ordinaryConnections = 60
 	// protectedAtOnce bounds how many groups are set up side by side.
 	protectedAtOnce = 8
 	// idleWarmUp passes between the readiness of the last group and the measurement.
@@ -54,9 +49,6 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 	}
 	defer closeWorkshop()
 	options.Lab.Groups = options.Groups
-	options.Lab.Settings = map[string]string{
-		"max_connections": strconv.Itoa(ordinaryConnections + connectionsPerGroup*options.Groups),
-	}
 	result := report.New("idle")
 	result.Profile = options.looksEvery()
 	result.Service = string(options.Lab.Service)
@@ -104,13 +96,10 @@ func (o IdleOptions) looksEvery() string {
 
 // shared says what the groups have in common.
 func shared(options IdleOptions) string {
-	if options.Groups == 1 {
-		return ""
-	}
-	if options.Lab.Service == lab.Builtin {
+	if options.Groups > 1 && options.Lab.Service == lab.Builtin {
 		return "each group has members at ports of their own, in three processes"
 	}
-	return "all groups have the same three servers"
+	return ""
 }
 
 // restartOne restarts an arbiter that does not lead, and says in how many ms it serves again.

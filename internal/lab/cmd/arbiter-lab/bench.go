@@ -31,6 +31,9 @@ const (
 	quietFault = "quiet"
 )
 
+// mostDatabaseGroups bounds the database servers that are started for groups at rest.
+const mostDatabaseGroups = 20
+
 func benchCommand() *cobra.Command {
 	var f benchFlags
 	c := &cobra.Command{
@@ -101,6 +104,9 @@ func (f *benchFlags) check() error {
 	// Unlike the demo a bench never makes do: its numbers would be taken for those of what was asked for.
 	if f.lab.Service == "" {
 		f.lab.Service = lab.PostgreSQL
+	}
+	if f.lab.Service == lab.PostgreSQL && f.groups > mostDatabaseGroups {
+		return fmt.Errorf("GROUPS=%d takes three times as many PostgreSQL servers: use SERVICE=builtin above %d", f.groups, mostDatabaseGroups)
 	}
 	return nil
 }
