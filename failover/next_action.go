@@ -70,7 +70,7 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	if refusal := checkS14(&c.state, g); refusal != nil {
 		return refusal
 	}
-	if m.Authority == AuthorityNone && name != op.From && name != g.staleProof() {
+	if m.Authority == AuthorityNone && name != op.From && !g.isStale(m) {
 		return refuse("S3", "%s is proven unable to write already", name)
 	}
 	if m.Authority != AuthorityRevoked {
@@ -132,7 +132,7 @@ func checkChosen(g *Group, name MemberName) *Refusal {
 	if g.EffectiveStage() != CaughtUp {
 		return refuse("S8", "%s is %s: nobody is promoted before the standbys have caught up", g.Name, g.Stage)
 	}
-	if m := g.staleProof(); m != "" {
+	if m := g.staleProof(name); m != "" {
 		return refuse("S3", "the proof that %s can't write is from before the operation was held", m).advise("it is read back first")
 	}
 	for _, cand := range Candidates(g, g.Operation.Positions) {

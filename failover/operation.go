@@ -147,17 +147,21 @@ func (o *Operation) lastTry() (Step, bool) {
 	return Step{}, false
 }
 
-// staleProof is a member that this operation isolated so long ago that its proof is read back again before anybody is
-// promoted, empty if there is none. A person's word can't be read back.
-func (g *Group) staleProof() MemberName {
-	op := g.Operation
-	for _, m := range g.Members {
-		fenced := m.Authority == AuthorityNone && m.Proof.Grade != "" && m.Proof.Grade != ProofAttested
-		if fenced && m.NoneSince > op.ConfirmedAt && m.NoneSince < op.ProofsBefore {
+// staleProof is a member beside the one to be promoted that this operation isolated so long ago that its proof is read back again first, empty
+// if there is none. Of whoever is promoted it does not matter: it answers as a standby, and to fence it would take away whom to promote.
+func (g *Group) staleProof(beside MemberName) MemberName {
+	for i := range g.Members {
+		if m := &g.Members[i]; m.Name != beside && g.isStale(m) {
 			return m.Name
 		}
 	}
 	return ""
+}
+
+// isStale says whether a member's proof is from before the operation was held. A person's word can't be read back.
+func (g *Group) isStale(m *Member) bool {
+	fenced := m.Authority == AuthorityNone && m.Proof.Grade != "" && m.Proof.Grade != ProofAttested
+	return fenced && m.NoneSince > g.Operation.ConfirmedAt && m.NoneSince < g.Operation.ProofsBefore
 }
 
 // tried says whether the timeline has a try of an action on a member that may have been done, whatever became of its intent.

@@ -120,7 +120,7 @@ func planCandidate(s *State, g *Group, d Durations) Decision {
 		}
 		return planNoCandidate(g, best)
 	}
-	if member := g.staleProof(); member != "" {
+	if member := g.staleProof(best[0].Member); member != "" {
 		decision := g.intend(ActionIsolate, member)
 		decision.Rule = "read-back"
 		decision.Detail = fmt.Sprintf("read back that %s is still isolated, and isolate it again only if it isn't", member)
