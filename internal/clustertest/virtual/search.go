@@ -149,19 +149,16 @@ func (c *Cluster) release(ctx context.Context) {
 		return
 	}
 	release := &arbiterv1.ReleaseRequest{Change: c.Change("search"), Group: Group, Seen: g.GetOperation().GetTurn()}
-	if g.GetOperation().GetHeldReason() != string(failover.HoldLossBound) {
-		_, err := c.apis[leader].Release(ctx, release)
-		c.History.Note("operator", "releases: %v", err)
-		return
-	}
-	release.AcceptLoss, release.AcceptUnknownLoss = true, true
-	for _, m := range g.GetMembers() {
-		release.Change, release.Member = c.Change("search"), m.GetMember()
+	for _, m := range g.GetMembers() { // whatever it is held for: somebody else may be there to be promoted, at a loss
+		release.Change, release.AcceptLoss, release.AcceptUnknownLoss, release.Member = c.Change("search"), true, true, m.GetMember()
 		if _, err := c.apis[leader].Release(ctx, release); err == nil {
 			c.History.Note("operator", "accepts the loss by the promotion of %s", m.GetMember())
 			return
 		}
 	}
+	release.Change, release.AcceptLoss, release.AcceptUnknownLoss, release.Member = c.Change("search"), false, false, ""
+	_, err := c.apis[leader].Release(ctx, release)
+	c.History.Note("operator", "releases: %v", err)
 }
 
 // recoveryLimit is how long a group may take, once nothing is wrong any more, to be well. It covers a time limit and its repetitions.
