@@ -355,9 +355,14 @@ func (s *stage) apply(yaml string) {
 	})
 }
 
-// ready waits until the group is ready for a failover.
+// ready waits until the group is ready for a failover. Fences that are gone are armed only after one was missed.
 func (s *stage) ready() *arbiterv1.GroupStatus {
 	s.t.Helper()
+	if *fenceMode == "gone" {
+		return s.until("ready but for its fences", func(g *arbiterv1.GroupStatus) bool {
+			return g.GetStage() == "steady" && g.GetAdopted() && g.GetCandidate() != ""
+		})
+	}
 	status, err := s.AwaitReady(s.ctx, lab.Group)
 	if err != nil {
 		s.t.Fatal(err)
