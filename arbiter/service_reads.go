@@ -48,6 +48,7 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	for _, m := range g.Spec.Members {
 		answer.Members = append(answer.Members, s.node.memberToProto(state, g, m))
 	}
+	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
 	return answer, nil
 }
 

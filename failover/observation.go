@@ -173,7 +173,7 @@ func sameFacts(a, b Facts) bool {
 func (s *Spec) StatusOf(o Observation) (Status, Evidence) {
 	status, why := StatusUp, Evidence{Reason: ReasonAnswered}
 	for _, c := range o.Checks {
-		next := s.checkStatus(c)
+		next := s.CheckStatus(c)
 		if severity(next) > severity(status) {
 			status, why = next, c.Evidence
 		}
@@ -184,7 +184,8 @@ func (s *Spec) StatusOf(o Observation) (Status, Evidence) {
 	return status, why
 }
 
-func (s *Spec) checkStatus(c CheckState) Status {
+// CheckStatus is the member's status by one check alone.
+func (s *Spec) CheckStatus(c CheckState) Status {
 	class := ClassOf(c.Evidence.Reason)
 	switch {
 	case class == EvidenceGood:
