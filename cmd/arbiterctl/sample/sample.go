@@ -133,13 +133,18 @@ func Explain() *arbiterv1.ExplainResponse {
 	}
 }
 
-// ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails on one arbiter.
+// ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails for pg-a on one arbiter, and for pg-b
+// on all.
 func ExplainChecks() *arbiterv1.ExplainResponse {
 	r := Explain()
 	r.Views[2].Status, r.Views[2].Detail = "degraded", "status 503 Service Unavailable"
 	health := check("health", "http")
 	health.Required, health.Interval, health.Failures, health.Window = false, took(time.Second), 3, took(20*time.Second)
 	deny(health.Views[2], "degraded", "wrong-answer", "status 503 Service Unavailable")
+	for i, v := range health.Views[3:6] {
+		deny(v, "degraded", "refused", "connection refused")
+		v.Counts, v.Since = true, ago(time.Duration(i)*time.Second)
+	}
 	health.Views = health.Views[:len(health.Views)-1] // az-c has not looked at pg-c yet
 	r.Checks = append(r.Checks, health)
 	return r

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -102,26 +104,41 @@ func goodLooks(c *arbiterv1.CheckRule, all int) string {
 // checkLines are the looks that a check does not find good. What the only check says of the subject stands in the arbiters' lines already.
 func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) []string {
 	var rows [][]string
-	for _, v := range c.Views {
-		if v.Status == "up" || len(r.Checks) == 1 && v.Member == r.Subject {
-			continue
+	for i := 0; i < len(c.Views); {
+		v, nodes, since := c.Views[i], []string{}, c.Views[i].Since
+		for ; i < len(c.Views) && sayTheSame(v, c.Views[i]); i++ {
+			nodes = append(nodes, c.Views[i].Node)
+			if c.Views[i].Since.AsTime().After(since.AsTime()) {
+				since = c.Views[i].Since
+			}
 		}
-		words := v.Reason
-		if v.Detail != "" {
-			words += ": " + v.Detail
+		if v.Status != "up" && (len(r.Checks) > 1 || v.Member != r.Subject) {
+			rows = append(rows, []string{v.Member, strings.Join(nodes, ", "), verdictCell(s, v.Status), checkText(s, v, since)})
 		}
-		if v.Since != nil {
-			words += ", since " + s.clock(v.Since) + " or before"
-		}
-		if !v.Counts {
-			words += "; this arbiter's view doesn't count"
-		}
-		rows = append(rows, []string{v.Member, v.Node, verdictCell(s, v.Status), words})
 	}
 	if len(rows) == 0 {
 		return nil
 	}
 	return columns(nil, rows)
+}
+
+// sayTheSame says whether one line tells of two looks.
+func sayTheSame(a, b *arbiterv1.CheckView) bool {
+	return a.Member == b.Member && a.Status == b.Status && a.Reason == b.Reason && a.Detail == b.Detail && a.Counts == b.Counts
+}
+
+func checkText(s Style, v *arbiterv1.CheckView, since *timestamppb.Timestamp) string {
+	words := v.Reason
+	if v.Detail != "" {
+		words += ": " + v.Detail
+	}
+	if since != nil {
+		words += ", since " + s.clock(since) + " or before"
+	}
+	if !v.Counts {
+		words += "; not counted"
+	}
+	return words
 }
 
 // conditional makes a sentence of a plan that the arbiter gives as a bare list of actions.
