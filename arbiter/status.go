@@ -36,7 +36,7 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 		status.Pause = &arbiterv1.PauseStatus{Actor: g.Pause.Actor, Reason: g.Pause.Reason, Since: timeToProto(g.Pause.Since)}
 	}
 	if g.Operation != nil {
-		status.Operation = runningToProto(g)
+		status.Operation = runningToProto(g, e.Decision)
 		status.Notes = append(status.Notes, e.Summary)
 	} else if !g.Adopted {
 		status.Notes = append(status.Notes, e.Summary)

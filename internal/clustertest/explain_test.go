@@ -81,3 +81,32 @@ func TestExplain_ChecksAndTheirRules(t *testing.T) {
 	}
 	c.nothingDone(before)
 }
+
+// What an operation is doing is told while it does it, by all three answers that show it, and no longer once it is done.
+func TestOperation_TellsWhatItIsDoing(t *testing.T) {
+	c := startProtecting(t)
+	open := c.world.closeGate()
+	defer open()
+	c.world.crash("db1")
+	<-c.world.fencing
+	api := c.api(c.leader())
+	one, err := api.GetOperation(t.Context(), &arbiterv1.GetOperationRequest{Group: "pay"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := api.ListOperations(t.Context(), &arbiterv1.ListOperationsRequest{Group: "pay"})
+	if err != nil || len(list.GetOperations()) == 0 {
+		t.Fatal(err, list)
+	}
+	for from, op := range map[string]*arbiterv1.Operation{
+		"GetOperation": one.GetOperation(), "ListOperations": list.GetOperations()[0], "GetStatus": c.status(t.Context(), "pay").GetOperation(),
+	} {
+		if op.GetResult() != "running" || op.GetNow() != "isolate db1 is in progress" {
+			t.Errorf("%s: %s, now %q", from, op.GetResult(), op.GetNow())
+		}
+	}
+	open()
+	if _, done := c.awaitFailover("pay"); done.GetNow() != "" {
+		t.Errorf("done, and now %q", done.GetNow())
+	}
+}

@@ -42,6 +42,7 @@ func TestScreens(t *testing.T) {
 		"show":            func() string { return screen.Operation(s, sample.Failover()) },
 		"show_colour":     func() string { return screen.Operation(coloured(), sample.Failover()) },
 		"show_held":       func() string { return screen.Operation(s, sample.HeldFailover()) },
+		"show_running":    func() string { return screen.Operation(s, running()) },
 		"show_retried":    func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
 			return screen.History(s, []*arbiterv1.Operation{sample.HeldFailover(), sample.Failover()})
@@ -215,6 +216,13 @@ func events(s screen.Style) string {
 		b.WriteString(screen.Event(s, e) + "\n")
 	}
 	return b.String()
+}
+
+// running is a failover in which the fence is at work.
+func running() *arbiterv1.Operation {
+	op := sample.HeldFailover()
+	op.Result, op.HeldReason, op.HeldDetail, op.Now, op.Steps = "running", "", "", "isolate pg-a is in progress", op.Steps[:3]
+	return op
 }
 
 func notMet() *arbiterv1.FailoverResponse {

@@ -2013,7 +2013,9 @@ type Operation struct {
 	Arbiter      string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
 	// While it runs: the log index at which it came to what an operator may be asked about. It was held, an action was intended, or a
 	// member was revoked or proven to have stopped. Requests name it in `seen`.
-	Turn          uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
+	Turn uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
+	// While it runs: what is done now, or what is waited for.
+	Now           string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2207,6 +2209,13 @@ func (x *Operation) GetTurn() uint64 {
 		return x.Turn
 	}
 	return 0
+}
+
+func (x *Operation) GetNow() string {
+	if x != nil {
+		return x.Now
+	}
+	return ""
 }
 
 // Step is one line of an operation's timeline.
@@ -5635,7 +5644,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xbc\x05\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\xce\x05\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -5665,7 +5674,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05basis\x18\x14 \x03(\x04R\x05basis\x128\n" +
 	"\tpositions\x18\x15 \x03(\v2\x1a.arbiter.v1.MemberPositionR\tpositions\x12\x18\n" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
-	"\x04turn\x18\x17 \x01(\x04R\x04turn\"\xfd\x02\n" +
+	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
+	"\x03now\x18\x18 \x01(\tR\x03now\"\xfd\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
