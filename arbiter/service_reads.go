@@ -48,6 +48,7 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	for _, m := range g.Spec.Members {
 		answer.Members = append(answer.Members, s.node.memberToProto(state, g, m))
 	}
+	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
 	return answer, nil
 }
 
@@ -76,7 +77,7 @@ func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperation
 		return nil, err
 	}
 	for _, g := range groups {
-		answer.Operations = append(answer.Operations, operationsToProto(g)...)
+		answer.Operations = append(answer.Operations, operationsToProto(g, s.next(ctx, state, g))...)
 	}
 	slices.SortStableFunc(answer.GetOperations(), func(a, b *arbiterv1.Operation) int {
 		return b.GetBegan().AsTime().Compare(a.GetBegan().AsTime())
@@ -89,11 +90,11 @@ func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperation
 
 // GetOperation gives one operation with its timeline; without an id the newest one of the group.
 func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationRequest) (*arbiterv1.GetOperationResponse, error) {
-	_, g, freshness, err := s.readGroup(ctx, r)
+	state, g, freshness, err := s.readGroup(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	for _, op := range operationsToProto(g) {
+	for _, op := range operationsToProto(g, s.next(ctx, state, g)) {
 		if r.GetOperation() == "" || r.GetOperation() == op.GetId() {
 			return &arbiterv1.GetOperationResponse{Freshness: freshness, Operation: op}, nil
 		}
@@ -102,6 +103,14 @@ func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationReq
 		return nil, status.Errorf(codes.NotFound, "%s has had no operation", r.GetGroup())
 	}
 	return nil, status.Errorf(codes.NotFound, "%s has no operation %s, or it is no longer kept; see arbiterctl history %s", r.GetGroup(), r.GetOperation(), r.GetGroup())
+}
+
+// next is the decision on a group's operation in progress, as the leader takes it; nothing if there is none.
+func (s *service) next(ctx context.Context, state *failover.State, g *failover.Group) failover.Decision {
+	if g.Operation == nil {
+		return failover.Decision{}
+	}
+	return failover.Plan(state, g.Name, s.node.loop.durations(ctx, g.Name))
 }
 
 // ListArbiters tells about the arbiters themselves.

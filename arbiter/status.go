@@ -36,7 +36,7 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 		status.Pause = &arbiterv1.PauseStatus{Actor: g.Pause.Actor, Reason: g.Pause.Reason, Since: timeToProto(g.Pause.Since)}
 	}
 	if g.Operation != nil {
-		status.Operation = runningToProto(g)
+		status.Operation = runningToProto(g, e.Decision)
 		status.Notes = append(status.Notes, e.Summary)
 	} else if !g.Adopted {
 		status.Notes = append(status.Notes, e.Summary)
@@ -138,6 +138,43 @@ func (n *Node) viewsToProto(s *failover.State, g *failover.Group, member failove
 		views = append(views, v)
 	}
 	return views
+}
+
+// checksToProto lists the rules of a group's checks, each with what it says in the views of these members.
+func checksToProto(spec *failover.Spec, members []*arbiterv1.MemberStatus) []*arbiterv1.CheckRule {
+	rules := make([]*arbiterv1.CheckRule, len(spec.Health.Checks))
+	for i, c := range spec.Health.Checks {
+		rules[i] = &arbiterv1.CheckRule{
+			Name: c.Name, Kind: string(c.Kind), Required: c.Required, Interval: durationpb.New(c.Interval), Timeout: durationpb.New(c.Timeout),
+			Failures: uint32(c.Failures), Successes: uint32(c.Successes),
+		}
+		if c.Window > 0 {
+			rules[i].Window = durationpb.New(c.Window)
+		}
+		for _, m := range members {
+			for _, v := range m.GetViews() {
+				if seen := checkView(spec, c.Name, v); seen != nil {
+					seen.Member = m.GetMember()
+					rules[i].Views = append(rules[i].Views, seen)
+				}
+			}
+		}
+	}
+	return rules
+}
+
+// checkView is what one check says in an arbiter's view of a member; nil if nothing of it is committed.
+func checkView(spec *failover.Spec, check string, v *arbiterv1.View) *arbiterv1.CheckView {
+	for _, c := range v.GetChecks() {
+		if c.GetName() == check {
+			state := failover.CheckState{Name: check, Evidence: failover.Evidence{Reason: failover.Reason(c.GetReason())}}
+			return &arbiterv1.CheckView{
+				Node: v.GetNode(), Status: string(spec.CheckStatus(state)), Reason: c.GetReason(), Detail: c.GetDetail(),
+				Since: v.GetSince(), Counts: v.GetCounts(),
+			}
+		}
+	}
+	return nil
 }
 
 func addLook(v *arbiterv1.View, g *failover.Group, o failover.Observation) {

@@ -52,10 +52,10 @@ func eventToProto(e failover.Event) *arbiterv1.Event {
 }
 
 // operationsToProto lists a group's operations, the one in progress first, then the newest.
-func operationsToProto(g *failover.Group) []*arbiterv1.Operation {
+func operationsToProto(g *failover.Group, next failover.Decision) []*arbiterv1.Operation {
 	var list []*arbiterv1.Operation
 	if g.Operation != nil {
-		list = append(list, runningToProto(g))
+		list = append(list, runningToProto(g, next))
 	}
 	for _, r := range slices.Backward(g.History.Receipts) {
 		op := operationToProto(g.Name, &r.Operation)
@@ -65,9 +65,9 @@ func operationsToProto(g *failover.Group) []*arbiterv1.Operation {
 	return list
 }
 
-func runningToProto(g *failover.Group) *arbiterv1.Operation {
+func runningToProto(g *failover.Group, next failover.Decision) *arbiterv1.Operation {
 	op := operationToProto(g.Name, g.Operation)
-	op.To, op.EpochAfter, op.Result = string(g.Operation.Candidate), uint64(g.Epoch), "running"
+	op.To, op.EpochAfter, op.Result, op.Now = string(g.Operation.Candidate), uint64(g.Epoch), "running", next.Detail
 	op.Turn = uint64(g.Turn())
 	if g.Stage == failover.Held {
 		op.Result, op.HeldReason, op.HeldDetail = "held", string(g.Hold.Reason), g.Hold.Detail

@@ -173,7 +173,7 @@ func sameFacts(a, b Facts) bool {
 func (s *Spec) StatusOf(o Observation) (Status, Evidence) {
 	status, why := StatusUp, Evidence{Reason: ReasonAnswered}
 	for _, c := range o.Checks {
-		next := s.checkStatus(c)
+		next := s.CheckStatus(c)
 		if severity(next) > severity(status) {
 			status, why = next, c.Evidence
 		}
@@ -184,11 +184,15 @@ func (s *Spec) StatusOf(o Observation) (Status, Evidence) {
 	return status, why
 }
 
-func (s *Spec) checkStatus(c CheckState) Status {
+// CheckStatus is the member's status by one check alone. What is bad by a check that the spec doesn't have any more accuses nobody: it was perhaps
+// not required, and the member is watched in another way now.
+func (s *Spec) CheckStatus(c CheckState) Status {
 	class := ClassOf(c.Evidence.Reason)
 	switch {
 	case class == EvidenceGood:
 		return StatusUp
+	case !s.has(c.Name):
+		return StatusUnknown
 	case !s.requires(c.Name):
 		return StatusDegraded
 	case class == EvidenceDead, slices.Contains(s.Policy.AlsoDown, c.Evidence.Reason):
@@ -197,6 +201,10 @@ func (s *Spec) checkStatus(c CheckState) Status {
 		return StatusDegraded
 	}
 	return StatusUnknown
+}
+
+func (s *Spec) has(check string) bool {
+	return slices.ContainsFunc(s.Health.Checks, func(c Check) bool { return c.Name == check })
 }
 
 // requires says whether a check is required, as one is that the spec doesn't know (any more).

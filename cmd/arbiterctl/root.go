@@ -13,8 +13,8 @@ const rootHelp = `arbiterctl asks the arbiters, and asks them to act.
 
 At 3 a.m.:
   who is primary, is it safe, what would be lost     arbiterctl status
-  why did it, or did it not, fail over               arbiterctl explain GROUP
-  what is it doing, what happened                    arbiterctl show GROUP
+  why did it not fail over                           arbiterctl explain GROUP
+  why did it fail over, what is it doing             arbiterctl show GROUP
   what can I do about it                             the "next" lines of status and explain
   stop touching this group                           arbiterctl pause GROUP --reason "..."
   move it now                                        arbiterctl failover GROUP --reason "..."  (--dry-run first)

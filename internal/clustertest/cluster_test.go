@@ -318,9 +318,12 @@ func (c *cluster) change(reason string) *arbiterv1.Change {
 }
 
 // applyAndAdopt makes the fake world a protected group, and waits until every arbiter sees it and every fence path is armed.
-func (c *cluster) applyAndAdopt(group string) {
+func (c *cluster) applyAndAdopt(group string) { c.applySpecAndAdopt(writtenSpec(group)) }
+
+func (c *cluster) applySpecAndAdopt(spec *arbiterv1.GroupSpec) {
 	c.t.Helper()
-	apply := &arbiterv1.ApplyGroupRequest{Change: c.change("new"), Spec: writtenSpec(group)}
+	group := spec.GetGroup()
+	apply := &arbiterv1.ApplyGroupRequest{Change: c.change("new"), Spec: spec}
 	c.eventually(group+" is applied", func(ctx context.Context) bool {
 		_, err := c.api(c.leader()).ApplyGroup(ctx, apply)
 		return err == nil

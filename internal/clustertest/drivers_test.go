@@ -298,7 +298,11 @@ func (p *prober) look() {
 			evidence = failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
 		}
 		for _, c := range t.Spec.Health.Checks {
-			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
+			state := failover.CheckState{Name: c.Name, Evidence: evidence}
+			if p.world.fails(check{p.node, t.Member.Name, c.Name}) {
+				state.Evidence = failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "status 503"}
+			}
+			o.Checks = append(o.Checks, state)
 		}
 		p.report(arbiter.Report{
 			Observation: o, Address: t.Member.Address, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: !ok, Reached: reached,

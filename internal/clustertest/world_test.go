@@ -35,9 +35,17 @@ type world struct {
 	gate      chan struct{}                  // while it is not nil, fencing waits until it is closed
 	fencing   chan failover.NodeID           // hears who waits at the gate
 	cut       map[failover.NodeID]bool       // arbiters whose new connections get no answer
+	failing   map[check]bool                 // looks that get a wrong answer
 	sync      []string                       // of whom one must confirm a commit
 	flaws     map[flaw]arbiter.Finding       // what inspections find
 	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
+}
+
+// check is one check of one member on one arbiter.
+type check struct {
+	node   failover.NodeID
+	member failover.MemberName
+	name   string
 }
 
 // flaw is where an arbiter finds something.
@@ -51,6 +59,7 @@ const systemID = "7000000000000000001"
 // newWorld has a primary db1, and two standbys that follow it.
 func newWorld() *world {
 	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
+	w.failing = map[check]bool{}
 	w.cut, w.sync = map[failover.NodeID]bool{}, []string{"db1", "db2", "db3"}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
 		w.databases[name] = &database{running: true, powered: true, follows: "db1", position: 1000, timeline: 1}
@@ -74,6 +83,19 @@ func (w *world) cutOff(nodes ...failover.NodeID) {
 	for _, node := range nodes {
 		w.cut[node] = true
 	}
+}
+
+// fail lets a check get a wrong answer from now on.
+func (w *world) fail(c check) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failing[c] = true
+}
+
+func (w *world) fails(c check) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failing[c]
 }
 
 func (w *world) isCutOff(node failover.NodeID) bool {

@@ -110,7 +110,10 @@ func ListArbiters() *arbiterv1.ListArbitersResponse {
 
 // Explain says why nothing was done.
 func Explain() *arbiterv1.ExplainResponse {
+	postgres := check("postgres", "postgres")
+	deny(postgres.Views[1], "down", "timeout", "no answer within 250 ms")
 	return &arbiterv1.ExplainResponse{
+		Checks: []*arbiterv1.CheckRule{postgres}, Subject: "pg-a", Members: Orders().Members,
 		Freshness: fresh(), Group: "orders-db", Stage: "steady", Summary: "No failover: 1 of 3 arbiters sees pg-a down, 2 are needed.",
 		Views: []*arbiterv1.View{
 			{Node: "az-a", Status: "up", Detail: "last answer 40 ms ago", Counts: true},
@@ -128,6 +131,41 @@ func Explain() *arbiterv1.ExplainResponse {
 		},
 		WouldDo: "If all arbiters saw pg-a down: fence by bmc, promote pg-b (sync, 0 B behind), route by haproxy-1; estimated outage 0.4 s, nothing lost.",
 	}
+}
+
+// ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails for pg-a on one arbiter, and for pg-b
+// on all.
+func ExplainChecks() *arbiterv1.ExplainResponse {
+	r := Explain()
+	r.Views[2].Status, r.Views[2].Detail = "degraded", "status 503 Service Unavailable"
+	health := check("health", "http")
+	health.Required, health.Interval, health.Failures, health.Window = false, took(time.Second), 3, took(20*time.Second)
+	deny(health.Views[2], "degraded", "wrong-answer", "status 503 Service Unavailable")
+	for i, v := range health.Views[3:6] {
+		deny(v, "degraded", "refused", "connection refused")
+		v.Counts, v.Since = true, ago(time.Duration(i)*time.Second)
+	}
+	health.Views = health.Views[:len(health.Views)-1] // az-c has not looked at pg-c yet
+	r.Checks = append(r.Checks, health)
+	return r
+}
+
+// check is a required check that finds all members good, on all arbiters.
+func check(name, kind string) *arbiterv1.CheckRule {
+	c := &arbiterv1.CheckRule{
+		Name: name, Kind: kind, Required: true, Interval: took(200 * time.Millisecond), Timeout: took(250 * time.Millisecond), Failures: 2, Successes: 1,
+	}
+	for _, m := range []string{"pg-a", "pg-b", "pg-c"} {
+		for _, node := range []string{"az-a", "az-b", "az-c"} {
+			c.Views = append(c.Views, &arbiterv1.CheckView{Member: m, Node: node, Status: "up", Reason: "answered", Since: ago(time.Hour), Counts: true})
+		}
+	}
+	return c
+}
+
+// deny makes a check say something bad since 12:04:31.207, in the view of an arbiter that counts unless it is az-b.
+func deny(v *arbiterv1.CheckView, status, reason, detail string) {
+	v.Status, v.Reason, v.Detail, v.Counts, v.Since = status, reason, detail, v.Node != "az-b", ago(41293*time.Millisecond)
 }
 
 // Epochs is the history of two epochs.
@@ -157,7 +195,7 @@ func Failover() *arbiterv1.Operation {
 	return &arbiterv1.Operation{
 		Id: "orders-db-8814", Group: "orders-db", Kind: "failover", Actor: "automatic", From: "pg-a", To: "pg-b", EpochBefore: 4,
 		EpochAfter: 5, Began: at(31), Ended: at(231), Result: "done", LossGrade: "observed", Arbiter: "az-a",
-		Verdict: "3 of 3 arbiters", Basis: []uint64{8812, 8813, 8814},
+		Verdict: "3 of 3 arbiters see pg-a down, 2 needed", Basis: []uint64{8812, 8813, 8814},
 		Steps: []*arbiterv1.Step{
 			{Name: "fault", Began: at(0), Took: ms(31), Member: "pg-a", Result: "done", Detail: "pg-a:5432 reset (az-a, az-c), refused on recheck"},
 			{Name: "verdict", Began: at(31), Member: "pg-a", Result: "done", Detail: "3 of 3 arbiters", OutcomeIndex: 8814},

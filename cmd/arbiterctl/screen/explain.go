@@ -1,8 +1,11 @@
 package screen
 
 import (
+	"fmt"
 	"regexp"
 	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -22,6 +25,10 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 		p.line("%s", s.bad("This is what "+orDash(f.Node)+" knew last and may be old."))
 	}
 	p.lines(seenLines(s, r), "  ")
+	for _, c := range r.Checks {
+		p.line("%s", checkRule(c, r))
+		p.lines(checkLines(s, c, r), "  ")
+	}
 	if len(r.Guards) > 0 {
 		p.line("Conditions:")
 		p.lines(guardLines(s, r.Guards), "  ")
@@ -54,6 +61,84 @@ func seenLines(s Style, r *arbiterv1.ExplainResponse) []string {
 		lines = append(lines, pad(w[0], width)+"   "+w[1])
 	}
 	return lines
+}
+
+// checkRule is how members are watched by one check; with several, also how many looks, one for each member and arbiter, it finds good.
+func checkRule(c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) string {
+	name, weight, bad, good := c.Name, "required", "down", "up"
+	if c.Kind != c.Name {
+		name += " (" + c.Kind + ")"
+	}
+	if !c.Required {
+		weight, bad, good = "not required, never down", "degraded", "good"
+	}
+	within := ""
+	if c.Window != nil {
+		within = " within " + c.Window.AsDuration().String()
+	}
+	parts := []string{
+		fmt.Sprintf("check %s: %s", name, weight),
+		fmt.Sprintf("every %s, time-out %s", c.Interval.AsDuration(), c.Timeout.AsDuration()),
+		fmt.Sprintf("%s after %s%s, %s again after %d", bad, plural(int(c.Failures), "failure", "failures in a row"), within, good, c.Successes),
+	}
+	if len(r.Checks) > 1 {
+		parts = append(parts, goodLooks(c, len(r.Members)*len(r.Views)))
+	}
+	return strings.Join(parts, " · ")
+}
+
+func goodLooks(c *arbiterv1.CheckRule, all int) string {
+	good := 0
+	for _, v := range c.Views {
+		if v.Status == "up" {
+			good++
+		}
+	}
+	words := fmt.Sprintf("good in %d of %d looks", good, all)
+	if missing := all - len(c.Views); missing > 0 {
+		words += fmt.Sprintf(", %d missing", missing)
+	}
+	return words
+}
+
+// checkLines are the looks that a check does not find good. What the only check says of the subject stands in the arbiters' lines already.
+func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) []string {
+	var rows [][]string
+	for i := 0; i < len(c.Views); {
+		v, nodes, since := c.Views[i], []string{}, c.Views[i].Since
+		for ; i < len(c.Views) && sayTheSame(v, c.Views[i]); i++ {
+			nodes = append(nodes, c.Views[i].Node)
+			if c.Views[i].Since.AsTime().After(since.AsTime()) {
+				since = c.Views[i].Since
+			}
+		}
+		if v.Status != "up" && (len(r.Checks) > 1 || v.Member != r.Subject) {
+			rows = append(rows, []string{v.Member, strings.Join(nodes, ", "), verdictCell(s, v.Status), checkText(s, v, since)})
+		}
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	return columns(nil, rows)
+}
+
+// sayTheSame says whether one line tells of two looks.
+func sayTheSame(a, b *arbiterv1.CheckView) bool {
+	return a.Member == b.Member && a.Status == b.Status && a.Reason == b.Reason && a.Detail == b.Detail && a.Counts == b.Counts
+}
+
+func checkText(s Style, v *arbiterv1.CheckView, since *timestamppb.Timestamp) string {
+	words := v.Reason
+	if v.Detail != "" {
+		words += ": " + v.Detail
+	}
+	if since != nil {
+		words += ", since " + s.clock(since) + " or before"
+	}
+	if !v.Counts {
+		words += "; not counted"
+	}
+	return words
 }
 
 // conditional makes a sentence of a plan that the arbiter gives as a bare list of actions.

@@ -25,22 +25,25 @@ func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UT
 func TestScreens(t *testing.T) {
 	s := style()
 	for name, draw := range map[string]func() string{
-		"status":        func() string { return screen.Status(s, sample.Status()) },
-		"status_well":   func() string { return screen.Status(s, statusOf(sample.Orders())) },
-		"status_empty":  func() string { return screen.Status(s, statusOf()) },
-		"status_many":   func() string { return screen.Status(s, statusOf(troubled()...)) },
-		"status_stale":  func() string { return screen.Status(s, stale()) },
-		"status_colour": func() string { return screen.Status(coloured(), sample.Status()) },
-		"group":         func() string { return screen.Group(s, statusOf(sample.Orders())) },
-		"group_held":    func() string { return screen.Group(s, statusOf(sample.Billing())) },
-		"explain":       func() string { return screen.Explain(s, sample.Explain()) },
-		"epoch":         func() string { return screen.Epochs(s, sample.Epochs(), 5) },
-		"epoch_older":   func() string { return screen.Epochs(s, sample.Epochs(), 1) },
-		"epoch_lease":   func() string { return screen.Epochs(s, leased(), 5) },
-		"show":          func() string { return screen.Operation(s, sample.Failover()) },
-		"show_colour":   func() string { return screen.Operation(coloured(), sample.Failover()) },
-		"show_held":     func() string { return screen.Operation(s, sample.HeldFailover()) },
-		"show_retried":  func() string { return screen.Operation(s, retried()) },
+		"status":          func() string { return screen.Status(s, sample.Status()) },
+		"status_well":     func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_empty":    func() string { return screen.Status(s, statusOf()) },
+		"status_many":     func() string { return screen.Status(s, statusOf(troubled()...)) },
+		"status_stale":    func() string { return screen.Status(s, stale()) },
+		"status_colour":   func() string { return screen.Status(coloured(), sample.Status()) },
+		"group":           func() string { return screen.Group(s, statusOf(sample.Orders())) },
+		"group_held":      func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"explain":         func() string { return screen.Explain(s, sample.Explain()) },
+		"explain_checks":  func() string { return screen.Explain(s, sample.ExplainChecks()) },
+		"explain_standby": func() string { return screen.Explain(s, standbyFails()) },
+		"epoch":           func() string { return screen.Epochs(s, sample.Epochs(), 5) },
+		"epoch_older":     func() string { return screen.Epochs(s, sample.Epochs(), 1) },
+		"epoch_lease":     func() string { return screen.Epochs(s, leased(), 5) },
+		"show":            func() string { return screen.Operation(s, sample.Failover()) },
+		"show_colour":     func() string { return screen.Operation(coloured(), sample.Failover()) },
+		"show_held":       func() string { return screen.Operation(s, sample.HeldFailover()) },
+		"show_running":    func() string { return screen.Operation(s, running()) },
+		"show_retried":    func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
 			return screen.History(s, []*arbiterv1.Operation{sample.HeldFailover(), sample.Failover()})
 		},
@@ -155,6 +158,14 @@ func silentArbiter() *arbiterv1.ListArbitersResponse {
 	return r
 }
 
+// standbyFails is about a group whose only check fails for a standby, on one arbiter.
+func standbyFails() *arbiterv1.ExplainResponse {
+	r := sample.Explain()
+	v := r.Checks[0].Views[8]
+	v.Status, v.Reason, v.Detail, v.Since = "degraded", "starting-up", "the database system is starting up", timestamppb.New(sample.Now())
+	return r
+}
+
 func adviceOnly() *arbiterv1.CheckGroupResponse {
 	r := sample.BlockedCheck()
 	r.Arbiters[1].Findings = r.Arbiters[1].Findings[:1]
@@ -205,6 +216,13 @@ func events(s screen.Style) string {
 		b.WriteString(screen.Event(s, e) + "\n")
 	}
 	return b.String()
+}
+
+// running is a failover in which the fence is at work.
+func running() *arbiterv1.Operation {
+	op := sample.HeldFailover()
+	op.Result, op.HeldReason, op.HeldDetail, op.Now, op.Steps = "running", "", "", "isolate pg-a is in progress", op.Steps[:3]
+	return op
 }
 
 func notMet() *arbiterv1.FailoverResponse {

@@ -42,6 +42,8 @@ func NeedsAttention(g *arbiterv1.GroupStatus) string {
 	switch {
 	case !g.Adopted:
 		return "is not adopted"
+	case g.Stage == "held" && g.Operation.GetHeldReason() != "":
+		return "is held (" + g.Operation.GetHeldReason() + ")"
 	case g.Stage == "held":
 		return "is held"
 	case g.Stage != "steady" && g.Stage != "":
@@ -83,6 +85,9 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 	}
 	const named = 3
 	more := ""
+	if len(r.Groups) == 1 && r.Groups[0].Primary != "" {
+		more = "; " + primarySentence(r.Groups[0])
+	}
 	if len(troubled) > named {
 		more = fmt.Sprintf(", and %d more", len(troubled)-named)
 		troubled = troubled[:named]
@@ -112,8 +117,16 @@ func leaderless(s Style, f *arbiterv1.Freshness) string {
 }
 
 func wellSentence(g *arbiterv1.GroupStatus) string {
-	return fmt.Sprintf("%s is well: %s is primary, %s could take over, a failover would lose %s.",
+	return fmt.Sprintf("%s is well: %s is primary, %s could take over, a failover would lose %s, each member can be fenced.",
 		g.Group, g.Primary, g.Candidate, orDash(g.WouldLose))
+}
+
+// primarySentence says of a group that isn't well who serves all the same.
+func primarySentence(g *arbiterv1.GroupStatus) string {
+	if g.PrimaryStatus == "" {
+		return g.Primary + " is primary"
+	}
+	return fmt.Sprintf("%s is primary and %s", g.Primary, g.PrimaryStatus)
 }
 
 // ArbitersLine is one line about the arbiters themselves.

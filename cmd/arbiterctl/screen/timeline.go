@@ -22,7 +22,7 @@ func Operation(s Style, op *arbiterv1.Operation) string {
 	}
 	p.lines(timelineLines(s, op), "")
 	if op.HeldReason != "" || op.HeldDetail != "" {
-		p.line("  held: %s (%s)", orDash(op.HeldDetail), orDash(op.HeldReason))
+		p.line("  held: %s", orDash(op.HeldDetail))
 	}
 	if positions := positionsText(op.Positions); positions != "" {
 		p.line("  positions: %s", positions)
@@ -30,7 +30,7 @@ func Operation(s Style, op *arbiterv1.Operation) string {
 	return p.String()
 }
 
-// operationAnswer is the whole operation in one line.
+// operationAnswer is the whole operation in one line: what was moved, what that cost, what it is waiting for, and why it began.
 func operationAnswer(s Style, op *arbiterv1.Operation) string {
 	parts := []string{op.Kind + " " + op.Group}
 	if op.EpochAfter > op.EpochBefore {
@@ -48,7 +48,11 @@ func operationAnswer(s Style, op *arbiterv1.Operation) string {
 	if loss := lossText(op); loss != "" {
 		parts = append(parts, loss)
 	}
-	return strings.Join(append(parts, actorText(op)), " · ")
+	who := actorText(op)
+	if op.Actor == "automatic" && op.Verdict != "" {
+		who += ": " + op.Verdict
+	}
+	return strings.Join(append(parts, who), " · ")
 }
 
 // durationText says how long writes were interrupted, or where an unfinished operation stands.
@@ -60,7 +64,14 @@ func durationText(s Style, op *arbiterv1.Operation) string {
 		}
 		return "took " + Brief(endOf(op).Sub(beginningOf(op)))
 	case "running", "held":
-		return op.Result + " for " + Span(max(0, s.Now.Sub(beginningOf(op))))
+		words := op.Result + " for " + Span(max(0, s.Now.Sub(beginningOf(op))))
+		if op.HeldReason != "" {
+			return words + " (" + op.HeldReason + ")"
+		}
+		if op.Now != "" {
+			words += ": " + op.Now
+		}
+		return words
 	}
 	return orDash(op.Result) + " after " + Brief(endOf(op).Sub(beginningOf(op)))
 }

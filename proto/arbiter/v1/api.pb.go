@@ -1342,11 +1342,15 @@ type ExplainResponse struct {
 	// What the members themselves say.
 	Witnesses []string `protobuf:"bytes,6,rep,name=witnesses,proto3" json:"witnesses,omitempty"`
 	// What would be done if all arbiters saw the primary down.
-	WouldDo       string          `protobuf:"bytes,7,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
-	Members       []*MemberStatus `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
-	Next          []string        `protobuf:"bytes,9,rep,name=next,proto3" json:"next,omitempty"`
-	Stage         string          `protobuf:"bytes,10,opt,name=stage,proto3" json:"stage,omitempty"`
-	Rule          string          `protobuf:"bytes,11,opt,name=rule,proto3" json:"rule,omitempty"`
+	WouldDo string          `protobuf:"bytes,7,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
+	Members []*MemberStatus `protobuf:"bytes,8,rep,name=members,proto3" json:"members,omitempty"`
+	Next    []string        `protobuf:"bytes,9,rep,name=next,proto3" json:"next,omitempty"`
+	Stage   string          `protobuf:"bytes,10,opt,name=stage,proto3" json:"stage,omitempty"`
+	Rule    string          `protobuf:"bytes,11,opt,name=rule,proto3" json:"rule,omitempty"`
+	// How members are watched, in the order of the spec.
+	Checks []*CheckRule `protobuf:"bytes,12,rep,name=checks,proto3" json:"checks,omitempty"`
+	// The member that `views` are about; empty if the group has no primary.
+	Subject       string `protobuf:"bytes,13,opt,name=subject,proto3" json:"subject,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1458,6 +1462,229 @@ func (x *ExplainResponse) GetRule() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetChecks() []*CheckRule {
+	if x != nil {
+		return x.Checks
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetSubject() string {
+	if x != nil {
+		return x.Subject
+	}
+	return ""
+}
+
+// CheckRule is one check of a group, with every default filled in, and what it says now.
+type CheckRule struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Name  string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Kind  string                 `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// Only a required check can make a member down, or unknown; another one makes it degraded.
+	Required bool                 `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	Interval *durationpb.Duration `protobuf:"bytes,4,opt,name=interval,proto3" json:"interval,omitempty"`
+	Timeout  *durationpb.Duration `protobuf:"bytes,5,opt,name=timeout,proto3" json:"timeout,omitempty"`
+	// So many bad looks in a row make it fail, so many good ones make it good again.
+	Failures  uint32 `protobuf:"varint,6,opt,name=failures,proto3" json:"failures,omitempty"`
+	Successes uint32 `protobuf:"varint,7,opt,name=successes,proto3" json:"successes,omitempty"`
+	// The bad looks must lie within this time; unset: however long they take.
+	Window *durationpb.Duration `protobuf:"bytes,8,opt,name=window,proto3" json:"window,omitempty"`
+	// What is committed of it, by member and arbiter. Looks that did not change what it says are not committed, nor are they counted here.
+	Views         []*CheckView `protobuf:"bytes,9,rep,name=views,proto3" json:"views,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckRule) Reset() {
+	*x = CheckRule{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckRule) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckRule) ProtoMessage() {}
+
+func (x *CheckRule) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckRule.ProtoReflect.Descriptor instead.
+func (*CheckRule) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *CheckRule) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CheckRule) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *CheckRule) GetRequired() bool {
+	if x != nil {
+		return x.Required
+	}
+	return false
+}
+
+func (x *CheckRule) GetInterval() *durationpb.Duration {
+	if x != nil {
+		return x.Interval
+	}
+	return nil
+}
+
+func (x *CheckRule) GetTimeout() *durationpb.Duration {
+	if x != nil {
+		return x.Timeout
+	}
+	return nil
+}
+
+func (x *CheckRule) GetFailures() uint32 {
+	if x != nil {
+		return x.Failures
+	}
+	return 0
+}
+
+func (x *CheckRule) GetSuccesses() uint32 {
+	if x != nil {
+		return x.Successes
+	}
+	return 0
+}
+
+func (x *CheckRule) GetWindow() *durationpb.Duration {
+	if x != nil {
+		return x.Window
+	}
+	return nil
+}
+
+func (x *CheckRule) GetViews() []*CheckView {
+	if x != nil {
+		return x.Views
+	}
+	return nil
+}
+
+// CheckView is what a check says of one member on one arbiter, after its thresholds.
+type CheckView struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Node   string                 `protobuf:"bytes,2,opt,name=node,proto3" json:"node,omitempty"`
+	// What the member would be by this check alone.
+	Status string `protobuf:"bytes,3,opt,name=status,proto3" json:"status,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail string `protobuf:"bytes,5,opt,name=detail,proto3" json:"detail,omitempty"`
+	// Since when this arbiter has seen the member as it is now, in all that it looks at: this check says the same at least as long.
+	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
+	// The arbiter's view counts; why not is in its View of the member.
+	Counts        bool `protobuf:"varint,7,opt,name=counts,proto3" json:"counts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckView) Reset() {
+	*x = CheckView{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckView) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckView) ProtoMessage() {}
+
+func (x *CheckView) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckView.ProtoReflect.Descriptor instead.
+func (*CheckView) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CheckView) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *CheckView) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *CheckView) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CheckView) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *CheckView) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+func (x *CheckView) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
+func (x *CheckView) GetCounts() bool {
+	if x != nil {
+		return x.Counts
+	}
+	return false
+}
+
 // Guard is one condition of a decision.
 type Guard struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1470,7 +1697,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1482,7 +1709,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1495,7 +1722,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Guard) GetName() string {
@@ -1529,7 +1756,7 @@ type GetEpochsRequest struct {
 
 func (x *GetEpochsRequest) Reset() {
 	*x = GetEpochsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1541,7 +1768,7 @@ func (x *GetEpochsRequest) String() string {
 func (*GetEpochsRequest) ProtoMessage() {}
 
 func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1554,7 +1781,7 @@ func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsRequest.ProtoReflect.Descriptor instead.
 func (*GetEpochsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetEpochsRequest) GetConsistency() Consistency {
@@ -1586,7 +1813,7 @@ type GetEpochsResponse struct {
 
 func (x *GetEpochsResponse) Reset() {
 	*x = GetEpochsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1598,7 +1825,7 @@ func (x *GetEpochsResponse) String() string {
 func (*GetEpochsResponse) ProtoMessage() {}
 
 func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1611,7 +1838,7 @@ func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsResponse.ProtoReflect.Descriptor instead.
 func (*GetEpochsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetEpochsResponse) GetFreshness() *Freshness {
@@ -1673,7 +1900,7 @@ type EpochRow struct {
 
 func (x *EpochRow) Reset() {
 	*x = EpochRow{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1912,7 @@ func (x *EpochRow) String() string {
 func (*EpochRow) ProtoMessage() {}
 
 func (x *EpochRow) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1925,7 @@ func (x *EpochRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochRow.ProtoReflect.Descriptor instead.
 func (*EpochRow) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *EpochRow) GetEpoch() uint64 {
@@ -1786,14 +2013,16 @@ type Operation struct {
 	Arbiter      string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
 	// While it runs: the log index at which it came to what an operator may be asked about. It was held, an action was intended, or a
 	// member was revoked or proven to have stopped. Requests name it in `seen`.
-	Turn          uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
+	Turn uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
+	// While it runs: what is done now, or what is waited for.
+	Now           string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1805,7 +2034,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1818,7 +2047,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Operation) GetId() string {
@@ -1982,6 +2211,13 @@ func (x *Operation) GetTurn() uint64 {
 	return 0
 }
 
+func (x *Operation) GetNow() string {
+	if x != nil {
+		return x.Now
+	}
+	return ""
+}
+
 // Step is one line of an operation's timeline.
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2004,7 +2240,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2016,7 +2252,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2029,7 +2265,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Step) GetName() string {
@@ -2127,7 +2363,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2139,7 +2375,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2152,7 +2388,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListOperationsRequest) GetConsistency() Consistency {
@@ -2186,7 +2422,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2198,7 +2434,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2211,7 +2447,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListOperationsResponse) GetFreshness() *Freshness {
@@ -2239,7 +2475,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2251,7 +2487,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2264,7 +2500,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetOperationRequest) GetConsistency() Consistency {
@@ -2298,7 +2534,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2310,7 +2546,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2323,7 +2559,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetOperationResponse) GetFreshness() *Freshness {
@@ -2353,7 +2589,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2365,7 +2601,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2378,7 +2614,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -2413,7 +2649,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2425,7 +2661,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2438,7 +2674,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchEventsResponse) GetEvent() *Event {
@@ -2476,7 +2712,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2488,7 +2724,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2501,7 +2737,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -2597,7 +2833,7 @@ type ListArbitersRequest struct {
 
 func (x *ListArbitersRequest) Reset() {
 	*x = ListArbitersRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2845,7 @@ func (x *ListArbitersRequest) String() string {
 func (*ListArbitersRequest) ProtoMessage() {}
 
 func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2858,7 @@ func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersRequest.ProtoReflect.Descriptor instead.
 func (*ListArbitersRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListArbitersRequest) GetConsistency() Consistency {
@@ -2644,7 +2880,7 @@ type ListArbitersResponse struct {
 
 func (x *ListArbitersResponse) Reset() {
 	*x = ListArbitersResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2656,7 +2892,7 @@ func (x *ListArbitersResponse) String() string {
 func (*ListArbitersResponse) ProtoMessage() {}
 
 func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2669,7 +2905,7 @@ func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersResponse.ProtoReflect.Descriptor instead.
 func (*ListArbitersResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListArbitersResponse) GetFreshness() *Freshness {
@@ -2710,7 +2946,7 @@ type CheckGroupRequest struct {
 
 func (x *CheckGroupRequest) Reset() {
 	*x = CheckGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2722,7 +2958,7 @@ func (x *CheckGroupRequest) String() string {
 func (*CheckGroupRequest) ProtoMessage() {}
 
 func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2735,7 +2971,7 @@ func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupRequest.ProtoReflect.Descriptor instead.
 func (*CheckGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CheckGroupRequest) GetConsistency() Consistency {
@@ -2768,7 +3004,7 @@ type CheckGroupResponse struct {
 
 func (x *CheckGroupResponse) Reset() {
 	*x = CheckGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2780,7 +3016,7 @@ func (x *CheckGroupResponse) String() string {
 func (*CheckGroupResponse) ProtoMessage() {}
 
 func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2793,7 +3029,7 @@ func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupResponse.ProtoReflect.Descriptor instead.
 func (*CheckGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckGroupResponse) GetFreshness() *Freshness {
@@ -2841,7 +3077,7 @@ type CheckSpecRequest struct {
 
 func (x *CheckSpecRequest) Reset() {
 	*x = CheckSpecRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +3089,7 @@ func (x *CheckSpecRequest) String() string {
 func (*CheckSpecRequest) ProtoMessage() {}
 
 func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +3102,7 @@ func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
 func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckSpecRequest) GetConsistency() Consistency {
@@ -2894,7 +3130,7 @@ type CheckSpecResponse struct {
 
 func (x *CheckSpecResponse) Reset() {
 	*x = CheckSpecResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2906,7 +3142,7 @@ func (x *CheckSpecResponse) String() string {
 func (*CheckSpecResponse) ProtoMessage() {}
 
 func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2919,7 +3155,7 @@ func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
 func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CheckSpecResponse) GetFreshness() *Freshness {
@@ -2961,7 +3197,7 @@ type ArbiterCheck struct {
 
 func (x *ArbiterCheck) Reset() {
 	*x = ArbiterCheck{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2973,7 +3209,7 @@ func (x *ArbiterCheck) String() string {
 func (*ArbiterCheck) ProtoMessage() {}
 
 func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2986,7 +3222,7 @@ func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArbiterCheck.ProtoReflect.Descriptor instead.
 func (*ArbiterCheck) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ArbiterCheck) GetNode() string {
@@ -3058,7 +3294,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3070,7 +3306,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3083,7 +3319,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -3140,7 +3376,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3152,7 +3388,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3165,7 +3401,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Change) GetRequestId() string {
@@ -3195,7 +3431,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3207,7 +3443,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3220,7 +3456,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *FailoverRequest) GetChange() *Change {
@@ -3263,7 +3499,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3275,7 +3511,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3288,7 +3524,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FailoverResponse) GetOperation() string {
@@ -3323,7 +3559,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3335,7 +3571,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3348,7 +3584,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -3381,7 +3617,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3393,7 +3629,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3406,7 +3642,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -3429,7 +3665,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3441,7 +3677,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3454,7 +3690,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -3494,7 +3730,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3506,7 +3742,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3519,7 +3755,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -3548,7 +3784,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3560,7 +3796,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3573,7 +3809,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -3641,7 +3877,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3653,7 +3889,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3666,7 +3902,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -3690,7 +3926,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3702,7 +3938,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3715,7 +3951,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -3762,7 +3998,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3774,7 +4010,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3787,7 +4023,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -3807,7 +4043,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3819,7 +4055,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3832,7 +4068,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -3858,7 +4094,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3870,7 +4106,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3883,7 +4119,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -3903,7 +4139,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3915,7 +4151,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3928,7 +4164,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -3954,7 +4190,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3966,7 +4202,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3979,7 +4215,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -4003,7 +4239,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4251,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4264,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -4069,7 +4305,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4081,7 +4317,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4094,7 +4330,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -4124,7 +4360,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4136,7 +4372,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4149,7 +4385,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -4193,7 +4429,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4205,7 +4441,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4218,7 +4454,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -4254,7 +4490,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4266,7 +4502,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4279,7 +4515,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -4314,7 +4550,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4326,7 +4562,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4339,7 +4575,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -4372,7 +4608,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4384,7 +4620,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4397,7 +4633,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -4417,7 +4653,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4429,7 +4665,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4442,7 +4678,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -4471,7 +4707,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4483,7 +4719,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4496,7 +4732,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *Difference) GetPath() string {
@@ -4530,7 +4766,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4542,7 +4778,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4555,7 +4791,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -4582,7 +4818,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4594,7 +4830,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4607,7 +4843,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -4628,7 +4864,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4640,7 +4876,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4653,7 +4889,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -4679,7 +4915,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4691,7 +4927,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4704,7 +4940,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -4723,7 +4959,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4735,7 +4971,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4748,7 +4984,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -4773,7 +5009,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4785,7 +5021,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4798,7 +5034,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -4872,7 +5108,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4884,7 +5120,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4897,7 +5133,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -4929,7 +5165,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4941,7 +5177,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4954,7 +5190,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 type GetBootstrapStatusResponse struct {
@@ -4972,7 +5208,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4984,7 +5220,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4997,7 +5233,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -5043,7 +5279,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5055,7 +5291,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5068,7 +5304,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 type DescribeArbiterResponse struct {
@@ -5085,7 +5321,7 @@ type DescribeArbiterResponse struct {
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5097,7 +5333,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5110,7 +5346,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -5158,7 +5394,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5170,7 +5406,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5183,7 +5419,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -5202,7 +5438,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5214,7 +5450,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5227,7 +5463,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -5351,7 +5587,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x10granted_at_index\x18\x04 \x01(\x04R\x0egrantedAtIndex\"v\n" +
 	"\x0eExplainRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xf4\x02\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xbd\x03\n" +
 	"\x0fExplainResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x18\n" +
@@ -5364,7 +5600,27 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04next\x18\t \x03(\tR\x04next\x12\x14\n" +
 	"\x05stage\x18\n" +
 	" \x01(\tR\x05stage\x12\x12\n" +
-	"\x04rule\x18\v \x01(\tR\x04rule\"C\n" +
+	"\x04rule\x18\v \x01(\tR\x04rule\x12-\n" +
+	"\x06checks\x18\f \x03(\v2\x15.arbiter.v1.CheckRuleR\x06checks\x12\x18\n" +
+	"\asubject\x18\r \x01(\tR\asubject\"\xd5\x02\n" +
+	"\tCheckRule\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\x125\n" +
+	"\binterval\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\binterval\x123\n" +
+	"\atimeout\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12\x1a\n" +
+	"\bfailures\x18\x06 \x01(\rR\bfailures\x12\x1c\n" +
+	"\tsuccesses\x18\a \x01(\rR\tsuccesses\x121\n" +
+	"\x06window\x18\b \x01(\v2\x19.google.protobuf.DurationR\x06window\x12+\n" +
+	"\x05views\x18\t \x03(\v2\x15.arbiter.v1.CheckViewR\x05views\"\xc9\x01\n" +
+	"\tCheckView\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
+	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
+	"\x06status\x18\x03 \x01(\tR\x06status\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06detail\x18\x05 \x01(\tR\x06detail\x120\n" +
+	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
+	"\x06counts\x18\a \x01(\bR\x06counts\"C\n" +
 	"\x05Guard\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +
@@ -5388,7 +5644,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xbc\x05\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\xce\x05\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -5418,7 +5674,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05basis\x18\x14 \x03(\x04R\x05basis\x128\n" +
 	"\tpositions\x18\x15 \x03(\v2\x1a.arbiter.v1.MemberPositionR\tpositions\x12\x18\n" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
-	"\x04turn\x18\x17 \x01(\x04R\x04turn\"\xfd\x02\n" +
+	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
+	"\x03now\x18\x18 \x01(\tR\x03now\"\xfd\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -5706,7 +5963,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 71)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -5724,71 +5981,73 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*Lease)(nil),                      // 13: arbiter.v1.Lease
 	(*ExplainRequest)(nil),             // 14: arbiter.v1.ExplainRequest
 	(*ExplainResponse)(nil),            // 15: arbiter.v1.ExplainResponse
-	(*Guard)(nil),                      // 16: arbiter.v1.Guard
-	(*GetEpochsRequest)(nil),           // 17: arbiter.v1.GetEpochsRequest
-	(*GetEpochsResponse)(nil),          // 18: arbiter.v1.GetEpochsResponse
-	(*EpochRow)(nil),                   // 19: arbiter.v1.EpochRow
-	(*Operation)(nil),                  // 20: arbiter.v1.Operation
-	(*Step)(nil),                       // 21: arbiter.v1.Step
-	(*ListOperationsRequest)(nil),      // 22: arbiter.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),     // 23: arbiter.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),        // 24: arbiter.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),       // 25: arbiter.v1.GetOperationResponse
-	(*WatchEventsRequest)(nil),         // 26: arbiter.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 27: arbiter.v1.WatchEventsResponse
-	(*Event)(nil),                      // 28: arbiter.v1.Event
-	(*ListArbitersRequest)(nil),        // 29: arbiter.v1.ListArbitersRequest
-	(*ListArbitersResponse)(nil),       // 30: arbiter.v1.ListArbitersResponse
-	(*CheckGroupRequest)(nil),          // 31: arbiter.v1.CheckGroupRequest
-	(*CheckGroupResponse)(nil),         // 32: arbiter.v1.CheckGroupResponse
-	(*CheckSpecRequest)(nil),           // 33: arbiter.v1.CheckSpecRequest
-	(*CheckSpecResponse)(nil),          // 34: arbiter.v1.CheckSpecResponse
-	(*ArbiterCheck)(nil),               // 35: arbiter.v1.ArbiterCheck
-	(*Finding)(nil),                    // 36: arbiter.v1.Finding
-	(*Change)(nil),                     // 37: arbiter.v1.Change
-	(*FailoverRequest)(nil),            // 38: arbiter.v1.FailoverRequest
-	(*FailoverResponse)(nil),           // 39: arbiter.v1.FailoverResponse
-	(*AbortRequest)(nil),               // 40: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 41: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 42: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 43: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 44: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 45: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 46: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 47: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 48: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 49: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 50: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 51: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 52: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 53: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 54: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 55: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 56: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 57: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 58: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 59: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 60: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 61: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 62: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 63: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 64: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 65: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 66: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 67: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 68: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 69: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 70: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 71: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 72: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 73: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 74: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 75: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 76: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 77: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 78: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 79: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 80: arbiter.v1.Batch
+	(*CheckRule)(nil),                  // 16: arbiter.v1.CheckRule
+	(*CheckView)(nil),                  // 17: arbiter.v1.CheckView
+	(*Guard)(nil),                      // 18: arbiter.v1.Guard
+	(*GetEpochsRequest)(nil),           // 19: arbiter.v1.GetEpochsRequest
+	(*GetEpochsResponse)(nil),          // 20: arbiter.v1.GetEpochsResponse
+	(*EpochRow)(nil),                   // 21: arbiter.v1.EpochRow
+	(*Operation)(nil),                  // 22: arbiter.v1.Operation
+	(*Step)(nil),                       // 23: arbiter.v1.Step
+	(*ListOperationsRequest)(nil),      // 24: arbiter.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),     // 25: arbiter.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),        // 26: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 27: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 28: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 29: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 30: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 31: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 32: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 33: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 34: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 35: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 36: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 37: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 38: arbiter.v1.Finding
+	(*Change)(nil),                     // 39: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 40: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 41: arbiter.v1.FailoverResponse
+	(*AbortRequest)(nil),               // 42: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 43: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 44: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 45: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 46: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 47: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 48: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 49: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 50: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 51: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 52: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 53: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 54: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 55: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 56: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 57: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 58: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 59: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 60: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 61: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 62: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 63: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 64: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 65: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 66: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 67: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 68: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 69: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 70: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 71: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 72: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 73: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 74: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 75: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 76: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 77: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 78: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 79: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 80: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 81: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 82: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -5796,136 +6055,142 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	9,   // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	74,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
-	75,  // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	76,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	77,  // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
 	11,  // 7: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
 	10,  // 8: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
-	20,  // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
+	22,  // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	13,  // 10: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	75,  // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	77,  // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
 	12,  // 12: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	75,  // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	76,  // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	74,  // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	77,  // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	78,  // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	76,  // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
 	0,   // 16: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 17: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	16,  // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	18,  // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
 	12,  // 19: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
 	11,  // 20: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	0,   // 21: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 22: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	13,  // 23: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	19,  // 24: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	75,  // 25: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	75,  // 26: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	75,  // 27: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	21,  // 28: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	77,  // 29: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	75,  // 30: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	74,  // 31: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	78,  // 32: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 33: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 34: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	20,  // 35: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 36: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 37: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	20,  // 38: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	28,  // 39: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	75,  // 40: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 41: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 42: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 43: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 44: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 45: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	35,  // 46: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	36,  // 47: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 48: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	79,  // 49: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 50: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	35,  // 51: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	36,  // 52: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	74,  // 53: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 54: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	37,  // 55: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	16,  // 56: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	37,  // 57: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	37,  // 58: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	37,  // 59: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	37,  // 60: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	37,  // 61: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	37,  // 62: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	37,  // 63: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	37,  // 64: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	79,  // 65: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 66: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 67: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	79,  // 68: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	79,  // 69: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	60,  // 70: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	37,  // 71: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	37,  // 72: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	80,  // 73: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	67,  // 74: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 75: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	79,  // 76: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	35,  // 77: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 78: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	14,  // 79: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	17,  // 80: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	22,  // 81: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	24,  // 82: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	26,  // 83: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	29,  // 84: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	31,  // 85: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	33,  // 86: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	38,  // 87: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	40,  // 88: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	42,  // 89: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	44,  // 90: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	46,  // 91: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	48,  // 92: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	50,  // 93: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	52,  // 94: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	54,  // 95: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	56,  // 96: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	58,  // 97: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	61,  // 98: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	63,  // 99: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	65,  // 100: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	68,  // 101: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	70,  // 102: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	72,  // 103: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 104: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	15,  // 105: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	18,  // 106: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	23,  // 107: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	25,  // 108: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	27,  // 109: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	30,  // 110: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	32,  // 111: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	34,  // 112: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	39,  // 113: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	41,  // 114: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	43,  // 115: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	45,  // 116: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	47,  // 117: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	49,  // 118: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	51,  // 119: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	53,  // 120: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	55,  // 121: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	57,  // 122: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	59,  // 123: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	62,  // 124: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	64,  // 125: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	66,  // 126: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	69,  // 127: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	71,  // 128: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	73,  // 129: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	104, // [104:130] is the sub-list for method output_type
-	78,  // [78:104] is the sub-list for method input_type
-	78,  // [78:78] is the sub-list for extension type_name
-	78,  // [78:78] is the sub-list for extension extendee
-	0,   // [0:78] is the sub-list for field type_name
+	16,  // 21: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	76,  // 22: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	76,  // 23: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	76,  // 24: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	17,  // 25: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	77,  // 26: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 27: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 28: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	13,  // 29: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	21,  // 30: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	77,  // 31: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	77,  // 32: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	77,  // 33: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	23,  // 34: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	79,  // 35: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	77,  // 36: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	76,  // 37: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	80,  // 38: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 39: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 40: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	22,  // 41: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 42: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 43: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	22,  // 44: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	30,  // 45: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	77,  // 46: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 47: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 48: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 49: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 50: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 51: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 52: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 53: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 54: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	81,  // 55: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 56: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 57: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 58: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	76,  // 59: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 60: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	39,  // 61: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	18,  // 62: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	39,  // 63: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	39,  // 64: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	39,  // 65: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 66: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	39,  // 67: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 68: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	39,  // 69: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	39,  // 70: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	81,  // 71: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 72: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 73: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	81,  // 74: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	81,  // 75: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	62,  // 76: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	39,  // 77: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	39,  // 78: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	82,  // 79: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	69,  // 80: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 81: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	81,  // 82: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	37,  // 83: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 84: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	14,  // 85: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	19,  // 86: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	24,  // 87: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	26,  // 88: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	28,  // 89: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	31,  // 90: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	33,  // 91: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	35,  // 92: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	40,  // 93: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	42,  // 94: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	44,  // 95: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	46,  // 96: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	48,  // 97: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	50,  // 98: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	52,  // 99: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	54,  // 100: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	56,  // 101: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	58,  // 102: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	60,  // 103: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	63,  // 104: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	65,  // 105: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	67,  // 106: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	70,  // 107: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	72,  // 108: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	74,  // 109: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 110: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	15,  // 111: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	20,  // 112: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	25,  // 113: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	27,  // 114: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	29,  // 115: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	32,  // 116: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	34,  // 117: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	36,  // 118: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	41,  // 119: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	43,  // 120: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	45,  // 121: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	47,  // 122: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	49,  // 123: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	51,  // 124: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	53,  // 125: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	55,  // 126: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	57,  // 127: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	59,  // 128: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	61,  // 129: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	64,  // 130: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	66,  // 131: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	68,  // 132: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	71,  // 133: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	73,  // 134: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	75,  // 135: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	110, // [110:136] is the sub-list for method output_type
+	84,  // [84:110] is the sub-list for method input_type
+	84,  // [84:84] is the sub-list for extension type_name
+	84,  // [84:84] is the sub-list for extension extendee
+	0,   // [0:84] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -5935,9 +6200,9 @@ func file_arbiter_v1_api_proto_init() {
 	}
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
-	file_arbiter_v1_api_proto_msgTypes[24].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[51].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[63].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[26].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[53].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[65].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -5948,7 +6213,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   71,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
