@@ -17,6 +17,6 @@
 //
 // Node.Run starts them all in one supervised group and waits for them: the loop (owner of the Controller), the follower of leadership, the
 // prober, the view sender, the watchers of specs, fence paths and of this process itself, the gRPC server, and one goroutine per proposal and per
-// running action. Where to read: node.go, leader.go, runner.go, executors.go, view.go, intake.go, service*.go, authorize.go; for Raft
+// running action. Where to read: node.go, leader.go, runner.go, executors.go, view.go (its text is package ownview), intake.go, service*.go, authorize.go; for Raft
 // raftnode.go, transport.go, confirm.go, bootstrap.go.
 package arbiter

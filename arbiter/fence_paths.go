@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 const (
@@ -48,7 +49,7 @@ type fencePaths struct {
 	specs  chan struct{}                // has room for one: specs have changed
 	ended  chan fencePathAnswer         // has room for all that run
 	paths  map[memberKey]*fencePathTurn // what follows belongs to run
-	seen   map[failover.GroupName]specVersion
+	seen   ownview.Specs
 	// asking is how many are being asked, askingKnown how many of them are neither new nor changed, and askingUnarmed how many of those
 	// were not armed.
 	asking, askingKnown, askingUnarmed int
@@ -81,7 +82,7 @@ func newFencePaths(every time.Duration, c clock.Clock, state func() *failover.St
 ) *fencePaths {
 	return &fencePaths{
 		every: every, clock: c, state: state, ask: ask, report: report, specs: make(chan struct{}, 1),
-		firstFree: c.Boot() - fencePathBurst, ended: make(chan fencePathAnswer, fencePathsAtOnce), paths: map[memberKey]*fencePathTurn{}, seen: map[failover.GroupName]specVersion{},
+		firstFree: c.Boot() - fencePathBurst, ended: make(chan fencePathAnswer, fencePathsAtOnce), paths: map[memberKey]*fencePathTurn{}, seen: ownview.Specs{},
 	}
 }
 
@@ -116,25 +117,25 @@ func (p *fencePaths) run(ctx context.Context) error {
 // follow notes which paths there are, and which of them are new, belong to a changed group, or are in doubt.
 func (p *fencePaths) follow(s *failover.State) {
 	for key := range p.paths {
-		if g := s.Group(key.group); g == nil || g.Member(key.member) == nil {
+		if g := s.Group(key.Group); g == nil || g.Member(key.Member) == nil {
 			delete(p.paths, key)
 		}
 	}
 	for _, g := range s.Groups {
-		if p.seen[g.Name] != specVersionOf(g) {
+		if !p.seen.Has(g) {
 			p.begin(g)
 		}
 		if member, outcome, ok := unprovenFence(g); ok {
-			p.doubt(memberKey{g.Name, member}, outcome)
+			p.doubt(memberKey{Group: g.Name, Member: member}, outcome)
 		}
 	}
-	changed(p.seen, s)
+	p.seen.Follow(s)
 }
 
 // begin has all paths of a new or changed group asked at once.
 func (p *fencePaths) begin(g *failover.Group) {
 	for _, m := range g.Spec.Members {
-		key := memberKey{g.Name, m.Name}
+		key := memberKey{Group: g.Name, Member: m.Name}
 		turn := p.paths[key]
 		if turn == nil {
 			turn = &fencePathTurn{}
@@ -195,7 +196,7 @@ func (p *fencePaths) askDue(ctx context.Context, requests *sync.WaitGroup) time.
 		p.count(answer.asked, 1)
 		requests.Go(func() {
 			path := p.ask(ctx, m)
-			path.Group, path.Member, path.AsOf = key.group, key.member, s.Applied
+			path.Group, path.Member, path.AsOf = key.Group, key.Member, s.Applied
 			if ctx.Err() == nil {
 				p.report(path)
 			}
@@ -235,7 +236,7 @@ func (p *fencePaths) next() (first memberKey, turn *fencePathTurn) {
 		if t.asking || !p.hasPlace(t) {
 			continue
 		}
-		if turn == nil || p.before(t, turn, compareKeys(key, first)) {
+		if turn == nil || p.before(t, turn, key.Compare(first)) {
 			first, turn = key, t
 		}
 	}
@@ -295,9 +296,9 @@ func fencePathInterval(every time.Duration, paths int) time.Duration {
 }
 
 func specOf(s *failover.State, key memberKey) (failover.MemberSpec, bool) {
-	g := s.Group(key.group)
+	g := s.Group(key.Group)
 	if g == nil {
 		return failover.MemberSpec{}, false
 	}
-	return g.Spec.Member(key.member)
+	return g.Spec.Member(key.Member)
 }

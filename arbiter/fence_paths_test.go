@@ -36,7 +36,7 @@ func watchPaths(t *testing.T, groups int) *askedPaths {
 	c := clock.Monotonic()
 	a.setGroups(groups)
 	ask := func(ctx context.Context, m failover.MemberSpec) failover.FencePath {
-		key := memberKey{failover.GroupName(m.Zone), m.Name}
+		key := memberKey{Group: failover.GroupName(m.Zone), Member: m.Name}
 		a.mu.Lock()
 		a.times[key] = append(a.times[key], c.Boot())
 		a.running++
@@ -179,10 +179,10 @@ func TestFencePaths_PaceNeverKeepsAGroupUnarmed(t *testing.T) {
 		a.setGroups(201)
 		a.wake()
 		time.Sleep(25 * time.Millisecond)
-		if new := (memberKey{"g0200", "db3"}); a.timesOf(new) != 1 {
+		if new := (memberKey{Group: "g0200", Member: "db3"}); a.timesOf(new) != 1 {
 			t.Error("the new group's paths were not asked at once")
 		}
-		unarmed := memberKey{"g0007", "db2"}
+		unarmed := memberKey{Group: "g0007", Member: "db2"}
 		a.mu.Lock()
 		a.unarmed[unarmed] = true
 		a.mu.Unlock()
@@ -250,7 +250,7 @@ func TestFencePaths_AllUnarmed(t *testing.T) {
 // Devices that hang until their time-out leave a place to new paths, and their turns to those that answer.
 func TestFencePaths_HangingDevices(t *testing.T) {
 	const groups, hang = 20, 20 * time.Second
-	hanging := func(key memberKey) bool { return key.group < "g0004" } // 12 of 60
+	hanging := func(key memberKey) bool { return key.Group < "g0004" } // 12 of 60
 	answering := func(key memberKey) bool { return !hanging(key) }
 	synctest.Test(t, func(t *testing.T) {
 		a := watchPaths(t, groups)
@@ -264,13 +264,13 @@ func TestFencePaths_HangingDevices(t *testing.T) {
 		if gap := a.longest(answering); gap > 3*groups*fencePathShare+smallFleet {
 			t.Errorf("beside hanging ones a path was not asked for %v, want about %v", gap, 3*groups*fencePathShare)
 		}
-		a.breaks(func(key memberKey) bool { return key.group < "g0020" }, hang) // all that there are, and most were armed
+		a.breaks(func(key memberKey) bool { return key.Group < "g0020" }, hang) // all that there are, and most were armed
 		for i := range 20 {
 			a.setGroups(groups + i + 1)
 			a.wake()
 			time.Sleep(4 * fencePathFirst)
 			for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
-				if key := (memberKey{failover.GroupName(fmt.Sprintf("g%04d", groups+i)), m}); a.timesOf(key) != 1 {
+				if key := (memberKey{Group: failover.GroupName(fmt.Sprintf("g%04d", groups+i)), Member: m}); a.timesOf(key) != 1 {
 					t.Fatalf("beside hanging ones the new path %v was not asked at once", key)
 				}
 			}
@@ -282,11 +282,11 @@ func TestFencePaths_HangingDevices(t *testing.T) {
 // What is known of a path decides who leads: one by which a fence was not proven is asked at once, and once for each try.
 func TestFencePaths_AfterAFenceThatWasNotProven(t *testing.T) {
 	const groups = 20
-	failed := memberKey{"g0007", "db2"}
+	failed := memberKey{Group: "g0007", Member: "db2"}
 	try := func(outcome failover.Index, action failover.ActionKind, result failover.Result) failover.Step {
-		return failover.Step{Name: string(action), Member: failed.member, Intent: outcome - 1, Outcome: outcome, Result: result}
+		return failover.Step{Name: string(action), Member: failed.Member, Intent: outcome - 1, Outcome: outcome, Result: result}
 	}
-	stage := failover.Step{Name: "held", Member: failed.member}
+	stage := failover.Step{Name: "held", Member: failed.Member}
 	for name, test := range map[string]struct {
 		steps []failover.Step
 		want  int
@@ -304,7 +304,7 @@ func TestFencePaths_AfterAFenceThatWasNotProven(t *testing.T) {
 				asked := 0
 				for i := range test.steps {
 					a.setGroups(groups)
-					a.state.Group(failed.group).Operation = &failover.Operation{Steps: test.steps[:i+1]}
+					a.state.Group(failed.Group).Operation = &failover.Operation{Steps: test.steps[:i+1]}
 					for range 2 {
 						before := a.timesOf(failed)
 						a.wake()

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // followLeadership tells the loop of every change of leadership, in order.
@@ -51,9 +52,9 @@ func (n *Node) leaderWatch() (failover.NodeID, <-chan struct{}) {
 
 // followSpecs follows what is applied; it may miss states in between.
 func (n *Node) followSpecs(ctx context.Context) error {
-	versions := map[failover.GroupName]specVersion{}
+	seen := ownview.Specs{}
 	for {
-		n.follow(versions, n.fsm.State())
+		n.follow(seen, n.fsm.State())
 		select {
 		case <-n.specs:
 		case <-ctx.Done():
@@ -63,42 +64,12 @@ func (n *Node) followSpecs(ctx context.Context) error {
 }
 
 // follow tells the prober what to watch, and whose fence paths there are, when a spec has changed, and of fences that were not proven.
-func (n *Node) follow(versions map[failover.GroupName]specVersion, s *failover.State) {
-	specs := changed(versions, s)
+func (n *Node) follow(seen ownview.Specs, s *failover.State) {
+	specs := seen.Follow(s)
 	if specs {
 		n.prober.SetTargets(targets(s))
 	}
 	if specs || anyUnprovenFence(s) {
 		n.paths.wake()
 	}
-}
-
-// specVersion tells a spec from all others of a group of its name. The numbers begin anew with a group that was deleted and created again,
-// but then its members are newer than any of the deleted one.
-type specVersion struct {
-	number uint64
-	since  failover.Index // of the newest member
-}
-
-func specVersionOf(g *failover.Group) specVersion {
-	v := specVersion{number: g.SpecVersion}
-	for _, m := range g.Members {
-		v.since = max(v.since, m.Since)
-	}
-	return v
-}
-
-// changed says whether the groups or their spec versions differ from those seen before, and remembers them.
-func changed(seen map[failover.GroupName]specVersion, s *failover.State) bool {
-	different := len(seen) != len(s.Groups)
-	for _, g := range s.Groups {
-		different = different || seen[g.Name] != specVersionOf(g)
-	}
-	if different {
-		clear(seen)
-		for _, g := range s.Groups {
-			seen[g.Name] = specVersionOf(g)
-		}
-	}
-	return different
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/fsm/wire"
 	"github.com/arbiter-ha/arbiter/fsm/wire/wiretest"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // targetProber keeps what it was told to watch last.
@@ -87,12 +88,12 @@ func TestFollowSpecs_SeesAGroupThatWasCreatedAnew(t *testing.T) {
 
 func TestFollow_TellsFencePathsOfAFenceThatWasNotProven(t *testing.T) {
 	n := &Node{prober: &targetProber{}, paths: &fencePaths{specs: make(chan struct{}, 1)}}
-	s, versions := failover.NewState(), map[failover.GroupName]specVersion{}
+	s, seen := failover.NewState(), ownview.Specs{}
 	follow := func(result failover.Result) (told bool) {
 		group := pathGroup("pay", 1)
 		group.Operation = &failover.Operation{Steps: []failover.Step{{Name: string(failover.ActionIsolate), Member: "db1", Intent: 6, Outcome: 7, Result: result}}}
 		s.Groups = []*failover.Group{group}
-		n.follow(versions, &s)
+		n.follow(seen, &s)
 		defer func() { n.paths.specs = make(chan struct{}, 1) }()
 		return len(n.paths.specs) > 0
 	}

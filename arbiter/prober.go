@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // Target is one member to be watched.
@@ -15,21 +16,8 @@ type Target struct {
 	SpecVersion uint64
 }
 
-// Report is an observation after each look, with the boot times between which the look was made.
-type Report struct {
-	Observation failover.Observation
-	Address     string // of the member, where the look was made
-	Began       time.Duration
-	Ended       time.Duration
-	// Good is how long the look that ended took, if it found nothing wrong; 0 otherwise. It is about that look alone, while
-	// the observation goes on saying "answered" until as many looks failed as the check's threshold asks for.
-	Good time.Duration
-	// Check names whose look ended, and Dead says whether that look, before thresholds, found the member dead.
-	Check string
-	Dead  bool
-	// Reached is when that look began, if the member was reached over a new connection; 0 otherwise.
-	Reached time.Duration
-}
+// Report is what a Prober tells of each look.
+type Report = ownview.Report
 
 // Prober looks at members. It judges nothing.
 type Prober interface {
@@ -42,12 +30,8 @@ type Prober interface {
 	Lateness(since time.Duration) Lateness
 }
 
-// Lateness says how well this process kept up: the longest stall that ended since a moment or still lasts, and the largest step
-// of the wall clock since then.
-type Lateness struct {
-	Worst time.Duration
-	Step  time.Duration
-}
+// Lateness says how well this process kept up.
+type Lateness = ownview.Lateness
 
 // targets lists what a state asks to be watched.
 func targets(s *failover.State) []Target {

@@ -2,7 +2,7 @@ package arbiter
 
 import (
 	"context"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // referencePoint is an address by which this arbiter tells its own trouble from its targets'.
@@ -28,25 +29,16 @@ type references struct {
 	asked  chan struct{} // has room for one
 
 	mu     sync.Mutex
-	sights []failover.PointSight // by point
-	newest time.Duration         // when the newest round of looks began
+	latest ownview.Points // its lists are never changed, but replaced: they are handed out
 }
 
-const (
-	// referenceIdle is how often reference points are looked at while all is well, so that the log tells of one that never answers.
-	referenceIdle = 30 * time.Second
-	// referenceTroubled is how often after a member failed, until most of its group were reached.
-	referenceTroubled = time.Second
-	// referencePause is the least between two rounds: the members of a large fleet fail one after the other.
-	referencePause = 20 * time.Millisecond
-	// referenceTimeout is how long a look may take.
-	referenceTimeout = time.Second
-)
-
 func newReferences(points []referencePoint, reach func(context.Context, string) error, c clock.Clock, log hclog.Logger) *references {
-	return &references{
-		points: points, reach: reach, clock: c, log: log, asked: make(chan struct{}, 1), sights: make([]failover.PointSight, len(points)),
+	r := &references{points: points, reach: reach, clock: c, log: log, asked: make(chan struct{}, 1)}
+	r.latest.Sights = make([]failover.PointSight, len(points))
+	for _, p := range points {
+		r.latest.Names = append(r.latest.Names, p.name)
 	}
+	return r
 }
 
 // referencePoints are the other arbiters' APIs, and the configured addresses.
@@ -75,20 +67,11 @@ func connectOver(network Network) func(ctx context.Context, address string) erro
 	}
 }
 
-// names lists the points for people.
-func (r *references) names() string {
-	names := make([]string, len(r.points))
-	for i, p := range r.points {
-		names[i] = p.name
-	}
-	return strings.Join(names, ", ")
-}
-
 // seen are the latest finished looks, and when the newest round began.
-func (r *references) seen() (sights []failover.PointSight, newest time.Duration) {
+func (r *references) seen() ownview.Points {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return append(sights, r.sights...), r.newest
+	return r.latest
 }
 
 // ask wants a round of looks now.
@@ -110,15 +93,14 @@ func (r *references) run(ctx context.Context, troubled func() bool, changed func
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-r.asked:
-			_, newest := r.seen()
-			timer.Reset(max(0, newest+referencePause-r.clock.Boot()))
+			timer.Reset(max(0, r.seen().Newest+ownview.PointsPause-r.clock.Boot()))
 			continue
 		case <-timer.C:
 		}
 		r.round(ctx, &looks, changed)
-		pause := referenceIdle
+		pause := ownview.PointsIdle
 		if troubled() {
-			pause = referenceTroubled
+			pause = ownview.PointsTroubled
 		}
 		timer.Reset(pause)
 	}
@@ -127,11 +109,11 @@ func (r *references) run(ctx context.Context, troubled func() bool, changed func
 func (r *references) round(ctx context.Context, looks *sync.WaitGroup, changed func()) {
 	began := r.clock.Boot()
 	r.mu.Lock()
-	r.newest = began
+	r.latest.Newest = began
 	r.mu.Unlock()
 	for i := range r.points {
 		looks.Go(func() {
-			limited, cancel := context.WithTimeout(ctx, referenceTimeout)
+			limited, cancel := context.WithTimeout(ctx, ownview.PointsTimeout)
 			defer cancel()
 			err := r.reach(limited, r.points[i].address)
 			if ctx.Err() == nil {
@@ -146,11 +128,12 @@ func (r *references) round(ctx context.Context, looks *sync.WaitGroup, changed f
 func (r *references) note(i int, began time.Duration, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	last := r.sights[i]
+	last := r.latest.Sights[i]
 	if began < last.Began {
 		return
 	}
-	r.sights[i] = failover.PointSight{Began: began, Answered: err == nil}
+	r.latest.Sights = slices.Clone(r.latest.Sights)
+	r.latest.Sights[i] = failover.PointSight{Began: began, Answered: err == nil}
 	switch {
 	case err == nil && !last.Answered && last.Began != 0:
 		r.log.Info("reference point answers again", "point", r.points[i].name)

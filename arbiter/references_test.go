@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
@@ -16,6 +17,8 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
+
+var errSilent = errors.New("no answer")
 
 // runReferences runs looks at az-b and az-c in virtual time and returns when looks at az-b began, in milliseconds.
 func runReferences(t *testing.T, reach func(ctx context.Context, address string) error, troubled func() bool) (r *references, began func() []int64) {
@@ -78,13 +81,13 @@ func TestReferences_WhoAnswers(t *testing.T) {
 		}, func() bool { return false })
 		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
-		if sights, _ := r.seen(); !sights[0].Answered || sights[1].Answered {
+		if sights := r.seen().Sights; !sights[0].Answered || sights[1].Answered {
 			t.Errorf("%+v", sights)
 		}
 		time.Sleep(600 * time.Millisecond)
 		r.ask()
 		synctest.Wait()
-		sights, newest := r.seen()
+		sights, newest := r.seen().Sights, r.seen().Newest
 		if want := (failover.PointSight{Began: 1100 * time.Millisecond, Answered: true}); sights[0] != want || newest != want.Began {
 			t.Errorf("az-b %+v, newest look began at %v, want %+v", sights[0], newest, want)
 		}
@@ -93,7 +96,7 @@ func TestReferences_WhoAnswers(t *testing.T) {
 		}
 		time.Sleep(1100 * time.Millisecond)
 		synctest.Wait()
-		if sights, _ = r.seen(); sights[1].Answered || sights[1].Began != 1100*time.Millisecond {
+		if sights := r.seen().Sights; sights[1].Answered || sights[1].Began != 1100*time.Millisecond {
 			t.Errorf("az-c %+v after its second look has timed out", sights[1])
 		}
 	})
@@ -104,7 +107,7 @@ func TestReferences_LookOvertaken(t *testing.T) {
 	r := newReferences([]referencePoint{{"az-b", "b:1"}}, connectOver(tcp{}), clock.System(), hclog.NewNullLogger())
 	r.note(0, 20, errSilent)
 	r.note(0, 10, nil)
-	if sights, _ := r.seen(); sights[0] != (failover.PointSight{Began: 20}) {
+	if sights := r.seen().Sights; sights[0] != (failover.PointSight{Began: 20}) {
 		t.Errorf("%+v", sights[0])
 	}
 }

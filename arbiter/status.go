@@ -256,7 +256,7 @@ func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
 		}
 		if p.Node == n.options.Node {
 			a.Readiness, a.Release = n.readiness(), n.options.Release
-			a.Doubt, _ = n.view.doubts() // what it thinks itself is newer than what was committed, if that could be
+			a.Doubt = n.view.doubts() // what it thinks itself is newer than what was committed, if that could be
 		} else if sent, ok := n.answeredBy(p.Node); ok {
 			a.LastContact = durationpb.New((n.options.Clock.Boot() - sent).Truncate(time.Microsecond))
 		}

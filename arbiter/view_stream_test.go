@@ -44,7 +44,7 @@ func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
 		if !first.GetWhole() || first.GetSequence() != 1 || len(first.GetObservations()) != 3 {
 			t.Fatalf("first %v", first)
 		}
-		f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
+		f.see("db1", failover.ReasonTooManyConnections)
 		synctest.Wait()
 		if len(stream.batches) != 0 {
 			t.Error("a change was sent before the whole view was applied")

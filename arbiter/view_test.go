@@ -1,7 +1,7 @@
 package arbiter
 
 import (
-	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -11,411 +11,131 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
-// viewFixture is a view of one group, pay, with db1 the writer and db2, db3 proven unable to write since index 100.
+// viewFixture is a view of one group, pay, with db1 the writer, beside two reference points.
 type viewFixture struct {
 	*view
 	clock *clock.Fake
-	group *failover.Group
-	state *failover.State
 }
 
 func newViewFixture() viewFixture {
 	g := &failover.Group{Name: "pay", Spec: &failover.Spec{}}
+	g.Spec.Health.Checks = []failover.Check{{Name: "postgres", Required: true, Interval: time.Second, Timeout: time.Second, Failures: 2, Successes: 1}}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
-		m := failover.Member{Name: name, Authority: failover.AuthorityNone, NoneSince: 100}
-		if name == "db1" {
-			m = failover.Member{Name: name, Authority: failover.AuthorityWriter}
-		}
-		g.Members = append(g.Members, m)
+		g.Members = append(g.Members, failover.Member{Name: name, Authority: failover.AuthorityNone})
 	}
-	f := viewFixture{clock: clock.NewFake(time.Hour, time.Unix(1000, 0)), group: g, state: &failover.State{Groups: []*failover.Group{g}}}
-	f.view = newView("az-a", f.clock, func() *failover.State { return f.state }, newReferences(nil, nil, f.clock, hclog.NewNullLogger()))
-	return f
+	g.Members[0].Authority = failover.AuthorityWriter
+	state := &failover.State{Groups: []*failover.Group{g}}
+	c := clock.NewFake(time.Hour, time.Unix(1000, 0))
+	refs := newReferences([]referencePoint{{"az-b", "b:1"}, {"az-c", "c:1"}}, nil, c, hclog.NewNullLogger())
+	return viewFixture{clock: c, view: newView("az-a", c, func() *failover.State { return state }, refs)}
 }
 
-// see reports a look that took 10 ms and ends now.
-func (f viewFixture) see(member failover.MemberName, reason failover.Reason, facts failover.Facts, asOf failover.Index) {
+// report is of a look that took 10 ms and ends now.
+func (f viewFixture) report(member failover.MemberName, reason failover.Reason) Report {
 	f.clock.Advance(10 * time.Millisecond)
-	f.observe(Report{
-		Observation: failover.Observation{
-			Group: "pay", Member: member, Facts: facts, AsOf: asOf,
-			Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}},
-		},
-		Began: f.clock.Boot() - 10*time.Millisecond, Ended: f.clock.Boot(),
-	})
+	return Report{
+		Observation: failover.Observation{Group: "pay", Member: member, Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}}},
+		Began:       f.clock.Boot() - 10*time.Millisecond, Ended: f.clock.Boot(), Check: "postgres", Dead: failover.ClassOf(reason) == failover.EvidenceDead,
+	}
+}
+
+func (f viewFixture) see(member failover.MemberName, reason failover.Reason) {
+	f.observe(f.report(member, reason))
 }
 
 func (f viewFixture) seeAll() {
-	f.see("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, 50)
-	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 50)
-	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 50)
-}
-
-// observed are the members in a batch.
-func observed(b failover.Batch) []failover.MemberName {
-	var names []failover.MemberName
-	for _, o := range b.Observations {
-		names = append(names, o.Member)
-	}
-	return names
-}
-
-func TestView_OnlyChangesAreSent(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	whole := f.whole()
-	if !whole.Whole || whole.Sequence != 1 || whole.Node != "az-a" || !slices.Equal(observed(whole), []failover.MemberName{"db1", "db2", "db3"}) {
-		t.Fatalf("whole view %+v", whole)
-	}
-	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby, Received: 5000}, 60)
-	if b, some, _ := f.changes(whole.Incarnation); some {
-		t.Errorf("a position that moved was sent: %+v", b)
-	}
-	f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
-	b, some, _ := f.changes(whole.Incarnation)
-	if !some || b.Whole || b.Sequence != 2 || b.Incarnation != whole.Incarnation || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
-		t.Errorf("after a change: %+v, %t", b, some)
-	}
-	if b, some, _ := f.changes(whole.Incarnation); some {
-		t.Errorf("the same change was sent twice: %+v", b)
+	for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
+		f.see(m, failover.ReasonAnswered)
 	}
 }
 
-func TestView_IncarnationsOnlyGrow(t *testing.T) {
-	f := newViewFixture()
-	first := f.whole().Incarnation
-	f.state.Views = []failover.View{{Node: "az-a", Incarnation: first + 1000}} // of a clock that was ahead
-	if second := f.whole().Incarnation; second != first+1001 {
-		t.Errorf("incarnation %d after %d", second, first+1000)
-	}
-}
-
-// S12: a member that became NONE is seen accepting writes. What was sent before that proves nothing, so the first look since is sent
-// although it is the same.
-func TestView_WritableSinceNone_IsSentAgain(t *testing.T) {
-	writes := failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}
-	tests := []struct {
-		name   string
-		facts  failover.Facts
-		sent   failover.Index // as of when the look was that the leader has
-		now    failover.Index
-		change func(*failover.Group)
-		want   bool
-	}{
-		{"first look since", writes, 99, 100, nil, true},
-		{"a look from before", writes, 98, 99, nil, false},
-		{"sent since already", writes, 100, 105, nil, false},
-		{"a standby", failover.Facts{Role: failover.RoleStandby}, 99, 100, nil, false},
-		{"it is the writer", writes, 99, 100, func(g *failover.Group) { g.Members[1].Authority = failover.AuthorityWriter }, false},
-		{"it is revoked", writes, 99, 100, func(g *failover.Group) { g.Members[1].Authority = failover.AuthorityRevoked }, false},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			f := newViewFixture()
-			if test.change != nil {
-				test.change(f.group)
-			}
-			f.see("db2", failover.ReasonAnswered, test.facts, test.sent)
-			incarnation := f.whole().Incarnation
-			f.see("db2", failover.ReasonAnswered, test.facts, test.now)
-			b, some, _ := f.changes(incarnation)
-			if some != test.want || some && b.Observations[0].AsOf != test.now {
-				t.Errorf("sent %t (%+v), want %t", some, b.Observations, test.want)
-			}
-			if _, some, _ = f.changes(incarnation); some {
-				t.Error("sent once more")
-			}
-		})
-	}
-}
-
-func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	incarnation := f.whole().Incarnation
-	f.askAgain("pay", "db1", 200)
-	if b, some, _ := f.changes(incarnation); some {
-		t.Fatalf("answered with looks from before the request: %+v", b)
-	}
-	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 200)
-	if b, some, _ := f.changes(incarnation); some {
-		t.Fatalf("answered without a look at the writer: %+v", b)
-	}
-	f.see("db1", failover.ReasonRefused, failover.Facts{}, 200)
-	b, some, again := f.changes(incarnation)
-	if again != askGrace {
-		t.Errorf("asks again after %v, want %v", again, askGrace)
-	}
-	if !some || len(b.Answers) != 0 || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
-		t.Errorf("while db3 is looked at: %+v", b) // the change itself goes at once
-	}
-	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 200)
-	b, some, again = f.changes(incarnation)
-	if !some || again != 0 || !slices.Equal(b.Answers, []failover.Answer{{Group: "pay", Index: 200}}) || len(b.Observations) != 3 {
-		t.Errorf("once all were looked at: %+v, again %v", b, again)
-	}
-	if b, some, _ := f.changes(incarnation); some {
-		t.Errorf("answered twice: %+v", b)
-	}
-}
-
-func TestView_AnswersAfterTheGraceWithoutTheRest(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	incarnation := f.whole().Incarnation
-	f.askAgain("pay", "db1", 200)
-	f.see("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, 200)
-	if b, _, again := f.changes(incarnation); len(b.Answers) != 0 || again != askGrace {
-		t.Fatalf("before the grace: %+v, again %v", b, again)
-	}
-	f.clock.Advance(askGrace)
-	b, some, _ := f.changes(incarnation)
-	if !some || len(b.Answers) != 1 || len(b.Observations) != 3 {
-		t.Errorf("after the grace: %+v", b)
-	}
-}
-
-// The answer about a candidate rests on a look at the candidate, whoever the operation is from.
-func TestView_AnAnswerRestsOnALookAtTheMemberThatMatters(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	f.group.Operation = &failover.Operation{From: "db1"} // this arbiter has not applied the intent to promote db2 yet
-	incarnation := f.whole().Incarnation
-	f.askAgain("pay", "db2", 200)
-	f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
-	f.clock.Advance(askGrace)
-	if b, _, _ := f.changes(incarnation); len(b.Answers) > 0 {
-		t.Errorf("answered without a look at db2: %+v", b.Answers)
-	}
-	f.see("db2", failover.ReasonRefused, failover.Facts{}, 60)
-	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 || len(b.Observations) != 3 {
-		t.Errorf("%+v", b)
-	}
-}
-
-// S3, S0: what was sent of a member before it was revoked, or at its old address, does not count any more: the first look since is sent
-// although it is the same.
-func TestView_WhatIsTooOldIsSentAgain(t *testing.T) {
-	tests := map[string]failover.Member{
-		"revoked":         {Name: "db2", Authority: failover.AuthorityRevoked, RevokedSince: 100},
-		"another machine": {Name: "db2", Authority: failover.AuthorityNone, Since: 100},
-	}
-	for name, member := range tests {
-		f := newViewFixture()
-		f.see("db2", failover.ReasonRefused, failover.Facts{}, 90)
-		incarnation := f.whole().Incarnation
-		f.group.Members[1] = member
-		for _, look := range []struct {
-			asOf failover.Index
-			sent bool
-		}{{99, false}, {100, true}, {105, false}} {
-			f.see("db2", failover.ReasonRefused, failover.Facts{}, look.asOf)
-			if _, some, _ := f.changes(incarnation); some != look.sent {
-				t.Errorf("%s, as of %d: sent %v", name, look.asOf, some)
-			}
-		}
-	}
-}
-
-// S0: a look that began after the spec had changed, and was made at the old address.
-func TestView_LooksAtAnOldAddressAreDropped(t *testing.T) {
-	f := newViewFixture()
-	f.group.Spec.Members = []failover.MemberSpec{{Name: "db2", Address: "new:5432"}}
-	report := Report{Observation: failover.Observation{Group: "pay", Member: "db2", AsOf: 100}, Address: "old:5432", Ended: f.clock.Boot()}
-	f.observe(report)
-	if _, ok := f.look("pay", "db2"); ok {
-		t.Error("a look at the old address counts")
-	}
-	report.Address = "new:5432"
-	f.observe(report)
-	if _, ok := f.look("pay", "db2"); !ok {
-		t.Error("a look at the new address was dropped")
-	}
-}
-
-func TestView_DoubtAndFencePaths(t *testing.T) {
-	f := newViewFixture()
-	incarnation := f.whole().Incarnation
-	path := failover.FencePath{Group: "pay", Member: "db1", Armed: true, Detail: "bmc answers"}
-	sent := func(what string, want bool) failover.Batch {
-		t.Helper()
-		b, some, _ := f.changes(incarnation)
-		if some != want {
-			t.Errorf("%s: sent %t, want %t: %+v", what, some, want, b)
-		}
-		return b
-	}
-	f.setPath(path)
-	if b := sent("a new path", true); !slices.Equal(b.FencePaths, []failover.FencePath{path}) {
-		t.Errorf("paths %+v", b.FencePaths)
-	}
-	path.Detail = "bmc answers in 12 ms"
-	f.setPath(path)
-	sent("another detail", false)
-	path.Armed = false
-	f.setPath(path)
-	if b := sent("no longer armed", true); b.FencePaths[0].Armed {
-		t.Error("the path is still armed")
-	}
-	f.group.Members[0].Since = 100
-	path.AsOf = 100
-	f.setPath(path)
-	sent("of another machine", true)
-	f.setLate("ran 600ms late itself")
-	if b := sent("a doubt", true); b.Doubt == "" {
-		t.Error("the doubt was not told")
-	}
-	f.setLate("ran 600ms late itself")
-	sent("the same doubt", false)
-	f.setLate("")
-	if b := sent("no doubt any more", true); b.Doubt != "" {
-		t.Errorf("the doubt stays: %q", b.Doubt)
-	}
-}
-
-func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	f.setPath(failover.FencePath{Group: "pay", Member: "db3", Armed: true})
-	f.askAgain("pay", "db1", 200)
-	f.group.Members = f.group.Members[:2]
-	if b := f.whole(); len(b.FencePaths) != 0 || !slices.Equal(observed(b), []failover.MemberName{"db1", "db2"}) {
-		t.Errorf("with db3 gone: %+v", b)
-	}
-	*f.state = failover.State{}
-	f.see("db1", failover.ReasonRefused, failover.Facts{}, 1)
-	if b, some, _ := f.changes(1); some {
-		t.Errorf("with the group gone: %+v", b)
-	}
-	if len(f.asks)+len(f.looks)+len(f.took)+len(f.sent)+len(f.paths) != 0 {
-		t.Errorf("kept %v %v %v %v %v", f.asks, f.looks, f.took, f.sent, f.paths)
-	}
-}
-
-func TestView_AnswersSurviveTheStreamThatLostThem(t *testing.T) {
-	f := newViewFixture()
-	f.seeAll()
-	incarnation := f.whole().Incarnation
-	f.askAgain("pay", "db1", 200)
-	f.seeAll()
-	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 {
-		t.Fatalf("answers %+v", b.Answers)
-	}
-	b, _, _ := f.changes(f.whole().Incarnation) // the stream broke before the batch was applied
-	if len(b.Answers) != 1 || b.Answers[0].Index != 200 || len(b.Observations) != 3 {
-		t.Fatalf("after a new stream: %+v", b)
-	}
-	f.applied()
-	if b, some, _ := f.changes(f.whole().Incarnation); some {
-		t.Errorf("an answer that was applied is given again: %+v", b)
-	}
-}
-
-func TestView_AnswerWait(t *testing.T) {
-	f := newViewFixture()
-	if got := f.answerWait("pay", "db1"); got != answerWaitMost {
-		t.Errorf("never seen: %v", got)
-	}
-	tests := []struct {
-		took, good time.Duration
-		want       time.Duration
-	}{
-		{took: time.Millisecond, good: time.Millisecond, want: answerWaitLeast},
-		{took: 40 * time.Millisecond, good: 40 * time.Millisecond, want: 80 * time.Millisecond},
-		// The first look that times out does not change what is observed yet, as the threshold is two; it tells nothing of how
-		// long a good look takes.
-		{took: 250 * time.Millisecond, want: 80 * time.Millisecond},
-		{took: time.Second, good: time.Second, want: answerWaitMost},
-	}
-	for _, test := range tests {
-		f.observe(Report{Began: 0, Ended: test.took, Good: test.good, Observation: failover.Observation{
-			Group: "pay", Member: "db1", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}},
-		}})
-		if got := f.answerWait("pay", "db1"); got != test.want {
-			t.Errorf("after a look of %v (good %v): %v, want %v", test.took, test.good, got, test.want)
-		}
+// took says whether a channel with room for one holds something, and takes it.
+func took(c chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
 // Looks that see nothing new must not wake the sender, which goes through all members.
 func TestView_OnlyNewsWakesTheSender(t *testing.T) {
 	f := newViewFixture()
+	path := failover.FencePath{Group: "pay", Member: "db1", Armed: true}
 	f.seeAll()
+	f.setPath(path)
 	f.whole()
-	woken := func() bool {
-		select {
-		case <-f.changed:
-			return true
-		default:
-			return false
-		}
-	}
-	woken()
-	f.seeAll()
-	if woken() {
-		t.Error("woken by looks that saw nothing new")
-	}
-	f.see("db2", failover.ReasonRefused, failover.Facts{}, 60)
-	if !woken() {
-		t.Error("not woken by a change")
-	}
-	f.changes(1)
-	f.askAgain("pay", "db1", 200)
-	f.see("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 60)
-	if !woken() {
-		t.Error("not woken by a look that was asked for")
-	}
-}
-
-func TestView_WordOfARestartIsNotLost(t *testing.T) {
-	reasons := func(b failover.Batch) (list []failover.Reason) {
-		for _, o := range b.Observations {
-			list = append(list, o.Checks[0].Evidence.Reason)
-		}
-		return list
-	}
-	tests := []struct {
-		name string
-		sent failover.Reason // before
-		seen []failover.Reason
-		want []failover.Reason
+	took(f.changed)
+	for _, step := range []struct {
+		what string
+		do   func()
+		want bool
 	}{
-		{"overtaken by what was sent before", failover.ReasonRefused, []failover.Reason{failover.ReasonStartingUp, failover.ReasonRefused}, []failover.Reason{failover.ReasonStartingUp, failover.ReasonRefused}},
-		{"overtaken", "", []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused, failover.ReasonRefused}, []failover.Reason{failover.ReasonShuttingDown, failover.ReasonRefused}},
-		{"the newest", "", []failover.Reason{failover.ReasonRefused, failover.ReasonStartingUp}, []failover.Reason{failover.ReasonStartingUp}},
-		{"it served again", "", []failover.Reason{failover.ReasonShuttingDown, failover.ReasonAnswered, failover.ReasonRefused}, []failover.Reason{failover.ReasonRefused}},
-		{"a crash", "", []failover.Reason{failover.ReasonRefused}, []failover.Reason{failover.ReasonRefused}},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			f := newViewFixture()
-			f.seeAll()
-			if test.sent != "" {
-				f.see("db1", test.sent, failover.Facts{}, 50)
-			}
-			whole := f.whole()
-			for _, r := range test.seen {
-				f.see("db1", r, failover.Facts{}, 60)
-			}
-			b, _, _ := f.changes(whole.Incarnation)
-			if got := reasons(b); !slices.Equal(got, test.want) {
-				t.Errorf("sent %v, want %v", got, test.want)
-			}
-			if b, some, _ := f.changes(whole.Incarnation); some {
-				t.Errorf("sent twice: %+v", b)
-			}
-		})
+		{"looks that saw nothing new", f.seeAll, false},
+		{"a change", func() { f.see("db2", failover.ReasonTooManyConnections) }, true},
+		{"it is sent", func() { f.changes(1) }, false},
+		{"a request to look again", func() { f.askAgain("pay", "db1", 200) }, false},
+		{"a look that was asked for", func() { f.see("db3", failover.ReasonAnswered) }, true},
+		{"a fence path as before", func() { f.setPath(path) }, false},
+		{"one that is no longer armed", func() { path.Armed = false; f.setPath(path) }, true},
+		{"a busy machine", func() { f.watch(Lateness{Worst: 25 * time.Millisecond}) }, false},
+		{"a stall", func() { f.watch(Lateness{Worst: time.Second}) }, true},
+	} {
+		if step.do(); took(f.changed) != step.want {
+			t.Errorf("%s: woken %t, want %t", step.what, !step.want, step.want)
+		}
 	}
 }
 
-// A request about nobody in particular is answered once all members had their time.
-func TestView_ARequestAboutNobodyIsAnswered(t *testing.T) {
+// The first look that fails has the reference points looked at; what they say of it settles what is told.
+func TestView_ReferencePointsAreAsked(t *testing.T) {
 	f := newViewFixture()
 	f.seeAll()
 	incarnation := f.whole().Incarnation
-	f.askAgain("pay", "", 200)
+	if took(f.references.asked) || f.troubled() {
+		t.Error("reference points are to be looked at while all is well")
+	}
+	f.see("db1", failover.ReasonTimeout)
+	if !took(f.references.asked) || !f.troubled() {
+		t.Error("reference points are not to be looked at")
+	}
+	if b, some, again := f.changes(incarnation); some || again == 0 {
+		t.Errorf("told before a reference point answered: %+v; again in %v", b, again)
+	}
+	for i := range 2 {
+		f.references.note(i, f.clock.Boot(), errSilent)
+	}
+	const cutOff = "can't reach its reference points (az-b, az-c)"
+	if b, some, _ := f.changes(incarnation); !some || b.Doubt != cutOff || f.doubts() != cutOff {
+		t.Errorf("sent %t, doubt %q, says %q", some, b.Doubt, f.doubts())
+	}
+}
+
+// All goroutines of a node use its view at once; the race detector looks on.
+func TestView_IsShared(t *testing.T) {
+	f := newViewFixture()
 	f.seeAll()
-	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 {
-		t.Errorf("answers %+v", b.Answers)
+	incarnation := f.whole().Incarnation
+	good, bad := f.report("db1", failover.ReasonAnswered), f.report("db1", failover.ReasonTimeout)
+	var users sync.WaitGroup
+	for _, use := range []func(){
+		func() { f.observe(good); f.observe(bad) },
+		func() { f.setPath(failover.FencePath{Group: "pay", Member: "db1", Armed: true}) },
+		func() { f.askAgain("pay", "db1", 200); f.applied() },
+		func() { f.changes(incarnation); f.look("pay", "db1"); f.answerWait("pay", "db1") },
+		func() { f.watch(Lateness{}); f.doubts(); f.troubled() },
+		func() { f.references.note(0, f.clock.Boot(), nil) },
+		func() { f.whole() },
+	} {
+		users.Go(func() {
+			for range 100 {
+				use()
+			}
+		})
+	}
+	users.Wait()
+	if got, ok := f.look("pay", "db1"); !ok || got.Check != "postgres" {
+		t.Errorf("the newest look is %+v", got)
 	}
 }

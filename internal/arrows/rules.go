@@ -44,7 +44,7 @@ var layers = []layer{
 	{folder: "fsm/wire/wiretest", may: []string{"fsm/wire", "failover", "proto"}, why: "samples of what is written, for every test of it"},
 	{
 		folder: "arbiter",
-		may:    join([]string{"fsm", "failover", "proto", "internal/recording"}, foundation),
+		may:    join([]string{"fsm", "failover", "proto", "internal/ownview", "internal/recording"}, foundation),
 		why:    "a node knows drivers only by the interfaces it declares itself; cmd hands them in",
 	},
 	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
@@ -68,6 +68,7 @@ var layers = []layer{
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
+	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},
 	{
 		folder: "internal/clustertest",
 		may:    join([]string{"arbiter", "fsm", "failover", "proto"}, foundation),
@@ -75,7 +76,7 @@ var layers = []layer{
 	},
 	{
 		folder: "internal/sim",
-		may:    join([]string{"fsm", "failover", "proto"}, foundation),
+		may:    join([]string{"fsm", "failover", "proto", "internal/ownview"}, foundation),
 		why:    "the simulator runs the core, unchanged, against a world of its own",
 	},
 	{
@@ -127,10 +128,10 @@ var exclusives = []exclusive{
 }
 
 // standardOnly lists folders that import the standard library and nothing else from outside this repository.
-var standardOnly = []string{"failover", "internal/arrows"}
+var standardOnly = []string{"failover", "internal/ownview", "internal/arrows"}
 
-// pure lists folders whose answers must be the same on every replica, today and in a replay next year.
-var pure = []string{"failover", "fsm"}
+// pure lists folders whose answers must be the same on every replica, in a simulation, today and in a replay next year.
+var pure = []string{"failover", "fsm", "internal/ownview"}
 
 // impureImports may not appear in pure folders. An entry stands for the packages below it too.
 var impureImports = map[string]string{

@@ -19,6 +19,7 @@ import (
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -120,10 +121,8 @@ func (c *cluster) start(node failover.NodeID) {
 	options := arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: c.folder + "/" + string(node), RaftListen: peer.Raft, GRPC: listener,
 		Insecure: c.authority == nil, Timing: timing(), Clock: clock.System(), Log: c.log, Drivers: hands{node: node, world: c.world}.drivers(),
-		Specs: specs{}, Release: "test", FencePathEvery: minute, Reach: c.world.reach(node),
-		NewProber: func(_ failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
-			return &prober{node: node, world: c.world, clock: clock.System(), applied: applied, report: report, again: make(chan struct{}, 1), killed: one.killed}
-		},
+		Specs: fake.Specs{}, Release: "test", FencePathEvery: minute, Reach: c.world.reach(node),
+		NewProber: fake.NewProber(lookEvery, clock.System(), one.killed, c.world.looks(node)),
 	}
 	if c.authority != nil {
 		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
@@ -161,8 +160,8 @@ func (c *cluster) kill(node failover.NodeID) {
 	c.t.Helper()
 	one := c.take(node)
 	close(one.killed)
-	if err := <-one.ended; !errors.Is(err, errKilled) {
-		c.t.Errorf("%s ended with %v, want %v", node, err, errKilled)
+	if err := <-one.ended; !errors.Is(err, fake.ErrKilled) {
+		c.t.Errorf("%s ended with %v, want %v", node, err, fake.ErrKilled)
 	}
 	one.stop()
 }

@@ -2,22 +2,19 @@ package clustertest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	"github.com/arbiter-ha/arbiter/internal/permit"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 const (
 	minute    = time.Minute
-	lease     = 1500 * time.Millisecond
+	lease     = fake.Lease
 	lookEvery = 40 * time.Millisecond
 )
 
@@ -162,7 +159,7 @@ func (h hands) Promoted(_ context.Context, a failover.Action) failover.Outcome {
 
 // VerifyThroughRoute implements arbiter.Primaries.
 func (h hands) VerifyThroughRoute(ctx context.Context, _ string, a failover.Action) failover.Outcome {
-	if to := h.world.routed("front"); to != a.Member {
+	if to := h.world.routed(fake.FrontRoute); to != a.Member {
 		return failover.Outcome{Result: failover.ResultFailed, Detail: fmt.Sprintf("clients are sent to %q", to)}
 	}
 	return h.act(ctx, a.Member, a.Epoch, func(d *database) {
@@ -179,7 +176,7 @@ func (h hands) StopFollowing(ctx context.Context, m failover.MemberSpec, _ *fail
 	})
 	p := failover.MemberPosition{Member: m.Name, Answered: o.Result == failover.ResultDone, Detail: o.Detail}
 	if p.Answered {
-		p.SystemID, p.Timeline, p.Received, p.Replayed, p.Epoch = systemID, o.Timeline, o.Position, o.Position, epoch
+		p.SystemID, p.Timeline, p.Received, p.Replayed, p.Epoch = fake.SystemID, o.Timeline, o.Position, o.Position, epoch
 	}
 	return p
 }
@@ -235,78 +232,30 @@ func (r router) send(ctx context.Context, to func(failover.MemberName) failover.
 	return nil
 }
 
-// errKilled is how a killed arbiter ends.
-var errKilled = errors.New("killed by the test")
-
-// prober looks at the fake world. Its error ends the arbiter at once: that is how a test kills one.
-type prober struct {
-	node    failover.NodeID
-	world   *world
-	clock   clock.Clock
-	applied func() failover.Index
-	report  func(arbiter.Report)
-	again   chan struct{}
-	killed  chan struct{}
-
-	mu      sync.Mutex
-	targets []arbiter.Target
-	unseen  int // rounds in a row without any answer, while cut off
-}
-
-// Run implements arbiter.Prober.
-func (p *prober) Run(ctx context.Context) error {
-	ticker := time.NewTicker(lookEvery)
-	defer ticker.Stop()
-	for {
-		p.look()
-		select {
-		case <-ticker.C:
-		case <-p.again:
-		case <-p.killed:
-			return errKilled
-		case <-ctx.Done():
-			return context.Cause(ctx)
+// looks are an arbiter's at the fake world. While it is cut off, a primary takes a new connection for every look, and standbys answer over
+// the one that is open.
+func (w *world) looks(node failover.NodeID) func() func(failover.MemberName) fake.Look {
+	unseen := 0 // rounds in a row while cut off
+	return func() func(failover.MemberName) fake.Look {
+		if unseen++; !w.isCutOff(node) {
+			unseen = 0
 		}
-	}
-}
-
-func (p *prober) look() {
-	p.mu.Lock()
-	targets := p.targets
-	p.mu.Unlock()
-	if p.unseen++; !p.world.isCutOff(p.node) {
-		p.unseen = 0
-	}
-	for _, t := range targets {
-		began, asOf := p.clock.Boot(), p.applied()
-		o := failover.Observation{Group: t.Group, Member: t.Member.Name, AsOf: asOf, Since: failover.WallTimeOf(p.clock.Wall())}
-		evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}
-		facts, ok := p.world.facts(t.Member.Name)
-		reached := began
-		if p.unseen > 0 { // a primary takes a new connection for every look, standbys answer over the one that is open
-			ok = ok && facts.Role == failover.RoleStandby
-		}
-		if p.unseen > 0 || !ok {
-			reached = 0
-		}
-		switch {
-		case ok:
-			o.Facts, evidence = facts, failover.Evidence{Reason: failover.ReasonAnswered}
-		case p.unseen == 1: // one time-out is not enough to say that it is down
-			evidence = failover.Evidence{Reason: failover.ReasonAnswered}
-		case p.unseen > 1:
-			evidence = failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
-		}
-		for _, c := range t.Spec.Health.Checks {
-			state := failover.CheckState{Name: c.Name, Evidence: evidence}
-			if p.world.fails(check{p.node, t.Member.Name, c.Name}) {
-				state.Evidence = failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "status 503"}
+		return func(m failover.MemberName) fake.Look {
+			facts, ok := w.facts(m)
+			if unseen > 0 {
+				ok = ok && facts.Role == failover.RoleStandby
 			}
-			o.Checks = append(o.Checks, state)
+			evidence := failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}
+			switch {
+			case ok:
+				evidence = failover.Evidence{Reason: failover.ReasonAnswered}
+			case unseen == 1: // one time-out is not enough to say that it is down
+				facts, evidence = failover.Facts{}, failover.Evidence{Reason: failover.ReasonAnswered}
+			case unseen > 1:
+				facts, evidence = failover.Facts{}, failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
+			}
+			return fake.Look{Facts: facts, Evidence: evidence, Except: w.failingChecks(node, m), Dead: !ok, Reached: ok && unseen == 0}
 		}
-		p.report(arbiter.Report{
-			Observation: o, Address: t.Member.Address, Began: began, Ended: p.clock.Boot(), Check: "postgres", Dead: !ok, Reached: reached,
-		})
 	}
 }
 
@@ -323,31 +272,4 @@ func (w *world) reach(node failover.NodeID) func(context.Context, string) error 
 		}
 		return c.Close()
 	}
-}
-
-// SetTargets implements arbiter.Prober.
-func (p *prober) SetTargets(targets []arbiter.Target) {
-	p.mu.Lock()
-	p.targets = targets
-	p.mu.Unlock()
-	p.LookAgain("")
-}
-
-// LookAgain implements arbiter.Prober.
-func (p *prober) LookAgain(failover.GroupName) {
-	select {
-	case p.again <- struct{}{}:
-	default:
-	}
-}
-
-// Lateness implements arbiter.Prober.
-func (p *prober) Lateness(time.Duration) arbiter.Lateness { return arbiter.Lateness{} }
-
-// specs takes what is written as complete.
-type specs struct{}
-
-// Effective implements arbiter.Specs.
-func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
-	return written, nil
 }

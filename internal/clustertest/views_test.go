@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -110,7 +111,7 @@ func TestAnotherDatabase_UnadoptsUntilAdoptedAgain(t *testing.T) {
 	c.eventually("the group is unadopted, and says why", func(ctx context.Context) bool {
 		g := c.status(ctx, "pay")
 		notes := strings.Join(g.GetNotes(), " ")
-		return !g.GetAdopted() && strings.Contains(notes, "db3") && strings.Contains(notes, "7999") && strings.Contains(notes, systemID) &&
+		return !g.GetAdopted() && strings.Contains(notes, "db3") && strings.Contains(notes, "7999") && strings.Contains(notes, fake.SystemID) &&
 			slices.Contains(g.GetNext(), "arbiterctl adopt pay")
 	})
 	adopt := func(ctx context.Context) error {

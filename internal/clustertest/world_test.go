@@ -6,11 +6,9 @@ import (
 	"slices"
 	"sync"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -23,7 +21,7 @@ type database struct {
 	position failover.LSN
 	timeline uint32
 	token    failover.Epoch
-	system   string // empty: systemID
+	system   string // empty: fake.SystemID
 }
 
 // world is what all arbiters of a test look at and act on. Its methods may be called from any goroutine.
@@ -54,11 +52,9 @@ type flaw struct {
 	about string // a member's name, "fence of" it, or a route's name
 }
 
-const systemID = "7000000000000000001"
-
 // newWorld has a primary db1, and two standbys that follow it.
 func newWorld() *world {
-	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{"front": "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
+	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{fake.FrontRoute: "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
 	w.failing = map[check]bool{}
 	w.cut, w.sync = map[failover.NodeID]bool{}, []string{"db1", "db2", "db3"}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
@@ -92,10 +88,17 @@ func (w *world) fail(c check) {
 	w.failing[c] = true
 }
 
-func (w *world) fails(c check) bool {
+// failingChecks are those of an arbiter that get a wrong answer of a member.
+func (w *world) failingChecks(node failover.NodeID, member failover.MemberName) map[string]failover.Evidence {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.failing[c]
+	found := map[string]failover.Evidence{}
+	for c := range w.failing {
+		if c.node == node && c.member == member {
+			found[c.name] = failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "status 503"}
+		}
+	}
+	return found
 }
 
 func (w *world) isCutOff(node failover.NodeID) bool {
@@ -167,7 +170,7 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 	if d == nil || !d.up() {
 		return failover.Facts{}, false
 	}
-	f := failover.Facts{SystemID: cmp.Or(d.system, systemID), Timeline: d.timeline, Epoch: d.token}
+	f := failover.Facts{SystemID: cmp.Or(d.system, fake.SystemID), Timeline: d.timeline, Epoch: d.token}
 	if d.primary {
 		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, d.position
 		f.SyncRule = failover.SyncRule{Need: 1, Names: w.sync}
@@ -181,32 +184,5 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 
 // writtenSpec is the group that the fake world is, with every default filled in.
 func writtenSpec(group string) *arbiterv1.GroupSpec {
-	step := durationpb.New(minute / 12)
-	written := &arbiterv1.GroupSpec{
-		Group: group, Engine: "postgres",
-		Connect: &arbiterv1.Connect{User: "arbiter", Database: proto.String("postgres"), Sslmode: proto.String("disable")},
-		Health: &arbiterv1.Health{Profile: proto.String("fast"), Checks: []*arbiterv1.Check{{
-			Name: "postgres", Kind: "postgres", Interval: durationpb.New(lookEvery), Timeout: durationpb.New(lookEvery),
-			Failures: proto.Uint32(1), Successes: proto.Uint32(1), Required: proto.Bool(true),
-		}}},
-		Policy: &arbiterv1.Policy{
-			Automation: proto.String("full"), PromisedOutage: durationpb.New(minute / 6), Cooldown: durationpb.New(minute),
-			Lease: durationpb.New(lease), RefenceRogues: proto.Bool(true),
-			Timeouts: &arbiterv1.Timeouts{
-				Isolate: durationpb.New(minute / 6), CatchUp: step, Promote: step, Configure: step, Route: step, Verify: step,
-			},
-			MaxAttempts: proto.Uint32(3), RetryInterval: durationpb.New(minute / 6),
-		},
-		Routes: []*arbiterv1.Route{{Router: "command", Name: proto.String("front"), VerifyAddress: proto.String("front:5432")}},
-	}
-	for _, name := range []string{"db1", "db2", "db3"} {
-		plug := &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: name}}
-		written.Members = append(written.Members, &arbiterv1.MemberSpec{
-			Name: name, Address: name + ":5432", Priority: proto.Uint32(100), ApplicationName: proto.String(name),
-			Fence: []*arbiterv1.FenceLevel{{Devices: []*arbiterv1.FenceDevice{{
-				Device: "fence_fake", Timeout: durationpb.New(lease), Settings: map[string]*arbiterv1.Value{"plug": plug},
-			}}}},
-		})
-	}
-	return written
+	return fake.Spec(group, fake.Times{Look: lookEvery, Isolate: minute / 6, Outage: minute / 6, Cooldown: minute, Retry: minute / 6})
 }

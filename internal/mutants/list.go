@@ -10,10 +10,10 @@ type Mutant struct {
 	New  string
 }
 
-// All are the mutants, by the part of the core that they weaken; then those of the shell.
+// All are the mutants, by the part of the core that they weaken; then those of an arbiter's own view, and of the shell.
 func All() []Mutant {
 	var all []Mutant
-	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership, shell} {
+	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership, ownView, shell} {
 		all = append(all, part...)
 	}
 	return all
@@ -28,6 +28,7 @@ const (
 	looksFile     = "failover/looks.go"
 	leaseFile     = "failover/controller_lease.go"
 	tryFile       = "failover/controller_action.go"
+	batchFile     = "internal/ownview/batch.go"
 )
 
 var adoption = []Mutant{
@@ -261,6 +262,17 @@ var leadership = []Mutant{
 	{
 		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
 		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
+	},
+}
+
+var ownView = []Mutant{
+	{
+		Name: "view-answer-with-looks-from-before", Rule: "S14", What: "a request to look again is answered by what was seen before it",
+		File: batchFile, Old: "v.looks[Key{Group: group, Member: a.member}].Ended <= a.at {", New: "v.looks[Key{Group: group, Member: a.member}].Ended < 0 {",
+	},
+	{
+		Name: "view-send-nothing-twice", Rule: "S12", What: "what was sent before it could count is not sent again",
+		File: batchFile, Old: "return now.AsOf >= least && sent.AsOf < least", New: "_ = least\n\treturn false",
 	},
 }
 

@@ -21,9 +21,17 @@ type Layer struct {
 	Tests   string   // which tests of the package; empty: it is a program
 }
 
-// asked says whether a layer is asked for a mutant: the shell is part of one of them only, which is slow.
+// asked says whether a layer is asked for a mutant: the shell is part of one of them only, which is slow, and the explorer runs no arbiter's view.
 func (l Layer) asked(m Mutant) bool {
-	return m.File == "" || strings.HasPrefix(m.File, shellFolder) == (l.Name == virtual)
+	switch {
+	case m.File == "":
+		return true
+	case strings.HasPrefix(m.File, shellFolder):
+		return l.Name == virtual
+	case strings.HasPrefix(m.File, viewFolder):
+		return l.Name == simulator
+	}
+	return l.Name != virtual
 }
 
 // Sought says whether any of the layers is asked for the mutant.
@@ -31,9 +39,11 @@ func (m Mutant) Sought(layers []Layer) bool {
 	return slices.ContainsFunc(layers, func(l Layer) bool { return l.asked(m) })
 }
 
-// The layer that runs the shell too, and where the shell is.
+// The layers that run more than the core, and where that is.
 const (
+	simulator   = "sim"
 	virtual     = "virtual"
+	viewFolder  = "internal/ownview/"
 	shellFolder = "arbiter/"
 )
 
@@ -42,8 +52,8 @@ func Layers(name string) []Layer {
 	const explore, simulate = "./internal/explore/cmd/arbiter-explore", "./internal/sim/cmd/arbiter-sim"
 	all := []Layer{
 		{Name: "explore", Package: explore, Env: []string{"ODD=1", "WORKERS=1"}},
-		{Name: "sim", Package: simulate, Env: []string{"SEEDS=300", "GOMAXPROCS=1"}},
-		{Name: "sim", Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
+		{Name: simulator, Package: simulate, Env: []string{"SEEDS=300", "GOMAXPROCS=1"}},
+		{Name: simulator, Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
 		{Name: "explore", Package: explore, Env: []string{"ODD=2", "WORKERS=1"}},
 		{Name: virtual, Package: "./internal/clustertest/virtual", Env: []string{"SEEDS=12", "GOMAXPROCS=1"}, Tests: "^Test(S[0-9]+_|Search$)"},
 	}

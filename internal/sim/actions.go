@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -277,7 +278,7 @@ func (r *actionRun) catchUp() {
 			return
 		}
 		slices.SortFunc(positions, func(x, y failover.MemberPosition) int {
-			return compareKeys(memberKey{"", x.Member}, memberKey{"", y.Member})
+			return cmp.Compare(x.Member, y.Member)
 		})
 		o := failover.Outcome{Result: failover.ResultUnknown, Positions: positions, Detail: "no standby answered"}
 		for _, p := range positions {

@@ -318,7 +318,7 @@ func (s *sim) checkLooks(e *entry) {
 	confirmed := s.ledger.at(op.ConfirmedAt)
 	votes := 0
 	for _, id := range e.before.Voters {
-		if s.node(id).sawDead[memberKey{b.Group, b.Member}] >= confirmed.first {
+		if s.node(id).sawDead[memberKey{Group: b.Group, Member: b.Member}] >= confirmed.first {
 			votes++
 		}
 	}

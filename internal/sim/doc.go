@@ -5,7 +5,7 @@
 // # What is real
 //
 // The core, unchanged: failover.Controller with its lease arithmetic and its order of confirmation and effect, failover.Next, Plan, Explain and
-// SelfDoubt, for three or five arbiters with clocks of their own. Some entries go through the codec of package fsm, some states through their
+// SelfDoubt, for three or five arbiters with clocks of their own; and ownview.View, which is what each of them sees, sends and doubts. Some entries go through the codec of package fsm, some states through their
 // bytes, and every replica that comes from a snapshot or a restart has to get the same bytes as the others.
 //
 // # What is modelled
@@ -14,10 +14,11 @@
 //     heartbeats go on. It gives what hashicorp/raft gives and no more: a deposed leader that doesn't know it yet, proposals that are lost, late,
 //     or committed though their proposer was told that leadership was lost, a new leader with an old state. Confirmation of leadership is
 //     modelled exactly: a majority answered, in this term, what was sent after the question (S6).
-//   - The shell (node.go, view.go, stream.go, intake.go, actions.go, doubt.go): what package arbiter does between the core and the outside, in
+//   - The shell (node.go, view.go, stream.go, intake.go, actions.go): what package arbiter does between the core and the outside, in
 //     the same order. It is a second text of the same logic, since the first is bound to goroutines and gRPC; a fault in arbiter's own text is
-//     found by its tests, not here.
-//   - Looks (prober.go), with thresholds and witnesses. A look that would see what the one before saw is not made.
+//     found by its tests, not here. What of the shell is bound to neither is package ownview, and real.
+//   - Looks (prober.go), with thresholds and witnesses. A look that would see what the one before saw is not made, but reported when it counts
+//     that it would have been.
 //   - The world (member.go, replication.go, fence.go, network.go, clock.go): servers with histories of writes, synchronous replication,
 //     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router; links that
 //     are cut one way or both, lose, delay and double; clocks that drift, stop with a hypervisor, and go on through a freeze.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // scheduleItems plans what goes wrong at a time.
@@ -144,7 +145,7 @@ func (s *sim) applyToNode(n *node, item Item) bool {
 	case "wall-step":
 		step := time.Duration(item.Amount-500) * 500 * time.Millisecond
 		n.wallOffset += step
-		n.enter(func() { n.self.stepped(step) })
+		n.enter(func() { n.view.watch(ownview.Lateness{Step: max(step, -step)}) })
 	case "election":
 		n.enter(func() { n.raft.do(func() { n.raft.election() }) })
 	case "reset-streams":
@@ -197,7 +198,7 @@ func (s *sim) freezeNode(n *node, d time.Duration, clock bool) {
 		}
 		n.wake()
 		slept := n.boot() - began
-		n.post(n.dice.between(0, 2*selfInterval), func() { n.self.woke(slept) })
+		n.post(n.dice.between(0, 2*ownview.WatchInterval), func() { n.view.watch(ownview.Lateness{Worst: slept}) })
 	})
 }
 

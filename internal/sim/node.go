@@ -39,7 +39,6 @@ type node struct {
 	view       *view
 	sender     *sender
 	prober     *prober
-	self       selfWatch
 	sawDead    map[memberKey]time.Duration // true time at which a look at a member last ended that found it dead
 }
 
@@ -74,7 +73,6 @@ func (n *node) start() {
 	n.view = newView(n)
 	n.sender = &sender{node: n}
 	n.prober = newProber(n)
-	n.self = selfWatch{node: n, wallOffset: n.wallOffset}
 	n.prober.pokeAll()
 	n.sim.disturb()
 }
@@ -319,7 +317,7 @@ func (n *node) applyEntry(e *entry) {
 	if _, ok := e.Body.(failover.Intend); ok {
 		n.intended[e.Index] = n.sim.now
 	}
-	n.view.stateMoved(before)
+	n.prober.stateMoved(before)
 	n.noteApplied()
 }
 
@@ -333,7 +331,7 @@ func (n *node) restore(data []byte) {
 	before := n.state
 	n.state = &state
 	n.sim.note("%s takes a snapshot at %d", n.id, state.Applied)
-	n.view.stateMoved(before)
+	n.prober.stateMoved(before)
 	n.noteApplied()
 }
 

@@ -6,12 +6,14 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // prober looks at members on its schedule, in effect: a look that would see what the one before saw, and that nothing waits for, is not
 // made, so that quiet times cost nothing. Whatever changes what could be seen pokes it.
 type prober struct {
 	node    *node
+	specs   ownview.Specs
 	tasks   map[memberKey]*task
 	growth  map[failover.GroupName]*growth
 	sights  map[failover.NodeID]failover.PointSight
@@ -30,9 +32,9 @@ type task struct {
 	good     int
 	bad      []failover.Reason
 	facts    failover.Facts
+	report   ownview.Report // the latest
 	since    failover.WallTime
 	last     time.Duration // when the last look that counted began
-	reached  time.Duration // when the last look began that was answered
 	next     time.Duration // boot time of the next look, if one is planned
 	planned  bool
 	plan     int
@@ -45,7 +47,10 @@ const (
 )
 
 func newProber(n *node) *prober {
-	p := &prober{node: n, tasks: map[memberKey]*task{}, growth: map[failover.GroupName]*growth{}, sights: map[failover.NodeID]failover.PointSight{}}
+	p := &prober{
+		node: n, specs: ownview.Specs{}, tasks: map[memberKey]*task{}, growth: map[failover.GroupName]*growth{}, sights: map[failover.NodeID]failover.PointSight{},
+	}
+	p.specs.Follow(n.state)
 	p.setTargets()
 	return p
 }
@@ -65,7 +70,7 @@ func (p *prober) setTargets() {
 			p.growth[g.Name] = &growth{}
 		}
 		for _, m := range g.Spec.Members {
-			key := memberKey{g.Name, m.Name}
+			key := memberKey{Group: g.Name, Member: m.Name}
 			wanted[key] = true
 			t := p.tasks[key]
 			if t == nil || t.address != m.Address {
@@ -86,13 +91,32 @@ func (p *prober) setTargets() {
 	p.lookAtPaths()
 }
 
+// stateMoved follows the specs, and makes looks begin that count for what is asked of members now.
+func (p *prober) stateMoved(before *failover.State) {
+	if p.specs.Follow(p.node.state) {
+		p.setTargets()
+	}
+	for _, g := range p.node.state.Groups {
+		was := before.Group(g.Name)
+		if was == nil || was == g {
+			continue
+		}
+		for i := range g.Members {
+			m, old := &g.Members[i], was.Member(g.Members[i].Name)
+			if old == nil || m.Since != old.Since || m.NoneSince != old.NoneSince || m.RevokedSince != old.RevokedSince {
+				p.poke(memberKey{Group: g.Name, Member: m.Name})
+			}
+		}
+	}
+}
+
 // keys are those of all tasks, in order.
 func (p *prober) keys() []memberKey {
 	keys := make([]memberKey, 0, len(p.tasks))
 	for k := range p.tasks {
 		keys = append(keys, k)
 	}
-	slices.SortFunc(keys, compareKeys)
+	slices.SortFunc(keys, memberKey.Compare)
 	return keys
 }
 
@@ -134,22 +158,23 @@ func (p *prober) lookAt(t *task, boot time.Duration) {
 // lookAgain looks at all members of a group at once.
 func (p *prober) lookAgain(group failover.GroupName) {
 	for _, key := range p.keys() {
-		if key.group == group {
+		if key.Group == group {
 			p.lookAt(p.tasks[key], p.node.boot())
 		}
 	}
 }
 
-// reached is when the latest look began that reached a member: of one that goes on answering, the latest look that was not made.
-func (p *prober) reached(key memberKey) time.Duration {
-	t := p.tasks[key]
-	if t == nil {
-		return 0
+// tellUnmade reports again, as of the latest look that was not made, what was seen of members that go on answering.
+func (p *prober) tellUnmade(tell func(ownview.Report)) {
+	for _, t := range p.tasks {
+		if failover.ClassOf(t.state) != failover.EvidenceGood || len(t.bad) > 0 || t.report.Reached == 0 || t.report.Reached != t.last || t.underWay > 0 {
+			continue
+		}
+		if unmade := p.tickAfter(t) - t.check.Interval; unmade > t.last {
+			t.last, t.report.Reached = unmade, unmade
+			tell(t.report)
+		}
 	}
-	if failover.ClassOf(t.state) == failover.EvidenceGood && len(t.bad) == 0 && t.last == t.reached && t.underWay == 0 {
-		return max(t.reached, p.tickAfter(t)-t.check.Interval)
-	}
-	return t.reached
 }
 
 // sight is what one look saw.
@@ -252,9 +277,6 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	} else {
 		t.facts = saw.facts
 	}
-	if saw.reached {
-		t.reached = began
-	}
 	if before != t.state {
 		t.since = p.node.wall()
 	}
@@ -263,12 +285,18 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	if dead {
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
-	r := report{
-		ended: p.node.boot(), address: t.address, dead: dead,
-		observation: failover.Observation{
-			Group: t.key.group, Member: t.key.member, Facts: t.facts, Since: t.since, AsOf: asOf,
+	t.report = ownview.Report{
+		Address: t.address, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
+		Observation: failover.Observation{
+			Group: t.key.Group, Member: t.key.Member, Facts: t.facts, Since: t.since, AsOf: asOf,
 			Checks: []failover.CheckState{{Name: t.check.Name, Evidence: failover.Evidence{Reason: t.state}}},
 		},
+	}
+	if saw.reached {
+		t.report.Reached = began
+	}
+	if failover.ClassOf(saw.reason) == failover.EvidenceGood {
+		t.report.Good = t.report.Ended - began
 	}
 	switch {
 	case len(t.bad) > 0 && len(t.bad) < t.check.Failures && saw.reason == failover.ReasonRefused:
@@ -276,7 +304,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	case unsettled, t.unsettled():
 		p.lookAt(t, p.tickAfter(t))
 	}
-	p.node.view.observe(r)
+	p.node.view.observe(t.report)
 }
 
 // judge holds the thresholds.
@@ -333,24 +361,24 @@ type received struct {
 
 // grows settles whether a standby's position grows beside a failing primary; again says that another look is needed to tell.
 func (p *prober) grows(t *task, began time.Duration, saw sight) (again bool) {
-	g := p.growth[t.key.group]
+	g := p.growth[t.key.Group]
 	bad := failover.ClassOf(saw.reason) == failover.EvidenceDead || failover.ClassOf(saw.reason) == failover.EvidenceFailing
 	switch {
 	case saw.facts.Role == failover.RolePrimary && !bad, g.primary == "" && t.facts.Role == failover.RolePrimary:
-		if g.primary != t.key.member || !bad {
-			*g = growth{primary: t.key.member}
+		if g.primary != t.key.Member || !bad {
+			*g = growth{primary: t.key.Member}
 		}
-	case t.key.member == g.primary && saw.facts.Role == failover.RoleStandby:
+	case t.key.Member == g.primary && saw.facts.Role == failover.RoleStandby:
 		*g = growth{}
 	}
-	if t.key.member == g.primary {
+	if t.key.Member == g.primary {
 		switch {
 		case !bad:
-			*g = growth{primary: t.key.member}
+			*g = growth{primary: t.key.Member}
 		case !g.failing:
 			g.failing, g.since, g.standbys = true, p.node.boot(), map[failover.MemberName]*received{}
 			for _, key := range p.keys() {
-				if key.group == t.key.group && key != t.key {
+				if key.Group == t.key.Group && key != t.key {
 					p.lookAt(p.tasks[key], p.node.boot())
 				}
 			}
@@ -361,11 +389,11 @@ func (p *prober) grows(t *task, began time.Duration, saw sight) (again bool) {
 		t.facts.ReceivingGrows = false
 		return false
 	}
-	seen := g.standbys[t.key.member]
+	seen := g.standbys[t.key.Member]
 	first := seen == nil
 	if first {
 		seen = &received{}
-		g.standbys[t.key.member] = seen
+		g.standbys[t.key.Member] = seen
 	}
 	if !first && saw.facts.Received > seen.position {
 		seen.grew, seen.grewAt = true, p.node.boot()
@@ -378,12 +406,12 @@ func (p *prober) grows(t *task, began time.Duration, saw sight) (again bool) {
 	return t.facts.ReceivingGrows
 }
 
-// points adds what is known of the reference points: the other arbiters. While all is well they are looked at every referenceIdle, which is
+// points is what is known of the reference points: the other arbiters. While all is well they are looked at every ownview.PointsIdle, which is
 // worked out here when somebody asks: what changed since is seen by the looks that it causes.
-func (p *prober) points(s failover.Surroundings) (failover.Surroundings, time.Duration) {
+func (p *prober) points() (points ownview.Points) {
 	idle := time.Duration(0)
-	if rounds := (s.Now - p.newest) / referenceIdle; rounds > 0 {
-		idle = p.newest + rounds*referenceIdle
+	if rounds := (p.node.boot() - p.newest) / ownview.PointsIdle; rounds > 0 {
+		idle = p.newest + rounds*ownview.PointsIdle
 	}
 	for _, o := range p.node.sim.nodes {
 		if o == p.node || o.spare || o.gone {
@@ -392,10 +420,12 @@ func (p *prober) points(s failover.Surroundings) (failover.Surroundings, time.Du
 		if idle > p.newest && o.alive && p.node.sim.net.bothWays(string(p.node.id), string(o.id)) {
 			p.sights[o.id] = failover.PointSight{Began: idle, Answered: true}
 		}
-		s.Points = append(s.Points, p.sights[o.id])
+		points.Names = append(points.Names, string(o.id))
+		points.Sights = append(points.Sights, p.sights[o.id])
 	}
 	p.newest = max(p.newest, idle)
-	return s, p.newest
+	points.Newest = p.newest
+	return points
 }
 
 // askReferences looks at the reference points, and again and again while too little else is reached.
@@ -405,7 +435,7 @@ func (p *prober) askReferences() {
 	}
 	p.asked = true
 	n := p.node
-	n.postAt(p.newest+referencePause, func() {
+	n.postAt(p.newest+ownview.PointsPause, func() {
 		p.asked = false
 		p.newest = n.boot()
 		for _, o := range n.sim.nodes {
@@ -413,8 +443,8 @@ func (p *prober) askReferences() {
 				p.lookAtPoint(o, p.newest)
 			}
 		}
-		n.post(referenceTroubled, func() {
-			if s, _ := n.view.surroundings(); s.Troubled() {
+		n.post(ownview.PointsTroubled, func() {
+			if n.view.troubled() {
 				p.askReferences()
 			}
 		})
@@ -431,7 +461,7 @@ func (p *prober) lookAtPoint(o *node, began time.Duration) {
 			n.sender.kick()
 		}
 	}
-	n.post(referenceTimeout, func() { note(false) })
+	n.post(ownview.PointsTimeout, func() { note(false) })
 	if !net.lost(string(n.id), string(o.id)) && !net.lost(string(o.id), string(n.id)) && o.alive {
 		n.post(net.travel(string(n.id), string(o.id))+net.travel(string(o.id), string(n.id)), func() { note(true) })
 	}
@@ -453,7 +483,7 @@ func (p *prober) lookAtPaths() {
 			}
 			mode := n.sim.device(m.host, 0).mode
 			armed := n.sim.net.bothWays(string(n.id), bmc(m.host)) && mode != failing && mode != hanging
-			n.view.setPath(failover.FencePath{Group: key.group, Member: key.member, Armed: armed, Detail: "asked", AsOf: n.state.Applied})
+			n.view.setPath(failover.FencePath{Group: key.Group, Member: key.Member, Armed: armed, Detail: "asked", AsOf: n.state.Applied})
 		}
 	})
 }

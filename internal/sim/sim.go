@@ -140,8 +140,8 @@ func (s *sim) service(name failover.GroupName) *service {
 
 // memberAt is the server that a spec's address leads to, nil if there is none.
 func (s *sim) memberAt(key memberKey, address string) *member {
-	if g := s.service(key.group); g != nil {
-		if m := g.member(key.member); m != nil && m.address == address {
+	if g := s.service(key.Group); g != nil {
+		if m := g.member(key.Member); m != nil && m.address == address {
 			return m
 		}
 	}
@@ -222,7 +222,7 @@ func (s *sim) pokeMember(m *member) {
 	for _, n := range s.nodes {
 		if n.alive {
 			for _, other := range m.service.members {
-				n.prober.poke(memberKey{m.service.name, other.name})
+				n.prober.poke(memberKey{Group: m.service.name, Member: other.name})
 			}
 		}
 	}
@@ -235,7 +235,7 @@ func (s *sim) pokeGrowth(m *member) {
 			continue
 		}
 		if g := n.prober.growth[m.service.name]; g != nil && g.failing {
-			n.prober.poke(memberKey{m.service.name, m.name})
+			n.prober.poke(memberKey{Group: m.service.name, Member: m.name})
 		}
 	}
 }

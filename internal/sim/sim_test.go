@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // TestSeeds runs whole arbiters through everything that goes wrong, and asks that nothing that must not happen does. It also asks that
@@ -297,6 +298,57 @@ func TestQuietTimesCostNothing(t *testing.T) {
 	}
 	if events := s.order - order; events > 60000 {
 		t.Errorf("%d events in a quiet hour", events)
+	}
+}
+
+// TestArbitersDoubtThemselves: one that is cut off from everything says why, and trusts its view again afterwards; a member that crashes makes
+// nobody doubt, nor look at reference points for long, since the others go on answering looks that aren't made; where most crashed, reference points do.
+func TestArbitersDoubtThemselves(t *testing.T) {
+	s := begin(t, quiet(3), 20*time.Second)
+	var cut *node
+	for _, n := range s.nodes {
+		if n.alive && n != s.leaderNode() {
+			cut = n
+		}
+	}
+	mend := s.now + time.Minute
+	s.cutOff(cut)
+	for _, host := range s.machines() {
+		s.cut(time.Minute, string(cut.id), host)
+	}
+	s.disturb()
+	s.playUntil(s.now + 10*time.Second)
+	if why := cut.view.own.Doubts(); !strings.HasPrefix(why, "can't reach its reference points (") {
+		t.Errorf("cut off, and its doubt is %q", why)
+	}
+	s.playUntil(mend + 30*time.Second)
+	for i, crashed := range []failover.MemberName{"db2", "db3"} {
+		s.services[0].member(crashed).crash(0)
+		s.playUntil(s.now + 5*time.Second)
+		for _, n := range s.nodes {
+			if !n.alive {
+				continue
+			}
+			view, _ := s.ledger.newest.View(n.id)
+			if own := n.view.own.Doubts(); own != "" || view.Doubt != "" || n.view.troubled() != (i > 0) {
+				t.Errorf("%s crashed: %s doubts its view: %q, told %q; troubled %t", crashed, n.id, own, view.Doubt, n.view.troubled())
+			}
+		}
+	}
+}
+
+// TestALeaderWhoseLoopsRanLateHandsOver, once, and its doubt ends.
+func TestALeaderWhoseLoopsRanLateHandsOver(t *testing.T) {
+	s := begin(t, quiet(3), 20*time.Second)
+	old, term := s.leaderNode(), s.leaderNode().raft.term
+	old.view.watch(ownview.Lateness{Worst: 700 * time.Millisecond})
+	s.playUntil(s.now + 200*time.Millisecond)
+	if v, _ := s.ledger.newest.View(old.id); !strings.Contains(old.view.own.Doubts(), "ran 700ms late") || s.leaderNode() == old && v.Doubt == "" {
+		t.Errorf("its doubt is %q, and it told %q", old.view.own.Doubts(), v.Doubt)
+	}
+	s.playUntil(s.now + 5*time.Second)
+	if now := s.leaderNode(); now == nil || now == old || now.raft.term != term+1 || old.view.own.Doubts() != "" {
+		t.Errorf("leader %v in term %d after %d, doubt %q", now, now.raft.term, term, old.view.own.Doubts())
 	}
 }
 

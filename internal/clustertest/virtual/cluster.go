@@ -3,7 +3,6 @@ package virtual
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -319,15 +318,4 @@ func (c *Cluster) Well(ctx context.Context) bool {
 	g := c.Status(ctx)
 	return g.GetArmed() && g.GetStage() == string(failover.Steady) && g.GetPrimaryStatus() == "up" && g.GetCandidate() != "" &&
 		g.GetPrimary() == string(c.World.Writer()) && g.GetLease() == nil
-}
-
-// specs takes what is written as complete.
-type specs struct{}
-
-// Effective implements arbiter.Specs.
-func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
-	if written == nil {
-		return nil, errors.New("no spec")
-	}
-	return written, nil
 }

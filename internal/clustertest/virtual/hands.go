@@ -8,6 +8,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
@@ -55,6 +56,19 @@ func (h hands) look(name failover.MemberName) (failover.Facts, bool) {
 		return failover.Facts{}, false
 	}
 	return h.world.facts(name)
+}
+
+// probe is what an arbiter's look at a member comes to.
+func (h hands) probe(name failover.MemberName) fake.Look {
+	time.Sleep(lookTakes)
+	facts, ok := h.look(name)
+	switch {
+	case ok:
+		return fake.Look{Facts: facts, Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Reached: true}
+	case h.net.Passes(h.run.host(), string(name)):
+		return fake.Look{Evidence: failover.Evidence{Reason: failover.ReasonRefused, Detail: "nobody listens"}, Dead: true}
+	}
+	return fake.Look{Evidence: failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}, Dead: true}
 }
 
 // ask does something to the outside world: it waits as the mood says, asks for the permit, sends what is to happen, and waits for the
@@ -215,7 +229,7 @@ func (h hands) StopFollowing(ctx context.Context, m failover.MemberSpec, _ *fail
 	o := h.act(ctx, "stop following at", m.Name, epoch, func(m *member) { m.follows = "" })
 	p := failover.MemberPosition{Member: m.Name, Answered: o.Result == failover.ResultDone, Detail: o.Detail}
 	if p.Answered {
-		p.SystemID, p.Timeline, p.Received, p.Replayed, p.Epoch = systemID, o.Timeline, o.Position, o.Position, epoch
+		p.SystemID, p.Timeline, p.Received, p.Replayed, p.Epoch = fake.SystemID, o.Timeline, o.Position, o.Position, epoch
 	}
 	return p
 }

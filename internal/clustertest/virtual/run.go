@@ -13,10 +13,8 @@ import (
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 )
-
-// errKilled is how a killed arbiter ends, in this process.
-var errKilled = errors.New("killed by the test")
 
 // run is one life of an arbiter, from its start to its end.
 type run struct {
@@ -139,14 +137,12 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 	time := clock.Monotonic()
 	n, err := arbiter.New(arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
-		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: specs{}, Release: "test", FencePathEvery: pathEvery,
+		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery,
 		Network: host, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
 			return arbiter.StorageOn("disk of "+r.String(), disk, raft.NewInmemSnapshotStore())
 		},
-		NewProber: func(_ failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
-			return &prober{hands: hands, clock: time, applied: applied, report: report, again: make(chan struct{}, 1)}
-		},
+		NewProber: fake.NewProber(lookEvery, time, r.dead, func() func(failover.MemberName) fake.Look { return hands.probe }),
 	})
 	if err != nil {
 		c.t.Fatal(errors.Join(err, listener.Close()))

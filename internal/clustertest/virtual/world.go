@@ -7,23 +7,17 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
-
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // Group is the one group that is protected.
 const Group = "pay"
 
-// frontRoute is its one route.
-const frontRoute = "front"
-
 const (
-	systemID  = "7000000000000000001"
-	lookEvery = 200 * time.Millisecond
-	lease     = 1500 * time.Millisecond
+	lookEvery = 200 * time.Millisecond // at each member
+	lookTakes = 3 * time.Millisecond
 )
 
 // member is one server, as it truly is. Each runs on a host of its own name.
@@ -176,7 +170,7 @@ func (w *World) facts(name failover.MemberName) (failover.Facts, bool) {
 	if !m.up() {
 		return failover.Facts{}, false
 	}
-	f := failover.Facts{SystemID: systemID, Timeline: m.timeline, Epoch: m.token}
+	f := failover.Facts{SystemID: fake.SystemID, Timeline: m.timeline, Epoch: m.token}
 	if m.primary {
 		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, m.position
 		f.SyncRule = failover.SyncRule{Need: 1, Names: []string{"db1", "db2", "db3"}}
@@ -189,32 +183,5 @@ func (w *World) facts(name failover.MemberName) (failover.Facts, bool) {
 
 // Spec is the group's spec, with every default filled in.
 func Spec() *arbiterv1.GroupSpec {
-	step := durationpb.New(5 * time.Second)
-	written := &arbiterv1.GroupSpec{
-		Group: Group, Engine: "postgres",
-		Connect: &arbiterv1.Connect{User: "arbiter", Database: proto.String("postgres"), Sslmode: proto.String("disable")},
-		Health: &arbiterv1.Health{Profile: proto.String("fast"), Checks: []*arbiterv1.Check{{
-			Name: "postgres", Kind: "postgres", Interval: durationpb.New(lookEvery), Timeout: durationpb.New(lookEvery),
-			Failures: proto.Uint32(1), Successes: proto.Uint32(1), Required: proto.Bool(true),
-		}}},
-		Policy: &arbiterv1.Policy{
-			Automation: proto.String("full"), PromisedOutage: durationpb.New(10 * time.Second), Cooldown: durationpb.New(time.Second),
-			Lease: durationpb.New(lease), RefenceRogues: proto.Bool(true),
-			Timeouts: &arbiterv1.Timeouts{
-				Isolate: step, CatchUp: step, Promote: step, Configure: step, Route: step, Verify: step,
-			},
-			MaxAttempts: proto.Uint32(3), RetryInterval: durationpb.New(time.Second),
-		},
-		Routes: []*arbiterv1.Route{{Router: "command", Name: proto.String(frontRoute), VerifyAddress: proto.String("front:5432")}},
-	}
-	for _, name := range []string{"db1", "db2", "db3"} {
-		plug := &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: name}}
-		written.Members = append(written.Members, &arbiterv1.MemberSpec{
-			Name: name, Address: name + ":5432", Priority: proto.Uint32(100), ApplicationName: proto.String(name),
-			Fence: []*arbiterv1.FenceLevel{{Devices: []*arbiterv1.FenceDevice{{
-				Device: "fence_fake", Timeout: durationpb.New(lease), Settings: map[string]*arbiterv1.Value{"plug": plug},
-			}}}},
-		})
-	}
-	return written
+	return fake.Spec(Group, fake.Times{Look: lookEvery, Isolate: 5 * time.Second, Outage: 10 * time.Second, Cooldown: time.Second, Retry: time.Second})
 }
