@@ -19,8 +19,8 @@ type Look struct {
 	Facts    failover.Facts // what the member said
 	Evidence failover.Evidence
 	Except   map[string]failover.Evidence // by name, of checks that find something else
-	Dead     bool // this look alone, before thresholds
-	Reached  bool // over a new connection
+	Dead     bool                         // this look alone, before thresholds
+	Reached  bool                         // over a new connection
 }
 
 // Prober looks at members that exist in memory. Its error ends its arbiter at once, without any order: that is how one is killed.
