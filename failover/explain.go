@@ -154,6 +154,9 @@ func nextCommands(s *State, g *Group) []string {
 // heldCommands name what they are about, so that one that is used late can't mean something else (S4).
 func heldCommands(s *State, g *Group) []string {
 	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
+	if writer := g.Operation.Candidate; g.isStranger(s, writer) {
+		return anotherDatabase(g, writer)
+	}
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return []string{

@@ -20,11 +20,17 @@ func strangerSeen(s *State, g *Group) (Stranger, bool) {
 		return Stranger{}, false
 	}
 	for _, m := range g.Members {
-		if id := g.toldID(s, m.Name); id != "" && id != g.SystemID {
-			return Stranger{Member: m.Name, SystemID: id, Recorded: g.SystemID}, true
+		if g.isStranger(s, m.Name) {
+			return Stranger{Member: m.Name, SystemID: g.toldID(s, m.Name), Recorded: g.SystemID}, true
 		}
 	}
 	return Stranger{}, false
+}
+
+// isStranger says whether a majority of the views sees a member answer as another database than the adopted one.
+func (g *Group) isStranger(s *State, member MemberName) bool {
+	id := g.toldID(s, member)
+	return g.SystemID != "" && id != "" && id != g.SystemID
 }
 
 // toldID is the system identifier that a member tells a majority of the views, empty if there is none. Only looks that see it well
@@ -81,6 +87,14 @@ func (g *Group) whyUnadopted() string {
 	return fmt.Sprintf("%s is not adopted, its writer is not recorded", g.Name)
 }
 
+// anotherDatabase is what an operator can do if the recorded writer is another database than it was.
+func anotherDatabase(g *Group, writer MemberName) []string {
+	return []string{
+		fmt.Sprintf("%s, the recorded writer, is another database. Stop it and bring the old one back; or, if this is the one to protect, rebuild the others from it; then:", writer),
+		fmt.Sprintf("arbiterctl adopt %s", g.Name),
+	}
+}
+
 // adoptCommands are what an operator can do about a group that is not adopted.
 func adoptCommands(s *State, g *Group) []string {
 	adopt := fmt.Sprintf("arbiterctl adopt %s", g.Name)
@@ -92,10 +106,7 @@ func adoptCommands(s *State, g *Group) []string {
 	case now == st.Recorded:
 		return []string{fmt.Sprintf("%s answers with %s again. If that is the database to protect:", st.Member, now), adopt}
 	case st.Member == g.Writer():
-		return []string{
-			fmt.Sprintf("%s, the recorded writer, is another database. Stop it and bring the old one back; or, if this is the one to protect, rebuild the others from it; then:", st.Member),
-			adopt,
-		}
+		return anotherDatabase(g, st.Member)
 	}
 	return []string{
 		fmt.Sprintf("rebuild %s from the primary, or take it out of the spec (arbiterctl apply); then:", st.Member),
