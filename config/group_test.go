@@ -13,6 +13,8 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
+const noSecret = "a secret can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME}"
+
 // onePage is the spec of the documentation.
 func onePage(t *testing.T) string {
 	t.Helper()
@@ -168,7 +170,30 @@ func TestLoadGroup_Faults(t *testing.T) {
 		},
 		{
 			"password in the open", "password: {env: ARBITER_PG_PASSWORD}", "password: hunter2",
-			[]string{`g.yaml:14: connect.password: a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}`},
+			[]string{`g.yaml:14: connect.password: ` + noSecret},
+		},
+		{
+			"secrets of a fence device in the open", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}",
+			"community: s3cr3t, snmp_priv_passwd: hunter2, pasword: hunter2, proxy: \"http://me:hunter2@proxy:3128\", credentials: /etc/arbiter/cloud.json, password_script: /usr/bin/ask",
+			[]string{
+				`g.yaml:13: members[1].fence[0][0].community: ` + noSecret,
+				`g.yaml:13: members[1].fence[0][0].pasword: ` + noSecret,
+				`g.yaml:13: members[1].fence[0][0].proxy: a URL with a password can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME} for all of it`,
+				`g.yaml:13: members[1].fence[0][0].snmp_priv_passwd: ` + noSecret,
+			},
+		},
+		{
+			"secrets of a check in the open", "health: {profile: fast}",
+			"health:\n  profile: fast\n  checks:\n    - {kind: postgres}\n    - kind: http\n      port: 80\n      http:\n        headers:\n          Host: db\n          Authorization: Bearer abcdef\n" +
+				"          X-Api-Key: abcdef\n          Cookie: {file: /etc/arbiter/cookie}",
+			[]string{
+				`g.yaml:24: health.checks[1].http.headers.Authorization: ` + noSecret,
+				`g.yaml:25: health.checks[1].http.headers.X-Api-Key: ` + noSecret,
+			},
+		},
+		{
+			"secret of a route in the open", "router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders", "router: command, command: /usr/bin/move, api_token: abcdef",
+			[]string{`g.yaml:22: routes[0].api_token: ` + noSecret},
 		},
 		{
 			"fence action", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "action: reboot",

@@ -11,6 +11,7 @@ import (
 	"buf.build/go/protovalidate"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -20,6 +21,7 @@ func Validate(spec *arbiterv1.GroupSpec) []Fault {
 	faults := schemaFaults(spec)
 	full := Defaults(spec)
 	faults = append(faults, memberFaults(full)...)
+	faults = append(faults, secretFaults(full)...)
 	faults = append(faults, fenceFaults(full)...)
 	faults = append(faults, healthFaults(full)...)
 	faults = append(faults, routeFaults(full)...)
@@ -113,7 +115,7 @@ func inMessage(value string, v *protovalidate.Violation) string {
 	if value == "" {
 		return "is missing; it can be " + strings.Join(words, ", ")
 	}
-	if near := nearest(value, words); near != "" {
+	if near := keys.Nearest(value, words); near != "" {
 		return fmt.Sprintf("%q can't be used here; did you mean %q?", value, near)
 	}
 	return fmt.Sprintf("%q can't be used here; it can be %s", value, strings.Join(words, ", "))
@@ -218,12 +220,6 @@ func connectFaults(spec *arbiterv1.GroupSpec) []Fault {
 	}
 	if (c.GetSslcert() == "") != (c.GetSslkey() == "") {
 		return []Fault{{Path: "connect", Message: "sslcert and sslkey belong together; only one of them is set"}}
-	}
-	if c.GetPassword().GetLiteral() != "" {
-		return []Fault{{
-			Path:    "connect.password",
-			Message: "a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}",
-		}}
 	}
 	return nil
 }

@@ -60,17 +60,6 @@ func FuzzListedName(f *testing.F) {
 	})
 }
 
-func TestEditDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"ip", "ip", 0}, {"adress", "address", 1}, {"plug", "port", 3}, {"", "abc", 3}, {"abc", "", 3}} {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("%q, %q: %d", test.a, test.b, got)
-		}
-	}
-}
-
 func TestSummary(t *testing.T) {
 	python := "/usr/sbin/fence_x:5: DeprecationWarning: 'pipes' is deprecated\n  from pipes import quote\n" +
 		"2026-11-20 12:35:41,583 ERROR: Failed: Unrecognised action 'list'\n\n2026-11-20 12:35:41,583 ERROR: Please use '-h' for usage\n\n"

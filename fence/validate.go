@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -147,7 +148,7 @@ func (p Parameter) options() []string {
 func (m Metadata) unknown(key string) string {
 	nearest, distance := "", 1+len(key)/2
 	for _, p := range m.Parameters {
-		if d := editDistance(plainKey(key), plainKey(p.Name)); d < distance {
+		if d := keys.Distance(plainKey(key), plainKey(p.Name)); d < distance {
 			nearest, distance = p.Name, d
 		}
 	}
@@ -174,24 +175,4 @@ func (m Metadata) missing(device failover.FenceDevice) []Problem {
 
 func hasSetting(device failover.FenceDevice, key string) bool {
 	return slices.ContainsFunc(device.Settings, func(s failover.Setting) bool { return plainKey(s.Key) == plainKey(key) })
-}
-
-// editDistance is the number of letters to insert, delete or replace to make one text of the other (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

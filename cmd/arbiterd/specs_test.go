@@ -25,6 +25,10 @@ func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
 			"router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders", "router: command, command: bin/move",
 			`routes[0].command: "bin/move" must be an absolute path, because arbiters don't search for it`,
 		},
+		"a secret in the open": {
+			"bmc-b.internal, username: fence", "bmc-b.internal, community: s3cr3t",
+			"members[1].fence[0][0].community: a secret can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME}",
+		},
 		"no such member": {"backend: orders", "backend: orders, server.pg-c: c", `routes[0].server.pg-c: the group has no member "pg-c"`},
 		"cycle": {
 			"bmc-b.internal, username: fence", "bmc-b.internal, method: cycle",
