@@ -210,7 +210,7 @@ func TestGradeOfIsolatingAgents(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := New(Options{}).Metadata(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {
+	if _, err := New(Options{}).describe(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {
 		t.Error("no error with an ended context")
 	}
 }

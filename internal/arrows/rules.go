@@ -20,6 +20,7 @@ type layer struct {
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
 	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi", "internal/keys",
+	"internal/fenceagent",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -67,6 +68,7 @@ var layers = []layer{
 	{folder: "internal/postgres", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and agent"},
 	{folder: "internal/serviceapi", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and the lab's service"},
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
+	{folder: "internal/fenceagent", may: join([]string{"failover"}, foundation), why: "shared by fence and arbiterctl, which checks specs without an arbiter"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
 	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},

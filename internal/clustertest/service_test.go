@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -205,6 +206,17 @@ func TestRefusedChange_TellsTheRule(t *testing.T) {
 	}
 	if _, err := api.GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "pay"}); status.Code(err) != codes.NotFound {
 		t.Errorf("a dry run made the group: %v", err)
+	}
+	coloured := writtenSpec("pay")
+	coloured.Members[0].Fence[0].Devices[0].Settings[fake.UnknownSetting] = &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: "red"}}
+	for _, dryRun := range []bool{true, false} {
+		_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: coloured, DryRun: dryRun})
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), fake.ErrUnknownSetting.Error()) {
+			t.Errorf("a setting that the leader's agent does not know, dry run %v: %v", dryRun, err)
+		}
+	}
+	if _, err := api.DiffGroup(t.Context(), &arbiterv1.DiffGroupRequest{Spec: coloured}); err != nil {
+		t.Errorf("comparing, which everybody may, asks agents: %v", err)
 	}
 	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay")})
 	if err != nil || created.GetResult() != "created" {
