@@ -82,6 +82,9 @@ func (s *service) change(ctx context.Context, body failover.Body) ([]failover.Ev
 		return nil, err
 	}
 	response, err := s.node.commit(ctx, body)
+	if errors.Is(err, fsm.ErrCannotEncode) { // which promises that
+		return nil, status.Errorf(codes.InvalidArgument, "nothing was proposed and nothing changed: %v", err)
+	}
 	if err != nil {
 		return nil, status.Errorf(codes.Unavailable, "%v; whether it was carried out is not known: ask again with the same request id, or look: arbiterctl status", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/arbiter-ha/arbiter/internal/keys"
@@ -18,7 +19,7 @@ import (
 // Validate returns everything that is wrong with a spec: first what the schema's own rules say of single fields, then the
 // relations between them. Defaults need not be filled in. An empty result means that the spec may be applied.
 func Validate(spec *arbiterv1.GroupSpec) []Fault {
-	faults := schemaFaults(spec)
+	faults := append(sizeFaults(spec), schemaFaults(spec)...)
 	full := Defaults(spec)
 	faults = append(faults, memberFaults(full)...)
 	faults = append(faults, secretFaults(full)...)
@@ -29,6 +30,17 @@ func Validate(spec *arbiterv1.GroupSpec) []Fault {
 	faults = append(faults, sourceFaults(full)...)
 	faults = append(faults, policyFaults(full)...)
 	return oncePerPath(faults)
+}
+
+// maxSpecBytes bounds a spec as a whole. The log, every snapshot and every arbiter's memory hold it twice; a large one has 20 KiB.
+const maxSpecBytes = 256 << 10
+
+func sizeFaults(spec *arbiterv1.GroupSpec) []Fault {
+	size := proto.Size(spec)
+	if size <= maxSpecBytes {
+		return nil
+	}
+	return []Fault{{Message: fmt.Sprintf("the spec has %d bytes, and may have %d: refer to long values by {file: /path}", size, maxSpecBytes)}}
 }
 
 // oncePerPath keeps the first fault of each path: the schema's rule and a relation may both dislike a value.
