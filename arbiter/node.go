@@ -263,7 +263,7 @@ func (n *Node) Confirm(ctx context.Context) error {
 }
 
 func (n *Node) proposeBody(body failover.Body, done func(*fsm.Response, error)) {
-	data, err := fsm.Encode(body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
+	data, err := encode(n.fsm.State(), body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
 	if err != nil {
 		n.group.Go("proposal", func(context.Context) error { done(nil, err); return nil })
 		return
