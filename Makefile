@@ -57,7 +57,7 @@ proto: ## generate Go code from proto/
 	@scripts/proto generate
 
 proto-check: ## generated code is current, the schema is clean and compatible with the released one
-	@scripts/verify generated schema
+	@scripts/verify generated schema released
 
 proto-release: ## record the schema as released: later changes must stay compatible with it
 	@scripts/proto release

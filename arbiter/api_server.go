@@ -39,7 +39,7 @@ func newAPIServer(n *Node) (*apiServer, error) {
 		grpc.ChainStreamInterceptor(guard.stream, s.awaitServingStream, check.stream),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepAliveTime, Timeout: keepAliveTimeout}),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: keepAliveTime, PermitWithoutStream: true}),
-		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxRecvMsgSize(arbiterv1.MaxMessageBytes),
 	}
 	if n.options.TLS != nil {
 		options = append(options, grpc.Creds(credentials.NewTLS(n.options.TLS.Server(pki.Peer{Roles: pki.Roles()}))))
@@ -52,9 +52,6 @@ func newAPIServer(n *Node) (*apiServer, error) {
 	reflection.Register(s.grpc)
 	return s, nil
 }
-
-// maxMessage is room for the whole view of some thousands of members.
-const maxMessage = 16 << 20
 
 // stopLimit is how long calls in progress may take to end when the node drains.
 const stopLimit = time.Second

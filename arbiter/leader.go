@@ -175,7 +175,7 @@ func (l *loop) propose(p failover.Propose) {
 		}
 		l.send(l.confirms, end)
 	}
-	data, err := fsm.Encode(p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
+	data, err := encode(l.state(), p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
 	if err != nil {
 		go ended(nil, err)
 		return

@@ -26,6 +26,9 @@ type Specs interface {
 	// Effective returns a spec with every default, or an error that lists all faults: with a method Each(func(path, message string)) it
 	// names the fields.
 	Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
+	// EffectiveHere also has the fence agents on this machine say which settings they don't know, as far as they do in time. It runs
+	// programs that the spec names: it is for callers who may have that done.
+	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
 }
 
 // Options say what a node is made of.
@@ -260,7 +263,7 @@ func (n *Node) Confirm(ctx context.Context) error {
 }
 
 func (n *Node) proposeBody(body failover.Body, done func(*fsm.Response, error)) {
-	data, err := fsm.Encode(body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
+	data, err := encode(n.fsm.State(), body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
 	if err != nil {
 		n.group.Go("proposal", func(context.Context) error { done(nil, err); return nil })
 		return

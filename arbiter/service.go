@@ -82,7 +82,12 @@ func (s *service) change(ctx context.Context, body failover.Body) ([]failover.Ev
 		return nil, err
 	}
 	response, err := s.node.commit(ctx, body)
-	if err != nil {
+	switch {
+	case errors.Is(err, fsm.ErrCannotEncode): // which promises that
+		return nil, status.Errorf(codes.InvalidArgument, "nothing was proposed and nothing changed: %v", err)
+	case errors.Is(err, errNotUnderstood):
+		return nil, status.Errorf(codes.FailedPrecondition, "nothing was proposed and nothing changed: %v", err)
+	case err != nil:
 		return nil, status.Errorf(codes.Unavailable, "%v; whether it was carried out is not known: ask again with the same request id, or look: arbiterctl status", err)
 	}
 	if response.Rejection != nil {
@@ -202,7 +207,7 @@ func textOf(events []failover.Event) string {
 
 // commit proposes an entry and waits until it is applied here.
 func (n *Node) commit(ctx context.Context, body failover.Body) (*fsm.Response, error) {
-	data, err := fsm.Encode(body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
+	data, err := encode(n.fsm.State(), body, failover.WallTimeOf(n.options.Clock.Wall()), n.options.Node)
 	if err != nil {
 		return nil, err
 	}

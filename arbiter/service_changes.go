@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -169,16 +170,16 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 
 // ApplyGroup creates or changes a group.
 func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest) (*arbiterv1.ApplyGroupResponse, error) {
-	effective, err := s.node.options.Specs.Effective(r.GetSpec())
+	if err := s.leads(); err != nil {
+		return nil, err
+	}
+	effective, err := s.effectiveHere(ctx, r.GetSpec())
 	if err != nil {
 		return nil, refusedSpec(err)
 	}
 	body, err := wire.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
-	}
-	if err := s.leads(); err != nil {
-		return nil, err
 	}
 	before := s.node.fsm.State()
 	if r.GetDryRun() {
@@ -195,6 +196,20 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 		return nil, err
 	}
 	return applied(before, s.node.fsm.State(), body.Group), nil
+}
+
+// askAgents bounds how long the fence agents may take to describe themselves.
+const askAgents = 5 * time.Second
+
+// effectiveHere leaves half of the caller's time for the rest of the call.
+func (s *service) effectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	limit := askAgents
+	if deadline, bounded := ctx.Deadline(); bounded {
+		limit = min(limit, time.Until(deadline)/2)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	return s.node.options.Specs.EffectiveHere(ctx, written)
 }
 
 func rejectionIn(events []failover.Event) *failover.Event {

@@ -54,15 +54,36 @@ func refusedSpec(err error) error {
 // invalidFields are the wrong fields of a request.
 type invalidFields []*errdetails.BadRequest_FieldViolation
 
+// An answer goes where headers go, whatever the request says: it has at most mostFaults fields, and of each at most so many bytes of
+// the path and of the message.
+const (
+	mostFaults     = 64
+	longestPath    = 512
+	longestMessage = 2048
+)
+
 func (f *invalidFields) add(path, message string) {
-	*f = append(*f, &errdetails.BadRequest_FieldViolation{Field: path, Description: message})
+	switch len(*f) {
+	case mostFaults + 1:
+	case mostFaults:
+		*f = append(*f, &errdetails.BadRequest_FieldViolation{Description: "and more"})
+	default:
+		*f = append(*f, &errdetails.BadRequest_FieldViolation{Field: clipped(path, longestPath), Description: clipped(message, longestMessage)})
+	}
+}
+
+func clipped(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
 }
 
 // refusal names each field twice: in words, and in the details for programs.
 func (f *invalidFields) refusal() error {
 	var texts []string
 	for _, one := range *f {
-		texts = append(texts, one.Field+": "+one.Description)
+		texts = append(texts, strings.TrimPrefix(one.Field+": "+one.Description, ": "))
 	}
 	text := strings.Join(texts, "; ")
 	refused, err := status.New(codes.InvalidArgument, text).WithDetails(&errdetails.BadRequest{FieldViolations: *f})

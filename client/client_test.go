@@ -366,6 +366,23 @@ func TestClient_Errors(t *testing.T) {
 	}
 }
 
+// A request that no arbiter would take is refused before it is sent: its outcome is known.
+func TestClient_RequestThatIsTooLarge(t *testing.T) {
+	cluster := newCluster(t)
+	cluster.Lead("az-a")
+	c := connect(t, cluster)
+	statusFrom(t, c)
+	before := cluster.Node("az-a").Calls()
+	_, err := c.Pause(t.Context(), &arbiterv1.PauseRequest{Group: strings.Repeat("x", arbiterv1.MaxMessageBytes)})
+	var unknown *client.UnknownOutcomeError
+	if !errors.Is(err, client.ErrInvalid) || errors.As(err, &unknown) || !strings.Contains(err.Error(), "nothing was sent") {
+		t.Errorf("got %.200v", err)
+	}
+	if cluster.Node("az-a").Calls() != before {
+		t.Error("it was sent")
+	}
+}
+
 func TestClient_CancelledReadIsCancelled(t *testing.T) {
 	cluster := newCluster(t)
 	c := connect(t, cluster)

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 const (
@@ -45,6 +47,9 @@ func (c *cluster) Invoke(ctx context.Context, method string, args, reply any, op
 		defer cancel()
 	}
 	call := newCall(method, request, reply, options)
+	if size := proto.Size(call.request); size > arbiterv1.MaxMessageBytes {
+		return &InvalidError{Message: fmt.Sprintf("the request has %d bytes, and arbiters take %d: nothing was sent", size, arbiterv1.MaxMessageBytes)}
+	}
 	stale, can := call.stale()
 	if call.staleAfter == 0 || !can {
 		return c.try(ctx, ctx, call)

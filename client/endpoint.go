@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/keepalive"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // endpoint is the connection to one arbiter.
@@ -35,6 +37,7 @@ func newEndpoint(address string, options Options) (*endpoint, error) {
 	}
 	conn, err := grpc.NewClient("passthrough:///"+address,
 		grpc.WithTransportCredentials(&watchedCredentials{secure, e}),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(arbiterv1.MaxMessageBytes)),
 		grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
 			conn, err := options.Dial(ctx, address)
 			e.note(err)

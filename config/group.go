@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -123,7 +124,7 @@ func (r messageReader) unknown(n *node, e entry, known []string, hints map[strin
 	message := unknownKey(e.key, known)
 	if hint, found := hints[e.key]; found {
 		message = fmt.Sprintf("unknown key %q; %s", e.key, hint)
-	} else if near := nearest(e.key, known); near != "" {
+	} else if near := keys.Nearest(e.key, known); near != "" {
 		r.doubtful = append(r.doubtful, childPath(n.path, near))
 	}
 	r.faults = append(r.faults, Fault{Line: e.line, Path: n.path, Message: message})
@@ -131,8 +132,8 @@ func (r messageReader) unknown(n *node, e entry, known []string, hints map[strin
 
 // mistyped says whether a key of an open message is so near to a known key that it can only be meant as that one.
 func mistyped(key string, known []string) bool {
-	near := nearest(key, known)
-	return near != "" && editDistance(key, near) == 1
+	near := keys.Nearest(key, known)
+	return near != "" && keys.Distance(key, near) == 1
 }
 
 // setting reads one key that is passed on.

@@ -1,17 +1,52 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/durationpb"
 	"pgregory.net/rapid"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
+
+const noSecret = "a secret can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME}"
+
+// manySettings are so many settings that no agent has.
+func manySettings(n int) string {
+	settings := make([]string, n)
+	for i := range settings {
+		settings[i] = fmt.Sprintf("x%d: 1", i)
+	}
+	return strings.Join(settings, ", ")
+}
+
+// A spec is bounded as a whole, too: each of its parts may be within its bounds.
+func TestValidate_WholeSpec(t *testing.T) {
+	spec := mustLoad(t, onePage(t))
+	device := spec.Members[0].Fence[0].Devices[0]
+	for i := range 25 {
+		device.Settings[fmt.Sprintf("x%d", i)] = &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: strings.Repeat("x", 4000)}}
+	}
+	if faults := Validate(spec); len(faults) != 0 {
+		t.Errorf("100 kB: %v", faults)
+	}
+	for range 2 {
+		spec.Members[0].Fence = append(spec.Members[0].Fence, spec.Members[0].Fence[0])
+	}
+	spec.Policy.PromisedOutage = nil
+	spec.Policy.Timeouts = &arbiterv1.Timeouts{Isolate: durationpb.New(time.Minute)}
+	faults := Validate(spec)
+	if len(faults) != 1 || !strings.HasPrefix(faults[0].Message, "the spec has 30") || !strings.Contains(faults[0].Message, "may have 262144") {
+		t.Errorf("300 kB: %v", faults)
+	}
+}
 
 // onePage is the spec of the documentation.
 func onePage(t *testing.T) string {
@@ -168,7 +203,42 @@ func TestLoadGroup_Faults(t *testing.T) {
 		},
 		{
 			"password in the open", "password: {env: ARBITER_PG_PASSWORD}", "password: hunter2",
-			[]string{`g.yaml:14: connect.password: a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}`},
+			[]string{`g.yaml:14: connect.password: ` + noSecret},
+		},
+		{
+			"secrets of a fence device in the open", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}",
+			"community: s3cr3t, snmp_priv_passwd: hunter2, pasword: hunter2, proxy: \"http://me:hunter2@proxy:3128\", credentials: /etc/arbiter/cloud.json, password_script: /usr/bin/ask",
+			[]string{
+				`g.yaml:13: members[1].fence[0][0].community: ` + noSecret,
+				`g.yaml:13: members[1].fence[0][0].pasword: ` + noSecret,
+				`g.yaml:13: members[1].fence[0][0].proxy: a URL with a password can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME} for all of it`,
+				`g.yaml:13: members[1].fence[0][0].snmp_priv_passwd: ` + noSecret,
+			},
+		},
+		{
+			"secrets of a check in the open", "health: {profile: fast}",
+			"health:\n  profile: fast\n  checks:\n    - {kind: postgres}\n    - kind: http\n      port: 80\n      http:\n        headers:\n          Host: db\n          Authorization: Bearer abcdef\n" +
+				"          X-Api-Key: abcdef\n          Cookie: {file: /etc/arbiter/cookie}",
+			[]string{
+				`g.yaml:24: health.checks[1].http.headers.Authorization: ` + noSecret,
+				`g.yaml:25: health.checks[1].http.headers.X-Api-Key: ` + noSecret,
+			},
+		},
+		{
+			"secret of a route in the open", "router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders", "router: command, command: /usr/bin/move, api_token: abcdef",
+			[]string{`g.yaml:22: routes[0].api_token: ` + noSecret},
+		},
+		{
+			"too long a value", "ip: bmc-b.internal", "ip: " + strings.Repeat("b", 4097),
+			[]string{`g.yaml:13: members[1].fence[0][0].ip: must be at most 4096 bytes`},
+		},
+		{
+			"too long a name", "ip: bmc-b.internal", strings.Repeat("b", 65) + ": x",
+			[]string{`g.yaml:13: members[1].fence[0][0].` + strings.Repeat("b", 65) + `: must be at most 64 bytes`},
+		},
+		{
+			"too many settings", "ip: bmc-b.internal", manySettings(30),
+			[]string{`g.yaml:13: members[1].fence[0][0].settings: map must be at most 32 entries`},
 		},
 		{
 			"fence action", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "action: reboot",

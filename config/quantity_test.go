@@ -72,14 +72,3 @@ func TestDurations(t *testing.T) {
 		t.Error("round durations lose digits")
 	}
 }
-
-func TestNearest(t *testing.T) {
-	known := []string{"address", "zone", "fence", "name", "priority", "timeout"}
-	for word, want := range map[string]string{
-		"adress": "address", "adrdess": "address", "nmae": "name", "Zone": "zone", "timeuot": "timeout", "prio": "", "x": "", "": "",
-	} {
-		if got := nearest(word, known); got != want {
-			t.Errorf("nearest to %q is %q, want %q", word, got, want)
-		}
-	}
-}

@@ -9,17 +9,20 @@ import (
 	"strings"
 
 	"buf.build/go/protovalidate"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // Validate returns everything that is wrong with a spec: first what the schema's own rules say of single fields, then the
 // relations between them. Defaults need not be filled in. An empty result means that the spec may be applied.
 func Validate(spec *arbiterv1.GroupSpec) []Fault {
-	faults := schemaFaults(spec)
+	faults := append(sizeFaults(spec), schemaFaults(spec)...)
 	full := Defaults(spec)
 	faults = append(faults, memberFaults(full)...)
+	faults = append(faults, secretFaults(full)...)
 	faults = append(faults, fenceFaults(full)...)
 	faults = append(faults, healthFaults(full)...)
 	faults = append(faults, routeFaults(full)...)
@@ -27,6 +30,17 @@ func Validate(spec *arbiterv1.GroupSpec) []Fault {
 	faults = append(faults, sourceFaults(full)...)
 	faults = append(faults, policyFaults(full)...)
 	return oncePerPath(faults)
+}
+
+// maxSpecBytes bounds a spec as a whole. The log, every snapshot and every arbiter's memory hold it twice; a large one has 20 KiB.
+const maxSpecBytes = 256 << 10
+
+func sizeFaults(spec *arbiterv1.GroupSpec) []Fault {
+	size := proto.Size(spec)
+	if size <= maxSpecBytes {
+		return nil
+	}
+	return []Fault{{Message: fmt.Sprintf("the spec has %d bytes, and may have %d: refer to long values by {file: /path}", size, maxSpecBytes)}}
 }
 
 // oncePerPath keeps the first fault of each path: the schema's rule and a relation may both dislike a value.
@@ -113,7 +127,7 @@ func inMessage(value string, v *protovalidate.Violation) string {
 	if value == "" {
 		return "is missing; it can be " + strings.Join(words, ", ")
 	}
-	if near := nearest(value, words); near != "" {
+	if near := keys.Nearest(value, words); near != "" {
 		return fmt.Sprintf("%q can't be used here; did you mean %q?", value, near)
 	}
 	return fmt.Sprintf("%q can't be used here; it can be %s", value, strings.Join(words, ", "))
@@ -218,12 +232,6 @@ func connectFaults(spec *arbiterv1.GroupSpec) []Fault {
 	}
 	if (c.GetSslcert() == "") != (c.GetSslkey() == "") {
 		return []Fault{{Path: "connect", Message: "sslcert and sslkey belong together; only one of them is set"}}
-	}
-	if c.GetPassword().GetLiteral() != "" {
-		return []Fault{{
-			Path:    "connect.password",
-			Message: "a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}",
-		}}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -60,14 +61,6 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 				"unknown key; did you mean %q? Arbiter would not heed it, and the agent would not know it", meant)})
 		}
 	}
-	for _, secret := range []string{"password", "passwd"} {
-		if device.Settings[secret].GetLiteral() != "" {
-			faults = append(faults, Fault{
-				Path:    path + "." + secret,
-				Message: "a password can't stand in a spec, because specs are replicated and shown; write {file: path} or {env: NAME}",
-			})
-		}
-	}
 	return faults
 }
 
@@ -79,7 +72,7 @@ func meantForArbiter(key string) string {
 		key  string
 		most int // letters that may be wrong
 	}{{"expect_name", 3}, {"proof", 1}} {
-		if key != own.key && editDistance(plain, own.key) <= own.most {
+		if key != own.key && keys.Distance(plain, own.key) <= own.most {
 			return own.key
 		}
 	}

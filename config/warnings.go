@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -57,19 +58,19 @@ func proofWarnings(p *arbiterv1.Policy) []Fault {
 	return warnings
 }
 
-// secretKeys say who asks, not which machine is meant.
-var secretKeys = []string{"username", "login", "password", "passwd", "password_script", "identity_file"}
+// credentialKeys say who asks, not which machine is meant; so do secrets.
+var credentialKeys = []string{"username", "login", "password_script", "passwd_script", "identity_file"}
 
 // targetOf describes what a device would act on: its name and all settings but credentials.
 func targetOf(device *arbiterv1.FenceDevice) string {
-	keys := make([]string, 0, len(device.Settings))
+	settings := make([]string, 0, len(device.Settings))
 	for key, value := range device.Settings {
-		if !slices.Contains(secretKeys, key) {
-			keys = append(keys, fmt.Sprintf("%s=%s", key, value))
+		if !slices.Contains(credentialKeys, key) && !keys.HoldSecret(key) {
+			settings = append(settings, fmt.Sprintf("%s=%s", key, value))
 		}
 	}
-	slices.Sort(keys)
-	return device.Device + " " + strings.Join(keys, " ")
+	slices.Sort(settings)
+	return device.Device + " " + strings.Join(settings, " ")
 }
 
 // sharedFences warns of members that one and the same fence target stands for: fencing one would fence the other, and a
@@ -154,7 +155,7 @@ func mistypedSettings(spec *arbiterv1.GroupSpec) []Fault {
 					if !slices.Contains(usualSettings, key) && mistyped(key, usualSettings) && len(key) > 3 {
 						warnings = append(warnings, Fault{
 							Path:    fmt.Sprintf("members[%d].fence[%d][%d].%s", i, l, d, key),
-							Message: fmt.Sprintf("did you mean %q? It is passed to %s as it is", nearest(key, usualSettings), device.Device),
+							Message: fmt.Sprintf("did you mean %q? It is passed to %s as it is", keys.Nearest(key, usualSettings), device.Device),
 						})
 					}
 				}

@@ -6,21 +6,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 var (
 	// ErrNoExecutable: the device's method names no executable on this machine.
-	ErrNoExecutable = errors.New("no such fence agent on this machine")
+	ErrNoExecutable = fenceagent.ErrNoExecutable
 	// ErrBadSetting: the device can't be used as it is configured.
 	ErrBadSetting = errors.New("setting refused")
 	// ErrAgent: the agent itself reported an error.
@@ -64,31 +63,8 @@ func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
 	return &agent{path: path, device: device, settings: lines, redactor: secret.NewRedactor(secrets...)}, nil
 }
 
-// isExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
-func isExecutableName(method string) bool {
-	return filepath.IsAbs(method) || method != "" && method == filepath.Base(method) && method != "." && method != ".."
-}
-
 // find looks an executable up: a path as it is, a name in the directories.
-func (f *Fencer) find(method string) (string, error) {
-	candidates := []string{method}
-	switch {
-	case filepath.IsAbs(method):
-	case !isExecutableName(method):
-		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
-	default:
-		candidates = nil
-		for _, directory := range f.directories {
-			candidates = append(candidates, filepath.Join(directory, method))
-		}
-	}
-	for _, path := range candidates {
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("%w: looked for %s", ErrNoExecutable, strings.Join(candidates, ", "))
-}
+func (f *Fencer) find(method string) (string, error) { return fenceagent.Find(method, f.directories) }
 
 // resolve makes the lines for standard input, and lists the secrets in them.
 func resolve(settings []failover.Setting) (lines string, secrets []string, err error) {

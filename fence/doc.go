@@ -28,5 +28,6 @@
 // Reserved settings, which are for this package and not passed on: "expect_name" (see identity.go) and "proof" ("off" or
 // "isolated").
 //
-// Goroutines: one per device while a call is under way. A Fencer has no state; all methods may be called at any time.
+// Goroutines: one per device while a call is under way. A Fencer remembers nothing but what agents said of
+// themselves; all methods may be called at any time.
 package fence

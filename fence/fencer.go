@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 )
 
 const (
@@ -23,24 +24,20 @@ const (
 // Options say where things are on this machine.
 type Options struct {
 	// Directories are searched in order for a device's executable that is given by its name alone; empty means
-	// DefaultDirectories.
+	// fenceagent.DefaultDirectories.
 	Directories []string
-}
-
-// DefaultDirectories are where packages and administrators put fence agents.
-func DefaultDirectories() []string {
-	return []string{"/usr/local/sbin", "/usr/sbin", "/usr/local/lib/arbiter/fence", "/usr/lib/arbiter/fence"}
 }
 
 // Fencer fences members through devices.
 type Fencer struct {
-	directories []string
+	directories  []string
+	descriptions descriptions
 }
 
 // New returns a Fencer.
 func New(o Options) *Fencer {
 	if len(o.Directories) == 0 {
-		o.Directories = DefaultDirectories()
+		o.Directories = fenceagent.DefaultDirectories()
 	}
 	return &Fencer{directories: o.Directories}
 }

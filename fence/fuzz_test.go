@@ -39,17 +39,6 @@ func FuzzReadStatus(f *testing.F) {
 	})
 }
 
-func FuzzParseMetadata(f *testing.F) {
-	f.Add(`<?xml version="1.0"?><resource-agent name="x"><parameters><parameter name="ip" required="1"/></parameters></resource-agent>`)
-	f.Add("<resource-agent")
-	f.Fuzz(func(t *testing.T, text string) {
-		m, err := parseMetadata(text)
-		if err == nil {
-			m.unknown("adress")
-		}
-	})
-}
-
 func FuzzListedName(f *testing.F) {
 	f.Add("1,db1\n2,db2\n", "2", ",")
 	f.Add("x", "", "")
@@ -58,17 +47,6 @@ func FuzzListedName(f *testing.F) {
 			t.Errorf("made %q up", name)
 		}
 	})
-}
-
-func TestEditDistance(t *testing.T) {
-	for _, test := range []struct {
-		a, b string
-		want int
-	}{{"", "", 0}, {"ip", "ip", 0}, {"adress", "address", 1}, {"plug", "port", 3}, {"", "abc", 3}, {"abc", "", 3}} {
-		if got := editDistance(test.a, test.b); got != test.want {
-			t.Errorf("%q, %q: %d", test.a, test.b, got)
-		}
-	}
 }
 
 func TestSummary(t *testing.T) {
@@ -95,8 +73,8 @@ func TestMetadataOfInstalledAgents(t *testing.T) {
 		if _, err := os.Stat("/usr/sbin/" + name); err != nil {
 			t.Fatalf("fence-agents are not installed: %v", err)
 		}
-		m, err := New(Options{}).Metadata(t.Context(), deviceOf(name))
-		if err != nil || m.Name != name || !m.offers("off") || !m.offers("status") || len(m.Parameters) < 5 {
+		m, err := New(Options{}).describe(t.Context(), deviceOf(name))
+		if err != nil || m.Name != name || !m.Offers("off") || !m.Offers("status") || len(m.Parameters) < 5 {
 			t.Errorf("%s: %v, %d parameters", name, err, len(m.Parameters))
 		}
 	}

@@ -10,10 +10,11 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 )
 
 // proofKey is a reserved setting: what a device's off amounts to, "off" or "isolated".
-const proofKey = "proof"
+const proofKey = fenceagent.Proof
 
 // The values of proofKey.
 const (

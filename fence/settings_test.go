@@ -86,6 +86,7 @@ func TestValidate(t *testing.T) {
 	m := member(level(misspelt, careless), level(written), level(gone, poor, failover.FenceDevice{Method: "fence_nowhere"}), level())
 	problems := New(Options{}).Validate(t.Context(), m)
 	want := []Problem{
+		{Level: 0, Device: 0, Key: "pasword", Message: "written into the spec", Warning: true},
 		{Level: 0, Device: 0, Key: "pasword", Message: `fence_test_device does not know the setting "pasword"; did you mean "password"?`},
 		{Level: 0, Device: 0, Key: "colour", Message: `fence_test_device does not know the setting "colour"`},
 		{Level: 0, Device: 1, Key: "password", Message: "can be read by everybody", Warning: true},
@@ -209,7 +210,7 @@ func TestGradeOfIsolatingAgents(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := New(Options{}).Metadata(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {
+	if _, err := New(Options{}).describe(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {
 		t.Error("no error with an ended context")
 	}
 }

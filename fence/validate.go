@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -28,7 +29,7 @@ type Problem struct {
 // or an environment variable will hold is not checked, nor whether the agent is there and knows the settings.
 func CheckSettings(device failover.FenceDevice) []Problem {
 	var problems []Problem
-	if !isExecutableName(device.Method) {
+	if !fenceagent.IsExecutableName(device.Method) {
 		problems = append(problems, Problem{Key: "device", Message: fmt.Sprintf(
 			"%q is neither the name of a fence agent nor an absolute path", shorten(device.Method, 60))})
 	}
@@ -74,16 +75,16 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 	for _, s := range device.Settings {
 		problems = append(problems, validateSecret(s)...)
 	}
-	m, err := f.Metadata(ctx, device)
+	m, err := f.describe(ctx, device)
 	switch {
-	case errors.Is(err, ErrMetadata):
+	case errors.Is(err, fenceagent.ErrMetadata):
 		return append(problems, Problem{Warning: true, Message: fmt.Sprintf("settings not checked: %v", err), Fix: "have the agent answer the action metadata"})
 	case errors.Is(err, ErrNoExecutable):
 		return append(problems, Problem{Message: err.Error(), Fix: "install it on this arbiter's machine, or give its absolute path"})
 	case err != nil:
 		return append(problems, Problem{Message: err.Error(), Fix: "run the agent by hand with action=metadata, and see why it fails or hangs", Silent: true})
 	}
-	return append(problems, m.validate(device)...)
+	return append(problems, checkAgainst(m, device)...)
 }
 
 func validateSecret(s failover.Setting) []Problem {
@@ -107,36 +108,43 @@ func validateSecret(s failover.Setting) []Problem {
 	return nil
 }
 
-// validate checks a device's settings against what its agent says that it knows.
-func (m Metadata) validate(device failover.FenceDevice) []Problem {
+// checkAgainst checks a device's settings against what its agent says that it knows.
+func checkAgainst(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
 	var problems []Problem
 	for _, action := range []string{"off", "status"} {
-		if !m.offers(action) {
+		if !m.Offers(action) {
 			problems = append(problems, Problem{Message: fmt.Sprintf("%s does not offer the action %q, so it can prove nothing", m.Name, action)})
 		}
 	}
+	problems = append(problems, unknownSettings(m, device)...)
 	for _, s := range device.Settings {
-		if isReserved(s.Key) {
-			continue
-		}
-		p, known := m.parameter(s.Key)
-		switch {
-		case !known:
-			problems = append(problems, Problem{Key: s.Key, Message: m.unknown(s.Key)})
-		case !p.accepts(s):
-			problems = append(problems, Problem{Key: s.Key, Message: fmt.Sprintf("%q must be one of %s", s.Key, strings.Join(p.options(), ", "))})
+		if p, known := m.Parameter(s.Key); known && !accepts(p, s) {
+			problems = append(problems, Problem{Key: s.Key, Message: fmt.Sprintf("%q must be one of %s", s.Key, strings.Join(options(p), ", "))})
 		}
 	}
-	return append(problems, m.missing(device)...)
+	return append(problems, missing(m, device)...)
+}
+
+func unknownSettings(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
+	var problems []Problem
+	for _, s := range device.Settings {
+		if !settingKey.MatchString(s.Key) {
+			continue // CheckSettings says more
+		}
+		if why := m.Unknown(s.Key); why != "" {
+			problems = append(problems, Problem{Key: s.Key, Message: why})
+		}
+	}
+	return problems
 }
 
 // accepts checks a plain value against a list of allowed ones, if the agent has one.
-func (p Parameter) accepts(s failover.Setting) bool {
+func accepts(p fenceagent.Parameter, s failover.Setting) bool {
 	return p.Content.Type != "select" || len(p.Content.Options) == 0 || s.File != "" || s.Env != "" ||
-		slices.Contains(p.options(), s.Value)
+		slices.Contains(options(p), s.Value)
 }
 
-func (p Parameter) options() []string {
+func options(p fenceagent.Parameter) []string {
 	var values []string
 	for _, option := range p.Content.Options {
 		values = append(values, option.Value)
@@ -144,22 +152,8 @@ func (p Parameter) options() []string {
 	return values
 }
 
-func (m Metadata) unknown(key string) string {
-	nearest, distance := "", 1+len(key)/2
-	for _, p := range m.Parameters {
-		if d := editDistance(plainKey(key), plainKey(p.Name)); d < distance {
-			nearest, distance = p.Name, d
-		}
-	}
-	message := fmt.Sprintf("%s does not know the setting %q", m.Name, shorten(key, 60))
-	if nearest != "" {
-		message += fmt.Sprintf("; did you mean %q?", nearest)
-	}
-	return message
-}
-
 // missing names the settings that the agent requires and the spec doesn't have, not even by an older name.
-func (m Metadata) missing(device failover.FenceDevice) []Problem {
+func missing(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
 	var problems []Problem
 	for _, p := range m.Parameters {
 		if p.Required != "1" || p.Deprecated == "1" || p.Name == "action" || p.Content.Default != "" {
@@ -174,24 +168,4 @@ func (m Metadata) missing(device failover.FenceDevice) []Problem {
 
 func hasSetting(device failover.FenceDevice, key string) bool {
 	return slices.ContainsFunc(device.Settings, func(s failover.Setting) bool { return plainKey(s.Key) == plainKey(key) })
-}
-
-// editDistance is the number of letters to insert, delete or replace to make one text of the other (Levenshtein).
-func editDistance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -22,9 +22,9 @@ type Header struct {
 	Proposer  failover.NodeID
 }
 
-// VersionOf is the log language that a body needs. A leader proposes the body only while State.VotersUnderstand is not older. A
-// kind or field that is added to log.proto raises failover.CurrentVersion and gets its case here. A rule that changes raises
-// it too, and holds from State.Version on (docs/design.md, "The language of the log").
+// VersionOf is the log language that a body needs. A leader proposes the body only while State.VotersUnderstand is not older
+// (arbiter/encode.go). A kind or field that is added to log.proto raises failover.CurrentVersion and gets its case here. A rule that
+// changes raises it too, and holds from State.Version on (docs/design.md, "The language of the log").
 func VersionOf(failover.Body) failover.EntryVersion { return 1 }
 
 // Encode makes the bytes to propose. What it returns, Decode accepts; anything else is refused here, before it enters the log, with

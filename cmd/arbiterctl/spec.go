@@ -8,12 +8,14 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -160,6 +162,9 @@ func addFilesFlag(cmd *cobra.Command, files *[]string) {
 	_ = cmd.MarkFlagFilename("filename", "yaml", "yml")
 }
 
+// applyTry is longer than other calls have: the arbiter starts fence agents, to ask which settings they know.
+const applyTry = 6 * time.Second
+
 // apply applies one spec. Each group is a change of its own, with an id of its own.
 func (a *app) apply(ctx context.Context, c *client.Client, change changing, request *arbiterv1.ApplyGroupRequest) error {
 	request.Change = change.change()
@@ -169,7 +174,7 @@ func (a *app) apply(ctx context.Context, c *client.Client, change changing, requ
 			return err
 		}
 	}
-	answer, err := c.ApplyGroup(ctx, request)
+	answer, err := c.ApplyGroup(ctx, request, client.TryFor(applyTry))
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", group, err)
 	}
@@ -281,17 +286,18 @@ var arbiterFilePattern = regexp.MustCompile(`(?m)^(node|arbiters)\s*:`)
 
 func (a *app) validateCommand() *cobra.Command {
 	var files []string
+	agents := localAgents{described: map[string]*fenceagent.Metadata{}}
 	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Check group specs and arbiter files, and say what they mean; needs no arbiter",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			read, err := a.readFiles(append(files, args...))
 			if err != nil {
 				return err
 			}
 			faults := 0
 			for _, file := range read {
-				n, err := a.validate(file)
+				n, err := a.validate(cmd.Context(), file, &agents)
 				if err != nil {
 					return err
 				}
@@ -305,11 +311,13 @@ func (a *app) validateCommand() *cobra.Command {
 		},
 	}
 	addFilesFlag(cmd, &files)
+	cmd.Flags().StringSliceVar(&agents.directories, "fence-agents", fenceagent.DefaultDirectories(),
+		"folders of fence agents on this machine; those that are there are asked which settings they know")
 	return cmd
 }
 
 // validate checks one file and returns how many faults it has.
-func (a *app) validate(file specFile) (int, error) {
+func (a *app) validate(ctx context.Context, file specFile, agents *localAgents) (int, error) {
 	if arbiterFilePattern.Match(file.text) {
 		arbiter, warnings, err := config.ParseArbiterFile(file.name, file.text)
 		a.warn(warnings)
@@ -318,7 +326,7 @@ func (a *app) validate(file specFile) (int, error) {
 		}
 		return 0, a.print(screen.ArbiterFile(arbiter))
 	}
-	spec, warnings, err := config.LoadGroup(file.name, file.text)
+	spec, warnings, err := agents.load(ctx, file)
 	a.warn(warnings)
 	if err != nil {
 		return a.list(err), nil

@@ -18,8 +18,7 @@ import (
 )
 
 // drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
-func drivers(fenceDirectories []string) arbiter.Drivers {
-	fencing := fence.New(fence.Options{Directories: fenceDirectories})
+func drivers(fencing *fence.Fencer) arbiter.Drivers {
 	engines := map[failover.Engine]service{
 		failover.EnginePostgres: engine.NewPostgres(secret.Resolve),
 		failover.EngineHTTP:     engine.NewHTTP(secret.Resolve),

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fence"
 )
 
 // chatty is a program that ends badly and says all that it was told.
@@ -42,7 +43,7 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable", Password: failover.Setting{File: password}},
 	}
 	route := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}, secret}}
-	inspect := drivers(nil).Inspect
+	inspect := drivers(fence.New(fence.Options{})).Inspect
 	for name, found := range map[string][]arbiter.Finding{
 		"member": inspect.Member(t.Context(), member, spec),
 		"fence":  inspect.Fence(t.Context(), member),

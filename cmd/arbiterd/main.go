@@ -20,6 +20,7 @@ import (
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fence"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	"github.com/arbiter-ha/arbiter/internal/recording"
@@ -148,11 +149,11 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	c := clock.System()
+	c, fencing := clock.System(), fence.New(fence.Options{Directories: d.file.FenceAgentDirs})
 	node, err := arbiter.New(arbiter.Options{
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
-		Drivers: drivers(d.file.FenceAgentDirs), NewProber: newProber(c, d.log), Specs: specs{},
+		Drivers: drivers(fencing), NewProber: newProber(c, d.log), Specs: specs{fencing},
 		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/failover"
@@ -14,30 +17,85 @@ import (
 )
 
 // specs fills in and checks what operators write.
-type specs struct{}
+type specs struct{ fencer *fence.Fencer }
 
 // Effective returns the spec with every default. What only a driver can tell of its settings is checked here too: a wrong route would
 // otherwise show when the old primary is off already.
-func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
 	full := config.Defaults(written)
-	faults := config.Faults(config.Validate(written))
-	faults = faults.And(slices.Concat(deviceFaults(full), proofFaults(full), routeFaults(full)))
-	if len(faults) > 0 {
+	if faults := s.faults(written, full); len(faults) > 0 {
 		return nil, faults
 	}
 	return full, nil
 }
 
-func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
-	var faults []config.Fault
+// EffectiveHere also has the fence agents on this machine say which settings they don't know: an agent itself goes on without them, and
+// what it then does shows when it is needed.
+func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	full := config.Defaults(written)
+	if faults := s.faults(written, full).And(s.unknownSettings(ctx, full)); len(faults) > 0 {
+		return nil, faults
+	}
+	return full, nil
+}
+
+func (specs) faults(written, full *arbiterv1.GroupSpec) config.Faults {
+	faults := config.Faults(config.Validate(written))
+	return faults.And(slices.Concat(deviceFaults(full), proofFaults(full), routeFaults(full)))
+}
+
+// eachDevice visits the fence devices of a spec, by their paths in YAML.
+func eachDevice(spec *arbiterv1.GroupSpec, visit func(path string, device failover.FenceDevice)) {
 	for i, m := range spec.Members {
 		for l, level := range m.Fence {
 			for d, device := range level.Devices {
-				for _, p := range fence.CheckSettings(failover.FenceDevice{Method: device.Device, Settings: settings(device.Settings)}) {
-					faults = append(faults, config.Fault{Path: fmt.Sprintf("members[%d].fence[%d][%d].%s", i, l, d, p.Key), Message: p.Message})
-				}
+				visit(fmt.Sprintf("members[%d].fence[%d][%d]", i, l, d), failover.FenceDevice{Method: device.Device, Settings: settings(device.Settings)})
 			}
 		}
+	}
+}
+
+func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
+	var faults []config.Fault
+	eachDevice(spec, func(path string, device failover.FenceDevice) {
+		faults = append(faults, problemsAt(path, fence.CheckSettings(device))...)
+	})
+	return faults
+}
+
+// agentsAtOnce bounds how many agents describe themselves at the same time; each is an interpreter that starts.
+const agentsAtOnce = 4
+
+// unknownSettings asks an agent that several devices have only once; different ones side by side.
+func (s specs) unknownSettings(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
+	type place struct {
+		path   string
+		device failover.FenceDevice
+	}
+	byMethod := map[string][]place{}
+	eachDevice(spec, func(path string, device failover.FenceDevice) {
+		byMethod[device.Method] = append(byMethod[device.Method], place{path, device})
+	})
+	methods := slices.Sorted(maps.Keys(byMethod))
+	found := make([][]config.Fault, len(methods))
+	var all errgroup.Group
+	all.SetLimit(agentsAtOnce)
+	for i, method := range methods {
+		all.Go(func() error {
+			for _, p := range byMethod[method] {
+				found[i] = append(found[i], problemsAt(p.path, s.fencer.Unknown(ctx, p.device))...)
+			}
+			return nil
+		})
+	}
+	_ = all.Wait() // none of them fails
+	return slices.Concat(found...)
+}
+
+func problemsAt(path string, problems []fence.Problem) []config.Fault {
+	var faults []config.Fault
+	for _, p := range problems {
+		faults = append(faults, config.Fault{Path: path + "." + p.Key, Message: p.Message})
 	}
 	return faults
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/fence"
 )
 
 // What would show only after the old primary is off is refused when the spec is applied, by the path that it has in YAML.
@@ -24,6 +25,10 @@ func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
 		"command": {
 			"router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders", "router: command, command: bin/move",
 			`routes[0].command: "bin/move" must be an absolute path, because arbiters don't search for it`,
+		},
+		"a secret in the open": {
+			"bmc-b.internal, username: fence", "bmc-b.internal, community: s3cr3t",
+			"members[1].fence[0][0].community: a secret can't stand in a spec, because specs are replicated and shown; write {file: /path} or {env: NAME}",
 		},
 		"no such member": {"backend: orders", "backend: orders, server.pg-c: c", `routes[0].server.pg-c: the group has no member "pg-c"`},
 		"cycle": {
@@ -64,5 +69,49 @@ func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
 				t.Errorf("got %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// A setting that an agent doesn't know is refused together with all other faults; a caller who may only compare runs no agent.
+func TestEffectiveHereRefusesSettingsThatAgentsDoNotKnow(t *testing.T) {
+	agents := t.TempDir()
+	asked := filepath.Join(agents, "asked")
+	script := "#!/bin/sh\necho x >>" + asked + "\ncat <<XML\n<resource-agent name=\"fence_ipmilan\"><parameters>" +
+		"<parameter name=\"ip\"/><parameter name=\"username\"/><parameter name=\"password\"/><parameter name=\"lanplus\"/></parameters></resource-agent>\nXML\n"
+	if err := os.WriteFile(filepath.Join(agents, "fence_ipmilan"), []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join("..", "..", "config", "testdata", "one-page.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := specs{fence.New(fence.Options{Directories: []string{agents}})}
+	right, _, err := config.ParseGroup("g.yaml", page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.EffectiveHere(t.Context(), right); err != nil {
+		t.Errorf("a right spec: %v", err)
+	}
+	if lines, err := os.ReadFile(asked); err != nil || string(lines) != "x\n" {
+		t.Errorf("two devices with the same agent asked it %q, %v", lines, err)
+	}
+	if err := os.Remove(asked); err != nil {
+		t.Fatal(err)
+	}
+	wrong, _, err := config.ParseGroup("g.yaml", []byte(strings.NewReplacer("ip: bmc-b", "adress: bmc-b", "tcp://lb-1.internal:9999", "lb:9999").Replace(string(page))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const socket = `routes[0].socket: "lb:9999" must be unix:///path or tcp://host:port, for example tcp://lb-1.internal:9999`
+	if _, err := s.Effective(wrong); err == nil || err.Error() != socket {
+		t.Errorf("without agents: %v", err)
+	}
+	if _, err := os.Stat(asked); err == nil {
+		t.Error("an agent was run all the same")
+	}
+	const adress = `members[1].fence[0][0].adress: fence_ipmilan does not know the setting "adress"; did you mean "ip"?`
+	if _, err := s.EffectiveHere(t.Context(), wrong); err == nil || err.Error() != socket+"\n"+adress {
+		t.Errorf("with agents: %v", err)
 	}
 }

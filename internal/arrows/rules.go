@@ -19,7 +19,8 @@ type layer struct {
 // core's values (a setting, a position), since the core depends on nothing.
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
-	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi",
+	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi", "internal/keys",
+	"internal/fenceagent",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -49,7 +50,7 @@ var layers = []layer{
 	},
 	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
 	{folder: "client", may: join([]string{"proto"}, foundation), why: "users import the client: it must stay light"},
-	{folder: "config", may: []string{"proto"}, why: "one schema: YAML is read into proto and nothing else"},
+	{folder: "config", may: []string{"proto", "internal/keys"}, why: "one schema: YAML is read into proto and nothing else, by rules about names that drivers share"},
 	{folder: "probe", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "fence", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "engine", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
@@ -58,6 +59,7 @@ var layers = []layer{
 	{folder: "proto", why: "generated code stands alone"},
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
+	{folder: "internal/keys", why: "what names mean is at the bottom of everything"},
 	{folder: "internal/permit", why: "a context value that every driver may ask"},
 	{folder: "internal/failpoint", why: "a context value that tests stop a driver by"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
@@ -66,6 +68,7 @@ var layers = []layer{
 	{folder: "internal/postgres", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and agent"},
 	{folder: "internal/serviceapi", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and the lab's service"},
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
+	{folder: "internal/fenceagent", may: join([]string{"failover"}, foundation), why: "shared by fence and arbiterctl, which checks specs without an arbiter"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
 	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},

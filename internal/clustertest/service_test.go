@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -194,6 +195,38 @@ func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 	}
 }
 
+// TestRequestThatIsTooLarge: what can't be written into the log, or not even be received, is surely not carried out.
+func TestRequestThatIsTooLarge(t *testing.T) {
+	c := startCluster(t)
+	api := c.api(c.leader())
+	long := &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: strings.Repeat("x", 4096)}}
+	large := writtenSpec("pay") // each of its fields is within its bounds
+	for _, m := range large.Members {
+		for len(m.Fence) < 8 {
+			level := &arbiterv1.FenceLevel{}
+			for range 8 {
+				device := &arbiterv1.FenceDevice{Device: "fence_fake", Settings: map[string]*arbiterv1.Value{}}
+				for i := range 8 {
+					device.Settings[strings.Repeat("k", i+1)] = long
+				}
+				level.Devices = append(level.Devices, device)
+			}
+			m.Fence = append(m.Fence, level)
+		}
+	}
+	_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: large})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "nothing was proposed") || !strings.Contains(err.Error(), "the limit is") {
+		t.Errorf("larger than an entry: %.300v", err)
+	}
+	_, err = api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: strings.Repeat("x", arbiterv1.MaxMessageBytes)})
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "larger than max") {
+		t.Errorf("larger than a message: %.300v", err)
+	}
+	if _, err := api.GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "pay"}); status.Code(err) != codes.NotFound {
+		t.Errorf("the group is there: %v", err)
+	}
+}
+
 func TestRefusedChange_TellsTheRule(t *testing.T) {
 	c := startCluster(t)
 	api := c.api(c.leader())
@@ -205,6 +238,17 @@ func TestRefusedChange_TellsTheRule(t *testing.T) {
 	}
 	if _, err := api.GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "pay"}); status.Code(err) != codes.NotFound {
 		t.Errorf("a dry run made the group: %v", err)
+	}
+	coloured := writtenSpec("pay")
+	coloured.Members[0].Fence[0].Devices[0].Settings[fake.UnknownSetting] = &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: "red"}}
+	for _, dryRun := range []bool{true, false} {
+		_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: coloured, DryRun: dryRun})
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), fake.ErrUnknownSetting.Error()) {
+			t.Errorf("a setting that the leader's agent does not know, dry run %v: %v", dryRun, err)
+		}
+	}
+	if _, err := api.DiffGroup(t.Context(), &arbiterv1.DiffGroupRequest{Spec: coloured}); err != nil {
+		t.Errorf("comparing, which everybody may, asks agents: %v", err)
 	}
 	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay")})
 	if err != nil || created.GetResult() != "created" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
 // largest is the most that a file of one secret may hold, in bytes: more is a wrong path rather than a secret.
@@ -136,26 +137,8 @@ func Warning(s failover.Setting) string {
 		s.File, s.Key, info.Mode().Perm(), s.File)
 }
 
-// secretWords are parts of keys whose literal values are treated as secrets, as a careless spec may hold them.
-var secretWords = []string{
-	"passw", "passphrase", "secret", "token", "community", "credential", "api_key", "apikey",
-	"hexadecimal_kg", "private_key", "access_key",
-}
-
 // IsSecret says whether a setting's value must never be shown: everything that comes from a file or the environment,
-// and literals whose key reads like a secret's.
+// and literals whose key reads like a secret's, as an older spec may hold them.
 func IsSecret(s failover.Setting) bool {
-	if s.File != "" || s.Env != "" {
-		return true
-	}
-	key := strings.ToLower(s.Key)
-	if strings.HasSuffix(key, "_script") { // passwd_script and the like are paths of programs
-		return false
-	}
-	for _, word := range secretWords {
-		if strings.Contains(key, word) {
-			return true
-		}
-	}
-	return key == "pass"
+	return s.File != "" || s.Env != "" || keys.HoldSecret(s.Key)
 }

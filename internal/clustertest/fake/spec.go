@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"context"
 	"errors"
 	"time"
 
@@ -71,4 +72,23 @@ func (Specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, erro
 		return nil, errors.New("no spec")
 	}
 	return written, nil
+}
+
+// UnknownSetting is what no fence agent knows.
+const UnknownSetting = "colour"
+
+// ErrUnknownSetting is what agents say of it.
+var ErrUnknownSetting = errors.New("the agent does not know that setting")
+
+// EffectiveHere implements arbiter.Specs.
+func (s Specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	if _, bounded := ctx.Deadline(); !bounded {
+		return nil, errors.New("agents are asked without a time limit")
+	}
+	for _, m := range written.GetMembers() {
+		if m.Fence[0].Devices[0].Settings[UnknownSetting] != nil {
+			return nil, ErrUnknownSetting
+		}
+	}
+	return s.Effective(written)
 }

@@ -31,6 +31,11 @@ const metadata = `<?xml version="1.0" ?>
 		<content type="integer" default="6230" />
 		<shortdesc lang="en">TCP port of the power switch</shortdesc>
 	</parameter>
+	<parameter name="password" unique="0" required="0">
+		<getopt mixed="-p, --password=[password]" />
+		<content type="string" />
+		<shortdesc lang="en">Not needed: the power switch lets everybody in</shortdesc>
+	</parameter>
 	<parameter name="power_timeout" unique="0" required="0">
 		<getopt mixed="--power-timeout=[seconds]" />
 		<content type="second" default="20" />

@@ -1062,7 +1062,8 @@ type Route struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
 	Router string                 `protobuf:"bytes,1,opt,name=router,proto3" json:"router,omitempty"`
 	// Default: the router's name and its place in the list.
-	Name     *string           `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	Name *string `protobuf:"bytes,2,opt,name=name,proto3,oneof" json:"name,omitempty"`
+	// Some routers have two for each member, with the member's name in them.
 	Settings map[string]*Value `protobuf:"bytes,3,rep,name=settings,proto3" json:"settings,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// host:port where clients connect; proven by a real write after a failover. Empty: not proven.
 	VerifyAddress *string `protobuf:"bytes,4,opt,name=verify_address,json=verifyAddress,proto3,oneof" json:"verify_address,omitempty"`
@@ -1157,32 +1158,35 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"FenceLevel\x12=\n" +
 	"\adevices\x18\x01 \x03(\v2\x17.arbiter.v1.FenceDeviceB\n" +
-	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\adevices\"\xad\x02\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x10\bR\adevices\"\xbf\x02\n" +
 	"\vFenceDevice\x12\"\n" +
 	"\x06device\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xff\x01R\x06device\x123\n" +
 	"\atimeout\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\atimeout\x12&\n" +
 	"\aretries\x18\x03 \x01(\rB\a\xbaH\x04*\x02\x18\n" +
-	"H\x00R\aretries\x88\x01\x01\x12A\n" +
-	"\bsettings\x18\x04 \x03(\v2%.arbiter.v1.FenceDevice.SettingsEntryR\bsettings\x1aN\n" +
+	"H\x00R\aretries\x88\x01\x01\x12S\n" +
+	"\bsettings\x18\x04 \x03(\v2%.arbiter.v1.FenceDevice.SettingsEntryB\x10\xbaH\r\x9a\x01\n" +
+	"\x10 \"\x06r\x04\x10\x01(@R\bsettings\x1aN\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12'\n" +
 	"\x05value\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\x05value:\x028\x01B\n" +
 	"\n" +
-	"\b_retries\"o\n" +
-	"\x05Value\x12\x1a\n" +
-	"\aliteral\x18\x01 \x01(\tH\x00R\aliteral\x12\x1d\n" +
-	"\x04file\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x04file\x12\x1b\n" +
-	"\x03env\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x10\x01H\x00R\x03envB\x0e\n" +
-	"\x05value\x12\x05\xbaH\x02\b\x01\"\x81\x03\n" +
+	"\b_retries\"\x7f\n" +
+	"\x05Value\x12$\n" +
+	"\aliteral\x18\x01 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x00R\aliteral\x12 \n" +
+	"\x04file\x18\x02 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\x80 H\x00R\x04file\x12\x1e\n" +
+	"\x03env\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01(\xff\x01H\x00R\x03envB\x0e\n" +
+	"\x05value\x12\x05\xbaH\x02\b\x01\"\x9f\x03\n" +
 	"\aConnect\x12\x1b\n" +
 	"\x04user\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18?R\x04user\x12-\n" +
 	"\bpassword\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\bpassword\x12(\n" +
 	"\bdatabase\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?H\x00R\bdatabase\x88\x01\x01\x12]\n" +
-	"\asslmode\x18\x04 \x01(\tB>\xbaH;r9R\adisableR\x05allowR\x06preferR\arequireR\tverify-caR\vverify-fullH\x01R\asslmode\x88\x01\x01\x12%\n" +
-	"\vsslrootcert\x18\x05 \x01(\tH\x02R\vsslrootcert\x88\x01\x01\x12\x1d\n" +
-	"\asslcert\x18\x06 \x01(\tH\x03R\asslcert\x88\x01\x01\x12\x1b\n" +
-	"\x06sslkey\x18\a \x01(\tH\x04R\x06sslkey\x88\x01\x01B\v\n" +
+	"\asslmode\x18\x04 \x01(\tB>\xbaH;r9R\adisableR\x05allowR\x06preferR\arequireR\tverify-caR\vverify-fullH\x01R\asslmode\x88\x01\x01\x12/\n" +
+	"\vsslrootcert\x18\x05 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x02R\vsslrootcert\x88\x01\x01\x12'\n" +
+	"\asslcert\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x03R\asslcert\x88\x01\x01\x12%\n" +
+	"\x06sslkey\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 H\x04R\x06sslkey\x88\x01\x01B\v\n" +
 	"\t_databaseB\n" +
 	"\n" +
 	"\b_sslmodeB\x0e\n" +
@@ -1213,22 +1217,23 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"_successesB\v\n" +
 	"\t_requiredB\a\n" +
-	"\x05_port\"\x9b\x03\n" +
+	"\x05_port\"\xd8\x03\n" +
 	"\tHTTPCheck\x12\x10\n" +
-	"\x03tls\x18\x01 \x01(\bR\x03tls\x12\x17\n" +
-	"\x04path\x18\x02 \x01(\tH\x00R\x04path\x88\x01\x01\x126\n" +
-	"\x06method\x18\x03 \x01(\tB\x19\xbaH\x16r\x14R\x03GETR\x04HEADR\aOPTIONSH\x01R\x06method\x88\x01\x01\x12<\n" +
-	"\aheaders\x18\x04 \x03(\v2\".arbiter.v1.HTTPCheck.HeadersEntryR\aheaders\x12+\n" +
-	"\bstatuses\x18\x05 \x03(\rB\x0f\xbaH\f\x92\x01\t\"\a*\x05\x18\xd7\x04(dR\bstatuses\x12#\n" +
-	"\rbody_contains\x18\x06 \x01(\tR\fbodyContains\x12\x17\n" +
-	"\aca_file\x18\a \x01(\tR\x06caFile\x12\x1f\n" +
-	"\vserver_name\x18\b \x01(\tR\n" +
+	"\x03tls\x18\x01 \x01(\bR\x03tls\x12!\n" +
+	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x00R\x04path\x88\x01\x01\x126\n" +
+	"\x06method\x18\x03 \x01(\tB\x19\xbaH\x16r\x14R\x03GETR\x04HEADR\aOPTIONSH\x01R\x06method\x88\x01\x01\x12N\n" +
+	"\aheaders\x18\x04 \x03(\v2\".arbiter.v1.HTTPCheck.HeadersEntryB\x10\xbaH\r\x9a\x01\n" +
+	"\x10 \"\x06r\x04\x10\x01(@R\aheaders\x12.\n" +
+	"\bstatuses\x18\x05 \x03(\rB\x12\xbaH\x0f\x92\x01\f\x10\xf4\x03\"\a*\x05\x18\xd7\x04(dR\bstatuses\x12-\n" +
+	"\rbody_contains\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80 R\fbodyContains\x12!\n" +
+	"\aca_file\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06caFile\x12)\n" +
+	"\vserver_name\x18\b \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\n" +
 	"serverName\x1aM\n" +
 	"\fHeadersEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12'\n" +
 	"\x05value\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\x05value:\x028\x01B\a\n" +
 	"\x05_pathB\t\n" +
-	"\a_method\"\x92\b\n" +
+	"\a_method\"\x9f\b\n" +
 	"\x06Policy\x129\n" +
 	"\n" +
 	"automation\x18\x01 \x01(\tB\x14\xbaH\x11r\x0fR\aobserveR\x04fullH\x00R\n" +
@@ -1238,10 +1243,10 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\bcooldown\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\bcooldown\x12/\n" +
 	"\x05lease\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05lease\x12+\n" +
 	"\n" +
-	"down_votes\x18\x06 \x01(\rB\a\xbaH\x04*\x02\x18\tH\x02R\tdownVotes\x88\x01\x01\x12\x93\x01\n" +
-	"\talso_down\x18\a \x03(\tBv\xbaHs\x92\x01p\"nrlR\x14too-many-connectionsR\vstarting-upR\x0ecrash-recoveryR\rshutting-downR\tread-onlyR\tdisk-fullR\x04slowR\fwrong-answerR\balsoDown\x12*\n" +
-	"\x0epreferred_zone\x18\b \x01(\tH\x03R\rpreferredZone\x88\x01\x01\x12\x95\x01\n" +
-	"\raccept_proofs\x18\t \x03(\tBp\xbaHm\x92\x01j\"hrfR\rCONFIRMED_OFFR\x12CONFIRMED_ISOLATEDR\rHELD_BY_AGENTR\x0fDEMOTED_CLEANLYR\x17SELF_FENCED_BY_DEADLINER\bATTESTEDR\facceptProofs\x12*\n" +
+	"down_votes\x18\x06 \x01(\rB\a\xbaH\x04*\x02\x18\tH\x02R\tdownVotes\x88\x01\x01\x12\x95\x01\n" +
+	"\talso_down\x18\a \x03(\tBx\xbaHu\x92\x01r\x10\x10\"nrlR\x14too-many-connectionsR\vstarting-upR\x0ecrash-recoveryR\rshutting-downR\tread-onlyR\tdisk-fullR\x04slowR\fwrong-answerR\balsoDown\x123\n" +
+	"\x0epreferred_zone\x18\b \x01(\tB\a\xbaH\x04r\x02\x18?H\x03R\rpreferredZone\x88\x01\x01\x12\x97\x01\n" +
+	"\raccept_proofs\x18\t \x03(\tBr\xbaHo\x92\x01l\x10\x10\"hrfR\rCONFIRMED_OFFR\x12CONFIRMED_ISOLATEDR\rHELD_BY_AGENTR\x0fDEMOTED_CLEANLYR\x17SELF_FENCED_BY_DEADLINER\bATTESTEDR\facceptProofs\x12*\n" +
 	"\x0erefence_rogues\x18\n" +
 	" \x01(\bH\x04R\rrefenceRogues\x88\x01\x01\x12$\n" +
 	"\vrace_fences\x18\v \x01(\bH\x05R\n" +
@@ -1262,12 +1267,12 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\apromote\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\apromote\x127\n" +
 	"\tconfigure\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\tconfigure\x12/\n" +
 	"\x05route\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x05route\x121\n" +
-	"\x06verify\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06verify\"\xaf\x02\n" +
+	"\x06verify\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x06verify\"\xcc\x02\n" +
 	"\x05Route\x12/\n" +
 	"\x06router\x18\x01 \x01(\tB\x17\xbaH\x14r\x12R\ahaproxyR\acommandR\x06router\x12 \n" +
-	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?H\x00R\x04name\x88\x01\x01\x12;\n" +
-	"\bsettings\x18\x03 \x03(\v2\x1f.arbiter.v1.Route.SettingsEntryR\bsettings\x12*\n" +
-	"\x0everify_address\x18\x04 \x01(\tH\x01R\rverifyAddress\x88\x01\x01\x1aN\n" +
+	"\x04name\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?H\x00R\x04name\x88\x01\x01\x12N\n" +
+	"\bsettings\x18\x03 \x03(\v2\x1f.arbiter.v1.Route.SettingsEntryB\x11\xbaH\x0e\x9a\x01\v\x10@\"\ar\x05\x10\x01(\x80\x01R\bsettings\x124\n" +
+	"\x0everify_address\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02H\x01R\rverifyAddress\x88\x01\x01\x1aN\n" +
 	"\rSettingsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12'\n" +
 	"\x05value\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\x05value:\x028\x01B\a\n" +

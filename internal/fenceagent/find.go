@@ -1,0 +1,43 @@
+package fenceagent
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// ErrNoExecutable says that a device's method names no executable on this machine.
+var ErrNoExecutable = errors.New("no such fence agent on this machine")
+
+// DefaultDirectories are where packages and administrators put fence agents.
+func DefaultDirectories() []string {
+	return []string{"/usr/local/sbin", "/usr/sbin", "/usr/local/lib/arbiter/fence", "/usr/lib/arbiter/fence"}
+}
+
+// IsExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
+func IsExecutableName(method string) bool {
+	return filepath.IsAbs(method) || method != "" && method == filepath.Base(method) && method != "." && method != ".."
+}
+
+// Find looks an executable up: a path as it is, a name in the directories, in their order.
+func Find(method string, directories []string) (string, error) {
+	candidates := []string{method}
+	switch {
+	case filepath.IsAbs(method):
+	case !IsExecutableName(method):
+		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
+	default:
+		candidates = nil
+		for _, directory := range directories {
+			candidates = append(candidates, filepath.Join(directory, method))
+		}
+	}
+	for _, path := range candidates {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("%w: looked for %s", ErrNoExecutable, strings.Join(candidates, ", "))
+}
