@@ -92,6 +92,7 @@ type Node struct {
 	mu      sync.Mutex
 	boot    *Bootstrap
 	cluster string
+	held    logEnd        // in the log when this arbiter started; set before the API serves
 	advance chan struct{} // closed and replaced at every applied entry
 	specs   chan struct{} // has room for one: specs may have changed
 	ready   arbiterv1.Readiness

@@ -24,6 +24,9 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return errors.Join(err, storage.Close())
 	}
 	n.cluster = cluster
+	if n.held, err = storage.lastCommand(); err != nil {
+		return errors.Join(err, storage.Close())
+	}
 	self, _ := n.peers.peer(n.options.Node)
 	inner, err := NewNetworkTransport(NetworkOptions{
 		Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,

@@ -10,10 +10,17 @@ import (
 )
 
 // History lists operations, the newest first.
-func History(s Style, operations []*arbiterv1.Operation) string {
+func History(s Style, r *arbiterv1.ListOperationsResponse) string {
 	var p page
+	operations := r.Operations
+	if stale := staleLine(s, r.Freshness); stale != "" {
+		p.line("%s", stale)
+		p.labelled("", "next:", restartedAdvice(r.Freshness))
+	}
 	if len(operations) == 0 {
-		p.line("No operation yet.")
+		if r.Freshness.GetLogOnDisk() == 0 {
+			p.line("No operation yet.")
+		}
 		return p.String()
 	}
 	newest := operations[0]
@@ -171,8 +178,9 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
 	voters := 0
 	var silent []string
+	known := slices.ContainsFunc(r.Arbiters, func(a *arbiterv1.ArbiterStatus) bool { return a.Voter })
 	for _, a := range r.Arbiters {
-		if !a.Voter {
+		if known && !a.Voter { // where nobody knows who votes, all that are configured count
 			continue
 		}
 		voters++

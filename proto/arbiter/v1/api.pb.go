@@ -196,9 +196,11 @@ func (Severity) EnumDescriptor() ([]byte, []int) {
 
 // NotLeader is the error detail of a follower.
 type NotLeader struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Leader        string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
-	LeaderGrpc    string                 `protobuf:"bytes,2,opt,name=leader_grpc,json=leaderGrpc,proto3" json:"leader_grpc,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Leader     string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
+	LeaderGrpc string                 `protobuf:"bytes,2,opt,name=leader_grpc,json=leaderGrpc,proto3" json:"leader_grpc,omitempty"`
+	// As in Freshness: the question can't even be answered from what this arbiter knew last.
+	LogOnDisk     uint64 `protobuf:"varint,3,opt,name=log_on_disk,json=logOnDisk,proto3" json:"log_on_disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,6 +247,13 @@ func (x *NotLeader) GetLeaderGrpc() string {
 		return x.LeaderGrpc
 	}
 	return ""
+}
+
+func (x *NotLeader) GetLogOnDisk() uint64 {
+	if x != nil {
+		return x.LogOnDisk
+	}
+	return 0
 }
 
 // Rejection is the error detail of a change that a rule refused.
@@ -312,12 +321,15 @@ func (x *Rejection) GetNext() string {
 
 // Freshness says where a read comes from.
 type Freshness struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	AppliedIndex  uint64                 `protobuf:"varint,2,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
-	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	Leader        string                 `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
-	Linearizable  bool                   `protobuf:"varint,5,opt,name=linearizable,proto3" json:"linearizable,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Node         string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	AppliedIndex uint64                 `protobuf:"varint,2,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	Term         uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	Leader       string                 `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Linearizable bool                   `protobuf:"varint,5,opt,name=linearizable,proto3" json:"linearizable,omitempty"`
+	// Not 0: this arbiter was restarted, has a log up to this index on its disk, and has not heard from a majority yet what of it is
+	// committed. Until then it answers from its last snapshot, or from nothing: what is missing in the answer is not gone.
+	LogOnDisk     uint64 `protobuf:"varint,6,opt,name=log_on_disk,json=logOnDisk,proto3" json:"log_on_disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +397,13 @@ func (x *Freshness) GetLinearizable() bool {
 		return x.Linearizable
 	}
 	return false
+}
+
+func (x *Freshness) GetLogOnDisk() uint64 {
+	if x != nil {
+		return x.LogOnDisk
+	}
+	return 0
 }
 
 type GetStatusRequest struct {
@@ -5478,21 +5497,23 @@ var File_arbiter_v1_api_proto protoreflect.FileDescriptor
 const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"\x14arbiter/v1/api.proto\x12\n" +
-	"arbiter.v1\x1a\x14arbiter/v1/log.proto\x1a\x15arbiter/v1/spec.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"D\n" +
+	"arbiter.v1\x1a\x14arbiter/v1/log.proto\x1a\x15arbiter/v1/spec.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n" +
 	"\tNotLeader\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x1f\n" +
 	"\vleader_grpc\x18\x02 \x01(\tR\n" +
-	"leaderGrpc\"E\n" +
+	"leaderGrpc\x12\x1e\n" +
+	"\vlog_on_disk\x18\x03 \x01(\x04R\tlogOnDisk\"E\n" +
 	"\tRejection\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x12\x12\n" +
-	"\x04next\x18\x03 \x01(\tR\x04next\"\x94\x01\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\"\xb4\x01\n" +
 	"\tFreshness\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12#\n" +
 	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06leader\x18\x04 \x01(\tR\x06leader\x12\"\n" +
-	"\flinearizable\x18\x05 \x01(\bR\flinearizable\"v\n" +
+	"\flinearizable\x18\x05 \x01(\bR\flinearizable\x12\x1e\n" +
+	"\vlog_on_disk\x18\x06 \x01(\x04R\tlogOnDisk\"v\n" +
 	"\x10GetStatusRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1d\n" +
 	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\"\xeb\x01\n" +
