@@ -41,14 +41,18 @@ type Bootstrap struct {
 	options BootstrapOptions
 	marks   markKeeper
 
-	mu   sync.Mutex
-	self BootstrapStatus
+	mu    sync.Mutex
+	self  BootstrapStatus
+	heard map[failover.NodeID]bool // which other arbiters were given the present answer
 }
 
 const (
 	bootstrapPoll        = 200 * time.Millisecond // between two rounds of questions
 	bootstrapAskLimit    = time.Second            // for one round
 	bootstrapMemberLimit = 300 * time.Millisecond // for the one round of a member, which need not hear from anybody
+	// bootstrapLinger is the longest that an arbiter which ends goes on answering, so that the others learn why: longer than their
+	// connections take to be tried again.
+	bootstrapLinger = 4 * time.Second
 )
 
 // NewBootstrap reads what is on disk and refuses what doesn't fit together: another arbiter's or another cluster's data, a
@@ -62,7 +66,7 @@ func newBootstrap(options BootstrapOptions, marks markKeeper) (*Bootstrap, error
 		return nil, err
 	}
 	list := describeList(options.List)
-	b := &Bootstrap{options: options, marks: marks}
+	b := &Bootstrap{options: options, marks: marks, heard: map[failover.NodeID]bool{}}
 	b.self = BootstrapStatus{Node: options.Node, State: BootstrapEmpty, ListHash: hashList(list), List: list}
 	m, found, err := marks.read()
 	if err != nil {
@@ -113,19 +117,31 @@ func (b *Bootstrap) Status() BootstrapStatus {
 	return b.self
 }
 
+// answer is Status for another arbiter, which is remembered to have heard it.
+func (b *Bootstrap) answer(from failover.NodeID) BootstrapStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard[from] = true
+	return b.self
+}
+
 // Run returns once Raft may be started, with the cluster's id. It waits for as long as it takes for all arbiters to answer, and
 // says in the log whom it waits for. An error means that only an operator can help, and its text says how.
 func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 	said := ""
 	for {
 		self := b.Status()
-		decision := decideBootstrap(self, b.ask(ctx, self.State))
+		answers := b.ask(ctx, self.State)
+		decision := decideBootstrap(self, answers)
 		if decision.why != said {
 			b.options.Log.Info("bootstrap", "state", self.State, "next", decision.why)
 			said = decision.why
 		}
 		switch decision.action {
 		case bootstrapRefuse:
+			if len(inState(answers, BootstrapMember)) == 0 { // members don't ask any more
+				b.linger(ctx)
+			}
 			return "", fmt.Errorf("find the cluster: %w", decision.err)
 		case bootstrapJoin:
 			return decision.clusterID, b.become(BootstrapMember, decision.clusterID)
@@ -140,6 +156,27 @@ func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 			return "", fmt.Errorf("find the cluster (%s): %w", decision.why, err)
 		}
 	}
+}
+
+// linger goes on answering until every other arbiter has heard what this one is, for a while at most. What this one can't go on with, a
+// list that differs for one, the others can't either, and each learns it only from an answer: one that finds nobody there waits for ever.
+func (b *Bootstrap) linger(ctx context.Context) {
+	end := b.options.Clock.Boot() + bootstrapLinger
+	for {
+		b.ask(ctx, b.Status().State) // so that those who linger for this one need not
+		if b.heardByAll() || b.options.Clock.Boot() >= end {
+			return
+		}
+		if clock.Wait(ctx, b.options.Clock, bootstrapPoll) != nil {
+			return
+		}
+	}
+}
+
+func (b *Bootstrap) heardByAll() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !slices.ContainsFunc(b.options.List, func(p Peer) bool { return p.Node != b.options.Node && !b.heard[p.Node] })
 }
 
 // ask asks all others at once.
@@ -193,6 +230,7 @@ func (b *Bootstrap) become(state BootstrapState, clusterID string) error {
 		return fmt.Errorf("write the cluster mark: %w", err)
 	}
 	b.self = next
+	clear(b.heard)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func New(options Options) (*Node, error) {
 		options.Reach = connectOver(options.Network)
 	}
 	n := &Node{
-		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS, options.Network),
+		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Node, options.Peers, options.TLS, options.Network),
 		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
 		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce),
 	}

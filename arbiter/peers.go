@@ -25,6 +25,7 @@ type Peer struct {
 
 // peers keeps one connection to each arbiter, made when it is first needed.
 type peers struct {
+	self    failover.NodeID
 	list    []Peer
 	tls     *pki.Reloader // nil: plaintext
 	network Network
@@ -39,8 +40,8 @@ const (
 	keepAliveTimeout = time.Second
 )
 
-func newPeers(list []Peer, tls *pki.Reloader, network Network) *peers {
-	return &peers{list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}}
+func newPeers(self failover.NodeID, list []Peer, tls *pki.Reloader, network Network) *peers {
+	return &peers{self: self, list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}}
 }
 
 // peer finds an arbiter in the static list.

@@ -44,6 +44,7 @@ type cluster struct {
 	peers     []arbiter.Peer
 	folder    string
 	log       hclog.Logger
+	lists     map[failover.NodeID][]arbiter.Peer       // of arbiters that are configured with another list of arbiters
 	failpoint func(node failover.NodeID, where string) // set before start
 
 	mu      sync.Mutex
@@ -127,6 +128,9 @@ func (c *cluster) start(node failover.NodeID) {
 	if c.authority != nil {
 		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
 	}
+	if list, differs := c.lists[node]; differs {
+		options.Peers = list
+	}
 	if c.failpoint != nil {
 		options.Failpoint = func(where string) bool {
 			c.failpoint(node, where)
@@ -175,6 +179,20 @@ func (c *cluster) take(node failover.NodeID) *running {
 	}
 	delete(c.running, node)
 	return one
+}
+
+// ended waits for an arbiter that ends by itself.
+func (c *cluster) ended(node failover.NodeID) error {
+	c.t.Helper()
+	one := c.take(node)
+	defer one.stop()
+	select {
+	case err := <-one.ended:
+		return err
+	case <-time.After(patience):
+		c.t.Fatalf("%s goes on", node)
+		return nil
+	}
 }
 
 // end ends every arbiter that still runs.

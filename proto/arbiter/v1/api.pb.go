@@ -5177,7 +5177,9 @@ func (x *LookAgain) GetMember() string {
 }
 
 type GetBootstrapStatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asks. Where certificates say so they count instead.
+	Node          string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5210,6 +5212,13 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
 	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *GetBootstrapStatusRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
 }
 
 type GetBootstrapStatusResponse struct {
@@ -5904,8 +5913,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\tR\x06member\"\x1b\n" +
-	"\x19GetBootstrapStatusRequest\"\x96\x01\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\"/\n" +
+	"\x19GetBootstrapStatusRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1d\n" +
 	"\n" +
