@@ -60,7 +60,7 @@ func (n *Node) openStorage() (*Storage, error) {
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {
 	b, err := NewBootstrap(BootstrapOptions{
-		Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers,
+		Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers, TLS: n.options.TLS,
 		Clock: n.options.Clock, Log: n.log,
 	})
 	if err != nil {

@@ -109,7 +109,7 @@ func (p *peers) BootstrapStatus(ctx context.Context, node failover.NodeID) (Boot
 	}
 	answer, err := client.GetBootstrapStatus(ctx, &arbiterv1.GetBootstrapStatusRequest{Node: string(p.self)})
 	if err != nil {
-		return BootstrapStatus{}, err
+		return BootstrapStatus{}, p.trust(node, err)
 	}
 	return BootstrapStatus{
 		Node: failover.NodeID(answer.GetNode()), ClusterID: answer.GetClusterId(), State: BootstrapState(answer.GetState()),

@@ -32,6 +32,7 @@ type peers struct {
 
 	mu          sync.Mutex
 	connections map[failover.NodeID]*grpc.ClientConn
+	handshakes  map[failover.NodeID]error // how the last one ended
 }
 
 // keepAlive is how often, and how long, an idle peer is waited for: a stopped process keeps its connections open for ever.
@@ -41,7 +42,9 @@ const (
 )
 
 func newPeers(self failover.NodeID, list []Peer, tls *pki.Reloader, network Network) *peers {
-	return &peers{self: self, list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}}
+	return &peers{
+		self: self, list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}, handshakes: map[failover.NodeID]error{},
+	}
 }
 
 // peer finds an arbiter in the static list.
@@ -81,7 +84,8 @@ func (p *peers) credentials(node failover.NodeID) credentials.TransportCredentia
 	if p.tls == nil {
 		return insecure.NewCredentials()
 	}
-	return credentials.NewTLS(p.tls.Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}, Name: string(node)}))
+	secure := credentials.NewTLS(p.tls.Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}, Name: string(node)}))
+	return notedCredentials{TransportCredentials: secure, made: func(err error) { p.noteHandshake(node, err) }}
 }
 
 func (p *peers) close() error {

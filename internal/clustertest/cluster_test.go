@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,7 +41,8 @@ func timing() arbiter.Timing {
 type cluster struct {
 	t         testing.TB
 	world     *world
-	authority *pki.Authority // nil: plaintext
+	authority *pki.Authority                     // nil: plaintext
+	strangers map[failover.NodeID]*pki.Authority // whose arbiters have a certificate of another authority
 	peers     []arbiter.Peer
 	folder    string
 	log       hclog.Logger
@@ -126,7 +128,7 @@ func (c *cluster) start(node failover.NodeID) {
 		NewProber: fake.NewProber(lookEvery, clock.System(), one.killed, c.world.looks(node)),
 	}
 	if c.authority != nil {
-		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
+		options.TLS = certificateOf(c.t, cmp.Or(c.strangers[node], c.authority), pki.Request{Role: pki.RoleArbiter, Name: string(node)})
 	}
 	if list, differs := c.lists[node]; differs {
 		options.Peers = list
