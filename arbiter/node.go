@@ -159,6 +159,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.startRaft(ctx); err != nil {
 		return err
 	}
+	n.warnOfList()
 	c := n.options.Clock
 	refs := newReferences(referencePoints(n.options), n.options.Reach, c, n.log.Named("references"))
 	n.view = newView(n.options.Node, c, n.fsm.State, refs)

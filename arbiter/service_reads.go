@@ -138,7 +138,7 @@ func addDescription(a *arbiterv1.ArbiterStatus, said *arbiterv1.DescribeArbiterR
 		a.Readiness = arbiterv1.Readiness_READINESS_SILENT
 		return
 	}
-	a.Release, a.Readiness = said.GetRelease(), said.GetReadiness()
+	a.Release, a.Readiness, a.ListDiffers = said.GetRelease(), said.GetReadiness(), said.GetListDiffers()
 	a.Zone, a.EntryVersion = cmp.Or(a.GetZone(), said.GetZone()), cmp.Or(said.GetEntryVersion(), a.GetEntryVersion())
 }
 

@@ -103,6 +103,7 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 		if a.Doubt != "" {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
 		}
+		p.labelled("  ", s.warn("list of arbiters:"), a.ListDiffers)
 	}
 	if mixed := releases(r.Arbiters); len(mixed) > 1 {
 		p.labelled("", "note:", []string{fmt.Sprintf("%s run together; entries of the log are written so that all understand them.", strings.Join(mixed, " and "))})

@@ -58,14 +58,15 @@ func TestScreens(t *testing.T) {
 		"history_restarted": func() string {
 			return screen.History(s, &arbiterv1.ListOperationsResponse{Freshness: sample.Restarted()})
 		},
-		"arbiters_restarted": func() string { return screen.Arbiters(s, restartedArbiters()) },
-		"arbiters":           func() string { return screen.Arbiters(s, sample.ListArbiters()) },
-		"arbiters_none":      func() string { return screen.Arbiters(s, leaderless()) },
-		"arbiters_silent":    func() string { return screen.Arbiters(s, silentArbiter()) },
-		"check":              func() string { return screen.Check(s, sample.Check()) },
-		"check_blocked":      func() string { return screen.Check(s, sample.BlockedCheck()) },
-		"check_advice":       func() string { return screen.Check(s, adviceOnly()) },
-		"check_silent":       func() string { return screen.Check(s, silentCheck()) },
+		"arbiters_list_differs": func() string { return screen.Arbiters(s, listDiffers()) },
+		"arbiters_restarted":    func() string { return screen.Arbiters(s, restartedArbiters()) },
+		"arbiters":              func() string { return screen.Arbiters(s, sample.ListArbiters()) },
+		"arbiters_none":         func() string { return screen.Arbiters(s, leaderless()) },
+		"arbiters_silent":       func() string { return screen.Arbiters(s, silentArbiter()) },
+		"check":                 func() string { return screen.Check(s, sample.Check()) },
+		"check_blocked":         func() string { return screen.Check(s, sample.BlockedCheck()) },
+		"check_advice":          func() string { return screen.Check(s, adviceOnly()) },
+		"check_silent":          func() string { return screen.Check(s, silentCheck()) },
 		"check_spec": func() string {
 			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: sample.Checks()})
 		},
@@ -186,6 +187,17 @@ func restartedArbiters() *arbiterv1.ListArbitersResponse {
 	r.Freshness = sample.Restarted()
 	for _, a := range r.Arbiters {
 		a.Voter, a.ViewCurrent, a.Doubt, a.LastContact = false, false, "", nil
+	}
+	return r
+}
+
+// listDiffers has one whose file is not what the cluster was formed with.
+func listDiffers() *arbiterv1.ListArbitersResponse {
+	r := sample.ListArbiters()
+	r.Arbiters[1].Doubt = ""
+	r.Arbiters[1].ListDiffers = []string{
+		"its file says raft az-c.internal:7500 for az-c, and the cluster knows az-c as az-c.internal:7400, which is what is dialled; put that back",
+		"its file lists az-d, and the cluster was formed without it; take it off the list",
 	}
 	return r
 }

@@ -548,11 +548,13 @@ type ArbiterStatus struct {
 	// The leader has a current view from it.
 	ViewCurrent bool `protobuf:"varint,7,opt,name=view_current,json=viewCurrent,proto3" json:"view_current,omitempty"`
 	// Why it doubts its own view.
-	Doubt         string               `protobuf:"bytes,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
-	Readiness     Readiness            `protobuf:"varint,9,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
-	Release       string               `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
-	EntryVersion  uint32               `protobuf:"varint,11,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
-	LastContact   *durationpb.Duration `protobuf:"bytes,12,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
+	Doubt        string               `protobuf:"bytes,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
+	Readiness    Readiness            `protobuf:"varint,9,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
+	Release      string               `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
+	EntryVersion uint32               `protobuf:"varint,11,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	LastContact  *durationpb.Duration `protobuf:"bytes,12,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
+	// What the list of arbiters in its own file says otherwise than the cluster, in words. The cluster's is what counts: raft_address is that.
+	ListDiffers   []string `protobuf:"bytes,13,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +669,13 @@ func (x *ArbiterStatus) GetEntryVersion() uint32 {
 func (x *ArbiterStatus) GetLastContact() *durationpb.Duration {
 	if x != nil {
 		return x.LastContact
+	}
+	return nil
+}
+
+func (x *ArbiterStatus) GetListDiffers() []string {
+	if x != nil {
+		return x.ListDiffers
 	}
 	return nil
 }
@@ -5342,7 +5351,9 @@ type DescribeArbiterResponse struct {
 	Release   string                 `protobuf:"bytes,3,opt,name=release,proto3" json:"release,omitempty"`
 	Readiness Readiness              `protobuf:"varint,4,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
 	// The version of log entries that it understands.
-	EntryVersion  uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	EntryVersion uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	// See ArbiterStatus.
+	ListDiffers   []string `protobuf:"bytes,6,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5410,6 +5421,13 @@ func (x *DescribeArbiterResponse) GetEntryVersion() uint32 {
 		return x.EntryVersion
 	}
 	return 0
+}
+
+func (x *DescribeArbiterResponse) GetListDiffers() []string {
+	if x != nil {
+		return x.ListDiffers
+	}
+	return nil
 }
 
 type InspectRequest struct {
@@ -5532,7 +5550,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x125\n" +
 	"\barbiters\x18\x03 \x03(\v2\x19.arbiter.v1.ArbiterStatusR\barbiters\x12/\n" +
 	"\x06groups\x18\x04 \x03(\v2\x17.arbiter.v1.GroupStatusR\x06groups\x12\x1a\n" +
-	"\binsecure\x18\x05 \x01(\bR\binsecure\"\x96\x03\n" +
+	"\binsecure\x18\x05 \x01(\bR\binsecure\"\xb9\x03\n" +
 	"\rArbiterStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12!\n" +
@@ -5546,7 +5564,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\arelease\x18\n" +
 	" \x01(\tR\arelease\x12#\n" +
 	"\rentry_version\x18\v \x01(\rR\fentryVersion\x12<\n" +
-	"\flast_contact\x18\f \x01(\v2\x19.google.protobuf.DurationR\vlastContact\"\xfe\x05\n" +
+	"\flast_contact\x18\f \x01(\v2\x19.google.protobuf.DurationR\vlastContact\x12!\n" +
+	"\flist_differs\x18\r \x03(\tR\vlistDiffers\"\xfe\x05\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5923,13 +5942,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1b\n" +
 	"\tlist_hash\x18\x04 \x01(\tR\blistHash\x12\x12\n" +
 	"\x04list\x18\x05 \x01(\tR\x04list\"\x18\n" +
-	"\x16DescribeArbiterRequest\"\xb5\x01\n" +
+	"\x16DescribeArbiterRequest\"\xd8\x01\n" +
 	"\x17DescribeArbiterResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\tR\arelease\x123\n" +
 	"\treadiness\x18\x04 \x01(\x0e2\x15.arbiter.v1.ReadinessR\treadiness\x12#\n" +
-	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\"C\n" +
+	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\x12!\n" +
+	"\flist_differs\x18\x06 \x03(\tR\vlistDiffers\"C\n" +
 	"\x0eInspectRequest\x121\n" +
 	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"A\n" +
 	"\x0fInspectResponse\x12.\n" +
