@@ -2,7 +2,9 @@ package arbiter
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"strings"
 	"testing"
 
@@ -92,4 +94,38 @@ func TestClusterName_IsKeptOnceAccepted_AndThenHeldTo(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
+}
+
+// Who is not let in at the Raft port is named in the error that Raft's transport logs.
+func TestRaftPort_NamesWhomItRefuses(t *testing.T) {
+	layer, err := listenStreams(NetworkOptions{Listen: "127.0.0.1:0", ClusterID: "1", TLS: certificateOf(t, "lab"), Timing: lan(), Log: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer layer.Close()
+	stranger := tls.Client(dial(t, layer.Addr().String()), certificateOf(t, "other").Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}}))
+	defer stranger.Close()
+	shaken := make(chan error, 1)
+	go func() { shaken <- stranger.HandshakeContext(t.Context()) }()
+	conn, err := layer.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = conn.Read(make([]byte, 1))
+	var refused *net.OpError
+	if !errors.As(err, &refused) || refused.Addr == nil || refused.Addr.String() != stranger.LocalAddr().String() {
+		t.Errorf("refused %s with %v", stranger.LocalAddr(), err)
+	}
+	if err := <-shaken; !pki.Refuses(err) {
+		t.Errorf("the stranger got %v", err)
+	}
+}
+
+func dial(t *testing.T, address string) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
