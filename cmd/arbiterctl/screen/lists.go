@@ -175,8 +175,12 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 	return "no voter"
 }
 
-// missingQuorum says what to do where too few arbiters answer for one of them to lead.
+// missingQuorum says what to do where too few arbiters answer for one of them to lead. Where one does lead, a majority is there, whoever it
+// could not ask for its description just now.
 func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
+	if r.GetFreshness().GetLinearizable() {
+		return ""
+	}
 	voters := 0
 	var silent []string
 	known := slices.ContainsFunc(r.Arbiters, func(a *arbiterv1.ArbiterStatus) bool { return a.Voter })

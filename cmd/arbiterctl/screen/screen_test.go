@@ -58,6 +58,7 @@ func TestScreens(t *testing.T) {
 		"history_restarted": func() string {
 			return screen.History(s, &arbiterv1.ListOperationsResponse{Freshness: sample.Restarted()})
 		},
+		"arbiters_reconnecting": func() string { return screen.Arbiters(s, reconnecting()) },
 		"arbiters_list_differs": func() string { return screen.Arbiters(s, listDiffers()) },
 		"arbiters_restarted":    func() string { return screen.Arbiters(s, restartedArbiters()) },
 		"arbiters":              func() string { return screen.Arbiters(s, sample.ListArbiters()) },
@@ -188,6 +189,13 @@ func restartedArbiters() *arbiterv1.ListArbitersResponse {
 	for _, a := range r.Arbiters {
 		a.Voter, a.ViewCurrent, a.Doubt, a.LastContact = false, false, "", nil
 	}
+	return r
+}
+
+// reconnecting leads with a majority, and has asked the others too soon after they came back.
+func reconnecting() *arbiterv1.ListArbitersResponse {
+	r := silentArbiter()
+	r.Arbiters[1].Readiness, r.Arbiters[1].Release = arbiterv1.Readiness_READINESS_SILENT, ""
 	return r
 }
 
