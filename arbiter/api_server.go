@@ -42,7 +42,8 @@ func newAPIServer(n *Node) (*apiServer, error) {
 		grpc.MaxRecvMsgSize(arbiterv1.MaxMessageBytes),
 	}
 	if n.options.TLS != nil {
-		options = append(options, grpc.Creds(credentials.NewTLS(n.options.TLS.Server(pki.Peer{Roles: pki.Roles()}))))
+		secure := credentials.NewTLS(n.options.TLS.Server(pki.Peer{Roles: pki.Roles()}))
+		options = append(options, grpc.Creds(notedCredentials{TransportCredentials: secure, accepted: n.tellRefused}))
 	}
 	s.grpc = grpc.NewServer(options...)
 	arbiterv1.RegisterArbiterServiceServer(s.grpc, &service{node: n})

@@ -19,10 +19,14 @@ const describeLimit = time.Second
 
 // describe is what this arbiter says of itself.
 func (n *Node) describe() *arbiterv1.DescribeArbiterResponse {
-	return &arbiterv1.DescribeArbiterResponse{
+	said := &arbiterv1.DescribeArbiterResponse{
 		Node: string(n.options.Node), Zone: n.options.Zone, Release: n.options.Release, Readiness: n.readiness(),
 		EntryVersion: uint32(failover.CurrentVersion),
 	}
+	if said.GetReadiness() == arbiterv1.Readiness_READINESS_READY || said.GetReadiness() == arbiterv1.Readiness_READINESS_NO_LEADER { // it has a Raft to ask
+		said.ListDiffers = listDiffers(n.options.Peers, n.raft.Servers())
+	}
+	return said
 }
 
 // describePeer asks an arbiter for that, for a short time only.

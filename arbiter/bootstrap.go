@@ -65,6 +65,8 @@ var (
 	ErrOtherClusterID = errors.New("belongs to another cluster")
 	// ErrWrongPeer says that a peer's address is answered by somebody else.
 	ErrWrongPeer = errors.New("wrong arbiter at a peer's address")
+	// ErrNotTrusted says that a peer is there, and that its certificate and this arbiter's don't go together.
+	ErrNotTrusted = errors.New("certificates don't go together")
 )
 
 type bootstrapAction int
@@ -137,11 +139,15 @@ func decideForming(self BootstrapStatus, answers []bootstrapAnswer) bootstrapDec
 	if self.State == BootstrapPrepared {
 		ids[self.ClusterID] = self.Node
 	}
-	var silent, empty []string
+	var silent, empty, untrusted []string
 	lowest := self.Node
 	for _, a := range answers {
 		lowest = min(lowest, a.peer)
 		switch {
+		case errors.Is(a.err, ErrNotTrusted):
+			untrusted = append(untrusted, fmt.Sprintf("%s (%v)", a.peer, a.err))
+			silent = append(silent, fmt.Sprintf("%s (%v)", a.peer, ErrNotTrusted))
+			continue
 		case a.err != nil:
 			silent = append(silent, fmt.Sprintf("%s (%s)", a.peer, inWords(a.err)))
 			continue
@@ -156,6 +162,9 @@ func decideForming(self BootstrapStatus, answers []bootstrapAnswer) bootstrapDec
 	switch {
 	case len(ids) > 1:
 		return refuseTwoIDs(ids)
+	case len(untrusted) > 0 && len(untrusted) == len(answers):
+		// It is this arbiter whose certificate is wrong, or all others'. A new start reads the files anew; waiting would not.
+		return refuse(fmt.Errorf("%w with those of any other arbiter: %s", ErrNotTrusted, strings.Join(untrusted, "; ")))
 	case len(silent) > 0:
 		return bootstrapDecision{why: "waiting for an answer of " + strings.Join(silent, ", ")}
 	case self.State == BootstrapPrepared && len(empty) > 0:

@@ -29,9 +29,12 @@ type mark struct {
 	Format    int             `json:"format"`
 	Node      failover.NodeID `json:"node"`
 	ClusterID string          `json:"cluster_id"`
-	State     BootstrapState  `json:"state"`
-	ListHash  string          `json:"list_hash"`
-	List      string          `json:"list"`
+	// ClusterName is the cluster of the arbiters' certificates. It is written once another arbiter has accepted this one's; until then, and
+	// without TLS, it is empty.
+	ClusterName string         `json:"cluster_name,omitempty"`
+	State       BootstrapState `json:"state"`
+	ListHash    string         `json:"list_hash"`
+	List        string         `json:"list"`
 }
 
 // markKeeper keeps an arbiter's mark. Write returns once it is on disk, whole.
@@ -83,6 +86,28 @@ func (f fileMark) write(m mark) error {
 		return storageError(f.path(), err)
 	}
 	return nil
+}
+
+// CheckData refuses a data directory that is of another arbiter, or of another cluster than the certificate, before anything is opened or
+// started. One without a mark is new.
+func CheckData(folder string, node failover.NodeID, certificate *pki.Reloader) error {
+	m, found, err := fileMark{folder: folder}.read()
+	if err != nil || !found {
+		return err
+	}
+	return m.fits(node, certificate)
+}
+
+// fits refuses the mark of another arbiter or of another cluster. The certificate is nil without TLS.
+func (m mark) fits(node failover.NodeID, certificate *pki.Reloader) error {
+	if m.Node != node {
+		return fmt.Errorf("%w: the data directory is of arbiter %s, and this is %s; check which directory is configured", ErrBadMark, m.Node, node)
+	}
+	if certificate == nil || m.ClusterName == "" || m.ClusterName == certificate.Identity().Cluster {
+		return nil
+	}
+	return fmt.Errorf("this data directory %w: it is of cluster %q, and %s is a certificate of cluster %q; check which of the two is meant, and issue the certificate from the authority of its cluster: arbiterctl pki issue --role arbiter %s",
+		ErrOtherClusterID, m.ClusterName, certificate.Files().Certificate, certificate.Identity().Cluster, node)
 }
 
 // describeList gives a list of arbiters as text that is the same for the same list, in whatever order it was written.

@@ -17,6 +17,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
 // BootstrapPeers asks other arbiters how far they have come.
@@ -31,6 +32,7 @@ type BootstrapOptions struct {
 	Folder  string // the data directory, in which the mark is kept
 	Storage *Storage
 	Peers   BootstrapPeers
+	TLS     *pki.Reloader // nil: plaintext
 	Clock   clock.Clock
 	Log     hclog.Logger
 }
@@ -41,14 +43,19 @@ type Bootstrap struct {
 	options BootstrapOptions
 	marks   markKeeper
 
-	mu   sync.Mutex
-	self BootstrapStatus
+	mu      sync.Mutex
+	self    BootstrapStatus
+	written mark                     // what is on disk; the zero value: nothing
+	heard   map[failover.NodeID]bool // which other arbiters were given the present answer
 }
 
 const (
 	bootstrapPoll        = 200 * time.Millisecond // between two rounds of questions
 	bootstrapAskLimit    = time.Second            // for one round
 	bootstrapMemberLimit = 300 * time.Millisecond // for the one round of a member, which need not hear from anybody
+	// bootstrapLinger is the longest that an arbiter which ends goes on answering, so that the others learn why: longer than their
+	// connections take to be tried again.
+	bootstrapLinger = 4 * time.Second
 )
 
 // NewBootstrap reads what is on disk and refuses what doesn't fit together: another arbiter's or another cluster's data, a
@@ -62,7 +69,7 @@ func newBootstrap(options BootstrapOptions, marks markKeeper) (*Bootstrap, error
 		return nil, err
 	}
 	list := describeList(options.List)
-	b := &Bootstrap{options: options, marks: marks}
+	b := &Bootstrap{options: options, marks: marks, heard: map[failover.NodeID]bool{}}
 	b.self = BootstrapStatus{Node: options.Node, State: BootstrapEmpty, ListHash: hashList(list), List: list}
 	m, found, err := marks.read()
 	if err != nil {
@@ -72,7 +79,7 @@ func newBootstrap(options BootstrapOptions, marks markKeeper) (*Bootstrap, error
 		return nil, err
 	}
 	if found {
-		b.self.State, b.self.ClusterID = m.State, m.ClusterID
+		b.self.State, b.self.ClusterID, b.written = m.State, m.ClusterID, m
 	}
 	return b, nil
 }
@@ -92,8 +99,8 @@ func (b *Bootstrap) checkDisk(m mark, found bool) error {
 		return nil
 	case !found:
 		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: %s", ErrBadMark, b.options.Storage.Path, markFile, fsm.LostArbiter)
-	case m.Node != b.options.Node:
-		return fmt.Errorf("%w: the data directory is of arbiter %s, and this is %s; check which directory is configured", ErrBadMark, m.Node, b.options.Node)
+	case m.fits(b.options.Node, b.options.TLS) != nil:
+		return m.fits(b.options.Node, b.options.TLS)
 	case logOf != "" && logOf != m.ClusterID:
 		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says", b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, markFile)
 	case m.State == BootstrapMember && logOf == "":
@@ -113,24 +120,38 @@ func (b *Bootstrap) Status() BootstrapStatus {
 	return b.self
 }
 
+// answer is Status for another arbiter, which is remembered to have heard it.
+func (b *Bootstrap) answer(from failover.NodeID) BootstrapStatus {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.heard[from] = true
+	return b.self
+}
+
 // Run returns once Raft may be started, with the cluster's id. It waits for as long as it takes for all arbiters to answer, and
 // says in the log whom it waits for. An error means that only an operator can help, and its text says how.
 func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 	said := ""
+	warned := map[failover.NodeID]time.Duration{}
 	for {
 		self := b.Status()
-		decision := decideBootstrap(self, b.ask(ctx, self.State))
+		answers := b.ask(ctx, self.State)
+		b.warnOfCertificates(answers, warned)
+		decision := decideBootstrap(self, answers)
 		if decision.why != said {
 			b.options.Log.Info("bootstrap", "state", self.State, "next", decision.why)
 			said = decision.why
 		}
 		switch decision.action {
 		case bootstrapRefuse:
-			return "", fmt.Errorf("find the cluster: %w", decision.err)
+			if len(inState(answers, BootstrapMember)) == 0 { // members don't ask any more
+				b.linger(ctx)
+			}
+			return "", fmt.Errorf("find the cluster: %w", b.withFiles(decision.err))
 		case bootstrapJoin:
-			return decision.clusterID, b.become(BootstrapMember, decision.clusterID)
+			return decision.clusterID, b.become(BootstrapMember, decision.clusterID, accepted(answers))
 		case bootstrapPrepare:
-			if err := b.prepare(decision.clusterID); err != nil {
+			if err := b.prepare(decision.clusterID, accepted(answers)); err != nil {
 				return "", err
 			}
 			continue // the others may have come further meanwhile
@@ -140,6 +161,27 @@ func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 			return "", fmt.Errorf("find the cluster (%s): %w", decision.why, err)
 		}
 	}
+}
+
+// linger goes on answering until every other arbiter has heard what this one is, for a while at most. What this one can't go on with, a
+// list that differs for one, the others can't either, and each learns it only from an answer: one that finds nobody there waits for ever.
+func (b *Bootstrap) linger(ctx context.Context) {
+	end := b.options.Clock.Boot() + bootstrapLinger
+	for {
+		b.ask(ctx, b.Status().State) // so that those who linger for this one need not
+		if b.heardByAll() || b.options.Clock.Boot() >= end {
+			return
+		}
+		if clock.Wait(ctx, b.options.Clock, bootstrapPoll) != nil {
+			return
+		}
+	}
+}
+
+func (b *Bootstrap) heardByAll() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return !slices.ContainsFunc(b.options.List, func(p Peer) bool { return p.Node != b.options.Node && !b.heard[p.Node] })
 }
 
 // ask asks all others at once.
@@ -166,33 +208,46 @@ func (b *Bootstrap) ask(ctx context.Context, state BootstrapState) []bootstrapAn
 	return answers
 }
 
-func (b *Bootstrap) prepare(clusterID string) error {
+func (b *Bootstrap) prepare(clusterID string, accepted bool) error {
 	if clusterID == "" {
 		clusterID = newClusterID()
 	}
-	return b.become(BootstrapPrepared, clusterID)
+	return b.become(BootstrapPrepared, clusterID, accepted)
 }
 
 // become takes a step on disk first, then in what is answered. For a member the log comes before the mark: a mark that says
-// member promises that there is a log with votes in it.
-func (b *Bootstrap) become(state BootstrapState, clusterID string) error {
+// member promises that there is a log with votes in it. The name of the cluster is kept once another arbiter has accepted the certificate that
+// says it: a directory that would take any name over could be spoilt by one start with the wrong certificate.
+func (b *Bootstrap) become(state BootstrapState, clusterID string, accepted bool) error {
 	if state == BootstrapMember && b.Status().State != BootstrapMember {
 		if err := b.options.Storage.bootstrap(clusterID, raftServers(b.options.List)); err != nil {
 			return fmt.Errorf("begin the cluster's log: %w", err)
 		}
 	}
+	next := b.written
+	if next.State != state || next.ClusterID != clusterID {
+		self := b.Status()
+		next = mark{Node: self.Node, ClusterID: clusterID, ClusterName: next.ClusterName, State: state, ListHash: self.ListHash, List: self.List}
+	}
+	if accepted && b.options.TLS != nil {
+		next.ClusterName = b.options.TLS.Identity().Cluster
+	}
+	return b.write(next)
+}
+
+// write puts a mark on disk, and then into what is answered.
+func (b *Bootstrap) write(next mark) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.self.State == state && b.self.ClusterID == clusterID {
+	if next == b.written {
 		return nil
 	}
-	next := b.self
-	next.State, next.ClusterID = state, clusterID
-	m := mark{Node: next.Node, ClusterID: clusterID, State: state, ListHash: next.ListHash, List: next.List}
-	if err := b.marks.write(m); err != nil {
+	if err := b.marks.write(next); err != nil {
 		return fmt.Errorf("write the cluster mark: %w", err)
 	}
-	b.self = next
+	b.written = next
+	b.self.State, b.self.ClusterID = next.State, next.ClusterID
+	clear(b.heard)
 	return nil
 }
 
@@ -212,14 +267,7 @@ func (b *Bootstrap) Join(clusterID string) error {
 	if err := b.options.Storage.dedicate(clusterID); err != nil {
 		return fmt.Errorf("join cluster %s: %w", clusterID, err)
 	}
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	m := mark{Node: self.Node, ClusterID: clusterID, State: BootstrapMember, ListHash: self.ListHash, List: self.List}
-	if err := b.marks.write(m); err != nil {
-		return fmt.Errorf("write the cluster mark: %w", err)
-	}
-	b.self.State, b.self.ClusterID = BootstrapMember, clusterID
-	return nil
+	return b.write(mark{Node: self.Node, ClusterID: clusterID, State: BootstrapMember, ListHash: self.ListHash, List: self.List})
 }
 
 // raftServers is the first configuration of a cluster: every arbiter on the list is a voter.

@@ -38,6 +38,9 @@ func TestDecideBootstrap(t *testing.T) {
 		return bootstrapAnswer{peer: node, status: standing(node, state, id)}
 	}
 	noAnswer := func(node failover.NodeID) bootstrapAnswer { return bootstrapAnswer{peer: node, err: silent} }
+	distrusted := func(node failover.NodeID) bootstrapAnswer {
+		return bootstrapAnswer{peer: node, err: fmt.Errorf("%w: it is of cluster %q", ErrNotTrusted, "other")}
+	}
 	otherList := answer("az-c", BootstrapEmpty, "")
 	otherList.status.ListHash, otherList.status.List = "x", "az-c alone"
 	mistaken := answer("az-b", BootstrapEmpty, "")
@@ -77,6 +80,10 @@ func TestDecideBootstrap(t *testing.T) {
 		{"a member starts beside one of another cluster", standing("az-a", member, "1"), []bootstrapAnswer{answer("az-b", member, "1"), answer("az-c", member, "2")}, bootstrapJoin, "1", nil, ""},
 		{"a member among another cluster", standing("az-a", member, "1"), []bootstrapAnswer{answer("az-b", member, "2"), noAnswer("az-c")}, bootstrapRefuse, "", ErrOtherClusterID, "it is of cluster 1, and az-b is a member of cluster 2"},
 		{"a member whatever the lists say", standing("az-a", member, "1"), []bootstrapAnswer{otherList, answer("az-b", empty, "")}, bootstrapJoin, "1", nil, ""},
+		{"no other one trusts it", standing("az-a", empty, ""), []bootstrapAnswer{distrusted("az-b"), distrusted("az-c")}, bootstrapRefuse, "", ErrNotTrusted, `az-b (certificates don't go together: it is of cluster "other"); az-c`},
+		{"one of two trusts it", standing("az-a", empty, ""), []bootstrapAnswer{distrusted("az-b"), answer("az-c", empty, "")}, bootstrapWait, "", nil, "waiting for an answer of az-b (certificates don't go together)"},
+		{"one is silent, another does not trust it", standing("az-a", empty, ""), []bootstrapAnswer{distrusted("az-b"), noAnswer("az-c")}, bootstrapWait, "", nil, "az-c (no route)"},
+		{"a member starts, whoever trusts it", standing("az-a", member, "1"), []bootstrapAnswer{distrusted("az-b"), distrusted("az-c")}, bootstrapJoin, "1", nil, ""},
 		{"one arbiter alone", standing("az-a", empty, ""), nil, bootstrapPrepare, "", nil, ""},
 		{"one prepared arbiter alone", standing("az-a", prepared, "1"), nil, bootstrapJoin, "1", nil, ""},
 	}

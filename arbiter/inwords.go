@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc/codes"
@@ -18,9 +19,12 @@ func inWords(err error) string {
 	}
 	text := s.Message()
 	if i := strings.LastIndex(text, "desc = "); i >= 0 {
-		text = strings.Trim(text[i+len("desc = "):], "\"")
+		text = text[i+len("desc = "):]
+		if quoted, err := strconv.Unquote(text); err == nil {
+			text = quoted
+		}
 	}
-	for _, wrapping := range []string{"transport: ", "Error while dialing: "} {
+	for _, wrapping := range []string{"transport: ", "Error while dialing: ", "authentication handshake failed: "} {
 		text = strings.TrimPrefix(text, wrapping)
 	}
 	return text

@@ -95,6 +95,7 @@ type Node struct {
 	mu      sync.Mutex
 	boot    *Bootstrap
 	cluster string
+	held    logEnd        // in the log when this arbiter started; set before the API serves
 	advance chan struct{} // closed and replaced at every applied entry
 	specs   chan struct{} // has room for one: specs may have changed
 	ready   arbiterv1.Readiness
@@ -119,7 +120,7 @@ func New(options Options) (*Node, error) {
 		options.Reach = connectOver(options.Network)
 	}
 	n := &Node{
-		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Peers, options.TLS, options.Network),
+		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Node, options.Peers, options.TLS, options.Network),
 		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
 		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce),
 	}
@@ -161,6 +162,7 @@ func (n *Node) start(ctx context.Context) error {
 	if err := n.startRaft(ctx); err != nil {
 		return err
 	}
+	n.warnOfList()
 	c := n.options.Clock
 	refs := newReferences(referencePoints(n.options), n.options.Reach, c, n.log.Named("references"))
 	n.view = newView(n.options.Node, c, n.fsm.State, refs)

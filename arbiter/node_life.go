@@ -24,6 +24,9 @@ func (n *Node) startRaft(ctx context.Context) error {
 		return errors.Join(err, storage.Close())
 	}
 	n.cluster = cluster
+	if n.held, err = storage.lastCommand(); err != nil {
+		return errors.Join(err, storage.Close())
+	}
 	self, _ := n.peers.peer(n.options.Node)
 	inner, err := NewNetworkTransport(NetworkOptions{
 		Listen: n.options.RaftListen, Advertise: self.Raft, ClusterID: cluster, TLS: n.options.TLS,
@@ -57,7 +60,7 @@ func (n *Node) openStorage() (*Storage, error) {
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {
 	b, err := NewBootstrap(BootstrapOptions{
-		Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers,
+		Node: n.options.Node, List: n.options.Peers, Folder: n.options.Data, Storage: storage, Peers: n.peers, TLS: n.options.TLS,
 		Clock: n.options.Clock, Log: n.log,
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -74,12 +75,12 @@ func (r *replayed) Recv() (*arbiterv1.StreamViewsRequest, error) {
 }
 
 // GetBootstrapStatus says whether this arbiter has, or is about to have, a cluster.
-func (p *peerService) GetBootstrapStatus(context.Context, *arbiterv1.GetBootstrapStatusRequest) (*arbiterv1.GetBootstrapStatusResponse, error) {
+func (p *peerService) GetBootstrapStatus(ctx context.Context, r *arbiterv1.GetBootstrapStatusRequest) (*arbiterv1.GetBootstrapStatusResponse, error) {
 	b := p.node.bootstrapping()
 	if b == nil {
 		return nil, status.Error(codes.Unavailable, "this arbiter is still reading its data directory")
 	}
-	self := b.Status()
+	self := b.answer(failover.NodeID(cmp.Or(identityOf(ctx).Name, r.GetNode())))
 	return &arbiterv1.GetBootstrapStatusResponse{
 		Node: string(self.Node), ClusterId: self.ClusterID, State: string(self.State),
 		ListHash: self.ListHash, List: self.List,
@@ -106,9 +107,9 @@ func (p *peers) BootstrapStatus(ctx context.Context, node failover.NodeID) (Boot
 	if err != nil {
 		return BootstrapStatus{}, err
 	}
-	answer, err := client.GetBootstrapStatus(ctx, &arbiterv1.GetBootstrapStatusRequest{})
+	answer, err := client.GetBootstrapStatus(ctx, &arbiterv1.GetBootstrapStatusRequest{Node: string(p.self)})
 	if err != nil {
-		return BootstrapStatus{}, err
+		return BootstrapStatus{}, p.trust(node, err)
 	}
 	return BootstrapStatus{
 		Node: failover.NodeID(answer.GetNode()), ClusterID: answer.GetClusterId(), State: BootstrapState(answer.GetState()),

@@ -25,12 +25,14 @@ type Peer struct {
 
 // peers keeps one connection to each arbiter, made when it is first needed.
 type peers struct {
+	self    failover.NodeID
 	list    []Peer
 	tls     *pki.Reloader // nil: plaintext
 	network Network
 
 	mu          sync.Mutex
 	connections map[failover.NodeID]*grpc.ClientConn
+	handshakes  map[failover.NodeID]error // how the last one ended
 }
 
 // keepAlive is how often, and how long, an idle peer is waited for: a stopped process keeps its connections open for ever.
@@ -39,8 +41,10 @@ const (
 	keepAliveTimeout = time.Second
 )
 
-func newPeers(list []Peer, tls *pki.Reloader, network Network) *peers {
-	return &peers{list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}}
+func newPeers(self failover.NodeID, list []Peer, tls *pki.Reloader, network Network) *peers {
+	return &peers{
+		self: self, list: list, tls: tls, network: network, connections: map[failover.NodeID]*grpc.ClientConn{}, handshakes: map[failover.NodeID]error{},
+	}
 }
 
 // peer finds an arbiter in the static list.
@@ -80,7 +84,8 @@ func (p *peers) credentials(node failover.NodeID) credentials.TransportCredentia
 	if p.tls == nil {
 		return insecure.NewCredentials()
 	}
-	return credentials.NewTLS(p.tls.Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}, Name: string(node)}))
+	secure := credentials.NewTLS(p.tls.Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}, Name: string(node)}))
+	return notedCredentials{TransportCredentials: secure, made: func(err error) { p.noteHandshake(node, err) }}
 }
 
 func (p *peers) close() error {

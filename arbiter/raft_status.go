@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/failover"
 )
 
 // RaftStats is how a node stands, for status and metrics. Its fields are read one after the other and may not belong to one
@@ -31,12 +33,19 @@ func (n *RaftNode) Stats() RaftStats {
 		LastContact:  n.raft.LastContact(),
 	}
 	_, stats.Leader = n.raft.LeaderWithID()
+	stats.Voters = len(n.voters())
+	return stats
+}
+
+// voters are those of Servers that vote.
+func (n *RaftNode) voters() []failover.NodeID {
+	var voters []failover.NodeID
 	for _, server := range n.Servers() {
 		if server.Suffrage == raft.Voter {
-			stats.Voters++
+			voters = append(voters, failover.NodeID(server.ID))
 		}
 	}
-	return stats
+	return voters
 }
 
 // ID is the node's own id.

@@ -49,7 +49,7 @@ func (s *service) read(ctx context.Context, want arbiterv1.Consistency) (*failov
 	leader, _ := s.node.raft.Leader()
 	return state, &arbiterv1.Freshness{
 		Node: string(s.node.options.Node), AppliedIndex: uint64(state.Applied), Term: uint64(state.Reign.Term),
-		Leader: string(leader), Linearizable: linearizable,
+		Leader: string(leader), Linearizable: linearizable, LogOnDisk: uint64(s.node.pending(state)),
 	}, nil
 }
 
@@ -119,6 +119,9 @@ func request(ctx context.Context, c *arbiterv1.Change) failover.Request {
 func (s *service) group(state *failover.State, name string) (*failover.Group, error) {
 	if g := state.Group(failover.GroupName(name)); g != nil {
 		return g, nil
+	}
+	if s.node.pending(state) > 0 {
+		return nil, s.node.notYetKnown(state, fmt.Sprintf("whether there is a group %q", name))
 	}
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", name)
 }

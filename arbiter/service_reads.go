@@ -20,7 +20,7 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 		return nil, err
 	}
 	answer := &arbiterv1.GetStatusResponse{
-		Freshness: freshness, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
+		Freshness: freshness, ClusterId: s.node.clusterID(state), Insecure: s.node.options.TLS == nil,
 		Arbiters: s.node.arbitersToProto(state),
 	}
 	groups, err := s.groups(state, r.GetGroup())
@@ -99,6 +99,9 @@ func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationReq
 			return &arbiterv1.GetOperationResponse{Freshness: freshness, Operation: op}, nil
 		}
 	}
+	if s.node.pending(state) > 0 {
+		return nil, s.node.notYetKnown(state, "what was done on "+r.GetGroup())
+	}
 	if r.GetOperation() == "" {
 		return nil, status.Errorf(codes.NotFound, "%s has had no operation", r.GetGroup())
 	}
@@ -125,7 +128,7 @@ func (s *service) ListArbiters(ctx context.Context, r *arbiterv1.ListArbitersReq
 		addDescription(a, described[failover.NodeID(a.GetNode())])
 	}
 	return &arbiterv1.ListArbitersResponse{
-		Freshness: freshness, Arbiters: arbiters, ClusterId: state.ClusterID, Insecure: s.node.options.TLS == nil,
+		Freshness: freshness, Arbiters: arbiters, ClusterId: s.node.clusterID(state), Insecure: s.node.options.TLS == nil,
 	}, nil
 }
 
@@ -135,7 +138,7 @@ func addDescription(a *arbiterv1.ArbiterStatus, said *arbiterv1.DescribeArbiterR
 		a.Readiness = arbiterv1.Readiness_READINESS_SILENT
 		return
 	}
-	a.Release, a.Readiness = said.GetRelease(), said.GetReadiness()
+	a.Release, a.Readiness, a.ListDiffers = said.GetRelease(), said.GetReadiness(), said.GetListDiffers()
 	a.Zone, a.EntryVersion = cmp.Or(a.GetZone(), said.GetZone()), cmp.Or(said.GetEntryVersion(), a.GetEntryVersion())
 }
 
@@ -179,6 +182,9 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 
 // WatchEvents sends the events that are kept, says so, and goes on with new ones.
 func (s *service) WatchEvents(r *arbiterv1.WatchEventsRequest, stream grpc.ServerStreamingServer[arbiterv1.WatchEventsResponse]) error {
+	if state := s.node.fsm.State(); s.node.pending(state) > 0 {
+		return s.node.notYetKnown(state, "what has happened")
+	}
 	after := r.GetAfter()
 	if r.GetFromNow() {
 		after = s.node.events.last()

@@ -247,12 +247,17 @@ func fenceMethods(g *failover.Group) string {
 
 func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
 	leader, _ := n.raft.Leader()
+	voters := s.Voters
+	if len(voters) == 0 { // nothing is applied yet: who votes is shown, and only shown, as the log on disk has it
+		voters = n.raft.voters()
+	}
+	servers := n.raft.Servers()
 	var list []*arbiterv1.ArbiterStatus
 	for _, p := range n.options.Peers {
 		known, _ := s.View(p.Node)
 		a := &arbiterv1.ArbiterStatus{
-			Node: string(p.Node), Zone: p.Zone, RaftAddress: p.Raft, GrpcAddress: p.GRPC, Leader: string(leader) == string(p.Node),
-			Voter: slices.Contains(s.Voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version),
+			Node: string(p.Node), Zone: p.Zone, RaftAddress: raftAddress(p, servers), GrpcAddress: p.GRPC, Leader: string(leader) == string(p.Node),
+			Voter: slices.Contains(voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version),
 		}
 		if p.Node == n.options.Node {
 			a.Readiness, a.Release = n.readiness(), n.options.Release

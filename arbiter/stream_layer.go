@@ -211,7 +211,8 @@ func (c *servedConn) Read(p []byte) (int, error) {
 		ctx, cancel := context.WithTimeout(context.Background(), c.layer.options.Timing.RPC())
 		defer cancel()
 		if err := c.layer.shake(ctx, c.Conn); err != nil {
-			c.err = fmt.Errorf("refuse Raft connection from %s: %w", c.RemoteAddr(), err)
+			// Raft's transport logs it, with who was refused.
+			c.err = &net.OpError{Op: "accept Raft connection", Net: "tcp", Addr: c.RemoteAddr(), Err: err}
 		}
 	})
 	if c.err != nil {

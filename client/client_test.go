@@ -209,6 +209,26 @@ func TestClient_TryFor(t *testing.T) {
 	}
 }
 
+// An arbiter that was restarted says more than that it doesn't lead, and that is what its caller must hear.
+func TestClient_RestartedArbiterIsQuoted(t *testing.T) {
+	cluster := newCluster(t)
+	for _, n := range cluster.Nodes {
+		n.Fail(func(string) error {
+			s, err := status.New(codes.FailedPrecondition, n.ID+" waits for a majority").WithDetails(&arbiterv1.NotLeader{LogOnDisk: 7})
+			if err != nil {
+				return err
+			}
+			return s.Err()
+		}, nil)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	_, err := connect(t, cluster).GetEpochs(ctx, &arbiterv1.GetEpochsRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE, Group: "g"})
+	if !errors.Is(err, client.ErrNoLeader) || !strings.Contains(err.Error(), "az-b:7401: az-b waits for a majority") {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestClient_NobodyThere(t *testing.T) {
 	c, err := client.New(client.Options{Addresses: []string{"127.0.0.1:1"}, InsecurePlaintext: true})
 	if err != nil {

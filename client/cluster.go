@@ -87,6 +87,9 @@ func (c *cluster) try(ctx, search context.Context, call *call) error {
 		if hint, is := notLeader(err); is {
 			c.forget(e)
 			round.hear(err)
+			if hint.GetLogOnDisk() > 0 { // it says more than that it doesn't lead
+				round.hear(fmt.Errorf("%s: %s", e.address, status.Convert(err).Message()))
+			}
 			if other := c.hinted(hint.LeaderGrpc); other != nil && other != e {
 				round.prefer(other)
 			}

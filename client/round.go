@@ -108,12 +108,8 @@ var errHopeless = errors.New("trying again can't help")
 
 // hopeless says whether every arbiter was refused for its certificate: time won't change that.
 func (r *round) hopeless() bool {
-	refused := func(err error) bool {
-		return errors.Is(err, pki.ErrOtherCluster) || errors.Is(err, pki.ErrWrongRole) || errors.Is(err, pki.ErrUntrusted) ||
-			errors.Is(err, pki.ErrExpired) || errors.Is(err, pki.ErrBadIdentity)
-	}
 	all := len(r.cluster.all())
-	return !r.noLead && len(r.heard) >= all && !slices.ContainsFunc(r.heard, func(err error) bool { return !refused(err) })
+	return !r.noLead && len(r.heard) >= all && !slices.ContainsFunc(r.heard, func(err error) bool { return !pki.Refuses(err) })
 }
 
 // drop takes an arbiter that is being asked off the list.

@@ -40,9 +40,10 @@ func (r *reading) options() []grpc.CallOption {
 	return []grpc.CallOption{client.StaleFallback(staleAfter)}
 }
 
-// unasked is the exit status of a read whose answer is stale though nobody asked for that: no arbiter leads.
+// unasked is the exit status of a read whose answer is stale though nobody asked for that: no arbiter leads. An answer that lacks what
+// its arbiter has on disk is not what anybody asked for, either.
 func (r *reading) unasked(freshness *arbiterv1.Freshness) error {
-	if r.stale || freshness.GetLinearizable() {
+	if freshness.GetLinearizable() || r.stale && freshness.GetLogOnDisk() == 0 {
 		return nil
 	}
 	return statusError(exitUnavailable)
@@ -197,7 +198,7 @@ func (a *app) historyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			err = a.show(answer, func() string { return screen.History(a.style(), answer.Operations) })
+			err = a.show(answer, func() string { return screen.History(a.style(), answer) })
 			return errors.Join(err, r.unasked(answer.Freshness))
 		},
 	}

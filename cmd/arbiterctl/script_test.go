@@ -43,14 +43,21 @@ func TestScripts(t *testing.T) {
 			"lose":    lose,
 			"follow":  follow,
 			"changes": changes,
-			"secure":  func(ts *testscript.TestScript, _ bool, args []string) { secure(t, ts, args[0]) },
+			"restart": func(ts *testscript.TestScript, _ bool, _ []string) {
+				cluster(ts).Lead("")
+				ts.Value(arbiterKey{}).(*arbiter).restart()
+			},
+			"secure": func(ts *testscript.TestScript, _ bool, args []string) { secure(t, ts, args[0]) },
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 	})
 }
 
-type clusterKey struct{}
+type (
+	clusterKey struct{}
+	arbiterKey struct{}
+)
 
 func cluster(ts *testscript.TestScript) *clienttest.Cluster {
 	c, ok := ts.Value(clusterKey{}).(*clienttest.Cluster)
@@ -61,7 +68,9 @@ func cluster(ts *testscript.TestScript) *clienttest.Cluster {
 }
 
 func setUp(t *testing.T, env *testscript.Env) error {
-	c := clienttest.New(t, clienttest.Options{Nodes: []string{"az-a", "az-b", "az-c"}, TCP: true, Answer: newArbiter().answer})
+	double := newArbiter()
+	c := clienttest.New(t, clienttest.Options{Nodes: []string{"az-a", "az-b", "az-c"}, TCP: true, Answer: double.answer})
+	env.Values[arbiterKey{}] = double
 	c.Happen(sample.Events()...)
 	env.Values[clusterKey{}] = c
 	contexts := &config.Contexts{Current: "test"}
@@ -178,8 +187,35 @@ func secure(t *testing.T, ts *testscript.TestScript, folder string) {
 
 // arbiter answers with samples, and remembers the specs that were applied.
 type arbiter struct {
-	mutex sync.Mutex
-	specs map[string]*arbiterv1.GroupSpec
+	mutex     sync.Mutex
+	specs     map[string]*arbiterv1.GroupSpec
+	restarted bool // and waits for a majority
+}
+
+func (a *arbiter) restart() {
+	a.mutex.Lock()
+	defer a.mutex.Unlock()
+	a.restarted = true
+}
+
+// answerRestarted is what an arbiter can say that came back alone: of groups it knows nothing.
+func answerRestarted(request proto.Message) (proto.Message, error) {
+	const why = "az-a was restarted and waits for a majority"
+	switch r := request.(type) {
+	case *arbiterv1.GetStatusRequest:
+		if r.Group == "" {
+			return &arbiterv1.GetStatusResponse{Freshness: sample.Restarted(), Arbiters: sample.Arbiters()}, nil
+		}
+	case *arbiterv1.ListOperationsRequest:
+		return &arbiterv1.ListOperationsResponse{Freshness: sample.Restarted()}, nil
+	case *arbiterv1.ListArbitersRequest:
+		return &arbiterv1.ListArbitersResponse{Freshness: sample.Restarted(), Arbiters: sample.Arbiters()}, nil
+	}
+	failure, err := status.New(codes.FailedPrecondition, why).WithDetails(&arbiterv1.NotLeader{LogOnDisk: sample.Restarted().LogOnDisk})
+	if err != nil {
+		return nil, err
+	}
+	return nil, failure.Err()
 }
 
 func newArbiter() *arbiter { return &arbiter{specs: map[string]*arbiterv1.GroupSpec{}} }
@@ -187,6 +223,12 @@ func newArbiter() *arbiter { return &arbiter{specs: map[string]*arbiterv1.GroupS
 func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, error) {
 	if c, ok := request.(interface{ GetChange() *arbiterv1.Change }); ok && c.GetChange().GetReason() == "refuse me" {
 		return nil, clienttest.Reject("S2", "pg-a may still be writing", "arbiterctl attest orders-db pg-a --reason \"...\"")
+	}
+	a.mutex.Lock()
+	restarted := a.restarted
+	a.mutex.Unlock()
+	if restarted {
+		return answerRestarted(request)
 	}
 	switch r := request.(type) {
 	case *arbiterv1.GetStatusRequest:

@@ -1,23 +1,69 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"net"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 )
 
-// repeatAfter is how long a message of Raft's about one peer stays away once it was written. While a peer is gone Raft writes some
-// of them several times a second, which would hide what matters and fill a disk in some weeks.
+// repeatAfter is how long a message that comes again and again while something lasts stays away once it was written. While a peer is gone,
+// or no majority is there, Raft writes some of them several times a second, which would hide what matters and fill a disk in some weeks.
 const repeatAfter = time.Minute
 
-// peerMessages are those messages, and the key under which each names its peer.
-var peerMessages = map[string]string{
-	"failed to heartbeat to":         "peer",
-	"failed to appendEntries to":     "peer",
-	"failed to contact":              "server-id",
-	"failed to make requestVote RPC": "target",
+// repeating are those messages, and what each is about: the same message about another peer is written.
+var repeating = map[string]func(pairs []any) string{
+	"failed to heartbeat to":         field("peer"),
+	"failed to appendEntries to":     field("peer"),
+	"failed to contact":              field("server-id"),
+	"failed to make requestVote RPC": field("target"),
+
+	// Of one that finds no majority.
+	"entering candidate state":                               nothing,
+	"pre-vote campaign failed, waiting for election timeout": nothing,
+	"Election timeout reached, restarting election":          nothing,
+
+	// Of those that it asks, where they have what they need.
+	"rejecting vote request since we have a leader":                 field("from"),
+	"rejecting vote request since our last term is greater":         field("candidate"),
+	"rejecting vote request since our last index is greater":        field("candidate"),
+	"rejecting vote request since node is not in configuration":     field("from"),
+	"rejecting pre-vote request since we have a leader":             field("from"),
+	"rejecting pre-vote request since our last term is greater":     field("candidate"),
+	"rejecting pre-vote request since our last index is greater":    field("candidate"),
+	"rejecting pre-vote request since node is not in configuration": field("from"),
+
+	// Of one to whom a stranger comes, from another port each time.
+	"failed to decode incoming command":   hostOfError,
+	"connection refused at the gRPC port": hostOf,
+}
+
+func nothing([]any) string { return "" }
+
+func field(key string) func([]any) string {
+	return func(pairs []any) string { return fmt.Sprint(valueOf(key, pairs)) }
+}
+
+// hostOf is the host in the field "from".
+func hostOf(pairs []any) string {
+	from := fmt.Sprint(valueOf("from", pairs))
+	if host, _, err := net.SplitHostPort(from); err == nil {
+		return host
+	}
+	return from
+}
+
+// hostOfError is the host of the connection that the field "error" is about.
+func hostOfError(pairs []any) string {
+	err, _ := valueOf("error", pairs).(error)
+	var failed *net.OpError
+	if !errors.As(err, &failed) || failed.Addr == nil {
+		return ""
+	}
+	return hostOf([]any{"from", failed.Addr})
 }
 
 // mostRemembered bounds the memory of repeats; there are as many keys as messages and peers.
@@ -37,11 +83,11 @@ func newRepeats(now func() time.Time) *repeats {
 
 // exclude is for hclog.LoggerOptions.Exclude.
 func (r *repeats) exclude(_ hclog.Level, message string, pairs ...any) bool {
-	key, ok := peerMessages[message]
+	subject, ok := repeating[message]
 	if !ok {
 		return false
 	}
-	about := message + " " + valueOf(key, pairs)
+	about := message + " " + subject(pairs)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := r.now()
@@ -55,10 +101,10 @@ func (r *repeats) exclude(_ hclog.Level, message string, pairs ...any) bool {
 	return false
 }
 
-func valueOf(key string, pairs []any) string {
+func valueOf(key string, pairs []any) any {
 	for i := 0; i+1 < len(pairs); i += 2 {
 		if pairs[i] == key {
-			return fmt.Sprint(pairs[i+1])
+			return pairs[i+1]
 		}
 	}
 	return ""

@@ -113,7 +113,7 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	}
 	if file.InsecurePlaintext {
 		d.log.Warn("INSECURE: both ports are plaintext; everybody who reaches them may fence and promote", "key", "insecure_plaintext")
-		return d, nil
+		return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), nil)
 	}
 	d.tls, err = pki.NewReloader(pki.Files{Authorities: file.TLS.CA, Certificate: file.TLS.Cert, Key: file.TLS.Key})
 	if err != nil {
@@ -123,7 +123,7 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 		return nil, fmt.Errorf("%s is the certificate of %s %s, and this is arbiter %s: issue one with arbiterctl pki issue --role arbiter %s",
 			file.TLS.Cert, who.Role, who.Name, file.Node, file.Node)
 	}
-	return d, nil
+	return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), d.tls)
 }
 
 func readFile(path string) (*config.ArbiterFile, config.Faults, error) {

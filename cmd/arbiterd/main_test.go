@@ -56,6 +56,25 @@ func TestAnAskedForEndWhileWaitingForPeersIsNoFailure(t *testing.T) {
 	}
 }
 
+// A data directory of another cluster than the certificate is found before anything is started, and by --check.
+func TestTheDataIsOfAnotherCluster(t *testing.T) {
+	for name, refused := range map[string]bool{"lab": false, "another": true} {
+		d, _, _, _ := prepared(t, newAuthority(t))
+		mark := fmt.Sprintf(`{"format":1,"node":"a","cluster_id":"1","cluster_name":%q,"state":"member"}`, name)
+		if err := os.WriteFile(filepath.Join(d.file.Data, "cluster.json"), []byte(mark), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs strings.Builder
+		status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &errs)
+		if !refused && status != 0 {
+			t.Errorf("the right cluster: exit status %d: %s", status, errs.String())
+		}
+		if refused && (status != exitBadInput || !strings.Contains(errs.String(), `of cluster "another"`) || !strings.Contains(errs.String(), `of cluster "lab"`)) {
+			t.Errorf("another cluster: exit status %d: %s", status, errs.String())
+		}
+	}
+}
+
 // Editors jump to "file:line:", so nothing may stand before it, on no line.
 func TestFaultsOfTheFileStandOneALine(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "arbiterd.yaml")

@@ -1,6 +1,7 @@
 package clustertest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,10 +41,12 @@ func timing() arbiter.Timing {
 type cluster struct {
 	t         testing.TB
 	world     *world
-	authority *pki.Authority // nil: plaintext
+	authority *pki.Authority                     // nil: plaintext
+	strangers map[failover.NodeID]*pki.Authority // whose arbiters have a certificate of another authority
 	peers     []arbiter.Peer
 	folder    string
 	log       hclog.Logger
+	lists     map[failover.NodeID][]arbiter.Peer       // of arbiters that are configured with another list of arbiters
 	failpoint func(node failover.NodeID, where string) // set before start
 
 	mu      sync.Mutex
@@ -125,7 +128,10 @@ func (c *cluster) start(node failover.NodeID) {
 		NewProber: fake.NewProber(lookEvery, clock.System(), one.killed, c.world.looks(node)),
 	}
 	if c.authority != nil {
-		options.TLS = c.certificate(pki.Request{Role: pki.RoleArbiter, Name: string(node)})
+		options.TLS = certificateOf(c.t, cmp.Or(c.strangers[node], c.authority), pki.Request{Role: pki.RoleArbiter, Name: string(node)})
+	}
+	if list, differs := c.lists[node]; differs {
+		options.Peers = list
 	}
 	if c.failpoint != nil {
 		options.Failpoint = func(where string) bool {
@@ -175,6 +181,20 @@ func (c *cluster) take(node failover.NodeID) *running {
 	}
 	delete(c.running, node)
 	return one
+}
+
+// ended waits for an arbiter that ends by itself.
+func (c *cluster) ended(node failover.NodeID) error {
+	c.t.Helper()
+	one := c.take(node)
+	defer one.stop()
+	select {
+	case err := <-one.ended:
+		return err
+	case <-time.After(patience):
+		c.t.Fatalf("%s goes on", node)
+		return nil
+	}
 }
 
 // end ends every arbiter that still runs.

@@ -1,6 +1,9 @@
 package pki
 
-import "errors"
+import (
+	"errors"
+	"slices"
+)
 
 var (
 	// ErrBadIdentity says that an identity is malformed, missing, or says more than this version understands.
@@ -18,3 +21,10 @@ var (
 	// ErrExists says that a file is there already and was left as it is.
 	ErrExists = errors.New("file exists")
 )
+
+// Refuses says whether an error is about a certificate that was looked at and not accepted. Trying again does not help then.
+func Refuses(err error) bool {
+	return slices.ContainsFunc([]error{ErrBadIdentity, ErrOtherCluster, ErrWrongRole, ErrExpired, ErrUntrusted}, func(kind error) bool {
+		return errors.Is(err, kind)
+	})
+}

@@ -44,6 +44,9 @@ func (r *Reloader) Reload() error {
 // Identity is who this process is.
 func (r *Reloader) Identity() Identity { return r.current.Load().identity }
 
+// Files are where it was read from.
+func (r *Reloader) Files() Files { return r.files }
+
 // NotAfter is when the certificate in use ends, for status and alarms.
 func (r *Reloader) NotAfter() time.Time { return r.current.Load().own.Leaf.NotAfter }
 

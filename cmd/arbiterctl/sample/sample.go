@@ -24,6 +24,11 @@ func fresh() *arbiterv1.Freshness {
 	return &arbiterv1.Freshness{Node: "az-a", AppliedIndex: 8812, Term: 3, Leader: "az-a", Linearizable: true}
 }
 
+// Restarted is how fresh the answer of an arbiter is that came back alone and has no snapshot.
+func Restarted() *arbiterv1.Freshness {
+	return &arbiterv1.Freshness{Node: "az-a", Term: 3, LogOnDisk: 8812}
+}
+
 // Arbiters are three arbiters that are well.
 func Arbiters() []*arbiterv1.ArbiterStatus {
 	var all []*arbiterv1.ArbiterStatus

@@ -26,8 +26,8 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 		writer = "writer " + r.Writer
 	}
 	p.line("%s", s.strong(fmt.Sprintf("epoch %d · %s · %s", r.Epoch, writer, lease)))
-	if f := r.Freshness; f != nil && !f.Linearizable {
-		p.line("%s", s.bad("This is what "+orDash(f.Node)+" knew last and may be old."))
+	if stale := staleLine(s, r.Freshness); stale != "" {
+		p.line("%s", stale)
 	}
 	shown := r.History
 	if most > 0 && len(shown) > most {

@@ -21,8 +21,9 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 		answer += " (rule " + r.Rule + ")"
 	}
 	p.line("%s", s.strong(answer))
-	if f := r.Freshness; f != nil && !f.Linearizable {
-		p.line("%s", s.bad("This is what "+orDash(f.Node)+" knew last and may be old."))
+	if stale := staleLine(s, r.Freshness); stale != "" {
+		p.line("%s", stale)
+		p.labelled("", "next:", restartedAdvice(r.Freshness))
 	}
 	p.lines(seenLines(s, r), "  ")
 	for _, c := range r.Checks {

@@ -10,10 +10,17 @@ import (
 )
 
 // History lists operations, the newest first.
-func History(s Style, operations []*arbiterv1.Operation) string {
+func History(s Style, r *arbiterv1.ListOperationsResponse) string {
 	var p page
+	operations := r.Operations
+	if stale := staleLine(s, r.Freshness); stale != "" {
+		p.line("%s", stale)
+		p.labelled("", "next:", restartedAdvice(r.Freshness))
+	}
 	if len(operations) == 0 {
-		p.line("No operation yet.")
+		if r.Freshness.GetLogOnDisk() == 0 {
+			p.line("No operation yet.")
+		}
 		return p.String()
 	}
 	newest := operations[0]
@@ -96,6 +103,7 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 		if a.Doubt != "" {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
 		}
+		p.labelled("  ", s.warn("list of arbiters:"), a.ListDiffers)
 	}
 	if mixed := releases(r.Arbiters); len(mixed) > 1 {
 		p.labelled("", "note:", []string{fmt.Sprintf("%s run together; entries of the log are written so that all understand them.", strings.Join(mixed, " and "))})
@@ -167,12 +175,17 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 	return "no voter"
 }
 
-// missingQuorum says what to do where too few arbiters answer for one of them to lead.
+// missingQuorum says what to do where too few arbiters answer for one of them to lead. Where one does lead, a majority is there, whoever it
+// could not ask for its description just now.
 func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
+	if r.GetFreshness().GetLinearizable() {
+		return ""
+	}
 	voters := 0
 	var silent []string
+	known := slices.ContainsFunc(r.Arbiters, func(a *arbiterv1.ArbiterStatus) bool { return a.Voter })
 	for _, a := range r.Arbiters {
-		if !a.Voter {
+		if known && !a.Voter { // where nobody knows who votes, all that are configured count
 			continue
 		}
 		voters++

@@ -13,6 +13,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
+
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // Style is how screens are drawn.
@@ -160,6 +162,31 @@ func (p *page) labelled(indent, label string, texts []string) {
 			lead = strings.Repeat(" ", len(indent)+len(label)+1)
 		}
 	}
+}
+
+// staleLine says that an answer may be old, and why. It is empty for one that is not.
+func staleLine(s Style, f *arbiterv1.Freshness) string {
+	switch {
+	case f == nil || f.Linearizable:
+		return ""
+	case f.LogOnDisk > 0 && f.AppliedIndex > 0:
+		return s.bad(restartedSentence(f) + fmt.Sprintf(" This is how things were at %d.", f.AppliedIndex))
+	case f.LogOnDisk > 0:
+		return s.bad(restartedSentence(f))
+	}
+	return s.bad(fmt.Sprintf("This is what %s knew last (log %d) and may be old.", orDash(f.Node), f.AppliedIndex))
+}
+
+func restartedSentence(f *arbiterv1.Freshness) string {
+	return fmt.Sprintf("%s was restarted and waits for a majority of arbiters, who know how much of its log (up to %d) counts.", orDash(f.Node), f.LogOnDisk)
+}
+
+// restartedAdvice is what to do where an arbiter was restarted and knows less than its disk holds.
+func restartedAdvice(f *arbiterv1.Freshness) []string {
+	if f.GetLogOnDisk() == 0 {
+		return nil
+	}
+	return []string{"start the other arbiters, with the disks that they had; which of them answer: arbiterctl arbiters --stale"}
 }
 
 // orDash keeps cells from being empty, which reads as a fault of the table.

@@ -45,16 +45,29 @@ func TestScreens(t *testing.T) {
 		"show_running":    func() string { return screen.Operation(s, running()) },
 		"show_retried":    func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
-			return screen.History(s, []*arbiterv1.Operation{sample.HeldFailover(), sample.Failover()})
+			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},
-		"history_none":    func() string { return screen.History(s, nil) },
-		"arbiters":        func() string { return screen.Arbiters(s, sample.ListArbiters()) },
-		"arbiters_none":   func() string { return screen.Arbiters(s, leaderless()) },
-		"arbiters_silent": func() string { return screen.Arbiters(s, silentArbiter()) },
-		"check":           func() string { return screen.Check(s, sample.Check()) },
-		"check_blocked":   func() string { return screen.Check(s, sample.BlockedCheck()) },
-		"check_advice":    func() string { return screen.Check(s, adviceOnly()) },
-		"check_silent":    func() string { return screen.Check(s, silentCheck()) },
+		"history_none": func() string { return screen.History(s, operations()) },
+		"status_restarted": func() string {
+			return screen.Status(s, restartedStatus())
+		},
+		"status_restarted_snapshot": func() string { return screen.Status(s, restartedStatus(sample.Orders())) },
+		"status_stale_empty":        func() string { return screen.Status(s, staleEmpty()) },
+		"group_restarted":           func() string { return screen.Group(s, restartedStatus(sample.Orders())) },
+		"explain_restarted":         func() string { return screen.Explain(s, restartedExplain()) },
+		"history_restarted": func() string {
+			return screen.History(s, &arbiterv1.ListOperationsResponse{Freshness: sample.Restarted()})
+		},
+		"arbiters_reconnecting": func() string { return screen.Arbiters(s, reconnecting()) },
+		"arbiters_list_differs": func() string { return screen.Arbiters(s, listDiffers()) },
+		"arbiters_restarted":    func() string { return screen.Arbiters(s, restartedArbiters()) },
+		"arbiters":              func() string { return screen.Arbiters(s, sample.ListArbiters()) },
+		"arbiters_none":         func() string { return screen.Arbiters(s, leaderless()) },
+		"arbiters_silent":       func() string { return screen.Arbiters(s, silentArbiter()) },
+		"check":                 func() string { return screen.Check(s, sample.Check()) },
+		"check_blocked":         func() string { return screen.Check(s, sample.BlockedCheck()) },
+		"check_advice":          func() string { return screen.Check(s, adviceOnly()) },
+		"check_silent":          func() string { return screen.Check(s, silentCheck()) },
 		"check_spec": func() string {
 			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: sample.Checks()})
 		},
@@ -138,6 +151,61 @@ func stale() *arbiterv1.GetStatusResponse {
 	r.Insecure = true
 	for _, a := range r.Arbiters {
 		a.Leader, a.ViewCurrent = false, false
+	}
+	return r
+}
+
+func operations(list ...*arbiterv1.Operation) *arbiterv1.ListOperationsResponse {
+	return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: list}
+}
+
+// restartedStatus is what an arbiter answers that came back alone: the groups are those of its snapshot, if it has one.
+func restartedStatus(groups ...*arbiterv1.GroupStatus) *arbiterv1.GetStatusResponse {
+	r := stale()
+	r.Freshness, r.Groups, r.Insecure = sample.Restarted(), groups, false
+	if len(groups) > 0 {
+		r.Freshness.AppliedIndex = 8192
+	}
+	return r
+}
+
+func staleEmpty() *arbiterv1.GetStatusResponse {
+	r := stale()
+	r.Groups = nil
+	return r
+}
+
+func restartedExplain() *arbiterv1.ExplainResponse {
+	r := sample.Explain()
+	r.Freshness = sample.Restarted()
+	r.Freshness.AppliedIndex = 8192
+	return r
+}
+
+// restartedArbiters are told about by one that does not even say who votes.
+func restartedArbiters() *arbiterv1.ListArbitersResponse {
+	r := leaderless()
+	r.Freshness = sample.Restarted()
+	for _, a := range r.Arbiters {
+		a.Voter, a.ViewCurrent, a.Doubt, a.LastContact = false, false, "", nil
+	}
+	return r
+}
+
+// reconnecting leads with a majority, and has asked the others too soon after they came back.
+func reconnecting() *arbiterv1.ListArbitersResponse {
+	r := silentArbiter()
+	r.Arbiters[1].Readiness, r.Arbiters[1].Release = arbiterv1.Readiness_READINESS_SILENT, ""
+	return r
+}
+
+// listDiffers has one whose file is not what the cluster was formed with.
+func listDiffers() *arbiterv1.ListArbitersResponse {
+	r := sample.ListArbiters()
+	r.Arbiters[1].Doubt = ""
+	r.Arbiters[1].ListDiffers = []string{
+		"its file says raft az-c.internal:7500 for az-c, and the cluster knows az-c as az-c.internal:7400, which is what is dialled; put that back",
+		"its file lists az-d, and the cluster was formed without it; take it off the list",
 	}
 	return r
 }

@@ -20,7 +20,10 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		}
 	}
 	if len(r.Groups) == 0 {
-		p.line("no groups yet; write a spec and run: arbiterctl apply -f group.yaml")
+		p.line("%s", noGroups(r.Freshness))
+	}
+	p.labelled("", "next:", restartedAdvice(r.Freshness))
+	if len(r.Groups) == 0 {
 		return p.String()
 	}
 	rows := make([][]string, len(r.Groups))
@@ -35,6 +38,17 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		statusNotes(&p, s, g)
 	}
 	return p.String()
+}
+
+// noGroups stands where the groups would. Only an arbiter that leads knows that there are none.
+func noGroups(f *arbiterv1.Freshness) string {
+	switch {
+	case f.GetLogOnDisk() > 0:
+		return "which groups are protected it can't tell before that; none of them is lost."
+	case f != nil && !f.Linearizable:
+		return orDash(f.Node) + " knows of no group."
+	}
+	return "no groups yet; write a spec and run: arbiterctl apply -f group.yaml"
 }
 
 // NeedsAttention says why a group isn't as safe as it can be; empty if it is.
@@ -63,8 +77,8 @@ func NeedsAttention(g *arbiterv1.GroupStatus) string {
 }
 
 func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
-	if f := r.Freshness; f != nil && !f.Linearizable {
-		return s.bad(fmt.Sprintf("This is what %s knew last (log %d) and may be old.", orDash(f.Node), f.AppliedIndex)) + leaderless(s, f)
+	if stale := staleLine(s, r.Freshness); stale != "" {
+		return stale + leaderless(s, r.Freshness)
 	}
 	var troubled []string
 	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {

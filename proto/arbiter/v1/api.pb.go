@@ -196,9 +196,11 @@ func (Severity) EnumDescriptor() ([]byte, []int) {
 
 // NotLeader is the error detail of a follower.
 type NotLeader struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Leader        string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
-	LeaderGrpc    string                 `protobuf:"bytes,2,opt,name=leader_grpc,json=leaderGrpc,proto3" json:"leader_grpc,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Leader     string                 `protobuf:"bytes,1,opt,name=leader,proto3" json:"leader,omitempty"`
+	LeaderGrpc string                 `protobuf:"bytes,2,opt,name=leader_grpc,json=leaderGrpc,proto3" json:"leader_grpc,omitempty"`
+	// As in Freshness: the question can't even be answered from what this arbiter knew last.
+	LogOnDisk     uint64 `protobuf:"varint,3,opt,name=log_on_disk,json=logOnDisk,proto3" json:"log_on_disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -245,6 +247,13 @@ func (x *NotLeader) GetLeaderGrpc() string {
 		return x.LeaderGrpc
 	}
 	return ""
+}
+
+func (x *NotLeader) GetLogOnDisk() uint64 {
+	if x != nil {
+		return x.LogOnDisk
+	}
+	return 0
 }
 
 // Rejection is the error detail of a change that a rule refused.
@@ -312,12 +321,15 @@ func (x *Rejection) GetNext() string {
 
 // Freshness says where a read comes from.
 type Freshness struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Node          string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
-	AppliedIndex  uint64                 `protobuf:"varint,2,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
-	Term          uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
-	Leader        string                 `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
-	Linearizable  bool                   `protobuf:"varint,5,opt,name=linearizable,proto3" json:"linearizable,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Node         string                 `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
+	AppliedIndex uint64                 `protobuf:"varint,2,opt,name=applied_index,json=appliedIndex,proto3" json:"applied_index,omitempty"`
+	Term         uint64                 `protobuf:"varint,3,opt,name=term,proto3" json:"term,omitempty"`
+	Leader       string                 `protobuf:"bytes,4,opt,name=leader,proto3" json:"leader,omitempty"`
+	Linearizable bool                   `protobuf:"varint,5,opt,name=linearizable,proto3" json:"linearizable,omitempty"`
+	// Not 0: this arbiter was restarted, has a log up to this index on its disk, and has not heard from a majority yet what of it is
+	// committed. Until then it answers from its last snapshot, or from nothing: what is missing in the answer is not gone.
+	LogOnDisk     uint64 `protobuf:"varint,6,opt,name=log_on_disk,json=logOnDisk,proto3" json:"log_on_disk,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -385,6 +397,13 @@ func (x *Freshness) GetLinearizable() bool {
 		return x.Linearizable
 	}
 	return false
+}
+
+func (x *Freshness) GetLogOnDisk() uint64 {
+	if x != nil {
+		return x.LogOnDisk
+	}
+	return 0
 }
 
 type GetStatusRequest struct {
@@ -529,11 +548,13 @@ type ArbiterStatus struct {
 	// The leader has a current view from it.
 	ViewCurrent bool `protobuf:"varint,7,opt,name=view_current,json=viewCurrent,proto3" json:"view_current,omitempty"`
 	// Why it doubts its own view.
-	Doubt         string               `protobuf:"bytes,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
-	Readiness     Readiness            `protobuf:"varint,9,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
-	Release       string               `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
-	EntryVersion  uint32               `protobuf:"varint,11,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
-	LastContact   *durationpb.Duration `protobuf:"bytes,12,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
+	Doubt        string               `protobuf:"bytes,8,opt,name=doubt,proto3" json:"doubt,omitempty"`
+	Readiness    Readiness            `protobuf:"varint,9,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
+	Release      string               `protobuf:"bytes,10,opt,name=release,proto3" json:"release,omitempty"`
+	EntryVersion uint32               `protobuf:"varint,11,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	LastContact  *durationpb.Duration `protobuf:"bytes,12,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
+	// What the list of arbiters in its own file says otherwise than the cluster, in words. The cluster's is what counts: raft_address is that.
+	ListDiffers   []string `protobuf:"bytes,13,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -648,6 +669,13 @@ func (x *ArbiterStatus) GetEntryVersion() uint32 {
 func (x *ArbiterStatus) GetLastContact() *durationpb.Duration {
 	if x != nil {
 		return x.LastContact
+	}
+	return nil
+}
+
+func (x *ArbiterStatus) GetListDiffers() []string {
+	if x != nil {
+		return x.ListDiffers
 	}
 	return nil
 }
@@ -5158,7 +5186,9 @@ func (x *LookAgain) GetMember() string {
 }
 
 type GetBootstrapStatusRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who asks. Where certificates say so they count instead.
+	Node          string `protobuf:"bytes,1,opt,name=node,proto3" json:"node,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5191,6 +5221,13 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
 	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *GetBootstrapStatusRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
 }
 
 type GetBootstrapStatusResponse struct {
@@ -5314,7 +5351,9 @@ type DescribeArbiterResponse struct {
 	Release   string                 `protobuf:"bytes,3,opt,name=release,proto3" json:"release,omitempty"`
 	Readiness Readiness              `protobuf:"varint,4,opt,name=readiness,proto3,enum=arbiter.v1.Readiness" json:"readiness,omitempty"`
 	// The version of log entries that it understands.
-	EntryVersion  uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	EntryVersion uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
+	// See ArbiterStatus.
+	ListDiffers   []string `protobuf:"bytes,6,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5382,6 +5421,13 @@ func (x *DescribeArbiterResponse) GetEntryVersion() uint32 {
 		return x.EntryVersion
 	}
 	return 0
+}
+
+func (x *DescribeArbiterResponse) GetListDiffers() []string {
+	if x != nil {
+		return x.ListDiffers
+	}
+	return nil
 }
 
 type InspectRequest struct {
@@ -5478,21 +5524,23 @@ var File_arbiter_v1_api_proto protoreflect.FileDescriptor
 const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"\x14arbiter/v1/api.proto\x12\n" +
-	"arbiter.v1\x1a\x14arbiter/v1/log.proto\x1a\x15arbiter/v1/spec.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"D\n" +
+	"arbiter.v1\x1a\x14arbiter/v1/log.proto\x1a\x15arbiter/v1/spec.proto\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"d\n" +
 	"\tNotLeader\x12\x16\n" +
 	"\x06leader\x18\x01 \x01(\tR\x06leader\x12\x1f\n" +
 	"\vleader_grpc\x18\x02 \x01(\tR\n" +
-	"leaderGrpc\"E\n" +
+	"leaderGrpc\x12\x1e\n" +
+	"\vlog_on_disk\x18\x03 \x01(\x04R\tlogOnDisk\"E\n" +
 	"\tRejection\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x10\n" +
 	"\x03why\x18\x02 \x01(\tR\x03why\x12\x12\n" +
-	"\x04next\x18\x03 \x01(\tR\x04next\"\x94\x01\n" +
+	"\x04next\x18\x03 \x01(\tR\x04next\"\xb4\x01\n" +
 	"\tFreshness\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12#\n" +
 	"\rapplied_index\x18\x02 \x01(\x04R\fappliedIndex\x12\x12\n" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06leader\x18\x04 \x01(\tR\x06leader\x12\"\n" +
-	"\flinearizable\x18\x05 \x01(\bR\flinearizable\"v\n" +
+	"\flinearizable\x18\x05 \x01(\bR\flinearizable\x12\x1e\n" +
+	"\vlog_on_disk\x18\x06 \x01(\x04R\tlogOnDisk\"v\n" +
 	"\x10GetStatusRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1d\n" +
 	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\"\xeb\x01\n" +
@@ -5502,7 +5550,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x125\n" +
 	"\barbiters\x18\x03 \x03(\v2\x19.arbiter.v1.ArbiterStatusR\barbiters\x12/\n" +
 	"\x06groups\x18\x04 \x03(\v2\x17.arbiter.v1.GroupStatusR\x06groups\x12\x1a\n" +
-	"\binsecure\x18\x05 \x01(\bR\binsecure\"\x96\x03\n" +
+	"\binsecure\x18\x05 \x01(\bR\binsecure\"\xb9\x03\n" +
 	"\rArbiterStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12!\n" +
@@ -5516,7 +5564,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\arelease\x18\n" +
 	" \x01(\tR\arelease\x12#\n" +
 	"\rentry_version\x18\v \x01(\rR\fentryVersion\x12<\n" +
-	"\flast_contact\x18\f \x01(\v2\x19.google.protobuf.DurationR\vlastContact\"\xfe\x05\n" +
+	"\flast_contact\x18\f \x01(\v2\x19.google.protobuf.DurationR\vlastContact\x12!\n" +
+	"\flist_differs\x18\r \x03(\tR\vlistDiffers\"\xfe\x05\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5884,8 +5933,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\tR\x06member\"\x1b\n" +
-	"\x19GetBootstrapStatusRequest\"\x96\x01\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\"/\n" +
+	"\x19GetBootstrapStatusRequest\x12\x12\n" +
+	"\x04node\x18\x01 \x01(\tR\x04node\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x1d\n" +
 	"\n" +
@@ -5893,13 +5943,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1b\n" +
 	"\tlist_hash\x18\x04 \x01(\tR\blistHash\x12\x12\n" +
 	"\x04list\x18\x05 \x01(\tR\x04list\"\x18\n" +
-	"\x16DescribeArbiterRequest\"\xb5\x01\n" +
+	"\x16DescribeArbiterRequest\"\xd8\x01\n" +
 	"\x17DescribeArbiterResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\tR\arelease\x123\n" +
 	"\treadiness\x18\x04 \x01(\x0e2\x15.arbiter.v1.ReadinessR\treadiness\x12#\n" +
-	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\"C\n" +
+	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\x12!\n" +
+	"\flist_differs\x18\x06 \x03(\tR\vlistDiffers\"C\n" +
 	"\x0eInspectRequest\x121\n" +
 	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"A\n" +
 	"\x0fInspectResponse\x12.\n" +
