@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -50,16 +51,11 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 
 // addLoss says who would be promoted and what that would lose.
 func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
-	positions := failover.SeenPositions(s, g)
-	if g.Operation != nil && len(g.Operation.Positions) > 0 {
-		positions = g.Operation.Positions
-	}
-	ranked := failover.Candidates(g, positions)
 	status.WouldLose = "unknown"
-	if len(ranked) == 0 {
+	best, ok := failover.Outlook(s, g)
+	if !ok {
 		return
 	}
-	best := ranked[0]
 	status.LossGrade = string(best.Loss.Grade)
 	status.LagBytes = n.lag(g, best.Member)
 	if best.Eligible {
@@ -70,20 +66,22 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	switch {
 	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:
 		status.WouldLose = "nothing"
-	case best.Loss.Grade != failover.LossUnknown:
-		// The committed positions are as old as the last change; the live distance is the better estimate.
-		status.WouldLose = fmt.Sprintf("about %d bytes", max(status.GetLagBytes(), 0))
+	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
+		// Seen positions are as old as the last change, and the live distance may have grown; what was read after the fence may be more.
+		status.WouldLose = fmt.Sprintf("about %d bytes", max(best.Loss.Bytes, status.GetLagBytes()))
 	}
 }
 
-// lag is how far a standby is behind the primary by this arbiter's newest looks.
+// lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none.
 func (n *Node) lag(g *failover.Group, member failover.MemberName) uint64 {
-	primary, ok := n.view.look(g.Name, g.Writer())
 	standby, seen := n.view.look(g.Name, member)
-	if !ok || !seen {
+	if !seen || standby.Observation.Facts.Role != failover.RoleStandby { // it does not say where it is, or follows nobody
 		return 0
 	}
-	written, position := primary.Observation.Facts.Written, standby.Observation.Facts.Position()
+	written, position := g.LastPrimary.Written, standby.Observation.Facts.Position()
+	if primary, ok := n.view.look(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member)); ok {
+		written = max(written, primary.Observation.Facts.Written)
+	}
 	if position >= written {
 		return 0
 	}
@@ -107,7 +105,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
 	if m.Name != g.Writer() {
 		status.LagBytes = n.lag(g, m.Name)
-		for _, c := range failover.Candidates(g, failover.SeenPositions(s, g)) {
+		for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
 			if c.Member == m.Name {
 				status.Eligible, status.WhyNotEligible = c.Eligible, c.Why
 			}

@@ -25,15 +25,21 @@ func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UT
 func TestScreens(t *testing.T) {
 	s := style()
 	for name, draw := range map[string]func() string{
-		"status":          func() string { return screen.Status(s, sample.Status()) },
-		"status_well":     func() string { return screen.Status(s, statusOf(sample.Orders())) },
-		"status_empty":    func() string { return screen.Status(s, statusOf()) },
-		"status_many":     func() string { return screen.Status(s, statusOf(troubled()...)) },
-		"status_stale":    func() string { return screen.Status(s, stale()) },
-		"status_colour":   func() string { return screen.Status(coloured(), sample.Status()) },
-		"group":           func() string { return screen.Group(s, statusOf(sample.Orders())) },
-		"group_held":      func() string { return screen.Group(s, statusOf(sample.Billing())) },
-		"explain":         func() string { return screen.Explain(s, sample.Explain()) },
+		"status":        func() string { return screen.Status(s, sample.Status()) },
+		"status_well":   func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_empty":  func() string { return screen.Status(s, statusOf()) },
+		"status_many":   func() string { return screen.Status(s, statusOf(troubled()...)) },
+		"status_stale":  func() string { return screen.Status(s, stale()) },
+		"status_colour": func() string { return screen.Status(coloured(), sample.Status()) },
+		"group":         func() string { return screen.Group(s, statusOf(sample.Orders())) },
+		"group_held":    func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"explain":       func() string { return screen.Explain(s, sample.Explain()) },
+		"explain_running": func() string {
+			return screen.Explain(s, &arbiterv1.ExplainResponse{
+				Summary: "failover orders-6 is isolating: isolate pg-a is in progress.",
+				WouldDo: "left to do: fence pg-a by fence_ipmilan, promote pg-b at 0/1F4, route by lb; it may lose 500 bytes (estimate: replication is asynchronous)",
+			})
+		},
 		"explain_checks":  func() string { return screen.Explain(s, sample.ExplainChecks()) },
 		"explain_standby": func() string { return screen.Explain(s, standbyFails()) },
 		"epoch":           func() string { return screen.Epochs(s, sample.Epochs(), 5) },
