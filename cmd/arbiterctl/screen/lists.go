@@ -72,6 +72,10 @@ func lostCell(op *arbiterv1.Operation) string {
 	switch {
 	case op.Result != "done" || op.LossGrade == "":
 		return "-"
+	case op.LossGrade == "unknown":
+		return "unknown"
+	case op.LossGrade == "estimate":
+		return "about " + config.FormatBytes(op.LossBytes)
 	case op.LossBytes == 0:
 		return "nothing"
 	}

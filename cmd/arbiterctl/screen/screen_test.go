@@ -53,7 +53,10 @@ func TestScreens(t *testing.T) {
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},
-		"history_none": func() string { return screen.History(s, operations()) },
+		"history_lossy": func() string { return screen.History(s, operations(lossy()...)) },
+		"show_unknown":  func() string { return screen.Operation(s, lossy()[0]) },
+		"show_estimate": func() string { return screen.Operation(s, lossy()[1]) },
+		"history_none":  func() string { return screen.History(s, operations()) },
 		"status_restarted": func() string {
 			return screen.Status(s, restartedStatus())
 		},
@@ -281,6 +284,15 @@ func retried() *arbiterv1.Operation {
 	op.LossBytes, op.LossGrade, op.AcceptedLoss = 71_345_678, "estimate", true
 	op.Actor, op.Reason = "dana", "the rack is on fire"
 	return op
+}
+
+// lossy are failovers of which nobody knows exactly what they lost, and one that has an upper bound.
+func lossy() []*arbiterv1.Operation {
+	unknown, estimate, bound := sample.Failover(), sample.Failover(), sample.Failover()
+	unknown.LossGrade, unknown.AcceptedLoss = "unknown", true
+	estimate.LossGrade = "estimate"
+	bound.LossBytes = 1000
+	return []*arbiterv1.Operation{unknown, estimate, bound}
 }
 
 func events(s screen.Style) string {
