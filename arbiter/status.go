@@ -43,10 +43,31 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 		status.Notes = append(status.Notes, e.Summary)
 	}
 	for _, m := range g.Spec.Members {
-		status.Members = append(status.Members, n.memberToProto(s, g, m))
+		member := n.memberToProto(s, g, m)
+		status.Members = append(status.Members, member)
+		if m.Name == g.Writer() && status.GetPrimaryStatus() == string(failover.StatusDegraded) {
+			status.Notes = append(status.Notes, degradedNote(member, len(s.Voters)))
+		}
 	}
 	n.addLoss(s, g, status)
 	return status
+}
+
+// degradedNote says of a primary that is alive but failing what each check finds, and that this alone fails nobody over.
+func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
+	seen, why := 0, ""
+	for _, v := range m.GetViews() {
+		if !v.GetCounts() || v.GetStatus() != string(failover.StatusDegraded) {
+			continue
+		}
+		seen++
+		for _, c := range v.GetChecks() {
+			if why == "" && c.GetReason() == v.GetReason() {
+				why = fmt.Sprintf("check %s: %s", c.GetName(), cmp.Or(c.GetDetail(), c.GetReason()))
+			}
+		}
+	}
+	return fmt.Sprintf("%d of %d arbiters see %s alive but failing (%s), which by itself is no reason for a failover", seen, voters, m.GetMember(), why)
 }
 
 // addLoss says who would be promoted and what that would lose.
@@ -101,6 +122,13 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 		status.Role, status.TokenEpoch = string(f.Role), uint64(f.Epoch)
 		_, why := g.Spec.StatusOf(look.Observation)
 		status.Reason = string(why.Reason)
+	}
+	// What this arbiter sees itself need not be why most see the member as they do.
+	for _, v := range status.GetViews() {
+		if v.GetCounts() && v.GetReason() != "" && v.GetStatus() == status.GetStatus() {
+			status.Reason = v.GetReason()
+			break
+		}
 	}
 	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
 	if m.Name != g.Writer() {

@@ -130,3 +130,28 @@ func TestAddLoss(t *testing.T) {
 		})
 	}
 }
+
+// Most arbiters see the primary alive but failing: the status says by which check, also if the one that answers sees it well.
+func TestDegradedPrimaryIsExplained(t *testing.T) {
+	f, n := newLossFixture()
+	f.state.Voters = []failover.NodeID{"az-a", "az-b", "az-c"}
+	f.group.Members[0].Verdict = failover.StatusDegraded
+	f.group.Spec.Health.Checks = append(f.group.Spec.Health.Checks, failover.Check{Name: "port"}, failover.Check{Name: "write", Required: true})
+	for _, node := range f.state.Voters[1:] {
+		f.state.Views = append(f.state.Views, failover.View{Node: node, Current: true})
+		f.group.Looks = append(f.group.Looks, failover.Look{Node: node, Observation: failover.Observation{
+			Group: "pay", Member: "db1", Checks: []failover.CheckState{
+				{Name: "port", Evidence: failover.Evidence{Reason: failover.ReasonAnswered}},
+				{Name: "write", Evidence: failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}},
+			},
+		}})
+	}
+	m := n.memberToProto(f.state, f.group, f.group.Spec.Members[0])
+	if m.GetReason() != "read-only" {
+		t.Errorf("the reason is %q", m.GetReason())
+	}
+	const want = "2 of 3 arbiters see db1 alive but failing (check write: every transaction is read-only), which by itself is no reason for a failover"
+	if note := degradedNote(m, 3); note != want {
+		t.Errorf("got  %s\nwant %s", note, want)
+	}
+}

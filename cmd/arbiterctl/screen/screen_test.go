@@ -364,6 +364,31 @@ func TestSpanAndBrief(t *testing.T) {
 	}
 }
 
+// A primary that is alive but failing is not well: the first line says by which check.
+func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
+	g := degraded()
+	const want = "has a primary that is degraded (postgres: read-only)"
+	if why := screen.NeedsAttention(g); why != want {
+		t.Errorf("got %q, want %q", why, want)
+	}
+	golden(t, "status_degraded", screen.Status(style(), statusOf(g)))
+	g.Members[0].Views = nil
+	if why := screen.NeedsAttention(g); why != "has a primary that is degraded (read-only)" {
+		t.Errorf("without views: %q", why)
+	}
+}
+
+func degraded() *arbiterv1.GroupStatus {
+	g := sample.Orders()
+	g.PrimaryStatus, g.Members[0].Status, g.Members[0].Reason = "degraded", "degraded", "read-only"
+	g.Notes = []string{"2 of 3 arbiters see pg-a alive but failing (check postgres: every transaction is read-only), which by itself is no reason for a failover"}
+	for _, v := range g.Members[0].Views[:2] {
+		v.Status, v.Reason = "degraded", "read-only"
+		v.Checks = []*arbiterv1.CheckState{{Name: "port", Reason: "answered"}, {Name: "postgres", Reason: "read-only"}}
+	}
+	return g
+}
+
 func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
 	if why := screen.NeedsAttention(sample.Orders()); why != "" {
 		t.Errorf("orders-db %s", why)

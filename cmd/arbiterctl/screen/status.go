@@ -68,10 +68,30 @@ func NeedsAttention(g *arbiterv1.GroupStatus) string {
 		return "is paused"
 	case g.PrimaryStatus == "down" || g.PrimaryStatus == "unknown":
 		return "has a primary that is " + g.PrimaryStatus
+	case g.PrimaryStatus == "degraded":
+		return "has a primary that is degraded" + degradedBy(member(g, g.Primary))
 	case !g.Armed:
 		return "is not armed"
 	case g.Candidate == "":
 		return "has no standby that could take over"
+	}
+	return ""
+}
+
+// degradedBy says which check finds a member alive but failing, as the first arbiter sees it whose view counts: " (postgres: read-only)".
+func degradedBy(m *arbiterv1.MemberStatus) string {
+	for _, v := range m.GetViews() {
+		if !v.Counts || v.Status != "degraded" {
+			continue
+		}
+		for _, c := range v.Checks {
+			if c.Reason == v.Reason {
+				return fmt.Sprintf(" (%s: %s)", c.Name, c.Reason)
+			}
+		}
+	}
+	if reason := m.GetReason(); reason != "" {
+		return " (" + reason + ")"
 	}
 	return ""
 }
