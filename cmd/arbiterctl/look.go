@@ -77,15 +77,13 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, or too few arbiters have a view that counts")
 	return cmd
 }
 
 func attention(check bool, answer *arbiterv1.GetStatusResponse) error {
-	for _, g := range answer.Groups {
-		if check && screen.NeedsAttention(g) != "" {
-			return statusError(exitAttention)
-		}
+	if check && len(screen.Troubles(answer)) > 0 {
+		return statusError(exitAttention)
 	}
 	return nil
 }

@@ -337,7 +337,13 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
 		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
 	}
-	if r.Group == "" {
+	switch r.Group {
+	case "":
+		return answer, nil
+	case "in-doubt": // a group that is well, and arbiters of which two of three doubt themselves
+		well := sample.Orders()
+		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
+		answer.Arbiters[1].Doubt, answer.Arbiters[2].Doubt = "ran 712ms late itself", "ran 780ms late itself"
 		return answer, nil
 	}
 	for _, g := range answer.Groups {

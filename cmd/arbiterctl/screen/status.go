@@ -100,15 +100,7 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 	if stale := staleLine(s, r.Freshness); stale != "" {
 		return stale + leaderless(s, r.Freshness)
 	}
-	var troubled []string
-	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
-		troubled = append(troubled, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
-	}
-	for _, g := range r.Groups {
-		if why := NeedsAttention(g); why != "" {
-			troubled = append(troubled, g.Group+" "+why)
-		}
-	}
+	troubled := Troubles(r)
 	switch {
 	case len(r.Groups) == 0:
 		return "Nothing is protected yet."
@@ -127,6 +119,20 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 		troubled = troubled[:named]
 	}
 	return s.bad(strings.Join(troubled, ", ") + more + ".")
+}
+
+// Troubles says of everything that needs somebody what it is: what makes a failover impossible everywhere, then each group.
+func Troubles(r *arbiterv1.GetStatusResponse) []string {
+	var troubles []string
+	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
+		troubles = append(troubles, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
+	}
+	for _, g := range r.Groups {
+		if why := NeedsAttention(g); why != "" {
+			troubles = append(troubles, g.Group+" "+why)
+		}
+	}
+	return troubles
 }
 
 // countingViews counts the voters whose views count at the moment: those that the leader has and that don't doubt themselves.
