@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,19 @@ func troubled() []*arbiterv1.GroupStatus {
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
+		change("failing", func(g *arbiterv1.GroupStatus) { g.PrimaryStatus = "degraded" }),
+		change("dead", func(g *arbiterv1.GroupStatus) {
+			g.PrimaryStatus, g.Pause = "down", &arbiterv1.PauseStatus{Actor: "dana"}
+		}),
+		change("headless", func(g *arbiterv1.GroupStatus) { g.Primary, g.PrimaryStatus = "", "" }),
+		change("held", func(g *arbiterv1.GroupStatus) {
+			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "failover", From: "pg-a", HeldReason: "fence-unproven", HeldDetail: "no device answered"}
+			g.Members[0].Authority = "REVOKED"
+		}),
+		change("refence", func(g *arbiterv1.GroupStatus) {
+			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "refence", From: "pg-c", HeldReason: "refence-by-hand", HeldDetail: "by hand"}
+			g.Members[2].Authority = "REVOKED"
+		}),
 	}
 }
 
@@ -361,6 +375,18 @@ func TestSpanAndBrief(t *testing.T) {
 		if got := screen.Brief(d); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
+	}
+}
+
+// The first line has room for three: what somebody must get up for is named before what can wait, whatever the names.
+func TestTroubles_GravestFirst(t *testing.T) {
+	want := []string{
+		"refence is held (refence-by-hand) with a member that may be writing without authority", "rogue has a member that may be writing without authority",
+		"held is held (fence-unproven)", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
+		"failing has a primary that is degraded", "alone has no standby that could take over", "unarmed is not armed", "paused is paused",
+	}
+	if got := screen.Troubles(statusOf(troubled()...)); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
 
