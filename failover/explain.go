@@ -167,19 +167,44 @@ func lastOutage(g *Group) (time.Duration, bool) {
 	return 0, false
 }
 
+// routeNames lists all routes: each is changed.
 func routeNames(g *Group) string {
-	if len(g.Spec.Routes) == 0 {
-		return ""
+	names := make([]string, len(g.Spec.Routes))
+	for i, r := range g.Spec.Routes {
+		names[i] = r.Name
 	}
-	return g.Spec.Routes[0].Name
+	return strings.Join(names, " and ")
 }
 
+// fenceText names all devices: those of a level act together, and any level may give the proof.
 func fenceText(g *Group, member MemberName) string {
-	m, ok := g.Spec.Member(member)
-	if !ok || len(m.Fence) == 0 || len(m.Fence[0].Devices) == 0 {
-		return fmt.Sprintf("fence %s", member)
+	text := fmt.Sprintf("fence %s", member)
+	m, _ := g.Spec.Member(member)
+	for i, level := range m.Fence {
+		word := " by "
+		if i > 0 {
+			word = " or by "
+		}
+		text += word + deviceNames(level)
 	}
-	return fmt.Sprintf("fence %s by %s", member, m.Fence[0].Devices[0].Method)
+	return text
+}
+
+// deviceNames lists the devices of a level, those of one kind together: a machine with two power supplies has two of them.
+func deviceNames(level FenceLevel) string {
+	var names []string
+	count := map[string]int{}
+	for _, d := range level.Devices {
+		if count[d.Method]++; count[d.Method] == 1 {
+			names = append(names, d.Method)
+		}
+	}
+	for i, name := range names {
+		if n := count[name]; n > 1 {
+			names[i] = fmt.Sprintf("%d x %s", n, name)
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 // nextCommands are what an operator can do about the present situation.
