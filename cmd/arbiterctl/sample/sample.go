@@ -286,7 +286,7 @@ func Check() *arbiterv1.CheckGroupResponse {
 func BlockedCheck() *arbiterv1.CheckGroupResponse {
 	r := Check()
 	r.Findings = []*arbiterv1.Finding{{
-		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana: kernel update`, Next: "arbiterctl resume orders-db",
+		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana since 2026-11-20 12:04:31 UTC: kernel update`, Next: "arbiterctl resume orders-db",
 	}}
 	for _, c := range r.Arbiters {
 		c.Findings = append(c.Findings, &arbiterv1.Finding{

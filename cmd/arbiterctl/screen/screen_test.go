@@ -146,7 +146,7 @@ func troubled() []*arbiterv1.GroupStatus {
 			g.Next = []string{"arbiterctl adopt new"}
 		}),
 		change("paused", func(g *arbiterv1.GroupStatus) {
-			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now())}
+			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now().Add(-26 * time.Hour))}
 		}),
 		change("unarmed", func(g *arbiterv1.GroupStatus) { g.Armed = false }),
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),

@@ -369,14 +369,17 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
 	}
 	p.labelled("  ", "fence:", fenceNote(g.Armed, g.Fence))
 	if g.Pause != nil {
-		p.labelled("  ", "paused:", []string{pauseSentence(g.Pause)})
+		p.labelled("  ", "paused:", []string{pauseSentence(s, g.Pause)})
 	}
 	p.labelled("  ", "note:", notes)
 	p.labelled("  ", "next:", g.Next)
 }
 
-func pauseSentence(pause *arbiterv1.PauseStatus) string {
+func pauseSentence(s Style, pause *arbiterv1.PauseStatus) string {
 	words := "by " + orDash(pause.Actor)
+	if pause.Since != nil {
+		words += fmt.Sprintf(", since %s (%s)", s.moment(pause.Since), s.since(pause.Since))
+	}
 	if pause.Reason != "" {
 		words += fmt.Sprintf(": %q", pause.Reason)
 	}
