@@ -340,6 +340,9 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	switch r.Group {
 	case "":
 		return answer, nil
+	case "unfenced", "rogue", "promoting": // held where a release lets somebody be fenced
+		answer.Groups = []*arbiterv1.GroupStatus{heldAt(r.Group)}
+		return answer, nil
 	case "in-doubt": // a group that is well, and arbiters of which two of three doubt themselves
 		well := sample.Orders()
 		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
@@ -353,6 +356,21 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 		}
 	}
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", r.Group)
+}
+
+// heldAt is a group whose failover waits for the fence of its primary, or for its candidate, or one that has a rogue to be fenced by hand.
+func heldAt(what string) *arbiterv1.GroupStatus {
+	g := sample.Billing()
+	g.Group, g.Operation.Group = what, what
+	switch what {
+	case "unfenced":
+		g.Members[0].Authority, g.Operation.HeldReason, g.Operation.HeldDetail = "WRITER", "cool-down", "the last failover was 9s ago"
+	case "rogue":
+		g.Members[1].Authority, g.Operation.Kind, g.Operation.From = "REVOKED", "refence", "pg-2"
+	case "promoting":
+		g.Members[1].Authority, g.Operation.To, g.Operation.HeldReason = "WRITER", "pg-2", "promote"
+	}
+	return g
 }
 
 // checkAnswer finds something in billing, and nothing in orders-db.

@@ -76,7 +76,7 @@ func TestScenario51_Flapping(t *testing.T) {
 	if after := s.offs(); len(after) != offs {
 		t.Errorf("fenced inside the cool-down: %v", after[offs:])
 	}
-	_, err := s.Ctl(s.ctx, "release", lab.Group, "--reason", "it is no flapping")
+	_, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--reason", "it is no flapping")
 	s.must(err)
 	s.next(to, left)
 }
