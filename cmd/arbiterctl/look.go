@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -171,12 +172,27 @@ func (a *app) showCommand() *cobra.Command {
 			if answer.Operation == nil {
 				return notFoundError{fmt.Errorf("there was no operation on %s yet", args[0])}
 			}
-			err = a.show(answer, func() string { return screen.Operation(a.style(), answer.Operation) })
+			err = a.show(answer, func() string {
+				return screen.Operation(a.style(), answer.Operation, r.nextFor(cmd.Context(), c, answer.Operation)...)
+			})
 			return errors.Join(err, r.unasked(answer.Freshness))
 		},
 	}
 	r.addFlag(cmd)
 	return cmd
+}
+
+// nextFor asks what can be done about a held operation: that depends on the group as it is now. Who may not ask, or asks too late, is shown
+// the timeline all the same.
+func (r *reading) nextFor(ctx context.Context, c *client.Client, op *arbiterv1.Operation) []string {
+	if op.Result != "held" {
+		return nil
+	}
+	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: op.Group}, r.options()...)
+	if err != nil || len(answer.Groups) != 1 || answer.Groups[0].Operation.GetId() != op.Id || answer.Groups[0].Operation.GetTurn() != op.Turn {
+		return nil
+	}
+	return answer.Groups[0].Next
 }
 
 func (a *app) historyCommand() *cobra.Command {

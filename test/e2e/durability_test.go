@@ -104,6 +104,7 @@ func TestScenario16_BeyondTheLossBound(t *testing.T) {
 	s.until("behind", func(g *arbiterv1.GroupStatus) bool { return g.GetLagBytes() > 100_000 })
 	s.crash()
 	s.sameLoss(s.held("loss-bound", "the policy allows 100000 bytes", "accept-loss"))
+	s.says([]string{"show", lab.Group}, "next:", "--accept-loss")
 	s.unpromoted()
 	last := s.lastEvent()
 	_, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--accept-loss", "1kB", "--reason", "too little")

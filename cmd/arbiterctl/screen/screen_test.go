@@ -48,9 +48,13 @@ func TestScreens(t *testing.T) {
 		"epoch_lease":     func() string { return screen.Epochs(s, leased(), 5) },
 		"show":            func() string { return screen.Operation(s, sample.Failover()) },
 		"show_colour":     func() string { return screen.Operation(coloured(), sample.Failover()) },
-		"show_held":       func() string { return screen.Operation(s, sample.HeldFailover()) },
-		"show_running":    func() string { return screen.Operation(s, running()) },
-		"show_retried":    func() string { return screen.Operation(s, retried()) },
+		"show_held": func() string {
+			return screen.Operation(s, sample.HeldFailover(),
+				"make the fence of pg-a reachable: it is tried again by itself; or, if it is certain that pg-a is off:",
+				`arbiterctl attest orders-db pg-a --seen 9017 --reason "..."`)
+		},
+		"show_running": func() string { return screen.Operation(s, running()) },
+		"show_retried": func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},

@@ -13,8 +13,8 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// Operation draws the timeline of one operation.
-func Operation(s Style, op *arbiterv1.Operation) string {
+// Operation draws the timeline of one operation, and what to do next about it.
+func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
 	var p page
 	p.line("%s", s.strong(operationAnswer(s, op)))
 	if op.Reason != "" {
@@ -27,6 +27,7 @@ func Operation(s Style, op *arbiterv1.Operation) string {
 	if positions := positionsText(op.Positions); positions != "" {
 		p.line("  positions: %s", positions)
 	}
+	p.labelled("  ", "next:", next)
 	return p.String()
 }
 
