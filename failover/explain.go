@@ -213,7 +213,7 @@ func nextCommands(s *State, g *Group) []string {
 	switch {
 	case !g.Adopted:
 		return adoptCommands(s, g)
-	case g.Pause != nil && g.Operation == nil:
+	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage != Held:
 		return nil
