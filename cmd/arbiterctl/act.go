@@ -110,7 +110,7 @@ func heldFor(g *arbiterv1.GroupStatus) string {
 	if g.Stage != "held" {
 		return ""
 	}
-	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), g.Operation.GetHeldDetail())
+	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), screen.InUnits(g.Operation.GetHeldDetail()))
 }
 
 // current names the operation that a request is about: the one that the operator gave, else the one that runs now.

@@ -103,7 +103,7 @@ func TestScenario16_BeyondTheLossBound(t *testing.T) {
 	// What the primary has written is known to the arbiters from their looks, which come every 200 ms.
 	s.until("behind", func(g *arbiterv1.GroupStatus) bool { return g.GetLagBytes() > 100_000 })
 	s.crash()
-	s.sameLoss(s.held("loss-bound", "the policy allows 100000 bytes", "accept-loss"))
+	s.sameLoss(s.held("loss-bound", "the policy allows 100 kB", "accept-loss"))
 	s.says([]string{"show", lab.Group}, "next:", "--accept-loss")
 	s.unpromoted()
 	last := s.lastEvent()

@@ -231,11 +231,11 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 
 // Event writes one event as one line.
 func Event(s Style, e *arbiterv1.Event) string {
-	words := e.Text
+	words := InUnits(e.Text)
 	if e.StageFrom != e.StageTo && e.StageTo != "" {
 		words = orDash(e.StageFrom) + " → " + e.StageTo
 		if e.Text != "" {
-			words += ": " + e.Text
+			words += ": " + InUnits(e.Text)
 		}
 	}
 	if e.Rule != "" {

@@ -38,7 +38,9 @@ func TestScreens(t *testing.T) {
 		"explain_running": func() string {
 			return screen.Explain(s, &arbiterv1.ExplainResponse{
 				Summary: "failover orders-6 is isolating: isolate pg-a is in progress.",
-				WouldDo: "left to do: fence pg-a by fence_ipmilan, promote pg-b at 0/1F4, route by lb; it may lose 500 bytes (estimate: replication is asynchronous)",
+				WouldDo: "left to do: fence pg-a by fence_ipmilan, promote pg-b at 0/1F4, route by lb; it may lose 71345678 bytes (estimate: replication is asynchronous)",
+				Guards:  []*arbiterv1.Guard{{Name: "candidate", Detail: "promoting it may lose 71345678 bytes (estimate: replication is asynchronous) and the policy allows 500 bytes"}},
+				Next:    []string{"arbiterctl release orders --seen 13 --accept-loss 71345678 --reason \"...\""},
 			})
 		},
 		"explain_checks":  func() string { return screen.Explain(s, sample.ExplainChecks()) },

@@ -308,10 +308,6 @@ func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {
 
 func loseCell(s Style, g *arbiterv1.GroupStatus) string {
 	words := orDash(g.WouldLose)
-	var bytes uint64
-	if _, err := fmt.Sscanf(words, "about %d bytes", &bytes); err == nil {
-		words = "about " + config.FormatBytes(bytes)
-	}
 	if g.LossGrade == "estimate" {
 		words += " (estimate)"
 	}
