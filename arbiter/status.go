@@ -2,7 +2,6 @@ package arbiter
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -15,8 +14,7 @@ import (
 
 // groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; positions, which
 // move all the time and are not committed, come from this arbiter's own newest looks.
-func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.Group) *arbiterv1.GroupStatus {
-	e := failover.Explain(s, g.Name, n.loop.durations(ctx, g.Name))
+func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.GroupStatus {
 	armed, why := failover.Armed(s, g)
 	status := &arbiterv1.GroupStatus{
 		Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
@@ -53,6 +51,20 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 	return status
 }
 
+// explanationToProto adds to an explanation what the arbiters see and what the members say of themselves.
+func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.ExplainResponse {
+	answer := &arbiterv1.ExplainResponse{
+		Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
+		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
+		Views: n.viewsToProto(s, g, e.Verdict.Member), Witnesses: n.witnesses(s, g),
+	}
+	for _, m := range g.Spec.Members {
+		answer.Members = append(answer.Members, n.memberToProto(s, g, m))
+	}
+	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
+	return answer
+}
+
 // degradedNote says of a primary that is alive but failing what each check finds, and that this alone fails nobody over.
 func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
 	seen, why := 0, ""
@@ -81,7 +93,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	status.LagBytes = n.lag(g, best.Member)
 	if best.Eligible {
 		status.Candidate = string(best.Member)
-	} else {
+	} else if g.Operation == nil { // an operation says itself what it waits for
 		status.Notes = append(status.Notes, fmt.Sprintf("no member can be promoted now; the nearest is %s: %s", best.Member, best.Why))
 	}
 	switch {
