@@ -41,19 +41,23 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	if _, err := s.group(state, r.GetGroup()); err != nil {
 		return nil, err
 	}
+	return rehearse(state, failover.StartOperation{
+		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
+		Candidate: failover.MemberName(r.GetCandidate()),
+	})
+}
+
+// rehearse asks the core what would become of a failover, on a copy of the state.
+func rehearse(state *failover.State, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
 	asked, events := failover.Next(*state, failover.Entry{
-		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: s.node.options.Node,
-		Body: failover.StartOperation{
-			Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
-			Candidate: failover.MemberName(r.GetCandidate()),
-		},
+		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
 	})
 	for _, e := range events {
 		if e.Kind == failover.Rejected {
 			return nil, rejected(e)
 		}
 	}
-	explanation := failover.Rehearsal(&asked, name)
+	explanation := failover.Rehearsal(&asked, request.Group)
 	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards)}, nil
 }
 

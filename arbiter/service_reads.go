@@ -28,7 +28,8 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 		return nil, err
 	}
 	for _, g := range groups {
-		answer.Groups = append(answer.Groups, s.node.groupToProto(ctx, state, g))
+		e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
+		answer.Groups = append(answer.Groups, s.node.groupToProto(state, g, e))
 	}
 	return answer, nil
 }
@@ -39,16 +40,8 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
-	answer := &arbiterv1.ExplainResponse{
-		Freshness: freshness, Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
-		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
-		Views: s.node.viewsToProto(state, g, e.Verdict.Member), Witnesses: s.node.witnesses(state, g),
-	}
-	for _, m := range g.Spec.Members {
-		answer.Members = append(answer.Members, s.node.memberToProto(state, g, m))
-	}
-	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
+	answer := s.node.explanationToProto(state, g, failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)))
+	answer.Freshness = freshness
 	return answer, nil
 }
 

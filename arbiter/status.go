@@ -1,7 +1,7 @@
 package arbiter
 
 import (
-	"context"
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -14,8 +14,7 @@ import (
 
 // groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; positions, which
 // move all the time and are not committed, come from this arbiter's own newest looks.
-func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.Group) *arbiterv1.GroupStatus {
-	e := failover.Explain(s, g.Name, n.loop.durations(ctx, g.Name))
+func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.GroupStatus {
 	armed, why := failover.Armed(s, g)
 	status := &arbiterv1.GroupStatus{
 		Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
@@ -42,48 +41,80 @@ func (n *Node) groupToProto(ctx context.Context, s *failover.State, g *failover.
 		status.Notes = append(status.Notes, e.Summary)
 	}
 	for _, m := range g.Spec.Members {
-		status.Members = append(status.Members, n.memberToProto(s, g, m))
+		member := n.memberToProto(s, g, m)
+		status.Members = append(status.Members, member)
+		if m.Name == g.Writer() && status.GetPrimaryStatus() == string(failover.StatusDegraded) {
+			status.Notes = append(status.Notes, degradedNote(member, len(s.Voters)))
+		}
 	}
 	n.addLoss(s, g, status)
 	return status
 }
 
+// explanationToProto adds to an explanation what the arbiters see and what the members say of themselves.
+func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.ExplainResponse {
+	answer := &arbiterv1.ExplainResponse{
+		Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
+		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
+		Views: n.viewsToProto(s, g, e.Verdict.Member), Witnesses: n.witnesses(s, g),
+	}
+	for _, m := range g.Spec.Members {
+		answer.Members = append(answer.Members, n.memberToProto(s, g, m))
+	}
+	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
+	return answer
+}
+
+// degradedNote says of a primary that is alive but failing what each check finds, and that this alone fails nobody over.
+func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
+	seen, why := 0, ""
+	for _, v := range m.GetViews() {
+		if !v.GetCounts() || v.GetStatus() != string(failover.StatusDegraded) {
+			continue
+		}
+		seen++
+		for _, c := range v.GetChecks() {
+			if why == "" && c.GetReason() == v.GetReason() {
+				why = fmt.Sprintf("check %s: %s", c.GetName(), cmp.Or(c.GetDetail(), c.GetReason()))
+			}
+		}
+	}
+	return fmt.Sprintf("%d of %d arbiters see %s alive but failing (%s), which by itself is no reason for a failover", seen, voters, m.GetMember(), why)
+}
+
 // addLoss says who would be promoted and what that would lose.
 func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
-	positions := failover.SeenPositions(s, g)
-	if g.Operation != nil && len(g.Operation.Positions) > 0 {
-		positions = g.Operation.Positions
-	}
-	ranked := failover.Candidates(g, positions)
 	status.WouldLose = "unknown"
-	if len(ranked) == 0 {
+	best, ok := failover.Outlook(s, g)
+	if !ok {
 		return
 	}
-	best := ranked[0]
 	status.LossGrade = string(best.Loss.Grade)
 	status.LagBytes = n.lag(g, best.Member)
 	if best.Eligible {
 		status.Candidate = string(best.Member)
-	} else {
+	} else if g.Operation == nil { // an operation says itself what it waits for
 		status.Notes = append(status.Notes, fmt.Sprintf("no member can be promoted now; the nearest is %s: %s", best.Member, best.Why))
 	}
 	switch {
 	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:
 		status.WouldLose = "nothing"
-	case best.Loss.Grade != failover.LossUnknown:
-		// The committed positions are as old as the last change; the live distance is the better estimate.
-		status.WouldLose = fmt.Sprintf("about %d bytes", max(status.GetLagBytes(), 0))
+	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
+		// Seen positions are as old as the last change, and the live distance may have grown; what was read after the fence may be more.
+		status.WouldLose = fmt.Sprintf("about %d bytes", max(best.Loss.Bytes, status.GetLagBytes()))
 	}
 }
 
-// lag is how far a standby is behind the primary by this arbiter's newest looks.
+// lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none.
 func (n *Node) lag(g *failover.Group, member failover.MemberName) uint64 {
-	primary, ok := n.view.look(g.Name, g.Writer())
 	standby, seen := n.view.look(g.Name, member)
-	if !ok || !seen {
+	if !seen || standby.Observation.Facts.Role != failover.RoleStandby { // it does not say where it is, or follows nobody
 		return 0
 	}
-	written, position := primary.Observation.Facts.Written, standby.Observation.Facts.Position()
+	written, position := g.LastPrimary.Written, standby.Observation.Facts.Position()
+	if primary, ok := n.view.look(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member)); ok {
+		written = max(written, primary.Observation.Facts.Written)
+	}
 	if position >= written {
 		return 0
 	}
@@ -104,10 +135,17 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 		_, why := g.Spec.StatusOf(look.Observation)
 		status.Reason = string(why.Reason)
 	}
+	// What this arbiter sees itself need not be why most see the member as they do.
+	for _, v := range status.GetViews() {
+		if v.GetCounts() && v.GetReason() != "" && v.GetStatus() == status.GetStatus() {
+			status.Reason = v.GetReason()
+			break
+		}
+	}
 	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
 	if m.Name != g.Writer() {
 		status.LagBytes = n.lag(g, m.Name)
-		for _, c := range failover.Candidates(g, failover.SeenPositions(s, g)) {
+		for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
 			if c.Member == m.Name {
 				status.Eligible, status.WhyNotEligible = c.Eligible, c.Why
 			}

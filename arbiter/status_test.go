@@ -49,3 +49,109 @@ func TestChecksToProto_EachLookByItsWeight(t *testing.T) {
 		t.Errorf("rules %v", rules)
 	}
 }
+
+// lossFixture is a group of which an arbiter saw db1 write up to 5000, and then nothing more, with db2 at 3000 and db3 at 2000.
+type lossFixture struct {
+	viewFixture
+	state *failover.State
+	group *failover.Group
+}
+
+func newLossFixture() (lossFixture, *Node) {
+	f := lossFixture{viewFixture: newViewFixture()}
+	f.state = f.view.state()
+	f.group = f.state.Groups[0]
+	g := f.group
+	g.Adopted, g.Stage, g.SystemID = true, failover.Steady, "sys"
+	for _, m := range g.Members {
+		g.Spec.Members = append(g.Spec.Members, failover.MemberSpec{Name: m.Name, ApplicationName: string(m.Name), Priority: 100})
+	}
+	g.LastPrimary = failover.PrimaryFacts{Member: "db1", Index: 40, Written: 4000}
+	f.state.Voters, f.state.Views = []failover.NodeID{"az-a"}, []failover.View{{Node: "az-a", Current: true}}
+	f.seeFacts("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, Written: 5000})
+	f.seeFacts("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby, SystemID: "sys", Received: 3000})
+	f.seeFacts("db3", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby, SystemID: "sys", Received: 2000})
+	for _, member := range []failover.MemberName{"db1", "db2", "db3"} {
+		look, _ := f.look("pay", member)
+		g.Looks = append(g.Looks, failover.Look{Node: "az-a", Observation: look.Observation})
+	}
+	return f, &Node{view: f.view}
+}
+
+func (f lossFixture) seeFacts(member failover.MemberName, reason failover.Reason, facts failover.Facts) {
+	r := f.report(member, reason)
+	r.Observation.Facts = facts
+	f.observe(r)
+}
+
+// fenced is the failover of the group once db1 is proven unable to write, with what was read of the standbys after that.
+func (f lossFixture) fenced(positions ...failover.MemberPosition) {
+	f.seeFacts("db1", failover.ReasonRefused, failover.Facts{})
+	f.group.Members[0].Authority = failover.AuthorityNone
+	f.group.Stage = failover.CaughtUp
+	f.group.Operation = &failover.Operation{Kind: failover.KindFailover, From: "db1", Positions: positions}
+}
+
+func read(member failover.MemberName, at failover.LSN) failover.MemberPosition {
+	return failover.MemberPosition{Member: member, Answered: true, SystemID: "sys", Received: at, Replayed: at}
+}
+
+func TestAddLoss(t *testing.T) {
+	for name, c := range map[string]struct {
+		change func(lossFixture)
+		loses  string
+		lag    uint64
+	}{
+		"the live distance is more than the one that was committed": {func(lossFixture) {}, "about 2000 bytes", 2000},
+		"what was read after the fence counts, and the primary is not forgotten": {func(f lossFixture) {
+			f.fenced(read("db2", 2500), read("db3", 2000))
+		}, "about 1500 bytes", 1000},
+		"the one that is promoted loses what was known then": {func(f lossFixture) {
+			f.fenced(read("db2", 2500), read("db3", 2000))
+			f.group.Stage, f.group.Members[1].Authority, f.group.Members[1].Promoting = failover.Promoting, failover.AuthorityWriter, true
+			f.group.Operation.Candidate, f.group.Operation.Loss = "db2", failover.LossBound{Grade: failover.LossEstimate, Bytes: 1700}
+		}, "about 1700 bytes", 1000},
+		"a new primary is not behind": {func(f lossFixture) {
+			f.fenced(read("db2", 2500), read("db3", 2000))
+			f.seeFacts("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, Written: 9000, Received: 2500})
+			f.group.Stage, f.group.Members[1].Authority = failover.Routing, failover.AuthorityWriter
+			f.group.LastPrimary = failover.PrimaryFacts{Member: "db2", Written: 9000}
+			f.group.Operation.Candidate, f.group.Operation.Loss = "db2", failover.LossBound{Grade: failover.LossObserved}
+		}, "nothing", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, n := newLossFixture()
+			c.change(f)
+			var status arbiterv1.GroupStatus
+			n.addLoss(f.state, f.group, &status)
+			if status.GetWouldLose() != c.loses || status.GetLagBytes() != c.lag {
+				t.Errorf("would lose %q with a lag of %d, want %q and %d", status.GetWouldLose(), status.GetLagBytes(), c.loses, c.lag)
+			}
+		})
+	}
+}
+
+// Most arbiters see the primary alive but failing: the status says by which check, also if the one that answers sees it well.
+func TestDegradedPrimaryIsExplained(t *testing.T) {
+	f, n := newLossFixture()
+	f.state.Voters = []failover.NodeID{"az-a", "az-b", "az-c"}
+	f.group.Members[0].Verdict = failover.StatusDegraded
+	f.group.Spec.Health.Checks = append(f.group.Spec.Health.Checks, failover.Check{Name: "port"}, failover.Check{Name: "write", Required: true})
+	for _, node := range f.state.Voters[1:] {
+		f.state.Views = append(f.state.Views, failover.View{Node: node, Current: true})
+		f.group.Looks = append(f.group.Looks, failover.Look{Node: node, Observation: failover.Observation{
+			Group: "pay", Member: "db1", Checks: []failover.CheckState{
+				{Name: "port", Evidence: failover.Evidence{Reason: failover.ReasonAnswered}},
+				{Name: "write", Evidence: failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}},
+			},
+		}})
+	}
+	m := n.memberToProto(f.state, f.group, f.group.Spec.Members[0])
+	if m.GetReason() != "read-only" {
+		t.Errorf("the reason is %q", m.GetReason())
+	}
+	const want = "2 of 3 arbiters see db1 alive but failing (check write: every transaction is read-only), which by itself is no reason for a failover"
+	if note := degradedNote(m, 3); note != want {
+		t.Errorf("got  %s\nwant %s", note, want)
+	}
+}

@@ -18,7 +18,8 @@ type Candidate struct {
 }
 
 // Candidates ranks the members other than the former writer, the best first: eligible, with a known loss, most advanced, then priority,
-// then the preferred zone, then name. positions are either live (after a catch_up) or seen (SeenPositions).
+// then the preferred zone, then name. positions are either live (after a catch_up) or seen:
+// see PositionsToJudge.
 func Candidates(g *Group, positions []MemberPosition) []Candidate {
 	var all []Candidate
 	for _, m := range g.Spec.Members {
@@ -119,11 +120,7 @@ func lossTaken(g *Group, c Candidate, positions []MemberPosition) bool {
 
 // tooMuchLost is the best member whose promotion would lose more than is allowed, if there is one: what an acceptance is about.
 func tooMuchLost(s *State, g *Group) (Candidate, bool) {
-	positions := g.Operation.Positions
-	if g.EffectiveStage() != CaughtUp { // they were not read yet, or are from before an earlier promotion
-		positions = SeenPositions(s, g)
-	}
-	for _, c := range Candidates(g, positions) {
+	for _, c := range Candidates(g, PositionsToJudge(s, g)) {
 		if c.Reason == HoldLossBound && c.Member != g.Operation.Candidate {
 			return c, true
 		}
@@ -146,6 +143,28 @@ func positionOf(positions []MemberPosition, member MemberName) (MemberPosition, 
 		}
 	}
 	return MemberPosition{}, false
+}
+
+// PositionsToJudge are those by which whoever could be promoted is judged now: what was read after the fence, if it was, else what the
+// arbiters saw last. What was read before a promotion says nothing of who could follow on it.
+func PositionsToJudge(s *State, g *Group) []MemberPosition {
+	if op := g.Operation; op != nil && len(op.Positions) > 0 && op.Candidate == "" {
+		return op.Positions
+	}
+	return SeenPositions(s, g)
+}
+
+// Outlook is who would be promoted, or is being promoted, with what that may lose. It is false if there is nobody but the former writer.
+func Outlook(s *State, g *Group) (Candidate, bool) {
+	if op := g.Operation; op != nil && op.Candidate != "" && !op.Reinstating {
+		p, _ := positionOf(op.Positions, op.Candidate)
+		return Candidate{Member: op.Candidate, Eligible: true, Position: p.Position(), Loss: op.Loss}, true
+	}
+	ranked := Candidates(g, PositionsToJudge(s, g))
+	if len(ranked) == 0 {
+		return Candidate{}, false
+	}
+	return ranked[0], true
 }
 
 // SeenPositions is how far each member had got when the arbiters last looked: a member counts as answering when a majority

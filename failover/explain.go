@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -11,7 +12,7 @@ type Explanation struct {
 	Summary  string
 	Decision Decision
 	Verdict  Verdict
-	// WouldDo is what a failover would do now, in words; empty if there is no candidate.
+	// WouldDo is what a failover would do now, in words, or what the one in progress has left to do; empty if there is no candidate.
 	WouldDo string
 	// Next are commands that would help.
 	Next []string
@@ -25,7 +26,9 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	}
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
-	e.WouldDo = wouldDo(s, g)
+	if e.WouldDo = wouldDo(s, g); g.Operation != nil {
+		e.WouldDo = leftToDo(s, g)
+	}
 	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
 		e.Next = improvements(s, g)
 	}
@@ -35,6 +38,9 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 // Rehearsal explains an operation that was begun on a copy of the state only: nobody can have looked again for it.
 func Rehearsal(s *State, name GroupName) Explanation {
 	e := Explain(s, name, Durations{SinceLastFailover: -1})
+	if g := s.Group(name); g != nil {
+		e.WouldDo = wouldDo(s, g)
+	}
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
 	return e
 }
@@ -91,29 +97,61 @@ func besideNewPrimary(g *Group) string {
 }
 
 func wouldDo(s *State, g *Group) string {
-	ranked := Candidates(g, SeenPositions(s, g))
-	if len(ranked) == 0 || !ranked[0].Eligible {
-		if len(ranked) == 0 {
-			return ""
-		}
-		_, detail := noCandidate(ranked)
+	best, ok := Outlook(s, g)
+	switch {
+	case !ok:
+		return ""
+	case !best.Eligible:
+		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
 		return "A failover would be held: " + detail
 	}
-	best := ranked[0]
-	text := fmt.Sprintf("fence %s%s, promote %s at %s, ", formerWriter(g), fenceNames(g, formerWriter(g)), best.Member, best.Position)
-	if len(g.Spec.Routes) > 0 {
-		text += "route by " + g.Spec.Routes[0].Name + ", "
+	parts := []string{fenceText(g, formerWriter(g)), fmt.Sprintf("promote %s at %s", best.Member, best.Position)}
+	if routes := routeNames(g); routes != "" {
+		parts = append(parts, "route by "+routes)
 	}
-	if best.Loss.Bytes == 0 && best.Loss.Grade == LossObserved {
-		text += "nothing would be lost"
+	if best.losesNothing() {
+		parts = append(parts, "nothing would be lost")
 	} else {
-		text += fmt.Sprintf("and may lose %s", best.Loss)
+		parts = append(parts, fmt.Sprintf("and may lose %s", best.Loss))
 	}
+	text := strings.Join(parts, ", ")
 	if last, ok := lastOutage(g); ok {
 		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
 	}
 	return text
 }
+
+// leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.
+func leftToDo(s *State, g *Group) string {
+	op := g.Operation
+	best, ok := Outlook(s, g)
+	if !ok || !best.Eligible || op.Kind != KindFailover || op.Aborted || op.Reinstating {
+		return ""
+	}
+	var parts []string
+	if member := g.toIsolate(); member != "" {
+		parts = append(parts, fenceText(g, member))
+	}
+	loss := ""
+	if op.Candidate == "" || g.Member(op.Candidate).Promoting {
+		parts = append(parts, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
+		if loss = "; it may lose " + best.Loss.String(); best.losesNothing() {
+			loss = "; nothing is lost by it"
+		}
+	}
+	if routes := routeNames(g); routes != "" && !op.Routed {
+		parts = append(parts, "route by "+routes)
+	}
+	switch {
+	case len(parts) == 0:
+		return ""
+	case g.nothingDone():
+		return "if it goes on: " + strings.Join(parts, ", ") + loss
+	}
+	return "left to do: " + strings.Join(parts, ", ") + loss
+}
+
+func (c Candidate) losesNothing() bool { return c.Loss.Bytes == 0 && c.Loss.Grade == LossObserved }
 
 // lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
 func lastOutage(g *Group) (time.Duration, bool) {
@@ -129,12 +167,44 @@ func lastOutage(g *Group) (time.Duration, bool) {
 	return 0, false
 }
 
-func fenceNames(g *Group, member MemberName) string {
-	m, ok := g.Spec.Member(member)
-	if !ok || len(m.Fence) == 0 || len(m.Fence[0].Devices) == 0 {
-		return ""
+// routeNames lists all routes: each is changed.
+func routeNames(g *Group) string {
+	names := make([]string, len(g.Spec.Routes))
+	for i, r := range g.Spec.Routes {
+		names[i] = r.Name
 	}
-	return " by " + m.Fence[0].Devices[0].Method
+	return strings.Join(names, " and ")
+}
+
+// fenceText names all devices: those of a level act together, and any level may give the proof.
+func fenceText(g *Group, member MemberName) string {
+	text := fmt.Sprintf("fence %s", member)
+	m, _ := g.Spec.Member(member)
+	for i, level := range m.Fence {
+		word := " by "
+		if i > 0 {
+			word = " or by "
+		}
+		text += word + deviceNames(level)
+	}
+	return text
+}
+
+// deviceNames lists the devices of a level, those of one kind together: a machine with two power supplies has two of them.
+func deviceNames(level FenceLevel) string {
+	var names []string
+	count := map[string]int{}
+	for _, d := range level.Devices {
+		if count[d.Method]++; count[d.Method] == 1 {
+			names = append(names, d.Method)
+		}
+	}
+	for i, name := range names {
+		if n := count[name]; n > 1 {
+			names[i] = fmt.Sprintf("%d x %s", n, name)
+		}
+	}
+	return strings.Join(names, " and ")
 }
 
 // nextCommands are what an operator can do about the present situation.
@@ -143,7 +213,7 @@ func nextCommands(s *State, g *Group) []string {
 	switch {
 	case !g.Adopted:
 		return adoptCommands(s, g)
-	case g.Pause != nil && g.Operation == nil:
+	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage != Held:
 		return nil

@@ -78,7 +78,8 @@ func automationGuards(g *Group) []Guard {
 	}
 	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {
-		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor, Reason: g.Pause.Reason}.by()
+		since := g.Pause.Since.Time().UTC().Format("2006-01-02 15:04:05 UTC")
+		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor + " since " + since, Reason: g.Pause.Reason}.by()
 	}
 	full := g.Spec.Policy.Automation == AutomationFull
 	return []Guard{adopted, paused, {Name: "automation", OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}

@@ -141,7 +141,10 @@ func (w *world) runQuestion(command string, a arguments) error {
 		w.planText(Plan(&w.state, g.Name, d))
 	case "explain":
 		e := Explain(&w.state, g.Name, d)
-		w.print("%s\n%s", e.Summary, e.WouldDo)
+		w.print("%s", e.Summary)
+		if e.WouldDo != "" { // an empty line would end the block
+			w.print("%s", e.WouldDo)
+		}
 		for _, next := range e.Next {
 			w.print("  next: %s", next)
 		}

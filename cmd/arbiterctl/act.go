@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -108,7 +110,7 @@ func heldFor(g *arbiterv1.GroupStatus) string {
 	if g.Stage != "held" {
 		return ""
 	}
-	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), g.Operation.GetHeldDetail())
+	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), screen.InUnits(g.Operation.GetHeldDetail()))
 }
 
 // current names the operation that a request is about: the one that the operator gave, else the one that runs now.
@@ -216,9 +218,10 @@ func (a *app) releaseCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "release GROUP",
 		Short: "Let a held operation go on",
-		Long: "Lets a held operation try again. With --accept-loss it may also lose acknowledged data, once, up to the amount\n" +
-			"given, by promoting the member that `arbiterctl explain` names: take the amount from there. \"unknown\" accepts a loss of which\n" +
-			"nobody knows how large it is, by the promotion of the --member that is named.",
+		Long: "Lets a held operation try again; if that lets somebody be fenced, it says whom and asks back. With --accept-loss it may\n" +
+			"also lose acknowledged data, once, up to the amount given, by promoting the member that `arbiterctl explain` names: take\n" +
+			"the amount from there. \"unknown\" accepts a loss of which nobody knows how large it is, by the promotion of the\n" +
+			"--member that is named.",
 		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Group = args[0]
@@ -243,7 +246,7 @@ func (a *app) releaseCommand() *cobra.Command {
 	return cmd
 }
 
-// release shows what is held, has a loss confirmed, and asks for it.
+// release shows what is held, has confirmed whom that fences and what it may lose, and asks for it.
 func (a *app) release(ctx context.Context, change *changing, what about, request *arbiterv1.ReleaseRequest) error {
 	c, err := a.client()
 	if err != nil {
@@ -253,18 +256,14 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 	if err != nil {
 		return err
 	}
+	consequence := wouldFence(g)
 	if request.AcceptLoss {
-		amount := "up to " + config.FormatBytes(request.AcceptLossBytes) + " of acknowledged data"
-		if request.AcceptUnknownLoss {
-			amount = "acknowledged data, nobody knows how much"
-		}
-		consequence := heldFor(g) + fmt.Sprintf("This lets the %s of %s lose %s, for good.",
-			orElse(g.Operation.GetKind(), "operation"), request.Group, amount)
-		if err := a.confirm(change, request.Group, consequence); err != nil {
-			return err
-		}
-	} else {
+		consequence += fmt.Sprintf("This lets the %s of %s lose %s, for good.", orElse(g.Operation.GetKind(), "operation"), request.Group, amountOf(request))
+	}
+	if consequence == "" { // whoever could still write is proven unable to: what follows only ends an outage
 		fmt.Fprint(a.stderr, heldFor(g))
+	} else if err := a.confirm(change, request.Group, heldFor(g)+consequence); err != nil {
+		return err
 	}
 	request.Change, request.Operation, request.Seen = change.change(), what.operation, what.seen
 	answer, err := c.Release(ctx, request)
@@ -272,6 +271,35 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 		return err
 	}
 	return a.said(answer, "%s: %s", request.Group, orElse(answer.Result, "released"))
+}
+
+// wouldFence says whom a release of a group's operation lets be fenced; empty if nobody is left to be.
+func wouldFence(g *arbiterv1.GroupStatus) string {
+	op := g.Operation
+	down := slices.ContainsFunc(g.Members, func(m *arbiterv1.MemberStatus) bool { return m.Member == op.GetTo() && m.Status == "down" })
+	if op.GetHeldReason() == "promote" || down {
+		return fmt.Sprintf("If %s fails again, this lets it be fenced, and another member promoted.\n", orElse(op.GetTo(), "the candidate"))
+	}
+	var names []string
+	for _, m := range g.Members {
+		if m.Authority == "REVOKED" || m.Authority == "WRITER" && op.GetKind() == "failover" && m.Member == op.GetFrom() {
+			names = append(names, m.Member)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return ""
+	case op.GetKind() == "failover":
+		return fmt.Sprintf("This lets %s be fenced, and a standby promoted.\n", strings.Join(names, " and "))
+	}
+	return fmt.Sprintf("This lets %s be fenced.\n", strings.Join(names, " and "))
+}
+
+func amountOf(request *arbiterv1.ReleaseRequest) string {
+	if request.AcceptUnknownLoss {
+		return "acknowledged data, nobody knows how much"
+	}
+	return "up to " + config.FormatBytes(request.AcceptLossBytes) + " of acknowledged data"
 }
 
 // acceptedLoss reads an amount of data, or "unknown". Unlike in a spec a bare number is one of bytes: it comes from the arbiters' own

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -77,15 +78,13 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, or too few arbiters have a view that counts")
 	return cmd
 }
 
 func attention(check bool, answer *arbiterv1.GetStatusResponse) error {
-	for _, g := range answer.Groups {
-		if check && screen.NeedsAttention(g) != "" {
-			return statusError(exitAttention)
-		}
+	if check && len(screen.Troubles(answer)) > 0 {
+		return statusError(exitAttention)
 	}
 	return nil
 }
@@ -173,12 +172,27 @@ func (a *app) showCommand() *cobra.Command {
 			if answer.Operation == nil {
 				return notFoundError{fmt.Errorf("there was no operation on %s yet", args[0])}
 			}
-			err = a.show(answer, func() string { return screen.Operation(a.style(), answer.Operation) })
+			err = a.show(answer, func() string {
+				return screen.Operation(a.style(), answer.Operation, r.nextFor(cmd.Context(), c, answer.Operation)...)
+			})
 			return errors.Join(err, r.unasked(answer.Freshness))
 		},
 	}
 	r.addFlag(cmd)
 	return cmd
+}
+
+// nextFor asks what can be done about a held operation: that depends on the group as it is now. Who may not ask, or asks too late, is shown
+// the timeline all the same.
+func (r *reading) nextFor(ctx context.Context, c *client.Client, op *arbiterv1.Operation) []string {
+	if op.Result != "held" {
+		return nil
+	}
+	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: op.Group}, r.options()...)
+	if err != nil || len(answer.Groups) != 1 || answer.Groups[0].Operation.GetId() != op.Id || answer.Groups[0].Operation.GetTurn() != op.Turn {
+		return nil
+	}
+	return answer.Groups[0].Next
 }
 
 func (a *app) historyCommand() *cobra.Command {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/goccy/go-yaml"
+	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 )
@@ -23,6 +24,40 @@ func (a *app) show(answer proto.Message, screen func() string) error {
 	return a.print(screen())
 }
 
+// showOwn writes an answer that arbiterctl gives by itself, without the arbiters: as JSON or YAML where asked for, else as the given text.
+func (a *app) showOwn(answer any, text string) error {
+	if a.flags.output == "text" {
+		return a.print(text)
+	}
+	raw, err := json.Marshal(answer)
+	if err != nil {
+		return fmt.Errorf("write the answer as JSON: %w", err)
+	}
+	text, err = layOut(raw, a.flags.output)
+	if err != nil {
+		return err
+	}
+	return a.print(text)
+}
+
+// textOnly marks a command, and those below it, that answers people only: asked for JSON it refuses, instead of giving a script something else.
+func textOnly(cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{textOnlyMark: "yes"}
+	return cmd
+}
+
+const textOnlyMark = "text-only"
+
+// checkTextOnly refuses --output where there is only text.
+func (a *app) checkTextOnly(cmd *cobra.Command) error {
+	for c := cmd; c != nil && a.flags.output != "text"; c = c.Parent() {
+		if c.Annotations[textOnlyMark] != "" {
+			return usage("%s answers as text only: leave --output %s out", cmd.CommandPath(), a.flags.output)
+		}
+	}
+	return nil
+}
+
 // encode writes a message with the schema's own names, and with values that are at their default, so that a script finds
 // every field. 64-bit numbers are strings in JSON, as protobuf demands.
 func encode(answer proto.Message, format string) (string, error) {
@@ -30,6 +65,11 @@ func encode(answer proto.Message, format string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("write the answer as JSON: %w", err)
 	}
+	return layOut(raw, format)
+}
+
+// layOut writes JSON so that people can read it too, or as YAML.
+func layOut(raw []byte, format string) (string, error) {
 	var pretty bytes.Buffer
 	if err := json.Indent(&pretty, raw, "", "  "); err != nil { // protojson varies its spaces on purpose
 		return "", fmt.Errorf("lay out the answer: %w", err)

@@ -42,8 +42,11 @@ func newRoot(a *app) *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 		Args:                       cobra.ArbitraryArgs,
 		RunE:                       func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			return a.checkFlags()
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := a.checkFlags(); err != nil {
+				return err
+			}
+			return a.checkTextOnly(cmd)
 		},
 	}
 	root.SetIn(a.stdin)
@@ -65,7 +68,7 @@ func newRoot(a *app) *cobra.Command {
 	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
-	addTo(root, otherGroup, a.contextsCommand(), a.pkiCommand(), a.schemaCommand(), a.versionCommand())
+	addTo(root, otherGroup, textOnly(a.contextsCommand()), textOnly(a.pkiCommand()), textOnly(a.schemaCommand()), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
 	return root
 }

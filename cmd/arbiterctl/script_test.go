@@ -238,7 +238,12 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 	case *arbiterv1.GetEpochsRequest:
 		return found(r.Group, sample.Epochs())
 	case *arbiterv1.GetOperationRequest:
-		return found(r.Group, &arbiterv1.GetOperationResponse{Freshness: sample.Status().Freshness, Operation: sample.Failover()})
+		op := sample.Failover()
+		if r.Group == "billing" {
+			op = sample.HeldFailover()
+			op.Id, op.Group, op.Turn = "billing-9120", r.Group, sample.Billing().Operation.Turn
+		}
+		return found(r.Group, &arbiterv1.GetOperationResponse{Freshness: sample.Status().Freshness, Operation: op})
 	case *arbiterv1.ListOperationsRequest:
 		return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: []*arbiterv1.Operation{sample.Failover()}}, nil
 	case *arbiterv1.ListArbitersRequest:
@@ -337,7 +342,16 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
 		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
 	}
-	if r.Group == "" {
+	switch r.Group {
+	case "":
+		return answer, nil
+	case "unfenced", "rogue", "promoting": // held where a release lets somebody be fenced
+		answer.Groups = []*arbiterv1.GroupStatus{heldAt(r.Group)}
+		return answer, nil
+	case "in-doubt": // a group that is well, and arbiters of which two of three doubt themselves
+		well := sample.Orders()
+		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
+		answer.Arbiters[1].Doubt, answer.Arbiters[2].Doubt = "ran 712ms late itself", "ran 780ms late itself"
 		return answer, nil
 	}
 	for _, g := range answer.Groups {
@@ -347,6 +361,21 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 		}
 	}
 	return nil, status.Errorf(codes.NotFound, "there is no group %q; see arbiterctl status", r.Group)
+}
+
+// heldAt is a group whose failover waits for the fence of its primary, or for its candidate, or one that has a rogue to be fenced by hand.
+func heldAt(what string) *arbiterv1.GroupStatus {
+	g := sample.Billing()
+	g.Group, g.Operation.Group = what, what
+	switch what {
+	case "unfenced":
+		g.Members[0].Authority, g.Operation.HeldReason, g.Operation.HeldDetail = "WRITER", "cool-down", "the last failover was 9s ago, and 71345678 bytes may be lost"
+	case "rogue":
+		g.Members[1].Authority, g.Operation.Kind, g.Operation.From = "REVOKED", "refence", "pg-2"
+	case "promoting":
+		g.Members[1].Authority, g.Operation.To, g.Operation.HeldReason = "WRITER", "pg-2", "promote"
+	}
+	return g
 }
 
 // checkAnswer finds something in billing, and nothing in orders-db.

@@ -15,7 +15,6 @@ import (
 	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
 	"github.com/arbiter-ha/arbiter/config"
-	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -283,53 +282,3 @@ func (a *app) deleteCommand() *cobra.Command {
 
 // arbiterFilePattern tells an arbiter's file from a group spec.
 var arbiterFilePattern = regexp.MustCompile(`(?m)^(node|arbiters)\s*:`)
-
-func (a *app) validateCommand() *cobra.Command {
-	var files []string
-	agents := localAgents{described: map[string]*fenceagent.Metadata{}}
-	cmd := &cobra.Command{
-		Use:   "validate FILE...",
-		Short: "Check group specs and arbiter files, and say what they mean; needs no arbiter",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			read, err := a.readFiles(append(files, args...))
-			if err != nil {
-				return err
-			}
-			faults := 0
-			for _, file := range read {
-				n, err := a.validate(cmd.Context(), file, &agents)
-				if err != nil {
-					return err
-				}
-				faults += n
-			}
-			if faults > 0 {
-				a.hint("%s.", count(faults, "fault"))
-				return statusError(exitUsage)
-			}
-			return nil
-		},
-	}
-	addFilesFlag(cmd, &files)
-	cmd.Flags().StringSliceVar(&agents.directories, "fence-agents", fenceagent.DefaultDirectories(),
-		"folders of fence agents on this machine; those that are there are asked which settings they know")
-	return cmd
-}
-
-// validate checks one file and returns how many faults it has.
-func (a *app) validate(ctx context.Context, file specFile, agents *localAgents) (int, error) {
-	if arbiterFilePattern.Match(file.text) {
-		arbiter, warnings, err := config.ParseArbiterFile(file.name, file.text)
-		a.warn(warnings)
-		if err != nil {
-			return a.list(err), nil
-		}
-		return 0, a.print(screen.ArbiterFile(arbiter))
-	}
-	spec, warnings, err := agents.load(ctx, file)
-	a.warn(warnings)
-	if err != nil {
-		return a.list(err), nil
-	}
-	return 0, a.print(screen.Meaning(a.style(), spec.Group, config.Meaning(spec)))
-}

@@ -14,7 +14,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "The release of this arbiterctl",
 		Args:  atMost(0),
 		RunE: func(*cobra.Command, []string) error {
-			return a.print(versionLine())
+			return a.showOwn(map[string]string{"release": release(), "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH}, versionLine())
 		},
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -63,6 +64,17 @@ func (s *stage) held(reason string, words ...string) *arbiterv1.GroupStatus {
 	})
 	s.explains(append([]string{"held"}, words...)...)
 	return found
+}
+
+// attention asserts that `arbiterctl status --check` ends with the status that asks for somebody.
+func (s *stage) attention() {
+	s.t.Helper()
+	const needed = 6
+	_, err := s.Ctl(s.ctx, "status", "--check")
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != needed {
+		s.t.Errorf("status --check ends with %v, want exit status %d", err, needed)
+	}
 }
 
 // explains waits until `arbiterctl explain` has all these words, in any case, and returns what it says.

@@ -63,6 +63,8 @@ func TestScenario03_PrimaryAnswersWithErrors(t *testing.T) {
 	s.must(s.primary.SetReadOnly(s.ctx, true))
 	s.explains("read-only", "no failover", s.primary.Name())
 	s.until("degraded", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "degraded" })
+	s.says([]string{"status"}, "has a primary that is degraded", "read-only", "alive but failing")
+	s.attention()
 	s.nothingDone()
 	s.apply(s.yaml(plan{policy: []string{"also_down: [read-only]"}}))
 	to, op := s.failedOver()

@@ -103,7 +103,8 @@ func TestScenario16_BeyondTheLossBound(t *testing.T) {
 	// What the primary has written is known to the arbiters from their looks, which come every 200 ms.
 	s.until("behind", func(g *arbiterv1.GroupStatus) bool { return g.GetLagBytes() > 100_000 })
 	s.crash()
-	s.held("loss-bound", "the policy allows 100000 bytes", "accept-loss")
+	s.sameLoss(s.held("loss-bound", "the policy allows 100 kB", "accept-loss"))
+	s.says([]string{"show", lab.Group}, "next:", "--accept-loss")
 	s.unpromoted()
 	last := s.lastEvent()
 	_, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--accept-loss", "1kB", "--reason", "too little")
@@ -125,6 +126,19 @@ func TestScenario16_BeyondTheLossBound(t *testing.T) {
 	to, op := s.failedOver()
 	if to == s.primary || op.GetResult() != "done" || !op.GetAcceptedLoss() {
 		t.Errorf("first write on %s, operation %v", to.Name(), op)
+	}
+}
+
+// sameLoss asserts that the status of a group that is held for what would be lost names at least as much as the hold does.
+func (s *stage) sameLoss(g *arbiterv1.GroupStatus) {
+	s.t.Helper()
+	var held, told uint64
+	_, words, _ := strings.Cut(g.GetOperation().GetHeldDetail(), "may lose ")
+	_, err := fmt.Sscanf(words, "%d bytes", &held)
+	s.must(err)
+	_, err = fmt.Sscanf(g.GetWouldLose(), "about %d bytes", &told)
+	if err != nil || held <= 100_000 || told < held || g.GetLagBytes() == 0 {
+		s.t.Errorf("held for %d bytes; the status says that it would lose %q, and is %d bytes behind (%v)", held, g.GetWouldLose(), g.GetLagBytes(), err)
 	}
 }
 

@@ -17,8 +17,8 @@ func TestScenario47_Paused(t *testing.T) {
 	s.must(err)
 	s.crash()
 	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
-	s.explains("paused by operator", "maintenance of the racks")
-	s.says([]string{"status"}, "paused", "operator", "maintenance of the racks")
+	s.explains("paused by operator since 20", "maintenance of the racks")
+	s.says([]string{"status"}, "paused: by operator, since 20", "maintenance of the racks")
 	if g := s.status(); g.GetPause().GetActor() == "" || g.GetPause().GetSince() == nil {
 		t.Errorf("pause %v", g.GetPause())
 	}
@@ -76,7 +76,7 @@ func TestScenario51_Flapping(t *testing.T) {
 	if after := s.offs(); len(after) != offs {
 		t.Errorf("fenced inside the cool-down: %v", after[offs:])
 	}
-	_, err := s.Ctl(s.ctx, "release", lab.Group, "--reason", "it is no flapping")
+	_, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--reason", "it is no flapping")
 	s.must(err)
 	s.next(to, left)
 }

@@ -95,7 +95,7 @@ func TestScenario14_ZoneLost(t *testing.T) {
 		s.must(p.primary.Crash(s.ctx))
 	}
 	s.brakeHolds(pairs)
-	_, err = s.Ctl(s.ctx, "release", pairs[0].name, "--reason", "the zone is dark")
+	_, err = s.Ctl(s.ctx, "release", pairs[0].name, "--yes", "--reason", "the zone is dark")
 	s.must(err)
 	for _, p := range pairs[:len(pairs)-1] {
 		s.must(s.truth.AwaitWritable(s.ctx, p.standby.Name()))

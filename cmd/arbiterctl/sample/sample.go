@@ -1,17 +1,38 @@
 // Package sample holds answers as arbiters give them, for the tests of what arbiterctl shows. Its times are fixed: they are
 // told relative to [Now].
 //
+// The files in testdata are answers that arbiters make of a scripted log: a test of theirs writes them, and fails when arbiters would answer
+// otherwise.
+//
 // Every function returns a new message, so that a test may change it.
 package sample
 
 import (
+	"embed"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
+
+//go:embed testdata/*.json
+var answers embed.FS
+
+// answer reads one of the answers in testdata.
+func answer[M proto.Message](name string, into M) M {
+	text, err := answers.ReadFile("testdata/" + name + ".json")
+	if err == nil {
+		err = protojson.Unmarshal(text, into)
+	}
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	return into
+}
 
 // Now is the moment at which the samples are looked at.
 func Now() time.Time { return time.Date(2026, 11, 20, 12, 5, 12, 500_000_000, time.UTC) }
@@ -45,60 +66,11 @@ func Arbiters() []*arbiterv1.ArbiterStatus {
 	return all
 }
 
-// Orders is a group that is well.
-func Orders() *arbiterv1.GroupStatus {
-	return &arbiterv1.GroupStatus{
-		Group: "orders-db", Stage: "steady", Adopted: true, Primary: "pg-a", PrimaryZone: "az-a", PrimaryStatus: "up", Epoch: 4,
-		EpochSince: ago(12*24*time.Hour + 3*time.Hour + 5*time.Minute), Candidate: "pg-b", WouldLose: "nothing", LossGrade: "observed",
-		Armed: true, Fence: "bmc", Automation: "full", SpecVersion: 2, EpochGrade: "strong",
-		Members: []*arbiterv1.MemberStatus{
-			{
-				Member: "pg-a", Zone: "az-a", Address: "pg-a.internal:5432", Role: "primary", Authority: "WRITER", Status: "up",
-				TokenEpoch: 4, Armed: true, Fence: "bmc", Views: views("up", "up", "up"),
-			},
-			{
-				Member: "pg-b", Zone: "az-b", Address: "pg-b.internal:5432", Role: "standby", Authority: "NONE", Status: "up",
-				Eligible: true, Sync: true, TokenEpoch: 4, Armed: true, Fence: "bmc", Views: views("up", "up", "up"),
-				Proof: "clean shutdown, epoch 3",
-			},
-			{
-				Member: "pg-c", Zone: "az-c", Address: "pg-c.internal:5432", Role: "standby", Authority: "NONE", Status: "degraded",
-				Reason: "starting up for 12 s", WhyNotEligible: "starting up", TokenEpoch: 3, Armed: false, Fence: "bmc",
-				Views: views("degraded", "degraded", "up"),
-			},
-		},
-	}
-}
+// Orders is a group that is well, though one of its standbys is starting up.
+func Orders() *arbiterv1.GroupStatus { return answer("orders", &arbiterv1.GroupStatus{}) }
 
-func views(statuses ...string) []*arbiterv1.View {
-	all := make([]*arbiterv1.View, len(statuses))
-	for i, s := range statuses {
-		all[i] = &arbiterv1.View{Node: []string{"az-a", "az-b", "az-c"}[i], Status: s, Counts: true}
-	}
-	return all
-}
-
-// Billing is a group whose failover is held.
-func Billing() *arbiterv1.GroupStatus {
-	held := "the best candidate, pg-2, is 71 MB behind and the policy allows 16 MB."
-	return &arbiterv1.GroupStatus{
-		Group: "billing", Stage: "held", Adopted: true, Primary: "pg-1", PrimaryZone: "az-a", PrimaryStatus: "down", Epoch: 9,
-		EpochSince: ago(41 * time.Second), LagBytes: 71_000_000, WouldLose: "71 MB, 8 s", LossGrade: "estimate", Armed: true,
-		Fence: "agent", Automation: "full", SpecVersion: 7,
-		Members: []*arbiterv1.MemberStatus{
-			{Member: "pg-1", Zone: "az-a", Role: "unknown", Authority: "NONE", Status: "down", Proof: "HELD_BY_AGENT agent pg-1", Armed: true, Fence: "agent"},
-			{Member: "pg-2", Zone: "az-b", Role: "standby", Authority: "NONE", Status: "up", LagBytes: 71_000_000, WhyNotEligible: "71 MB behind", Armed: true, Fence: "agent"},
-		},
-		Operation: &arbiterv1.Operation{
-			Id: "billing-9120", Group: "billing", Kind: "failover", Actor: "automatic", From: "pg-1", EpochBefore: 8, EpochAfter: 9,
-			Began: ago(42 * time.Second), Result: "held", HeldReason: "loss-bound", HeldDetail: held, Arbiter: "az-a", Turn: 9131,
-		},
-		Notes: []string{held},
-		Next: []string{
-			"wait for it to catch up, or accept the loss once:\narbiterctl release billing --seen 9131 --accept-loss 71MB --reason \"...\"",
-		},
-	}
-}
+// Billing is a group whose failover is held, since the only standby is too far behind.
+func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.GroupStatus{}) }
 
 // Status is one group that is well and one that is held.
 func Status() *arbiterv1.GetStatusResponse {
@@ -113,29 +85,11 @@ func ListArbiters() *arbiterv1.ListArbitersResponse {
 	return &arbiterv1.ListArbitersResponse{Freshness: fresh(), Arbiters: all, ClusterId: "01JD"}
 }
 
-// Explain says why nothing was done.
+// Explain says why nothing was done: one arbiter does not see the primary, and doubts itself.
 func Explain() *arbiterv1.ExplainResponse {
-	postgres := check("postgres", "postgres")
-	deny(postgres.Views[1], "down", "timeout", "no answer within 250 ms")
-	return &arbiterv1.ExplainResponse{
-		Checks: []*arbiterv1.CheckRule{postgres}, Subject: "pg-a", Members: Orders().Members,
-		Freshness: fresh(), Group: "orders-db", Stage: "steady", Summary: "No failover: 1 of 3 arbiters sees pg-a down, 2 are needed.",
-		Views: []*arbiterv1.View{
-			{Node: "az-a", Status: "up", Detail: "last answer 40 ms ago", Counts: true},
-			{
-				Node: "az-b", Status: "down", Detail: "no answer since 12:04:31.207 (2 time-outs of 250 ms)",
-				WhyNot: "az-b also can't reach its reference points (az-a, az-c), so its view counts as unknown",
-			},
-			{Node: "az-c", Status: "up", Detail: "last answer 110 ms ago", Counts: true},
-		},
-		Witnesses: []string{"pg-b says it is receiving from pg-a (last message 0.2 s ago)"},
-		Guards: []*arbiterv1.Guard{
-			{Name: "quorum", Ok: false, Detail: "0 of 3 votes count, 2 are needed"},
-			{Name: "automation", Ok: true, Detail: "full"},
-			{Name: "candidate", Ok: true, Detail: "pg-b, 0 B behind"},
-		},
-		WouldDo: "If all arbiters saw pg-a down: fence by bmc, promote pg-b (sync, 0 B behind), route by haproxy-1; estimated outage 0.4 s, nothing lost.",
-	}
+	r := answer("explain", &arbiterv1.ExplainResponse{})
+	r.Freshness = fresh()
+	return r
 }
 
 // ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails for pg-a on one arbiter, and for pg-b
@@ -257,13 +211,7 @@ func Events() []*arbiterv1.Event {
 }
 
 // Plan is what a failover would do.
-func Plan() *arbiterv1.FailoverResponse {
-	return &arbiterv1.FailoverResponse{
-		Plan: "Would fence pg-a by bmc (last answered 12 s ago), promote pg-b (sync, 0 B behind), route by haproxy-1.\n" +
-			"Estimated write outage 0.4 s (last drill: 0.29 s). Would lose nothing.",
-		Guards: []*arbiterv1.Guard{{Name: "armed", Ok: true, Detail: "bmc"}, {Name: "candidate", Ok: true, Detail: "pg-b"}},
-	}
-}
+func Plan() *arbiterv1.FailoverResponse { return answer("plan", &arbiterv1.FailoverResponse{}) }
 
 // Checks are what three arbiters say that find nothing wrong.
 func Checks() []*arbiterv1.ArbiterCheck {
@@ -278,7 +226,7 @@ func Checks() []*arbiterv1.ArbiterCheck {
 func Check() *arbiterv1.CheckGroupResponse {
 	return &arbiterv1.CheckGroupResponse{
 		Freshness: fresh(), Group: "orders-db", Arbiters: Checks(),
-		WouldDo: "fence pg-a by fence_ipmilan, promote pg-b at 0/5A11F28, route by haproxy-1, nothing would be lost",
+		WouldDo: Explain().WouldDo,
 	}
 }
 
@@ -286,7 +234,7 @@ func Check() *arbiterv1.CheckGroupResponse {
 func BlockedCheck() *arbiterv1.CheckGroupResponse {
 	r := Check()
 	r.Findings = []*arbiterv1.Finding{{
-		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana: kernel update`, Next: "arbiterctl resume orders-db",
+		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana since 2026-11-20 12:04:31 UTC: kernel update`, Next: "arbiterctl resume orders-db",
 	}}
 	for _, c := range r.Arbiters {
 		c.Findings = append(c.Findings, &arbiterv1.Finding{

@@ -142,12 +142,12 @@ func checkText(s Style, v *arbiterv1.CheckView, since *timestamppb.Timestamp) st
 	return words
 }
 
-// conditional makes a sentence of a plan that the arbiter gives as a bare list of actions.
+// conditional makes a sentence of a plan: a bare list of actions is what would be done, anything else says itself what it is.
 func conditional(plan string) string {
 	if strings.HasPrefix(plan, "fence ") {
-		return "If the arbiters saw the primary down: " + plan + "."
+		plan = "if the arbiters saw the primary down: " + plan
 	}
-	return plan
+	return strings.ToUpper(plan[:1]) + strings.TrimSuffix(plan[1:], ".") + "."
 }
 
 // viewText says what one arbiter saw, and why its view doesn't count.

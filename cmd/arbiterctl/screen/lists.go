@@ -72,6 +72,10 @@ func lostCell(op *arbiterv1.Operation) string {
 	switch {
 	case op.Result != "done" || op.LossGrade == "":
 		return "-"
+	case op.LossGrade == "unknown":
+		return "unknown"
+	case op.LossGrade == "estimate":
+		return "about " + config.FormatBytes(op.LossBytes)
 	case op.LossBytes == 0:
 		return "nothing"
 	}
@@ -227,11 +231,11 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 
 // Event writes one event as one line.
 func Event(s Style, e *arbiterv1.Event) string {
-	words := e.Text
+	words := InUnits(e.Text)
 	if e.StageFrom != e.StageTo && e.StageTo != "" {
 		words = orDash(e.StageFrom) + " → " + e.StageTo
 		if e.Text != "" {
-			words += ": " + e.Text
+			words += ": " + InUnits(e.Text)
 		}
 	}
 	if e.Rule != "" {

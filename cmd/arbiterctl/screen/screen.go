@@ -6,6 +6,8 @@ package screen
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/arbiter-ha/arbiter/config"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -108,6 +111,20 @@ func Brief(d time.Duration) string {
 
 func briefProto(d *durationpb.Duration) string { return Brief(d.AsDuration()) }
 
+var amount = regexp.MustCompile(`\b[0-9]+ bytes\b`)
+
+// InUnits writes amounts of data in the words of arbiters as people say them: "71345678 bytes" is "72 MB". What is to be typed back has no
+// such words and stays exact.
+func InUnits(words string) string {
+	return amount.ReplaceAllStringFunc(words, func(bytes string) string {
+		size, err := strconv.ParseUint(strings.TrimSuffix(bytes, " bytes"), 10, 64)
+		if err != nil {
+			return bytes
+		}
+		return config.FormatBytes(size)
+	})
+}
+
 // columns lays rows out under a header, without lines between them, and returns the lines.
 func columns(header []string, rows [][]string) []string {
 	writer := table.NewWriter()
@@ -132,7 +149,7 @@ func columns(header []string, rows [][]string) []string {
 func toRow(cells []string) table.Row {
 	row := make(table.Row, len(cells))
 	for i, cell := range cells {
-		row[i] = cell
+		row[i] = InUnits(cell)
 	}
 	return row
 }
@@ -143,7 +160,7 @@ type page struct {
 }
 
 func (p *page) line(format string, args ...any) {
-	fmt.Fprintf(p, format, args...)
+	p.WriteString(InUnits(fmt.Sprintf(format, args...)))
 	p.WriteByte('\n')
 }
 

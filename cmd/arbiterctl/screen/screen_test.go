@@ -4,6 +4,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -25,15 +26,23 @@ func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UT
 func TestScreens(t *testing.T) {
 	s := style()
 	for name, draw := range map[string]func() string{
-		"status":          func() string { return screen.Status(s, sample.Status()) },
-		"status_well":     func() string { return screen.Status(s, statusOf(sample.Orders())) },
-		"status_empty":    func() string { return screen.Status(s, statusOf()) },
-		"status_many":     func() string { return screen.Status(s, statusOf(troubled()...)) },
-		"status_stale":    func() string { return screen.Status(s, stale()) },
-		"status_colour":   func() string { return screen.Status(coloured(), sample.Status()) },
-		"group":           func() string { return screen.Group(s, statusOf(sample.Orders())) },
-		"group_held":      func() string { return screen.Group(s, statusOf(sample.Billing())) },
-		"explain":         func() string { return screen.Explain(s, sample.Explain()) },
+		"status":        func() string { return screen.Status(s, sample.Status()) },
+		"status_well":   func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_empty":  func() string { return screen.Status(s, statusOf()) },
+		"status_many":   func() string { return screen.Status(s, statusOf(troubled()...)) },
+		"status_stale":  func() string { return screen.Status(s, stale()) },
+		"status_colour": func() string { return screen.Status(coloured(), sample.Status()) },
+		"group":         func() string { return screen.Group(s, statusOf(sample.Orders())) },
+		"group_held":    func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"explain":       func() string { return screen.Explain(s, sample.Explain()) },
+		"explain_running": func() string {
+			return screen.Explain(s, &arbiterv1.ExplainResponse{
+				Summary: "failover orders-6 is isolating: isolate pg-a is in progress.",
+				WouldDo: "left to do: fence pg-a by fence_ipmilan, promote pg-b at 0/1F4, route by lb; it may lose 71345678 bytes (estimate: replication is asynchronous)",
+				Guards:  []*arbiterv1.Guard{{Name: "candidate", Detail: "promoting it may lose 71345678 bytes (estimate: replication is asynchronous) and the policy allows 500 bytes"}},
+				Next:    []string{"arbiterctl release orders --seen 13 --accept-loss 71345678 --reason \"...\""},
+			})
+		},
 		"explain_checks":  func() string { return screen.Explain(s, sample.ExplainChecks()) },
 		"explain_standby": func() string { return screen.Explain(s, standbyFails()) },
 		"epoch":           func() string { return screen.Epochs(s, sample.Epochs(), 5) },
@@ -41,13 +50,20 @@ func TestScreens(t *testing.T) {
 		"epoch_lease":     func() string { return screen.Epochs(s, leased(), 5) },
 		"show":            func() string { return screen.Operation(s, sample.Failover()) },
 		"show_colour":     func() string { return screen.Operation(coloured(), sample.Failover()) },
-		"show_held":       func() string { return screen.Operation(s, sample.HeldFailover()) },
-		"show_running":    func() string { return screen.Operation(s, running()) },
-		"show_retried":    func() string { return screen.Operation(s, retried()) },
+		"show_held": func() string {
+			return screen.Operation(s, sample.HeldFailover(),
+				"make the fence of pg-a reachable: it is tried again by itself; or, if it is certain that pg-a is off:",
+				`arbiterctl attest orders-db pg-a --seen 9017 --reason "..."`)
+		},
+		"show_running": func() string { return screen.Operation(s, running()) },
+		"show_retried": func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},
-		"history_none": func() string { return screen.History(s, operations()) },
+		"history_lossy": func() string { return screen.History(s, operations(lossy()...)) },
+		"show_unknown":  func() string { return screen.Operation(s, lossy()[0]) },
+		"show_estimate": func() string { return screen.Operation(s, lossy()[1]) },
+		"history_none":  func() string { return screen.History(s, operations()) },
 		"status_restarted": func() string {
 			return screen.Status(s, restartedStatus())
 		},
@@ -136,12 +152,25 @@ func troubled() []*arbiterv1.GroupStatus {
 			g.Next = []string{"arbiterctl adopt new"}
 		}),
 		change("paused", func(g *arbiterv1.GroupStatus) {
-			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now())}
+			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now().Add(-26 * time.Hour))}
 		}),
 		change("unarmed", func(g *arbiterv1.GroupStatus) { g.Armed = false }),
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
+		change("failing", func(g *arbiterv1.GroupStatus) { g.PrimaryStatus, g.Members[0] = "degraded", degraded().Members[0] }),
+		change("dead", func(g *arbiterv1.GroupStatus) {
+			g.PrimaryStatus, g.Pause = "down", &arbiterv1.PauseStatus{Actor: "dana"}
+		}),
+		change("headless", func(g *arbiterv1.GroupStatus) { g.Primary, g.PrimaryStatus = "", "" }),
+		change("held", func(g *arbiterv1.GroupStatus) {
+			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "failover", From: "pg-a", HeldReason: "fence-unproven", HeldDetail: "no device answered"}
+			g.Members[0].Authority = "REVOKED"
+		}),
+		change("refence", func(g *arbiterv1.GroupStatus) {
+			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "refence", From: "pg-c", HeldReason: "refence-by-hand", HeldDetail: "by hand"}
+			g.Members[2].Authority = "REVOKED"
+		}),
 	}
 }
 
@@ -277,6 +306,15 @@ func retried() *arbiterv1.Operation {
 	return op
 }
 
+// lossy are failovers of which nobody knows exactly what they lost, and one that has an upper bound.
+func lossy() []*arbiterv1.Operation {
+	unknown, estimate, bound := sample.Failover(), sample.Failover(), sample.Failover()
+	unknown.LossGrade, unknown.AcceptedLoss = "unknown", true
+	estimate.LossGrade = "estimate"
+	bound.LossBytes = 1000
+	return []*arbiterv1.Operation{unknown, estimate, bound}
+}
+
 func events(s screen.Style) string {
 	var b strings.Builder
 	for i, e := range sample.Events() {
@@ -344,6 +382,43 @@ func TestSpanAndBrief(t *testing.T) {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
+}
+
+// The first line has room for three: what somebody must get up for is named before what can wait, whatever the names.
+func TestTroubles_GravestFirst(t *testing.T) {
+	want := []string{
+		"refence is held (refence-by-hand) with a member that may be writing without authority", "rogue has a member that may be writing without authority",
+		"held is held (fence-unproven)", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
+		"failing has a primary that is degraded (postgres: read-only)", "alone has no standby that could take over", "unarmed is not armed", "paused is paused",
+	}
+	if got := screen.Troubles(statusOf(troubled()...)); !slices.Equal(got, want) {
+		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// A primary that is alive but failing is not well: the first line says by which check.
+func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
+	g := degraded()
+	const want = "has a primary that is degraded (postgres: read-only)"
+	if why := screen.NeedsAttention(g); why != want {
+		t.Errorf("got %q, want %q", why, want)
+	}
+	golden(t, "status_degraded", screen.Status(style(), statusOf(g)))
+	g.Members[0].Views = nil
+	if why := screen.NeedsAttention(g); why != "has a primary that is degraded (read-only)" {
+		t.Errorf("without views: %q", why)
+	}
+}
+
+func degraded() *arbiterv1.GroupStatus {
+	g := sample.Orders()
+	g.PrimaryStatus, g.Members[0].Status, g.Members[0].Reason = "degraded", "degraded", "read-only"
+	g.Notes = []string{"2 of 3 arbiters see pg-a alive but failing (check postgres: every transaction is read-only), which by itself is no reason for a failover"}
+	for _, v := range g.Members[0].Views[:2] {
+		v.Status, v.Reason = "degraded", "read-only"
+		v.Checks = []*arbiterv1.CheckState{{Name: "port", Reason: "answered"}, {Name: "postgres", Reason: "read-only"}}
+	}
+	return g
 }
 
 func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {

@@ -1,7 +1,9 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -53,25 +55,73 @@ func noGroups(f *arbiterv1.Freshness) string {
 
 // NeedsAttention says why a group isn't as safe as it can be; empty if it is.
 func NeedsAttention(g *arbiterv1.GroupStatus) string {
-	switch {
-	case !g.Adopted:
-		return "is not adopted"
-	case g.Stage == "held" && g.Operation.GetHeldReason() != "":
-		return "is held (" + g.Operation.GetHeldReason() + ")"
-	case g.Stage == "held":
-		return "is held"
-	case g.Stage != "steady" && g.Stage != "":
-		return "is " + strings.ReplaceAll(g.Stage, "_", " ")
-	case slices.ContainsFunc(g.Members, func(m *arbiterv1.MemberStatus) bool { return m.Authority == "REVOKED" }):
-		return "has a member that may be writing without authority"
-	case g.Pause != nil:
-		return "is paused"
-	case g.PrimaryStatus == "down" || g.PrimaryStatus == "unknown":
-		return "has a primary that is " + g.PrimaryStatus
-	case !g.Armed:
-		return "is not armed"
-	case g.Candidate == "":
-		return "has no standby that could take over"
+	_, why := concern(g)
+	if g.Pause != nil && why != "" {
+		why += " and is paused"
+	} else if g.Pause != nil {
+		why = "is paused"
+	}
+	return why
+}
+
+// concern is the gravest thing that is wrong with a group, apart from a pause, and how grave that is: 0 is the worst. Two that may write
+// come before nobody who may, and that before what only a failover would suffer from.
+func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
+	for gravity, c := range []struct {
+		is  bool
+		why string
+	}{
+		{len(rogues(g)) > 0 && g.Stage == "held", heldText(g) + " with a member that may be writing without authority"},
+		{len(rogues(g)) > 0, "has a member that may be writing without authority"},
+		{g.Stage == "held" && g.Adopted, heldText(g)},
+		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + strings.ReplaceAll(g.Stage, "_", " ")},
+		{g.Adopted && g.Primary == "", "has no primary"},
+		{g.PrimaryStatus == "down", "has a primary that is down"},
+		{g.PrimaryStatus == "unknown", "has a primary that is unknown"},
+		{!g.Adopted, "is not adopted"},
+		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
+		{g.Candidate == "", "has no standby that could take over"},
+		{!g.Armed, "is not armed"},
+	} {
+		if c.is {
+			return gravity, c.why
+		}
+	}
+	return math.MaxInt, ""
+}
+
+func heldText(g *arbiterv1.GroupStatus) string {
+	if reason := g.Operation.GetHeldReason(); reason != "" {
+		return "is held (" + reason + ")"
+	}
+	return "is held"
+}
+
+// rogues are the members without authority that must be assumed to be writing, apart from the primary that a failover is about to fence.
+func rogues(g *arbiterv1.GroupStatus) []string {
+	var names []string
+	for _, m := range g.Members {
+		if m.Authority == "REVOKED" && (m.Member != g.Operation.GetFrom() || g.Operation.GetKind() != "failover") {
+			names = append(names, m.Member)
+		}
+	}
+	return names
+}
+
+// degradedBy says which check finds a member alive but failing, as the first arbiter sees it whose view counts: " (postgres: read-only)".
+func degradedBy(m *arbiterv1.MemberStatus) string {
+	for _, v := range m.GetViews() {
+		if !v.Counts || v.Status != "degraded" {
+			continue
+		}
+		for _, c := range v.Checks {
+			if c.Reason == v.Reason {
+				return fmt.Sprintf(" (%s: %s)", c.Name, c.Reason)
+			}
+		}
+	}
+	if reason := m.GetReason(); reason != "" {
+		return " (" + reason + ")"
 	}
 	return ""
 }
@@ -80,15 +130,7 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 	if stale := staleLine(s, r.Freshness); stale != "" {
 		return stale + leaderless(s, r.Freshness)
 	}
-	var troubled []string
-	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
-		troubled = append(troubled, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
-	}
-	for _, g := range r.Groups {
-		if why := NeedsAttention(g); why != "" {
-			troubled = append(troubled, g.Group+" "+why)
-		}
-	}
+	troubled := Troubles(r)
 	switch {
 	case len(r.Groups) == 0:
 		return "Nothing is protected yet."
@@ -107,6 +149,27 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 		troubled = troubled[:named]
 	}
 	return s.bad(strings.Join(troubled, ", ") + more + ".")
+}
+
+// Troubles says of everything that needs somebody what it is: what makes a failover impossible everywhere, then the groups,
+// the gravest first: a line that has room for three must not leave out the one that somebody has to get up for.
+func Troubles(r *arbiterv1.GetStatusResponse) []string {
+	var troubles []string
+	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
+		troubles = append(troubles, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
+	}
+	groups := slices.Clone(r.Groups)
+	slices.SortStableFunc(groups, func(a, b *arbiterv1.GroupStatus) int {
+		gravityOfA, _ := concern(a)
+		gravityOfB, _ := concern(b)
+		return cmp.Compare(gravityOfA, gravityOfB)
+	})
+	for _, g := range groups {
+		if why := NeedsAttention(g); why != "" {
+			troubles = append(troubles, g.Group+" "+why)
+		}
+	}
+	return troubles
 }
 
 // countingViews counts the voters whose views count at the moment: those that the leader has and that don't doubt themselves.
@@ -245,9 +308,6 @@ func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {
 
 func loseCell(s Style, g *arbiterv1.GroupStatus) string {
 	words := orDash(g.WouldLose)
-	if words == fmt.Sprintf("about %d bytes", g.LagBytes) {
-		words = "about " + config.FormatBytes(g.LagBytes)
-	}
 	if g.LossGrade == "estimate" {
 		words += " (estimate)"
 	}
@@ -300,21 +360,22 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
 		p.labelled("  ", "held:", notes)
 		notes = nil
 	}
-	for _, m := range g.Members {
-		if m.Authority == "REVOKED" && m.Member != g.Operation.GetFrom() {
-			p.labelled("  ", s.bad("alarm:"), []string{m.Member + " has no authority and may be accepting writes"})
-		}
+	for _, name := range rogues(g) {
+		p.labelled("  ", s.bad("alarm:"), []string{name + " has no authority and may be accepting writes"})
 	}
 	p.labelled("  ", "fence:", fenceNote(g.Armed, g.Fence))
 	if g.Pause != nil {
-		p.labelled("  ", "paused:", []string{pauseSentence(g.Pause)})
+		p.labelled("  ", "paused:", []string{pauseSentence(s, g.Pause)})
 	}
 	p.labelled("  ", "note:", notes)
 	p.labelled("  ", "next:", g.Next)
 }
 
-func pauseSentence(pause *arbiterv1.PauseStatus) string {
+func pauseSentence(s Style, pause *arbiterv1.PauseStatus) string {
 	words := "by " + orDash(pause.Actor)
+	if pause.Since != nil {
+		words += fmt.Sprintf(", since %s (%s)", s.moment(pause.Since), s.since(pause.Since))
+	}
 	if pause.Reason != "" {
 		words += fmt.Sprintf(": %q", pause.Reason)
 	}

@@ -13,8 +13,8 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// Operation draws the timeline of one operation.
-func Operation(s Style, op *arbiterv1.Operation) string {
+// Operation draws the timeline of one operation, and what to do next about it.
+func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
 	var p page
 	p.line("%s", s.strong(operationAnswer(s, op)))
 	if op.Reason != "" {
@@ -27,6 +27,7 @@ func Operation(s Style, op *arbiterv1.Operation) string {
 	if positions := positionsText(op.Positions); positions != "" {
 		p.line("  positions: %s", positions)
 	}
+	p.labelled("  ", "next:", next)
 	return p.String()
 }
 
@@ -93,14 +94,13 @@ func lossText(op *arbiterv1.Operation) string {
 		return ""
 	}
 	words := "nothing lost"
-	if op.LossBytes > 0 {
-		words = "at most " + config.FormatBytes(op.LossBytes) + " lost"
-	}
-	switch op.LossGrade {
-	case "estimate":
-		words += " (estimate)"
-	case "unknown":
+	switch {
+	case op.LossGrade == "unknown":
 		words = "nobody knows what was lost"
+	case op.LossGrade == "estimate":
+		words = "about " + config.FormatBytes(op.LossBytes) + " lost (estimate)"
+	case op.LossBytes > 0:
+		words = "at most " + config.FormatBytes(op.LossBytes) + " lost"
 	}
 	if op.AcceptedLoss {
 		words += ", accepted by an operator"
@@ -267,7 +267,11 @@ func basisText(op *arbiterv1.Operation, otherwise string) string {
 
 func receiptText(op *arbiterv1.Operation) string {
 	words := "receipt " + op.Id
-	if op.LossGrade != "" && op.To != "" {
+	switch {
+	case op.LossGrade == "" || op.To == "":
+	case op.LossGrade == "unknown":
+		words += " · before: loss bound unknown"
+	default:
 		words += fmt.Sprintf(" · before: loss bound %s (%s)", config.FormatBytes(op.LossBytes), op.LossGrade)
 	}
 	return words
