@@ -12,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
 
 // programs builds what is tested, into a directory that goes with the test.
@@ -60,6 +61,24 @@ func TestBenchMakesItsRuns(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("\n%s", table.String())
+}
+
+// Who lost more than time, or took too long, leaves evidence.
+func TestOddRunsAreTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		outage time.Duration
+		run    report.Run
+		want   string
+	}{
+		"nothing":     {outage: time.Second},
+		"a write":     {outage: time.Second, run: report.Run{LostAcked: 1}, want: "1 acknowledged writes were lost"},
+		"two writers": {outage: time.Minute, run: report.Run{DoubleWritable: 2}, want: "2 writes were accepted by two members"},
+		"time":        {outage: time.Minute, want: "too long for this fault"},
+	} {
+		if got := oddity(test.outage, lab.Now(), test.run); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
 }
 
 func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
