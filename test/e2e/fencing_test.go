@@ -127,7 +127,7 @@ func gaveNoProof(isolation *arbiterv1.Step) bool {
 // All devices of a level must succeed: a machine with two power supplies is off when both are.
 func TestScenario22_AllDevicesOfALevel(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	second := newSupply(t, s.Site.Dir(), "second", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s, %s]]", s.mains(m), second.device(m, ", timeout: 3s"))
@@ -203,7 +203,7 @@ func TestScenario24_DeviceLies(t *testing.T) {
 // The device of the first level lies, and the next level is honest.
 func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	liar := newSupply(t, s.Site.Dir(), "liar", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s], [%s]]", liar.device(m, ", timeout: 3s"), s.mains(m))
@@ -216,7 +216,7 @@ func TestScenario24_NextLevelIsHonest(t *testing.T) {
 
 // No fence path can be reached: held, and an operator's word releases it, unless the member is seen answering.
 func TestScenario25_NoFencePath(t *testing.T) {
-	s := enter(t, plan{policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	s.crash()
 	s.held("fence-unproven", s.primary.Name(), "attest")
@@ -270,7 +270,7 @@ func (s *stage) attestRefused() {
 // A fence path that is silent is shown before it is needed.
 func TestScenario28_NotArmed(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	s.must(s.Power.SetFault(s.first.Name(), power.Fault{Gone: true}))
 	g := s.until("not armed", func(g *arbiterv1.GroupStatus) bool { return !g.GetArmed() })
 	if !strings.Contains(g.GetFence(), s.first.Name()) {
