@@ -181,6 +181,7 @@ func (l *loop) propose(p failover.Propose) {
 		return
 	}
 	l.raft.Propose(data, ended)
+	l.proposeAgain(data, name)
 }
 
 // pass is where a build for tests may end this process.
@@ -188,6 +189,18 @@ func (l *loop) pass(where, entry string) {
 	if l.failpoint != nil {
 		l.failpoint(where + "-" + entry)
 	}
+}
+
+// proposeAgain is where a build for tests may let an entry get into the log once more, whenever it likes: as what a network delivers twice.
+func (l *loop) proposeAgain(data []byte, entry string) {
+	if l.failpoint == nil {
+		return
+	}
+	go func() { // the place may be one to wait at, and nothing waits for it
+		if l.failpoint("again-commit-" + entry) {
+			l.raft.Propose(data, func(*fsm.Response, error) {})
+		}
+	}()
 }
 
 // nameOf names an entry for logs and failpoints.

@@ -117,6 +117,25 @@ func TestReplay_OfACutRecording(t *testing.T) {
 	}
 }
 
+// What holds nothing to compare is not as recorded.
+func TestReplay_OfNothingIsNotRight(t *testing.T) {
+	var begun bytes.Buffer
+	l := begin(t, &begun)
+	l.vote()
+	l.start()
+	for what, recorded := range map[string]string{"an empty file": "", "a life that ended at its start": begun.String(), "a line that was cut": begun.String()[:20]} {
+		if _, err := recording.Replay(strings.NewReader(recorded)); !errors.Is(err, recording.ErrNothing) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	for what, line := range map[string]string{"an empty line": "{}", "another kind of line": `{"look":{"now":7}}`} {
+		_, err := recording.Replay(strings.NewReader(lead(t) + line + "\n"))
+		if err == nil || errors.Is(err, recording.ErrDiffers) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
 func TestReplay_GoesOnFromASnapshot(t *testing.T) {
 	var file, sink bytes.Buffer
 	before := begin(t, io.Discard)

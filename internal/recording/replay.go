@@ -21,8 +21,13 @@ type Replayed struct {
 	Outputs int `json:"outputs"`
 }
 
-// ErrDiffers says that a replay gave something else than was recorded.
-var ErrDiffers = errors.New("the replay differs from what was recorded")
+// Errors of a replay that shows nothing good.
+var (
+	// ErrDiffers says that a replay gave something else than was recorded.
+	ErrDiffers = errors.New("the replay differs from what was recorded")
+	// ErrNothing says that a recording holds no step of a Controller: its process ended before there was one, or nothing was recorded.
+	ErrNothing = errors.New("nothing was recorded that could be compared")
+)
 
 // inputs are the kinds of what a Controller can be given, but for Applied.
 var inputs = func() map[string]reflect.Type {
@@ -55,7 +60,7 @@ type replay struct {
 }
 
 // Replay gives a recording to a new core and compares what comes back. A recording may end in the middle of a line: its process was
-// killed. The error wraps ErrDiffers if something else came back, and names the line.
+// killed. The error wraps ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
 func Replay(recorded io.Reader) (Replayed, error) {
 	r := &replay{states: map[failover.Index]*failover.State{}}
 	r.machine = fsm.New(fsm.Hooks{OnApplied: r.applied, Halt: func(err error) { r.halted = err }})
@@ -64,6 +69,9 @@ func Replay(recorded io.Reader) (Replayed, error) {
 		var l line
 		err := lines.Decode(&l)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			if r.done.Steps == 0 {
+				return r.done, ErrNothing
+			}
 			return r.done, nil
 		}
 		if err == nil {
@@ -99,6 +107,8 @@ func (r *replay) take(l line) error {
 		return err
 	case l.Step != nil:
 		return r.step(*l.Step)
+	default:
+		return errors.New("it says nothing that is known here")
 	}
 	return nil
 }

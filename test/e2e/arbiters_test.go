@@ -145,7 +145,7 @@ func (s *stage) operations() []string {
 	return list
 }
 
-// Everything stops at once and starts again, in any order: same primary, no failover.
+// Everything stops at once and starts again, in any order that the operator's manual allows: same primary, no failover.
 func TestScenario42_ColdStart(t *testing.T) {
 	full(t)
 	grace := strings.Replace(patient, "{", "{minimum_unhealthy: 1m, ", 1)
@@ -166,18 +166,25 @@ func TestScenario42_ColdStart(t *testing.T) {
 	primaryFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.primary, s.first, s.second} })
 	standbysFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.second, s.first, s.primary} })
 	leads := func(s *stage) { _, err := s.Leader(s.ctx); s.must(err) }
+	ctl := func(verb string) func(*stage) {
+		return func(s *stage) { _, err := s.Ctl(s.ctx, verb, lab.Group, "--reason", "all is stopped"); s.must(err) }
+	}
+	nothing := func(*stage) {}
 	for _, c := range []struct {
 		name   string
 		health string
+		before func(*stage)
 		steps  []func(*stage)
 	}{
-		{"arbiters last", patient, []func(*stage){standbysFirst, arbiters}},
-		{"arbiters first, then the primary", patient, []func(*stage){arbiters, leads, primaryFirst}},
-		// Standbys without a primary look like a lost primary. That it is only late is what a minimum time is for.
-		{"arbiters first, then the standbys", grace, []func(*stage){arbiters, leads, standbysFirst}},
+		{"arbiters last", patient, nothing, []func(*stage){standbysFirst, arbiters}},
+		{"arbiters first, then the primary", patient, nothing, []func(*stage){arbiters, leads, primaryFirst}},
+		// Standbys without a primary look like a lost primary. That it is only late is what a minimum time is for, or a pause.
+		{"arbiters first, then the standbys", grace, nothing, []func(*stage){arbiters, leads, standbysFirst}},
+		{"arbiters first, then the standbys of a paused group", patient, ctl("pause"), []func(*stage){arbiters, leads, standbysFirst, ctl("resume")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := enter(t, plan{health: c.health})
+			c.before(s)
 			for _, a := range s.Arbiters {
 				s.must(a.Host().PowerOff(s.ctx))
 			}

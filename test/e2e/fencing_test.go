@@ -127,7 +127,7 @@ func gaveNoProof(isolation *arbiterv1.Step) bool {
 // All devices of a level must succeed: a machine with two power supplies is off when both are.
 func TestScenario22_AllDevicesOfALevel(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	second := newSupply(t, s.Site.Dir(), "second", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s, %s]]", s.mains(m), second.device(m, ", timeout: 3s"))
@@ -157,7 +157,7 @@ func (s *stage) unpromoted() {
 // A device has its own time limit: one that hangs does not eat the time of the next.
 func TestScenario23_DeviceHangs(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	hanging := newSupply(t, s.Site.Dir(), "hanging", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s], [%s]]", hanging.device(m, ", timeout: 1s, retries: 1"), s.mains(m))
@@ -180,14 +180,25 @@ func TestScenario23_DeviceHangs(t *testing.T) {
 		}
 	}
 	if hung == nil || worked == nil || worked.GetStart().AsDuration() < hung.GetLength().AsDuration() {
-		t.Errorf("parts %v", step.GetParts())
+		t.Fatalf("parts %v", step.GetParts())
 	}
+	// Without its limit it would have had 10 s, half of the action's time.
+	if took := hung.GetLength().AsDuration(); took > 7*time.Second {
+		t.Errorf("a device with a limit of 1 s had %v: %v", took, step.GetParts())
+	}
+	s.await("the device that hangs to have been told, once or twice", func() error {
+		tries := slices.DeleteFunc(hanging.Requests(), func(r power.Request) bool { return r.Plug != s.primary.Name() || r.Action != "off" })
+		if len(tries) != 1 && len(tries) != 2 { // retries: 1, if the first one leaves time for it
+			return fmt.Errorf("it was told %d times: %v", len(tries), tries)
+		}
+		return nil
+	})
 }
 
 // The device says off, and the target still answers: that is no proof. A frozen machine accepts connections.
 func TestScenario24_DeviceLies(t *testing.T) {
 	full(t)
-	s := enter(t, plan{policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Lie: true}))
 	s.inject(lab.Freeze)
 	s.held("fence-unproven", "still answers")
@@ -203,7 +214,7 @@ func TestScenario24_DeviceLies(t *testing.T) {
 // The device of the first level lies, and the next level is honest.
 func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	liar := newSupply(t, s.Site.Dir(), "liar", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s], [%s]]", liar.device(m, ", timeout: 3s"), s.mains(m))
@@ -216,7 +227,7 @@ func TestScenario24_NextLevelIsHonest(t *testing.T) {
 
 // No fence path can be reached: held, and an operator's word releases it, unless the member is seen answering.
 func TestScenario25_NoFencePath(t *testing.T) {
-	s := enter(t, plan{policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	s.crash()
 	s.held("fence-unproven", s.primary.Name(), "attest")
@@ -270,7 +281,7 @@ func (s *stage) attestRefused() {
 // A fence path that is silent is shown before it is needed.
 func TestScenario28_NotArmed(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{ownFence: true})
 	s.must(s.Power.SetFault(s.first.Name(), power.Fault{Gone: true}))
 	g := s.until("not armed", func(g *arbiterv1.GroupStatus) bool { return !g.GetArmed() })
 	if !strings.Contains(g.GetFence(), s.first.Name()) {

@@ -64,6 +64,7 @@ type stage struct {
 	asked                  int              // requests that the power switch had got before
 	expectLost             bool             // the scenario is about losing acknowledged writes
 	rogue                  *database.Server // the one that the scenario makes a second writer itself; nil: there may be none
+	waited                 bool             // an operation was held until the scenario supplied what was missing
 	judged                 bool
 	repair                 *repair // of a fence that -fence has made bad; nil: it is good
 }
@@ -115,7 +116,7 @@ func enterFor(t *testing.T, limit time.Duration, p plan) *stage {
 		s.writes(20)
 	}
 	if !p.ownFence {
-		s.spoilFence()
+		s.spoilFence(s.primary)
 	}
 	t.Logf("on stage after %v: primary %s, epoch %d", time.Since(began).Round(time.Millisecond), s.primary.Name(), s.epoch)
 	return s
@@ -355,18 +356,16 @@ func (s *stage) apply(yaml string) {
 	})
 }
 
-// ready waits until the group is ready for a failover. Fences that are gone are armed only after one was missed.
+// ready waits until the group is ready for a failover. Fences that -fence has taken away are armed only after one was missed.
 func (s *stage) ready() *arbiterv1.GroupStatus {
 	s.t.Helper()
-	if *fenceMode == "gone" {
+	if s.repair != nil && *fenceMode == "gone" {
 		return s.until("ready but for its fences", func(g *arbiterv1.GroupStatus) bool {
 			return g.GetStage() == "steady" && g.GetAdopted() && g.GetCandidate() != ""
 		})
 	}
 	status, err := s.AwaitReady(s.ctx, lab.Group)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	s.must(err)
 	return status
 }
 

@@ -89,6 +89,12 @@ func TestScenario14_ZoneLost(t *testing.T) {
 		s.must(err)
 	}
 	s.truth = s.WatchTruth()
+	var writers []*database.Server
+	for _, p := range pairs {
+		writers = append(writers, p.primary)
+	}
+	s.spoilFence(writers...)
+	t.Cleanup(func() { s.repair.end(s) })
 	lost := pairs[len(pairs)-1]
 	s.must(lost.standby.Crash(s.ctx))
 	for _, p := range pairs {

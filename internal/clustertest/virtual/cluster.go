@@ -161,11 +161,8 @@ func (c *Cluster) Start(node failover.NodeID) {
 	last := c.runs[node]
 	c.mu.Unlock()
 	disk, number := NewDisk(c.truth.stored), 1
-	switch {
-	case last != nil && last.kept != nil:
-		disk, number = last.kept.Copy(c.truth.stored), last.number+1
-	case last != nil:
-		disk, number = last.disk.Copy(c.truth.stored), last.number+1
+	if last != nil {
+		disk, number = cmp.Or(last.kept, last.left), last.number+1
 	}
 	c.begin(c.start(node, number, disk, c.folder(string(node))))
 }
@@ -183,7 +180,7 @@ func (c *Cluster) StartUnmounted(node failover.NodeID) {
 		c.History.Violate("bootstrap", "%s, whose disk is empty where it had voted before, begins a log: index %d, term %d", who, log.Index, log.Term)
 	})
 	r := c.start(node, number, disk, c.folder(fmt.Sprintf("%s-empty-%d", node, number)))
-	r.kept = cmp.Or(last.kept, last.disk)
+	r.kept = cmp.Or(last.kept, last.left)
 	c.begin(r)
 }
 

@@ -12,8 +12,8 @@ import (
 
 // Disk is where one run of an arbiter keeps its log, its term and its vote. It implements arbiter.LogAndStable.
 //
-// A run that is killed leaves its disk behind, and the next one begins with a copy: whatever the dead one still writes, in this process,
-// is lost, as it should be.
+// A run that is killed leaves a copy of its disk behind, made at that moment, with which the next one begins: whatever the dead one still
+// writes, in this process, is lost, as it should be.
 type Disk struct {
 	stored func(*raft.Log) // hears of every entry that is on disk now
 
@@ -32,11 +32,13 @@ func NewDisk(stored func(*raft.Log)) *Disk {
 	return &Disk{stored: stored, logs: map[uint64]*raft.Log{}, values: map[string][]byte{}, numbers: map[string]uint64{}}
 }
 
-// Copy returns what is on disk now, on a disk that is well.
-func (d *Disk) Copy(stored func(*raft.Log)) *Disk {
+// Leave returns what is on disk now, on a disk that is well, for the next run. From now on nobody hears of what is written here.
+func (d *Disk) Leave() *Disk {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return &Disk{stored: stored, logs: maps.Clone(d.logs), first: d.first, last: d.last, values: maps.Clone(d.values), numbers: maps.Clone(d.numbers)}
+	left := &Disk{stored: d.stored, logs: maps.Clone(d.logs), first: d.first, last: d.last, values: maps.Clone(d.values), numbers: maps.Clone(d.numbers)}
+	d.stored = func(*raft.Log) {}
+	return left
 }
 
 // Slow makes every write take so long.
@@ -85,7 +87,9 @@ func (d *Disk) StoreLog(entry *raft.Log) error { return d.StoreLogs([]*raft.Log{
 
 // StoreLogs implements raft.LogStore.
 func (d *Disk) StoreLogs(entries []*raft.Log) error {
+	var stored func(*raft.Log)
 	d.write(func() {
+		stored = d.stored
 		for _, e := range entries {
 			d.logs[e.Index] = e
 			if d.first == 0 {
@@ -95,7 +99,7 @@ func (d *Disk) StoreLogs(entries []*raft.Log) error {
 		}
 	})
 	for _, e := range entries {
-		d.stored(e)
+		stored(e)
 	}
 	return nil
 }

@@ -118,33 +118,6 @@ func (n *Network) travel(from, to string) time.Duration {
 	return l.delay + time.Duration(n.dice.Int64N(int64(l.jitter)))
 }
 
-// Kill ends everything that a process on a host has: its listeners and connections. Its peers hear of it, unless the whole machine goes
-// dark. What was sent before is under way and arrives.
-func (n *Network) Kill(host string, dark bool) {
-	n.mu.Lock()
-	n.dark[host] = dark
-	var ends []*end
-	for e := range n.ends {
-		if e.here == host {
-			ends = append(ends, e)
-		}
-	}
-	var gone []*listener
-	for _, l := range n.listeners {
-		if l.host == host {
-			gone = append(gone, l)
-		}
-	}
-	n.announce()
-	n.mu.Unlock()
-	for _, l := range gone {
-		_ = l.Close() // it has no way to fail
-	}
-	for _, e := range ends {
-		e.abort(dark)
-	}
-}
-
 // PowerOn lets a host answer again, by refusing at least. Connections from before are known to nobody there.
 func (n *Network) PowerOn(host string) {
 	n.mu.Lock()
@@ -211,13 +184,42 @@ func (n *Network) dialled(from, to string) []*end {
 	return ends
 }
 
-// Host is a host's way to the network.
+// Host is the way to the network of a process on a host. Every life of one has its own.
 func (n *Network) Host(name string) *Host { return &Host{network: n, name: name} }
 
 // Host implements arbiter.Network.
 type Host struct {
 	network *Network
 	name    string
+	gone    bool // guarded by the network's lock
+}
+
+// Kill ends everything that the process has: its listeners and connections, and its way to new ones. Its peers hear of it, unless the whole
+// machine goes dark. What was sent before is under way and arrives.
+func (h *Host) Kill(dark bool) {
+	n := h.network
+	n.mu.Lock()
+	h.gone, n.dark[h.name] = true, dark
+	var ends []*end
+	for e := range n.ends {
+		if e.here == h.name {
+			ends = append(ends, e)
+		}
+	}
+	var gone []*listener
+	for _, l := range n.listeners {
+		if l.host == h.name {
+			gone = append(gone, l)
+		}
+	}
+	n.announce()
+	n.mu.Unlock()
+	for _, l := range gone {
+		_ = l.Close() // it has no way to fail
+	}
+	for _, e := range ends {
+		e.abort(dark)
+	}
 }
 
 // Listen implements arbiter.Network.
@@ -225,6 +227,9 @@ func (h *Host) Listen(at string) (net.Listener, error) {
 	n := h.network
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if h.gone {
+		return nil, fmt.Errorf("listen on %s: %w", at, errGone)
+	}
 	if n.listeners[at] != nil {
 		return nil, fmt.Errorf("listen on %s: address already in use", at)
 	}
@@ -256,7 +261,7 @@ func (h *Host) DialContext(ctx context.Context, at string) (net.Conn, error) {
 			return nil, fmt.Errorf("connect to %s: %w", at, context.Cause(ctx))
 		}
 		if passes {
-			return n.join(h.name, to, at)
+			return h.join(to, at)
 		}
 	}
 }
@@ -268,9 +273,13 @@ func (n *Network) isDark(host string) bool {
 }
 
 // join makes a connection, if somebody listens.
-func (n *Network) join(from, to, at string) (net.Conn, error) {
+func (h *Host) join(to, at string) (net.Conn, error) {
+	n, from := h.network, h.name
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	if h.gone {
+		return nil, fmt.Errorf("connect to %s: %w", at, errGone)
+	}
 	l := n.listeners[at]
 	if l == nil || len(l.accepted) == cap(l.accepted) {
 		return nil, fmt.Errorf("connect to %s: %w", at, errRefused)

@@ -105,7 +105,7 @@ func TestNetwork_Kill(t *testing.T) {
 	virtual.Run(t, func(t *testing.T) {
 		n, a, b := joined(t)
 		sent := send(t, b, "last")
-		n.Kill("b", false)
+		n.Host("b").Kill(false)
 		receive(t, a, "last", sent, 10*time.Millisecond)
 		if _, err := a.Read(make([]byte, 1)); err == nil {
 			t.Error("the connection outlives the process")
@@ -113,10 +113,21 @@ func TestNetwork_Kill(t *testing.T) {
 		if _, err := n.Host("a").DialContext(t.Context(), "b:1"); err == nil {
 			t.Error("a dead process accepts")
 		}
+		dead := n.Host("a")
+		dead.Kill(false)
+		if _, err := n.Host("b").Listen("b:1"); err != nil {
+			t.Errorf("the next process can't listen: %v", err)
+		}
+		if _, err := dead.DialContext(t.Context(), "b:1"); err == nil {
+			t.Error("a dead process connects")
+		}
+		if _, err := n.Host("a").DialContext(t.Context(), "b:1"); err != nil {
+			t.Errorf("the next process can't connect: %v", err)
+		}
 	})
 	virtual.Run(t, func(t *testing.T) {
 		n, a, _ := joined(t)
-		n.Kill("b", true)
+		n.Host("b").Kill(true)
 		_ = a.SetReadDeadline(time.Now().Add(time.Minute)) // it has no way to fail
 		if _, err := a.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("a dark machine is heard of: %v", err)

@@ -23,12 +23,14 @@ type run struct {
 	number  int
 	kept    *Disk // its own disk, if it was started without it
 	disk    *Disk
+	net     *Host
 	stop    context.CancelFunc
 	dead    chan struct{} // closed when it is killed
 	ended   chan struct{} // closed when Run has returned
 	err     error         // why; read it after ended
 
 	// The rest is guarded by the lock of the truth.
+	left    *Disk             // what was on its disk when it was gone
 	states  []*failover.State // those that it applied at this instant, and the last one before
 	instant time.Time
 	intents map[failover.Index]time.Time // when it applied the entry
@@ -123,13 +125,12 @@ func (r *run) acts(c *call) bool {
 func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data string) *run {
 	c.t.Helper()
 	r := &run{
-		cluster: c, node: node, number: number, disk: disk, dead: make(chan struct{}), ended: make(chan struct{}),
+		cluster: c, node: node, number: number, disk: disk, net: c.Net.Host(string(node)), dead: make(chan struct{}), ended: make(chan struct{}),
 		intents: map[failover.Index]time.Time{},
 	}
 	peer := c.peer(node)
 	c.Net.PowerOn(string(node))
-	host := c.Net.Host(string(node))
-	listener, err := host.Listen(peer.GRPC)
+	listener, err := r.net.Listen(peer.GRPC)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 	n, err := arbiter.New(arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
 		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery,
-		Network: host, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
+		Network: r.net, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
 			return arbiter.StorageOn("disk of "+r.String(), disk, raft.NewInmemSnapshotStore())
 		},
@@ -162,17 +163,18 @@ func (c *Cluster) live(ctx context.Context, r *run, n *arbiter.Node) {
 	c.gone(r, false)
 }
 
-// gone ends all that a process has outside of itself, if it is the present one of its host.
+// gone ends all that a process has outside of itself, unless it is gone already. Its disk is left as it is once nothing reaches anybody any
+// more: what it has told its peers that it wrote is there.
 func (c *Cluster) gone(r *run, dark bool) {
 	c.truth.mu.Lock()
-	was := !r.isDead()
-	if was {
-		close(r.dead)
+	defer c.truth.mu.Unlock()
+	if r.isDead() {
+		return
 	}
-	c.truth.mu.Unlock()
-	if was {
-		c.Net.Kill(r.host(), dark)
-	}
+	r.net.Kill(dark)
+	r.left = r.disk.Leave()
+	close(r.dead)
+	r.stop()
 }
 
 // pathEvery is how often fence paths are looked at.

@@ -182,7 +182,7 @@ func (s *search) recover() {
 	was := s.c.World.Writer()
 	s.c.World.Crash(was)
 	if s.well(recoveryLimit, "a failover that was due has ended") && s.c.World.Writer() == was {
-		s.c.History.Violate("liveness", "%s is the primary again, although it was never started", was)
+		s.c.History.Violate("failover", "%s is the primary again, although it was never started", was)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -29,39 +30,48 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 // length is how long things go wrong in one run, in virtual time.
 const length = 90 * time.Second
 
-// TestSearch lets things go wrong by chance: SEEDS=n runs n seeds from FIRST on, SEED=n one again.
+// TestSearch lets things go wrong by chance: SEEDS=n runs n seeds from FIRST on, SEED=n one again. LATE=n lets the group of n seeds get well
+// later than it should, 1 by default: a search that somebody asked for allows none, one that looks for broken rules only allows all.
 func TestSearch(t *testing.T) {
 	first, seeds := number(t, "FIRST", 1), number(t, "SEEDS", 8)
 	if again := number(t, "SEED", 0); again != 0 {
 		first, seeds = again, 1
 	}
-	told := progress{of: seeds, began: time.Now()}
+	told, late := progress{of: seeds, began: time.Now()}, lateness{allowed: number(t, "LATE", 1)}
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
 			t.Cleanup(func() { told.done(t.Failed()) })
-			virtual.Run(t, func(t *testing.T) { search(t, seed) })
+			virtual.Run(t, func(t *testing.T) { search(t, seed, &late) })
 		})
 	}
 }
 
-func search(t *testing.T, seed uint64) {
+func search(t *testing.T, seed uint64, late *lateness) {
 	c := virtual.New(t, 3, seed)
 	counts := virtual.Search(t, c, seed, length)
-	breaches := slices.DeleteFunc(c.History.Breaches(), func(breach string) bool { return !demanding() && strings.Contains(breach, ": liveness: ") })
-	if len(breaches) > 0 {
+	breaches := c.History.Breaches()
+	onlyLate := !slices.ContainsFunc(breaches, func(breach string) bool { return !strings.Contains(breach, ": liveness: ") })
+	switch {
+	case len(breaches) > 0 && onlyLate && late.allows():
+		t.Logf("it took longer than it should to get well: %q", breaches)
+	case len(breaches) > 0:
 		t.Errorf("%s\n\n%s\nmake virtual SEED=%d tries it again, but not every detail: the runtime has chances of its own",
 			c.History, strings.Join(breaches, "\n"), seed)
-	} else if len(c.History.Breaches()) > 0 {
-		t.Logf("it took longer than it should to get well: %v", c.History.Breaches())
-	} else if counts.Elections < 4 || counts.Failovers < 3 || counts.Effects == 0 || counts.Reads == 0 {
+	}
+	if onlyLate && (counts.Elections < 4 || counts.Failovers < 3 || counts.Effects == 0 || counts.Reads == 0) {
 		t.Errorf("too little happened for a search: %+v", counts)
 	}
 }
 
-// demanding says whether somebody asked for a search, and wants to hear of every group that does not get well in time. About one seed in a
-// hundred does not, where an operator releases a held catch-up again and again; as a test of a change it would say nothing.
-func demanding() bool { return os.Getenv("SEEDS")+os.Getenv("SEED") != "" }
+// lateness counts the seeds whose group does not get well in time. About one in a hundred does not, where an operator releases a held
+// catch-up again and again: as a test of a change that one says nothing. A second one in the same few seeds does.
+type lateness struct {
+	allowed uint64
+	seen    atomic.Uint64
+}
+
+func (l *lateness) allows() bool { return l.seen.Add(1) <= l.allowed }
 
 // progress tells people how far a search is.
 type progress struct {

@@ -2,7 +2,8 @@
 // they fail over for nothing on a bad network with machines that stall (Quiet).
 //
 // A run that fails stops the bench: an outage that never ended must not disappear from a distribution. What an operator
-// would have looked at is printed, and the logs are kept.
+// would have looked at is printed, and the logs are kept. A run that lost writes, or had two writers, leaves the same, and the
+// others go on: report.Bench says of the whole whether it failed.
 //
 // Goroutines: those that follow events and make stalls; every function waits for its own.
 package bench
@@ -38,7 +39,7 @@ const (
 	// longestDelay is the greatest random time between readiness and fault, so that faults fall on every phase of the
 	// periodic checks.
 	longestDelay = time.Second
-	// tooLong is an outage that somebody will want to understand: it leaves evidence.
+	// tooLong is an outage that leaves evidence.
 	tooLong = 5 * time.Second
 )
 
@@ -100,10 +101,21 @@ func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, err
 	if err != nil {
 		return run, err
 	}
-	if outage.Length > tooLong {
-		fmt.Fprintf(options.Progress, "an outage of %v from %v: too long for this fault\n", outage.Length, fault.Wall.UTC())
+	if strange := oddity(outage.Length, fault, run); strange != "" {
+		fmt.Fprintln(options.Progress, strange)
 		l.Evidence(options.Progress, lab.Group)
 	}
 	run.PhasesMS, err = lab.PhasesOf(op, fault, outage)
 	return run, err
+}
+
+// oddity says what somebody will want to understand of a run that came to its end; empty if there is nothing.
+func oddity(outage time.Duration, fault lab.Moment, run report.Run) string {
+	if err := run.Failed(); err != nil {
+		return fmt.Sprintf("the fault at %v: %v", fault.Wall.UTC(), err)
+	}
+	if outage > tooLong {
+		return fmt.Sprintf("an outage of %v from %v: too long for this fault", outage, fault.Wall.UTC())
+	}
+	return ""
 }

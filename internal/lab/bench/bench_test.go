@@ -12,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
 
 // programs builds what is tested, into a directory that goes with the test.
@@ -62,6 +63,24 @@ func TestBenchMakesItsRuns(t *testing.T) {
 	t.Logf("\n%s", table.String())
 }
 
+// Who lost more than time, or took too long, leaves evidence.
+func TestOddRunsAreTold(t *testing.T) {
+	for name, test := range map[string]struct {
+		outage time.Duration
+		run    report.Run
+		want   string
+	}{
+		"nothing":     {outage: time.Second},
+		"a write":     {outage: time.Second, run: report.Run{LostAcked: 1}, want: "1 acknowledged writes were lost"},
+		"two writers": {outage: time.Minute, run: report.Run{DoubleWritable: 2}, want: "2 writes were accepted by two members"},
+		"time":        {outage: time.Minute, want: "too long for this fault"},
+	} {
+		if got := oddity(test.outage, lab.Now(), test.run); (got == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
+
 func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -70,7 +89,7 @@ func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
 	}
 }
 
-// TestIdleMeasuresEveryArbiter lets two groups share the servers.
+// TestIdleMeasuresEveryArbiter has two groups, with databases of their own: they share nothing that the report would have to name.
 func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	var progress strings.Builder
 	result, err := Idle(t.Context(), IdleOptions{
@@ -82,7 +101,7 @@ func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	if len(result.Idle) != 1 || result.Idle[0].Groups != 2 || len(result.Idle[0].Arbiters) != 3 {
 		t.Fatalf("%+v", result.Idle)
 	}
-	if one := result.Idle[0]; one.ServingMS <= 0 || one.AgainMS <= 0 || one.Shared == "" {
+	if one := result.Idle[0]; one.ServingMS <= 0 || one.AgainMS <= 0 || one.Shared != "" {
 		t.Errorf("serving after %v and %v ms, shared %q", one.ServingMS, one.AgainMS, one.Shared)
 	}
 	leaders := 0

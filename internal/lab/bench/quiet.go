@@ -124,6 +124,10 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 	s.result.LogEntries += entriesBetween(before, after)
 	lost, err := s.lab.Lost(ctx, writer, s.lab.Service(after.status.GetGroups()[0].GetPrimary()))
 	s.result.LostAcked += lost
+	if lost > 0 {
+		fmt.Fprintf(s.Progress, "%d ACKNOWLEDGED WRITES WERE LOST\n", lost)
+		s.lab.Evidence(s.Progress, lab.Group)
+	}
 	s.count()
 	return lasted, err
 }

@@ -67,23 +67,32 @@ func (s *storm) judge(ctx context.Context, boot, ended time.Time, calm error) (*
 // replay gives what the arbiters recorded to a new core each: whatever they decided in the storm must come out again.
 func (s *storm) replay(r *Report) error {
 	for _, a := range s.lab.Arbiters {
-		files, err := filepath.Glob(filepath.Join(a.Recording, "*"+recording.Suffix))
-		if err != nil || len(files) == 0 {
-			return fmt.Errorf("find the recordings of %s in %s: %d, %w", a.Name(), a.Recording, len(files), err)
-		}
-		for _, file := range files {
-			done, err := recording.ReplayFile(file)
-			if err != nil {
-				r.Replay.Differences = append(r.Replay.Differences, fmt.Sprintf("%s: %v", a.Name(), err))
-			}
-			r.Replay.Lives++
-			r.Replay.Entries += done.Entries
-			r.Replay.Steps += done.Steps
-			r.Replay.Outputs += done.Outputs
+		if err := r.Replay.add(a.Name(), a.Recording); err != nil {
+			return err
 		}
 	}
-	if r.Replay.Steps == 0 {
-		return errors.New("the arbiters recorded nothing")
+	return nil
+}
+
+// add replays all lives of one arbiter. One that was killed while it started may have nothing to compare, but not all of them.
+func (r *Replay) add(arbiter, folder string) error {
+	files, err := filepath.Glob(filepath.Join(folder, "*"+recording.Suffix))
+	if err != nil {
+		return fmt.Errorf("find the recordings of %s in %s: %w", arbiter, folder, err)
+	}
+	before := r.Steps
+	for _, file := range files {
+		done, err := recording.ReplayFile(file)
+		if err != nil && !errors.Is(err, recording.ErrNothing) {
+			r.Differences = append(r.Differences, fmt.Sprintf("%s: %v", arbiter, err))
+		}
+		r.Lives++
+		r.Entries += done.Entries
+		r.Steps += done.Steps
+		r.Outputs += done.Outputs
+	}
+	if r.Steps == before {
+		return fmt.Errorf("replay what %s recorded: %d recordings in %s: %w", arbiter, len(files), folder, recording.ErrNothing)
 	}
 	return nil
 }

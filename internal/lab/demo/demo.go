@@ -78,8 +78,7 @@ func Run(ctx context.Context, options Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s.conclude(outage, run, op)
-	if err := s.report(run); err != nil {
+	if err := s.conclude(outage, run, op); err != nil {
 		return err
 	}
 	return s.keep(ctx)
@@ -213,8 +212,13 @@ func (s *show) failover(ctx context.Context) (outage traffic.Outage, run report.
 	return outage, run, op, nil
 }
 
-// conclude says what it cost.
-func (s *show) conclude(outage traffic.Outage, run report.Run, op *arbiterv1.Operation) {
+// conclude says what it cost, and fails if that was anything but time.
+func (s *show) conclude(outage traffic.Outage, run report.Run, op *arbiterv1.Operation) error {
+	s.sayCost(outage, run, op)
+	return errors.Join(s.report(run), run.Failed())
+}
+
+func (s *show) sayCost(outage traffic.Outage, run report.Run, op *arbiterv1.Operation) {
 	to := outage.First.Member
 	s.say("Writes stopped for %.0f ms. %d of %d acknowledged writes are missing on %s.", run.OutageMS, run.LostAcked,
 		s.writer.Acked(), to)

@@ -3,6 +3,7 @@ package demo
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
 )
 
 // TestDemo shows the demonstration with every kind of host, and once without PostgreSQL and HAProxy, and reads what it says.
@@ -59,6 +61,41 @@ func TestDemo(t *testing.T) {
 			}
 			if err != nil || r.Kind != "bench" || len(r.Runs) != 1 || r.Runs[0].PhasesMS == nil || r.Runs[0].OutageMS <= 0 {
 				t.Errorf("report %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// A demo that lost a write, or had two writers, says so and writes its report, and fails.
+func TestDemoFailsIfMoreThanTimeWasLost(t *testing.T) {
+	site, err := hosts.Open(t.Context(), hosts.Options{Kind: hosts.Loopback})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = site.Close() })
+	for name, test := range map[string]struct {
+		run  report.Run
+		want error
+		says string
+	}{
+		"only time":   {report.Run{OutageMS: 200}, nil, " 0 of 0 acknowledged writes are missing"},
+		"a write":     {report.Run{OutageMS: 200, LostAcked: 1}, report.ErrBroken, " 1 of 0 acknowledged writes are missing"},
+		"two writers": {report.Run{OutageMS: 200, DoubleWritable: 3}, report.ErrBroken, "3 WRITES WERE ACCEPTED BY TWO MEMBERS"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			file := filepath.Join(t.TempDir(), "report.json")
+			s := &show{Options: Options{Fault: lab.Crash, Report: file, Out: &out}, lab: &lab.Lab{Site: site}, writer: &traffic.Writer{}}
+			if err := s.conclude(traffic.Outage{}, test.run, nil); !errors.Is(err, test.want) {
+				t.Errorf("it ends with %v", err)
+			}
+			var r report.Bench
+			text, err := os.ReadFile(file)
+			if err == nil {
+				err = json.Unmarshal(text, &r)
+			}
+			if err != nil || len(r.Runs) != 1 || r.Runs[0] != test.run || !strings.Contains(out.String(), test.says) {
+				t.Errorf("it writes %s, %v, and says %s", text, err, out.String())
 			}
 		})
 	}

@@ -10,6 +10,7 @@ package report
 import (
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -227,10 +228,13 @@ func (b *Bench) Outages() []float64 {
 	return values
 }
 
-// Lost and Doubles are the sums over all runs.
+// Lost is how many acknowledged writes are missing, over all runs and the quiet time.
 func (b *Bench) Lost() (sum int) {
 	for _, run := range b.Runs {
 		sum += run.LostAcked
+	}
+	if b.Quiet != nil {
+		sum += b.Quiet.LostAcked
 	}
 	return sum
 }
@@ -241,4 +245,20 @@ func (b *Bench) Doubles() (sum int) {
 		sum += run.DoubleWritable
 	}
 	return sum
+}
+
+// ErrBroken says that what was measured shows a promise that was not kept, whatever the times are.
+var ErrBroken = errors.New("what nothing may break was broken")
+
+// Failed says what of the promises was not kept in any run.
+func (b *Bench) Failed() error { return broken(b.Lost(), b.Doubles()) }
+
+// Failed says what of the promises was not kept in this run.
+func (r Run) Failed() error { return broken(r.LostAcked, r.DoubleWritable) }
+
+func broken(lost, doubles int) error {
+	if lost == 0 && doubles == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %d acknowledged writes were lost, %d writes were accepted by two members", ErrBroken, lost, doubles)
 }

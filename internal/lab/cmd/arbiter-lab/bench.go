@@ -44,7 +44,7 @@ func benchCommand() *cobra.Command {
 			}
 			result, err := f.run(c.Context(), c.ErrOrStderr())
 			if result != nil && (len(result.Runs) > 0 || len(result.Idle) > 0 || result.Quiet != nil) {
-				err = errors.Join(err, f.publish(c.OutOrStdout(), result))
+				err = errors.Join(err, f.conclude(c.OutOrStdout(), result))
 			}
 			return err
 		},
@@ -126,6 +126,11 @@ func (f *benchFlags) run(ctx context.Context, progress io.Writer) (*report.Bench
 	default:
 		return bench.Run(ctx, bench.Options{Lab: f.lab, Fault: lab.Fault(f.fault), Runs: f.runs, Profile: f.profile, Progress: progress})
 	}
+}
+
+// conclude publishes the result, and fails if it shows more than lost time.
+func (f *benchFlags) conclude(out io.Writer, result *report.Bench) error {
+	return errors.Join(f.publish(out, result), result.Failed())
 }
 
 // publish prints the result, and writes the files that were asked for.

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
 
 func TestBenchRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
@@ -86,5 +91,32 @@ func TestChaosPrintsItsSchedule(t *testing.T) {
 	}
 	if !strings.Contains(out.String(), "make chaos MINUTES=1 SEED=7") || strings.Count(out.String(), "\n") < 10 {
 		t.Errorf("printed:\n%s", out.String())
+	}
+}
+
+// A bench that lost a write, or had two writers, publishes everything and fails.
+func TestBenchFailsIfMoreThanTimeWasLost(t *testing.T) {
+	for name, test := range map[string]struct {
+		result report.Bench
+		want   error
+	}{
+		"only time":          {report.Bench{Runs: []report.Run{{OutageMS: 200}, {OutageMS: 300}}}, nil},
+		"a write":            {report.Bench{Runs: []report.Run{{OutageMS: 200}, {LostAcked: 1}}}, report.ErrBroken},
+		"two writers":        {report.Bench{Runs: []report.Run{{DoubleWritable: 1}, {OutageMS: 200}}}, report.ErrBroken},
+		"a write, in quiet":  {report.Bench{Quiet: &report.Quiet{LostAcked: 1}}, report.ErrBroken},
+		"failovers in quiet": {report.Bench{Quiet: &report.Quiet{FalseFailovers: 2}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out strings.Builder
+			f := benchFlags{json: filepath.Join(t.TempDir(), "report.json"), csv: filepath.Join(t.TempDir(), "runs.csv")}
+			if err := f.conclude(&out, &test.result); !errors.Is(err, test.want) {
+				t.Errorf("it ends with %v", err)
+			}
+			for _, file := range []string{f.json, f.csv} {
+				if text, err := os.ReadFile(file); err != nil || len(text) == 0 || out.Len() == 0 {
+					t.Errorf("published %q, %v, and printed %q", text, err, out.String())
+				}
+			}
+		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
+	"github.com/arbiter-ha/arbiter/internal/lab/report"
 )
 
 func main() {
@@ -30,8 +31,8 @@ func main() {
 	case err == nil:
 	case errors.As(err, &status):
 		os.Exit(int(status))
-	case interrupted && !errors.Is(err, hosts.ErrRemains):
-		// Whatever was under way failed because it was stopped; that is no news.
+	case interrupted && !errors.Is(err, hosts.ErrRemains) && !errors.Is(err, report.ErrBroken):
+		// Whatever was under way failed because it was stopped; that is no news. What had been lost before is.
 		fmt.Fprintln(os.Stderr, "stopped; everything was cleaned up")
 		os.Exit(130)
 	default:

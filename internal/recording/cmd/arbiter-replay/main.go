@@ -2,6 +2,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,16 +23,24 @@ func main() {
 		fmt.Fprintln(os.Stderr, "arbiter-replay:", err)
 		os.Exit(2)
 	}
-	status := 0
+	status, steps := 0, 0
 	for _, file := range files {
 		done, err := recording.ReplayFile(file)
+		steps += done.Steps
 		fmt.Printf("%s: %d entries, %d steps, %d outputs", filepath.Base(file), done.Entries, done.Steps, done.Outputs)
-		if err != nil {
+		switch {
+		case errors.Is(err, recording.ErrNothing): // as of a process that was killed while it started
+			fmt.Printf(": %v\n", err)
+		case err != nil:
 			status = 1
 			fmt.Printf(": %v\n", err)
-			continue
+		default:
+			fmt.Println(", all as recorded")
 		}
-		fmt.Println(", all as recorded")
+	}
+	if steps == 0 {
+		fmt.Fprintln(os.Stderr, "arbiter-replay:", recording.ErrNothing)
+		status = 1
 	}
 	os.Exit(status)
 }
