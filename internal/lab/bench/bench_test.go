@@ -93,7 +93,7 @@ func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
 func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	var progress strings.Builder
 	result, err := Idle(t.Context(), IdleOptions{
-		Lab: lab.Options{Binaries: programs(t)}, Groups: 2, Profile: "normal", Duration: 2 * time.Second, Progress: &progress,
+		Lab: lab.Options{Binaries: programs(t)}, Groups: 2, Profile: "normal", Duration: 6 * time.Second, Progress: &progress, // the kernel counts in 10 ms
 	})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, progress.String())
