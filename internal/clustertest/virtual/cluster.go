@@ -48,6 +48,7 @@ type Cluster struct {
 	runs  map[failover.NodeID]*run // the newest of each arbiter, dead or alive
 	moods map[failover.NodeID]Mood
 	hangs []func() // ends what hangs
+	tapes []*tape  // of all lives
 }
 
 // New starts a cluster. It must be called in a bubble; the seed chooses what the network does by chance.
@@ -104,6 +105,7 @@ func (c *Cluster) end() {
 		}
 	}
 	time.Sleep(restTakes) // what was killed ends in its own time
+	c.replay()
 }
 
 // restTakes is longer than anything that an arbiter leaves behind at its end.
@@ -153,6 +155,9 @@ func (c *Cluster) present(node failover.NodeID) *run {
 	}
 	return nil
 }
+
+// Lives says whether an arbiter runs.
+func (c *Cluster) Lives(node failover.NodeID) bool { return c.present(node) != nil }
 
 // Start starts an arbiter that does not run, for the first time or again on its disk.
 func (c *Cluster) Start(node failover.NodeID) {

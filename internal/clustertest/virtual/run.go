@@ -139,7 +139,8 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 	n, err := arbiter.New(arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
 		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery,
-		Network: r.net, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
+		Record: c.newTape(r.String()).recorder, Network: r.net,
+		Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
 			return arbiter.StorageOn("disk of "+r.String(), disk, raft.NewInmemSnapshotStore())
 		},
