@@ -48,7 +48,7 @@ type Cluster struct {
 	runs  map[failover.NodeID]*run // the newest of each arbiter, dead or alive
 	moods map[failover.NodeID]Mood
 	hangs []func() // ends what hangs
-	tapes []*tape  // of all lives
+	lives []*run   // all that ever were
 }
 
 // New starts a cluster. It must be called in a bubble; the seed chooses what the network does by chance.
@@ -94,10 +94,8 @@ func (c *Cluster) dial(p arbiter.Peer) {
 // end ends everything, whatever state it is in.
 func (c *Cluster) end() {
 	c.Calm()
-	for _, p := range c.peers {
-		if r := c.present(p.Node); r != nil {
-			r.stop()
-		}
+	for _, r := range c.lives { // also those that were killed while they looked for their cluster: they would look for ever
+		r.stop()
 	}
 	for _, p := range c.peers {
 		if r := c.runs[p.Node]; r != nil {
@@ -193,6 +191,7 @@ func (c *Cluster) begin(r *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[r.node] = r
+	c.lives = append(c.lives, r)
 }
 
 // Kill ends an arbiter without any order: it hands nothing over, and nothing that it does from now on reaches anybody. With its whole
