@@ -215,7 +215,7 @@ func (n *Node) onApplied(index failover.Index, state *failover.State, events []f
 	if n.options.Applied != nil {
 		n.options.Applied(index, state, events)
 	}
-	n.events.add(events)
+	n.events.add(events, state.EventSeq)
 	n.mu.Lock()
 	close(n.advance)
 	n.advance = make(chan struct{})

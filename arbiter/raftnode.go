@@ -33,7 +33,8 @@ type RaftOptions struct {
 // goroutine; after Shutdown they fail with ErrStopped.
 //
 // Goroutines: Raft's own, one that relays leadership, one per call of Apply and its like until Raft answers (a call
-// that gave up leaves it waiting), and at most one that nudges for Confirm. Shutdown ends them and waits.
+// that gave up leaves it waiting), and at most one that nudges for Confirm. Shutdown stops Raft and the relay, and waits for the
+// others for a while only: some questions that it overtakes are never answered, and who asked one stays until the process ends.
 type RaftNode struct {
 	options   RaftOptions
 	raft      *raft.Raft

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -171,39 +170,4 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 		return nil, err
 	}
 	return &arbiterv1.DiffGroupResponse{Differences: differences(present, effective), Version: g.SpecVersion}, nil
-}
-
-// WatchEvents sends the events that are kept, says so, and goes on with new ones.
-func (s *service) WatchEvents(r *arbiterv1.WatchEventsRequest, stream grpc.ServerStreamingServer[arbiterv1.WatchEventsResponse]) error {
-	if state := s.node.fsm.State(); s.node.pending(state) > 0 {
-		return s.node.notYetKnown(state, "what has happened")
-	}
-	after := r.GetAfter()
-	if r.GetFromNow() {
-		after = s.node.events.last()
-	}
-	caughtUp := false
-	for {
-		events, more := s.node.events.after(after)
-		for _, e := range events {
-			after = e.Sequence
-			if r.GetGroup() != "" && r.GetGroup() != string(e.Group) {
-				continue
-			}
-			if err := stream.Send(&arbiterv1.WatchEventsResponse{Event: eventToProto(e)}); err != nil {
-				return err
-			}
-		}
-		if !caughtUp {
-			caughtUp = true
-			if err := stream.Send(&arbiterv1.WatchEventsResponse{CaughtUp: &after}); err != nil {
-				return err
-			}
-		}
-		select {
-		case <-more:
-		case <-stream.Context().Done():
-			return nil
-		}
-	}
 }

@@ -75,6 +75,19 @@ func (r *round) hear(err error) {
 	r.heard = append(r.heard, err)
 }
 
+// leaveOut passes over arbiters for now, unless they are all.
+func (r *round) leaveOut(asked []*endpoint) {
+	for _, e := range asked {
+		r.drop(e)
+		if r.first == e {
+			r.first = nil
+		}
+	}
+	if r.first == nil && len(r.waiting) == 0 {
+		r.refill()
+	}
+}
+
 func (r *round) refill() {
 	r.waiting = r.cluster.all()
 }

@@ -17,7 +17,7 @@ import (
 
 // NewStream opens a stream to the arbiter that led last, or to any. It doesn't resume; [Client.Watch] does.
 func (c *cluster) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	e, err := c.anyLeader(ctx)
+	e, err := c.anyLeader(ctx, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -28,21 +28,33 @@ func (c *cluster) NewStream(ctx context.Context, desc *grpc.StreamDesc, method s
 type WatchItem struct {
 	// Event is something that happened; nil in the other cases.
 	Event *arbiterv1.Event
+	// From says which arbiter the events come from, now and after every change of that, and how fresh that is: a stale watch may be
+	// with one that is cut off and hears of nothing. Arbiters of an older release don't say.
+	From *arbiterv1.Freshness
+	// Gap says that events are missing, which happened before those that follow.
+	Gap *WatchGap
 	// CaughtUp says that all events kept so far were yielded. It comes once.
 	CaughtUp bool
 	// Interrupted says why no events can be had at the moment. The watch goes on by itself.
 	Interrupted error
 }
 
+// WatchGap is where events are missing: the arbiter that is watched no longer keeps them, or never did, since it began with a snapshot. Of
+// which groups they were isn't known.
+type WatchGap struct {
+	After  uint64 // the watch knows what happened up to this number
+	Oldest uint64 // and goes on with this one
+}
+
 // Watch yields events in order, each once, through changes of leader, until the context ends or something is wrong that
-// trying again can't help; then the last item is an error. A request with FromNow may miss events that happen between
-// two connections as long as it has seen none.
+// trying again can't help; then the last item is an error. They come from the arbiter that leads, or, if the request asks for stale
+// ones, from any. A request with FromNow may miss events that happen between two connections as long as it has seen none.
 func (c *Client) Watch(ctx context.Context, request *arbiterv1.WatchEventsRequest) iter.Seq2[WatchItem, error] {
 	return func(yield func(WatchItem, error) bool) {
-		w := &watch{cluster: c.cluster, request: proto.CloneOf(request), yield: yield}
+		w := &watch{cluster: c.cluster, request: proto.CloneOf(request), yield: yield, resumes: request.GetAfter() > 0}
 		pause := shortestPause
 		for ctx.Err() == nil {
-			began := w.received
+			began := w.heard
 			err := w.connect(ctx)
 			if w.stopped || ctx.Err() != nil {
 				return
@@ -51,7 +63,7 @@ func (c *Client) Watch(ctx context.Context, request *arbiterv1.WatchEventsReques
 				yield(WatchItem{}, translate(err))
 				return
 			}
-			if w.received > began {
+			if w.heard > began {
 				pause = shortestPause
 			} else if pause == longestPause && !yield(WatchItem{Interrupted: translate(err)}, nil) {
 				return
@@ -69,7 +81,10 @@ type watch struct {
 	cluster  *cluster
 	request  *arbiterv1.WatchEventsRequest
 	yield    func(WatchItem, error) bool
-	received int
+	heard    int         // messages
+	received int         // events
+	asked    []*endpoint // that sent nothing, since one did
+	resumes  bool        // it knows what happened up to request.After
 	caughtUp bool
 	stopped  bool // the reader wants no more
 }
@@ -78,10 +93,11 @@ type watch struct {
 func (w *watch) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	e, err := w.cluster.anyLeader(ctx)
+	e, err := w.cluster.anyLeader(ctx, w.asked)
 	if err != nil {
 		return err
 	}
+	w.asked = append(w.asked, e)
 	stream, err := arbiterv1.NewArbiterServiceClient(e.conn).WatchEvents(ctx, w.request)
 	if err != nil {
 		return err
@@ -92,17 +108,20 @@ func (w *watch) connect(ctx context.Context) error {
 			return w.cluster.learn(e, err)
 		}
 		w.cluster.follow(e)
+		w.heard, w.asked = w.heard+1, nil
 		if w.take(response); w.stopped {
 			return nil
 		}
 	}
 }
 
-// anyLeader returns an arbiter to ask: the one that led last, or any that there is a connection to.
-func (c *cluster) anyLeader(ctx context.Context) (*endpoint, error) {
+// anyLeader returns an arbiter to ask: the one that led last, or any that there is a connection to. Those that were asked already come after
+// the others: one that is cut off can't say who leads, and must not be asked for ever.
+func (c *cluster) anyLeader(ctx context.Context, asked []*endpoint) (*endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.TryTimeout)
 	defer cancel()
 	round := c.newRound(ctx)
+	round.leaveOut(asked)
 	for {
 		e, err := round.next(ctx)
 		if err != nil {
@@ -130,19 +149,38 @@ func (c *cluster) learn(e *endpoint, err error) error {
 	return err
 }
 
-// take yields one message of a stream, unless its event was yielded before.
+// take yields what one message of a stream says, unless its event was yielded before.
 func (w *watch) take(response *arbiterv1.WatchEventsResponse) {
+	if response.Freshness != nil {
+		w.give(WatchItem{From: response.Freshness})
+	}
+	if oldest := response.Oldest; w.resumes && w.request.After+1 < oldest {
+		gap := &WatchGap{After: w.request.After, Oldest: oldest}
+		w.request.After = oldest - 1
+		w.give(WatchItem{Gap: gap})
+	}
 	if event := response.Event; event != nil && (event.Sequence > w.request.After || w.received == 0) {
 		w.received++
-		w.request.After, w.request.FromNow = event.Sequence, false
-		w.stopped = !w.yield(WatchItem{Event: event}, nil)
+		w.resumeAfter(event.Sequence)
+		w.give(WatchItem{Event: event})
 	}
-	if response.CaughtUp != nil && !w.stopped {
-		w.request.After, w.request.FromNow = max(w.request.After, response.GetCaughtUp()), false
+	if response.CaughtUp != nil {
+		w.resumeAfter(max(w.request.After, response.GetCaughtUp()))
 		if !w.caughtUp {
 			w.caughtUp = true
-			w.stopped = !w.yield(WatchItem{CaughtUp: true}, nil)
+			w.give(WatchItem{CaughtUp: true})
 		}
+	}
+}
+
+func (w *watch) resumeAfter(sequence uint64) {
+	w.request.After, w.request.FromNow, w.resumes = sequence, false, true
+}
+
+// give yields an item, unless the reader wants no more.
+func (w *watch) give(item WatchItem) {
+	if !w.stopped {
+		w.stopped = !w.yield(item, nil)
 	}
 }
 

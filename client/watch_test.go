@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,9 +122,129 @@ func TestWatch_EndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	for item, err := range c.Watch(ctx, &arbiterv1.WatchEventsRequest{}) {
-		if err != nil || !item.CaughtUp {
+		if err != nil || item.From == nil && !item.CaughtUp {
 			t.Errorf("%+v, %v", item, err)
 		}
-		cancel()
+		if item.CaughtUp {
+			cancel()
+		}
+	}
+}
+
+// watched are what a watch yields, in words, until it is caught up or the reader ends it.
+func watched(t *testing.T, c *client.Client, request *arbiterv1.WatchEventsRequest, read func(word string) (goOn bool)) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var words []string
+	for item, err := range c.Watch(ctx, request) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		word := "caught up"
+		switch {
+		case item.From != nil:
+			word = fmt.Sprintf("from %s, linearizable: %v", item.From.GetNode(), item.From.GetLinearizable())
+		case item.Gap != nil:
+			word = fmt.Sprintf("nothing of %d to %d", item.Gap.After+1, item.Gap.Oldest-1)
+		case item.Event != nil:
+			word = fmt.Sprint(item.Event.GetSequence())
+		case item.Interrupted != nil:
+			word = item.Interrupted.Error()
+		}
+		if words = append(words, word); !read(word) {
+			return words
+		}
+	}
+	t.Fatalf("it ended by itself after %q", words)
+	return nil
+}
+
+// What is no longer kept is missing only to those who would go on from before it.
+func TestWatch_TellsOfAGap(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	happen(cluster, 1, 9)
+	cluster.Forget(6)
+	untilCaughtUp := func(word string) bool { return word != "caught up" }
+	for after, want := range map[uint64][]string{
+		0: {"7", "8", "9"},
+		3: {"nothing of 4 to 6", "7", "8", "9"},
+		6: {"7", "8", "9"},
+		9: nil,
+	} {
+		want = append(append([]string{"from az-a, linearizable: true"}, want...), "caught up")
+		if got := watched(t, c, &arbiterv1.WatchEventsRequest{After: after}, untilCaughtUp); !slices.Equal(got, want) {
+			t.Errorf("after %d: %q, want %q", after, got, want)
+		}
+	}
+}
+
+func TestWatch_TellsOfAGapAfterALeaderChange(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	happen(cluster, 1, 2)
+	got := watched(t, c, &arbiterv1.WatchEventsRequest{}, func(word string) bool {
+		switch word {
+		case "caught up":
+			cluster.Lead("")
+			happen(cluster, 3, 9)
+			cluster.Forget(6)
+			cluster.Lead("az-b")
+		case "8":
+			cluster.Forget(8) // which all have seen
+			cluster.Lead("az-c")
+		}
+		return word != "from az-c, linearizable: true"
+	})
+	got = slices.DeleteFunc(got, func(word string) bool { return word == "9" }) // it may come before the leader changes, or after
+	want := []string{
+		"from az-a, linearizable: true", "1", "2", "caught up",
+		"from az-b, linearizable: true", "nothing of 3 to 6", "7", "8", "from az-c, linearizable: true",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("watched %q, want %q", got, want)
+	}
+}
+
+// A follower that is cut off answers, and can't say who leads: the others are asked then.
+func TestWatch_FindsTheLeaderBesideOneThatIsCutOff(t *testing.T) {
+	for _, cutOff := range []string{"az-a", "az-b", "az-c"} {
+		cluster := newCluster(t)
+		cluster.CutOff(cutOff)
+		leader := "az-a"
+		if cutOff == leader {
+			leader = "az-c"
+		}
+		cluster.Lead(leader)
+		for range 5 { // whose connection is there first is a matter of chance
+			c := connect(t, cluster)
+			got := watched(t, c, &arbiterv1.WatchEventsRequest{}, func(word string) bool { return word != "caught up" })
+			if want := []string{"from " + leader + ", linearizable: true", "caught up"}; !slices.Equal(got, want) {
+				t.Errorf("%s is cut off: %q, want %q", cutOff, got, want)
+			}
+		}
+	}
+}
+
+// Nobody leads, and a stale watch shows what its arbiter knows, labelled.
+func TestWatch_Stale(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	happen(cluster, 1, 2)
+	cluster.Lead("")
+	got := watched(t, c, &arbiterv1.WatchEventsRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE}, func(word string) bool { return word != "caught up" })
+	if len(got) != 4 || !strings.HasSuffix(got[0], "linearizable: false") || !slices.Equal(got[1:], []string{"1", "2", "caught up"}) {
+		t.Errorf("watched %q", got)
+	}
+}
+
+func TestWatch_OfANumberThatIsNotThereYet(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	for item, err := range c.Watch(t.Context(), &arbiterv1.WatchEventsRequest{After: 7}) {
+		if !errors.Is(err, client.ErrInvalid) {
+			t.Errorf("%+v, %v", item, err)
+		}
 	}
 }

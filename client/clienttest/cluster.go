@@ -41,7 +41,10 @@ type Cluster struct {
 	changes map[string]done
 	order   []string // methods of the changes that were done, in order
 	events  []*arbiterv1.Event
-	changed chan struct{} // closed and replaced at every change of the leader or the events
+	cutOff  string // who can't say who leads
+	// forgotten is how many events are no longer kept.
+	forgotten uint64
+	changed   chan struct{} // closed and replaced at every change of the leader or the events
 }
 
 type done struct {
@@ -165,6 +168,21 @@ func (c *Cluster) Happen(events ...*arbiterv1.Event) {
 	c.tell()
 }
 
+// CutOff cuts a node off from the others: it can't say who leads.
+func (c *Cluster) CutOff(node string) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.cutOff = node
+}
+
+// Forget no longer keeps the first events.
+func (c *Cluster) Forget(first uint64) {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.forgotten = max(c.forgotten, first)
+	c.tell()
+}
+
 // Changes are the methods of the changes that were done, in order; one that was repeated under its id is there once.
 func (c *Cluster) Changes() []string {
 	c.mutex.Lock()
@@ -261,8 +279,9 @@ func (c *Cluster) mustLead(n *Node) error {
 	if c.leader == n.ID {
 		return nil
 	}
-	detail := &arbiterv1.NotLeader{Leader: c.leader}
-	if c.leader != "" {
+	detail := &arbiterv1.NotLeader{}
+	if c.leader != "" && c.cutOff != n.ID {
+		detail.Leader = c.leader
 		detail.LeaderGrpc = c.Node(c.leader).Address
 	}
 	refusal, err := status.New(codes.FailedPrecondition, n.ID+" does not lead").WithDetails(detail)
@@ -287,19 +306,33 @@ type service struct {
 	node *Node
 }
 
-// WatchEvents sends the kept events, says so, and goes on until the node no longer leads.
+// WatchEvents sends the kept events, says so, and goes on until the node no longer leads; a stale stream goes on at any node.
 func (s *service) WatchEvents(request *arbiterv1.WatchEventsRequest, stream grpc.ServerStreamingServer[arbiterv1.WatchEventsResponse]) error {
-	c, caughtUp := s.node.cluster, false
+	c, begun, caughtUp := s.node.cluster, false, false
+	linearizable := request.Consistency != arbiterv1.Consistency_CONSISTENCY_STALE
 	next := request.After
 	for {
-		if err := c.mustLead(s.node); err != nil {
+		if err := c.mustLead(s.node); err != nil && linearizable {
 			return err
 		}
 		c.mutex.Lock()
-		events, changed := c.events, c.changed
+		events, forgotten, leader, changed := c.events, c.forgotten, c.leader, c.changed
 		c.mutex.Unlock()
 		if request.FromNow && !caughtUp {
 			next = uint64(len(events))
+		}
+		if linearizable && next > uint64(len(events)) {
+			return status.Errorf(codes.OutOfRange, "there is no event %d yet", next)
+		}
+		if !begun || next < forgotten {
+			first := &arbiterv1.WatchEventsResponse{Oldest: forgotten + 1}
+			if !begun {
+				first.Freshness = &arbiterv1.Freshness{Node: s.node.ID, Leader: leader, Linearizable: linearizable}
+			}
+			if err := stream.Send(first); err != nil {
+				return err
+			}
+			begun, next = true, max(next, forgotten)
 		}
 		for ; next < uint64(len(events)); next++ {
 			if e := events[next]; request.Group == "" || request.Group == e.Group {

@@ -41,6 +41,7 @@ func TestScripts(t *testing.T) {
 			"exits":   exits,
 			"lead":    func(ts *testscript.TestScript, _ bool, args []string) { cluster(ts).Lead(strings.Join(args, "")) },
 			"lose":    lose,
+			"forget":  forget,
 			"follow":  follow,
 			"changes": changes,
 			"restart": func(ts *testscript.TestScript, _ bool, _ []string) {
@@ -154,6 +155,15 @@ func (l *lineCounter) Write(p []byte) (int, error) {
 		l.enough()
 	}
 	return n, err
+}
+
+// forget COUNT: so many of the first events are no longer kept.
+func forget(ts *testscript.TestScript, _ bool, args []string) {
+	count, err := strconv.ParseUint(args[0], 10, 64)
+	if err != nil {
+		ts.Fatalf("forget: %v", err)
+	}
+	cluster(ts).Forget(count)
 }
 
 // changes NAME...: these changes were done, in this order, and no others.

@@ -183,8 +183,22 @@ func (d *daemon) recorder(folder string) (*recording.Recorder, func(), error) {
 	}
 	d.log.Warn("recording all that decisions are made of", "file", file.Name())
 	failed := func(err error) { d.log.Error("the recording ends here", "error", err) }
-	return recording.NewRecorder(file, failed), func() { _ = file.Close() }, nil // every line was written when it was made
+	recorder := recording.NewRecorder(file, failed)
+	return recorder, func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		if err := recorder.Close(ctx); err != nil {
+			failed(err)
+			return // the file is in use
+		}
+		if err := file.Close(); err != nil {
+			failed(err)
+		}
+	}, nil
 }
+
+// closeLimit is how long the end of a recording is waited for.
+const closeLimit = 2 * time.Second
 
 func peers(file *config.ArbiterFile) []arbiter.Peer {
 	list := make([]arbiter.Peer, len(file.Arbiters))

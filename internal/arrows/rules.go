@@ -74,8 +74,8 @@ var layers = []layer{
 	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},
 	{
 		folder: "internal/clustertest",
-		may:    join([]string{"arbiter", "fsm", "failover", "proto"}, foundation),
-		why:    "a cluster in one process, without drivers",
+		may:    join([]string{"arbiter", "fsm", "failover", "proto", "internal/recording"}, foundation),
+		why:    "a cluster in one process, without drivers; what its arbiters record is replayed",
 	},
 	{
 		folder: "internal/sim",

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -267,41 +268,114 @@ func TestRefusedChange_TellsTheRule(t *testing.T) {
 	})
 }
 
+// eventStream is a stream of events that a test reads.
+type eventStream struct {
+	t      testing.TB
+	stream grpc.ServerStreamingClient[arbiterv1.WatchEventsResponse]
+	kinds  map[string]bool // of the events that came
+	last   uint64
+}
+
+func (c *cluster) watchEvents(ctx context.Context, node failover.NodeID, request *arbiterv1.WatchEventsRequest) *eventStream {
+	c.t.Helper()
+	stream, err := c.api(node).WatchEvents(ctx, request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return &eventStream{t: c.t, stream: stream, kinds: map[string]bool{}}
+}
+
+// next is the next message; events come in order, and of pay alone.
+func (s *eventStream) next() *arbiterv1.WatchEventsResponse {
+	s.t.Helper()
+	r, err := s.stream.Recv()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if e := r.GetEvent(); e != nil {
+		if e.GetSequence() <= s.last || e.GetGroup() != "pay" {
+			s.t.Fatalf("event %v after %d", e, s.last)
+		}
+		s.last, s.kinds[e.GetKind()] = e.GetSequence(), true
+	}
+	return r
+}
+
+// await reads on until an event of a kind has come.
+func (s *eventStream) await(kind string) {
+	s.t.Helper()
+	for !s.kinds[kind] {
+		s.next()
+	}
+}
+
+// A follower serves events only to who takes stale ones, and labels them.
 func TestWatchEvents_KeptOnesThenNewOnes(t *testing.T) {
 	c := startProtecting(t)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	stream, err := c.api(c.follower()).WatchEvents(ctx, &arbiterv1.WatchEventsRequest{Group: "pay"})
-	if err != nil {
-		t.Fatal(err)
+	leader := c.leader()
+	change := func(what string) (err error) {
+		if what == "group-paused" {
+			_, err = c.api(leader).Pause(ctx, &arbiterv1.PauseRequest{Change: c.change(""), Group: "pay"})
+		} else {
+			_, err = c.api(leader).Resume(ctx, &arbiterv1.ResumeRequest{Change: c.change(""), Group: "pay"})
+		}
+		return err
 	}
-	kinds, last := map[string]bool{}, uint64(0)
-	next := func() *arbiterv1.WatchEventsResponse {
-		r, err := stream.Recv()
-		if err != nil {
+	for _, test := range []struct {
+		node        failover.NodeID
+		consistency arbiterv1.Consistency
+		happens     string
+	}{
+		{leader, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, "group-paused"},
+		{c.follower(), arbiterv1.Consistency_CONSISTENCY_STALE, "group-resumed"},
+	} {
+		s := c.watchEvents(ctx, test.node, &arbiterv1.WatchEventsRequest{Group: "pay", Consistency: test.consistency})
+		first := s.next()
+		if f := first.GetFreshness(); f.GetNode() != string(test.node) || f.GetLinearizable() != (test.node == leader) || first.GetOldest() != 1 {
+			t.Errorf("%s begins with %v", test.node, first)
+		}
+		for s.next().CaughtUp == nil {
+		}
+		if test.node == leader && !(s.kinds["group-applied"] && s.kinds["group-adopted"]) {
+			t.Errorf("%s keeps events %v", test.node, s.kinds)
+		}
+		s.await("group-adopted") // a follower may hear of it a moment after the leader
+		if err := change(test.happens); err != nil {
 			t.Fatal(err)
 		}
-		if e := r.GetEvent(); e != nil {
-			if e.GetSequence() <= last || e.GetGroup() != "pay" {
-				t.Fatalf("event %v after %d", e, last)
-			}
-			last, kinds[e.GetKind()] = e.GetSequence(), true
-		}
-		return r
+		s.await(test.happens)
 	}
-	for next().CaughtUp == nil {
+}
+
+// Who watches must not take for quiet what an arbiter doesn't hear of.
+func TestWatchEvents_OnlyWhileTheArbiterLeads(t *testing.T) {
+	c := startProtecting(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	leader, follower := c.leader(), c.follower()
+	refused := c.watchEvents(ctx, follower, &arbiterv1.WatchEventsRequest{})
+	if r, err := refused.stream.Recv(); status.Code(err) != codes.FailedPrecondition || detail[*arbiterv1.NotLeader](t, err).GetLeader() != string(leader) {
+		t.Errorf("a follower sent %v, %v; want the name of the leader", r, err)
 	}
-	if !kinds["group-applied"] {
-		t.Errorf("kept events %v", kinds)
+	s := c.watchEvents(ctx, leader, &arbiterv1.WatchEventsRequest{Group: "pay"})
+	for s.next().CaughtUp == nil {
 	}
-	for !kinds["group-adopted"] { // a follower may hear of it a moment after the leader
-		next()
-	}
-	if _, err := c.api(c.leader()).Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "pay"}); err != nil {
+	if _, err := c.api(leader).TransferLeadership(ctx, &arbiterv1.TransferLeadershipRequest{Change: c.change("patching"), To: string(follower)}); err != nil {
 		t.Fatal(err)
 	}
-	for !kinds["group-paused"] {
-		next()
+	for {
+		if _, err := s.stream.Recv(); err != nil {
+			if status.Code(err) != codes.FailedPrecondition || detail[*arbiterv1.NotLeader](t, err) == nil {
+				t.Errorf("the stream ended with %v", err)
+			}
+			break
+		}
+	}
+	beyond := c.watchEvents(ctx, c.leader(), &arbiterv1.WatchEventsRequest{After: 1 << 40})
+	if r, err := beyond.stream.Recv(); status.Code(err) != codes.OutOfRange {
+		t.Errorf("after a number that is not there yet came %v, %v", r, err)
 	}
 }
 

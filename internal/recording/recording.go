@@ -5,11 +5,13 @@
 // A recording is one life of one process: lines of JSON, in the order in which things happened. The log's entries stand before the inputs
 // that tell of them.
 //
-// There are no goroutines here; a Recorder may be used by several.
+// A Recorder has one goroutine, from NewRecorder to Close, and may be used by several.
 package recording
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"reflect"
@@ -71,32 +73,107 @@ type output struct {
 	Value json.RawMessage `json:"value"`
 }
 
-// Recorder writes a recording.
+// Recorder writes a recording. Nobody waits for where it is written to: lines are kept in memory until a goroutine has written them, up to
+// a limit, since a disk that hangs must never hold up an arbiter.
 type Recorder struct {
-	mu     sync.Mutex
-	lines  *json.Encoder
-	err    error
-	failed func(error)
+	failed  func(error)
+	written chan struct{} // closed when nothing more will be written
+
+	mu    sync.Mutex
+	some  sync.Cond // there are lines, or there will be no more
+	kept  []byte    // lines that are yet to be written
+	ended bool      // nothing more is recorded
 }
 
-// NewRecorder returns one that writes to w until that fails, which failed is told, once; then it writes nothing more, and what it has
-// written can still be replayed.
+// keptLimit is how much may be kept: a minute or more of a busy arbiter. One line may be longer, as that of a snapshot.
+const keptLimit = 16 << 20
+
+// errSlow ends a recording.
+var errSlow = errors.New("what takes it is slow or hangs")
+
+// NewRecorder returns one that writes to w until that fails or falls behind, which failed is told, once; then it records nothing more, and
+// what it has written can still be replayed. Close ends its goroutine.
 func NewRecorder(w io.Writer, failed func(error)) *Recorder {
-	return &Recorder{lines: json.NewEncoder(w), failed: failed}
+	r := &Recorder{failed: failed, written: make(chan struct{})}
+	r.some.L = &r.mu
+	go r.run(w)
+	return r
+}
+
+// run writes what is kept, all that there is at a time.
+func (r *Recorder) run(w io.Writer) {
+	defer close(r.written)
+	for lines := r.take(); lines != nil; lines = r.take() {
+		if _, err := w.Write(lines); err != nil {
+			r.end(err)
+			return
+		}
+	}
+}
+
+// take waits for lines; nil says that there will be no more.
+func (r *Recorder) take() []byte {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.kept) == 0 && !r.ended {
+		r.some.Wait()
+	}
+	lines := r.kept
+	r.kept = nil
+	return lines
 }
 
 func (r *Recorder) write(l line, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.err != nil {
-		return
-	}
+	var text []byte
 	if err == nil {
-		err = r.lines.Encode(l)
+		text, err = json.Marshal(l)
+	}
+	if err == nil && !r.keep(append(text, '\n')) {
+		err = errSlow
 	}
 	if err != nil {
-		r.err = fmt.Errorf("write the recording: %w", err)
-		r.failed(r.err)
+		r.end(err)
+	}
+}
+
+// keep takes a line to be written, if there is room. Those that come after the end are passed over.
+func (r *Recorder) keep(line []byte) (room bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.ended {
+		return true
+	}
+	if len(r.kept) > 0 && len(r.kept)+len(line) > keptLimit {
+		return false
+	}
+	r.kept = append(r.kept, line...)
+	r.some.Signal()
+	return true
+}
+
+// end records nothing more. What is kept is still written, if it can be.
+func (r *Recorder) end(why error) {
+	r.mu.Lock()
+	again := r.ended
+	r.ended = true
+	r.some.Signal()
+	r.mu.Unlock()
+	if !again {
+		r.failed(fmt.Errorf("write the recording: %w", why))
+	}
+}
+
+// Close records nothing more, and waits until what was recorded is written or the context ends.
+func (r *Recorder) Close(ctx context.Context) error {
+	r.mu.Lock()
+	r.ended = true
+	r.some.Signal()
+	r.mu.Unlock()
+	select {
+	case <-r.written:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("write the end of the recording: %w", context.Cause(ctx))
 	}
 }
 

@@ -2,6 +2,7 @@ package recording_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -80,6 +81,7 @@ func lead(t *testing.T) string {
 	l.give(failover.Applied{State: l.inner.State()})
 	l.give(failover.Drain{Why: "it was asked to"})
 	l.give(failover.Deposed{})
+	closeRecorder(t, l.recorder)
 	return file.String()
 }
 
@@ -139,6 +141,7 @@ func TestReplay_OfNothingIsNotRight(t *testing.T) {
 func TestReplay_GoesOnFromASnapshot(t *testing.T) {
 	var file, sink bytes.Buffer
 	before := begin(t, io.Discard)
+	defer closeRecorder(t, before.recorder)
 	before.vote()
 	before.commit(failover.BeginReign{Term: 3, Leader: "a", Version: 1, ClusterID: "cluster"})
 	taken, err := before.inner.Snapshot()
@@ -155,6 +158,7 @@ func TestReplay_GoesOnFromASnapshot(t *testing.T) {
 	l.index = before.index
 	l.start()
 	l.give(failover.Elected{Term: 4})
+	closeRecorder(t, l.recorder)
 	if done, err := recording.Replay(&file); err != nil || done.Outputs == 0 {
 		t.Errorf("replayed %+v, %v", done, err)
 	}
@@ -168,17 +172,70 @@ func (memorySink) Close() error  { return nil }
 
 // Who can't write any more says so once, and nobody waits for it.
 func TestRecorder_WritesUntilItCantAndSaysSo(t *testing.T) {
-	told := 0
-	r := recording.NewRecorder(fullDisk{}, func(error) { told++ })
+	told := make(chan error, 10)
+	r := recording.NewRecorder(fullDisk{}, func(err error) { told <- err })
 	state := failover.NewState()
+	r.Begin("a", failover.Settings{}, &state, 0)
+	if err := <-told; !errors.Is(err, errFull) {
+		t.Errorf("told %v", err)
+	}
 	for range 3 {
 		r.Begin("a", failover.Settings{}, &state, 0)
 	}
-	if told != 1 {
-		t.Errorf("told %d times", told)
+	closeRecorder(t, r)
+	if len(told) > 0 {
+		t.Errorf("told again: %v", <-told)
 	}
 }
 
+var errFull = errors.New("no space left on device")
+
 type fullDisk struct{}
 
-func (fullDisk) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+// A disk that hangs holds nobody up, and what is kept for it is bounded. What was kept is written when it goes on.
+func TestRecorder_OfADiskThatHangsEndsAndHoldsNobodyUp(t *testing.T) {
+	disk := &hanging{goOn: make(chan struct{})}
+	told := make(chan error, 10)
+	r := recording.NewRecorder(disk, func(err error) { told <- err })
+	drain := failover.Input{What: failover.Drain{Why: strings.Repeat("x", 1<<20)}}
+	given := 0
+	for ; len(told) == 0 && given < 100; given++ {
+		r.Step(drain, nil)
+	}
+	if given < 10 || given == 100 {
+		t.Errorf("it ended after %d MB", given)
+	}
+	r.Step(drain, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := r.Close(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("closed: %v", err)
+	}
+	close(disk.goOn)
+	closeRecorder(t, r)
+	if lines := bytes.Count(disk.Bytes(), []byte("\n")); lines != given-1 || len(told) != 1 {
+		t.Errorf("%d lines of %d were written, told %d times", lines, given-1, len(told))
+	}
+}
+
+// hanging hangs until it may go on.
+type hanging struct {
+	bytes.Buffer
+	goOn chan struct{}
+}
+
+func (h *hanging) Write(p []byte) (int, error) {
+	<-h.goOn
+	return h.Buffer.Write(p)
+}
+
+func closeRecorder(t *testing.T, r *recording.Recorder) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := r.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -53,7 +53,7 @@ var inputs = func() map[string]reflect.Type {
 type replay struct {
 	machine    *fsm.FSM
 	halted     error
-	states     map[failover.Index]*failover.State // from the one that the Controller knows on
+	states     map[failover.Index]*failover.State // from the one that the Controller knows on; 0 is the empty one
 	events     []failover.Event                   // of the newest entry
 	controller *failover.Controller
 	done       Replayed
@@ -62,23 +62,34 @@ type replay struct {
 // Replay gives a recording to a new core and compares what comes back. A recording may end in the middle of a line: its process was
 // killed. The error wraps ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
 func Replay(recorded io.Reader) (Replayed, error) {
-	r := &replay{states: map[failover.Index]*failover.State{}}
+	r := newReplay()
+	err := r.run(recorded)
+	if err == nil && r.done.Steps == 0 {
+		err = ErrNothing
+	}
+	return r.done, err
+}
+
+func newReplay() *replay {
+	r := &replay{}
 	r.machine = fsm.New(fsm.Hooks{OnApplied: r.applied, Halt: func(err error) { r.halted = err }})
+	r.states = map[failover.Index]*failover.State{0: r.machine.State()}
+	return r
+}
+
+func (r *replay) run(recorded io.Reader) error {
 	lines := json.NewDecoder(recorded)
 	for number := 1; ; number++ {
 		var l line
 		err := lines.Decode(&l)
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			if r.done.Steps == 0 {
-				return r.done, ErrNothing
-			}
-			return r.done, nil
+			return nil
 		}
 		if err == nil {
 			err = r.take(l)
 		}
 		if err != nil {
-			return r.done, fmt.Errorf("line %d of the recording: %w", number, err)
+			return fmt.Errorf("line %d of the recording: %w", number, err)
 		}
 	}
 }
@@ -115,9 +126,6 @@ func (r *replay) take(l line) error {
 
 // state is that of an index. What is older is forgotten: the Controller is given newer ones only.
 func (r *replay) state(index failover.Index) (*failover.State, error) {
-	if index == 0 {
-		return r.machine.State(), nil
-	}
 	state := r.states[index]
 	if state == nil {
 		return nil, fmt.Errorf("it tells of the state at %d before anything led to it", index)

@@ -218,6 +218,9 @@ func (s *stage) events(after uint64) []*arbiterv1.Event {
 	var list []*arbiterv1.Event
 	for item, err := range s.api.Watch(ctx, &arbiterv1.WatchEventsRequest{After: after}) {
 		s.must(err)
+		if item.Gap != nil {
+			s.t.Fatalf("events %d to %d are missing", item.Gap.After+1, item.Gap.Oldest-1)
+		}
 		if item.CaughtUp {
 			break
 		}

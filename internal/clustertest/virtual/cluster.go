@@ -48,6 +48,7 @@ type Cluster struct {
 	runs  map[failover.NodeID]*run // the newest of each arbiter, dead or alive
 	moods map[failover.NodeID]Mood
 	hangs []func() // ends what hangs
+	lives []*run   // all that ever were
 }
 
 // New starts a cluster. It must be called in a bubble; the seed chooses what the network does by chance.
@@ -93,10 +94,8 @@ func (c *Cluster) dial(p arbiter.Peer) {
 // end ends everything, whatever state it is in.
 func (c *Cluster) end() {
 	c.Calm()
-	for _, p := range c.peers {
-		if r := c.present(p.Node); r != nil {
-			r.stop()
-		}
+	for _, r := range c.lives { // also those that were killed while they looked for their cluster: they would look for ever
+		r.stop()
 	}
 	for _, p := range c.peers {
 		if r := c.runs[p.Node]; r != nil {
@@ -104,6 +103,7 @@ func (c *Cluster) end() {
 		}
 	}
 	time.Sleep(restTakes) // what was killed ends in its own time
+	c.replay()
 }
 
 // restTakes is longer than anything that an arbiter leaves behind at its end.
@@ -154,6 +154,9 @@ func (c *Cluster) present(node failover.NodeID) *run {
 	return nil
 }
 
+// Lives says whether an arbiter runs.
+func (c *Cluster) Lives(node failover.NodeID) bool { return c.present(node) != nil }
+
 // Start starts an arbiter that does not run, for the first time or again on its disk.
 func (c *Cluster) Start(node failover.NodeID) {
 	c.t.Helper()
@@ -188,6 +191,7 @@ func (c *Cluster) begin(r *run) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.runs[r.node] = r
+	c.lives = append(c.lives, r)
 }
 
 // Kill ends an arbiter without any order: it hands nothing over, and nothing that it does from now on reaches anybody. With its whole

@@ -32,6 +32,23 @@ func breaches(t *testing.T, c *virtual.Cluster) {
 	}
 }
 
+// A disk that takes recordings and hangs holds up no arbiter: one leads, and ends itself in time where the disk of its log hangs too.
+func TestCluster_RecordingsThatHangHoldNobodyUp(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		c := virtual.New(t, 3, 1)
+		c.HangRecordings()
+		c.Protect()
+		leader := c.Leader()
+		c.HangDisk(leader)
+		c.World.Crash("db1")
+		c.Eventually("the leader has ended itself, and another one has failed over", func(ctx context.Context) bool {
+			primary := c.Status(ctx).GetPrimary()
+			return !c.Lives(leader) && primary != "" && primary != "db1" && primary == string(c.World.Writer())
+		})
+		breaches(t, c)
+	})
+}
+
 // rounds are how often leaders are cut off: what is looked for shows in some of them only.
 const rounds = 25
 

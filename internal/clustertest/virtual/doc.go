@@ -21,6 +21,7 @@
 //   - S8: what is answered as the leader holds everything that any arbiter had applied before the question, in a reign of the one that answers;
 //     a lease is released only after what was done under it has ended, and an outcome is committed only after everything of it has (S15);
 //   - S5: epochs only grow; S13: states are equal, byte by byte, at equal indexes;
+//   - what every life recorded leads a new core to the same answers (package recording);
 //   - a view never goes back to an older look; an arbiter without its disk begins no log.
 //
 // Search lets things go wrong by chance, and looks at the end whether a failover that is due ends once all is mended.

@@ -24,6 +24,7 @@ type run struct {
 	kept    *Disk // its own disk, if it was started without it
 	disk    *Disk
 	net     *Host
+	tape    *tape
 	stop    context.CancelFunc
 	dead    chan struct{} // closed when it is killed
 	ended   chan struct{} // closed when Run has returned
@@ -128,6 +129,7 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 		cluster: c, node: node, number: number, disk: disk, net: c.Net.Host(string(node)), dead: make(chan struct{}), ended: make(chan struct{}),
 		intents: map[failover.Index]time.Time{},
 	}
+	r.tape = newTape(func(err error) { c.History.Note(string(node), "the recording of %s ends: %v", r, err) })
 	peer := c.peer(node)
 	c.Net.PowerOn(string(node))
 	listener, err := r.net.Listen(peer.GRPC)
@@ -139,7 +141,8 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 	n, err := arbiter.New(arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
 		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery,
-		Network: r.net, Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
+		Record: r.tape.recorder, Network: r.net,
+		Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
 			return arbiter.StorageOn("disk of "+r.String(), disk, raft.NewInmemSnapshotStore())
 		},

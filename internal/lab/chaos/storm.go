@@ -345,6 +345,9 @@ func (s *storm) follow(ctx context.Context) {
 			}
 			return
 		}
+		if item.Gap != nil {
+			s.say("events %d to %d are missing", item.Gap.After+1, item.Gap.Oldest-1)
+		}
 		if item.Event != nil {
 			s.note(func() { s.events = append(s.events, item.Event) })
 		}

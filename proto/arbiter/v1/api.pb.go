@@ -2610,7 +2610,10 @@ type WatchEventsRequest struct {
 	After uint64 `protobuf:"varint,1,opt,name=after,proto3" json:"after,omitempty"`
 	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	// Only events from now on.
-	FromNow       bool `protobuf:"varint,3,opt,name=from_now,json=fromNow,proto3" json:"from_now,omitempty"`
+	FromNow bool `protobuf:"varint,3,opt,name=from_now,json=fromNow,proto3" json:"from_now,omitempty"`
+	// A linearizable stream comes from the leader, and ends with NotLeader when that no longer leads. A stale one comes from whichever arbiter
+	// is asked: one that is cut off shows nothing of what the others do.
+	Consistency   Consistency `protobuf:"varint,4,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2666,11 +2669,24 @@ func (x *WatchEventsRequest) GetFromNow() bool {
 	return false
 }
 
+func (x *WatchEventsRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
 type WatchEventsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Event *Event                 `protobuf:"bytes,1,opt,name=event,proto3" json:"event,omitempty"`
-	// Sent once, without an event: all kept events up to this sequence number were sent, what follows is new.
-	CaughtUp      *uint64 `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3,oneof" json:"caught_up,omitempty"`
+	// Without an event: all kept events up to this sequence number were sent, or are of other groups. The first time: what follows is new.
+	CaughtUp *uint64 `protobuf:"varint,2,opt,name=caught_up,json=caughtUp,proto3,oneof" json:"caught_up,omitempty"`
+	// In the first message alone, which has no event: who answers, and how fresh that is.
+	Freshness *Freshness `protobuf:"bytes,3,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	// In the first message, and again without an event where events are no longer kept that were not sent yet: the sequence number of the
+	// oldest event that is kept, or of the next one if none is. Every arbiter keeps the newest ones since its start, and none that are older
+	// than the snapshot that it began with.
+	Oldest        uint64 `protobuf:"varint,4,opt,name=oldest,proto3" json:"oldest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2715,6 +2731,20 @@ func (x *WatchEventsResponse) GetEvent() *Event {
 func (x *WatchEventsResponse) GetCaughtUp() uint64 {
 	if x != nil && x.CaughtUp != nil {
 		return *x.CaughtUp
+	}
+	return 0
+}
+
+func (x *WatchEventsResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *WatchEventsResponse) GetOldest() uint64 {
+	if x != nil {
+		return x.Oldest
 	}
 	return 0
 }
@@ -5754,14 +5784,17 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\"\x80\x01\n" +
 	"\x14GetOperationResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x123\n" +
-	"\toperation\x18\x02 \x01(\v2\x15.arbiter.v1.OperationR\toperation\"d\n" +
+	"\toperation\x18\x02 \x01(\v2\x15.arbiter.v1.OperationR\toperation\"\xa9\x01\n" +
 	"\x12WatchEventsRequest\x12\x14\n" +
 	"\x05after\x18\x01 \x01(\x04R\x05after\x12\x1d\n" +
 	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\x12\x19\n" +
-	"\bfrom_now\x18\x03 \x01(\bR\afromNow\"n\n" +
+	"\bfrom_now\x18\x03 \x01(\bR\afromNow\x12C\n" +
+	"\vconsistency\x18\x04 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\"\xbb\x01\n" +
 	"\x13WatchEventsResponse\x12'\n" +
 	"\x05event\x18\x01 \x01(\v2\x11.arbiter.v1.EventR\x05event\x12 \n" +
-	"\tcaught_up\x18\x02 \x01(\x04H\x00R\bcaughtUp\x88\x01\x01B\f\n" +
+	"\tcaught_up\x18\x02 \x01(\x04H\x00R\bcaughtUp\x88\x01\x01\x123\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x16\n" +
+	"\x06oldest\x18\x04 \x01(\x04R\x06oldestB\f\n" +
 	"\n" +
 	"_caught_up\"\xc1\x02\n" +
 	"\x05Event\x12\x1a\n" +
@@ -6147,102 +6180,104 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 42: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 43: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
 	22,  // 44: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	30,  // 45: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	77,  // 46: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 47: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 48: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 49: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 50: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 51: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 52: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 53: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 54: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	81,  // 55: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 56: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 57: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 58: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	76,  // 59: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 60: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	39,  // 61: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	18,  // 62: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	39,  // 63: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	39,  // 64: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	39,  // 65: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 66: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	39,  // 67: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 68: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	39,  // 69: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	39,  // 70: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	81,  // 71: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 72: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 73: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	81,  // 74: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	81,  // 75: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	62,  // 76: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	39,  // 77: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	39,  // 78: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	82,  // 79: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	69,  // 80: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 81: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	81,  // 82: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	37,  // 83: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 84: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	14,  // 85: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	19,  // 86: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	24,  // 87: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	26,  // 88: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	28,  // 89: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	31,  // 90: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	33,  // 91: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	35,  // 92: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	40,  // 93: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	42,  // 94: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	44,  // 95: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	46,  // 96: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	48,  // 97: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	50,  // 98: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	52,  // 99: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	54,  // 100: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	56,  // 101: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	58,  // 102: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	60,  // 103: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	63,  // 104: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	65,  // 105: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	67,  // 106: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	70,  // 107: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	72,  // 108: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	74,  // 109: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 110: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	15,  // 111: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	20,  // 112: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	25,  // 113: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	27,  // 114: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	29,  // 115: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	32,  // 116: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	34,  // 117: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	36,  // 118: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	41,  // 119: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	43,  // 120: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	45,  // 121: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	47,  // 122: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	49,  // 123: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	51,  // 124: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	53,  // 125: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	55,  // 126: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	57,  // 127: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	59,  // 128: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	61,  // 129: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	64,  // 130: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	66,  // 131: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	68,  // 132: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	71,  // 133: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	73,  // 134: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	75,  // 135: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	110, // [110:136] is the sub-list for method output_type
-	84,  // [84:110] is the sub-list for method input_type
-	84,  // [84:84] is the sub-list for extension type_name
-	84,  // [84:84] is the sub-list for extension extendee
-	0,   // [0:84] is the sub-list for field type_name
+	0,   // 45: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	30,  // 46: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 47: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	77,  // 48: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 49: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 50: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 51: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 52: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 53: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 54: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 55: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 56: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	81,  // 57: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 58: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 59: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 60: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	76,  // 61: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 62: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	39,  // 63: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	18,  // 64: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	39,  // 65: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	39,  // 66: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	39,  // 67: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 68: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	39,  // 69: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 70: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	39,  // 71: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	39,  // 72: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	81,  // 73: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 74: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 75: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	81,  // 76: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	81,  // 77: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	62,  // 78: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	39,  // 79: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	39,  // 80: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	82,  // 81: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	69,  // 82: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 83: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	81,  // 84: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	37,  // 85: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 86: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	14,  // 87: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	19,  // 88: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	24,  // 89: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	26,  // 90: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	28,  // 91: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	31,  // 92: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	33,  // 93: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	35,  // 94: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	40,  // 95: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	42,  // 96: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	44,  // 97: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	46,  // 98: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	48,  // 99: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	50,  // 100: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	52,  // 101: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	54,  // 102: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	56,  // 103: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	58,  // 104: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	60,  // 105: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	63,  // 106: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	65,  // 107: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	67,  // 108: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	70,  // 109: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	72,  // 110: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	74,  // 111: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 112: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	15,  // 113: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	20,  // 114: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	25,  // 115: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	27,  // 116: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	29,  // 117: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	32,  // 118: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	34,  // 119: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	36,  // 120: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	41,  // 121: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	43,  // 122: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	45,  // 123: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	47,  // 124: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	49,  // 125: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	51,  // 126: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	53,  // 127: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	55,  // 128: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	57,  // 129: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	59,  // 130: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	61,  // 131: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	64,  // 132: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	66,  // 133: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	68,  // 134: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	71,  // 135: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	73,  // 136: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	75,  // 137: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	112, // [112:138] is the sub-list for method output_type
+	86,  // [86:112] is the sub-list for method input_type
+	86,  // [86:86] is the sub-list for extension type_name
+	86,  // [86:86] is the sub-list for extension extendee
+	0,   // [0:86] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
