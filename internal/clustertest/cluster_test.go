@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -103,8 +105,11 @@ func (c *cluster) startAll() {
 	}
 }
 
+// freeAddress is a port at a loopback address that nobody else has: at 127.0.0.1 the kernel could give the port to a connection, of any
+// process, before an arbiter listens there.
 func freeAddress(t testing.TB) string {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	own := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))})
+	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(own, 0)))
 	if err != nil {
 		t.Fatal(err)
 	}

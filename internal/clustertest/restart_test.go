@@ -51,7 +51,7 @@ func TestRestartedAlone_SaysThatItWaits(t *testing.T) {
 			return err
 		},
 		"events": func() error {
-			stream, err := api.WatchEvents(t.Context(), &arbiterv1.WatchEventsRequest{})
+			stream, err := api.WatchEvents(t.Context(), &arbiterv1.WatchEventsRequest{Consistency: stale})
 			if err == nil {
 				_, err = stream.Recv()
 			}
