@@ -125,6 +125,7 @@ func TestReplay_OfNothingIsNotRight(t *testing.T) {
 	l := begin(t, &begun)
 	l.vote()
 	l.start()
+	closeRecorder(t, l.recorder)
 	for what, recorded := range map[string]string{"an empty file": "", "a life that ended at its start": begun.String(), "a line that was cut": begun.String()[:20]} {
 		if _, err := recording.Replay(strings.NewReader(recorded)); !errors.Is(err, recording.ErrNothing) {
 			t.Errorf("%s: %v", what, err)
