@@ -26,6 +26,9 @@ func record(t *testing.T, folder string) {
 	r.Begin("az-a", settings, &state, time.Hour)
 	in := failover.Input{Now: time.Hour, What: failover.Tick{}}
 	r.Step(in, controller.Step(in))
+	if err := r.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func write(t *testing.T, folder, name, text string) {

@@ -143,7 +143,7 @@ func TestAgentDescribesItself(t *testing.T) {
 	if err := xml.Unmarshal(out.Bytes(), &described); err != nil {
 		t.Fatal(err)
 	}
-	if described.Name != "fence_lab" || len(described.Parameters) != 6 || len(described.Actions) != 8 {
+	if described.Name != "fence_lab" || len(described.Parameters) != 7 || len(described.Actions) != 8 {
 		t.Errorf("described as %+v", described)
 	}
 }
