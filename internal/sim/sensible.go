@@ -182,6 +182,9 @@ func beforeActing(g *failover.Group) bool {
 // off, and the group is adopted anew.
 func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 	best := o.newest(g)
+	if best == nil && g.Operation != nil {
+		best = o.service.member(g.Operation.Candidate) // every database is another one: then this is the one to protect
+	}
 	if best == nil {
 		return
 	}
