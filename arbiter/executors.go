@@ -254,13 +254,14 @@ func (e configureExecutor) Do(ctx context.Context, a failover.Action) failover.O
 		return failed(err)
 	}
 	primary, others := e.member(a), e.others(a)
-	pointed, steps := e.onStandbys(ctx, a, "points at "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
+	not, steps := e.onStandbys(ctx, a, "points at "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
 		return engine.Point(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
 	})
-	return failover.Outcome{
-		Result: failover.ResultDone, Steps: steps,
-		Detail: fmt.Sprintf("%d of %d standbys point at %s", pointed, len(others), a.Member),
+	detail := fmt.Sprintf("%d of %d standbys point at %s", len(others)-len(not), len(others), a.Member)
+	if len(not) > 0 {
+		detail += ", not: " + strings.Join(not, ", ")
 	}
+	return failover.Outcome{Result: failover.ResultDone, Steps: steps, Detail: detail}
 }
 
 // routeExecutor sends clients to the new primary. All routes must do so.

@@ -322,7 +322,7 @@ func TestConfigure_AStandbyThatIsGoneHoldsNobodyUp(t *testing.T) {
 		return failover.Outcome{Result: failover.ResultUnknown, Detail: "no answer"}
 	}}
 	o := f.run(t, failover.ActionConfigure, "db2", nil)
-	if o.Result != failover.ResultDone || o.Detail != "0 of 1 standbys point at db2" || !named(o, "not done: db3 points at db2") {
+	if o.Result != failover.ResultDone || o.Detail != "0 of 1 standbys point at db2, not: db3" || !named(o, "not done: db3 points at db2") {
 		t.Errorf("outcome %+v", o)
 	}
 	if !slices.Equal(f.all(), []string{"point db3 at db2"}) {

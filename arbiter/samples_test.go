@@ -33,8 +33,11 @@ func TestSamples(t *testing.T) {
 	}
 	well := orders.status()
 	orders.partOff()
+	unfollowed := ordersScript(t)
+	unfollowed.leaveBehind()
 	for name, answer := range map[string]proto.Message{
-		"orders": well, "plan": plan, "explain": orders.node().explanationToProto(&orders.state, orders.find(), orders.explain()), "billing": billing.status(),
+		"unfollowed": unfollowed.status(),
+		"orders":     well, "plan": plan, "explain": orders.node().explanationToProto(&orders.state, orders.find(), orders.explain()), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
 	}
@@ -223,6 +226,14 @@ func (s *script) partOff() {
 	s.wall = time.Date(2026, 11, 20, 12, 4, 31, 207_000_000, time.UTC)
 	s.see("pg-a", failover.Evidence{Reason: failover.ReasonTimeout, Detail: "dial tcp 10.0.0.1:5432: i/o timeout"}, failover.Facts{}, "az-b")
 	s.send(map[failover.NodeID]string{"az-b": "can't reach its reference points (az-a, az-c)"})
+}
+
+// leaveBehind lets the standby that would be promoted receive from nobody.
+func (s *script) leaveBehind() {
+	facts := s.seen["az-a"]["pg-b"].Facts
+	facts.Streaming = false
+	s.see("pg-b", well, facts, scriptNodes...)
+	s.send(nil)
 }
 
 // billingScript is a group whose failover is held after the fence, since the best standby is too far behind.

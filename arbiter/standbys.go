@@ -34,13 +34,13 @@ func together(parent context.Context, a failover.Action, members []failover.Memb
 
 var errDown = errors.New("it is down, and the others were done")
 
-// onStandbys does something with all other standbys at once, and says with how many it succeeded.
+// onStandbys does something with all other standbys at once, and names those with which it did not succeed.
 func (e executors) onStandbys(
 	ctx context.Context, a failover.Action, what string, do func(context.Context, failover.MemberSpec) failover.Outcome,
-) (int, []failover.StepTime) {
+) (not []string, steps []failover.StepTime) {
 	standbys := e.others(a)
 	outcomes := make([]failover.Outcome, len(standbys))
-	steps := make([]failover.StepTime, len(standbys))
+	steps = make([]failover.StepTime, len(standbys))
 	began := e.clock.Boot()
 	together(ctx, a, standbys, func(ctx context.Context, i int, m failover.MemberSpec) {
 		start := e.clock.Boot()
@@ -50,11 +50,10 @@ func (e executors) onStandbys(
 			steps[i].Name, steps[i].Detail = "not done: "+steps[i].Name, outcomes[i].Detail
 		}
 	})
-	done := 0
-	for _, o := range outcomes {
-		if o.Result == failover.ResultDone {
-			done++
+	for i, o := range outcomes {
+		if o.Result != failover.ResultDone {
+			not = append(not, string(standbys[i].Name))
 		}
 	}
-	return done, steps
+	return not, steps
 }

@@ -46,6 +46,9 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 		if m.Name == g.Writer() && status.GetPrimaryStatus() == string(failover.StatusDegraded) {
 			status.Notes = append(status.Notes, degradedNote(member, len(s.Voters)))
 		}
+		if why := member.GetNotFollowing(); why != "" {
+			status.Notes = append(status.Notes, fmt.Sprintf("%s is not ready: %s", m.Name, why))
+		}
 	}
 	n.addLoss(s, g, status)
 	return status
@@ -144,7 +147,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	}
 	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
 	if m.Name != g.Writer() {
-		status.LagBytes = n.lag(g, m.Name)
+		status.LagBytes, status.NotFollowing = n.lag(g, m.Name), failover.NotFollowing(s, g, m.Name)
 		for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
 			if c.Member == m.Name {
 				status.Eligible, status.WhyNotEligible = c.Eligible, c.Why

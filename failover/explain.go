@@ -47,14 +47,20 @@ func Rehearsal(s *State, name GroupName) Explanation {
 
 // improvements are what to do while nothing is wrong yet, and a failover would not go well.
 func improvements(s *State, g *Group) []string {
+	var next []string
+	for _, m := range g.Members {
+		if NotFollowing(s, g, m.Name) != "" {
+			next = append(next, fmt.Sprintf("make %s follow %s: docs/operations.md, \"A standby that does not follow\", has the steps", m.Name, g.Writer()))
+		}
+	}
 	check := fmt.Sprintf("arbiterctl check %s", g.Name)
 	if guard := candidateGuard(s, g); !guard.OK {
-		return []string{"bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check}
+		return append(next, "bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check)
 	}
 	if armed, _ := Armed(s, g); !armed {
-		return []string{"see which arbiter can't reach which device, and why:", check}
+		return append(next, "see which arbiter can't reach which device, and why:", check)
 	}
-	return nil
+	return next
 }
 
 func subjectOf(g *Group) MemberName {

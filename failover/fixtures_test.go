@@ -17,6 +17,7 @@ type seen struct {
 	timeline uint32
 	grows    bool
 	stale    bool
+	idle     bool
 	system   string
 	token    Epoch
 }
@@ -41,7 +42,7 @@ func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, 
 	case RolePrimary:
 		o.Facts.Written, o.Facts.SyncRule = s.position, sync
 	case RoleStandby:
-		o.Facts.Received, o.Facts.Replayed, o.Facts.Streaming, o.Facts.ReceivingGrows = s.position, s.position, !s.stale, s.grows
+		o.Facts.Received, o.Facts.Replayed, o.Facts.Streaming, o.Facts.ReceivingGrows = s.position, s.position, !s.stale && !s.idle, s.grows
 	}
 	return o
 }

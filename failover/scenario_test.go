@@ -238,8 +238,8 @@ func (w *world) runObserve(fields []string, send bool) error {
 	return nil
 }
 
-// parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), last-standby@90, readonly@90, down(refused),
-// degraded(slow), unknown(bad-credentials), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
+// parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), idle-standby@90, last-standby@90, readonly@90,
+// down(refused), degraded(slow), unknown(bad-credentials), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
 func parseSeen(text string) (seen, error) {
 	text, system, _ := strings.Cut(text, ":")
 	what, where, _ := strings.Cut(text, "@")
@@ -272,6 +272,10 @@ func seenAt(what, system string, at LSN) (seen, error) {
 	case "standby+":
 		s := standbyAt(at)
 		s.grows = true
+		return s, nil
+	case "idle-standby": // it receives from nobody
+		s := standbyAt(at)
+		s.idle = true
 		return s, nil
 	case "last-standby": // its last look was told nothing
 		s := standbyAt(at)

@@ -72,6 +72,9 @@ func Orders() *arbiterv1.GroupStatus { return answer("orders", &arbiterv1.GroupS
 // Billing is a group whose failover is held, since the only standby is too far behind.
 func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.GroupStatus{}) }
 
+// Unfollowed is a group whose standby receives from nobody.
+func Unfollowed() *arbiterv1.GroupStatus { return answer("unfollowed", &arbiterv1.GroupStatus{}) }
+
 // Status is one group that is well and one that is held.
 func Status() *arbiterv1.GetStatusResponse {
 	return &arbiterv1.GetStatusResponse{Freshness: fresh(), ClusterId: "01JD", Arbiters: Arbiters(), Groups: []*arbiterv1.GroupStatus{Orders(), Billing()}}

@@ -87,6 +87,8 @@ func readyCell(s Style, m *arbiterv1.MemberStatus) string {
 	switch {
 	case m.Authority == "WRITER":
 		return "-"
+	case notFollowing(m):
+		return s.warn("no: not following")
 	case m.Eligible && m.Sync:
 		return "ready (sync)"
 	case m.Eligible:

@@ -26,15 +26,18 @@ func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UT
 func TestScreens(t *testing.T) {
 	s := style()
 	for name, draw := range map[string]func() string{
-		"status":        func() string { return screen.Status(s, sample.Status()) },
-		"status_well":   func() string { return screen.Status(s, statusOf(sample.Orders())) },
-		"status_empty":  func() string { return screen.Status(s, statusOf()) },
-		"status_many":   func() string { return screen.Status(s, statusOf(troubled()...)) },
-		"status_stale":  func() string { return screen.Status(s, stale()) },
-		"status_colour": func() string { return screen.Status(coloured(), sample.Status()) },
-		"group":         func() string { return screen.Group(s, statusOf(sample.Orders())) },
-		"group_held":    func() string { return screen.Group(s, statusOf(sample.Billing())) },
-		"explain":       func() string { return screen.Explain(s, sample.Explain()) },
+		"status":            func() string { return screen.Status(s, sample.Status()) },
+		"status_well":       func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_empty":      func() string { return screen.Status(s, statusOf()) },
+		"status_many":       func() string { return screen.Status(s, statusOf(troubled()...)) },
+		"status_stale":      func() string { return screen.Status(s, stale()) },
+		"status_colour":     func() string { return screen.Status(coloured(), sample.Status()) },
+		"group":             func() string { return screen.Group(s, statusOf(sample.Orders())) },
+		"status_unfollowed": func() string { return screen.Status(s, statusOf(sample.Unfollowed())) },
+		"group_unfollowed":  func() string { return screen.Group(s, statusOf(sample.Unfollowed())) },
+		"show_unpointed":    func() string { return screen.Operation(s, unpointed()) },
+		"group_held":        func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"explain":           func() string { return screen.Explain(s, sample.Explain()) },
 		"explain_running": func() string {
 			return screen.Explain(s, &arbiterv1.ExplainResponse{
 				Summary: "failover orders-6 is isolating: isolate pg-a is in progress.",
@@ -407,6 +410,25 @@ func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	g.Members[0].Views = nil
 	if why := screen.NeedsAttention(g); why != "has a primary that is degraded (read-only)" {
 		t.Errorf("without views: %q", why)
+	}
+}
+
+// unpointed is a failover that is done without a standby.
+func unpointed() *arbiterv1.Operation {
+	op := sample.Failover()
+	i := slices.IndexFunc(op.Steps, func(s *arbiterv1.Step) bool { return s.Name == "route" })
+	op.Steps = slices.Insert(op.Steps, i, &arbiterv1.Step{
+		Name: "configure", Began: op.Steps[i].Began, Took: durationpb.New(2 * time.Millisecond), Result: "done",
+		Detail: "0 of 1 standbys point at pg-b, not: pg-c", Member: "pg-b", Epoch: 5, Attempt: 1, Parts: []*arbiterv1.StepTime{{
+			Name: "not done: pg-c points at pg-b", Length: durationpb.New(2 * time.Millisecond), Detail: "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused",
+		}},
+	})
+	return op
+}
+
+func TestLeftUndone(t *testing.T) {
+	if !screen.LeftUndone(unpointed(), "configure") || screen.LeftUndone(unpointed(), "route") || screen.LeftUndone(sample.Failover(), "configure") {
+		t.Error("only a configure that left a standby behind is that")
 	}
 }
 

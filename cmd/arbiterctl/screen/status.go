@@ -82,6 +82,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
 		{g.Candidate == "", "has no standby that could take over"},
 		{!g.Armed, "is not armed"},
+		{slices.ContainsFunc(g.Members, notFollowing), "has a standby that does not follow its primary"},
 	} {
 		if c.is {
 			return gravity, c.why
@@ -284,8 +285,11 @@ func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
 // standbyCell names the standby that would be promoted, or else the first one that is up and that it isn't ready.
 func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if g.Candidate != "" {
-		ready := g.Candidate + " ready"
-		if m := member(g, g.Candidate); m != nil && m.Sync {
+		ready, m := g.Candidate+" ready", member(g, g.Candidate)
+		switch {
+		case notFollowing(m):
+			return g.Candidate + " " + s.bad("not following")
+		case m.GetSync():
 			ready += " (sync)"
 		}
 		return ready
@@ -297,6 +301,9 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	nearest := max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))
 	return others[nearest].Member + " " + s.bad("not ready")
 }
+
+// notFollowing says that a member runs as a standby of somebody else than the present primary, or of nobody.
+func notFollowing(m *arbiterv1.MemberStatus) bool { return m.GetNotFollowing() != "" }
 
 func member(g *arbiterv1.GroupStatus, name string) *arbiterv1.MemberStatus {
 	i := slices.IndexFunc(g.Members, func(m *arbiterv1.MemberStatus) bool { return m.Member == name })

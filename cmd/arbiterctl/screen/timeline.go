@@ -215,6 +215,18 @@ func saidByPart(step *arbiterv1.Step) bool {
 	return levelled && slices.ContainsFunc(step.Parts, func(p *arbiterv1.StepTime) bool { return p.Detail != "" && p.Detail == words })
 }
 
+// notDone begins the name of a part that did not succeed beside others of a step that did.
+const notDone = "not done: "
+
+// LeftUndone says whether some part of an operation's step did not succeed although the step did: of a configure, a standby that was not
+// pointed at the new primary.
+func LeftUndone(op *arbiterv1.Operation, step string) bool {
+	return slices.ContainsFunc(op.Steps, func(s *arbiterv1.Step) bool {
+		return s.Name == step && s.Result == "done" &&
+			slices.ContainsFunc(s.Parts, func(p *arbiterv1.StepTime) bool { return strings.HasPrefix(p.Name, notDone) })
+	})
+}
+
 // partText is one measured part; long words about it are shown only where something went wrong.
 func partText(part *arbiterv1.StepTime, failed bool) string {
 	const brief = 20
@@ -222,6 +234,7 @@ func partText(part *arbiterv1.StepTime, failed bool) string {
 	if part.Length.AsDuration() > 0 {
 		words += " " + briefProto(part.Length)
 	}
+	failed = failed || strings.HasPrefix(part.Name, notDone)
 	if part.Detail != "" && (failed || len(part.Detail) <= brief) {
 		words += " (" + part.Detail + ")"
 	}

@@ -989,8 +989,10 @@ type MemberStatus struct {
 	Fence          string                 `protobuf:"bytes,14,opt,name=fence,proto3" json:"fence,omitempty"`
 	Views          []*View                `protobuf:"bytes,15,rep,name=views,proto3" json:"views,omitempty"`
 	Proof          string                 `protobuf:"bytes,16,opt,name=proof,proto3" json:"proof,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Why it does not follow the present primary although it runs as a standby; empty if it does, or if that can't be said.
+	NotFollowing  string `protobuf:"bytes,17,opt,name=not_following,json=notFollowing,proto3" json:"not_following,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *MemberStatus) Reset() {
@@ -1131,6 +1133,13 @@ func (x *MemberStatus) GetViews() []*View {
 func (x *MemberStatus) GetProof() string {
 	if x != nil {
 		return x.Proof
+	}
+	return ""
+}
+
+func (x *MemberStatus) GetNotFollowing() string {
+	if x != nil {
+		return x.NotFollowing
 	}
 	return ""
 }
@@ -5630,7 +5639,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xb8\x03\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xdd\x03\n" +
 	"\fMemberStatus\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
@@ -5649,7 +5658,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05armed\x18\r \x01(\bR\x05armed\x12\x14\n" +
 	"\x05fence\x18\x0e \x01(\tR\x05fence\x12&\n" +
 	"\x05views\x18\x0f \x03(\v2\x10.arbiter.v1.ViewR\x05views\x12\x14\n" +
-	"\x05proof\x18\x10 \x01(\tR\x05proof\"\xf5\x01\n" +
+	"\x05proof\x18\x10 \x01(\tR\x05proof\x12#\n" +
+	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\"\xf5\x01\n" +
 	"\x04View\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
