@@ -115,7 +115,7 @@ func (s *script) commit(body failover.Body) {
 
 func (s *script) find() *failover.Group { return s.state.Group(s.group) }
 
-func (s *script) node() *Node { return &Node{view: s.view} }
+func (s *script) node() *Node { return &Node{view: s.view, options: Options{Node: "az-a"}} }
 
 func (s *script) explain() failover.Explanation {
 	return failover.Explain(&s.state, s.group, failover.Durations{SinceLastFailover: -1})
@@ -226,6 +226,18 @@ func (s *script) partOff() {
 	s.wall = time.Date(2026, 11, 20, 12, 4, 31, 207_000_000, time.UTC)
 	s.see("pg-a", failover.Evidence{Reason: failover.ReasonTimeout, Detail: "dial tcp 10.0.0.1:5432: i/o timeout"}, failover.Facts{}, "az-b")
 	s.send(map[failover.NodeID]string{"az-b": "can't reach its reference points (az-a, az-c)"})
+	s.almostDown("pg-a")
+}
+
+// almostDown lets the arbiter that answers count a failure of a member that it sees well.
+func (s *script) almostDown(member failover.MemberName) {
+	s.clock.Advance(10 * time.Millisecond)
+	report, _ := s.view.look(s.group, member)
+	report.Began, report.Ended = s.clock.Boot()-10*time.Millisecond, s.clock.Boot()
+	report.Towards = []failover.BadLooks{{
+		Check: "postgres", Count: 1, Latest: failover.Evidence{Reason: failover.ReasonRefused, Detail: "dial tcp 10.0.0.1:5432: connect: connection refused"},
+	}}
+	s.view.observe(report)
 }
 
 // leaveBehind lets the standby that would be promoted receive from nobody.

@@ -65,7 +65,25 @@ func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failov
 		answer.Members = append(answer.Members, n.memberToProto(s, g, m))
 	}
 	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
+	for _, rule := range answer.GetChecks() {
+		n.addCounts(g.Name, rule)
+	}
 	return answer
+}
+
+// addCounts adds to a check what this arbiter has counted towards its threshold.
+func (n *Node) addCounts(group failover.GroupName, rule *arbiterv1.CheckRule) {
+	for _, v := range rule.GetViews() {
+		report, ok := n.view.look(group, failover.MemberName(v.GetMember()))
+		if !ok || v.GetNode() != string(n.options.Node) {
+			continue
+		}
+		for _, bad := range report.Towards {
+			if bad.Check == rule.GetName() {
+				v.Counted, v.CountedReason, v.CountedDetail = uint32(bad.Count), string(bad.Latest.Reason), bad.Latest.Detail
+			}
+		}
+	}
 }
 
 // degradedNote says of a primary that is alive but failing what each check finds, and that this alone fails nobody over.

@@ -76,6 +76,14 @@ type CheckState struct {
 	Evidence Evidence
 }
 
+// BadLooks are bad looks in a row by one check that claim more than its state does, and are fewer than its threshold asks for. They are no part of
+// a view: only the arbiter that counts them knows of them.
+type BadLooks struct {
+	Check  string
+	Count  int
+	Latest Evidence
+}
+
 // Role is what a service says it is.
 type Role string
 

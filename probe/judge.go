@@ -117,6 +117,20 @@ func (j *judge) common() failover.Evidence {
 	return latest[chosen]
 }
 
+// towards counts the bad looks at the end of the row that claim more than the state does, with the latest of them: what the thresholds still
+// hold back. 0 if there is nothing of that kind.
+func (j *judge) towards() (n int, latest failover.Evidence) {
+	for i := len(j.bad) - 1; i >= 0; i-- {
+		newest, b := j.bad[len(j.bad)-1], j.bad[i]
+		tooOld := j.window > 0 && newest.ended-b.ended > j.window
+		if tooOld || j.claims() && weight(b.evidence) <= weight(j.state) {
+			break
+		}
+		n, latest = n+1, newest.evidence
+	}
+	return n, latest
+}
+
 func (j *judge) unanimous() bool {
 	for _, b := range j.bad {
 		if b.evidence.Reason != j.bad[0].evidence.Reason {

@@ -64,6 +64,40 @@ func TestJudge(t *testing.T) {
 	}
 }
 
+// TestJudgeTowards gives looks, one letter each, and how many count towards more than the state claims after each of them.
+func TestJudgeTowards(t *testing.T) {
+	for _, test := range []struct {
+		name, looks, counts string
+	}{
+		{"until the row is full, then the state says it", "grrrr", "01200"},
+		{"a good look breaks the row", "grrgr", "01201"},
+		{"before the first judgement", "rr", "12"},
+		{"towards down while it is degraded", "gsssrr", "012012"},
+		{"the same and milder count for nothing more", "grrrsc", "012000"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			j := newJudge(failover.Check{Failures: 3, Successes: 1})
+			for i := range test.looks {
+				last := failover.Evidence{Reason: letter(t, test.looks[i]), Detail: test.looks[:i+1]}
+				j.count(last, 0)
+				n, latest := j.towards()
+				if n != int(test.counts[i]-'0') || n > 0 && latest != last {
+					t.Errorf("after %q: got %d, the latest %v, want %c", test.looks[:i+1], n, latest, test.counts[i])
+				}
+			}
+		})
+	}
+	t.Run("outside the window nothing counts", func(t *testing.T) {
+		j := newJudge(failover.Check{Failures: 3, Window: 2 * time.Second})
+		for at, want := range []int{1, 2, 2} {
+			j.count(failover.Evidence{Reason: failover.ReasonRefused}, time.Duration(at)*2*time.Second)
+			if n, _ := j.towards(); n != want {
+				t.Errorf("after look %d: got %d, want %d", at, n, want)
+			}
+		}
+	})
+}
+
 func TestJudgeWindow(t *testing.T) {
 	j := newJudge(failover.Check{Failures: 3, Window: 2 * time.Second})
 	j.count(failover.Evidence{Reason: failover.ReasonAnswered}, 0)

@@ -72,6 +72,8 @@ type Report struct {
 	// required), the look that counted last began at or after Began and ended at or after Ended. So an observation whose
 	// Ended is later than a request to look again answers that request.
 	Began, Ended time.Duration
+	// Towards are the looks that count towards a threshold which they have not reached.
+	Towards []failover.BadLooks
 	// Check and Look are the look that ended, before thresholds.
 	Check string
 	Look  Look

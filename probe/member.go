@@ -124,7 +124,7 @@ func (m *member) report(wall failover.WallTime) Report {
 		o.Checks = append(o.Checks, failover.CheckState{Name: t.check.Name, Evidence: t.judge.state})
 	}
 	basis := m.counting()
-	r := Report{Address: m.target.Member.Address, Began: basis[0].last.Began, Ended: basis[0].last.Ended}
+	r := Report{Address: m.target.Member.Address, Began: basis[0].last.Began, Ended: basis[0].last.Ended, Towards: m.towards()}
 	o.AsOf = basis[0].last.AsOf
 	for _, t := range basis[1:] {
 		r.Began, r.Ended = min(r.Began, t.last.Began), min(r.Ended, t.last.Ended)
@@ -140,6 +140,17 @@ func (m *member) report(wall failover.WallTime) Report {
 	m.reported = o
 	r.Observation = o
 	return r
+}
+
+// towards lists what the thresholds of the checks hold back.
+func (m *member) towards() []failover.BadLooks {
+	var all []failover.BadLooks
+	for _, t := range m.tasks {
+		if n, latest := t.judge.towards(); n > 0 {
+			all = append(all, failover.BadLooks{Check: t.check.Name, Count: n, Latest: latest})
+		}
+	}
+	return all
 }
 
 func sortTasks(tasks []*task) {

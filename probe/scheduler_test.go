@@ -160,6 +160,26 @@ func TestLookThatIsOvertakenDoesNotCount(t *testing.T) {
 	})
 }
 
+func TestReportTellsWhatTheThresholdHoldsBack(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {
+			if n == 3 {
+				return answers(failover.ReasonTimeout)
+			}
+			return answers(failover.ReasonAnswered)
+		}
+		r.scheduler.SetTargets(targets(fastCheck(), "a"))
+		time.Sleep(5 * time.Second)
+		synctest.Wait()
+		for _, report := range r.reports {
+			bad := report.Look.Evidence.Reason == failover.ReasonTimeout
+			if told := len(report.Towards) == 1 && report.Towards[0].Count == 1 && report.Towards[0].Check == report.Check; told != bad {
+				t.Errorf("%s: the report holds %+v", report.Look.Evidence.Reason, report.Towards)
+			}
+		}
+	})
+}
+
 func TestLookAgainStartsAtOnceAndIsAnswered(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		r.checker.look = func(context.Context, failover.MemberName, int) Look { return answers(failover.ReasonAnswered) }

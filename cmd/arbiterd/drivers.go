@@ -93,13 +93,15 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 	return func(node failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
 		return prober{probe.NewScheduler(probe.Options{
 			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
-			Report: func(r probe.Report) {
-				report(arbiter.Report{
-					Observation: r.Observation, Address: r.Address, Began: r.Began, Ended: r.Ended, Good: good(r.Look),
-					Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
-				})
-			},
+			Report: func(r probe.Report) { report(reportOf(r)) },
 		})}
+	}
+}
+
+func reportOf(r probe.Report) arbiter.Report {
+	return arbiter.Report{
+		Observation: r.Observation, Address: r.Address, Began: r.Began, Ended: r.Ended, Good: good(r.Look), Towards: r.Towards,
+		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
 	}
 }
 

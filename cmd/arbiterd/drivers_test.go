@@ -44,3 +44,15 @@ func TestLooksThatReachAMember(t *testing.T) {
 		}
 	}
 }
+
+// Nothing that an arbiter takes of a report is forgotten on the way.
+func TestReportOf_LeavesNothingOut(t *testing.T) {
+	look := probe.Look{Evidence: failover.Evidence{Reason: failover.ReasonTimeout}}
+	got := reportOf(probe.Report{
+		Observation: failover.Observation{Member: "db1"}, Address: "a", Began: 1, Ended: 2, Check: "tcp", Look: look,
+		Towards: []failover.BadLooks{{Check: "tcp", Count: 1, Latest: look.Evidence}},
+	})
+	if got.Observation.Member != "db1" || got.Address != "a" || got.Began != 1 || got.Ended != 2 || got.Check != "tcp" || !got.Dead || len(got.Towards) != 1 {
+		t.Errorf("got %+v", got)
+	}
+}

@@ -53,6 +53,8 @@ type Report struct {
 	// Good is how long the look that ended took, if it found nothing wrong; 0 otherwise. It is about that look alone, while
 	// the observation goes on saying "answered" until as many looks failed as the check's threshold asks for.
 	Good time.Duration
+	// Towards are looks that count towards a check's threshold and have not reached it.
+	Towards []failover.BadLooks
 	// Check names whose look ended, and Dead says whether that look, before thresholds, found the member dead.
 	Check string
 	Dead  bool

@@ -3,6 +3,7 @@ package screen
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -102,7 +103,8 @@ func goodLooks(c *arbiterv1.CheckRule, all int) string {
 	return words
 }
 
-// checkLines are the looks that a check does not find good. What the only check says of the subject stands in the arbiters' lines already.
+// checkLines are the looks that a check does not find good, or is about not to. What the only check says of the subject stands in the
+// arbiters' lines already.
 func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) []string {
 	var rows [][]string
 	for i := 0; i < len(c.Views); {
@@ -113,8 +115,12 @@ func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) [
 				since = c.Views[i].Since
 			}
 		}
+		line := []string{v.Member, strings.Join(nodes, ", "), verdictCell(s, v.Status)}
 		if v.Status != "up" && (len(r.Checks) > 1 || v.Member != r.Subject) {
-			rows = append(rows, []string{v.Member, strings.Join(nodes, ", "), verdictCell(s, v.Status), checkText(s, v, since)})
+			rows = append(rows, append(slices.Clone(line), checkText(s, v, since)))
+		}
+		if v.Counted > 0 {
+			rows = append(rows, append(line, countedText(c, v)))
 		}
 	}
 	if len(rows) == 0 {
@@ -125,7 +131,17 @@ func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) [
 
 // sayTheSame says whether one line tells of two looks.
 func sayTheSame(a, b *arbiterv1.CheckView) bool {
-	return a.Member == b.Member && a.Status == b.Status && a.Reason == b.Reason && a.Detail == b.Detail && a.Counts == b.Counts
+	return a.Member == b.Member && a.Status == b.Status && a.Reason == b.Reason && a.Detail == b.Detail && a.Counts == b.Counts && a.Counted == b.Counted
+}
+
+// countedText is how far an arbiter has counted. It can be told of the one that answers only, and the line says so: that no other one has
+// counted anything must not be read from it.
+func countedText(c *arbiterv1.CheckRule, v *arbiterv1.CheckView) string {
+	words := fmt.Sprintf("%d of %d failures so far by its own count, the last one %s", v.Counted, c.Failures, v.CountedReason)
+	if v.CountedDetail != "" {
+		words += ": " + v.CountedDetail
+	}
+	return words + "; what others have counted is not known here"
 }
 
 func checkText(s Style, v *arbiterv1.CheckView, since *timestamppb.Timestamp) string {

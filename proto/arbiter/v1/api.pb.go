@@ -1638,7 +1638,12 @@ type CheckView struct {
 	// Since when this arbiter has seen the member as it is now, in all that it looks at: this check says the same at least as long.
 	Since *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=since,proto3" json:"since,omitempty"`
 	// The arbiter's view counts; why not is in its View of the member.
-	Counts        bool `protobuf:"varint,7,opt,name=counts,proto3" json:"counts,omitempty"`
+	Counts bool `protobuf:"varint,7,opt,name=counts,proto3" json:"counts,omitempty"`
+	// Of the arbiter that answers only, since nobody knows how far another one has counted: failures in a row that claim more than the status
+	// says and are fewer than the check asks for, and what the latest of them found.
+	Counted       uint32 `protobuf:"varint,8,opt,name=counted,proto3" json:"counted,omitempty"`
+	CountedReason string `protobuf:"bytes,9,opt,name=counted_reason,json=countedReason,proto3" json:"counted_reason,omitempty"`
+	CountedDetail string `protobuf:"bytes,10,opt,name=counted_detail,json=countedDetail,proto3" json:"counted_detail,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1720,6 +1725,27 @@ func (x *CheckView) GetCounts() bool {
 		return x.Counts
 	}
 	return false
+}
+
+func (x *CheckView) GetCounted() uint32 {
+	if x != nil {
+		return x.Counted
+	}
+	return 0
+}
+
+func (x *CheckView) GetCountedReason() string {
+	if x != nil {
+		return x.CountedReason
+	}
+	return ""
+}
+
+func (x *CheckView) GetCountedDetail() string {
+	if x != nil {
+		return x.CountedDetail
+	}
+	return ""
 }
 
 // Guard is one condition of a decision.
@@ -5701,7 +5727,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\bfailures\x18\x06 \x01(\rR\bfailures\x12\x1c\n" +
 	"\tsuccesses\x18\a \x01(\rR\tsuccesses\x121\n" +
 	"\x06window\x18\b \x01(\v2\x19.google.protobuf.DurationR\x06window\x12+\n" +
-	"\x05views\x18\t \x03(\v2\x15.arbiter.v1.CheckViewR\x05views\"\xc9\x01\n" +
+	"\x05views\x18\t \x03(\v2\x15.arbiter.v1.CheckViewR\x05views\"\xb1\x02\n" +
 	"\tCheckView\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04node\x18\x02 \x01(\tR\x04node\x12\x16\n" +
@@ -5709,7 +5735,11 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x05 \x01(\tR\x06detail\x120\n" +
 	"\x05since\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
-	"\x06counts\x18\a \x01(\bR\x06counts\"C\n" +
+	"\x06counts\x18\a \x01(\bR\x06counts\x12\x18\n" +
+	"\acounted\x18\b \x01(\rR\acounted\x12%\n" +
+	"\x0ecounted_reason\x18\t \x01(\tR\rcountedReason\x12%\n" +
+	"\x0ecounted_detail\x18\n" +
+	" \x01(\tR\rcountedDetail\"C\n" +
 	"\x05Guard\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x0e\n" +
 	"\x02ok\x18\x02 \x01(\bR\x02ok\x12\x16\n" +
