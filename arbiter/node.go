@@ -29,6 +29,8 @@ type Specs interface {
 	// EffectiveHere also has the fence agents on this machine say which settings they don't know, as far as they do in time. It runs
 	// programs that the spec names: it is for callers who may have that done.
 	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
+	// LongestOutage is how long writes stop at worst in a failover of a group with this effective spec, if no step needs a second try.
+	LongestOutage(effective *arbiterv1.GroupSpec) time.Duration
 }
 
 // Options say what a node is made of.

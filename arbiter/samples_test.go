@@ -27,7 +27,7 @@ var rewriteSamples = flag.Bool("rewrite", false, "write the samples as arbiters 
 // A sentence that no arbiter produces can't get into a screen's test by it.
 func TestSamples(t *testing.T) {
 	orders, billing := ordersScript(t), billingScript(t)
-	plan, err := rehearse(&orders.state, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover})
+	plan, err := rehearse(&orders.state, 12*time.Second, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func (s *script) find() *failover.Group { return s.state.Group(s.group) }
 func (s *script) node() *Node { return &Node{view: s.view, options: Options{Node: "az-a"}} }
 
 func (s *script) explain() failover.Explanation {
-	return failover.Explain(&s.state, s.group, failover.Durations{SinceLastFailover: -1})
+	return failover.Explain(&s.state, s.group, failover.Durations{SinceLastFailover: -1}).Within(12 * time.Second)
 }
 
 func (s *script) status() *arbiterv1.GroupStatus {

@@ -163,6 +163,15 @@ func specsOf(g *failover.Group) (written, effective *arbiterv1.GroupSpec, err er
 	return written, effective, nil
 }
 
+// longestOutage is what the time limits of a group's spec add up to.
+func (s *service) longestOutage(g *failover.Group) (time.Duration, error) {
+	_, effective, err := specsOf(g)
+	if err != nil {
+		return 0, err
+	}
+	return s.node.options.Specs.LongestOutage(effective), nil
+}
+
 // exists refuses a change to a group that the leader does not know. A follower says first who leads.
 func (s *service) exists(name string) error {
 	if err := s.leads(); err != nil {

@@ -38,17 +38,22 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 		return nil, err
 	}
 	name := failover.GroupName(r.GetGroup())
-	if _, err := s.group(state, r.GetGroup()); err != nil {
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
 		return nil, err
 	}
-	return rehearse(state, failover.StartOperation{
+	longest, err := s.longestOutage(g)
+	if err != nil {
+		return nil, err
+	}
+	return rehearse(state, longest, failover.StartOperation{
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
 		Candidate: failover.MemberName(r.GetCandidate()),
 	})
 }
 
-// rehearse asks the core what would become of a failover, on a copy of the state.
-func rehearse(state *failover.State, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
+// rehearse asks the core what would become of a failover, on a copy of the state; longest is how long writes stop at worst.
+func rehearse(state *failover.State, longest time.Duration, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
 	asked, events := failover.Next(*state, failover.Entry{
 		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
 	})
@@ -57,7 +62,7 @@ func rehearse(state *failover.State, request failover.StartOperation) (*arbiterv
 			return nil, rejected(e)
 		}
 	}
-	explanation := failover.Rehearsal(&asked, request.Group)
+	explanation := failover.Rehearsal(&asked, request.Group).Within(longest)
 	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards)}, nil
 }
 

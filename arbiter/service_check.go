@@ -21,9 +21,10 @@ func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest
 		return nil, err
 	}
 	durations := s.node.loop.durations(ctx, g.Name)
+	explanation := failover.Explain(state, g.Name, durations).Within(s.node.options.Specs.LongestOutage(effective))
 	answer := &arbiterv1.CheckGroupResponse{
 		Freshness: freshness, Group: r.GetGroup(), Arbiters: s.checkEverywhere(ctx, effective),
-		Findings: obstacles(state, g.Name, durations), WouldDo: failover.Explain(state, g.Name, durations).WouldDo,
+		Findings: obstacles(state, g.Name, durations), WouldDo: explanation.WouldDo,
 	}
 	excuse(state, g.Name, answer.GetArbiters())
 	return answer, nil

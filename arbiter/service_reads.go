@@ -39,7 +39,12 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	answer := s.node.explanationToProto(state, g, failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)))
+	longest, err := s.longestOutage(g)
+	if err != nil {
+		return nil, err
+	}
+	explanation := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)).Within(longest)
+	answer := s.node.explanationToProto(state, g, explanation)
 	answer.Freshness = freshness
 	return answer, nil
 }

@@ -131,6 +131,9 @@ func TestMeaning_Sums(t *testing.T) {
 	if report.Promised != 30*time.Second || len(report.Faults) != 3 {
 		t.Fatalf("report is %+v", report)
 	}
+	if worst := report.Worst(); worst != report.Faults[1] || worst.Outage != 29900*time.Millisecond {
+		t.Errorf("the worst is %+v", worst)
+	}
 	for i, want := range []string{
 		"interval 200ms + recheck 2 x 50ms = 300ms",
 		"detect 2 x 250ms + time-out 250ms + look again 250ms = 1s",

@@ -29,6 +29,17 @@ type FaultMeaning struct {
 	DetectionSum, OutageSum string
 }
 
+// Worst is the fault with the longest outage, the first of equals.
+func (r Report) Worst() FaultMeaning {
+	worst := FaultMeaning{}
+	for _, f := range r.Faults {
+		if f.Outage > worst.Outage {
+			worst = f
+		}
+	}
+	return worst
+}
+
 // ZoneMeaning is what losing one zone costs.
 type ZoneMeaning struct {
 	Zone string

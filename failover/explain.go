@@ -14,6 +14,8 @@ type Explanation struct {
 	Verdict  Verdict
 	// WouldDo is what a failover would do now, in words, or what the one in progress has left to do; empty if there is no candidate.
 	WouldDo string
+	// Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
+	Unmeasured bool
 	// Next are commands that would help.
 	Next []string
 }
@@ -26,8 +28,8 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	}
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
-	if e.WouldDo = wouldDo(s, g); g.Operation != nil {
-		e.WouldDo = leftToDo(s, g)
+	if e.WouldDo, e.Unmeasured = wouldDo(s, g); g.Operation != nil {
+		e.WouldDo, e.Unmeasured = leftToDo(s, g), false
 	}
 	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
 		e.Next = improvements(s, g)
@@ -39,9 +41,18 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 func Rehearsal(s *State, name GroupName) Explanation {
 	e := Explain(s, name, Durations{SinceLastFailover: -1})
 	if g := s.Group(name); g != nil {
-		e.WouldDo = wouldDo(s, g)
+		e.WouldDo, e.Unmeasured = wouldDo(s, g)
 	}
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
+	return e
+}
+
+// Within adds to what a failover would do how long writes would stop at worst, where nothing was measured yet: longest is what the time limits
+// of the group's spec add up to, each step done in one try and under one leader; 0 if that is not known.
+func (e Explanation) Within(longest time.Duration) Explanation {
+	if e.Unmeasured && longest > 0 {
+		e.WouldDo += fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader and no step needs a second try (no failover of this group was measured yet)", longest)
+	}
 	return e
 }
 
@@ -102,14 +113,15 @@ func besideNewPrimary(g *Group) string {
 	return fmt.Sprintf("%s, with %s beside it, which is not proven unable to write.", text, rogue)
 }
 
-func wouldDo(s *State, g *Group) string {
+// wouldDo is what a failover would do now; unmeasured, that none was done yet whose outage it could tell.
+func wouldDo(s *State, g *Group) (text string, unmeasured bool) {
 	best, ok := Outlook(s, g)
 	switch {
 	case !ok:
-		return ""
+		return "", false
 	case !best.Eligible:
 		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
-		return "A failover would be held: " + detail
+		return "A failover would be held: " + detail, false
 	}
 	parts := []string{fenceText(g, formerWriter(g)), fmt.Sprintf("promote %s at %s", best.Member, best.Position)}
 	if routes := routeNames(g); routes != "" {
@@ -120,11 +132,12 @@ func wouldDo(s *State, g *Group) string {
 	} else {
 		parts = append(parts, fmt.Sprintf("and may lose %s", best.Loss))
 	}
-	text := strings.Join(parts, ", ")
-	if last, ok := lastOutage(g); ok {
+	text = strings.Join(parts, ", ")
+	last, measured := lastOutage(g)
+	if measured {
 		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
 	}
-	return text
+	return text, !measured
 }
 
 // leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.

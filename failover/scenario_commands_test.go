@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // runOutcome: outcome [group=] KIND ... [timeline=N] [position=N]; the action that runs (anywhere) ends so.
@@ -129,7 +130,7 @@ func (w *world) runConfirm(node *arbiter, how string) error {
 	return nil
 }
 
-// runQuestion: plan|explain|state|verdict|steps GROUP [member or arbiter].
+// runQuestion: plan|explain|state|verdict|steps GROUP [member or arbiter]; explain also takes what the time limits add up to, limits=12s.
 func (w *world) runQuestion(command string, a arguments) error {
 	g := w.state.Group(GroupName(a.word(0)))
 	if g == nil {
@@ -140,7 +141,8 @@ func (w *world) runQuestion(command string, a arguments) error {
 	case "plan":
 		w.planText(Plan(&w.state, g.Name, d))
 	case "explain":
-		e := Explain(&w.state, g.Name, d)
+		longest, _ := time.ParseDuration(a.settings["limits"])
+		e := Explain(&w.state, g.Name, d).Within(longest)
 		w.print("%s", e.Summary)
 		if e.WouldDo != "" { // an empty line would end the block
 			w.print("%s", e.WouldDo)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -37,6 +38,11 @@ func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) 
 		return nil, faults
 	}
 	return full, nil
+}
+
+// LongestOutage is what `validate` says of the spec.
+func (specs) LongestOutage(effective *arbiterv1.GroupSpec) time.Duration {
+	return config.Meaning(effective).Worst().Outage
 }
 
 func (specs) faults(written, full *arbiterv1.GroupSpec) config.Faults {

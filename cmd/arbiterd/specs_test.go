@@ -72,6 +72,25 @@ func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
 	}
 }
 
+// Arbiters say of a spec in force what validate says of it before.
+func TestLongestOutage_IsWhatValidateSays(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "config", "testdata", "one-page.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	written, _, err := config.ParseGroup("g.yaml", page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := (specs{}).Effective(written)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := (specs{}).LongestOutage(full), config.Meaning(written).Worst().Outage; got != want || got == 0 {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
 // A setting that an agent doesn't know is refused together with all other faults; a caller who may only compare runs no agent.
 func TestEffectiveHereRefusesSettingsThatAgentsDoNotKnow(t *testing.T) {
 	agents := t.TempDir()

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -47,6 +49,24 @@ func of(answer *arbiterv1.CheckGroupResponse, node failover.NodeID) *arbiterv1.A
 }
 
 const linearizable = arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE
+
+// Before a group's first failover all that tell what one would do say how long it would take at worst.
+func TestLongestOutage_IsToldBeforeTheFirstFailover(t *testing.T) {
+	c := startProtecting(t)
+	api := c.api(c.leader())
+	dry, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change(""), Group: "pay", DryRun: true})
+	explained, why := api.Explain(t.Context(), &arbiterv1.ExplainRequest{Group: "pay"})
+	if err = errors.Join(err, why); err != nil {
+		t.Fatal(err)
+	}
+	for what, plan := range map[string]string{
+		"dry run": dry.GetPlan(), "explain": explained.GetWouldDo(), "check": c.check(c.leader(), linearizable, patience).GetWouldDo(),
+	} {
+		if !strings.Contains(plan, "at most "+fake.LongestOutage.String()) {
+			t.Errorf("%s: %s", what, plan)
+		}
+	}
+}
 
 func TestCheckGroup_EveryArbiterLooksForItself(t *testing.T) {
 	c := startProtecting(t)

@@ -288,12 +288,7 @@ func Differences(s Style, group string, differences []*arbiterv1.Difference) str
 // Meaning draws what a spec means.
 func Meaning(s Style, group string, report config.Report) string {
 	var p page
-	worst := config.FaultMeaning{}
-	for _, f := range report.Faults {
-		if f.Outage > worst.Outage {
-			worst = f
-		}
-	}
+	worst := report.Worst()
 	answer := fmt.Sprintf("%s is valid; longest outage %s (%s)", group, Brief(worst.Outage), worst.Name)
 	if report.Promised > 0 {
 		answer += ", promised " + Brief(report.Promised)

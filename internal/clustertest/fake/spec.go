@@ -74,6 +74,12 @@ func (Specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, erro
 	return written, nil
 }
 
+// LongestOutage is what Specs says of every spec.
+const LongestOutage = 12 * time.Second
+
+// LongestOutage implements arbiter.Specs.
+func (Specs) LongestOutage(*arbiterv1.GroupSpec) time.Duration { return LongestOutage }
+
 // UnknownSetting is what no fence agent knows.
 const UnknownSetting = "colour"
 
