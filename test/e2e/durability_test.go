@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"net"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -172,6 +174,31 @@ func TestScenario17_SynchronousStandbyGone(t *testing.T) {
 	s.restartUnharmed()
 	s.must(s.first.Start(s.ctx))
 	s.writes(20)
+}
+
+// A standby that can't be pointed at the new primary makes the failover no longer; it is named until it follows.
+func TestConfigure_StandbyLeftBehind(t *testing.T) {
+	full(t)
+	s := enter(t, plan{})
+	var before string
+	s.must(s.second.Ask(s.ctx, []any{&before}, "SELECT current_setting('primary_conninfo')"))
+	s.must(s.second.Exec(s.ctx, "ALTER SYSTEM SET primary_conninfo = ''"))
+	s.must(s.second.Exec(s.ctx, "SELECT pg_reload_conf()"))
+	s.says([]string{"status"}, s.second.Name()+" is not ready: it does not follow "+s.primary.Name(), "a standby that does not follow")
+	s.attention()
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	s.says([]string{"show", lab.Group}, "not done: "+s.second.Name()+" points at "+to.Name(), "primary_conninfo", "arbiterctl status "+lab.Group)
+	s.explains("make " + s.second.Name() + " follow " + to.Name())
+	host, port, err := net.SplitHostPort(to.Address())
+	s.must(err)
+	pointed := regexp.MustCompile(`host=\S+`).ReplaceAllString(regexp.MustCompile(`port=\S+`).ReplaceAllString(before, "port="+port), "host="+host)
+	s.must(s.second.Exec(s.ctx, "ALTER SYSTEM SET primary_conninfo = '"+strings.ReplaceAll(pointed, "'", "''")+"'"))
+	s.must(s.second.Exec(s.ctx, "SELECT pg_reload_conf()"))
+	s.until("followed by "+s.second.Name(), func(g *arbiterv1.GroupStatus) bool {
+		return !slices.ContainsFunc(g.GetMembers(), func(m *arbiterv1.MemberStatus) bool { return m.GetNotFollowing() != "" })
+	})
 }
 
 // Any one of two standbys confirms a commit: to prove that nothing is lost both must answer, else held.
