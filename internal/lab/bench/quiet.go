@@ -81,6 +81,7 @@ type spell struct {
 
 	mu       sync.Mutex
 	events   []*arbiterv1.Event
+	deaf     error         // why events are missing
 	failover chan struct{} // closed when a lease to fail over was granted
 }
 
@@ -115,6 +116,9 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 	}
 	after, err := read(ctx, s.lab)
 	if err != nil {
+		return lasted, err
+	}
+	if err := s.heardAll(before.status.GetGroups()[0], after.status.GetGroups()[0]); err != nil {
 		return lasted, err
 	}
 	writer.Stop()
@@ -220,7 +224,12 @@ func (s *spell) listen(ctx context.Context) (stop func(), err error) {
 		for item, err := range c.Watch(ctx, &arbiterv1.WatchEventsRequest{}) {
 			switch {
 			case err != nil:
+				if ctx.Err() == nil {
+					s.missed(fmt.Errorf("watch events: %w", err))
+				}
 				return
+			case item.Gap != nil && live:
+				s.missed(fmt.Errorf("%w: those from %d to %d", errMissed, item.Gap.After+1, item.Gap.Oldest-1))
 			case item.CaughtUp:
 				live = true
 				heard()
@@ -244,6 +253,30 @@ func (s *spell) listen(ctx context.Context) (stop func(), err error) {
 		stop()
 		return nil, context.Cause(ctx)
 	}
+}
+
+// errMissed says that a failover could have gone unseen.
+var errMissed = errors.New("events are missing")
+
+// missed keeps why not every event was heard.
+func (s *spell) missed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deaf = errors.Join(s.deaf, err)
+}
+
+// heardAll returns an error unless every event was heard, and those that were heard account for the group's epoch and primary.
+func (s *spell) heardAll(before, after *arbiterv1.GroupStatus) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.deaf != nil {
+		return s.deaf
+	}
+	if before.GetEpoch() == after.GetEpoch() && before.GetPrimary() == after.GetPrimary() || s.failedOver() {
+		return nil
+	}
+	return fmt.Errorf("%w: no failover was heard of, and %s in epoch %d is followed by %s in epoch %d", errMissed,
+		before.GetPrimary(), before.GetEpoch(), after.GetPrimary(), after.GetEpoch())
 }
 
 func (s *spell) note(event *arbiterv1.Event) {
