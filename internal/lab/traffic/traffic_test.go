@@ -117,6 +117,16 @@ func TestWritersCountInDoubles(t *testing.T) {
 	}
 }
 
+func TestCheckAmong(t *testing.T) {
+	truth := &Truth{spans: []Span{span("pg-a", 10, 20, 30), span("pg-b", 40, 50), span("pg-c", 10, 20, 30), span("pg-d", 25)}}
+	if err := truth.CheckAmong([]string{"pg-a", "pg-b"}); err != nil {
+		t.Errorf("pg-b follows pg-a: %v", err)
+	}
+	if err := truth.CheckAmong([]string{"pg-c", "pg-d"}); !errors.Is(err, ErrTwoWriters) {
+		t.Errorf("pg-d wrote beside pg-c: %v", err)
+	}
+}
+
 func TestTruthClosesSpansOnRefusalOnly(t *testing.T) {
 	truth := &Truth{open: map[string]int{}, news: make(chan struct{})}
 	truth.refused("pg-a", "in recovery")

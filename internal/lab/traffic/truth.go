@@ -242,12 +242,20 @@ func doublesIn(spans []Span, accepts []Accept) []Double {
 // CheckBut is Check for a scenario that makes one member a second writer itself: what that member accepts, and what others
 // accept beside it, does not count. Any other pair of writers does.
 func (t *Truth) CheckBut(rogue string, writers ...*Writer) error {
-	return check(doublesIn(without(rogue, t.Spans(), t.accepts(writers))))
+	is := func(member string) bool { return member == rogue }
+	return check(doublesIn(without(is, t.Spans(), t.accepts(writers))))
 }
 
-func without(member string, spans []Span, accepts []Accept) ([]Span, []Accept) {
-	spans = slices.DeleteFunc(spans, func(s Span) bool { return s.Member == member })
-	return spans, slices.DeleteFunc(accepts, func(a Accept) bool { return a.Member == member })
+// CheckAmong is Check within one of several groups that share a watch: only what these members accept counts.
+func (t *Truth) CheckAmong(members []string, writers ...*Writer) error {
+	other := func(member string) bool { return !slices.Contains(members, member) }
+	return check(doublesIn(without(other, t.Spans(), t.accepts(writers))))
+}
+
+// without leaves out the members that are named by out.
+func without(out func(member string) bool, spans []Span, accepts []Accept) ([]Span, []Accept) {
+	spans = slices.DeleteFunc(spans, func(s Span) bool { return out(s.Member) })
+	return spans, slices.DeleteFunc(accepts, func(a Accept) bool { return out(a.Member) })
 }
 
 // Check returns an error that names the first double, if there is any.
