@@ -222,6 +222,13 @@ func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	s.inject(lab.Freeze)
 	to, op := s.failedOver()
 	s.promoted(to, op)
+	if !slices.ContainsFunc(liar.Requests(), func(r power.Request) bool { return r.Plug == s.primary.Name() && r.Action == "off" }) {
+		t.Error("the device that lies was not asked")
+	}
+	contradicted := slices.ContainsFunc(isolation(op).GetParts(), func(p *arbiterv1.StepTime) bool { return p.GetName() == "member still answers" })
+	if !contradicted {
+		t.Errorf("nothing says that the word of the device that lies was not believed: %v", isolation(op))
+	}
 	s.mustBeOff(s.primary)
 }
 
