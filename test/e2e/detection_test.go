@@ -121,9 +121,14 @@ func TestScenario05_NoRaftMajority(t *testing.T) {
 	if offs := s.offs(); len(offs) > 0 {
 		t.Errorf("without a majority of arbiters somebody was fenced: %v", offs)
 	}
+	s.unpromoted()
+	healed := time.Now()
 	s.must(s.Site.Heal(s.ctx))
 	to, op := s.failedOver()
 	s.promoted(to, op)
+	if began := op.GetBegan().AsTime(); began.Before(healed) {
+		t.Errorf("the operation began at %v, and there was no majority until %v", began, healed)
+	}
 }
 
 // The primary crashes and is back inside the grace time: same primary, same epoch, no new timeline.
