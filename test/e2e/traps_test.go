@@ -65,7 +65,6 @@ func (s *stage) routedOnlyTo(m *database.Server) {
 func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 	full(t)
 	s := enter(t, plan{policy: []string{"refence_rogues: false"}})
-	s.expectLost = true
 	s.crash()
 	to, op := s.failedOver()
 	left := s.promoted(to, op)
@@ -100,6 +99,7 @@ func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 		t.Error("the rogue still has power")
 	}
 	s.writes(20)
+	s.routedOnlyTo(to)
 }
 
 // Only the postmaster is killed, and orphan backends go on committing: they are gone before anybody is promoted.
