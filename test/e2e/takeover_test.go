@@ -39,8 +39,9 @@ func TestScenario61_ChangedOnTheWay(t *testing.T) {
 		}},
 		// The recovery ends the operation that the intent is about.
 		{"recovered", "S4", func(s *stage) {
+			logs := s.logEnds()
 			s.must(s.primary.Start(s.ctx))
-			s.await("two arbiters to see it", s.seenByTwo)
+			s.await("two arbiters to see it", func() error { return s.seenByTwo(logs) })
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -66,10 +67,7 @@ func TestScenario61_ChangedOnTheWay(t *testing.T) {
 // intent is refused there by a rule, unless the leader has ended itself meanwhile: then there may be no intent.
 func (s *stage) refusedOnTheWay(change func(*stage), rule string) bool {
 	s.t.Helper()
-	last, logs := s.lastEvent(), map[*lab.Arbiter]int{}
-	for _, a := range s.Arbiters {
-		logs[a] = len(s.log(a))
-	}
+	last, logs := s.lastEvent(), s.logEnds()
 	setFailpoint(s.Lab, "wait before-commit-intend-isolate")
 	s.crash()
 	s.reached("the commit of the intent")
@@ -99,13 +97,28 @@ func (s *stage) refusedOnTheWay(change func(*stage), rule string) bool {
 	return refused
 }
 
-// seenByTwo says whether two arbiters have logged that the primary answers again.
-func (s *stage) seenByTwo() error {
+// logEnds is how long each arbiter's log is by now.
+func (s *stage) logEnds() map[*lab.Arbiter]int {
+	s.t.Helper()
+	ends := map[*lab.Arbiter]int{}
+	for _, a := range s.Arbiters {
+		ends[a] = len(s.log(a))
+	}
+	return ends
+}
+
+// seenByTwo says whether the last that two arbiters have logged of the primary, after these ends of their logs, is that it answers.
+func (s *stage) seenByTwo(ends map[*lab.Arbiter]int) error {
+	s.t.Helper()
 	seen := 0
 	for _, a := range s.Arbiters {
-		text := s.log(a)
-		last := text[strings.LastIndex(text, "member="+s.primary.Name()+" check=postgres"):]
-		if strings.Contains(strings.SplitN(last, "\n", 2)[0], "to=answered") {
+		last := ""
+		for line := range strings.Lines(s.log(a)[ends[a]:]) {
+			if strings.Contains(line, "member="+s.primary.Name()+" check=postgres") {
+				last = line
+			}
+		}
+		if strings.Contains(last, "to=answered") {
 			seen++
 		}
 	}
