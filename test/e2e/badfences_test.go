@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/power"
 )
@@ -52,15 +53,16 @@ func TestFaultsWithBadFences(t *testing.T) {
 				to, op := s.failedOver()
 				s.promoted(to, op)
 				if fault == lab.Partition && c.name == "lying" {
-					s.seenAgain()
+					s.seenAgain(to)
 				}
 			})
 		}
 	}
 }
 
-// seenAgain ends the lie and the partition: the old primary, which has been writable all along, is fenced at once.
-func (s *stage) seenAgain() {
+// seenAgain ends the lie and the partition: the old primary, which has been writable all along, is fenced at once, and no client has
+// written to it since the new one was reached.
+func (s *stage) seenAgain(to *database.Server) {
 	s.t.Helper()
 	s.rogue = s.primary // it was writable all along, and could not acknowledge to anybody
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
@@ -72,4 +74,5 @@ func (s *stage) seenAgain() {
 		return nil
 	})
 	s.until("steady", steady)
+	s.routedOnlyTo(to)
 }

@@ -47,7 +47,7 @@ func TestScenario29_PrimaryCutOff(t *testing.T) {
 	to, op := s.failedOver()
 	s.promoted(to, op)
 	if lied() {
-		s.seenAgain()
+		s.seenAgain(to)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestScenario32_LeaderCutOffToo(t *testing.T) {
 		t.Errorf("%s was cut off and ended the operation", leader.Name())
 	}
 	if lied() {
-		s.seenAgain()
+		s.seenAgain(to)
 	}
 }
 
@@ -105,7 +105,7 @@ func TestScenario32_MostOfTheGroupToo(t *testing.T) {
 		}
 	}
 	if lied() {
-		s.seenAgain()
+		s.seenAgain(to)
 	}
 }
 
