@@ -80,7 +80,11 @@ func TestStrangersCertificate_WhileTheClusterForms(t *testing.T) {
 		return log.line("[WARN]", warning, "node=az-a", "peer=az-b", `cluster \"other\"`, "az-a.crt", "arbiterctl pki issue") != "" &&
 			log.line("[WARN]", warning, "node=az-c", "peer=az-b") != ""
 	})
-	line := log.line("[WARN]", "connection refused at the gRPC port", "from=")
+	var line string
+	c.eventually("somebody says who was refused", func(context.Context) bool {
+		line = log.line("[WARN]", "connection refused at the gRPC port", "from=")
+		return line != ""
+	})
 	_, rest, _ := strings.Cut(line, "from=")
 	from, _, _ := strings.Cut(rest, " ")
 	if _, _, err := net.SplitHostPort(from); err != nil {
