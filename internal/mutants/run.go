@@ -8,8 +8,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -52,8 +54,8 @@ func Layers(name string) []Layer {
 	const explore, simulate = "./internal/explore/cmd/arbiter-explore", "./internal/sim/cmd/arbiter-sim"
 	all := []Layer{
 		{Name: "explore", Package: explore, Env: []string{"ODD=1", "WORKERS=1"}},
-		{Name: simulator, Package: simulate, Env: []string{"SEEDS=300", "GOMAXPROCS=1"}},
-		{Name: simulator, Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "GOMAXPROCS=1"}},
+		{Name: simulator, Package: simulate, Env: []string{"SEEDS=300", "UNTIL=failure", "GOMAXPROCS=1"}},
+		{Name: simulator, Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "UNTIL=failure", "GOMAXPROCS=1"}},
 		{Name: "explore", Package: explore, Env: []string{"ODD=2", "WORKERS=1"}},
 		// A group that gets well late breaks no rule: all may.
 		{Name: virtual, Package: "./internal/clustertest/virtual", Env: []string{"SEEDS=12", "LATE=12", "GOMAXPROCS=1"}, Tests: "^Test(S[0-9]+_|Search$)"},
@@ -70,24 +72,39 @@ type Result struct {
 	How      string  `json:"how"` // the violation, in the layer's words
 }
 
+// Hunter plants mutants and asks layers for them. It may be used by several goroutines at once.
+type Hunter struct {
+	root     string
+	layers   []Layer
+	limit    time.Duration
+	innocent []func() error // of each layer: nil if it finds no fault with the product as it is; asked once
+}
+
+// NewHunter makes a hunter for the project at root. limit is for each layer and mutant; what it starts ends with ctx.
+func NewHunter(ctx context.Context, root string, layers []Layer, limit time.Duration) *Hunter {
+	h := &Hunter{root: root, layers: layers, limit: limit}
+	for _, layer := range layers {
+		h.innocent = append(h.innocent, sync.OnceValue(func() error { return h.control(ctx, layer) }))
+	}
+	return h
+}
+
 // ErrControl says that a layer finds fault with the product as it is: what it says of mutants means nothing.
 var ErrControl = errors.New("a violation was found without any mutant")
 
-// Control asks each kind of layer, in its quickest form, for the product as it is.
-func Control(ctx context.Context, root string, layers []Layer, limit time.Duration) error {
-	asked := map[string]bool{}
-	for _, layer := range layers {
-		if asked[layer.Name] {
-			continue
-		}
-		asked[layer.Name] = true
-		result, err := Hunt(ctx, root, Mutant{Name: "the product as it is"}, []Layer{layer}, limit)
-		if err != nil {
-			return err
-		}
-		if result.CaughtBy != "" {
-			return fmt.Errorf("%s: %w: %s", layer.Name, ErrControl, result.How)
-		}
+// control asks a layer for the product as it is.
+func (h *Hunter) control(ctx context.Context, layer Layer) error {
+	trap, err := h.plant(Mutant{Name: "the product as it is"})
+	if err != nil {
+		return err
+	}
+	defer trap.remove()
+	how, caught, err := trap.ask(ctx, layer)
+	if err == nil && caught {
+		err = fmt.Errorf("%w: %s", ErrControl, how)
+	}
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", layer.Name, strings.Join(layer.Env, " "), err)
 	}
 	return nil
 }
@@ -95,41 +112,64 @@ func Control(ctx context.Context, root string, layers []Layer, limit time.Durati
 // ErrStale says that a mutant's words are not in its file any more.
 var ErrStale = errors.New("the words that the mutant replaces do not stand in its file exactly once")
 
-// Hunt plants one mutant and asks each layer for it, until one catches it. root is the project's; limit is for each layer.
-func Hunt(ctx context.Context, root string, m Mutant, layers []Layer, limit time.Duration) (Result, error) {
-	dir, err := os.MkdirTemp("", "mutant-")
+// Hunt plants one mutant and asks each layer for it, until one catches it. A layer that catches something is asked for the product as it is,
+// too, before it is believed.
+func (h *Hunter) Hunt(ctx context.Context, m Mutant) (Result, error) {
+	trap, err := h.plant(m)
 	if err != nil {
-		return Result{}, fmt.Errorf("plant %s: %w", m.Name, err)
+		return Result{}, err
 	}
-	defer os.RemoveAll(dir)
-	overlay, err := plant(root, dir, m)
-	if err != nil {
-		return Result{}, fmt.Errorf("plant %s: %w", m.Name, err)
-	}
+	defer trap.remove()
 	began, result := time.Now(), Result{Name: m.Name, Rule: m.Rule}
-	programs := map[string]string{}
-	for _, layer := range layers {
+	for i, layer := range h.layers {
 		if !layer.asked(m) {
 			continue
 		}
-		if programs[layer.Package] == "" {
-			program := filepath.Join(dir, filepath.Base(layer.Package))
-			if err := build(ctx, root, overlay, layer, program); err != nil {
-				return Result{}, fmt.Errorf("build %s with %s: %w", layer.Package, m.Name, err)
-			}
-			programs[layer.Package] = program
-		}
-		how, caught, err := ask(ctx, programs[layer.Package], layer, limit)
+		how, caught, err := trap.ask(ctx, layer)
 		if err != nil {
 			return Result{}, fmt.Errorf("%s with %s: %w", layer.Name, m.Name, err)
 		}
 		if caught {
-			result.CaughtBy, result.How = layer.Name, how
-			break
+			result.CaughtBy, result.How, result.Seconds = layer.Name, how, time.Since(began).Seconds()
+			return result, h.innocent[i]()
 		}
 	}
 	result.Seconds = time.Since(began).Seconds()
 	return result, nil
+}
+
+// trap is the project with one mutant in it, and the programs built of that so far.
+type trap struct {
+	root, dir, overlay string
+	limit              time.Duration
+	programs           map[string]string // by package
+}
+
+func (h *Hunter) plant(m Mutant) (*trap, error) {
+	dir, err := os.MkdirTemp("", "mutant-")
+	if err != nil {
+		return nil, fmt.Errorf("plant %s: %w", m.Name, err)
+	}
+	overlay, err := plant(h.root, dir, m)
+	if err != nil {
+		os.RemoveAll(dir)
+		return nil, fmt.Errorf("plant %s: %w", m.Name, err)
+	}
+	return &trap{root: h.root, dir: dir, overlay: overlay, limit: h.limit, programs: map[string]string{}}, nil
+}
+
+func (t *trap) remove() { os.RemoveAll(t.dir) }
+
+// ask builds a layer where that isn't done yet, and runs it.
+func (t *trap) ask(ctx context.Context, layer Layer) (how string, caught bool, err error) {
+	if t.programs[layer.Package] == "" {
+		program := filepath.Join(t.dir, filepath.Base(layer.Package))
+		if err := build(ctx, t.root, t.overlay, layer, program); err != nil {
+			return "", false, fmt.Errorf("build %s: %w", layer.Package, err)
+		}
+		t.programs[layer.Package] = program
+	}
+	return ask(ctx, t.programs[layer.Package], layer, t.limit)
 }
 
 // plant writes the mutated file, and an overlay that puts it in its place. A mutant without a file changes nothing.
@@ -191,14 +231,28 @@ func ask(ctx context.Context, program string, layer Layer, limit time.Duration) 
 	case !errors.As(err, &exit):
 		return "", false, err
 	}
-	return violation(string(out)), true, nil
+	if how = violation(string(out)); how == "" {
+		return "", false, fmt.Errorf("%w (%s); its last words: %s", ErrNothingNamed, exit, lastWords(string(out)))
+	}
+	return how, true, nil
 }
 
-// violation is the line in which a layer names the first rule that did not hold, or the panic that it ended with.
+// ErrNothingNamed says that a layer failed without a violation: it was killed, or stopped, or couldn't begin. It has caught nothing.
+var ErrNothingNamed = errors.New("it failed and named no rule that does not hold")
+
+func lastWords(out string) string {
+	out = strings.TrimSpace(out)
+	return out[max(0, len(out)-500):]
+}
+
+// named are the lines in which the layers name a rule that did not hold: explore, sim, the search in virtual time, the tests of rules beside
+// it; and a panic of what was asked.
+var named = regexp.MustCompile(`^(.+ does not hold: |seed \d+ at |.* BREACH |--- FAIL: TestS\d+_|panic: )`)
+
+// violation is the first of these lines; empty if there is none.
 func violation(out string) string {
 	for line := range strings.Lines(out) {
-		line = strings.TrimSpace(line)
-		if strings.Contains(line, " does not hold: ") || strings.Contains(line, " BREACH ") || strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "seed ") {
+		if line = strings.TrimSpace(line); named.MatchString(line) {
 			return line[:min(len(line), 200)]
 		}
 	}

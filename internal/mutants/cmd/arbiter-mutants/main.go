@@ -55,15 +55,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := mutants.Control(ctx, root, layers, limit); err != nil {
-		return err
-	}
 	results := make([]mutants.Result, len(chosen))
 	group, ctx := errgroup.WithContext(ctx)
+	hunter := mutants.NewHunter(ctx, root, layers, limit)
 	group.SetLimit(workers)
 	for i, m := range chosen {
 		group.Go(func() error {
-			result, err := mutants.Hunt(ctx, root, m, layers, limit)
+			result, err := hunter.Hunt(ctx, m)
 			if err == nil {
 				fmt.Printf("%-40s %-8s %6.1f s  %s\n", m.Name, result.CaughtBy, result.Seconds, m.What)
 			}
