@@ -354,7 +354,7 @@ func (r *actionRun) promote() {
 func (m *member) askToPromote(r *actionRun, takes time.Duration) {
 	start, s := m.starts, m.sim
 	if !m.refuses && !s.openIntent(r.action) {
-		m.excuse = "a late effect at a target that checks no epochs"
+		m.excused("a late effect at a target that checks no epochs")
 	}
 	s.checkPromotion(m, r.action)
 	if m.leaving {

@@ -31,7 +31,7 @@ func (s *sim) checkWriters(g *service) {
 	}
 	var writers []failover.MemberName
 	for _, m := range g.members {
-		if m.excuse == "" && m.acknowledges() {
+		if m.excuse.why == "" && m.acknowledges() {
 			writers = append(writers, m.name)
 		}
 	}
@@ -43,7 +43,7 @@ func (s *sim) checkWriters(g *service) {
 // checkAck: who is proven unable to write does not acknowledge.
 func (s *sim) checkAck(m *member) {
 	s.checkWriters(m.service)
-	if m.excuse != "" || s.ledger.newest == nil {
+	if m.excuse.why != "" || s.ledger.newest == nil {
 		return
 	}
 	g := s.ledger.newest.Group(m.service.name)
@@ -64,9 +64,9 @@ func (s *sim) checkNothingLost(m *member) {
 			continue
 		}
 		switch {
-		case m.excuse != "": // it should not be a primary at all
+		case m.excuse.why != "": // it should not be a primary at all
 			continue
-		case g == nil || g.Operation == nil || g.Spec.Policy.MaxLossBytes > 0 || g.Operation.LossUsed != nil || g.Operation.Reinstating:
+		case accepted(g, m.head.lacks(p)):
 			s.counts.losses++
 			s.note("acknowledged writes up to %d of timeline %d are lost, as was accepted", p.at, p.branch.number)
 		default:
@@ -77,6 +77,27 @@ func (s *sim) checkNothingLost(m *member) {
 		m.service.acked = slices.Delete(m.service.acked, i, i+1)
 		i--
 	}
+}
+
+// accepted says whether a promotion may lose so many acknowledged bytes: no more than its bound said, unless that was no more than an estimate,
+// and no more than the policy or an operator allows. Whose promotion is a reinstatement, an operator answers for.
+func accepted(g *failover.Group, lost uint64) bool {
+	if g == nil || g.Operation == nil {
+		return false
+	}
+	op, allowed := g.Operation, g.Spec.Policy.MaxLossBytes
+	if used := op.LossUsed; used != nil {
+		if allowed = max(allowed, used.Bytes); used.Unknown {
+			return true
+		}
+	}
+	switch {
+	case op.Reinstating:
+		return true
+	case op.Loss.Grade == failover.LossEstimate:
+		return op.Loss.Bytes <= allowed && (allowed > 0 || op.LossUsed != nil)
+	}
+	return op.Loss.Grade == failover.LossObserved && op.Loss.Bytes <= allowed && lost <= op.Loss.Bytes
 }
 
 // checkEntry looks at what an entry did when it is applied for the first time.
@@ -155,19 +176,34 @@ func (s *sim) checkProof(e *entry, g *failover.Group, was, is *failover.Member) 
 		return
 	}
 	if is.Authority == failover.AuthorityWriter && (was == nil || was.Authority != failover.AuthorityWriter) {
-		m.excuse = "" // from now on it is what the arbiters answer for
+		m.excuse = excuse{} // from now on it is what the arbiters answer for
 	}
 	if is.Authority != failover.AuthorityNone || was != nil && was.Authority == failover.AuthorityNone && was.NoneSince == is.NoneSince {
 		return
 	}
 	mayWrite := m.host.powered && (m.primary && (m.state != stopped || m.orphans) || m.leaving)
 	if is.Proof.Grade == failover.ProofAttested && (m.primary || m.leaving) {
-		m.excuse = "somebody vouched for it"
+		m.excused("somebody vouched for it")
 		return
 	}
-	if mayWrite && m.excuse == "" {
+	if m.excuse.since < s.isolationBegan(e) {
+		m.excuse = excuse{} // what was so before is what this isolation was for
+	}
+	if mayWrite && m.excuse.why == "" {
 		s.fail("false-proof", "%s of %s is NONE by %s (%s) from entry %d on, and may write", is.Name, g.Name, is.Proof.Grade, is.Proof.By, e.Index)
 	}
+}
+
+// isolationBegan is when the intent was committed whose outcome an entry is; 0 if it is none.
+func (s *sim) isolationBegan(e *entry) time.Duration {
+	b, ok := e.Body.(failover.Conclude)
+	if !ok {
+		return 0
+	}
+	if intent := s.ledger.at(b.Intent); intent != nil {
+		return intent.first
+	}
+	return 0
 }
 
 // checkElection: whoever leads has all that was committed. If not, the model is wrong. A server that counts votes late, of a term that is
@@ -279,11 +315,11 @@ func (s *sim) checkEffect(r *actionRun) {
 
 // checkPromotion: nobody is asked to leave recovery while another member may still write.
 func (s *sim) checkPromotion(m *member, a failover.Action) {
-	if m.excuse != "" || m.primary {
+	if m.excuse.why != "" || m.primary {
 		return
 	}
 	for _, other := range m.service.members {
-		if other != m && other.primary && other.host.powered && (other.state != stopped || other.orphans) && other.excuse == "" {
+		if other != m && other.primary && other.host.powered && (other.state != stopped || other.orphans) && other.excuse.why == "" {
 			s.fail("promotion-beside-a-writer", "%s of %s is asked to become primary under epoch %d while %s may write", m.name, a.Group, a.Epoch, other.name)
 		}
 	}

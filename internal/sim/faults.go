@@ -354,10 +354,10 @@ func (s *sim) replace(m *member) {
 	m.head, m.follows, m.token = position{&branch{number: 1}, 100}, "", 0
 	if !m.primary {
 		m.primary = true // a new database is one of its own
-		m.excuse = "it is another database"
+		m.excused("it is another database")
 	}
-	if m.excuse == "" {
-		m.excuse = "it is another database"
+	if m.excuse.why == "" {
+		m.excused("it is another database")
 	}
 	m.boot(time.Second)
 }

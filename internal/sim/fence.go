@@ -159,7 +159,7 @@ func (s *sim) lied(h *host) {
 	s.note("the device lies: %s is on", h.name)
 	for _, m := range s.membersOn(h) {
 		if m.primary {
-			m.excuse = "a device lied about it"
+			m.excused("a device lied about it")
 		}
 	}
 }

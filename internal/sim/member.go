@@ -46,8 +46,17 @@ type member struct {
 	waiting  []position // commits that wait for standbys
 	sessions bool       // a client holds an open session
 	keptDown bool       // by an operator who switched its machine on: it would start as a primary without a right to it
-	excuse   string     // why it may be accepting writes although nobody meant it to, in breach of a proof's assumptions
+	excuse   excuse
 }
+
+// excuse is why a member may be accepting writes although nobody meant it to, in breach of a proof's assumptions. It excuses nothing that is
+// proven by an isolation that began after it.
+type excuse struct {
+	why   string
+	since time.Duration
+}
+
+func (m *member) excused(why string) { m.excuse = excuse{why: why, since: m.sim.now} }
 
 // branch is one timeline of a history of writes.
 type branch struct {
@@ -72,6 +81,22 @@ func (p position) holds(other position) bool {
 		limit = min(limit, b.fork)
 	}
 	return false
+}
+
+// lacks is how many bytes of another position are no part of this one.
+func (p position) lacks(other position) uint64 {
+	limit := p.at
+	for b := p.branch; b != nil; b = b.parent {
+		theirs := other.at
+		for o := other.branch; o != nil; o = o.parent {
+			if o == b {
+				return uint64(other.at - min(limit, theirs))
+			}
+			theirs = min(theirs, o.fork)
+		}
+		limit = min(limit, b.fork)
+	}
+	return uint64(other.at)
 }
 
 // up says whether the server runs and can answer.
@@ -185,7 +210,7 @@ func (s *sim) powerOn(h *host, why string) {
 // mayBeRogue excuses a server that is about to start beside what the arbiters know, if it would start as a primary.
 func (m *member) mayBeRogue(why string) {
 	if m.primary && m.sim.writerOf(m.service) != m {
-		m.excuse = why
+		m.excused(why)
 		m.sim.counts.rogues++
 	}
 }
@@ -220,7 +245,7 @@ func (m *member) rebuild(from *member) {
 	m.state, m.orphans, m.leaving = stopped, false, false
 	m.starts++
 	m.stopCommits()
-	m.primary, m.follows, m.excuse, m.keptDown = false, from.name, "", false
+	m.primary, m.follows, m.excuse, m.keptDown = false, from.name, excuse{}, false
 	m.head, m.token, m.system = from.head, max(m.token, from.token), from.system
 	m.sim.note("%s of %s is rebuilt as a standby of %s", m.name, m.service.name, from.name)
 	m.sim.switchOn(m.host)

@@ -125,7 +125,7 @@ func (m *member) acknowledge() {
 func (g *service) ack(m *member, p position) {
 	g.sim.counts.acks++
 	g.sim.checkAck(m)
-	if m.excuse != "" {
+	if m.excuse.why != "" {
 		return // nobody promised to keep what a machine took that should have been off
 	}
 	for i := range g.acked {

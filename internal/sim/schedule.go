@@ -177,9 +177,9 @@ func drawGroup(d dice) GroupPlan {
 		Refence: d.chance(60), Routes: d.chance(80), Refuses: d.chance(85), Grace: pick(d, []time.Duration{0, 0, 0, 4 * time.Second}),
 		Minimum: pick(d, []time.Duration{0, 0, time.Second}),
 	}
+	g.MaxLoss = pick(d, []uint64{0, 0, 500, 3000})
 	switch d.IntN(4) {
 	case 0: // asynchronous
-		g.MaxLoss = pick(d, []uint64{0, 1 << 20})
 	default:
 		g.SyncNeed = 1
 		if g.Members == 3 && d.chance(25) {

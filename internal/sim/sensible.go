@@ -214,7 +214,8 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 
 // promoteByHand makes a standby a primary, beside all arbiters. What is lost by it is the operator's.
 func (o *sensibleOperator) promoteByHand(m *member) {
-	m.primary, m.follows, m.excuse = true, "", "somebody promoted it by hand"
+	m.primary, m.follows = true, ""
+	m.excused("somebody promoted it by hand")
 	m.head.branch = &branch{parent: m.head.branch, fork: m.head.at, number: m.head.branch.number + 1}
 	o.service.acked = nil
 	m.changed()
@@ -311,14 +312,14 @@ func (o *sensibleOperator) adopt(g *failover.Group) {
 		}
 	}
 	if ready {
-		w.excuse = ""
+		w.excuse = excuse{}
 		o.sim.call(failover.Adopt{Request: o.sim.request("it is the writer"), Group: g.Name, Member: w.name}, nil)
 	}
 }
 
 // choose takes the member that should be the writer: the recorded one, else whoever holds the newest of the group's own history.
 func (o *sensibleOperator) choose(g *failover.Group) *member {
-	if w := o.service.member(g.Writer()); w != nil && w.primary && w.excuse == "" {
+	if w := o.service.member(g.Writer()); w != nil && w.primary && w.excuse.why == "" {
 		return w
 	}
 	best := o.newest(g)
@@ -403,7 +404,7 @@ func (s *sim) stuck() string {
 		for _, m := range g.Members {
 			truth := service.member(m.Name)
 			text += fmt.Sprintf("; %s %s %s (power %v state %d primary %v follows %q token %d at %d/%d %s)", m.Name, m.Authority, m.Verdict, truth.host.powered,
-				truth.state, truth.primary, truth.follows, truth.token, truth.head.branch.number, truth.head.at, truth.excuse)
+				truth.state, truth.primary, truth.follows, truth.token, truth.head.branch.number, truth.head.at, truth.excuse.why)
 		}
 		return text
 	}
