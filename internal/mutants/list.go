@@ -112,6 +112,14 @@ var authority = []Mutant{
 		File: actionFile, Old: "refusal != nil || o.Result != ResultDone {", New: "refusal != nil {",
 	},
 	{
+		Name: "ignore-the-loss-bound", Rule: "policy", What: "whoever is found is promoted, whatever the policy says of acknowledged writes",
+		File: "failover/candidate.go", Old: "return loss.Bytes <= allowed\n", New: "return true\n",
+	},
+	{
+		Name: "lose-more-than-was-accepted", Rule: "policy", What: "an operator who accepted a loss accepted any",
+		File: "failover/candidate.go", Old: "return taken.Unknown || c.Loss.Grade != LossUnknown && c.Loss.Bytes <= taken.Bytes", New: "return true",
+	},
+	{
 		Name: "vouch-for-one-that-answers", Rule: "S3", What: "a person may vouch for a member that an arbiter sees answering",
 		File: authorityFile, Old: "if node, ok := g.anyLook(s, member, answers); ok {", New: "if node, ok := g.anyLook(s, member, answers); ok && node == \"\" {",
 	},
