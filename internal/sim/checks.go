@@ -337,7 +337,8 @@ func (s *sim) checkGrant(e *entry) {
 	}
 }
 
-// checkLooks: an automatic isolation rests on looks of a majority that found the member dead and ended after the failure was confirmed.
+// checkLooks: an automatic isolation rests on looks of a majority that found the member dead, not only late themselves, and ended after the
+// failure was confirmed.
 func (s *sim) checkLooks(e *entry) {
 	b, ok := e.Body.(failover.Intend)
 	if !ok || b.Action != failover.ActionIsolate {

@@ -39,7 +39,7 @@ type node struct {
 	view       *view
 	sender     *sender
 	prober     *prober
-	sawDead    map[memberKey]time.Duration // true time at which a look at a member last ended that found it dead
+	sawDead    map[memberKey]time.Duration // true time at which a look at a member last ended that found it dead, and not only because this arbiter was late
 }
 
 func newNode(s *sim, id failover.NodeID) *node {

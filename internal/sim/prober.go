@@ -182,6 +182,7 @@ type sight struct {
 	reason  failover.Reason
 	facts   failover.Facts
 	reached bool
+	late    bool // an answer was there in time, and the one who asked was too late to read it
 }
 
 func (p *prober) look(t *task) {
@@ -193,7 +194,7 @@ func (p *prober) look(t *task) {
 	t.underWay++
 	s.counts.looks++
 	began, asOf := n.boot(), n.state.Applied
-	ended := false
+	ended, answered := false, false
 	end := func(saw sight) {
 		if ended {
 			return
@@ -202,7 +203,7 @@ func (p *prober) look(t *task) {
 		t.underWay--
 		p.took(t, began, asOf, saw)
 	}
-	n.postAt(began+t.check.Timeout, func() { end(sight{reason: failover.ReasonTimeout}) })
+	n.postAt(began+t.check.Timeout, func() { end(sight{reason: failover.ReasonTimeout, late: answered}) })
 	m := s.memberAt(t.key, t.address)
 	if m == nil || s.net.lost(string(n.id), m.host.name) {
 		return
@@ -211,8 +212,9 @@ func (p *prober) look(t *task) {
 		if !m.host.powered || m.host.frozen > 0 || s.net.lost(m.host.name, string(n.id)) {
 			return
 		}
-		saw := m.show()
-		n.post(s.net.travel(m.host.name, string(n.id)), func() { end(saw) })
+		saw, takes := m.show(), s.net.travel(m.host.name, string(n.id))
+		s.after(takes, func() { answered = failover.ClassOf(saw.reason) != failover.EvidenceDead })
+		n.post(takes, func() { end(saw) })
 	})
 }
 
@@ -282,7 +284,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	}
 	unsettled := p.grows(t, began, saw)
 	dead := failover.ClassOf(saw.reason) == failover.EvidenceDead
-	if dead {
+	if dead && !saw.late {
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
 	t.report = ownview.Report{
