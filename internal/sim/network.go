@@ -42,6 +42,16 @@ func (n *network) open(from, to string) bool {
 // bothWays says whether a connection can be made.
 func (n *network) bothWays(a, b string) bool { return n.open(a, b) && n.open(b, a) }
 
+// chancy says whether two messages between two machines may fare differently.
+func (n *network) chancy(a, b string) bool {
+	for _, l := range []link{{a, b}, {b, a}} {
+		if state := n.links[l]; state != nil && (state.loss > 0 || state.slow > 0) {
+			return true
+		}
+	}
+	return false
+}
+
 // travel is how long a message takes.
 func (n *network) travel(from, to string) time.Duration {
 	if from == to {

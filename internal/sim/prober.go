@@ -303,10 +303,16 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 	switch {
 	case len(t.bad) > 0 && len(t.bad) < t.check.Failures && saw.reason == failover.ReasonRefused:
 		p.lookAt(t, p.node.boot()+recheckDelay)
-	case unsettled, t.unsettled():
+	case unsettled, t.unsettled(), p.chancy(t):
 		p.lookAt(t, p.tickAfter(t))
 	}
 	p.node.view.observe(t.report)
+}
+
+// chancy says whether the next look may fare differently from this one though nothing changes.
+func (p *prober) chancy(t *task) bool {
+	m := p.node.sim.memberAt(t.key, t.address)
+	return m != nil && p.node.sim.net.chancy(string(p.node.id), m.host.name)
 }
 
 // judge holds the thresholds.

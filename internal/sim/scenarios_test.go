@@ -1,0 +1,246 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// The scenarios of this file are those of test/e2e with the same numbers, where virtual time can show more of them: every stage, a whole
+// hour, every link.
+
+// crashed is a quiet plan whose primary dies for good at a time, and more as told.
+func crashed(nodes int, at time.Duration, more ...Item) *Plan {
+	p := quiet(nodes)
+	p.Length = 2 * time.Minute
+	p.Items = append(more, Item{Kind: "crash", At: at, Member: 0, For: time.Minute, Amount: 1})
+	return p
+}
+
+// play plays a plan until its end, after prepare if that is given. Whatever must never happen is asked by the run itself.
+func play(t *testing.T, p *Plan, prepare func(*sim)) *sim {
+	t.Helper()
+	s := newSim(p, true)
+	if prepare != nil {
+		prepare(s)
+	}
+	s.run()
+	if s.failure != nil {
+		t.Fatalf("%s at %s: %s", s.failure.Check, s.failure.At, s.failure.Text)
+	}
+	return s
+}
+
+// nothingHappened asks that a run fenced and promoted nobody.
+func nothingHappened(t *testing.T, s *sim) {
+	t.Helper()
+	if s.counts.fences != 0 || s.counts.promotions != 0 {
+		t.Errorf("%d fences, %d promotions", s.counts.fences, s.counts.promotions)
+	}
+	if w := s.ledger.newest.Group("g1").Writer(); w != "db1" {
+		t.Errorf("the writer is %q", w)
+	}
+}
+
+// failedOverOnce asks that a run ended with a new writer, after one promotion.
+func failedOverOnce(t *testing.T, s *sim) {
+	t.Helper()
+	if w := s.ledger.newest.Group("g1").Writer(); w == "db1" || w == "" || s.counts.promotions != 1 {
+		t.Errorf("the writer is %q after %d promotions", w, s.counts.promotions)
+	}
+}
+
+// troubleEverywhere worsens every link.
+func (s *sim) troubleEverywhere(loss int, slow time.Duration) {
+	ends := s.machines()
+	for _, n := range s.nodes {
+		ends = append(ends, string(n.id))
+	}
+	for _, a := range ends {
+		for _, b := range ends {
+			if a != b {
+				*s.net.link(a, b) = linkState{loss: loss, slow: slow}
+			}
+		}
+	}
+}
+
+func TestScenario12_JitterAndLossForAnHour(t *testing.T) {
+	p := quiet(3)
+	p.Groups[0].Fast, p.Length = false, time.Hour
+	s := play(t, p, func(s *sim) {
+		s.at(20*time.Second, func() {
+			s.troubleEverywhere(1, 500*time.Millisecond)
+			s.busyFor(p.Length)
+			s.disturb()
+		})
+	})
+	nothingHappened(t, s)
+	if s.now < time.Hour || s.counts.looks < 1000 {
+		t.Errorf("%d looks in %s", s.counts.looks, s.now)
+	}
+}
+
+func TestScenario13_ClocksAndSuspends(t *testing.T) {
+	const hour = 7200 // half seconds, above and below 500
+	p := quiet(3)
+	for i, amount := range []int{500 + hour, 500 - hour, 500 + 2*hour} {
+		p.Items = append(p.Items, Item{Kind: "wall-step", At: time.Duration(20+5*i) * time.Second, Node: i, Amount: amount})
+	}
+	for i, kind := range []string{"freeze", "pause", "freeze"} {
+		p.Items = append(p.Items, Item{Kind: kind, At: time.Duration(50+40*i) * time.Second, Node: i, For: 30 * time.Second})
+	}
+	nothingHappened(t, play(t, p, nil))
+}
+
+// TestScenario14_TwoGroupsLoseTheSameMachine: both primaries are on it.
+func TestScenario14_TwoGroupsLoseTheSameMachine(t *testing.T) {
+	p := quiet(3)
+	p.Groups, p.SharedHost = append(p.Groups, p.Groups[0]), true
+	p.Items = []Item{{Kind: "host-off", At: 20 * time.Second, Amount: 1}}
+	s := play(t, p, nil)
+	for _, g := range s.ledger.newest.Groups {
+		if w := g.Writer(); w == "db1" || w == "" || g.Operation != nil {
+			t.Errorf("the writer of %s is %q, %+v", g.Name, w, g.Operation)
+		}
+	}
+	if s.counts.promotions != 2 {
+		t.Errorf("%d promotions", s.counts.promotions)
+	}
+}
+
+// TestScenario32_TheLeaderIsCutOffWithThePrimary, and with its fence device: without proof nobody is promoted until the zone is back.
+func TestScenario32_TheLeaderIsCutOffWithThePrimary(t *testing.T) {
+	p := quiet(3)
+	p.Items = []Item{{Kind: "cut-zone", At: 20 * time.Second, Node: -1, For: time.Minute}}
+	s := begin(t, p, 70*time.Second)
+	if g := s.ledger.newest.Group("g1"); s.counts.promotions != 0 || g.Member("db1").Authority != failover.AuthorityRevoked || g.Operation == nil {
+		t.Errorf("%d promotions, db1 is %s", s.counts.promotions, g.Member("db1").Authority)
+	}
+	s = play(t, p, nil)
+	if g := s.ledger.newest.Group("g1"); g.Operation != nil || g.Writer() == "" {
+		t.Errorf("it ends with the writer %q and %+v", g.Writer(), g.Operation)
+	}
+}
+
+// TestScenario33_OneWayLoss: an arbiter that hears nobody, or that nobody hears, is one of three.
+func TestScenario33_OneWayLoss(t *testing.T) {
+	for _, kind := range []string{"cut-in", "cut-out"} {
+		for node := range 3 {
+			p := quiet(3)
+			p.Length = 2 * time.Minute
+			p.Items = []Item{{Kind: kind, At: 20 * time.Second, Node: node, For: 30 * time.Second}, {Kind: kind, At: time.Minute, Node: -1, For: 20 * time.Second}}
+			t.Run(fmt.Sprintf("%s %d", kind, node), func(t *testing.T) { nothingHappened(t, play(t, p, nil)) })
+		}
+	}
+}
+
+// TestScenario34_Partitions: halves, rings and single arbiters for minutes, with kills, while the primary dies again and again.
+func TestScenario34_Partitions(t *testing.T) {
+	for _, nodes := range []int{3, 5} {
+		p := quiet(nodes)
+		p.Length = 10 * time.Minute
+		for at := 20 * time.Second; at < p.Length-time.Minute; at += 20 * time.Second {
+			n := int(at / (20 * time.Second))
+			p.Items = append(
+				p.Items,
+				Item{Kind: []string{"halves", "cut-pair", "cut-node", "cut-in"}[n%4], At: at, Node: n % nodes, Amount: 1 + 2*n, For: 15 * time.Second},
+				Item{Kind: "kill", At: at + 7*time.Second, Node: (n + 1) % nodes, For: 3 * time.Second},
+			)
+			if n%3 == 0 {
+				p.Items = append(p.Items, Item{Kind: "crash", At: at + 2*time.Second, Member: -1, For: 10 * time.Second})
+			}
+		}
+		if s := play(t, p, nil); s.counts.promotions == 0 || s.counts.elections < 5 {
+			t.Errorf("%d promotions, %d elections", s.counts.promotions, s.counts.elections)
+		}
+	}
+}
+
+// TestScenario36_TheLeaderDiesAtEveryStage, or freezes, or is cut off: whoever is next goes on from there.
+func TestScenario36_TheLeaderDiesAtEveryStage(t *testing.T) {
+	points := hooks()
+	slices.Sort(points)
+	struck := 0
+	for _, point := range slices.Compact(points) {
+		for _, kind := range []string{"kill", "freeze", "cut-node", "disk-stall"} {
+			t.Run(point+"/"+kind, func(t *testing.T) {
+				s := play(t, crashed(3, 20*time.Second, Item{Kind: kind, Hook: point, For: 30 * time.Second}), nil)
+				failedOverOnce(t, s)
+				struck += min(s.hookUsed[0], 1)
+			})
+		}
+	}
+	if struck < 80 {
+		t.Errorf("only %d points were passed", struck)
+	}
+}
+
+// TestScenario37_FrozenPastTheLease: the effect that was about to begin is refused, or finds nothing to do.
+func TestScenario37_FrozenPastTheLease(t *testing.T) {
+	for _, kind := range []string{"freeze", "pause"} {
+		for _, point := range []string{"before-effect-isolate", "before-effect-promote", "before-effect-route"} {
+			failedOverOnce(t, play(t, crashed(3, 20*time.Second, Item{Kind: kind, Hook: point, For: 40 * time.Second}), nil))
+		}
+	}
+}
+
+// TestScenario38_AllArbitersRestartFromDisk in the middle of an operation, with snapshots: nothing is done twice.
+func TestScenario38_AllArbitersRestartFromDisk(t *testing.T) {
+	for _, point := range []string{"after-effect-isolate", "after-commit-intend-promote", "after-effect-promote", "after-commit-conclude"} {
+		p := crashed(3, 20*time.Second)
+		p.SnapshotEvery = 20
+		for node := range 3 {
+			p.Items = append(p.Items, Item{Kind: "kill", Hook: point, Node: node, For: 3 * time.Second})
+		}
+		s := play(t, p, nil)
+		failedOverOnce(t, s)
+		if s.counts.snapshots == 0 {
+			t.Error("no snapshot was taken")
+		}
+	}
+}
+
+// TestScenario39_SlowLogDisks: one, and two of three.
+func TestScenario39_SlowLogDisks(t *testing.T) {
+	for slow := 1; slow <= 2; slow++ {
+		p := crashed(3, 30*time.Second)
+		for node := range slow {
+			p.Items = append(p.Items, Item{Kind: "disk-slow", At: 15 * time.Second, Node: node, For: time.Minute})
+		}
+		failedOverOnce(t, play(t, p, nil))
+	}
+}
+
+func TestScenario41_RollingRestart(t *testing.T) {
+	for _, nodes := range []int{3, 5} {
+		p := quiet(nodes)
+		for node := range nodes {
+			at := time.Duration(20+30*node) * time.Second
+			p.Items = append(p.Items, Item{Kind: "drain", At: at, Node: node}, Item{Kind: "kill", At: at + 2*time.Second, Node: node, For: 5 * time.Second})
+		}
+		nothingHappened(t, play(t, p, nil))
+	}
+}
+
+// TestScenario56_PowerComesBack: who was fenced serves again by itself, is seen as a rogue, and fenced again; the new primary stays the only one.
+func TestScenario56_PowerComesBack(t *testing.T) {
+	s := play(t, crashed(3, 20*time.Second, Item{Kind: "power-back", At: 50 * time.Second, Member: 0}), nil)
+	failedOverOnce(t, s)
+	if s.counts.rogues == 0 || s.counts.fences < 2 {
+		t.Errorf("%d rogues, %d fences", s.counts.rogues, s.counts.fences)
+	}
+}
+
+// TestScenario61_PausedOnTheWay: an isolation that an operator's pause overtakes does not count.
+func TestScenario61_PausedOnTheWay(t *testing.T) {
+	p := crashed(3, 20*time.Second, Item{Kind: "op-pause", Hook: "before-commit-intend-isolate", Member: 0})
+	s := begin(t, p, 60*time.Second)
+	if g := s.ledger.newest.Group("g1"); g.Pause == nil || s.hookUsed[0] == 0 {
+		t.Fatal("it was not paused on the way")
+	}
+	nothingHappened(t, s)
+}
