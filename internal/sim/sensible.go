@@ -18,6 +18,7 @@ type sensibleOperator struct {
 	since   time.Duration
 	lonely  map[failover.MemberName]int // rounds in which a standby followed nobody
 	byHand  bool                        // the group is paused for a change by hand
+	mended  bool                        // by hand
 }
 
 const (
@@ -207,6 +208,10 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 		o.promoteByHand(best)
 	} else if g.Writer() != best.name { // the arbiters may refuse to adopt it
 		best.mayBeRogue("an operator started it")
+	}
+	if !o.mended {
+		o.mended = true
+		o.sim.counts.mended++
 	}
 	o.boot(best)
 	o.sim.call(a, nil)

@@ -32,6 +32,9 @@ func TestSeeds(t *testing.T) {
 		explain(&text, s.Failed[0].Seed, s.Failed[0].Violation.Check)
 		t.Fatal(text.String())
 	}
+	if n := s.counts.mended; n > seeds/20 {
+		t.Errorf("%d groups of %d seeds got well by no command that explain names", n, seeds)
+	}
 	if testing.Short() {
 		return // too few for what is rare
 	}
