@@ -27,17 +27,48 @@ var settingKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 // isolating are the agents of the ClusterLabs collection that cut a machine off from its storage or its network and leave it
 // running.
 var isolating = []string{
-	"fence_brocade", "fence_cisco_mds", "fence_compute", "fence_ifmib", "fence_mpath", "fence_sanbox2",
+	"fence_brocade", "fence_cisco_mds", "fence_ifmib", "fence_mpath", "fence_sanbox2",
 	"fence_scsi", "fence_vmware_vcloud_network",
+}
+
+// unproving are the agents of that collection whose word is not about the machine, and what it is about: they follow the API, and nothing that
+// they say proves that a machine is off.
+var unproving = map[string]string{
+	"fence_compute":         "its status is what OpenStack notes of the host, and its off only changes that note",
+	"fence_crosslink":       "its status is whether an address answers pings, and it switches nothing off",
+	"fence_evacuate":        "its status is what OpenStack notes of the host, and its off only changes that note",
+	"fence_heuristics_ping": "it switches nothing off",
+	"fence_kdump":           "it waits for a machine that has crashed by itself, and switches nothing off",
+	"fence_ovh":             "its off starts the machine again, with another system",
+	"fence_sbd":             "its status is the message that its off has left on a disk, whether or not the machine has read it",
 }
 
 // gradeOf is the grade of the proof that a device can give.
 func gradeOf(device failover.FenceDevice) failover.ProofGrade {
 	value, found := literal(device, proofKey)
-	if found && value == proofIsolated || !found && slices.Contains(isolating, filepath.Base(device.Method)) {
+	switch {
+	case found && value == proofIsolated, !found && (slices.Contains(isolating, filepath.Base(device.Method)) || cutsNetworkOnly(device)):
 		return failover.ProofConfirmedIsolated
 	}
 	return failover.ProofConfirmedOff
+}
+
+// cutsNetworkOnly says whether a device was told to cut a machine off from the network and not to wait until it is off. A value that is kept
+// elsewhere may say so.
+func cutsNetworkOnly(device failover.FenceDevice) bool {
+	return filepath.Base(device.Method) == "fence_azure_arm" && slices.ContainsFunc(device.Settings, func(s failover.Setting) bool {
+		return plainKey(s.Key) == "network_fencing" && (s.File != "" || s.Env != "" || isTrue(s.Value))
+	})
+}
+
+// checkProvable refuses an agent that proves nothing, unless the spec says what stands behind it.
+func checkProvable(device failover.FenceDevice) []fault {
+	why := unproving[filepath.Base(device.Method)]
+	if _, found := literal(device, proofKey); found || why == "" {
+		return nil
+	}
+	return []fault{{"device", fmt.Sprintf("%s can't prove that a machine is off: %s; use a device that switches the machine off. If more stands behind it here, "+
+		"say what its off amounts to, and answer for it: proof: off, or proof: isolated", filepath.Base(device.Method), why)}}
 }
 
 func isReserved(key string) bool { return key == expectNameKey || key == proofKey }
@@ -49,7 +80,7 @@ type fault struct {
 
 // checkSettings finds what is wrong with a device's settings without running anything or resolving any secret.
 func checkSettings(device failover.FenceDevice) []fault {
-	var faults []fault
+	faults := checkProvable(device)
 	seen := map[string]bool{}
 	for _, s := range device.Settings {
 		key := plainKey(s.Key)

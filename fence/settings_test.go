@@ -202,11 +202,39 @@ func TestScenario28_PathStatus(t *testing.T) {
 	}
 }
 
+// TestS3_AgentsThatProveNothingAreRefused: each of them says "off" of machines that may go on writing.
+func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
+	for method := range unproving {
+		for _, device := range []failover.FenceDevice{deviceOf(method, "plug", "1"), deviceOf("/usr/sbin/"+method, "plug", "1")} {
+			if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "device" || !strings.Contains(problems[0].Message, method+" can't prove") {
+				t.Errorf("%s: %+v", device.Method, problems)
+			}
+			if _, err := New(Options{}).open(device); err == nil {
+				t.Errorf("%s is used", device.Method)
+			}
+		}
+		if problems := CheckSettings(deviceOf(method, "plug", "1", "proof", "isolated")); len(problems) != 0 {
+			t.Errorf("%s, answered for: %+v", method, problems)
+		}
+	}
+}
+
 func TestGradeOfIsolatingAgents(t *testing.T) {
-	for method, want := range map[string]failover.ProofGrade{"fence_scsi": isolated, "/usr/sbin/fence_mpath": isolated, "fence_ipmilan": off} {
+	for method, want := range map[string]failover.ProofGrade{
+		"fence_scsi": isolated, "/usr/sbin/fence_mpath": isolated, "fence_ipmilan": off, "fence_azure_arm": off,
+	} {
 		if got := gradeOf(failover.FenceDevice{Method: method}); got != want {
 			t.Errorf("%s: %s", method, got)
 		}
+	}
+	for value, want := range map[string]failover.ProofGrade{"1": isolated, "true": isolated, "0": off} {
+		if got := gradeOf(deviceOf("fence_azure_arm", "network-fencing", value)); got != want {
+			t.Errorf("network-fencing %s: %s", value, got)
+		}
+	}
+	elsewhere := failover.FenceDevice{Method: "fence_azure_arm", Settings: []failover.Setting{{Key: "network_fencing", Env: "NETWORK"}}}
+	if got := gradeOf(elsewhere); got != isolated {
+		t.Errorf("network_fencing from the environment: %s", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
