@@ -23,7 +23,7 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	}
 	events, err := s.change(ctx, failover.StartOperation{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
-		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate()),
+		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
 	if err != nil {
 		return nil, err
@@ -48,7 +48,7 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	}
 	return rehearse(state, longest, failover.StartOperation{
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
-		Candidate: failover.MemberName(r.GetCandidate()),
+		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
 }
 
@@ -63,7 +63,7 @@ func rehearse(state *failover.State, longest time.Duration, request failover.Sta
 		}
 	}
 	explanation := failover.Rehearsal(&asked, request.Group).Within(longest)
-	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards)}, nil
+	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards), Epoch: uint64(state.Group(request.Group).Epoch)}, nil
 }
 
 // Abort ends an operation before the point of no return.

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -245,6 +246,16 @@ func checkS4Seen(g *Group, began, seen Index) *Refusal {
 	}
 	return refuse("S4", "what was seen at index %d has passed: now it is %s", seen, g.standing()).
 		advise("arbiterctl explain %s, and ask again if you still want it", g.Name)
+}
+
+// checkS4Unmoved refuses an operator's failover of a group that somebody else has acted on since the operator looked: it would fence another
+// primary than the one that was to be replaced.
+func checkS4Unmoved(g *Group, seen Epoch) *Refusal {
+	if seen == 0 || seen == g.Epoch {
+		return nil
+	}
+	return refuse("S4", "%s was seen under epoch %d, and now epoch %d is current and %s the primary", g.Name, seen, g.Epoch, cmp.Or(g.Writer(), "nobody")).
+		advise("arbiterctl status %s, and ask again if you still want it", g.Name)
 }
 
 // standing says where the operation in progress stands.

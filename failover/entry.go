@@ -121,6 +121,7 @@ type StartOperation struct {
 	Group     GroupName
 	Kind      OperationKind
 	Candidate MemberName
+	Epoch     Epoch // under which the operator saw the group; 0 doesn't say
 }
 
 // AcquireLease asks for the next epoch. AfterEpoch names the epoch whose lease was waited out or released; Apply refuses

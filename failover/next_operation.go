@@ -39,6 +39,9 @@ func (c *change) startOperation(b StartOperation) *Refusal {
 	case b.Candidate != "" && b.Candidate == g.Writer():
 		return refuse("", "%s is the primary already", b.Candidate)
 	}
+	if refusal := checkS4Unmoved(g, b.Epoch); refusal != nil {
+		return refusal
+	}
 	if g.Operation != nil {
 		c.endOperation(g, OperationEnded, OperationStopped, "replaced by the failover that "+b.Request.Actor+" asked for")
 	}

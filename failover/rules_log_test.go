@@ -153,6 +153,12 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 		{"an attest for another operation", isolating, "", 0, func(w *world) Body {
 			return Attest{Request: w.request(), Group: "orders", Operation: "orders-1", Member: "pg-a"}
 		}},
+		{"a failover that was confirmed under an older epoch", ready, "", 0, func(w *world) Body {
+			return StartOperation{Request: w.request(), Group: "orders", Kind: KindFailover, Epoch: w.group(t).Epoch - 1}
+		}},
+		{"a failover that was confirmed under a newer epoch", adopted, "", 0, func(w *world) Body {
+			return StartOperation{Request: w.request(), Group: "orders", Kind: KindFailover, Epoch: w.group(t).Epoch + 1}
+		}},
 		{"a lease for nothing", adopted, "a", 1, func(w *world) Body {
 			return AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: 1, Duration: 2 * time.Second}
 		}},
@@ -166,6 +172,14 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 			w := given(t, test.from)
 			w.refused(t, "S4", test.node, test.term, test.body(w))
 		})
+	}
+}
+
+// A failover names the epoch that its plan was made under, or none.
+func TestS4_AFailoverIsOfThePrimaryThatWasSeen(t *testing.T) {
+	for _, epoch := range []Epoch{0, 1} {
+		w := given(t, adopted)
+		w.accepted(t, "", 0, StartOperation{Request: w.request(), Group: "orders", Kind: KindFailover, Epoch: epoch})
 	}
 }
 

@@ -26,6 +26,7 @@ func (a *app) failoverCommand() *cobra.Command {
 	var (
 		change    changing
 		candidate string
+		epoch     uint64
 		dryRun    bool
 	)
 	cmd := &cobra.Command{
@@ -42,7 +43,7 @@ func (a *app) failoverCommand() *cobra.Command {
 					return err
 				}
 			}
-			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, DryRun: true}
+			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, Epoch: epoch, DryRun: true}
 			if dryRun {
 				answer, err := c.Failover(cmd.Context(), rehearsal)
 				if err != nil {
@@ -55,6 +56,7 @@ func (a *app) failoverCommand() *cobra.Command {
 	}
 	change.addConfirmation(cmd)
 	cmd.Flags().StringVar(&candidate, "to", "", "the member to promote (default: the best one)")
+	cmd.Flags().Uint64Var(&epoch, "epoch", 0, "the group's epoch as status showed it: refused if somebody else has acted since (default: what the plan to confirm was made under)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completeMembers)
 	return cmd
@@ -70,6 +72,7 @@ func (a *app) failover(ctx context.Context, c *client.Client, change *changing, 
 		if err := a.confirm(change, request.Group, screen.Plan(a.style(), plan, false)); err != nil {
 			return err
 		}
+		request.Epoch = plan.GetEpoch()
 	}
 	request.DryRun, request.Change = false, change.change()
 	answer, err := c.Failover(ctx, request)

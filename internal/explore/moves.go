@@ -464,6 +464,9 @@ func oldBatches(good move, b failover.Observe) []move {
 	return list
 }
 
+// neverSeen is an epoch that no history of the bounds reaches.
+const neverSeen failover.Epoch = 1 << 40
+
 // oldRequests are an operator's decisions about what was on the screen long ago, or about another operation.
 func oldRequests(good move) []move {
 	var list []move
@@ -473,6 +476,9 @@ func oldRequests(good move) []move {
 		list = append(list, bad)
 	}
 	switch b := good.body.(type) {
+	case failover.StartOperation:
+		b.Epoch = neverSeen
+		with(b)
 	case failover.Release:
 		stale, another := b, b
 		stale.Seen, another.Operation = 1, "g-0"

@@ -175,6 +175,10 @@ var staleness = []Mutant{
 		File: authorityFile, Old: "if seen == 0 || began <= seen {", New: "if true {",
 	},
 	{
+		Name: "fail-over-another-primary", Rule: "S4", What: "a failover that was confirmed of one primary is done to the next",
+		File: authorityFile, Old: "if seen == 0 || seen == g.Epoch {", New: "if true {",
+	},
+	{
 		Name: "keep-intents-open-across-grants", Rule: "S4", What: "a new grant leaves open what the leader before intended",
 		File: operationFile, Old: "op.Intent, op.Arbiter = nil, b.Holder", New: "op.Arbiter = b.Holder",
 	},

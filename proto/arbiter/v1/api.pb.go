@@ -3516,8 +3516,10 @@ type FailoverRequest struct {
 	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
 	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	// The member to promote; empty for the best one.
-	Candidate     string `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
-	DryRun        bool   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	Candidate string `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	DryRun    bool   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	// The group's epoch as the caller saw it. If another one is current, somebody else has acted since, and the request is refused; 0 doesn't say.
+	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3580,12 +3582,21 @@ func (x *FailoverRequest) GetDryRun() bool {
 	return false
 }
 
+func (x *FailoverRequest) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
 type FailoverResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Operation string                 `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
 	// What is done, or with dry_run would be.
-	Plan          string   `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
-	Guards        []*Guard `protobuf:"bytes,3,rep,name=guards,proto3" json:"guards,omitempty"`
+	Plan   string   `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	Guards []*Guard `protobuf:"bytes,3,rep,name=guards,proto3" json:"guards,omitempty"`
+	// Of a dry run: the group's epoch, for the request that does what the plan says.
+	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3639,6 +3650,13 @@ func (x *FailoverResponse) GetGuards() []*Guard {
 		return x.Guards
 	}
 	return nil
+}
+
+func (x *FailoverResponse) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 type AbortRequest struct {
@@ -5894,16 +5912,18 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06Change\x12(\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\trequestId\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xa6\x01\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xbc\x01\n" +
 	"\x0fFailoverRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12%\n" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
-	"\adry_run\x18\x04 \x01(\bR\x06dryRun\"o\n" +
+	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\x85\x01\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
-	"\x06guards\x18\x03 \x03(\v2\x11.arbiter.v1.GuardR\x06guards\"\x8b\x01\n" +
+	"\x06guards\x18\x03 \x03(\v2\x11.arbiter.v1.GuardR\x06guards\x12\x14\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"\x8b\x01\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +

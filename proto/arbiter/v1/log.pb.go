@@ -1592,7 +1592,9 @@ type StartOperation struct {
 	Group   string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	Kind    string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The member to promote; empty for the best one.
-	Candidate     string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	Candidate string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// Under which the operator saw the group; 0 doesn't say.
+	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1653,6 +1655,13 @@ func (x *StartOperation) GetCandidate() string {
 		return x.Candidate
 	}
 	return ""
+}
+
+func (x *StartOperation) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // AcquireLease asks for the next epoch.
@@ -2955,12 +2964,13 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tR\x05group\"M\n" +
 	"\x06Resume\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
-	"\x05group\x18\x02 \x01(\tR\x05group\"\x87\x01\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"\x9d\x01\n" +
 	"\x0eStartOperation\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1c\n" +
-	"\tcandidate\x18\x04 \x01(\tR\tcandidate\"\xa8\x01\n" +
+	"\tcandidate\x18\x04 \x01(\tR\tcandidate\x12\x14\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xa8\x01\n" +
 	"\fAcquireLease\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x12\n" +
