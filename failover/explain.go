@@ -17,7 +17,8 @@ type Explanation struct {
 	// Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
 	Unmeasured bool
 	// Next are commands that would help.
-	Next []string
+	Next    []string
+	unarmed string // the end of WouldDo that says so
 }
 
 // Explain asks Plan and puts its answer into words.
@@ -28,7 +29,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	}
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
-	if e.WouldDo, e.Unmeasured = wouldDo(s, g); g.Operation != nil {
+	if e.would(s, g); g.Operation != nil {
 		e.WouldDo, e.Unmeasured = leftToDo(s, g), false
 	}
 	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
@@ -41,7 +42,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 func Rehearsal(s *State, name GroupName) Explanation {
 	e := Explain(s, name, Durations{SinceLastFailover: -1})
 	if g := s.Group(name); g != nil {
-		e.WouldDo, e.Unmeasured = wouldDo(s, g)
+		e.would(s, g)
 	}
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
 	return e
@@ -51,9 +52,20 @@ func Rehearsal(s *State, name GroupName) Explanation {
 // of the group's spec add up to, each step done in one try and under one leader; 0 if that is not known.
 func (e Explanation) Within(longest time.Duration) Explanation {
 	if e.Unmeasured && longest > 0 {
-		e.WouldDo += fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader and no step needs a second try (no failover of this group was measured yet)", longest)
+		e.WouldDo = strings.TrimSuffix(e.WouldDo, e.unarmed) + fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader "+
+			"and no step needs a second try (no failover of this group was measured yet)", longest) + e.unarmed
 	}
 	return e
+}
+
+// would fills in what a failover would do, and that it would be held where the primary's fence gives no proof.
+func (e *Explanation) would(s *State, g *Group) {
+	e.WouldDo, e.Unmeasured = wouldDo(s, g)
+	writer := formerWriter(g)
+	if armed, why := MemberArmed(s, g, writer); !armed && strings.HasPrefix(e.WouldDo, "fence ") {
+		e.unarmed = fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", writer, why)
+		e.WouldDo += e.unarmed
+	}
 }
 
 // improvements are what to do while nothing is wrong yet, and a failover would not go well.
@@ -65,7 +77,11 @@ func improvements(s *State, g *Group) []string {
 		}
 	}
 	check := fmt.Sprintf("arbiterctl check %s", g.Name)
-	if guard := candidateGuard(s, g); !guard.OK {
+	switch guard := candidateGuard(s, g); {
+	case guard.OK:
+	case guard.Hold == HoldLossBound:
+		return append(next, "see why more would be lost than the policy allows: a standby that is behind, or not named as synchronous (docs/postgres.md has the settings):", check)
+	default:
 		return append(next, "bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check)
 	}
 	if armed, _ := Armed(s, g); !armed {
@@ -254,6 +270,12 @@ func heldCommands(s *State, g *Group) []string {
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
+		if g.mayBeReinstated() && g.answersNow(s, m) { // nobody may vouch for it
+			return []string{
+				fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, since %s answers, let it write again:", m, m),
+				fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
+			}
+		}
 		return []string{
 			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", m, m),
 			fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
@@ -270,14 +292,47 @@ func heldCommands(s *State, g *Group) []string {
 	case HoldPromote:
 		return promoteCommands(s, g, seen)
 	case HoldAborted:
-		return []string{
-			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen), fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
+		next := []string{
+			fmt.Sprintf("go on with it, which %s: arbiterctl release %s %s --reason \"...\"", g.leftAfterAbort(), name, seen),
 		}
+		if g.mayBeReinstated() {
+			next = append(next, fmt.Sprintf("or let %s write again: arbiterctl reinstate %s %s --reason \"...\"", g.Operation.From, name, seen))
+		}
+		return next
 	}
 	if to := g.Member(g.Operation.Candidate); to != nil && to.Authority == AuthorityWriter && to.Verdict == StatusDown {
 		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
 	}
-	return []string{fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
+	return []string{firstFind[g.Hold.Reason], fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
+}
+
+// firstFind is what to look at before an operation is let go on, where nothing but a release is needed.
+var firstFind = map[HoldReason]string{
+	HoldCooldown:   "find out why it failed again so soon; it goes on by itself when the cool-down has passed, or at once if you say so:",
+	HoldFleetBrake: "look at the network first: so many groups at once are rarely all down; it goes on by itself when fewer are, or at once if you say so:",
+	HoldCatchUp:    "make the standbys answer (see the detail above); it is tried again by itself, or at once if you say so:",
+	HoldRoute:      "make the router answer (see the detail above): clients don't reach the new primary yet; it is tried again by itself, or at once if you say so:",
+	HoldVerify:     "see where the routed address leads: the new primary accepts writes, and none came through it; it is tried again by itself, or at once if you say so:",
+}
+
+// mayBeReinstated says whether the former writer may still write again, since nobody was promoted.
+func (g *Group) mayBeReinstated() bool {
+	op := g.Operation
+	return op.Kind == KindFailover && op.From != "" && op.Candidate == "" && pastIsolateIntent(g.EffectiveStage())
+}
+
+// answersNow says whether any arbiter whose view counts sees a member answer, as it is now.
+func (g *Group) answersNow(s *State, member MemberName) bool {
+	m := g.Member(member)
+	return m != nil && slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, answers) })
+}
+
+// leftAfterAbort is what the release of an aborted failover does first.
+func (g *Group) leftAfterAbort() string {
+	if m := g.toIsolate(); m != "" {
+		return "fences " + string(m)
+	}
+	return "promotes another one"
 }
 
 // promoteCommands are what helps if a promotion does not succeed: another member can be promoted once the candidate is fenced, if one may be.

@@ -8,6 +8,8 @@ import (
 // Names of guards that the planner treats in a way of their own.
 const (
 	guardLookedAgain = "looked again"
+	guardAdopted     = "adopted"
+	guardPaused      = "not paused"
 	guardCandidate   = "candidate"
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
@@ -72,11 +74,11 @@ func lookedAgain(s *State, g *Group) Guard {
 }
 
 func automationGuards(g *Group) []Guard {
-	adopted := Guard{Name: "adopted", OK: g.Adopted, Detail: "the group's writer is known and recorded"}
+	adopted := Guard{Name: guardAdopted, OK: g.Adopted, Detail: "the group's writer is known and recorded"}
 	if !g.Adopted {
 		adopted.Detail = fmt.Sprintf("nothing automatic happens: %s (arbiterctl adopt %s)", g.whyUnadopted(), g.Name)
 	}
-	paused := Guard{Name: "not paused", OK: g.Pause == nil, Detail: "automation is on"}
+	paused := Guard{Name: guardPaused, OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {
 		since := g.Pause.Since.Time().UTC().Format("2006-01-02 15:04:05 UTC")
 		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor + " since " + since, Reason: g.Pause.Reason}.by()

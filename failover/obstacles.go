@@ -24,10 +24,9 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			Next: fmt.Sprintf("arbiterctl show %s", name),
 		})
 	}
-	commands := nextCommands(s, g)
 	for _, guard := range automationGuards(g) {
 		if !guard.OK {
-			found = append(found, Obstacle{Blocks: !g.Adopted, Why: guard.Detail, Next: firstOf(commands)})
+			found = append(found, Obstacle{Blocks: guard.Name == guardAdopted, Why: guard.Detail, Next: remedy(s, g, guard)})
 		}
 	}
 	if guard := candidateGuard(s, g); !guard.OK && g.Adopted {
@@ -41,11 +40,17 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 	return found
 }
 
-func firstOf(commands []string) string {
-	if len(commands) == 0 {
-		return ""
+// remedy is what would make a guard of automation hold again.
+func remedy(s *State, g *Group, guard Guard) string {
+	switch guard.Name {
+	case guardAdopted:
+		if commands := adoptCommands(s, g); len(commands) > 0 {
+			return commands[0]
+		}
+	case guardPaused:
+		return fmt.Sprintf("arbiterctl resume %s", g.Name)
 	}
-	return commands[0]
+	return ""
 }
 
 // SeenDown says whether a quorum of arbiters sees a member down at the moment.
