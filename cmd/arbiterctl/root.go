@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"github.com/arbiter-ha/arbiter/internal/release"
 )
 
 const rootHelp = `arbiterctl asks the arbiters, and asks them to act.
@@ -36,7 +38,7 @@ func newRoot(a *app) *cobra.Command {
 		Use:                        "arbiterctl",
 		Short:                      "Ask the arbiters, and ask them to act",
 		Long:                       rootHelp,
-		Version:                    release(),
+		Version:                    release.Name(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		SuggestionsMinimumDistance: 2,

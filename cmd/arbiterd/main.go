@@ -24,10 +24,8 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	"github.com/arbiter-ha/arbiter/internal/recording"
+	"github.com/arbiter-ha/arbiter/internal/release"
 )
-
-// release is set by the linker.
-var release = "development"
 
 // Exit statuses.
 const (
@@ -42,17 +40,17 @@ func main() {
 }
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
-	code := 0
+	code := exitBadInput // until all that it was given is known to be right
 	command := &cobra.Command{
 		Use:           "arbiterd",
 		Short:         "One arbiter: watches the protected services and, when it leads, fences and promotes",
-		Version:       release,
+		Version:       release.Name(),
 		Args:          cobra.NoArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
-	check := command.Flags().Bool("check", false, "read the file and the certificates, say what is wrong, and end")
+	check := command.Flags().Bool("check", false, "read the file, the certificates and what the data directory says of itself, say what is wrong, and end")
 	record := command.Flags().String("record", "", "keep all that decisions are made of in this folder, for make replay; it grows without bound")
 	command.RunE = func(*cobra.Command, []string) error {
 		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
@@ -61,9 +59,9 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		defer signal.Stop(hangup)
 		d, err := prepare(*path, stderr)
 		if err != nil {
-			code = exitBadInput
 			return err
 		}
+		code = exitFailed
 		if *check {
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
@@ -75,7 +73,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 	command.SetErr(stderr)
 	if err := command.Execute(); err != nil {
 		report(stderr, err)
-		return max(code, exitFailed)
+		return code
 	}
 	return 0
 }
@@ -154,13 +152,13 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(fencing), NewProber: newProber(c, d.log), Specs: specs{fencing},
-		Release: release, FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
+		Release: release.Name(), FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	ended := make(chan error, 1)
-	d.log.Info("starting", "release", release, "node", d.file.Node, "arbiters", len(d.file.Arbiters), "raft", d.file.RaftListen, "grpc", listener.Addr())
+	d.log.Info("starting", "release", release.Name(), "node", d.file.Node, "arbiters", len(d.file.Arbiters), "raft", d.file.RaftListen, "grpc", listener.Addr())
 	go func() { ended <- node.Run(ctx) }()
 	for {
 		select {

@@ -56,6 +56,16 @@ func TestAnAskedForEndWhileWaitingForPeersIsNoFailure(t *testing.T) {
 	}
 }
 
+// What a supervisor must not try again ends with another status than what it may.
+func TestAWrongCommandLineIsBadInput(t *testing.T) {
+	for _, arguments := range [][]string{{"--bogus"}, {"start"}, {"--config"}} {
+		var out bytes.Buffer
+		if status := run(t.Context(), arguments, &out, &out); status != exitBadInput || out.Len() == 0 {
+			t.Errorf("%q: exit status %d, %q", arguments, status, out.String())
+		}
+	}
+}
+
 // A data directory of another cluster than the certificate is found before anything is started, and by --check.
 func TestTheDataIsOfAnotherCluster(t *testing.T) {
 	for name, refused := range map[string]bool{"lab": false, "another": true} {

@@ -20,7 +20,7 @@ type layer struct {
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
 	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi", "internal/keys",
-	"internal/fenceagent",
+	"internal/fenceagent", "internal/release",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -60,6 +60,7 @@ var layers = []layer{
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
 	{folder: "internal/keys", why: "what names mean is at the bottom of everything"},
+	{folder: "internal/release", why: "what the build recorded is at the bottom of everything"},
 	{folder: "internal/permit", why: "a context value that every driver may ask"},
 	{folder: "internal/failpoint", why: "a context value that tests stop a driver by"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
