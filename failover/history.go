@@ -34,7 +34,17 @@ const (
 	OperationDone      OperationResult = "done"
 	OperationRecovered OperationResult = "recovered" // the primary came back before anything was done
 	OperationStopped   OperationResult = "aborted"
+	// OperationReinstated is a failover that was rolled back: it measures no outage that a failover would have.
+	OperationReinstated OperationResult = "reinstated"
 )
+
+// resultOnceFinished is what an operation that has a primary again came to.
+func (op *Operation) resultOnceFinished() OperationResult {
+	if op.Reinstating {
+		return OperationReinstated
+	}
+	return OperationDone
+}
 
 // Receipt is the record of a finished operation.
 type Receipt struct {

@@ -188,7 +188,7 @@ func (c *change) conclude(b Conclude) *Refusal {
 	}
 	op.noteDone(intent.Action)
 	if op.finished(g) {
-		c.endOperation(g, OperationEnded, OperationDone, fmt.Sprintf("%s is primary under epoch %d", op.Candidate, g.Epoch))
+		c.endOperation(g, OperationEnded, op.resultOnceFinished(), fmt.Sprintf("%s is primary under epoch %d", op.Candidate, g.Epoch))
 	}
 	return nil
 }

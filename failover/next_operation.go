@@ -14,7 +14,7 @@ func (c *change) beginOperation(g *Group, kind EventKind, op Operation) {
 func (c *change) endOperation(g *Group, kind EventKind, result OperationResult, why string) {
 	op := *g.Operation
 	c.must(c.advance(g, kind, "%s %s: %s", op.Kind, result, why))
-	if result == OperationDone && op.Kind == KindFailover && op.Automatic {
+	if (result == OperationDone || result == OperationReinstated) && op.Kind == KindFailover && op.Automatic {
 		g.LastFailover = c.entry.Wall
 	}
 	g.History.addReceipt(Receipt{Operation: op, To: g.Writer(), EpochAfter: g.Epoch, Ended: c.entry.Wall, Result: result, Index: c.entry.Index})

@@ -568,3 +568,15 @@ func TestS8_NoStepAfterThePromotionIsSkipped(t *testing.T) {
 	}
 	w.wantStage(t, Steady)
 }
+
+// A failover that was rolled back is no failover that was done: the next plan must not promise its outage.
+func TestReinstated_IsNoFailoverThatWasDone(t *testing.T) {
+	w := given(t, isolating+"reinstate orders\noutcome isolate UNKNOWN\noutcome promote done\noutcome configure done\noutcome route done\noutcome verify done\n")
+	g := w.group(t)
+	if n := len(g.History.Receipts); n != 1 || g.History.Receipts[0].Result != OperationReinstated {
+		t.Fatalf("receipts %+v, want one that says reinstated", g.History.Receipts)
+	}
+	if last, measured := lastOutage(g); measured {
+		t.Errorf("writes stopped for %s the last time, says a failover that was rolled back", last)
+	}
+}

@@ -185,7 +185,7 @@ func (a *app) showCommand() *cobra.Command {
 // nextFor asks what can be done about a held operation: that depends on the group as it is now. Who may not ask, or asks too late, is shown
 // the timeline all the same. One that is done may have left a standby behind that has come by itself since, or follows somebody else by now.
 func (r *reading) nextFor(ctx context.Context, c *client.Client, op *arbiterv1.Operation) []string {
-	if op.Result == "done" && screen.LeftUndone(op, "configure") {
+	if (op.Result == "done" || op.Result == "reinstated") && screen.LeftUndone(op, "configure") {
 		return []string{"see whether the standbys that were not pointed follow by now: arbiterctl status " + op.Group}
 	}
 	if op.Result != "held" {

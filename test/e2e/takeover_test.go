@@ -250,7 +250,7 @@ func (s *stage) reinstated() *arbiterv1.Operation {
 	s.must(s.primary.Host().PowerOn(s.ctx))
 	s.must(s.primary.Start(s.ctx))
 	op := s.ended()
-	if op.GetResult() != "done" || op.GetTo() != s.primary.Name() {
+	if op.GetResult() != "reinstated" || op.GetTo() != s.primary.Name() {
 		s.t.Errorf("operation %v", op)
 	}
 	for _, m := range []*database.Server{s.first, s.second} {

@@ -151,7 +151,7 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 	for _, step := range op.Steps {
 		rows = append(rows, stepRow(s, op, step, begin, scale))
 	}
-	if op.Result == "done" || op.Result == "recovered" || op.Result == "aborted" {
+	if op.Result == "done" || op.Result == "recovered" || op.Result == "aborted" || op.Result == "reinstated" {
 		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, details: []string{receiptText(op)}})
 	}
 	return layout(s, rows)

@@ -2062,7 +2062,7 @@ type Operation struct {
 	EpochAfter  uint64                 `protobuf:"varint,9,opt,name=epoch_after,json=epochAfter,proto3" json:"epoch_after,omitempty"`
 	Began       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=began,proto3" json:"began,omitempty"`
 	Ended       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended,proto3" json:"ended,omitempty"`
-	// "running", "held", "done", "recovered", "aborted".
+	// "running", "held", "done", "recovered", "aborted", "reinstated".
 	Result       string            `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
 	Steps        []*Step           `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
 	HeldReason   string            `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
