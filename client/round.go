@@ -75,16 +75,14 @@ func (r *round) hear(err error) {
 	r.heard = append(r.heard, err)
 }
 
-// leaveOut passes over arbiters for now, unless they are all.
-func (r *round) leaveOut(asked []*endpoint) {
+// putLast asks arbiters after all others, in the given order.
+func (r *round) putLast(asked []*endpoint) {
 	for _, e := range asked {
 		r.drop(e)
+		r.waiting = append(r.waiting, e)
 		if r.first == e {
 			r.first = nil
 		}
-	}
-	if r.first == nil && len(r.waiting) == 0 {
-		r.refill()
 	}
 }
 

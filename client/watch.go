@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -83,7 +84,7 @@ type watch struct {
 	yield    func(WatchItem, error) bool
 	heard    int         // messages
 	received int         // events
-	asked    []*endpoint // that sent nothing, since one did
+	asked    []*endpoint // that sent nothing, since one did; the latest last
 	resumes  bool        // it knows what happened up to request.After
 	caughtUp bool
 	stopped  bool // the reader wants no more
@@ -97,7 +98,7 @@ func (w *watch) connect(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	w.asked = append(w.asked, e)
+	w.asked = append(slices.DeleteFunc(w.asked, func(other *endpoint) bool { return other == e }), e)
 	stream, err := arbiterv1.NewArbiterServiceClient(e.conn).WatchEvents(ctx, w.request)
 	if err != nil {
 		return err
@@ -116,12 +117,12 @@ func (w *watch) connect(ctx context.Context) error {
 }
 
 // anyLeader returns an arbiter to ask: the one that led last, or any that there is a connection to. Those that were asked already come after
-// the others: one that is cut off can't say who leads, and must not be asked for ever.
+// the others, and the latest last: one that is cut off can't say who leads, and must not be asked for ever.
 func (c *cluster) anyLeader(ctx context.Context, asked []*endpoint) (*endpoint, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.options.TryTimeout)
 	defer cancel()
 	round := c.newRound(ctx)
-	round.leaveOut(asked)
+	round.putLast(asked)
 	for {
 		e, err := round.next(ctx)
 		if err != nil {

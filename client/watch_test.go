@@ -227,6 +227,23 @@ func TestWatch_FindsTheLeaderBesideOneThatIsCutOff(t *testing.T) {
 	}
 }
 
+// Nobody led for so long that all were asked; the one that is asked first stays cut off, and another one leads then.
+func TestWatch_AsksTheOthersAgainBesideOneThatIsCutOff(t *testing.T) {
+	cluster := newCluster(t)
+	c := connect(t, cluster)
+	cluster.Lead("")
+	cluster.CutOff("az-a")
+	got := watched(t, c, &arbiterv1.WatchEventsRequest{}, func(word string) bool {
+		if strings.HasPrefix(word, client.ErrNoLeader.Error()) {
+			cluster.Lead("az-c")
+		}
+		return word != "caught up"
+	})
+	if !slices.Contains(got, "from az-c, linearizable: true") {
+		t.Errorf("watched %q", got)
+	}
+}
+
 // Nobody leads, and a stale watch shows what its arbiter knows, labelled.
 func TestWatch_Stale(t *testing.T) {
 	cluster := newCluster(t)
