@@ -39,8 +39,8 @@ const (
 )
 
 // resultOnceFinished is what an operation that has a primary again came to.
-func (op *Operation) resultOnceFinished() OperationResult {
-	if op.Reinstating {
+func (o *Operation) resultOnceFinished() OperationResult {
+	if o.Reinstating {
 		return OperationReinstated
 	}
 	return OperationDone
