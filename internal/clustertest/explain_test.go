@@ -88,7 +88,7 @@ func TestOperation_TellsWhatItIsDoing(t *testing.T) {
 	open := c.world.closeGate()
 	defer open()
 	c.world.crash("db1")
-	<-c.world.fencing
+	c.fencing()
 	api := c.api(c.leader())
 	one, err := api.GetOperation(t.Context(), &arbiterv1.GetOperationRequest{Group: "pay"})
 	if err != nil {

@@ -87,13 +87,13 @@ func TestLeaderStopped_HandsOverAndReleases(t *testing.T) {
 	open := c.world.closeGate()
 	defer open()
 	c.world.crash("db1")
-	old := <-c.world.fencing
+	old := c.fencing()
 	if leader := c.leader(); leader != old {
 		t.Fatalf("%s fences and %s leads", old, leader)
 	}
 	c.stop(old)
 	// The lease was released, so the next leader need not wait for it to run out: it fences under the next epoch.
-	next := <-c.world.fencing
+	next := c.fencing()
 	if next == old {
 		t.Fatalf("%s fences although it was stopped", next)
 	}
@@ -121,7 +121,7 @@ func TestLeaderKilledMidIsolate_NextOneWaitsForTheLease(t *testing.T) {
 	open := c.world.closeGate()
 	defer open()
 	c.world.crash("db1")
-	old := <-c.world.fencing
+	old := c.fencing()
 	during := c.status(t.Context(), "pay")
 	if during.GetLease().GetHolder() != string(old) || during.GetEpoch() != before+1 {
 		t.Fatalf("mid-isolate: lease %v, epoch %d after %d", during.GetLease(), during.GetEpoch(), before)
@@ -171,7 +171,7 @@ func TestS4_RequestsAreAboutWhatTheirCallerSaw(t *testing.T) {
 	open := c.world.closeGate()
 	defer open()
 	c.world.crash("db1")
-	<-c.world.fencing
+	c.fencing()
 	ctx, api := t.Context(), c.api(c.leader())
 	isolating := c.status(ctx, "pay").GetOperation()
 	if _, err := api.Abort(ctx, &arbiterv1.AbortRequest{Change: c.change("wait"), Group: "pay", Operation: isolating.GetId()}); err != nil {

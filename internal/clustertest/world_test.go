@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
@@ -185,4 +186,16 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 // writtenSpec is the group that the fake world is, with every default filled in.
 func writtenSpec(group string) *arbiterv1.GroupSpec {
 	return fake.Spec(group, fake.Times{Look: lookEvery, Isolate: minute / 6, Outage: minute / 6, Cooldown: minute, Retry: minute / 6})
+}
+
+// fencing waits for the next request to fence, and returns the arbiter that made it.
+func (c *cluster) fencing() failover.NodeID {
+	c.t.Helper()
+	select {
+	case node := <-c.world.fencing:
+		return node
+	case <-time.After(patience):
+		c.t.Fatalf("within %v no arbiter has asked to fence", patience)
+		return ""
+	}
 }
