@@ -101,11 +101,13 @@ func TestCtlRunsAsTheOperator(t *testing.T) {
 	if err != nil || !strings.Contains(string(out), Group) {
 		t.Errorf("%s, %v", out, err)
 	}
-	path, err := l.WriteCtl()
+	tools, err := l.WriteTools()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(patient(t), path, "explain", Group).CombinedOutput(); err != nil {
-		t.Errorf("%s, %v", out, err)
+	for _, command := range [][]string{{"arbiterctl", "explain", Group}, {"fence_lab", "-o", "status", "-n", l.Members[0].Name()}} {
+		if out, err := exec.CommandContext(patient(t), filepath.Join(tools, command[0]), command[1:]...).CombinedOutput(); err != nil {
+			t.Errorf("%s: %s, %v", command, out, err)
+		}
 	}
 }

@@ -73,8 +73,9 @@ func (l *Lab) Ctl(ctx context.Context, args ...string) ([]byte, error) {
 	})
 }
 
-// WriteCtl writes a command for people that runs arbiterctl as Ctl does, and returns its path.
-func (l *Lab) WriteCtl() (string, error) {
+// WriteTools makes a directory of commands for people and returns its path: arbiterctl, which runs as Ctl does, and fence_lab, which asks the
+// lab's power switch.
+func (l *Lab) WriteTools() (string, error) {
 	binaries, err := l.binaries()
 	if err != nil {
 		return "", err
@@ -83,15 +84,19 @@ func (l *Lab) WriteCtl() (string, error) {
 	if l.Site.Kind() == hosts.Namespaces {
 		enter = "nsenter --net=/run/netns/" + l.Site.ID() + "-" + ClientHost + " "
 	}
-	script := fmt.Sprintf("#!/bin/sh\n# arbiterctl as the operator of lab %s, on its client's host\nunset XDG_CONFIG_HOME\nHOME='%s' exec %s'%s' \"$@\"\n",
-		l.Site.ID(), l.Home(), enter, filepath.Join(binaries, "arbiterctl"))
-	path := filepath.Join(l.Site.Dir(), "bin", "arbiterctl")
-	err = os.MkdirAll(filepath.Dir(path), 0o755)
-	if err == nil {
-		err = os.WriteFile(path, []byte(script), 0o755)
+	dir := filepath.Join(l.Site.Dir(), "bin")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("make directory of commands for people: %w", err)
 	}
-	if err != nil {
-		return "", fmt.Errorf("write command for the operator: %w", err)
+	for name, script := range map[string]string{
+		"arbiterctl": fmt.Sprintf("# as the operator of lab %s, on its client's host\nunset XDG_CONFIG_HOME\nHOME='%s' exec %s'%s' \"$@\"\n",
+			l.Site.ID(), l.Home(), enter, filepath.Join(binaries, "arbiterctl")),
+		"fence_lab": fmt.Sprintf("# asks the power switch of lab %s\nexec '%s' --socket='%s' \"$@\"\n",
+			l.Site.ID(), filepath.Join(binaries, "fence_lab"), l.PowerSocket()),
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\n"+script), 0o755); err != nil {
+			return "", fmt.Errorf("write command for people: %w", err)
+		}
 	}
-	return path, nil
+	return dir, nil
 }

@@ -258,15 +258,15 @@ func (s *show) keep(ctx context.Context) error {
 		s.say("Run `KEEP=1 make demo` to look around: arbiterctl status · arbiterctl show %s · arbiterctl explain %s\n", lab.Group, lab.Group)
 		return nil
 	}
-	path, err := s.lab.WriteCtl()
+	tools, err := s.lab.WriteTools()
 	if err != nil {
 		return err
 	}
-	s.say("\nEverything is left running until you press Ctrl-C. In another terminal:\n")
+	s.say("\nEverything is left running until you press Ctrl-C. In another terminal, as the same user:\n  export PATH=%s:$PATH\n", tools)
 	for _, verb := range []string{"status", "show " + lab.Group, "explain " + lab.Group, "epoch " + lab.Group} {
-		s.say("  %s %s\n", path, verb)
+		s.say("  arbiterctl %s\n", verb)
 	}
-	s.say("Logs: %s/*/log. Power switch: fence_lab --socket=%s -o status -n %s\n", s.lab.Site.Dir(), s.lab.PowerSocket(), s.primary.Name())
+	s.say("  fence_lab -o status -n %s\nLogs: %s/*/log\n", s.primary.Name(), s.lab.Site.Dir())
 	<-ctx.Done()
 	s.say("\nCleaning up ...\n")
 	return nil

@@ -48,11 +48,11 @@ func protect(c *cobra.Command, l *lab.Lab) error {
 	if err := l.Protect(c.Context(), lab.Spec{}); err != nil {
 		return err
 	}
-	path, err := l.WriteCtl()
+	tools, err := l.WriteTools()
 	if err != nil {
 		return err
 	}
-	c.Printf("operator  %s status\n", path)
+	c.Printf("operator  %s/arbiterctl status\n", tools)
 	return nil
 }
 
