@@ -3,11 +3,14 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 func (a *app) pkiCommand() *cobra.Command {
@@ -56,7 +59,10 @@ func (a *app) pkiIssueCommand() *cobra.Command {
 		Long: "Writes NAME.crt, NAME.key and ca.crt. NAME is the arbiter's id as in its file, or the operator's name, which is\n" +
 			"recorded with everything that the operator does.",
 		Args: exactly("NAME"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := checkIssue(cmd, role, days, request.Verbs); err != nil {
+				return err
+			}
 			authority, err := pki.LoadAuthority(folder)
 			if err != nil {
 				return pkiError(err)
@@ -74,14 +80,48 @@ func (a *app) pkiIssueCommand() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&folder, "dir", "pki", "folder of the authority")
 	flags.StringVar(&out, "out", ".", "folder to write to")
-	flags.StringVar(&role, "role", string(pki.RoleOperator), "arbiter, operator, viewer or agent")
+	flags.StringVar(&role, "role", "", "arbiter, operator, viewer or agent")
 	flags.StringSliceVar(&request.Groups, "group", nil, "limit it to these groups")
 	flags.StringSliceVar(&request.Verbs, "verb", nil, "limit it to these verbs")
 	flags.StringSliceVar(&request.Hosts, "host", nil, "names and addresses to add, for programs that check them")
-	flags.IntVar(&days, "days", 0, "days of validity (default 825)")
+	flags.IntVar(&days, "days", 0, "days of validity, 3650 at most (default 825)")
 	flags.BoolVar(&force, "force", false, "replace existing files")
 	_ = cmd.RegisterFlagCompletionFunc("role", cobra.FixedCompletions([]string{"arbiter", "operator", "viewer", "agent"}, cobra.ShellCompDirectiveNoFileComp))
 	return cmd
+}
+
+// longestDays is more than any certificate should last; an authority's own end may come before.
+const longestDays = 3650
+
+// checkIssue refuses what would make a certificate that nobody wants: one whose role was not chosen, that lasts for no time or for ever, or that is
+// limited to a verb which isn't there.
+func checkIssue(cmd *cobra.Command, role string, days int, verbs []string) error {
+	if role == "" {
+		return usage("say what the certificate may do: --role arbiter, operator, viewer or agent")
+	}
+	if cmd.Flags().Changed("days") && (days < 1 || days > longestDays) {
+		return usage("--days %d: from 1 to %d", days, longestDays)
+	}
+	known := verbNames()
+	for _, verb := range verbs {
+		if !slices.Contains(known, strings.ToLower(verb)) {
+			return usage("--verb %s: there is no such verb; they are %s", verb, strings.Join(known, ", "))
+		}
+	}
+	return nil
+}
+
+// verbNames are the calls of the API, by which a certificate can be limited.
+func verbNames() []string {
+	var names []string
+	for _, m := range arbiterv1.ArbiterService_ServiceDesc.Methods {
+		names = append(names, strings.ToLower(m.MethodName))
+	}
+	for _, s := range arbiterv1.ArbiterService_ServiceDesc.Streams {
+		names = append(names, strings.ToLower(s.StreamName))
+	}
+	slices.Sort(names)
+	return names
 }
 
 // pkiError marks what the caller can put right.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"reflect"
 	"strings"
 	"syscall"
 	"time"
@@ -221,21 +222,32 @@ func referencePoints(file *config.ArbiterFile) string {
 	return "; reference points " + strings.Join(points, ", ")
 }
 
-// reload takes new certificates and the log level; whatever is wrong with them leaves the old ones in force.
+// reload takes new certificates, from the same files, and the log level; whatever is wrong with them leaves the old ones in force.
 func (d *daemon) reload() {
 	file, _, err := readFile(d.path)
 	if err != nil {
 		d.log.Error("SIGHUP: the file is wrong, nothing was changed", "error", err)
 		return
 	}
-	d.log.SetLevel(hclog.LevelFromString(file.LogLevel))
+	if d.needsRestart(file) {
+		d.log.Warn("SIGHUP: the file has other changes than the log level; they are taken when arbiterd is started again", "file", d.path)
+	}
 	if d.tls == nil {
+		d.log.SetLevel(hclog.LevelFromString(file.LogLevel))
 		d.log.Info("SIGHUP: log level taken", "level", file.LogLevel)
 		return
 	}
 	if err := d.tls.Reload(); err != nil {
-		d.log.Error("SIGHUP: the certificates are wrong, the old ones stay in force", "error", err)
+		d.log.Error("SIGHUP: the certificates are wrong, the old ones stay in force, and the log level too", "error", err)
 		return
 	}
-	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "until", d.tls.NotAfter())
+	d.log.SetLevel(hclog.LevelFromString(file.LogLevel))
+	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "cert", d.file.TLS.Cert, "until", d.tls.NotAfter())
+}
+
+// needsRestart says whether the file was changed, since arbiterd was started, in more than what reload takes.
+func (d *daemon) needsRestart(now *config.ArbiterFile) bool {
+	then := *d.file
+	then.LogLevel = now.LogLevel
+	return !reflect.DeepEqual(&then, now)
 }

@@ -62,8 +62,44 @@ func TestReloadTakesCertificatesAndTheLogLevelOfEveryPart(t *testing.T) {
 		t.Errorf("the certificate in use ends %v, the one before ended %v", after, before)
 	}
 	text := log.String()
-	if strings.Contains(text, "too early") || !strings.Contains(text, "in time") || !strings.Contains(text, "certificates and log level taken: level=debug until=") {
+	if strings.Contains(text, "too early") || !strings.Contains(text, "in time") || !strings.Contains(text, "certificates and log level taken: level=debug cert=") {
 		t.Errorf("the log is\n%s", text)
+	}
+	if strings.Contains(text, "started again") {
+		t.Errorf("something is said to need a restart:\n%s", text)
+	}
+}
+
+// What a SIGHUP does not take is said to be not taken: whoever changed it would otherwise think that it is in force.
+func TestReloadSaysWhatNeedsARestart(t *testing.T) {
+	d, log, certificates, _ := prepared(t, newAuthority(t))
+	text, err := os.ReadFile(d.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	moved := filepath.Join(filepath.Dir(certificates.Certificate), "new.crt")
+	if err := os.Link(certificates.Certificate, moved); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(d.path, bytes.ReplaceAll(text, []byte(certificates.Certificate), []byte(moved)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.reload()
+	if said := log.String(); !strings.Contains(said, "they are taken when arbiterd is started again") || !strings.Contains(said, "cert="+certificates.Certificate) {
+		t.Errorf("the log is\n%s", said)
+	}
+}
+
+// A level that came with certificates that are wrong isn't taken either.
+func TestReloadTakesNoLevelWithWrongCertificates(t *testing.T) {
+	d, _, certificates, write := prepared(t, newAuthority(t))
+	if err := os.Remove(certificates.Certificate); err != nil {
+		t.Fatal(err)
+	}
+	write("debug")
+	d.reload()
+	if d.log.IsDebug() {
+		t.Error("the level was taken")
 	}
 }
 
