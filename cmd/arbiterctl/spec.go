@@ -30,10 +30,22 @@ type loadedSpec struct {
 	file specFile
 }
 
-// refused shows what the arbiters found wrong with a spec by the lines of its file.
-func (a *app) refused(spec loadedSpec, err error) error {
+// refused shows what the arbiters found wrong with a spec by the lines of its file. Where others were changed before it, the exit status is none that
+// promises that nothing was changed.
+func (a *app) refused(spec loadedSpec, err error, changed ...loadedSpec) error {
+	outcome, status := "nothing was changed", exitUsage
+	if len(changed) > 0 {
+		names := make([]string, len(changed))
+		for i, before := range changed {
+			names[i] = before.Group
+		}
+		outcome, status = fmt.Sprintf("%s was changed, and %s was not", strings.Join(names, ", "), spec.Group), exitError
+	}
 	var invalid *client.InvalidError
-	if !errors.As(err, &invalid) || len(invalid.Fields) == 0 {
+	switch field := errors.As(err, &invalid) && len(invalid.Fields) > 0; {
+	case !field && len(changed) > 0:
+		return fmt.Errorf("%s: %v", outcome, err)
+	case !field:
 		return err
 	}
 	faults := make([]config.Fault, len(invalid.Fields))
@@ -41,8 +53,8 @@ func (a *app) refused(spec loadedSpec, err error) error {
 		faults[i] = config.Fault{Path: strings.TrimPrefix(f.Field, "spec."), Message: f.Message}
 	}
 	_, source, _ := config.ParseGroup(spec.file.name, spec.file.text) // it was read before, without a fault
-	a.hint("%s; nothing was changed.", count(a.list(source.Locate(faults)), "fault"))
-	return statusError(exitUsage)
+	a.hint("%s; %s.", count(a.list(source.Locate(faults)), "fault"), outcome)
+	return statusError(status)
 }
 
 // readFiles reads the files of -f; "-" is standard input.
@@ -137,13 +149,23 @@ func (a *app) applyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, spec := range specs {
-				request := &arbiterv1.ApplyGroupRequest{Spec: spec.GroupSpec, DryRun: dryRun}
+			request := func(spec loadedSpec, dryRun bool) *arbiterv1.ApplyGroupRequest {
+				r := &arbiterv1.ApplyGroupRequest{Spec: spec.GroupSpec, DryRun: dryRun}
 				if cmd.Flags().Changed("expect-version") {
-					request.ExpectedVersion = &version
+					r.ExpectedVersion = &version
 				}
-				if err := a.apply(cmd.Context(), c, change, request); err != nil {
-					return a.refused(spec, err)
+				return r
+			}
+			if len(specs) > 1 && !dryRun { // what is wrong with the last must be known before the first is changed
+				for _, spec := range specs {
+					if err := a.rehearse(cmd.Context(), c, change, request(spec, true)); err != nil {
+						return a.refused(spec, err)
+					}
+				}
+			}
+			for i, spec := range specs {
+				if err := a.apply(cmd.Context(), c, change, request(spec, dryRun)); err != nil {
+					return a.refused(spec, err, before(specs[:i], dryRun)...)
 				}
 			}
 			return nil
@@ -178,6 +200,23 @@ func (a *app) apply(ctx context.Context, c *client.Client, change changing, requ
 		return fmt.Errorf("apply %s: %w", group, err)
 	}
 	return a.show(answer, func() string { return screen.Applied(group, answer, request.DryRun) })
+}
+
+// rehearse asks whether a spec would be taken, and shows nothing.
+func (a *app) rehearse(ctx context.Context, c *client.Client, change changing, request *arbiterv1.ApplyGroupRequest) error {
+	request.Change = change.change()
+	if _, err := c.ApplyGroup(ctx, request, client.TryFor(applyTry)); err != nil {
+		return fmt.Errorf("apply %s: %w", request.Spec.Group, err)
+	}
+	return nil
+}
+
+// before are the specs that were applied before one was refused; a dry run applies none.
+func before(applied []loadedSpec, dryRun bool) []loadedSpec {
+	if dryRun {
+		return nil
+	}
+	return applied
 }
 
 // printDiff says what applying would change. A group that doesn't exist yet has nothing to differ from.
