@@ -24,6 +24,8 @@ type EpochRow struct {
 	Wall   WallTime
 	Why    string
 	Proof  string
+	// Operation is what it was granted for; empty for an adoption.
+	Operation OperationID
 }
 
 // OperationResult is how an operation ended.
@@ -60,12 +62,12 @@ func (h History) clone() History {
 	return History{Epochs: slices.Clone(h.Epochs), Receipts: slices.Clone(h.Receipts)}
 }
 
-// addEpoch adds a row. Grants in a row to the same holder for the same purpose, of which nothing came, share one: a held
+// addEpoch adds a row. Grants in a row to the same holder for the same operation, of which nothing came, share one: a held
 // operation is tried again for days.
 func (h *History) addEpoch(row EpochRow) {
 	if n := len(h.Epochs); n > 0 {
 		last := h.Epochs[n-1]
-		if last.Holder != "" && last.Holder == row.Holder && last.Term == row.Term && last.Why == row.Why && last.Writer == row.Writer && last.Proof == "" {
+		if last.Holder != "" && last.Holder == row.Holder && last.Term == row.Term && last.Operation == row.Operation && last.Writer == row.Writer && last.Proof == "" {
 			h.Epochs[n-1] = row
 			return
 		}

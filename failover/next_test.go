@@ -27,7 +27,7 @@ func TestNextLeavesItsInputAlone(t *testing.T) {
 func TestHistoryIsBounded(t *testing.T) {
 	var h History
 	for i := range 200 {
-		h.addEpoch(EpochRow{Epoch: Epoch(i + 1), Holder: "a", Why: string(rune('a' + i%2))})
+		h.addEpoch(EpochRow{Epoch: Epoch(i + 1), Holder: "a", Operation: OperationID(rune('a' + i%2))})
 		h.addReceipt(Receipt{Index: Index(i + 1)})
 	}
 	if len(h.Epochs) != epochsKept || h.Epochs[epochsKept-1].Epoch != 200 || len(h.Receipts) != receiptsKept || h.epochRow(200) == nil || h.epochRow(1) != nil {
@@ -39,10 +39,11 @@ func TestGrantsOfWhichNothingCameShareARow(t *testing.T) {
 	var h History
 	h.addEpoch(EpochRow{Epoch: 1, Writer: "m", Why: "adopted"})
 	for i := range 10 {
-		h.addEpoch(EpochRow{Epoch: Epoch(i + 2), Holder: "a", Term: 1, Why: "failover"})
+		h.addEpoch(EpochRow{Epoch: Epoch(i + 2), Holder: "a", Term: 1, Why: "failover", Operation: "orders-6"})
 	}
-	h.addEpoch(EpochRow{Epoch: 12, Holder: "b", Term: 2, Why: "failover"})
-	if len(h.Epochs) != 3 || h.Epochs[1].Epoch != 11 {
+	h.addEpoch(EpochRow{Epoch: 12, Holder: "b", Term: 2, Why: "failover", Operation: "orders-6"})
+	h.addEpoch(EpochRow{Epoch: 13, Holder: "b", Term: 2, Why: "failover", Operation: "orders-7"}) // in the same words
+	if len(h.Epochs) != 4 || h.Epochs[1].Epoch != 11 {
 		t.Errorf("%+v", h.Epochs)
 	}
 }
