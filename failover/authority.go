@@ -213,6 +213,15 @@ func checkS3(g *Group, proof Proof) *Refusal {
 	return nil
 }
 
+// checkS3Fresh refuses a promotion, of a candidate or of the former writer, beside a proof from before the operation was held: whoever was off
+// then may have been switched on since.
+func checkS3Fresh(g *Group, promoted MemberName) *Refusal {
+	if m := g.staleProof(promoted); m != "" {
+		return refuse("S3", "the proof that %s can't write is from before the operation was held", m).advise("it is read back first")
+	}
+	return nil
+}
+
 // checkS4Epoch refuses whatever does not come from the holder of the present lease, in the term of its grant.
 func checkS4Epoch(g *Group, e Entry, epoch Epoch) *Refusal {
 	switch {

@@ -81,6 +81,8 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
 	case state.Rogue:
 		c.Why = "it accepts writes without authority"
+	case state.Authority == AuthorityRevoked:
+		c.Why = "it is not proven unable to write"
 	case !policyAllows(g, c.Loss) && !lossTaken(g, c, positions):
 		c.Reason, c.Why = HoldLossBound, lossText(g, c.Loss)
 	default:

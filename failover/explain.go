@@ -270,7 +270,7 @@ func heldCommands(s *State, g *Group) []string {
 		}
 	case HoldFenceUnproven:
 		m := g.revoked()
-		if g.mayBeReinstated() && g.answersNow(s, m) { // nobody may vouch for it
+		if m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m) { // nobody may vouch for it
 			return []string{
 				fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, since %s answers, let it write again:", m, m),
 				fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),

@@ -103,6 +103,11 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	if refusal := checkS2(g, b.Member, b.Reinstate); refusal != nil {
 		return refusal
 	}
+	if op.Candidate != b.Member {
+		if refusal := checkS3Fresh(g, b.Member); refusal != nil {
+			return refusal
+		}
+	}
 	if !b.Reinstate && op.Candidate != b.Member {
 		if refusal := checkChosen(g, b.Member); refusal != nil {
 			return refusal
@@ -131,9 +136,6 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 func checkChosen(g *Group, name MemberName) *Refusal {
 	if g.EffectiveStage() != CaughtUp {
 		return refuse("S8", "%s is %s: nobody is promoted before the standbys have caught up", g.Name, g.Stage)
-	}
-	if m := g.staleProof(name); m != "" {
-		return refuse("S3", "the proof that %s can't write is from before the operation was held", m).advise("it is read back first")
 	}
 	for _, cand := range Candidates(g, g.Operation.Positions) {
 		if cand.Member == name && cand.Eligible {

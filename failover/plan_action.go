@@ -121,12 +121,17 @@ func planCandidate(s *State, g *Group, d Durations) Decision {
 		return planNoCandidate(g, best)
 	}
 	if member := g.staleProof(best[0].Member); member != "" {
-		decision := g.intend(ActionIsolate, member)
-		decision.Rule = "read-back"
-		decision.Detail = fmt.Sprintf("read back that %s is still isolated, and isolate it again only if it isn't", member)
-		return decision
+		return g.readBack(member)
 	}
 	return g.intend(ActionPromote, best[0].Member)
+}
+
+// readBack isolates a member whose proof is old: its executor asks first whether that still holds.
+func (g *Group) readBack(member MemberName) Decision {
+	decision := g.intend(ActionIsolate, member)
+	decision.Rule = "read-back"
+	decision.Detail = fmt.Sprintf("read back that %s is still isolated, and isolate it again only if it isn't", member)
+	return decision
 }
 
 // catchUpSubject is whom a catch_up is about: the member that the standbys followed.
@@ -289,6 +294,9 @@ func planReinstate(g *Group, d Durations) Decision {
 		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
 	case rogue != "":
 		return g.intend(ActionIsolate, rogue)
+	}
+	if stale := g.staleProof(op.From); stale != "" && op.Candidate != op.From {
+		return g.readBack(stale)
 	}
 	decision := g.intend(ActionPromote, op.From)
 	decision.Reinstate = true

@@ -175,6 +175,17 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 	}
 }
 
+// Who was fenced before the operation was held may have been switched on since: also the former writer is only reinstated once that is read back.
+func TestS3_AnOldProofIsReadBackBeforeReinstating(t *testing.T) {
+	gaveUp := "observe all: pg-b=down(no-route)\noutcome promote failed\nlook-again answers\ntick 1s\noutcome promote failed\ntick 1s\noutcome promote failed\n" +
+		"look-again answers\noutcome isolate CONFIRMED_OFF\n"
+	heldSince := "observe all: pg-c=down(no-route)\noutcome catch_up failed\ntick 1s\noutcome catch_up failed\ntick 1s\noutcome catch_up failed\n"
+	w := given(t, promoting+gaveUp+heldSince+"keep a\nreinstate orders\ncommit a\nlose a\n")
+	back := w.intend(t, ActionPromote, "pg-a")
+	back.Reinstate = true
+	w.refused(t, "S3", "a", 1, back)
+}
+
 // A failover names the epoch that its plan was made under, or none.
 func TestS4_AFailoverIsOfThePrimaryThatWasSeen(t *testing.T) {
 	for _, epoch := range []Epoch{0, 1} {
