@@ -139,7 +139,11 @@ func wouldDo(s *State, g *Group) (text string, unmeasured bool) {
 		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
 		return "A failover would be held: " + detail, false
 	}
-	parts := []string{fenceText(g, formerWriter(g)), fmt.Sprintf("promote %s at %s", best.Member, best.Position)}
+	var parts []string
+	if writer := formerWriter(g); writer != "" {
+		parts = append(parts, fenceText(g, writer))
+	}
+	parts = append(parts, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
 	if routes := routeNames(g); routes != "" {
 		parts = append(parts, "route by "+routes)
 	}
