@@ -162,20 +162,32 @@ func TestLookThatIsOvertakenDoesNotCount(t *testing.T) {
 
 func TestReportTellsWhatTheThresholdHoldsBack(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
+		const looks = 5
+		looked := make(chan struct{})
 		r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {
-			if n == 3 {
+			switch n {
+			case 3:
 				return answers(failover.ReasonTimeout)
+			case looks:
+				close(looked)
 			}
 			return answers(failover.ReasonAnswered)
 		}
 		r.scheduler.SetTargets(targets(fastCheck(), "a"))
-		time.Sleep(5 * time.Second)
+		<-looked
 		synctest.Wait()
+		failed := 0
 		for _, report := range r.reports {
 			bad := report.Look.Evidence.Reason == failover.ReasonTimeout
+			if bad {
+				failed++
+			}
 			if told := len(report.Towards) == 1 && report.Towards[0].Count == 1 && report.Towards[0].Check == report.Check; told != bad {
 				t.Errorf("%s: the report holds %+v", report.Look.Evidence.Reason, report.Towards)
 			}
+		}
+		if failed != 1 {
+			t.Errorf("%d reports of the look that failed", failed)
 		}
 	})
 }
