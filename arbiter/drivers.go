@@ -73,8 +73,8 @@ type Inspectors struct {
 	Member func(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []Finding
 	// Fence looks at all devices of a member, and asks them for their status.
 	Fence func(ctx context.Context, member failover.MemberSpec) []Finding
-	// Route asks a router whether it knows the members.
-	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec) []Finding
+	// Route asks a router whether it knows the members, and sends clients to the primary, if there is one.
+	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []Finding
 }
 
 // Drivers are all ways to the outside world that actions take.

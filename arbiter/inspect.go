@@ -46,7 +46,7 @@ type look struct {
 }
 
 // looksOf are all parts of an inspection of a group: each member's service and fence, and each route.
-func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec) []look {
+func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []look {
 	var looks []look
 	for _, m := range spec.Members {
 		looks = append(looks,
@@ -55,7 +55,7 @@ func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec) 
 	}
 	for _, r := range spec.Routes {
 		looks = append(looks, look{aboutRoute, "", "route " + r.Name, askRoute, func(ctx context.Context) []Finding {
-			return inspect.Route(ctx, r, group, spec)
+			return inspect.Route(ctx, r, group, spec, primary)
 		}})
 	}
 	return looks
@@ -71,7 +71,8 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	began := n.options.Clock.Boot()
 	ctx, cancel := sooner(ctx)
 	defer cancel()
-	looks := looksOf(n.options.Drivers.Inspect, failover.GroupName(effective.GetGroup()), spec)
+	group := failover.GroupName(effective.GetGroup())
+	looks := looksOf(n.options.Drivers.Inspect, group, spec, settledPrimary(n.fsm.State(), group))
 	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
 	for _, m := range spec.Members {
 		for _, level := range m.Fence {
@@ -85,6 +86,15 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	}
 	check.Took = durationpb.New(n.options.Clock.Boot() - began)
 	return check, nil
+}
+
+// settledPrimary is the member that clients belong to, empty while there is none or an operation may be changing that.
+func settledPrimary(s *failover.State, group failover.GroupName) failover.MemberName {
+	g := s.Group(group)
+	if g == nil || g.Operation != nil {
+		return ""
+	}
+	return g.Writer()
 }
 
 // sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends

@@ -4,21 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// Problem is one thing that would keep a router from taking a failover's changes.
+// Problem is one thing that is wrong with a router: it would not take a failover's changes, or sends clients elsewhere than to the primary.
 type Problem struct {
 	Member  failover.MemberName // empty if it is about the router
 	Message string              // without secrets
 	Fix     string              // what to do
 	Silent  bool                // the router did not answer
+	Warning bool                // a failover would work, and mend it
 }
 
 // Inspect asks a router whether it would send clients where a failover wants them, and changes nothing: its settings are known,
-// its secrets can be resolved on this machine, it answers, and it has a server for each member.
-func Inspect(ctx context.Context, route failover.Route, r Request) []Problem {
+// its secrets can be resolved on this machine, it answers, it has a server for each member, and sends clients to the primary as long as
+// there is one (empty: there is none now, or somebody is about to change it).
+func Inspect(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) []Problem {
 	router, err := New(route)
 	if err != nil {
 		return []Problem{{Message: err.Error(), Fix: "mend the route in the group's spec, or put its secrets on this arbiter's machine"}}
@@ -38,6 +41,31 @@ func Inspect(ctx context.Context, route failover.Route, r Request) []Problem {
 			problems = append(problems, Problem{
 				Member: m.Name, Message: fmt.Sprintf("route %s has no server for it: clients could not be sent there", route.Name),
 				Fix: fmt.Sprintf("add a server named %s to the router, or name it in the route: server.%s", m.Name, m.Name),
+			})
+		}
+	}
+	return append(problems, astray(route, state, primary)...)
+}
+
+// astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was
+// reloaded and has forgotten what it was told.
+func astray(route failover.Route, state State, primary failover.MemberName) (problems []Problem) {
+	known := slices.ContainsFunc(state.Servers, func(s Server) bool { return s.Member == primary })
+	if primary == "" || !known {
+		return nil
+	}
+	open := state.Open()
+	if !slices.Contains(open, primary) {
+		problems = append(problems, Problem{
+			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
+			Fix: "send clients there by hand, and see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
+		})
+	}
+	for _, member := range open {
+		if member != primary {
+			problems = append(problems, Problem{
+				Warning: true, Member: member, Message: fmt.Sprintf("route %s may send clients to it, and the primary is %s", route.Name, primary),
+				Fix: "take it out of the router by hand, unless it takes clients only where the primary is gone; a failover takes it out by itself",
 			})
 		}
 	}

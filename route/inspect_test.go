@@ -2,8 +2,10 @@ package route
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -27,7 +29,7 @@ func TestInspect_HAProxy(t *testing.T) {
 		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `"sokket": unknown setting`, "mend the route", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems := Inspect(t.Context(), haproxyRoute(test.settings...), l.request())
+			problems := Inspect(t.Context(), haproxyRoute(test.settings...), l.request(), "")
 			if test.what == "" {
 				if len(problems) > 0 {
 					t.Errorf("problems: %+v", problems)
@@ -57,25 +59,55 @@ func TestInspect_Command(t *testing.T) {
 		return failover.Route{Router: "command", Name: "switch", Settings: settings}
 	}
 	for _, mode := range []string{"good", "strict"} { // strict asks even a look for its epoch
-		if problems := Inspect(t.Context(), route(t, mode), switchRequest(0)); len(problems) > 0 {
+		if problems := Inspect(t.Context(), route(t, mode), switchRequest(0), ""); len(problems) > 0 {
 			t.Errorf("a router that remembers epochs, mode %s: %+v", mode, problems)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	problems := Inspect(ctx, route(t, "hangs"), switchRequest(0))
+	problems := Inspect(ctx, route(t, "hangs"), switchRequest(0), "")
 	if len(problems) != 1 || !problems[0].Silent || time.Since(began) > 10*time.Second {
 		t.Errorf("a router that hangs: %+v after %v", problems, time.Since(began))
 	}
 	gone := route(t, "good")
 	gone.Settings = append(gone.Settings, failover.Setting{Key: "token", File: "/nowhere/token"})
-	if problems := Inspect(t.Context(), gone, switchRequest(0)); len(problems) != 1 || !strings.Contains(problems[0].Message, "/nowhere/token") || !strings.Contains(problems[0].Fix, "secrets") {
+	if problems := Inspect(t.Context(), gone, switchRequest(0), ""); len(problems) != 1 || !strings.Contains(problems[0].Message, "/nowhere/token") || !strings.Contains(problems[0].Fix, "secrets") {
 		t.Errorf("a secret that isn't there: %+v", problems)
 	}
-	for _, p := range Inspect(t.Context(), route(t, "fails"), switchRequest(0)) {
+	for _, p := range Inspect(t.Context(), route(t, "fails"), switchRequest(0), "") {
 		if strings.Contains(p.Message, "hunter2") {
 			t.Errorf("secret in %+v", p)
 		}
+	}
+}
+
+// A router that was changed by hand, or has forgotten over a reload what it was told, is found before clients have to find it.
+func TestInspect_ClientsAstray(t *testing.T) {
+	l := newLab(t, "") // it comes up with pg-a open and the others closed
+	front := haproxyRoute("socket", "unix://"+l.unix, "backend", "orders", "server.pg-c", "third")
+	look := func(primary failover.MemberName) (found []string) {
+		for _, p := range Inspect(t.Context(), front, l.request(), primary) {
+			found = append(found, fmt.Sprintf("%s warning=%v: %s", p.Member, p.Warning, p.Message))
+		}
+		return found
+	}
+	for primary, want := range map[failover.MemberName][]string{
+		"":     nil,
+		"pg-a": nil,
+		"pg-b": {
+			"pg-b warning=false: route haproxy-1 sends no clients to it, and it is the primary",
+			"pg-a warning=true: route haproxy-1 may send clients to it, and the primary is pg-b",
+		},
+	} {
+		if found := look(primary); !slices.Equal(found, want) {
+			t.Errorf("the primary is %q: %q, want %q", primary, found, want)
+		}
+	}
+	if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-b"); err != nil {
+		t.Fatal(err)
+	}
+	if found := look("pg-b"); len(found) > 0 {
+		t.Errorf("after it was opened: %q", found)
 	}
 }

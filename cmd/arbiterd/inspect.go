@@ -31,9 +31,10 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbit
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, What: p.Message, Next: p.Fix}
 			})
 		},
-		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec) []arbiter.Finding {
-			return findings(route.Inspect(ctx, r, route.Request{Group: group, Members: spec.Members}), func(p route.Problem) arbiter.Finding {
-				return arbiter.Finding{Blocks: true, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
+		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []arbiter.Finding {
+			request := route.Request{Group: group, Members: spec.Members}
+			return findings(route.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
+				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 			})
 		},
 	}

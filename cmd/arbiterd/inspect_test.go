@@ -47,7 +47,7 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 	for name, found := range map[string][]arbiter.Finding{
 		"member": inspect.Member(t.Context(), member, spec),
 		"fence":  inspect.Fence(t.Context(), member),
-		"route":  inspect.Route(t.Context(), route, "pay", spec),
+		"route":  inspect.Route(t.Context(), route, "pay", spec, ""),
 	} {
 		blocked := false
 		for _, f := range found {

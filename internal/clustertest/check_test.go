@@ -96,6 +96,19 @@ func TestCheckGroup_EveryArbiterLooksForItself(t *testing.T) {
 	}
 }
 
+// Where clients go is held against the committed writer, whatever put them elsewhere.
+func TestCheckGroup_ClientsAstray(t *testing.T) {
+	c := startProtecting(t)
+	c.world.mu.Lock()
+	c.world.routes[fake.FrontRoute] = "db2" // somebody changed the router by hand
+	c.world.mu.Unlock()
+	c.eventually("every arbiter, however far behind, says so", func(context.Context) bool {
+		return !slices.ContainsFunc(c.check(c.leader(), linearizable, patience).GetArbiters(), func(a *arbiterv1.ArbiterCheck) bool {
+			return !slices.Equal(found(a.GetFindings()), []string{"BLOCKS route db1: clients are sent to db2"})
+		})
+	})
+}
+
 // A driver that hangs, against its context even, costs the check no more than its time, and nobody else's answers.
 func TestCheckGroup_AHungDriverIsAFinding(t *testing.T) {
 	c := startProtecting(t)

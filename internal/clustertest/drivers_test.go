@@ -65,7 +65,13 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find("fence of " + string(m.Name))
 		},
-		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec) []arbiter.Finding {
+		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec, primary failover.MemberName) []arbiter.Finding {
+			h.world.mu.Lock()
+			at := h.world.routes[r.Name]
+			h.world.mu.Unlock()
+			if primary != "" && at != primary {
+				return []arbiter.Finding{{Blocks: true, Member: primary, What: "clients are sent to " + string(at)}}
+			}
 			return find(r.Name)
 		},
 	}
