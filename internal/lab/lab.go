@@ -35,6 +35,8 @@ const Backend = "orders"
 type Options struct {
 	// Kind of the hosts; namespaces where they can be had.
 	Kind hosts.Kind
+	// IPv6 gives everybody IPv6 addresses alone to call each other by; needs namespaces.
+	IPv6 bool
 	// Service is what the group is made of; PostgreSQL by default.
 	Service Service
 	// BuiltinRouter takes the laboratory's own router instead of HAProxy.
@@ -132,7 +134,7 @@ func (l *Lab) build(ctx context.Context) error {
 	}
 	names = append(names, ProxyHost, ClientHost, PowerHost)
 	var err error
-	if l.Site, err = hosts.Open(ctx, hosts.Options{Kind: l.options.Kind, Names: names, Dir: l.options.Dir}); err != nil {
+	if l.Site, err = hosts.Open(ctx, hosts.Options{Kind: l.options.Kind, Names: names, Dir: l.options.Dir, IPv6: l.options.IPv6}); err != nil {
 		return err
 	}
 	if err := l.plugIn(); err != nil {

@@ -134,9 +134,13 @@ func (p *Proxy) join(port int) string {
 func (p *Proxy) configFile() string { return filepath.Join(p.options.Host.Dir(), "haproxy.cfg") }
 
 func (p *Proxy) config() string {
+	family, binds := "ipv6", "    bind "+p.Address()+"\n"
+	if p.options.Host.Addr().Is4() {
+		family, binds = "ipv4", binds+fmt.Sprintf("    bind [%s]:%d\n", p.options.Host.Addr6(), p.port)
+	}
 	var b strings.Builder
 	fmt.Fprintf(&b, `global
-    stats socket ipv4@%s level admin
+    stats socket %s@%s level admin
     stats socket %s mode 600 level admin
     stats timeout 1h
 
@@ -148,12 +152,10 @@ defaults
     retries 0
 
 frontend clients
-    bind %s
-    bind [%s]:%d
-    default_backend %s
+%s    default_backend %s
 
 backend %s
-`, p.RuntimeAddress(), p.RuntimeSocket(), p.Address(), p.options.Host.Addr6(), p.port, p.options.Backend, p.options.Backend)
+`, family, p.RuntimeAddress(), p.RuntimeSocket(), binds, p.options.Backend, p.options.Backend)
 	for _, server := range p.options.Servers {
 		state := " disabled"
 		if server.Name == p.options.Open {

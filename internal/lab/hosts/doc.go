@@ -26,7 +26,7 @@ var (
 	// ErrFrozen is returned when a process is to be started on a frozen host, where it could never run.
 	ErrFrozen = errors.New("host is frozen")
 	// ErrNeedsRoot is returned for network faults at a site made of loopback addresses.
-	ErrNeedsRoot = errors.New("network faults need hosts in network namespaces: run as root")
+	ErrNeedsRoot = errors.New("network faults and IPv6 need hosts in network namespaces: run as root")
 	// ErrRemains is returned when a site could not remove all that it made. The next Open or Sweep tries again.
 	ErrRemains = errors.New("not everything could be removed")
 	// ErrSurvivors is returned when processes are still there after everything was done to end them.

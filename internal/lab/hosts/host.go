@@ -31,6 +31,7 @@ type Host struct {
 	dir   string
 	addr4 netip.Addr
 	addr6 netip.Addr
+	ipv6  bool // addr6 is the one to use
 
 	namespace *os.File         // nil at a loopback site
 	port      string           // the host's port at the switch; "" at a loopback site
@@ -58,10 +59,15 @@ func (h *Host) Dir() string { return h.dir }
 // LogDir holds the output of the host's processes, a file each.
 func (h *Host) LogDir() string { return filepath.Join(h.dir, "log") }
 
-// Addr is the IPv4 address, Addr6 the IPv6 address. At a loopback site all hosts share ::1.
-func (h *Host) Addr() netip.Addr { return h.addr4 }
+// Addr is the address that others reach the host by: the IPv4 one, or at a site that is asked for IPv6 that one.
+func (h *Host) Addr() netip.Addr {
+	if h.ipv6 {
+		return h.addr6
+	}
+	return h.addr4
+}
 
-// Addr6 is the IPv6 address.
+// Addr6 is the IPv6 address. At a loopback site all hosts share ::1.
 func (h *Host) Addr6() netip.Addr { return h.addr6 }
 
 // Isolated tells whether the host has a network of its own, which can be cut.
@@ -71,7 +77,7 @@ func (h *Host) Isolated() bool { return h.network != nil }
 // hosts with a network of their own the preferred one is always free at first.
 func (h *Host) FreePort(preferred int) (int, error) {
 	for _, port := range []int{preferred, 0} {
-		listener, err := h.Listen("tcp", net.JoinHostPort(h.addr4.String(), strconv.Itoa(port)))
+		listener, err := h.Listen("tcp", net.JoinHostPort(h.Addr().String(), strconv.Itoa(port)))
 		if errors.Is(err, syscall.EADDRINUSE) && port != 0 {
 			continue
 		}

@@ -33,6 +33,8 @@ type Options struct {
 	// Dir is where the site's directory is made; the system's temporary directory by default. Keep it short: paths of
 	// Unix sockets below it must fit 107 bytes.
 	Dir string
+	// IPv6 makes the IPv6 address of a host the one that others use; with Namespaces only.
+	IPv6 bool
 	// WithoutCgroups finds processes through /proc even where control groups can be made.
 	WithoutCgroups bool
 }
@@ -59,6 +61,9 @@ func Open(ctx context.Context, options Options) (*Site, error) {
 	s := &Site{kind: options.Kind}
 	if s.kind == Automatic {
 		s.kind = bestKind()
+	}
+	if options.IPv6 && s.kind != Namespaces {
+		return nil, fmt.Errorf("open site over IPv6: %w", ErrNeedsRoot)
 	}
 	if err := s.build(ctx, options); err != nil {
 		return nil, errors.Join(fmt.Errorf("open site: %w", err), s.Close())
@@ -95,7 +100,7 @@ func (s *Site) build(ctx context.Context, options Options) error {
 		return err
 	}
 	for i, name := range options.Names {
-		h, err := s.newHost(name, i+firstHostNumber, seed)
+		h, err := s.newHost(name, i+firstHostNumber, seed, options.IPv6)
 		if err != nil {
 			return err
 		}
@@ -167,13 +172,14 @@ func (s *Site) prepare() error {
 	return nil
 }
 
-func (s *Site) newHost(name string, number int, seed [2]byte) (*Host, error) {
+func (s *Site) newHost(name string, number int, seed [2]byte, ipv6 bool) (*Host, error) {
 	h := &Host{
 		name:  name,
 		mark:  s.record.ID + "/" + name + "/",
 		dir:   filepath.Join(s.record.Dir, name),
 		addr4: netip.AddrFrom4([4]byte{127, seed[0], seed[1], byte(number)}),
 		addr6: netip.IPv6Loopback(),
+		ipv6:  ipv6,
 	}
 	if s.kind == Namespaces {
 		h.port = fmt.Sprintf("p%d", number)
