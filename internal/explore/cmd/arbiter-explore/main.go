@@ -10,12 +10,14 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"strconv"
 
 	"github.com/arbiter-ha/arbiter/internal/explore"
 )
 
 func main() {
+	debug.SetGCPercent(400) // it makes much garbage and keeps little: a quarter of the time less than with 100
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := run(ctx)

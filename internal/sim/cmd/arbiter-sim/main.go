@@ -5,11 +5,13 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime/debug"
 
 	"github.com/arbiter-ha/arbiter/internal/sim"
 )
 
 func main() {
+	debug.SetGCPercent(400) // it makes much garbage and keeps little: a quarter of the time less than with 100
 	if err := sim.Main(os.Stdout, os.Getenv); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
