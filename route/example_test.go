@@ -1,0 +1,108 @@
+package route
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// The example of deploy/ keeps over a reload what the arbiters have said. It runs as it stands there, at other addresses.
+func TestExample_KeepsItsStateOverAReload(t *testing.T) {
+	l := &lab{t: t, frontend: freePort(t), left: make(chan string, 1000)}
+	dir, api := t.TempDir(), freePort(t)
+	moved := []string{"/run/haproxy/admin.sock", filepath.Join(dir, "s"), "/var/lib/haproxy", dir, "ipv4@:9999", "ipv4@" + api, "bind :5432", "bind " + l.frontend}
+	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
+		m := failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)}
+		l.members = append(l.members, m)
+		moved = append(moved, name+".internal:5432", m.Address)
+	}
+	here := strings.NewReplacer(moved...)
+	file := filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(here.Replace(read(t, "haproxy.cfg"))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.process = exec.Command("haproxy", "-W", "-S", filepath.Join(dir, "master"), "-db", "-f", file)
+	l.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
+	if err := l.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(-l.process.Process.Pid, syscall.SIGKILL); _ = l.process.Wait() })
+	router, err := New(haproxyRoute("socket", "tcp://"+api, "backend", "orders"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.eventually("HAProxy answers", func() bool { _, err := router.State(t.Context(), l.request()); return err == nil })
+	if err := router.Open(t.Context(), l.request(), "pg-b"); err != nil {
+		t.Fatal(err)
+	}
+	l.eventually("its master process, which takes the signal, is at work", func() bool { return answers(filepath.Join(dir, "master")) })
+	before := l.worker(api)
+	reload(t, here, l.process.Process.Pid)
+	l.eventually("another worker answers", func() bool { return l.worker(api) != before })
+	state, err := router.State(t.Context(), l.request())
+	if err != nil || state.ProvesOpen("pg-b") != nil {
+		t.Errorf("after the reload: %+v, %v", state, err)
+	}
+	l.wantServer("pg-b")
+}
+
+// answers says whether a master process answers at its socket, which it leaves open afterwards.
+func answers(socket string) bool {
+	conn, err := net.DialTimeout("unix", socket, time.Second)
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(time.Second))
+	if _, err := conn.Write([]byte("show proc\n")); err != nil {
+		return false
+	}
+	n, _ := conn.Read(make([]byte, 1))
+	return n == 1
+}
+
+// worker is the process that answers now; empty while none does.
+func (l *lab) worker(api string) string {
+	answers, err := endpoint{"tcp", api}.exchange(l.t.Context(), []string{"show info"})
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(answers[0]) {
+		if pid, found := strings.CutPrefix(line, "Pid: "); found {
+			return strings.TrimSpace(pid)
+		}
+	}
+	return ""
+}
+
+// reload does what systemd does by the example's drop-in, but for the check of a configuration that is known to be good.
+func reload(t *testing.T, here *strings.Replacer, pid int) {
+	t.Helper()
+	main := strings.NewReplacer("$MAINPID", fmt.Sprint(pid))
+	for line := range strings.Lines(read(t, "haproxy-keep-state.conf")) {
+		command, found := strings.CutPrefix(strings.TrimSpace(line), "ExecReload=")
+		if !found || command == "" || strings.Contains(command, " -c ") && strings.Contains(command, "$CONFIG") {
+			continue
+		}
+		if out, err := exec.Command("sh", "-c", main.Replace(here.Replace(command))).CombinedOutput(); err != nil {
+			t.Fatalf("%s: %v: %s", command, err, out)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("../deploy/three-zones", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
