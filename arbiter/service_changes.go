@@ -190,7 +190,11 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	before := s.node.fsm.State()
+	// Only now: agents take their time, in which another arbiter may have come to lead, and the group to change.
+	before, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, err
+	}
 	if r.GetDryRun() {
 		next, events := failover.Next(*before, failover.Entry{Index: before.Applied + 1, Term: before.Reign.Term, Proposer: s.node.options.Node, Body: body})
 		if rejection := rejectionIn(events); rejection != nil {

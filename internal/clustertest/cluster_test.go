@@ -50,6 +50,7 @@ type cluster struct {
 	log       hclog.Logger
 	lists     map[failover.NodeID][]arbiter.Peer       // of arbiters that are configured with another list of arbiters
 	failpoint func(node failover.NodeID, where string) // set before start
+	specs     arbiter.Specs                            // set before start; nil: fake.Specs
 
 	mu      sync.Mutex
 	running map[failover.NodeID]*running
@@ -137,6 +138,9 @@ func (c *cluster) start(node failover.NodeID) {
 	}
 	if list, differs := c.lists[node]; differs {
 		options.Peers = list
+	}
+	if c.specs != nil {
+		options.Specs = c.specs
 	}
 	if c.failpoint != nil {
 		options.Failpoint = func(where string) bool {
