@@ -165,7 +165,16 @@ func (l *loop) carryOut(output failover.Output) {
 func (l *loop) propose(p failover.Propose) {
 	name := l.nameOf(p.Body) // before it changes what it is named after
 	l.pass("before-commit", name)
-	ended := func(response *fsm.Response, err error) {
+	data, err := encode(l.state(), p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
+	if err != nil {
+		l.log.Error("own entry not proposed", "entry", name, "why", err)
+		l.group.Go("refusal", func(ctx context.Context) error { // the loop can't wait for itself
+			l.send(ctx, failover.ProposalEnded{ID: p.ID, Refused: true})
+			return nil
+		})
+		return
+	}
+	l.raft.Propose(data, func(response *fsm.Response, err error) {
 		l.pass("after-commit", name)
 		end := failover.ProposalEnded{ID: p.ID, Unknown: err != nil}
 		if err != nil {
@@ -175,13 +184,7 @@ func (l *loop) propose(p failover.Propose) {
 			l.log.Warn("own entry refused", "entry", name, "rule", response.Rejection.Rule, "why", response.Rejection.Text)
 		}
 		l.send(l.group.Context(), end)
-	}
-	data, err := encode(l.state(), p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
-	if err != nil {
-		l.group.Go("proposal", func(context.Context) error { ended(nil, err); return nil })
-		return
-	}
-	l.raft.Propose(data, ended)
+	})
 	l.proposeAgain(data, name)
 }
 

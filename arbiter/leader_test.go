@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,4 +58,16 @@ func TestLoop_WhatItBeginsIsWaitedFor(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// noRaft must not be asked.
+type noRaft struct{ consensus }
+
+// An entry that can't be written was never handed to Raft: its fate is known, and nobody need stop leading for it (S4).
+func TestLoop_WhatCannotBeEncodedIsRefused(t *testing.T) {
+	l := loopOn(t, noRaft{})
+	l.propose(failover.Propose{ID: 7, Body: failover.HoldOperation{Group: "pay", Detail: strings.Repeat("x", fsm.MaxEntryBytes)}})
+	if got := <-l.inputs; got != (failover.ProposalEnded{ID: 7, Refused: true}) {
+		t.Errorf("%+v", got)
+	}
 }
