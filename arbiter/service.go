@@ -164,13 +164,18 @@ func specsOf(g *failover.Group) (written, effective *arbiterv1.GroupSpec, err er
 	return written, effective, nil
 }
 
-// longestOutage is what the time limits of a group's spec add up to.
-func (s *service) longestOutage(g *failover.Group) (time.Duration, error) {
+// within adds to an explanation how long writes would stop at worst, where nothing was measured yet. That alone is told from the spec as
+// it was sent, so where that can't be read, the rest of the explanation stands.
+func (s *service) within(g *failover.Group, e failover.Explanation) failover.Explanation {
+	if !e.Unmeasured {
+		return e
+	}
 	_, effective, err := specsOf(g)
 	if err != nil {
-		return 0, err
+		e.WouldDo += ". How long writes would stop at worst is not known: " + status.Convert(err).Message()
+		return e
 	}
-	return s.node.options.Specs.LongestOutage(effective), nil
+	return e.Within(s.node.options.Specs.LongestOutage(effective))
 }
 
 // changing is a request to change a group.

@@ -42,18 +42,15 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	longest, err := s.longestOutage(g)
-	if err != nil {
-		return nil, err
-	}
-	return rehearse(state, longest, failover.StartOperation{
+	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
+	return rehearse(state, within, failover.StartOperation{
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
 		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
 }
 
-// rehearse asks the core what would become of a failover, on a copy of the state; longest is how long writes stop at worst.
-func rehearse(state *failover.State, longest time.Duration, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
+// rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.
+func rehearse(state *failover.State, within func(failover.Explanation) failover.Explanation, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
 	asked, events := failover.Next(*state, failover.Entry{
 		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
 	})
@@ -62,7 +59,7 @@ func rehearse(state *failover.State, longest time.Duration, request failover.Sta
 			return nil, rejected(e)
 		}
 	}
-	explanation := failover.Rehearsal(&asked, request.Group).Within(longest)
+	explanation := within(failover.Rehearsal(&asked, request.Group))
 	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards), Epoch: uint64(state.Group(request.Group).Epoch)}, nil
 }
 
