@@ -79,3 +79,22 @@ func TestRepeats_OncePerHostThatIsNotLetIn(t *testing.T) {
 		}
 	}
 }
+
+// Whoever has a network of addresses comes from another host each time too. That hides nothing else, and there is an end to it.
+func TestRepeats_OfStrangersFromEverywhereAreBounded(t *testing.T) {
+	now := time.Unix(1000, 0)
+	var out bytes.Buffer
+	log := hclog.New(&hclog.LoggerOptions{Output: &out, Exclude: newRepeats(func() time.Time { return now }).exclude})
+	const minutes = 3
+	for i := range 100 * 60 * minutes { // a hundred times a second
+		from := &net.TCPAddr{IP: net.IPv4(10, 1, byte(i>>8), byte(i)), Port: 40000}
+		log.Warn("connection refused at the gRPC port", "from", from.String(), "error", "certificate of another cluster")
+		now = now.Add(10 * time.Millisecond)
+	}
+	log.Error("failed to heartbeat to", "peer", "az-b:7400")
+	for text, most := range map[string]int{"connection refused": (minutes + 1) * mostSubjects, "az-b:7400": 1} {
+		if got := strings.Count(out.String(), text); got == 0 || got > most {
+			t.Errorf("%q is there %d times, want at most %d", text, got, most)
+		}
+	}
+}
