@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/supervise"
 )
 
 // Who asks for a hand-over while another one is under way hears of its own, which the Controller begins when the other has failed.
@@ -75,7 +76,7 @@ func (vainRaft) HandOver(_ failover.HandOver, failed func()) { failed() }
 
 // The Controller is told which of its hand-overs failed.
 func TestLoop_NamesTheHandOverThatFailed(t *testing.T) {
-	l := &loop{raft: vainRaft{}, log: quiet(), inputs: make(chan any, 1), confirms: t.Context()}
+	l := &loop{raft: vainRaft{}, log: quiet(), inputs: make(chan any, 1), group: supervise.NewGroup(t.Context())}
 	l.carryOut(failover.HandOver{ID: 7, Why: "patching"})
 	if got := <-l.inputs; got != (failover.HandOverFailed{ID: 7}) {
 		t.Errorf("%+v", got)

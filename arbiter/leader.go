@@ -12,6 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/recording"
+	"github.com/arbiter-ha/arbiter/internal/supervise"
 )
 
 // consensus is what the loop needs of Raft.
@@ -43,7 +44,7 @@ type loop struct {
 	wake       time.Duration   // boot time at which the Controller wants a Tick; 0: none
 	leading    *latch
 	questions  chan question
-	confirms   context.Context // of the node: ends what waits for Raft
+	group      *supervise.Group // of the node: what waits for Raft belongs to it
 	record     *recording.Recorder
 	failpoint  failpoint.Func // nil but in builds for tests
 }
@@ -153,7 +154,7 @@ func (l *loop) carryOut(output failover.Output) {
 		l.lookAgain(o)
 	case failover.HandOver:
 		l.log.Warn("handing leadership over", "to", o.To, "why", o.Why)
-		l.raft.HandOver(o, func() { l.send(l.confirms, failover.HandOverFailed{ID: o.ID}) })
+		l.raft.HandOver(o, func() { l.send(l.group.Context(), failover.HandOverFailed{ID: o.ID}) })
 	case failover.Halt:
 		l.halt(o.Why)
 	case failover.Decided:
@@ -164,7 +165,16 @@ func (l *loop) carryOut(output failover.Output) {
 func (l *loop) propose(p failover.Propose) {
 	name := l.nameOf(p.Body) // before it changes what it is named after
 	l.pass("before-commit", name)
-	ended := func(response *fsm.Response, err error) {
+	data, err := encode(l.state(), p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
+	if err != nil {
+		l.log.Error("own entry not proposed", "entry", name, "why", err)
+		l.group.Go("refusal", func(ctx context.Context) error { // the loop can't wait for itself
+			l.send(ctx, failover.ProposalEnded{ID: p.ID, Refused: true})
+			return nil
+		})
+		return
+	}
+	l.raft.Propose(data, func(response *fsm.Response, err error) {
 		l.pass("after-commit", name)
 		end := failover.ProposalEnded{ID: p.ID, Unknown: err != nil}
 		if err != nil {
@@ -173,14 +183,8 @@ func (l *loop) propose(p failover.Propose) {
 			end.Refused = true
 			l.log.Warn("own entry refused", "entry", name, "rule", response.Rejection.Rule, "why", response.Rejection.Text)
 		}
-		l.send(l.confirms, end)
-	}
-	data, err := encode(l.state(), p.Body, failover.WallTimeOf(l.clock.Wall()), l.node)
-	if err != nil {
-		go ended(nil, err)
-		return
-	}
-	l.raft.Propose(data, ended)
+		l.send(l.group.Context(), end)
+	})
 	l.proposeAgain(data, name)
 }
 
@@ -196,11 +200,12 @@ func (l *loop) proposeAgain(data []byte, entry string) {
 	if l.failpoint == nil {
 		return
 	}
-	go func() { // the place may be one to wait at, and nothing waits for it
+	l.group.Go("proposal once more", func(context.Context) error { // the place may be one to wait at
 		if l.failpoint("again-commit-" + entry) {
 			l.raft.Propose(data, func(*fsm.Response, error) {})
 		}
-	}()
+		return nil
+	})
 }
 
 // nameOf names an entry for logs and failpoints.
@@ -228,13 +233,14 @@ func (l *loop) actionOf(c failover.Conclude) string {
 }
 
 func (l *loop) confirm(c failover.Confirm) {
-	go func() {
-		err := l.raft.Confirm(l.confirms)
+	l.group.Go("confirmation", func(ctx context.Context) error {
+		err := l.raft.Confirm(ctx)
 		if err != nil {
 			l.log.Warn("leadership not confirmed", "error", err)
 		}
-		l.send(l.confirms, failover.ConfirmEnded{ID: c.ID, OK: err == nil})
-	}()
+		l.send(ctx, failover.ConfirmEnded{ID: c.ID, OK: err == nil})
+		return nil
+	})
 }
 
 // durations asks the loop what only this process knows about a group.

@@ -208,7 +208,7 @@ func (n *Node) startLoop() {
 		node: n.options.Node, clock: c, log: n.log.Named("loop"), controller: controller, raft: n, runner: n.runner,
 		lookAgain: n.intake.lookAgain, halt: func(why string) { n.halt(errors.New(why)) }, inputs: make(chan any, inputsKept),
 		applied: make(chan struct{}, 1), state: n.fsm.State, leading: n.leading, questions: make(chan question), seen: state,
-		confirms: n.group.Context(), record: n.options.Record, failpoint: n.options.Failpoint,
+		group: n.group, record: n.options.Record, failpoint: n.options.Failpoint,
 	}
 }
 

@@ -227,7 +227,7 @@ func (s *forwardTerm) SetUint64(key []byte, value uint64) error {
 	defer s.mu.Unlock()
 	if s.highest == 0 {
 		stored, err := s.StableStore.GetUint64(key)
-		if err != nil && !errors.Is(err, raftboltdb.ErrKeyNotFound) && err.Error() != raftboltdb.ErrKeyNotFound.Error() {
+		if err != nil && !isKeyNotFound(err) {
 			return err
 		}
 		s.highest = stored

@@ -77,6 +77,21 @@ func TestS4_EveryErrorOfApplyIsUnknown(t *testing.T) {
 			_, _, err := leader.Apply([]byte("x"), 0)
 			return err
 		}, true, raft.ErrEnqueueTimeout},
+		"no room at a main loop that hangs": {func(_ *testing.T, c *testCluster, leader *RaftNode) error {
+			c.disks[leader.ID()].delay.Store(int64(time.Minute))
+			leader.raft.Apply([]byte("hangs"), 0)
+			synctest.Wait()
+			return applyError("apply entry", leader.raft.Apply([]byte("x"), 20*time.Millisecond).Error())
+		}, true, raft.ErrEnqueueTimeout},
+		"a hand-over under way": {func(_ *testing.T, c *testCluster, leader *RaftNode) error {
+			for _, other := range c.others(leader.ID()) {
+				c.network.hold(leader.ID(), other)
+			}
+			leader.raft.LeadershipTransfer()
+			synctest.Wait()
+			_, _, err := leader.Apply([]byte("x"), time.Second)
+			return err
+		}, true, raft.ErrLeadershipTransferInProgress},
 		"after the end": {func(t *testing.T, _ *testCluster, leader *RaftNode) error {
 			if err := leader.Shutdown(t.Context()); err != nil {
 				t.Fatal(err)

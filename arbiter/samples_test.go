@@ -27,7 +27,8 @@ var rewriteSamples = flag.Bool("rewrite", false, "write the samples as arbiters 
 // A sentence that no arbiter produces can't get into a screen's test by it.
 func TestSamples(t *testing.T) {
 	orders, billing := ordersScript(t), billingScript(t)
-	plan, err := rehearse(&orders.state, 12*time.Second, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover})
+	within := func(e failover.Explanation) failover.Explanation { return e.Within(12 * time.Second) }
+	plan, err := rehearse(&orders.state, within, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover})
 	if err != nil {
 		t.Fatal(err)
 	}

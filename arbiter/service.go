@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -163,38 +164,70 @@ func specsOf(g *failover.Group) (written, effective *arbiterv1.GroupSpec, err er
 	return written, effective, nil
 }
 
-// longestOutage is what the time limits of a group's spec add up to.
-func (s *service) longestOutage(g *failover.Group) (time.Duration, error) {
+// within adds to an explanation how long writes would stop at worst, where nothing was measured yet. That alone is told from the spec as
+// it was sent, so where that can't be read, the rest of the explanation stands.
+func (s *service) within(g *failover.Group, e failover.Explanation) failover.Explanation {
+	if !e.Unmeasured {
+		return e
+	}
 	_, effective, err := specsOf(g)
 	if err != nil {
-		return 0, err
+		e.WouldDo += ". How long writes would stop at worst is not known: " + status.Convert(err).Message()
+		return e
 	}
-	return s.node.options.Specs.LongestOutage(effective), nil
+	return e.Within(s.node.options.Specs.LongestOutage(effective))
 }
 
-// exists refuses a change to a group that the leader does not know. A follower says first who leads.
-func (s *service) exists(name string) error {
+// changing is a request to change a group.
+type changing interface {
+	GetChange() *arbiterv1.Change
+	GetGroup() string
+}
+
+// carriedOut is what the log knows of a change that it has already. A caller that did not hear the answer asks again, when the group or its
+// operation may be gone: by that very change.
+func carriedOut(state *failover.State, c *arbiterv1.Change) (failover.AnsweredRequest, bool) {
+	i := slices.IndexFunc(state.Requests, func(done failover.AnsweredRequest) bool { return done.ID == c.GetRequestId() })
+	if i < 0 {
+		return failover.AnsweredRequest{}, false
+	}
+	return state.Requests[i], true
+}
+
+// exists refuses a change to a group that the leader does not know, unless it was carried out already. A follower says first who leads.
+func (s *service) exists(r changing) error {
 	if err := s.leads(); err != nil {
 		return err
 	}
-	_, err := s.group(s.node.fsm.State(), name)
+	state := s.node.fsm.State()
+	if _, done := carriedOut(state, r.GetChange()); done {
+		return nil
+	}
+	_, err := s.group(state, r.GetGroup())
 	return err
 }
 
-// operation fills in the present operation where the caller named none.
-func (s *service) operation(group, id string) (failover.OperationID, error) {
+// operation is the one that a change is about: the named one, else the one that it was about the first time, else the present one.
+func (s *service) operation(r interface {
+	changing
+	GetOperation() string
+},
+) (failover.OperationID, error) {
 	if err := s.leads(); err != nil {
 		return "", err
 	}
-	g, err := s.group(s.node.fsm.State(), group)
-	if err != nil {
+	state := s.node.fsm.State()
+	if done, again := carriedOut(state, r.GetChange()); again {
+		return done.Operation, nil
+	}
+	g, err := s.group(state, r.GetGroup())
+	switch {
+	case err != nil:
 		return "", err
-	}
-	if id != "" {
-		return failover.OperationID(id), nil
-	}
-	if g.Operation == nil {
-		return "", status.Errorf(codes.FailedPrecondition, "%s has no operation in progress", group)
+	case r.GetOperation() != "":
+		return failover.OperationID(r.GetOperation()), nil
+	case g.Operation == nil:
+		return "", status.Errorf(codes.FailedPrecondition, "%s has no operation in progress", r.GetGroup())
 	}
 	return g.Operation.ID, nil
 }

@@ -18,7 +18,7 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if r.GetDryRun() {
 		return s.dryRun(ctx, r)
 	}
-	if err := s.exists(r.GetGroup()); err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.StartOperation{
@@ -42,18 +42,15 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	longest, err := s.longestOutage(g)
-	if err != nil {
-		return nil, err
-	}
-	return rehearse(state, longest, failover.StartOperation{
+	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
+	return rehearse(state, within, failover.StartOperation{
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
 		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
 }
 
-// rehearse asks the core what would become of a failover, on a copy of the state; longest is how long writes stop at worst.
-func rehearse(state *failover.State, longest time.Duration, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
+// rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.
+func rehearse(state *failover.State, within func(failover.Explanation) failover.Explanation, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
 	asked, events := failover.Next(*state, failover.Entry{
 		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
 	})
@@ -62,13 +59,13 @@ func rehearse(state *failover.State, longest time.Duration, request failover.Sta
 			return nil, rejected(e)
 		}
 	}
-	explanation := failover.Rehearsal(&asked, request.Group).Within(longest)
+	explanation := within(failover.Rehearsal(&asked, request.Group))
 	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards), Epoch: uint64(state.Group(request.Group).Epoch)}, nil
 }
 
 // Abort ends an operation before the point of no return.
 func (s *service) Abort(ctx context.Context, r *arbiterv1.AbortRequest) (*arbiterv1.AbortResponse, error) {
-	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	id, err := s.operation(r)
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +78,7 @@ func (s *service) Abort(ctx context.Context, r *arbiterv1.AbortRequest) (*arbite
 
 // Reinstate gives the group back to its former writer.
 func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) (*arbiterv1.ReinstateResponse, error) {
-	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	id, err := s.operation(r)
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +93,7 @@ func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) 
 
 // Release lets a held operation go on.
 func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*arbiterv1.ReleaseResponse, error) {
-	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	id, err := s.operation(r)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +111,7 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 
 // Attest takes the caller's word that a revoked member cannot write.
 func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbiterv1.AttestResponse, error) {
-	id, err := s.operation(r.GetGroup(), r.GetOperation())
+	id, err := s.operation(r)
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +127,7 @@ func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbi
 
 // Pause stops automation for a group.
 func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbiterv1.PauseResponse, error) {
-	if err := s.exists(r.GetGroup()); err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.Pause{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
@@ -142,7 +139,7 @@ func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbite
 
 // Resume starts automation again.
 func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
-	if err := s.exists(r.GetGroup()); err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.Resume{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
@@ -154,7 +151,7 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 
 // Adopt records who the writer is.
 func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbiterv1.AdoptResponse, error) {
-	if err := s.exists(r.GetGroup()); err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	attested := make([]failover.MemberName, len(r.GetAttest()))
@@ -182,29 +179,37 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err := s.leads(); err != nil {
 		return nil, err
 	}
-	effective, err := s.effectiveHere(ctx, r.GetSpec())
+	effective, wrong := s.effectiveHere(ctx, r.GetSpec())
+	// Only now: agents take their time, in which another arbiter may have come to lead, and the group to change.
+	before, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
 	if err != nil {
-		return nil, refusedSpec(err)
+		return nil, err
+	}
+	name := failover.GroupName(r.GetSpec().GetGroup())
+	if _, again := carriedOut(before, r.GetChange()); again {
+		return appliedOnce(before, name), nil
+	}
+	if wrong != nil {
+		return nil, refusedSpec(wrong)
 	}
 	body, err := wire.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	before := s.node.fsm.State()
 	if r.GetDryRun() {
 		next, events := failover.Next(*before, failover.Entry{Index: before.Applied + 1, Term: before.Reign.Term, Proposer: s.node.options.Node, Body: body})
 		if rejection := rejectionIn(events); rejection != nil {
 			return nil, rejected(*rejection)
 		}
-		return applied(before, &next, body.Group), nil
+		return applied(before, &next, name), nil
 	}
-	if known := before.Group(body.Group); known != nil && string(known.SpecSource) == string(body.Source) {
-		return applied(before, before, body.Group), nil // nothing to write down
+	if known := before.Group(name); known != nil && string(known.SpecSource) == string(body.Source) {
+		return applied(before, before, name), nil // nothing to write down
 	}
 	if _, err := s.change(ctx, body); err != nil {
 		return nil, err
 	}
-	return applied(before, s.node.fsm.State(), body.Group), nil
+	return applied(before, s.node.fsm.State(), name), nil
 }
 
 // askAgents bounds how long the fence agents may take to describe themselves.
@@ -233,16 +238,32 @@ func rejectionIn(events []failover.Event) *failover.Event {
 // applied says what became of a group's spec, and what the operator should know about it.
 func applied(before, after *failover.State, name failover.GroupName) *arbiterv1.ApplyGroupResponse {
 	was, is := before.Group(name), after.Group(name)
-	answer := &arbiterv1.ApplyGroupResponse{Result: "changed"}
-	if is == nil { // deleted in the same moment
+	switch {
+	case was == nil:
+		return described(is, name, "created")
+	case is != nil && string(was.SpecSource) == string(is.SpecSource):
+		return described(is, name, "unchanged")
+	}
+	return described(is, name, "changed")
+}
+
+// appliedOnce is the answer to an apply that was carried out already, as far as the group still tells what it was: the first version was
+// created.
+func appliedOnce(state *failover.State, name failover.GroupName) *arbiterv1.ApplyGroupResponse {
+	is := state.Group(name)
+	if is != nil && is.SpecVersion == 1 {
+		return described(is, name, "created")
+	}
+	return described(is, name, "changed")
+}
+
+// described tells of a group what its operator should know; it may have been deleted since.
+func described(is *failover.Group, name failover.GroupName, result string) *arbiterv1.ApplyGroupResponse {
+	answer := &arbiterv1.ApplyGroupResponse{Result: result}
+	if is == nil {
 		return answer
 	}
 	answer.Version = is.SpecVersion
-	if was == nil {
-		answer.Result = "created"
-	} else if string(was.SpecSource) == string(is.SpecSource) {
-		answer.Result = "unchanged"
-	}
 	if !is.Adopted {
 		answer.Notes = append(answer.Notes, "nothing automatic happens before the group is adopted: arbiterctl adopt "+string(name))
 	}
@@ -251,7 +272,7 @@ func applied(before, after *failover.State, name failover.GroupName) *arbiterv1.
 
 // DeleteGroup forgets a group; its epoch is kept.
 func (s *service) DeleteGroup(ctx context.Context, r *arbiterv1.DeleteGroupRequest) (*arbiterv1.DeleteGroupResponse, error) {
-	if err := s.exists(r.GetGroup()); err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	if _, err := s.change(ctx, failover.DeleteGroup{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())}); err != nil {

@@ -21,7 +21,7 @@ func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest
 		return nil, err
 	}
 	durations := s.node.loop.durations(ctx, g.Name)
-	explanation := failover.Explain(state, g.Name, durations).Within(s.node.options.Specs.LongestOutage(effective))
+	explanation := s.within(g, failover.Explain(state, g.Name, durations))
 	answer := &arbiterv1.CheckGroupResponse{
 		Freshness: freshness, Group: r.GetGroup(), Arbiters: s.checkEverywhere(ctx, effective),
 		Findings: obstacles(state, g.Name, durations), WouldDo: explanation.WouldDo,

@@ -39,11 +39,7 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	longest, err := s.longestOutage(g)
-	if err != nil {
-		return nil, err
-	}
-	explanation := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)).Within(longest)
+	explanation := s.within(g, failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)))
 	answer := s.node.explanationToProto(state, g, explanation)
 	answer.Freshness = freshness
 	return answer, nil

@@ -43,3 +43,19 @@ func TestNewCall_KeepsTheCallersIDAndMessage(t *testing.T) {
 		t.Errorf("sent %v, caller's message is %v", c.request, none)
 	}
 }
+
+func TestOfLeader_OnlyLinearizableAnswersAre(t *testing.T) {
+	for name, test := range map[string]struct {
+		reply any
+		want  bool
+	}{
+		"a change":            {&arbiterv1.PauseResponse{}, true},
+		"a linearizable read": {&arbiterv1.GetStatusResponse{Freshness: &arbiterv1.Freshness{Linearizable: true}}, true},
+		"a stale read":        {&arbiterv1.GetStatusResponse{Freshness: &arbiterv1.Freshness{Node: "az-b"}}, false},
+		"an unlabelled read":  {&arbiterv1.GetStatusResponse{}, false},
+	} {
+		if got := ofLeader(test.reply); got != test.want {
+			t.Errorf("%s: %t", name, got)
+		}
+	}
+}

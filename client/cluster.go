@@ -81,7 +81,9 @@ func (c *cluster) try(ctx, search context.Context, call *call) error {
 			return round.giveUp(call, err)
 		}
 		if err = c.once(ctx, e, call); err == nil {
-			c.follow(e)
+			if ofLeader(call.reply) {
+				c.follow(e)
+			}
 			return nil
 		}
 		if hint, is := notLeader(err); is {
@@ -101,6 +103,12 @@ func (c *cluster) try(ctx, search context.Context, call *call) error {
 		c.forget(e)
 		round.hear(e.said(err))
 	}
+}
+
+// ofLeader says whether an answer came from an arbiter that leads. Only such ones carry out changes; answers to questions say how fresh they are.
+func ofLeader(reply any) bool {
+	read, ok := reply.(interface{ GetFreshness() *arbiterv1.Freshness })
+	return !ok || read.GetFreshness().GetLinearizable()
 }
 
 // once tries the call at one arbiter. Without a connection it fails before anything is sent.

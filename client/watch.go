@@ -108,7 +108,9 @@ func (w *watch) connect(ctx context.Context) error {
 		if err != nil {
 			return w.cluster.learn(e, err)
 		}
-		w.cluster.follow(e)
+		if response.GetFreshness().GetLinearizable() {
+			w.cluster.follow(e)
+		}
 		w.heard, w.asked = w.heard+1, nil
 		if w.take(response); w.stopped {
 			return nil

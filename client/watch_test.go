@@ -256,6 +256,31 @@ func TestWatch_Stale(t *testing.T) {
 	}
 }
 
+// What a follower shows, labelled as stale, says nothing about who leads: other calls stay with the leader.
+func TestWatch_StaleIsNotTakenForTheLeader(t *testing.T) {
+	cluster := newCluster(t)
+	cluster.Lead("az-c")
+	c := connect(t, cluster, cluster.Node("az-a").Address)
+	got := watched(t, c, &arbiterv1.WatchEventsRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE}, func(word string) bool {
+		if word == "caught up" {
+			statusFrom(t, c) // az-a knows who leads
+			happen(cluster, 1, 1)
+			return true
+		}
+		if word != "1" {
+			return true
+		}
+		before := cluster.Node("az-a").Calls()
+		if leader := statusFrom(t, c); leader != "az-c" || cluster.Node("az-a").Calls() != before {
+			t.Errorf("%s answered, and az-a was asked %d times", leader, cluster.Node("az-a").Calls()-before)
+		}
+		return false
+	})
+	if want := []string{"from az-a, linearizable: false", "caught up", "1"}; !slices.Equal(got, want) {
+		t.Errorf("watched %q", got)
+	}
+}
+
 func TestWatch_OfANumberThatIsNotThereYet(t *testing.T) {
 	cluster := newCluster(t)
 	c := connect(t, cluster)

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -66,19 +67,20 @@ func hostOfError(pairs []any) string {
 	return hostOf([]any{"from", failed.Addr})
 }
 
-// mostRemembered bounds the memory of repeats; there are as many keys as messages and peers.
-const mostRemembered = 1024
+// mostSubjects is of how many subjects one message is written in a minute: more than there are arbiters, and an end to what strangers from
+// ever other addresses can have written.
+const mostSubjects = 64
 
 // repeats keeps messages away that were written lately.
 type repeats struct {
 	now func() time.Time
 
 	mu      sync.Mutex
-	written map[string]time.Time
+	written map[string]map[string]time.Time // by message, then subject: when
 }
 
 func newRepeats(now func() time.Time) *repeats {
-	return &repeats{now: now, written: map[string]time.Time{}}
+	return &repeats{now: now, written: map[string]map[string]time.Time{}}
 }
 
 // exclude is for hclog.LoggerOptions.Exclude.
@@ -87,17 +89,19 @@ func (r *repeats) exclude(_ hclog.Level, message string, pairs ...any) bool {
 	if !ok {
 		return false
 	}
-	about := message + " " + subject(pairs)
+	about := subject(pairs)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	now := r.now()
-	if last, ok := r.written[about]; ok && now.Sub(last) < repeatAfter {
+	now, written := r.now(), r.written[message]
+	if written == nil {
+		written = map[string]time.Time{}
+		r.written[message] = written
+	}
+	maps.DeleteFunc(written, func(_ string, at time.Time) bool { return now.Sub(at) >= repeatAfter })
+	if _, lately := written[about]; lately || len(written) == mostSubjects {
 		return true
 	}
-	if len(r.written) >= mostRemembered {
-		clear(r.written)
-	}
-	r.written[about] = now
+	written[about] = now
 	return false
 }
 

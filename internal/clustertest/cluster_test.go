@@ -24,6 +24,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -50,6 +51,8 @@ type cluster struct {
 	log       hclog.Logger
 	lists     map[failover.NodeID][]arbiter.Peer       // of arbiters that are configured with another list of arbiters
 	failpoint func(node failover.NodeID, where string) // set before start
+	specs     arbiter.Specs                            // set before start; nil: fake.Specs
+	records   map[failover.NodeID]*recording.Recorder  // set before start, of arbiters that record
 
 	mu      sync.Mutex
 	running map[failover.NodeID]*running
@@ -137,6 +140,10 @@ func (c *cluster) start(node failover.NodeID) {
 	}
 	if list, differs := c.lists[node]; differs {
 		options.Peers = list
+	}
+	options.Record = c.records[node]
+	if c.specs != nil {
+		options.Specs = c.specs
 	}
 	if c.failpoint != nil {
 		options.Failpoint = func(where string) bool {

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/recording"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -81,5 +83,51 @@ func fill(t *testing.T, path string) {
 	}
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Fatal(err)
+	}
+}
+
+// hungDisk takes nothing until it is freed.
+type hungDisk struct {
+	asked chan struct{} // has room for all that ask
+	free  chan struct{}
+}
+
+func (d hungDisk) Write(p []byte) (int, error) {
+	d.asked <- struct{}{}
+	<-d.free
+	return len(p), nil
+}
+
+// A recording is for later: where what it is written to hangs, an arbiter leads, fails a group over and ends as it would without one.
+func TestRecordingToADiskThatHangs_HoldsNothingUp(t *testing.T) {
+	c := newCluster(t, false)
+	disk := hungDisk{asked: make(chan struct{}, 100), free: make(chan struct{})}
+	c.records = map[failover.NodeID]*recording.Recorder{}
+	for _, p := range c.peers {
+		c.records[p.Node] = recording.NewRecorder(disk, func(err error) { t.Errorf("the recording of %s ended: %v", p.Node, err) })
+	}
+	c.startAll()
+	c.leader()
+	for range c.records {
+		<-disk.asked
+	}
+	c.applyAndAdopt("pay")
+	c.world.crash("db1")
+	c.awaitFailover("pay")
+	for _, p := range c.peers {
+		c.stop(p.Node)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	for node, r := range c.records {
+		if err := r.Close(over); !errors.Is(err, context.Canceled) {
+			t.Errorf("the recording of %s was written: %v", node, err)
+		}
+	}
+	close(disk.free)
+	for node, r := range c.records {
+		if err := r.Close(t.Context()); err != nil {
+			t.Errorf("the recording of %s: %v", node, err)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package clustertest
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"sync"
 	"testing"
@@ -376,6 +377,58 @@ func TestWatchEvents_OnlyWhileTheArbiterLeads(t *testing.T) {
 	beyond := c.watchEvents(ctx, c.leader(), &arbiterv1.WatchEventsRequest{After: 1 << 40})
 	if r, err := beyond.stream.Recv(); status.Code(err) != codes.OutOfRange {
 		t.Errorf("after a number that is not there yet came %v, %v", r, err)
+	}
+}
+
+// slowAgents are specs whose fence agents take as long as the test says.
+type slowAgents struct {
+	fake.Specs
+	slow  chan struct{} // whoever takes one asks slow agents
+	asked chan struct{} // hears of that
+	free  chan struct{} // ends it
+}
+
+// EffectiveHere implements arbiter.Specs.
+func (s slowAgents) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	select {
+	case <-s.slow:
+		s.asked <- struct{}{}
+		<-s.free
+	default:
+	}
+	return s.Specs.EffectiveHere(ctx, written)
+}
+
+// S8: what a spec would change is told by an arbiter that leads after it has asked its agents, not only before: while they took their time
+// another one may have come to lead, and the group to be another.
+func TestApply_AnswersFromWhatIsSoWhenTheAgentsHaveAnswered(t *testing.T) {
+	for name, dryRun := range map[string]bool{"a dry run": true, "an apply of what is there": false} {
+		t.Run(name, func(t *testing.T) {
+			c := newCluster(t, false)
+			agents := slowAgents{slow: make(chan struct{}, 1), asked: make(chan struct{}), free: make(chan struct{})}
+			c.specs = agents
+			c.startAll()
+			c.applyAndAdopt("pay")
+			old, next := c.leader(), c.follower()
+			agents.slow <- struct{}{}
+			answered := make(chan error, 1)
+			go func() {
+				answer, err := c.api(old).ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change("same"), Spec: writtenSpec("pay"), DryRun: dryRun})
+				if err == nil {
+					err = fmt.Errorf("it was answered %v", answer)
+				}
+				answered <- err
+			}()
+			<-agents.asked
+			if _, err := c.api(old).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change("patching"), To: string(next)}); err != nil {
+				t.Fatal(err)
+			}
+			c.leader()
+			close(agents.free)
+			if err := <-answered; status.Code(err) != codes.FailedPrecondition || detail[*arbiterv1.NotLeader](t, err) == nil {
+				t.Errorf("%s began before another arbiter led and ended after: %v", name, err)
+			}
+		})
 	}
 }
 
