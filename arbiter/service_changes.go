@@ -186,7 +186,7 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 		return nil, err
 	}
 	name := failover.GroupName(r.GetSpec().GetGroup())
-	if _, again := carriedOut(before, r.GetChange()); again {
+	if done, again := carriedOut(before, r.GetChange()); again && done.RepeatedBy(failover.ApplySpec{Group: name}) {
 		return appliedOnce(before, name), nil
 	}
 	if wrong != nil {

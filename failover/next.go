@@ -1,6 +1,10 @@
 package failover
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+)
 
 // change is the work of one entry: a copy of the state that may be edited, and the events so far.
 type change struct {
@@ -37,6 +41,9 @@ func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
 func (c *change) apply() *Refusal {
 	if request := requestOf(c.entry.Body); request.ID != "" {
 		if done, ok := c.state.answered(request.ID); ok {
+			if refusal := done.checkRepeated(c.entry.Body); refusal != nil {
+				return refusal
+			}
 			c.emit(Event{
 				Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation, Member: done.Member, Epoch: done.Epoch,
 				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index),
@@ -198,8 +205,25 @@ func (s *State) answered(id string) (AnsweredRequest, bool) {
 	return AnsweredRequest{}, false
 }
 
+// RepeatedBy says whether an entry with the id of this request is of the same kind, about the same group.
+func (r AnsweredRequest) RepeatedBy(b Body) bool {
+	return r.Entry == kindOf(b) && r.Group == groupOf(b)
+}
+
+// checkRepeated refuses another change under the id of one that was carried out: it would be taken for a repetition, and never done.
+func (r AnsweredRequest) checkRepeated(b Body) *Refusal {
+	if r.RepeatedBy(b) {
+		return nil
+	}
+	return refuse("", "request id %q was already used for another change (%s of %s, index %d)", r.ID, r.Entry, cmp.Or(r.Group, "all groups"), r.Index).
+		advise("give every change an id of its own, and an old one only to repeat the same change")
+}
+
+// kindOf names the kind of an entry.
+func kindOf(b Body) string { return strings.TrimPrefix(fmt.Sprintf("%T", b), "failover.") }
+
 func (c *change) remember(id string) {
-	answer := AnsweredRequest{ID: id, Index: c.entry.Index}
+	answer := AnsweredRequest{ID: id, Index: c.entry.Index, Entry: kindOf(c.entry.Body), Group: groupOf(c.entry.Body)}
 	for _, e := range c.events {
 		if e.Operation != "" {
 			answer.Operation = e.Operation

@@ -54,6 +54,8 @@ type RetiredEpoch struct {
 type AnsweredRequest struct {
 	ID        string
 	Index     Index
+	Entry     string    // what kind of entry it was
+	Group     GroupName `json:",omitempty"`
 	Operation OperationID
 	// Member and Epoch are what an adoption was answered with.
 	Member MemberName `json:",omitempty"`

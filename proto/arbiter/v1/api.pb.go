@@ -3460,7 +3460,7 @@ func (x *Finding) GetUnreachable() bool {
 // Change is what every change carries.
 type Change struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Chosen by the client, kept when it repeats a call: a change happens at most once per id.
+	// Chosen by the client, kept when it repeats a call: a change happens at most once per id, and another one under the same id is refused.
 	RequestId     string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
