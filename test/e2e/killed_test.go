@@ -40,8 +40,10 @@ func TestScenario36_LeaderKilledAtEveryStage(t *testing.T) {
 			setFailpoint(s.Lab, "kill "+place)
 			s.crash()
 			if strings.HasSuffix(place, beginReign) {
-				_, err := s.api.TransferLeadership(s.ctx, &arbiterv1.TransferLeadershipRequest{Change: change()})
-				s.must(err)
+				s.await("leadership to be handed over", func() error { // Raft gives it one election time-out
+					_, err := s.api.TransferLeadership(s.ctx, &arbiterv1.TransferLeadershipRequest{Change: change()})
+					return err
+				})
 			}
 			s.reached(place)
 			dead := s.dead()
