@@ -97,15 +97,18 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 		}
 		rows[i] = []string{
 			a.Node, orDash(a.Zone), roleOf(a), readinessCell(s, a.Readiness), viewCell(s, r, a), contact,
-			orDash(a.Release), entriesCell(a), orDash(a.RaftAddress), orDash(a.GrpcAddress),
+			orDash(a.Release), entriesCell(a), s.day(a.Certificates.GetUntil()), orDash(a.RaftAddress), orDash(a.GrpcAddress),
 		}
 	}
-	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "RAFT", "GRPC"}, rows)
+	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "CERT UNTIL", "RAFT", "GRPC"}, rows)
 	p.line("%s", lines[0])
 	for i, a := range r.Arbiters {
 		p.line("%s", lines[i+1])
 		if a.Doubt != "" {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
+		}
+		if concern := a.Certificates.GetConcern(); concern != "" {
+			p.labelled("  ", s.warn("certificates:"), []string{concern})
 		}
 		p.labelled("  ", s.warn("list of arbiters:"), a.ListDiffers)
 	}
