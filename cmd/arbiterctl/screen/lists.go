@@ -314,6 +314,15 @@ func Meaning(s Style, group string, report config.Report) string {
 	}
 	p.line("  If the arbiter that leads is lost too, add an election: %s with timing lan, %s with wan.",
 		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
-	p.line("  Not checked here: the settings of fence devices and routers, and whether they answer; arbiters do: arbiterctl check -f FILE.")
+	return p.String()
+}
+
+// Unchecked lists what could not be checked without an arbiter, below words that say who does.
+func Unchecked(words string, things []string) string {
+	var p page
+	p.line("  %s", words)
+	for _, thing := range things {
+		p.line("    %s", thing)
+	}
 	return p.String()
 }

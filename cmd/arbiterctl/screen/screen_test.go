@@ -105,7 +105,9 @@ func TestScreens(t *testing.T) {
 		"contexts_none": func() string {
 			return screen.Contexts(s, &config.Contexts{}, "/home/dana/.config/arbiter/contexts.yaml")
 		},
-		"validate_group": func() string { return screen.Meaning(s, "orders-db", meaning(t)) },
+		"validate_group": func() string {
+			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"the settings of router haproxy"})
+		},
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
 	}
