@@ -105,3 +105,30 @@ func TestExpiry_OfTwoAuthorities(t *testing.T) {
 		}
 	})
 }
+
+// Where the authority's certificate was made anew for its key, both stand behind what it issued, and the later end counts.
+func TestExpiry_OfAnAuthorityMadeAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		authority := newAuthority(t, "prod")
+		time.Sleep(AuthorityValidity - 20*day)
+		files, err := authority.IssueTo(t.TempDir(), Request{Role: RoleArbiter, Name: "az-a", ValidFor: 15 * day}, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again := *authority.certificate
+		renewed, err := sign(&again, &again, authority.key.Public(), authority.key, AuthorityValidity)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(files.Authorities, append(authority.CertificatePEM(), encodeCertificate(renewed.Raw)...), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reloader, err := NewReloader(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e := reloader.Expiry(time.Now()); e.Concern != "" || !e.Authority.Equal(renewed.NotAfter) {
+			t.Errorf("%+v, the new one ends at %v", e, renewed.NotAfter)
+		}
+	})
+}
