@@ -21,7 +21,7 @@ const describeLimit = time.Second
 func (n *Node) describe() *arbiterv1.DescribeArbiterResponse {
 	said := &arbiterv1.DescribeArbiterResponse{
 		Node: string(n.options.Node), Zone: n.options.Zone, Release: n.options.Release, Readiness: n.readiness(),
-		EntryVersion: uint32(failover.CurrentVersion),
+		EntryVersion: uint32(failover.CurrentVersion), Certificates: n.certificates(),
 	}
 	if said.GetReadiness() == arbiterv1.Readiness_READINESS_READY || said.GetReadiness() == arbiterv1.Readiness_READINESS_NO_LEADER { // it has a Raft to ask
 		said.ListDiffers = listDiffers(n.options.Peers, n.raft.Servers())
@@ -60,6 +60,14 @@ func (n *Node) describeAll(ctx context.Context) map[failover.NodeID]*arbiterv1.D
 		known[p.Node] = answers[i]
 	}
 	return known
+}
+
+// describeArbiters adds to the arbiters what each of them says of itself.
+func (n *Node) describeArbiters(ctx context.Context, arbiters []*arbiterv1.ArbiterStatus) {
+	described := n.describeAll(ctx)
+	for _, a := range arbiters {
+		addDescription(a, described[failover.NodeID(a.GetNode())])
+	}
 }
 
 // eachPeer does something for all arbiters at the same time, and waits.

@@ -18,10 +18,11 @@ import (
 
 // What a finding is about.
 const (
-	aboutDatabase = "database"
-	aboutFence    = "fence"
-	aboutRoute    = "route"
-	aboutGroup    = "group"
+	aboutDatabase    = "database"
+	aboutFence       = "fence"
+	aboutRoute       = "route"
+	aboutGroup       = "group"
+	aboutCertificate = "certificate"
 )
 
 const (
@@ -79,6 +80,7 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 			check.Devices += uint32(len(level.Devices))
 		}
 	}
+	check.Findings = n.certificateFindings()
 	for i, found := range n.lookAll(ctx, looks) {
 		for _, f := range found {
 			check.Findings = append(check.Findings, findingToProto(looks[i], f))

@@ -26,8 +26,8 @@ type Specs interface {
 	// Effective returns a spec with every default, or an error that lists all faults: with a method Each(func(path, message string)) it
 	// names the fields.
 	Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
-	// EffectiveHere also has the fence agents on this machine say which settings they don't know, as far as they do in time. It runs
-	// programs that the spec names: it is for callers who may have that done.
+	// EffectiveHere also has the fence agents on this machine say what they can do and which settings they don't know, as far as they do in
+	// time. It runs programs that the spec names: it is for callers who may have that done.
 	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
 	// LongestOutage is how long writes stop at worst in a failover of a group with this effective spec, if no step needs a second try.
 	LongestOutage(effective *arbiterv1.GroupSpec) time.Duration

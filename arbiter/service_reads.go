@@ -26,6 +26,9 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 	if err != nil {
 		return nil, err
 	}
+	if r.GetAskArbiters() {
+		s.node.describeArbiters(ctx, answer.GetArbiters())
+	}
 	for _, g := range groups {
 		e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
 		answer.Groups = append(answer.Groups, s.node.groupToProto(state, g, e))
@@ -116,10 +119,7 @@ func (s *service) ListArbiters(ctx context.Context, r *arbiterv1.ListArbitersReq
 		return nil, err
 	}
 	arbiters := s.node.arbitersToProto(state)
-	described := s.node.describeAll(ctx)
-	for _, a := range arbiters {
-		addDescription(a, described[failover.NodeID(a.GetNode())])
-	}
+	s.node.describeArbiters(ctx, arbiters)
 	return &arbiterv1.ListArbitersResponse{
 		Freshness: freshness, Arbiters: arbiters, ClusterId: s.node.clusterID(state), Insecure: s.node.options.TLS == nil,
 	}, nil
@@ -131,7 +131,7 @@ func addDescription(a *arbiterv1.ArbiterStatus, said *arbiterv1.DescribeArbiterR
 		a.Readiness = arbiterv1.Readiness_READINESS_SILENT
 		return
 	}
-	a.Release, a.Readiness, a.ListDiffers = said.GetRelease(), said.GetReadiness(), said.GetListDiffers()
+	a.Release, a.Readiness, a.ListDiffers, a.Certificates = said.GetRelease(), said.GetReadiness(), said.GetListDiffers(), said.GetCertificates()
 	a.Zone, a.EntryVersion = cmp.Or(a.GetZone(), said.GetZone()), cmp.Or(said.GetEntryVersion(), a.GetEntryVersion())
 }
 

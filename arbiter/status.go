@@ -319,7 +319,7 @@ func (n *Node) arbitersToProto(s *failover.State) []*arbiterv1.ArbiterStatus {
 			Voter: slices.Contains(voters, p.Node), ViewCurrent: known.Current, Doubt: known.Doubt, EntryVersion: uint32(known.Version),
 		}
 		if p.Node == n.options.Node {
-			a.Readiness, a.Release = n.readiness(), n.options.Release
+			a.Readiness, a.Release, a.Certificates = n.readiness(), n.options.Release, n.certificates()
 			a.Doubt = n.view.doubts() // what it thinks itself is newer than what was committed, if that could be
 		} else if sent, ok := n.answeredBy(p.Node); ok {
 			a.LastContact = durationpb.New((n.options.Clock.Boot() - sent).Truncate(time.Microsecond))

@@ -28,7 +28,7 @@ type ArbiterFile struct {
 	Timing string
 	// LogLevel is "debug", "info", "warn" or "error"; LogFormat is "text" or "json".
 	LogLevel, LogFormat string
-	// FenceAgentDirs are searched for fence agents, in this order.
+	// FenceAgentDirs are searched for fence agents, in this order; empty for those where agents usually are (fenceagent.DefaultDirectories).
 	FenceAgentDirs []string
 	// ReferencePoints are further host:port by which this arbiter tells its own trouble from its targets'. The other arbiters are
 	// reference points anyway.
@@ -104,7 +104,8 @@ func readTLSFiles(o *object, t *TLSFiles) {
 	o.text("key", &t.Key)
 }
 
-// arbiterFileDefaults fills in what the file leaves out. It is the only place where defaults of an arbiter are.
+// arbiterFileDefaults fills in what the file leaves out. It is the only place where defaults of an arbiter are, but for where fence agents are
+// looked for, which arbiterctl knows too.
 func arbiterFileDefaults(f *ArbiterFile) {
 	setText(&f.Data, "/var/lib/arbiter")
 	setText(&f.RaftListen, "[::]:7400")
@@ -112,9 +113,6 @@ func arbiterFileDefaults(f *ArbiterFile) {
 	setText(&f.Timing, "lan")
 	setText(&f.LogLevel, "info")
 	setText(&f.LogFormat, "text")
-	if len(f.FenceAgentDirs) == 0 {
-		f.FenceAgentDirs = []string{"/usr/sbin", "/usr/local/sbin"}
-	}
 	for i := range f.Arbiters {
 		if f.Arbiters[i].ID == f.Node {
 			setText(&f.Arbiters[i].Zone, f.Zone)

@@ -174,7 +174,6 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"none", "backend: orders", "backend: orders, verify_address: db.internal:5432", ""},
 		{"nothing verified", "", "", "w.yaml:22: routes[0]: has no verify_address"},
-		{"same outlet", "ip: bmc-b.internal", "ip: bmc-a.internal", "w.yaml:13: members[1].fence[0][0]: is the same target as a fence of pg-a: fencing one would fence the other"},
 		{"one zone", "zone: az-b", "zone: az-a", "w.yaml:3: members: all members are in zone az-a: losing it loses the group"},
 		{"mistyped setting", "username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "user_name: fence", `w.yaml:13: members[1].fence[0][0].user_name: did you mean "username"? It is passed to fence_ipmilan as it is`},
 		{"fence on the machine itself", "ip: bmc-b.internal", "ip: pg-b.internal", "w.yaml:13: members[1].fence[0][0]: stands on the machine that it should switch off (pg-b.internal)"},

@@ -24,6 +24,8 @@ func Validate(spec *arbiterv1.GroupSpec) []Fault {
 	faults = append(faults, memberFaults(full)...)
 	faults = append(faults, secretFaults(full)...)
 	faults = append(faults, fenceFaults(full)...)
+	shared, _ := sharedFences(full)
+	faults = append(faults, shared...)
 	faults = append(faults, healthFaults(full)...)
 	faults = append(faults, routeFaults(full)...)
 	faults = append(faults, connectFaults(full)...)

@@ -14,7 +14,7 @@ import (
 // that look mistyped, promises nobody checks. Defaults need not be filled in.
 func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	full := Defaults(spec)
-	warnings := sharedFences(full)
+	_, warnings := sharedFences(full)
 	warnings = append(warnings, fencesOnTarget(full)...)
 	warnings = append(warnings, sharedZone(full)...)
 	warnings = append(warnings, mistypedSettings(full)...)
@@ -54,46 +54,6 @@ func proofWarnings(p *arbiterv1.Policy) []Fault {
 	}
 	if slices.Equal(p.GetAcceptProofs(), []string{"ATTESTED"}) {
 		warnings = append(warnings, Fault{Path: "policy.accept_proofs", Message: "only a person's word counts, so no failover ends by itself"})
-	}
-	return warnings
-}
-
-// credentialKeys say who asks, not which machine is meant; so do secrets.
-var credentialKeys = []string{"username", "login", "password_script", "passwd_script", "identity_file"}
-
-// targetOf describes what a device would act on: its name and all settings but credentials.
-func targetOf(device *arbiterv1.FenceDevice) string {
-	settings := make([]string, 0, len(device.Settings))
-	for key, value := range device.Settings {
-		if !slices.Contains(credentialKeys, key) && !keys.HoldSecret(key) {
-			settings = append(settings, fmt.Sprintf("%s=%s", key, value))
-		}
-	}
-	slices.Sort(settings)
-	return device.Device + " " + strings.Join(settings, " ")
-}
-
-// sharedFences warns of members that one and the same fence target stands for: fencing one would fence the other, and a
-// candidate that is off can't be promoted.
-func sharedFences(spec *arbiterv1.GroupSpec) []Fault {
-	var warnings []Fault
-	first := map[string]string{}
-	for i, m := range spec.Members {
-		for l, level := range m.Fence {
-			for d, device := range level.Devices {
-				target := targetOf(device)
-				other, seen := first[target]
-				if !seen {
-					first[target] = m.Name
-				} else if other != m.Name {
-					warnings = append(warnings, Fault{
-						Path: fmt.Sprintf("members[%d].fence[%d][%d]", i, l, d),
-						Message: fmt.Sprintf("is the same target as a fence of %s: fencing one would fence the other; "+
-							"if they have power supplies of their own, name the outlet or address of each", other),
-					})
-				}
-			}
-		}
 	}
 	return warnings
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -16,41 +17,85 @@ import (
 // descriptions are what agents said of themselves, by the paths of their executables. The zero value knows none.
 type descriptions struct {
 	mutex sync.Mutex
-	known map[string]fenceagent.Metadata
+	known map[string]description
+}
+
+// description is what an agent said of itself while its executable was this one.
+type description struct {
+	of   executable
+	said fenceagent.Metadata
+}
+
+// executable tells a program from the one that an upgrade puts in its place.
+type executable struct {
+	size     int64
+	modified int64 // in nanoseconds since 1970
+}
+
+func executableAt(path string) (executable, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return executable{}, err
+	}
+	return executable{size: info.Size(), modified: info.ModTime().UnixNano()}, nil
 }
 
 func (d *descriptions) get(path string) (fenceagent.Metadata, bool) {
+	now, err := executableAt(path)
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	m, found := d.known[path]
-	return m, found
+	kept, found := d.known[path]
+	return kept.said, found && err == nil && kept.of == now
 }
 
-func (d *descriptions) keep(path string, m fenceagent.Metadata) {
+func (d *descriptions) keep(path string, kept description) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	if d.known == nil {
-		d.known = map[string]fenceagent.Metadata{}
+		d.known = map[string]description{}
 	}
-	d.known[path] = m
+	d.known[path] = kept
 }
 
-// Unknown finds the settings of a device that its agent doesn't know. It says nothing where that can't be told: there is no such agent on
-// this machine, or it doesn't describe itself within the context's time. An agent is asked once, and again only before a setting is
-// called unknown: it may have been upgraded in the meantime.
-func (f *Fencer) Unknown(ctx context.Context, device failover.FenceDevice) []Problem {
+// CheckAgent finds what the agent installed on this machine has against a device: it doesn't describe itself, lacks an action that a proof
+// needs, or doesn't know a setting. It finds nothing where that can't be told: there is no such agent on this machine, or it doesn't answer
+// within the context's time. An agent is asked once, and again only after an upgrade or before something is found: what it is made of may have
+// been upgraded without it.
+func (f *Fencer) CheckAgent(ctx context.Context, device failover.FenceDevice) []Problem {
 	path, err := f.find(device.Method)
 	if err != nil {
 		return nil
 	}
-	if m, found := f.descriptions.get(path); found && len(unknownSettings(m, device)) == 0 {
+	if m, found := f.descriptions.get(path); found && len(m.Lacks()) == 0 && len(unknownSettings(m, device)) == 0 {
 		return nil
 	}
 	m, err := f.describe(ctx, device)
-	if err != nil {
+	switch {
+	case errors.Is(err, fenceagent.ErrMetadata):
+		return []Problem{undescribed(err)}
+	case err != nil:
 		return nil
 	}
-	return unknownSettings(m, device)
+	return append(lacking(m), unknownSettings(m, device)...)
+}
+
+// understand makes sure that a device's agent says of itself that it can do what a proof needs. Of a program that doesn't, nobody knows what
+// its exit statuses mean: /bin/true calls every machine on.
+func (f *Fencer) understand(ctx context.Context, device failover.FenceDevice) error {
+	path, err := f.find(device.Method)
+	if err != nil {
+		return err
+	}
+	m, found := f.descriptions.get(path)
+	if !found {
+		if m, err = f.describe(ctx, device); err != nil {
+			return fmt.Errorf("metadata: %w", err)
+		}
+	}
+	if lacks := m.Lacks(); len(lacks) > 0 {
+		return fmt.Errorf("metadata: %s", lacks[0])
+	}
+	return nil
 }
 
 // describe asks a device's agent to describe itself. No machine is touched and no secret is passed.
@@ -58,6 +103,10 @@ func (f *Fencer) describe(ctx context.Context, device failover.FenceDevice) (fen
 	path, err := f.find(device.Method)
 	if err != nil {
 		return fenceagent.Metadata{}, err
+	}
+	of, err := executableAt(path)
+	if err != nil {
+		return fenceagent.Metadata{}, fmt.Errorf("%w: %w", ErrNoExecutable, err)
 	}
 	m, err := fenceagent.Describe(ctx, path, timeoutOf(device))
 	var failed *fenceagent.FailedError
@@ -69,6 +118,6 @@ func (f *Fencer) describe(ctx context.Context, device failover.FenceDevice) (fen
 	if err != nil {
 		return m, err
 	}
-	f.descriptions.keep(path, m)
+	f.descriptions.keep(path, description{of, m})
 	return m, nil
 }

@@ -14,7 +14,7 @@ import (
 )
 
 // PathStatus asks every device of a member for its status, which changes nothing, all at the same time. The member is
-// armed if every device of at least one level answers, on or off, and knows the machine by the expected name; off says that they
+// armed if every device of at least one level describes itself, answers, on or off, and knows the machine by the expected name; off says that they
 // call it off, which the caller knows what to make of. It also fills in the group.
 func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) failover.FencePath {
 	errs, off := make([]error, len(member.Fence)), make([]bool, len(member.Fence))
@@ -49,7 +49,12 @@ func (f *Fencer) levelAnswers(ctx context.Context, level failover.FenceLevel) (o
 	var all sync.WaitGroup
 	for i, device := range level.Devices {
 		all.Go(func() {
-			state, err := f.withAgent(ctx, device, (*agent).answers)
+			state, err := f.withAgent(ctx, device, func(a *agent, ctx context.Context) (string, error) {
+				if err := f.understand(ctx, device); err != nil {
+					return "", err
+				}
+				return a.answers(ctx)
+			})
 			if states[i] = state; err != nil {
 				errs[i] = fmt.Errorf("%s: %w", label(device), err)
 			}

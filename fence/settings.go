@@ -34,13 +34,17 @@ var isolating = []string{
 // unproving are the agents of that collection whose word is not about the machine, and what it is about: they follow the API, and nothing that
 // they say proves that a machine is off.
 var unproving = map[string]string{
+	"fence_ack_manual":      "it is a person's word; that is given with arbiterctl attest, once, by name",
 	"fence_compute":         "its status is what OpenStack notes of the host, and its off only changes that note",
 	"fence_crosslink":       "its status is whether an address answers pings, and it switches nothing off",
+	"fence_dummy":           "it is for tests, and its off and its status are a word in a file",
 	"fence_evacuate":        "its status is what OpenStack notes of the host, and its off only changes that note",
 	"fence_heuristics_ping": "it switches nothing off",
 	"fence_kdump":           "it waits for a machine that has crashed by itself, and switches nothing off",
 	"fence_ovh":             "its off starts the machine again, with another system",
+	"fence_rcd_serial":      "it presses the reset button, so the machine starts again, and it can't read what became of it",
 	"fence_sbd":             "its status is the message that its off has left on a disk, whether or not the machine has read it",
+	"fence_skalar":          "it also calls a machine off that is starting, or whose host it can't reach",
 }
 
 // gradeOf is the grade of the proof that a device can give.

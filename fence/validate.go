@@ -78,7 +78,7 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 	m, err := f.describe(ctx, device)
 	switch {
 	case errors.Is(err, fenceagent.ErrMetadata):
-		return append(problems, Problem{Warning: true, Message: fmt.Sprintf("settings not checked: %v", err), Fix: "have the agent answer the action metadata"})
+		return append(problems, undescribed(err))
 	case errors.Is(err, ErrNoExecutable):
 		return append(problems, Problem{Message: err.Error(), Fix: "install it on this arbiter's machine, or give its absolute path"})
 	case err != nil:
@@ -110,19 +110,29 @@ func validateSecret(s failover.Setting) []Problem {
 
 // checkAgainst checks a device's settings against what its agent says that it knows.
 func checkAgainst(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
-	var problems []Problem
-	for _, action := range []string{"off", "status"} {
-		if !m.Offers(action) {
-			problems = append(problems, Problem{Message: fmt.Sprintf("%s does not offer the action %q, so it can prove nothing", m.Name, action)})
-		}
-	}
-	problems = append(problems, unknownSettings(m, device)...)
+	problems := append(lacking(m), unknownSettings(m, device)...)
 	for _, s := range device.Settings {
 		if p, known := m.Parameter(s.Key); known && !accepts(p, s) {
 			problems = append(problems, Problem{Key: s.Key, Message: fmt.Sprintf("%q must be one of %s", s.Key, strings.Join(options(p), ", "))})
 		}
 	}
 	return append(problems, missing(m, device)...)
+}
+
+// undescribed is about an agent that doesn't describe itself.
+func undescribed(err error) Problem {
+	return Problem{
+		Key: "device", Message: fmt.Sprintf("nobody can tell what it does and what its answers mean: %v", err),
+		Fix: "have the agent answer the action metadata (docs/fencing.md)",
+	}
+}
+
+func lacking(m fenceagent.Metadata) []Problem {
+	var problems []Problem
+	for _, lack := range m.Lacks() {
+		problems = append(problems, Problem{Key: "device", Message: lack})
+	}
+	return problems
 }
 
 func unknownSettings(m fenceagent.Metadata, device failover.FenceDevice) []Problem {

@@ -20,7 +20,13 @@ const askAgents = 5 * time.Second
 // localAgents are the fence agents on this machine, as far as they were asked.
 type localAgents struct {
 	directories []string
-	described   map[string]*fenceagent.Metadata // by the name of the device; nil if it can't be told
+	described   map[string]localAgent // by the name of the device
+}
+
+// localAgent is what an agent said of itself, or why that isn't known.
+type localAgent struct {
+	said   fenceagent.Metadata
+	silent string // in words; empty if it said something
 }
 
 // load is config.LoadGroup with the faults that the agents installed here find. They are asked if the form of the spec is right.
@@ -32,7 +38,7 @@ func (l *localAgents) load(ctx context.Context, file specFile) (*arbiterv1.Group
 	}
 	var faults config.Faults
 	errors.As(err, &faults)
-	unknown := l.unknownSettings(ctx, parsed)
+	unknown := l.agentFaults(ctx, parsed)
 	if faults = faults.And(unknown); len(faults) == 0 {
 		return spec, warnings, nil
 	}
@@ -41,22 +47,26 @@ func (l *localAgents) load(ctx context.Context, file specFile) (*arbiterv1.Group
 	return nil, warnings, source.Locate(faults)
 }
 
-// unknownSettings finds settings that the agents installed here don't know. Where one isn't installed nothing is said: the arbiters ask
+// agentFaults finds settings that the agents installed here don't know, and agents that can prove nothing. Where one isn't installed nothing is said: the arbiters ask
 // theirs when the spec is applied.
-func (l *localAgents) unknownSettings(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
+func (l *localAgents) agentFaults(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
 	ctx, cancel := context.WithTimeout(ctx, askAgents)
 	defer cancel()
 	var faults []config.Fault
 	for i, m := range spec.Members {
 		for j, level := range m.Fence {
 			for d, device := range level.Devices {
-				described := l.describe(ctx, device.Device)
-				if described == nil {
+				agent := l.describe(ctx, device.Device)
+				if agent.silent != "" {
 					continue
 				}
+				path := fmt.Sprintf("members[%d].fence[%d][%d].", i, j, d)
+				for _, lack := range agent.said.Lacks() {
+					faults = append(faults, config.Fault{Path: path + "device", Message: lack})
+				}
 				for _, key := range slices.Sorted(maps.Keys(device.Settings)) {
-					if why := described.Unknown(key); why != "" {
-						faults = append(faults, config.Fault{Path: fmt.Sprintf("members[%d].fence[%d][%d].%s", i, j, d, key), Message: why})
+					if why := agent.said.Unknown(key); why != "" {
+						faults = append(faults, config.Fault{Path: path + key, Message: why})
 					}
 				}
 			}
@@ -67,19 +77,54 @@ func (l *localAgents) unknownSettings(ctx context.Context, spec *arbiterv1.Group
 
 // describe runs nothing but what the directories hold under the name of a fence agent: a spec that is only to be checked may come from
 // anywhere, and must not choose what is run.
-func (l *localAgents) describe(ctx context.Context, device string) *fenceagent.Metadata {
+func (l *localAgents) describe(ctx context.Context, device string) localAgent {
+	known, asked := l.described[device]
+	if !asked {
+		known = l.ask(ctx, device)
+		l.described[device] = known
+	}
+	return known
+}
+
+func (l *localAgents) ask(ctx context.Context, device string) localAgent {
 	if !strings.HasPrefix(device, "fence_") {
-		return nil
+		return localAgent{silent: "only programs in the usual folders whose names begin with fence_ are run here"}
 	}
-	if known, asked := l.described[device]; asked {
-		return known
+	path, err := fenceagent.Find(device, l.directories)
+	if err != nil {
+		return localAgent{silent: "it is not installed here"}
 	}
-	var described *fenceagent.Metadata
-	if path, err := fenceagent.Find(device, l.directories); err == nil {
-		if m, err := fenceagent.Describe(ctx, path, askAgents); err == nil {
-			described = &m
+	said, err := fenceagent.Describe(ctx, path, askAgents)
+	if err != nil {
+		return localAgent{silent: err.Error()}
+	}
+	return localAgent{said: said}
+}
+
+// unchecked says what of a spec only arbiters can check, a line for each thing.
+func (l *localAgents) unchecked(spec *arbiterv1.GroupSpec) []string {
+	var lines, routers []string
+	for _, device := range slices.Sorted(maps.Keys(l.described)) {
+		if why := l.described[device].silent; why != "" && uses(spec, device) {
+			lines = append(lines, fmt.Sprintf("the settings of %s: %s", device, why))
 		}
 	}
-	l.described[device] = described
-	return described
+	for _, route := range spec.Routes {
+		if !slices.Contains(routers, route.Router) {
+			routers = append(routers, route.Router)
+			lines = append(lines, fmt.Sprintf("the settings of router %s", route.Router))
+		}
+	}
+	for _, held := range config.References(spec) {
+		lines = append(lines, held+": each arbiter has its own")
+	}
+	return append(lines, "whether members, fence devices and routers answer, and let arbiters do what they must")
+}
+
+func uses(spec *arbiterv1.GroupSpec, device string) bool {
+	return slices.ContainsFunc(spec.Members, func(m *arbiterv1.MemberSpec) bool {
+		return slices.ContainsFunc(m.Fence, func(level *arbiterv1.FenceLevel) bool {
+			return slices.ContainsFunc(level.Devices, func(d *arbiterv1.FenceDevice) bool { return d.Device == device })
+		})
+	})
 }

@@ -62,7 +62,8 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			answer, err := c.GetStatus(cmd.Context(), &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args)}, r.options()...)
+			request := &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args), AskArbiters: check}
+			answer, err := c.GetStatus(cmd.Context(), request, r.options()...)
 			if err != nil {
 				return err
 			}
@@ -78,7 +79,7 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, or too few arbiters have a view that counts")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, too few arbiters have a view that counts, or certificates of arbiters end soon")
 	return cmd
 }
 

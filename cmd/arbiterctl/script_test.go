@@ -361,6 +361,13 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	case "unfenced", "rogue", "promoting": // held where a release lets somebody be fenced
 		answer.Groups = []*arbiterv1.GroupStatus{heldAt(r.Group)}
 		return answer, nil
+	case "ending": // a group that is well, and an arbiter that has something to say of its certificates when it is asked
+		well := sample.Orders()
+		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
+		if r.AskArbiters {
+			answer.Arbiters[1].Certificates.Concern = "its certificate az-b.crt ends soon"
+		}
+		return answer, nil
 	case "in-doubt": // a group that is well, and arbiters of which two of three doubt themselves
 		well := sample.Orders()
 		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}

@@ -15,7 +15,7 @@ import (
 
 func (a *app) validateCommand() *cobra.Command {
 	var files []string
-	agents := localAgents{described: map[string]*fenceagent.Metadata{}}
+	agents := localAgents{described: map[string]localAgent{}}
 	cmd := &cobra.Command{
 		Use:   "validate FILE...",
 		Short: "Check group specs and arbiter files, and say what they mean; needs no arbiter",
@@ -57,6 +57,8 @@ type validated struct {
 	Promised int64      `json:"promised_outage_ms,omitempty"`
 	Zones    []zoneLoss `json:"zones,omitempty"`
 	Election []election `json:"election,omitempty"`
+	// Unchecked says what can't be checked without arbiters, a line for each thing.
+	Unchecked []string `json:"unchecked,omitempty"`
 
 	// For people.
 	warnings config.Faults
@@ -109,7 +111,11 @@ func (a *app) validate(ctx context.Context, file specFile, agents *localAgents) 
 func (a *app) validateArbiter(one *validated, file specFile) {
 	var arbiter *config.ArbiterFile
 	if arbiter, one.warnings, one.err = config.ParseArbiterFile(file.name, file.text); one.err == nil {
-		one.Name, one.text = arbiter.Node, screen.ArbiterFile(arbiter)
+		one.Unchecked = []string{
+			"the files of tls and the data directory (arbiterd --check does that on its machine)",
+			"whether the arbiters reach each other (arbiterctl arbiters tells that once they run)",
+		}
+		one.Name, one.text = arbiter.Node, screen.ArbiterFile(arbiter)+screen.Unchecked("Not checked here:", one.Unchecked)
 	}
 }
 
@@ -119,7 +125,9 @@ func (a *app) validateGroup(ctx context.Context, one *validated, file specFile, 
 		return
 	}
 	meaning := config.Meaning(spec)
-	one.Name, one.text = spec.Group, screen.Meaning(a.style(), spec.Group, meaning)
+	one.Unchecked = agents.unchecked(spec)
+	one.Name, one.text = spec.Group, screen.Meaning(a.style(), spec.Group, meaning)+
+		screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", one.Unchecked)
 	one.add(meaning)
 }
 

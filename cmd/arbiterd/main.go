@@ -122,6 +122,7 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 		return nil, fmt.Errorf("%s is the certificate of %s %s, and this is arbiter %s: issue one with arbiterctl pki issue --role arbiter %s",
 			file.TLS.Cert, who.Role, who.Name, file.Node, file.Node)
 	}
+	d.warnOfExpiry()
 	return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), d.tls)
 }
 
@@ -161,12 +162,21 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 	ended := make(chan error, 1)
 	d.log.Info("starting", "release", release.Name(), "node", d.file.Node, "arbiters", len(d.file.Arbiters), "raft", d.file.RaftListen, "grpc", listener.Addr())
 	go func() { ended <- node.Run(ctx) }()
+	return d.attend(ended, hangup)
+}
+
+// attend does what this process has to do beside its node, until that has ended.
+func (d *daemon) attend(ended <-chan error, hangup <-chan os.Signal) error {
+	daily := time.NewTicker(24 * time.Hour)
+	defer daily.Stop()
 	for {
 		select {
 		case err := <-ended:
 			return err
 		case <-hangup:
 			d.reload()
+		case <-daily.C:
+			d.warnOfExpiry()
 		}
 	}
 }
@@ -242,7 +252,18 @@ func (d *daemon) reload() {
 		return
 	}
 	d.log.SetLevel(hclog.LevelFromString(file.LogLevel))
-	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "cert", d.file.TLS.Cert, "until", d.tls.NotAfter())
+	d.log.Info("SIGHUP: certificates and log level taken", "level", file.LogLevel, "cert", d.file.TLS.Cert, "until", d.tls.Expiry(time.Now()).Certificate)
+	d.warnOfExpiry()
+}
+
+// warnOfExpiry says in the log what of the certificates in use ends soon: a cluster whose certificates have all ended can't even elect.
+func (d *daemon) warnOfExpiry() {
+	if d.tls == nil {
+		return
+	}
+	if concern := d.tls.Expiry(time.Now()).Concern; concern != "" {
+		d.log.Warn("certificates end soon", "concern", concern)
+	}
 }
 
 // needsRestart says whether the file was changed, since arbiterd was started, in more than what reload takes.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/pki"
@@ -46,19 +47,21 @@ func newAuthority(t *testing.T) *pki.Authority {
 	return authority
 }
 
+func certificateEnd(d *daemon) time.Time { return d.tls.Expiry(time.Now()).Certificate }
+
 func TestReloadTakesCertificatesAndTheLogLevelOfEveryPart(t *testing.T) {
 	authority := newAuthority(t)
 	d, log, certificates, write := prepared(t, authority)
 	part := d.log.Named("part")
 	part.Debug("too early")
-	before := d.tls.NotAfter()
+	before := certificateEnd(d)
 	if _, err := authority.IssueTo(filepath.Dir(certificates.Key), pki.Request{Role: pki.RoleArbiter, Name: "a", ValidFor: 100 * time.Hour}, true); err != nil {
 		t.Fatal(err)
 	}
 	write("debug")
 	d.reload()
 	part.Debug("in time")
-	if after := d.tls.NotAfter(); !after.Before(before) {
+	if after := certificateEnd(d); !after.Before(before) {
 		t.Errorf("the certificate in use ends %v, the one before ended %v", after, before)
 	}
 	text := log.String()
@@ -68,6 +71,55 @@ func TestReloadTakesCertificatesAndTheLogLevelOfEveryPart(t *testing.T) {
 	if strings.Contains(text, "started again") {
 		t.Errorf("something is said to need a restart:\n%s", text)
 	}
+}
+
+// The end of a certificate is in the log once a day before it comes, at the start and at each reload too, until another is there.
+func TestTheEndOfCertificatesIsToldOnceADay(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		authority := newAuthority(t)
+		d, log, certificates, _ := prepared(t, authority)
+		told := func() int {
+			synctest.Wait()
+			defer log.Reset()
+			return strings.Count(log.String(), "[WARN]  arbiterd: certificates end soon: concern=")
+		}
+		if n := told(); n != 0 {
+			t.Errorf("told %d times of a new certificate", n)
+		}
+		ended, hangup := make(chan error), make(chan os.Signal)
+		attended := make(chan error)
+		go func() { attended <- d.attend(ended, hangup) }()
+		time.Sleep(pki.DefaultValidity - pki.Notice + time.Hour)
+		if n := told(); n != 0 {
+			t.Errorf("told %d times before the notice", n)
+		}
+		time.Sleep(48 * time.Hour)
+		if n := told(); n != 2 {
+			t.Errorf("told %d times in two days", n)
+		}
+		hangup <- os.Interrupt
+		if n := told(); n != 1 {
+			t.Errorf("told %d times at a reload", n)
+		}
+		if _, err := prepare(d.path, log); err != nil {
+			t.Fatal(err)
+		}
+		if n := told(); n != 1 {
+			t.Errorf("told %d times at a start", n)
+		}
+		if _, err := authority.IssueTo(filepath.Dir(certificates.Key), pki.Request{Role: pki.RoleArbiter, Name: "a"}, true); err != nil {
+			t.Fatal(err)
+		}
+		hangup <- os.Interrupt
+		time.Sleep(48 * time.Hour)
+		if n := told(); n != 0 {
+			t.Errorf("told %d times with a new certificate", n)
+		}
+		ended <- nil
+		if err := <-attended; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // What a SIGHUP does not take is said to be not taken: whoever changed it would otherwise think that it is in force.
@@ -138,7 +190,7 @@ func TestReloadRefusesWhatIsWrongAndKeepsTheOld(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d, log, certificates, _ := prepared(t, authority)
-			identity, before := d.tls.Identity(), d.tls.NotAfter()
+			identity, before := d.tls.Identity(), certificateEnd(d)
 			c.spoil(t, d, certificates)
 			d.reload()
 			for _, words := range c.says {
@@ -146,8 +198,8 @@ func TestReloadRefusesWhatIsWrongAndKeepsTheOld(t *testing.T) {
 					t.Errorf("the log does not say %q:\n%s", words, log)
 				}
 			}
-			if d.tls.Identity().String() != identity.String() || !d.tls.NotAfter().Equal(before) || strings.Contains(log.String(), "taken") {
-				t.Errorf("in use is %v until %v", d.tls.Identity(), d.tls.NotAfter())
+			if d.tls.Identity().String() != identity.String() || !certificateEnd(d).Equal(before) || strings.Contains(log.String(), "taken") {
+				t.Errorf("in use is %v until %v", d.tls.Identity(), certificateEnd(d))
 			}
 		})
 	}

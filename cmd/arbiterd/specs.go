@@ -30,11 +30,11 @@ func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, er
 	return full, nil
 }
 
-// EffectiveHere also has the fence agents on this machine say which settings they don't know: an agent itself goes on without them, and
-// what it then does shows when it is needed.
+// EffectiveHere also has the fence agents on this machine say what they can do and which settings they don't know: an agent itself goes on
+// without them, and what it then does shows when it is needed.
 func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
 	full := config.Defaults(written)
-	if faults := s.faults(written, full).And(s.unknownSettings(ctx, full)); len(faults) > 0 {
+	if faults := s.faults(written, full).And(s.agentFaults(ctx, full)); len(faults) > 0 {
 		return nil, faults
 	}
 	return full, nil
@@ -72,8 +72,8 @@ func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
 // agentsAtOnce bounds how many agents describe themselves at the same time; each is an interpreter that starts.
 const agentsAtOnce = 4
 
-// unknownSettings asks an agent that several devices have only once; different ones side by side.
-func (s specs) unknownSettings(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
+// agentFaults asks an agent that several devices have only once; different ones side by side.
+func (s specs) agentFaults(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
 	type place struct {
 		path   string
 		device failover.FenceDevice
@@ -89,7 +89,7 @@ func (s specs) unknownSettings(ctx context.Context, spec *arbiterv1.GroupSpec) [
 	for i, method := range methods {
 		all.Go(func() error {
 			for _, p := range byMethod[method] {
-				found[i] = append(found[i], problemsAt(p.path, s.fencer.Unknown(ctx, p.device))...)
+				found[i] = append(found[i], problemsAt(p.path, s.fencer.CheckAgent(ctx, p.device))...)
 			}
 			return nil
 		})

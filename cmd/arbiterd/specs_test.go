@@ -96,7 +96,8 @@ func TestEffectiveHereRefusesSettingsThatAgentsDoNotKnow(t *testing.T) {
 	agents := t.TempDir()
 	asked := filepath.Join(agents, "asked")
 	script := "#!/bin/sh\necho x >>" + asked + "\ncat <<XML\n<resource-agent name=\"fence_ipmilan\"><parameters>" +
-		"<parameter name=\"ip\"/><parameter name=\"username\"/><parameter name=\"password\"/><parameter name=\"lanplus\"/></parameters></resource-agent>\nXML\n"
+		"<parameter name=\"ip\"/><parameter name=\"username\"/><parameter name=\"password\"/><parameter name=\"lanplus\"/></parameters>" +
+		"<actions><action name=\"off\"/><action name=\"status\"/></actions></resource-agent>\nXML\n"
 	if err := os.WriteFile(filepath.Join(agents, "fence_ipmilan"), []byte(script), 0o700); err != nil {
 		t.Fatal(err)
 	}

@@ -46,6 +46,7 @@ type cluster struct {
 	world     *world
 	authority *pki.Authority                     // nil: plaintext
 	strangers map[failover.NodeID]*pki.Authority // whose arbiters have a certificate of another authority
+	validFor  map[failover.NodeID]time.Duration  // of arbiters whose certificates last for another time than usual
 	peers     []arbiter.Peer
 	folder    string
 	log       hclog.Logger
@@ -136,7 +137,9 @@ func (c *cluster) start(node failover.NodeID) {
 		NewProber: fake.NewProber(lookEvery, clock.System(), one.killed, c.world.looks(node)),
 	}
 	if c.authority != nil {
-		options.TLS = certificateOf(c.t, cmp.Or(c.strangers[node], c.authority), pki.Request{Role: pki.RoleArbiter, Name: string(node)})
+		options.TLS = certificateOf(c.t, cmp.Or(c.strangers[node], c.authority), pki.Request{
+			Role: pki.RoleArbiter, Name: string(node), ValidFor: c.validFor[node],
+		})
 	}
 	if list, differs := c.lists[node]; differs {
 		options.Peers = list

@@ -73,6 +73,17 @@ func (m Metadata) Offers(action string) bool {
 	return false
 }
 
+// Lacks says which actions the agent lacks of those that a proof rests on, a sentence for each.
+func (m Metadata) Lacks() []string {
+	var lacks []string
+	for _, action := range []string{"off", "status"} {
+		if !m.Offers(action) {
+			lacks = append(lacks, fmt.Sprintf("%s does not offer the action %q, so it can prove nothing", m.Name, action))
+		}
+	}
+	return lacks
+}
+
 // Parameter returns the setting of this name, in either spelling: agents take user-domain for user_domain.
 func (m Metadata) Parameter(key string) (Parameter, bool) {
 	for _, p := range m.Parameters {

@@ -25,6 +25,7 @@ type loaded struct {
 	own      tls.Certificate
 	identity Identity
 	roots    *x509.CertPool
+	issuer   *x509.Certificate // see issuerOf
 }
 
 // load reads the files and checks everything that a peer would.
@@ -57,9 +58,11 @@ func load(files Files) (*loaded, error) {
 	for _, certificate := range chain {
 		l.own.Certificate = append(l.own.Certificate, certificate.Raw)
 	}
-	if err := l.checkChain(chain, x509.ExtKeyUsageClientAuth); err != nil {
+	chains, err := l.checkChain(chain, x509.ExtKeyUsageClientAuth)
+	if err != nil {
 		return nil, fmt.Errorf("check %s against %s: %w", files.Certificate, files.Authorities, err)
 	}
+	l.issuer = issuerOf(chains)
 	return l, nil
 }
 
@@ -125,28 +128,30 @@ func parseKey(block *pem.Block) (crypto.Signer, error) {
 	return signer, nil
 }
 
-// checkChain checks a peer's chain, or our own, and says what is wrong in terms of what to do about it.
-func (l *loaded) checkChain(chain []*x509.Certificate, usage x509.ExtKeyUsage) error {
+// checkChain checks a peer's chain, or our own, and says what is wrong in terms of what to do about it. It returns the ways from the leaf to an
+// authority.
+func (l *loaded) checkChain(chain []*x509.Certificate, usage x509.ExtKeyUsage) ([][]*x509.Certificate, error) {
 	leaf := chain[0]
 	identity, err := CertificateIdentity(leaf)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if identity.Cluster != l.identity.Cluster {
-		return fmt.Errorf("%w: it is of %s in cluster %q, and this is cluster %q", ErrOtherCluster, identity.holder(), identity.Cluster, l.identity.Cluster)
+		return nil, fmt.Errorf("%w: it is of %s in cluster %q, and this is cluster %q", ErrOtherCluster, identity.holder(), identity.Cluster, l.identity.Cluster)
 	}
 	if now := time.Now(); now.After(leaf.NotAfter) || now.Before(leaf.NotBefore) {
-		return fmt.Errorf("%w: that of %s is valid from %s to %s, and this machine's clock says %s; issue a new one with `arbiterctl pki issue`, or set the clock",
+		return nil, fmt.Errorf("%w: that of %s is valid from %s to %s, and this machine's clock says %s; issue a new one with `arbiterctl pki issue`, or set the clock",
 			ErrExpired, identity.holder(), stamp(leaf.NotBefore), stamp(leaf.NotAfter), stamp(now))
 	}
 	options := x509.VerifyOptions{Roots: l.roots, Intermediates: x509.NewCertPool(), KeyUsages: []x509.ExtKeyUsage{usage}}
 	for _, certificate := range chain[1:] {
 		options.Intermediates.AddCert(certificate)
 	}
-	if _, err := leaf.Verify(options); err != nil {
-		return fmt.Errorf("%w: that of %s in cluster %q, checked against the authorities in %s: %w", ErrUntrusted, identity.holder(), identity.Cluster, l.files.Authorities, err)
+	chains, err := leaf.Verify(options)
+	if err != nil {
+		return nil, fmt.Errorf("%w: that of %s in cluster %q, checked against the authorities in %s: %w", ErrUntrusted, identity.holder(), identity.Cluster, l.files.Authorities, err)
 	}
-	return nil
+	return chains, nil
 }
 
 // holder names an identity in a sentence.

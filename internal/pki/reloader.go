@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
-	"time"
 )
 
 // Reloader serves an identity to TLS and re-reads its files when told to, usually at SIGHUP.
@@ -47,9 +46,6 @@ func (r *Reloader) Identity() Identity { return r.current.Load().identity }
 // Files are where it was read from.
 func (r *Reloader) Files() Files { return r.files }
 
-// NotAfter is when the certificate in use ends, for status and alarms.
-func (r *Reloader) NotAfter() time.Time { return r.current.Load().own.Leaf.NotAfter }
-
 // Peer says who is welcome at the other end of a connection.
 type Peer struct {
 	Roles []Role
@@ -88,7 +84,7 @@ func (r *Reloader) verifier(peer Peer, usage x509.ExtKeyUsage) func(tls.Connecti
 		if len(state.PeerCertificates) == 0 {
 			return fmt.Errorf("%w: the peer presented none", ErrUntrusted)
 		}
-		if err := r.current.Load().checkChain(state.PeerCertificates, usage); err != nil {
+		if _, err := r.current.Load().checkChain(state.PeerCertificates, usage); err != nil {
 			return err
 		}
 		return peer.welcomes(state.PeerCertificates[0])

@@ -57,6 +57,7 @@ func Arbiters() []*arbiterv1.ArbiterStatus {
 		a := &arbiterv1.ArbiterStatus{
 			Node: node, Zone: node, RaftAddress: node + ".internal:7400", GrpcAddress: node + ".internal:7401", Leader: i == 0,
 			Voter: true, ViewCurrent: true, Readiness: arbiterv1.Readiness_READINESS_READY, Release: "v1.0.0", EntryVersion: 1,
+			Certificates: &arbiterv1.Certificates{Until: ago(-time.Duration(400+i) * 24 * time.Hour), AuthorityUntil: ago(-9 * 365 * 24 * time.Hour)},
 		}
 		if i > 0 {
 			a.LastContact = took(time.Duration(10*i) * time.Millisecond)

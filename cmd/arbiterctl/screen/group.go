@@ -13,6 +13,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 	var p page
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
+	arbiterNotes(&p, r)
 	p.labelled("", "next:", restartedAdvice(r.Freshness))
 	for _, g := range r.Groups {
 		p.line("")

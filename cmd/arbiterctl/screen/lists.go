@@ -97,15 +97,18 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 		}
 		rows[i] = []string{
 			a.Node, orDash(a.Zone), roleOf(a), readinessCell(s, a.Readiness), viewCell(s, r, a), contact,
-			orDash(a.Release), entriesCell(a), orDash(a.RaftAddress), orDash(a.GrpcAddress),
+			orDash(a.Release), entriesCell(a), s.day(a.Certificates.GetUntil()), orDash(a.RaftAddress), orDash(a.GrpcAddress),
 		}
 	}
-	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "RAFT", "GRPC"}, rows)
+	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "CERT UNTIL", "RAFT", "GRPC"}, rows)
 	p.line("%s", lines[0])
 	for i, a := range r.Arbiters {
 		p.line("%s", lines[i+1])
 		if a.Doubt != "" {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
+		}
+		if concern := a.Certificates.GetConcern(); concern != "" {
+			p.labelled("  ", s.warn("certificates:"), []string{concern})
 		}
 		p.labelled("  ", s.warn("list of arbiters:"), a.ListDiffers)
 	}
@@ -311,6 +314,15 @@ func Meaning(s Style, group string, report config.Report) string {
 	}
 	p.line("  If the arbiter that leads is lost too, add an election: %s with timing lan, %s with wan.",
 		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
-	p.line("  Not checked here: the settings of fence devices and routers, and whether they answer; arbiters do: arbiterctl check -f FILE.")
+	return p.String()
+}
+
+// Unchecked lists what could not be checked without an arbiter, below words that say who does.
+func Unchecked(words string, things []string) string {
+	var p page
+	p.line("  %s", words)
+	for _, thing := range things {
+		p.line("    %s", thing)
+	}
 	return p.String()
 }

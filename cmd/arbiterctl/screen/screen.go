@@ -51,6 +51,14 @@ func (s Style) moment(at *timestamppb.Timestamp) string {
 	return at.AsTime().In(s.zone()).Format("2006-01-02 15:04:05")
 }
 
+// day writes the day of a point in time.
+func (s Style) day(at *timestamppb.Timestamp) string {
+	if at == nil {
+		return "-"
+	}
+	return at.AsTime().In(s.zone()).Format(time.DateOnly)
+}
+
 // clock writes a time of day to the millisecond.
 func (s Style) clock(at *timestamppb.Timestamp) string {
 	if at == nil {

@@ -26,8 +26,11 @@ func style() screen.Style { return screen.Style{Now: sample.Now(), Zone: time.UT
 func TestScreens(t *testing.T) {
 	s := style()
 	for name, draw := range map[string]func() string{
-		"status":            func() string { return screen.Status(s, sample.Status()) },
-		"status_well":       func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status":      func() string { return screen.Status(s, sample.Status()) },
+		"status_well": func() string { return screen.Status(s, statusOf(sample.Orders())) },
+		"status_ending": func() string {
+			return screen.Status(s, &arbiterv1.GetStatusResponse{Freshness: ending().Freshness, Arbiters: ending().Arbiters, Groups: statusOf(sample.Orders()).Groups})
+		},
 		"status_empty":      func() string { return screen.Status(s, statusOf()) },
 		"status_many":       func() string { return screen.Status(s, statusOf(troubled()...)) },
 		"status_stale":      func() string { return screen.Status(s, stale()) },
@@ -81,6 +84,7 @@ func TestScreens(t *testing.T) {
 		"arbiters_list_differs": func() string { return screen.Arbiters(s, listDiffers()) },
 		"arbiters_restarted":    func() string { return screen.Arbiters(s, restartedArbiters()) },
 		"arbiters":              func() string { return screen.Arbiters(s, sample.ListArbiters()) },
+		"arbiters_ending":       func() string { return screen.Arbiters(s, ending()) },
 		"arbiters_none":         func() string { return screen.Arbiters(s, leaderless()) },
 		"arbiters_silent":       func() string { return screen.Arbiters(s, silentArbiter()) },
 		"check":                 func() string { return screen.Check(s, sample.Check()) },
@@ -101,7 +105,9 @@ func TestScreens(t *testing.T) {
 		"contexts_none": func() string {
 			return screen.Contexts(s, &config.Contexts{}, "/home/dana/.config/arbiter/contexts.yaml")
 		},
-		"validate_group": func() string { return screen.Meaning(s, "orders-db", meaning(t)) },
+		"validate_group": func() string {
+			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"the settings of router haproxy"})
+		},
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
 	}
@@ -138,6 +144,17 @@ func coloured() screen.Style {
 func statusOf(groups ...*arbiterv1.GroupStatus) *arbiterv1.GetStatusResponse {
 	r := sample.Status()
 	r.Groups = groups
+	return r
+}
+
+// ending are arbiters one of which has a certificate that ends soon.
+func ending() *arbiterv1.ListArbitersResponse {
+	r := sample.ListArbiters()
+	r.Arbiters = sample.Arbiters()
+	r.Arbiters[1].Certificates = &arbiterv1.Certificates{
+		Until: timestamppb.New(sample.Now().Add(24 * 24 * time.Hour)), AuthorityUntil: r.Arbiters[0].Certificates.AuthorityUntil,
+		Concern: "its certificate /etc/arbiter/tls/az-b.crt ends at 2026-12-14T12:05:12Z, in 24 days; issue a new one (arbiterctl pki issue), put it there and reload",
+	}
 	return r
 }
 
@@ -227,7 +244,8 @@ func restartedArbiters() *arbiterv1.ListArbitersResponse {
 // reconnecting leads with a majority, and has asked the others too soon after they came back.
 func reconnecting() *arbiterv1.ListArbitersResponse {
 	r := silentArbiter()
-	r.Arbiters[1].Readiness, r.Arbiters[1].Release = arbiterv1.Readiness_READINESS_SILENT, ""
+	silence(r.Arbiters[1])
+	r.Arbiters[1].Release = ""
 	return r
 }
 
@@ -242,11 +260,17 @@ func listDiffers() *arbiterv1.ListArbitersResponse {
 	return r
 }
 
+// silence is what becomes of one that does not answer.
+func silence(a *arbiterv1.ArbiterStatus) {
+	a.Readiness, a.Certificates = arbiterv1.Readiness_READINESS_SILENT, nil
+}
+
 func leaderless() *arbiterv1.ListArbitersResponse {
 	r := sample.ListArbiters()
 	r.Arbiters[0].Leader, r.Freshness.Linearizable = false, false
 	r.Arbiters[0].Readiness = arbiterv1.Readiness_READINESS_NO_LEADER
-	r.Arbiters[1].Readiness, r.Arbiters[2].Readiness = arbiterv1.Readiness_READINESS_SILENT, arbiterv1.Readiness_READINESS_SILENT
+	silence(r.Arbiters[1])
+	silence(r.Arbiters[2])
 	return r
 }
 
@@ -254,7 +278,8 @@ func leaderless() *arbiterv1.ListArbitersResponse {
 func silentArbiter() *arbiterv1.ListArbitersResponse {
 	r := sample.ListArbiters()
 	r.Arbiters[1].Doubt, r.Arbiters[1].Release = "", "v1.1.0"
-	r.Arbiters[2].Readiness, r.Arbiters[2].Release = arbiterv1.Readiness_READINESS_SILENT, ""
+	silence(r.Arbiters[2])
+	r.Arbiters[2].Release = ""
 	return r
 }
 

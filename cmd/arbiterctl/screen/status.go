@@ -16,11 +16,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 	var p page
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
-	for _, a := range r.Arbiters {
-		if a.Doubt != "" {
-			p.line("  %s %s: its view counts as unknown.", a.Node, a.Doubt)
-		}
-	}
+	arbiterNotes(&p, r)
 	if len(r.Groups) == 0 {
 		p.line("%s", noGroups(r.Freshness))
 	}
@@ -40,6 +36,18 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		statusNotes(&p, s, g)
 	}
 	return p.String()
+}
+
+// arbiterNotes says of the arbiters what their line has no room for.
+func arbiterNotes(p *page, r *arbiterv1.GetStatusResponse) {
+	for _, a := range r.Arbiters {
+		if a.Doubt != "" {
+			p.line("  %s %s: its view counts as unknown.", a.Node, a.Doubt)
+		}
+		if concern := a.Certificates.GetConcern(); concern != "" {
+			p.line("  %s: %s.", a.Node, concern)
+		}
+	}
 }
 
 // noGroups stands where the groups would. Only an arbiter that leads knows that there are none.
@@ -170,7 +178,21 @@ func Troubles(r *arbiterv1.GetStatusResponse) []string {
 			troubles = append(troubles, g.Group+" "+why)
 		}
 	}
+	if ending := endingCertificates(r); len(ending) > 0 {
+		troubles = append(troubles, "the certificates of "+strings.Join(ending, " and ")+" must be renewed")
+	}
 	return troubles
+}
+
+// endingCertificates are the arbiters whose certificates have ended or soon will. Those that were not asked say nothing.
+func endingCertificates(r *arbiterv1.GetStatusResponse) []string {
+	var nodes []string
+	for _, a := range r.Arbiters {
+		if a.Certificates.GetConcern() != "" {
+			nodes = append(nodes, a.Node)
+		}
+	}
+	return nodes
 }
 
 // countingViews counts the voters whose views count at the moment: those that the leader has and that don't doubt themselves.

@@ -410,7 +410,9 @@ type GetStatusRequest struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Consistency Consistency            `protobuf:"varint,1,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
 	// Only this group; empty for all.
-	Group         string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// Also ask every arbiter what it says of itself, as ListArbiters does. One that does not answer makes the answer up to a second later.
+	AskArbiters   bool `protobuf:"varint,3,opt,name=ask_arbiters,json=askArbiters,proto3" json:"ask_arbiters,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -457,6 +459,13 @@ func (x *GetStatusRequest) GetGroup() string {
 		return x.Group
 	}
 	return ""
+}
+
+func (x *GetStatusRequest) GetAskArbiters() bool {
+	if x != nil {
+		return x.AskArbiters
+	}
+	return false
 }
 
 type GetStatusResponse struct {
@@ -554,7 +563,9 @@ type ArbiterStatus struct {
 	EntryVersion uint32               `protobuf:"varint,11,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
 	LastContact  *durationpb.Duration `protobuf:"bytes,12,opt,name=last_contact,json=lastContact,proto3" json:"last_contact,omitempty"`
 	// What the list of arbiters in its own file says otherwise than the cluster, in words. The cluster's is what counts: raft_address is that.
-	ListDiffers   []string `protobuf:"bytes,13,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
+	ListDiffers []string `protobuf:"bytes,13,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
+	// Unset where it isn't known: the arbiter wasn't asked, did not answer, or has none.
+	Certificates  *Certificates `protobuf:"bytes,14,opt,name=certificates,proto3" json:"certificates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -680,6 +691,77 @@ func (x *ArbiterStatus) GetListDiffers() []string {
 	return nil
 }
 
+func (x *ArbiterStatus) GetCertificates() *Certificates {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
+// Certificates says when those of an arbiter end.
+type Certificates struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its own.
+	Until *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=until,proto3" json:"until,omitempty"`
+	// That of the authority that its own rests on.
+	AuthorityUntil *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=authority_until,json=authorityUntil,proto3" json:"authority_until,omitempty"`
+	// What has ended by that arbiter's clock, or soon will, and what to do; empty if nothing has and nothing will.
+	Concern       string `protobuf:"bytes,3,opt,name=concern,proto3" json:"concern,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Certificates) Reset() {
+	*x = Certificates{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Certificates) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Certificates) ProtoMessage() {}
+
+func (x *Certificates) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Certificates.ProtoReflect.Descriptor instead.
+func (*Certificates) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Certificates) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *Certificates) GetAuthorityUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AuthorityUntil
+	}
+	return nil
+}
+
+func (x *Certificates) GetConcern() string {
+	if x != nil {
+		return x.Concern
+	}
+	return ""
+}
+
 // GroupStatus answers the questions of 3 a.m. for one group.
 type GroupStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -720,7 +802,7 @@ type GroupStatus struct {
 
 func (x *GroupStatus) Reset() {
 	*x = GroupStatus{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[6]
+	mi := &file_arbiter_v1_api_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +814,7 @@ func (x *GroupStatus) String() string {
 func (*GroupStatus) ProtoMessage() {}
 
 func (x *GroupStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[6]
+	mi := &file_arbiter_v1_api_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +827,7 @@ func (x *GroupStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GroupStatus.ProtoReflect.Descriptor instead.
 func (*GroupStatus) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{6}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GroupStatus) GetGroup() string {
@@ -921,7 +1003,7 @@ type PauseStatus struct {
 
 func (x *PauseStatus) Reset() {
 	*x = PauseStatus{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[7]
+	mi := &file_arbiter_v1_api_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -933,7 +1015,7 @@ func (x *PauseStatus) String() string {
 func (*PauseStatus) ProtoMessage() {}
 
 func (x *PauseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[7]
+	mi := &file_arbiter_v1_api_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -946,7 +1028,7 @@ func (x *PauseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseStatus.ProtoReflect.Descriptor instead.
 func (*PauseStatus) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{7}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *PauseStatus) GetActor() string {
@@ -997,7 +1079,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	mi := &file_arbiter_v1_api_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1009,7 +1091,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	mi := &file_arbiter_v1_api_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1022,7 +1104,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{8}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *MemberStatus) GetMember() string {
@@ -1162,7 +1244,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	mi := &file_arbiter_v1_api_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1256,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	mi := &file_arbiter_v1_api_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1269,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{9}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *View) GetNode() string {
@@ -1259,7 +1341,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[10]
+	mi := &file_arbiter_v1_api_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1271,7 +1353,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[10]
+	mi := &file_arbiter_v1_api_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1284,7 +1366,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{10}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Lease) GetHolder() string {
@@ -1325,7 +1407,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[11]
+	mi := &file_arbiter_v1_api_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1419,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[11]
+	mi := &file_arbiter_v1_api_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1432,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{11}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ExplainRequest) GetConsistency() Consistency {
@@ -1394,7 +1476,7 @@ type ExplainResponse struct {
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[12]
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1406,7 +1488,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[12]
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1419,7 +1501,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{12}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ExplainResponse) GetFreshness() *Freshness {
@@ -1535,7 +1617,7 @@ type CheckRule struct {
 
 func (x *CheckRule) Reset() {
 	*x = CheckRule{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1547,7 +1629,7 @@ func (x *CheckRule) String() string {
 func (*CheckRule) ProtoMessage() {}
 
 func (x *CheckRule) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1560,7 +1642,7 @@ func (x *CheckRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRule.ProtoReflect.Descriptor instead.
 func (*CheckRule) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CheckRule) GetName() string {
@@ -1650,7 +1732,7 @@ type CheckView struct {
 
 func (x *CheckView) Reset() {
 	*x = CheckView{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1662,7 +1744,7 @@ func (x *CheckView) String() string {
 func (*CheckView) ProtoMessage() {}
 
 func (x *CheckView) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1675,7 +1757,7 @@ func (x *CheckView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckView.ProtoReflect.Descriptor instead.
 func (*CheckView) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CheckView) GetMember() string {
@@ -1760,7 +1842,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1772,7 +1854,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1785,7 +1867,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Guard) GetName() string {
@@ -1819,7 +1901,7 @@ type GetEpochsRequest struct {
 
 func (x *GetEpochsRequest) Reset() {
 	*x = GetEpochsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1831,7 +1913,7 @@ func (x *GetEpochsRequest) String() string {
 func (*GetEpochsRequest) ProtoMessage() {}
 
 func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1844,7 +1926,7 @@ func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsRequest.ProtoReflect.Descriptor instead.
 func (*GetEpochsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetEpochsRequest) GetConsistency() Consistency {
@@ -1876,7 +1958,7 @@ type GetEpochsResponse struct {
 
 func (x *GetEpochsResponse) Reset() {
 	*x = GetEpochsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1888,7 +1970,7 @@ func (x *GetEpochsResponse) String() string {
 func (*GetEpochsResponse) ProtoMessage() {}
 
 func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1901,7 +1983,7 @@ func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsResponse.ProtoReflect.Descriptor instead.
 func (*GetEpochsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetEpochsResponse) GetFreshness() *Freshness {
@@ -1963,7 +2045,7 @@ type EpochRow struct {
 
 func (x *EpochRow) Reset() {
 	*x = EpochRow{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1975,7 +2057,7 @@ func (x *EpochRow) String() string {
 func (*EpochRow) ProtoMessage() {}
 
 func (x *EpochRow) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1988,7 +2070,7 @@ func (x *EpochRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochRow.ProtoReflect.Descriptor instead.
 func (*EpochRow) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *EpochRow) GetEpoch() uint64 {
@@ -2085,7 +2167,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2097,7 +2179,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2110,7 +2192,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Operation) GetId() string {
@@ -2303,7 +2385,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2315,7 +2397,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2328,7 +2410,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Step) GetName() string {
@@ -2426,7 +2508,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2438,7 +2520,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2451,7 +2533,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListOperationsRequest) GetConsistency() Consistency {
@@ -2485,7 +2567,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2497,7 +2579,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2510,7 +2592,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListOperationsResponse) GetFreshness() *Freshness {
@@ -2538,7 +2620,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2550,7 +2632,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2563,7 +2645,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetOperationRequest) GetConsistency() Consistency {
@@ -2597,7 +2679,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2609,7 +2691,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2622,7 +2704,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetOperationResponse) GetFreshness() *Freshness {
@@ -2655,7 +2737,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2667,7 +2749,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2680,7 +2762,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -2728,7 +2810,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2740,7 +2822,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2753,7 +2835,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *WatchEventsResponse) GetEvent() *Event {
@@ -2805,7 +2887,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2817,7 +2899,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2830,7 +2912,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -2926,7 +3008,7 @@ type ListArbitersRequest struct {
 
 func (x *ListArbitersRequest) Reset() {
 	*x = ListArbitersRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2938,7 +3020,7 @@ func (x *ListArbitersRequest) String() string {
 func (*ListArbitersRequest) ProtoMessage() {}
 
 func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2951,7 +3033,7 @@ func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersRequest.ProtoReflect.Descriptor instead.
 func (*ListArbitersRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListArbitersRequest) GetConsistency() Consistency {
@@ -2973,7 +3055,7 @@ type ListArbitersResponse struct {
 
 func (x *ListArbitersResponse) Reset() {
 	*x = ListArbitersResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2985,7 +3067,7 @@ func (x *ListArbitersResponse) String() string {
 func (*ListArbitersResponse) ProtoMessage() {}
 
 func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2998,7 +3080,7 @@ func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersResponse.ProtoReflect.Descriptor instead.
 func (*ListArbitersResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListArbitersResponse) GetFreshness() *Freshness {
@@ -3039,7 +3121,7 @@ type CheckGroupRequest struct {
 
 func (x *CheckGroupRequest) Reset() {
 	*x = CheckGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3051,7 +3133,7 @@ func (x *CheckGroupRequest) String() string {
 func (*CheckGroupRequest) ProtoMessage() {}
 
 func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3064,7 +3146,7 @@ func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupRequest.ProtoReflect.Descriptor instead.
 func (*CheckGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CheckGroupRequest) GetConsistency() Consistency {
@@ -3097,7 +3179,7 @@ type CheckGroupResponse struct {
 
 func (x *CheckGroupResponse) Reset() {
 	*x = CheckGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3109,7 +3191,7 @@ func (x *CheckGroupResponse) String() string {
 func (*CheckGroupResponse) ProtoMessage() {}
 
 func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3122,7 +3204,7 @@ func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupResponse.ProtoReflect.Descriptor instead.
 func (*CheckGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CheckGroupResponse) GetFreshness() *Freshness {
@@ -3170,7 +3252,7 @@ type CheckSpecRequest struct {
 
 func (x *CheckSpecRequest) Reset() {
 	*x = CheckSpecRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3264,7 @@ func (x *CheckSpecRequest) String() string {
 func (*CheckSpecRequest) ProtoMessage() {}
 
 func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3277,7 @@ func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
 func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CheckSpecRequest) GetConsistency() Consistency {
@@ -3223,7 +3305,7 @@ type CheckSpecResponse struct {
 
 func (x *CheckSpecResponse) Reset() {
 	*x = CheckSpecResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3235,7 +3317,7 @@ func (x *CheckSpecResponse) String() string {
 func (*CheckSpecResponse) ProtoMessage() {}
 
 func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3248,7 +3330,7 @@ func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
 func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckSpecResponse) GetFreshness() *Freshness {
@@ -3290,7 +3372,7 @@ type ArbiterCheck struct {
 
 func (x *ArbiterCheck) Reset() {
 	*x = ArbiterCheck{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3302,7 +3384,7 @@ func (x *ArbiterCheck) String() string {
 func (*ArbiterCheck) ProtoMessage() {}
 
 func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3315,7 +3397,7 @@ func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArbiterCheck.ProtoReflect.Descriptor instead.
 func (*ArbiterCheck) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ArbiterCheck) GetNode() string {
@@ -3371,7 +3453,7 @@ func (x *ArbiterCheck) GetTook() *durationpb.Duration {
 type Finding struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
 	Severity Severity               `protobuf:"varint,1,opt,name=severity,proto3,enum=arbiter.v1.Severity" json:"severity,omitempty"`
-	// What it is about: "database", "fence", "route" or "group".
+	// What it is about: "database", "fence", "route", "group" or "certificate".
 	About string `protobuf:"bytes,2,opt,name=about,proto3" json:"about,omitempty"`
 	// Empty if it is about no single member.
 	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
@@ -3387,7 +3469,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3399,7 +3481,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3412,7 +3494,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -3469,7 +3551,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3481,7 +3563,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3494,7 +3576,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Change) GetRequestId() string {
@@ -3526,7 +3608,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3538,7 +3620,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3551,7 +3633,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *FailoverRequest) GetChange() *Change {
@@ -3603,7 +3685,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3615,7 +3697,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3628,7 +3710,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *FailoverResponse) GetOperation() string {
@@ -3670,7 +3752,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3682,7 +3764,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3695,7 +3777,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -3728,7 +3810,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3740,7 +3822,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3753,7 +3835,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -3776,7 +3858,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3788,7 +3870,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3801,7 +3883,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -3841,7 +3923,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3853,7 +3935,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3866,7 +3948,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -3895,7 +3977,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3907,7 +3989,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3920,7 +4002,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -3988,7 +4070,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4000,7 +4082,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4013,7 +4095,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -4037,7 +4119,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4049,7 +4131,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4062,7 +4144,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -4109,7 +4191,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4121,7 +4203,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4134,7 +4216,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -4154,7 +4236,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4166,7 +4248,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4179,7 +4261,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -4205,7 +4287,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4217,7 +4299,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4230,7 +4312,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -4250,7 +4332,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4262,7 +4344,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4275,7 +4357,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -4301,7 +4383,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4313,7 +4395,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4326,7 +4408,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -4350,7 +4432,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4362,7 +4444,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4375,7 +4457,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -4416,7 +4498,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4428,7 +4510,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4441,7 +4523,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -4471,7 +4553,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4483,7 +4565,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4496,7 +4578,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -4540,7 +4622,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4552,7 +4634,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4565,7 +4647,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -4601,7 +4683,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4613,7 +4695,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4626,7 +4708,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -4661,7 +4743,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4673,7 +4755,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4686,7 +4768,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -4719,7 +4801,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4731,7 +4813,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4744,7 +4826,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -4764,7 +4846,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4776,7 +4858,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4789,7 +4871,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -4818,7 +4900,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4830,7 +4912,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4843,7 +4925,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *Difference) GetPath() string {
@@ -4877,7 +4959,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4889,7 +4971,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4902,7 +4984,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -4929,7 +5011,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4941,7 +5023,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4954,7 +5036,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -4975,7 +5057,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4987,7 +5069,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5000,7 +5082,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -5026,7 +5108,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5038,7 +5120,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5051,7 +5133,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -5070,7 +5152,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5082,7 +5164,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5095,7 +5177,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -5120,7 +5202,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5132,7 +5214,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5145,7 +5227,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -5219,7 +5301,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5231,7 +5313,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5244,7 +5326,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -5278,7 +5360,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5290,7 +5372,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5303,7 +5385,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *GetBootstrapStatusRequest) GetNode() string {
@@ -5328,7 +5410,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5340,7 +5422,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5353,7 +5435,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -5399,7 +5481,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5411,7 +5493,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5424,7 +5506,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 type DescribeArbiterResponse struct {
@@ -5436,14 +5518,15 @@ type DescribeArbiterResponse struct {
 	// The version of log entries that it understands.
 	EntryVersion uint32 `protobuf:"varint,5,opt,name=entry_version,json=entryVersion,proto3" json:"entry_version,omitempty"`
 	// See ArbiterStatus.
-	ListDiffers   []string `protobuf:"bytes,6,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
+	ListDiffers   []string      `protobuf:"bytes,6,rep,name=list_differs,json=listDiffers,proto3" json:"list_differs,omitempty"`
+	Certificates  *Certificates `protobuf:"bytes,7,opt,name=certificates,proto3" json:"certificates,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5455,7 +5538,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5468,7 +5551,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -5513,6 +5596,13 @@ func (x *DescribeArbiterResponse) GetListDiffers() []string {
 	return nil
 }
 
+func (x *DescribeArbiterResponse) GetCertificates() *Certificates {
+	if x != nil {
+		return x.Certificates
+	}
+	return nil
+}
+
 type InspectRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// With every default filled in.
@@ -5523,7 +5613,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5535,7 +5625,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5548,7 +5638,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -5567,7 +5657,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5579,7 +5669,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5592,7 +5682,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -5623,17 +5713,18 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04term\x18\x03 \x01(\x04R\x04term\x12\x16\n" +
 	"\x06leader\x18\x04 \x01(\tR\x06leader\x12\"\n" +
 	"\flinearizable\x18\x05 \x01(\bR\flinearizable\x12\x1e\n" +
-	"\vlog_on_disk\x18\x06 \x01(\x04R\tlogOnDisk\"v\n" +
+	"\vlog_on_disk\x18\x06 \x01(\x04R\tlogOnDisk\"\x99\x01\n" +
 	"\x10GetStatusRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1d\n" +
-	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\"\xeb\x01\n" +
+	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\x12!\n" +
+	"\fask_arbiters\x18\x03 \x01(\bR\vaskArbiters\"\xeb\x01\n" +
 	"\x11GetStatusResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x1d\n" +
 	"\n" +
 	"cluster_id\x18\x02 \x01(\tR\tclusterId\x125\n" +
 	"\barbiters\x18\x03 \x03(\v2\x19.arbiter.v1.ArbiterStatusR\barbiters\x12/\n" +
 	"\x06groups\x18\x04 \x03(\v2\x17.arbiter.v1.GroupStatusR\x06groups\x12\x1a\n" +
-	"\binsecure\x18\x05 \x01(\bR\binsecure\"\xb9\x03\n" +
+	"\binsecure\x18\x05 \x01(\bR\binsecure\"\xf7\x03\n" +
 	"\rArbiterStatus\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12!\n" +
@@ -5648,7 +5739,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	" \x01(\tR\arelease\x12#\n" +
 	"\rentry_version\x18\v \x01(\rR\fentryVersion\x12<\n" +
 	"\flast_contact\x18\f \x01(\v2\x19.google.protobuf.DurationR\vlastContact\x12!\n" +
-	"\flist_differs\x18\r \x03(\tR\vlistDiffers\"\xfe\x05\n" +
+	"\flist_differs\x18\r \x03(\tR\vlistDiffers\x12<\n" +
+	"\fcertificates\x18\x0e \x01(\v2\x18.arbiter.v1.CertificatesR\fcertificates\"\x9f\x01\n" +
+	"\fCertificates\x120\n" +
+	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
+	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xfe\x05\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -6036,14 +6132,15 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05state\x18\x03 \x01(\tR\x05state\x12\x1b\n" +
 	"\tlist_hash\x18\x04 \x01(\tR\blistHash\x12\x12\n" +
 	"\x04list\x18\x05 \x01(\tR\x04list\"\x18\n" +
-	"\x16DescribeArbiterRequest\"\xd8\x01\n" +
+	"\x16DescribeArbiterRequest\"\x96\x02\n" +
 	"\x17DescribeArbiterResponse\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
 	"\arelease\x18\x03 \x01(\tR\arelease\x123\n" +
 	"\treadiness\x18\x04 \x01(\x0e2\x15.arbiter.v1.ReadinessR\treadiness\x12#\n" +
 	"\rentry_version\x18\x05 \x01(\rR\fentryVersion\x12!\n" +
-	"\flist_differs\x18\x06 \x03(\tR\vlistDiffers\"C\n" +
+	"\flist_differs\x18\x06 \x03(\tR\vlistDiffers\x12<\n" +
+	"\fcertificates\x18\a \x01(\v2\x18.arbiter.v1.CertificatesR\fcertificates\"C\n" +
 	"\x0eInspectRequest\x121\n" +
 	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"A\n" +
 	"\x0fInspectResponse\x12.\n" +
@@ -6108,7 +6205,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -6119,225 +6216,230 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),           // 6: arbiter.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),          // 7: arbiter.v1.GetStatusResponse
 	(*ArbiterStatus)(nil),              // 8: arbiter.v1.ArbiterStatus
-	(*GroupStatus)(nil),                // 9: arbiter.v1.GroupStatus
-	(*PauseStatus)(nil),                // 10: arbiter.v1.PauseStatus
-	(*MemberStatus)(nil),               // 11: arbiter.v1.MemberStatus
-	(*View)(nil),                       // 12: arbiter.v1.View
-	(*Lease)(nil),                      // 13: arbiter.v1.Lease
-	(*ExplainRequest)(nil),             // 14: arbiter.v1.ExplainRequest
-	(*ExplainResponse)(nil),            // 15: arbiter.v1.ExplainResponse
-	(*CheckRule)(nil),                  // 16: arbiter.v1.CheckRule
-	(*CheckView)(nil),                  // 17: arbiter.v1.CheckView
-	(*Guard)(nil),                      // 18: arbiter.v1.Guard
-	(*GetEpochsRequest)(nil),           // 19: arbiter.v1.GetEpochsRequest
-	(*GetEpochsResponse)(nil),          // 20: arbiter.v1.GetEpochsResponse
-	(*EpochRow)(nil),                   // 21: arbiter.v1.EpochRow
-	(*Operation)(nil),                  // 22: arbiter.v1.Operation
-	(*Step)(nil),                       // 23: arbiter.v1.Step
-	(*ListOperationsRequest)(nil),      // 24: arbiter.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),     // 25: arbiter.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),        // 26: arbiter.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),       // 27: arbiter.v1.GetOperationResponse
-	(*WatchEventsRequest)(nil),         // 28: arbiter.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 29: arbiter.v1.WatchEventsResponse
-	(*Event)(nil),                      // 30: arbiter.v1.Event
-	(*ListArbitersRequest)(nil),        // 31: arbiter.v1.ListArbitersRequest
-	(*ListArbitersResponse)(nil),       // 32: arbiter.v1.ListArbitersResponse
-	(*CheckGroupRequest)(nil),          // 33: arbiter.v1.CheckGroupRequest
-	(*CheckGroupResponse)(nil),         // 34: arbiter.v1.CheckGroupResponse
-	(*CheckSpecRequest)(nil),           // 35: arbiter.v1.CheckSpecRequest
-	(*CheckSpecResponse)(nil),          // 36: arbiter.v1.CheckSpecResponse
-	(*ArbiterCheck)(nil),               // 37: arbiter.v1.ArbiterCheck
-	(*Finding)(nil),                    // 38: arbiter.v1.Finding
-	(*Change)(nil),                     // 39: arbiter.v1.Change
-	(*FailoverRequest)(nil),            // 40: arbiter.v1.FailoverRequest
-	(*FailoverResponse)(nil),           // 41: arbiter.v1.FailoverResponse
-	(*AbortRequest)(nil),               // 42: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 43: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 44: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 45: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 46: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 47: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 48: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 49: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 50: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 51: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 52: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 53: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 54: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 55: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 56: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 57: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 58: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 59: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 60: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 61: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 62: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 63: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 64: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 65: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 66: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 67: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 68: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 69: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 70: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 71: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 72: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 73: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 74: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 75: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 76: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 77: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 78: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 79: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 80: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 81: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 82: arbiter.v1.Batch
+	(*Certificates)(nil),               // 9: arbiter.v1.Certificates
+	(*GroupStatus)(nil),                // 10: arbiter.v1.GroupStatus
+	(*PauseStatus)(nil),                // 11: arbiter.v1.PauseStatus
+	(*MemberStatus)(nil),               // 12: arbiter.v1.MemberStatus
+	(*View)(nil),                       // 13: arbiter.v1.View
+	(*Lease)(nil),                      // 14: arbiter.v1.Lease
+	(*ExplainRequest)(nil),             // 15: arbiter.v1.ExplainRequest
+	(*ExplainResponse)(nil),            // 16: arbiter.v1.ExplainResponse
+	(*CheckRule)(nil),                  // 17: arbiter.v1.CheckRule
+	(*CheckView)(nil),                  // 18: arbiter.v1.CheckView
+	(*Guard)(nil),                      // 19: arbiter.v1.Guard
+	(*GetEpochsRequest)(nil),           // 20: arbiter.v1.GetEpochsRequest
+	(*GetEpochsResponse)(nil),          // 21: arbiter.v1.GetEpochsResponse
+	(*EpochRow)(nil),                   // 22: arbiter.v1.EpochRow
+	(*Operation)(nil),                  // 23: arbiter.v1.Operation
+	(*Step)(nil),                       // 24: arbiter.v1.Step
+	(*ListOperationsRequest)(nil),      // 25: arbiter.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),     // 26: arbiter.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),        // 27: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 28: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 29: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 30: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 31: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 32: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 33: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 34: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 35: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 36: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 37: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 38: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 39: arbiter.v1.Finding
+	(*Change)(nil),                     // 40: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 41: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 42: arbiter.v1.FailoverResponse
+	(*AbortRequest)(nil),               // 43: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 44: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 45: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 46: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 47: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 48: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 49: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 50: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 51: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 52: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 53: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 54: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 55: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 56: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 57: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 58: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 59: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 60: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 61: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 62: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 63: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 64: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 65: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 66: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 67: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 68: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 69: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 70: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 71: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 72: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 73: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 74: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 75: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 76: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 77: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 78: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 79: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 80: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 81: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 82: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 83: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 1: arbiter.v1.GetStatusResponse.freshness:type_name -> arbiter.v1.Freshness
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	9,   // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
+	10,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	76,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
-	77,  // 6: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
-	11,  // 7: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
-	10,  // 8: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
-	22,  // 9: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
-	13,  // 10: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	77,  // 11: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
-	12,  // 12: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	77,  // 13: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	78,  // 14: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	76,  // 15: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,   // 16: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 17: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	18,  // 18: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	12,  // 19: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	11,  // 20: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	16,  // 21: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	76,  // 22: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	76,  // 23: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	76,  // 24: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
-	17,  // 25: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	77,  // 26: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
-	0,   // 27: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 28: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	13,  // 29: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	21,  // 30: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	77,  // 31: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	77,  // 32: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	77,  // 33: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	23,  // 34: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	79,  // 35: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	77,  // 36: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	76,  // 37: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	80,  // 38: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 39: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 40: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	22,  // 41: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 42: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 43: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	22,  // 44: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 45: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	30,  // 46: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 47: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	77,  // 48: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 49: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 50: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 51: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 52: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 53: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 54: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 55: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 56: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	81,  // 57: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 58: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 59: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 60: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	76,  // 61: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 62: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	39,  // 63: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	18,  // 64: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	39,  // 65: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	39,  // 66: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	39,  // 67: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 68: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	39,  // 69: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 70: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	39,  // 71: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	39,  // 72: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	81,  // 73: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 74: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 75: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	81,  // 76: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	81,  // 77: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	62,  // 78: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	39,  // 79: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	39,  // 80: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	82,  // 81: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	69,  // 82: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 83: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	81,  // 84: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	37,  // 85: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 86: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	14,  // 87: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	19,  // 88: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	24,  // 89: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	26,  // 90: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	28,  // 91: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	31,  // 92: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	33,  // 93: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	35,  // 94: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	40,  // 95: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	42,  // 96: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	44,  // 97: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	46,  // 98: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	48,  // 99: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	50,  // 100: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	52,  // 101: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	54,  // 102: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	56,  // 103: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	58,  // 104: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	60,  // 105: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	63,  // 106: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	65,  // 107: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	67,  // 108: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	70,  // 109: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	72,  // 110: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	74,  // 111: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 112: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	15,  // 113: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	20,  // 114: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	25,  // 115: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	27,  // 116: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	29,  // 117: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	32,  // 118: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	34,  // 119: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	36,  // 120: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	41,  // 121: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	43,  // 122: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	45,  // 123: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	47,  // 124: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	49,  // 125: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	51,  // 126: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	53,  // 127: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	55,  // 128: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	57,  // 129: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	59,  // 130: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	61,  // 131: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	64,  // 132: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	66,  // 133: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	68,  // 134: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	71,  // 135: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	73,  // 136: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	75,  // 137: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	112, // [112:138] is the sub-list for method output_type
-	86,  // [86:112] is the sub-list for method input_type
-	86,  // [86:86] is the sub-list for extension type_name
-	86,  // [86:86] is the sub-list for extension extendee
-	0,   // [0:86] is the sub-list for field type_name
+	77,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	9,   // 6: arbiter.v1.ArbiterStatus.certificates:type_name -> arbiter.v1.Certificates
+	78,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
+	78,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
+	78,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	12,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
+	11,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
+	23,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
+	14,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
+	78,  // 14: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	13,  // 15: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
+	78,  // 16: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	79,  // 17: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	77,  // 18: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 19: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 20: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	19,  // 21: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	13,  // 22: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	12,  // 23: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	17,  // 24: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	77,  // 25: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	77,  // 26: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	77,  // 27: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	18,  // 28: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	78,  // 29: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 30: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 31: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	14,  // 32: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	22,  // 33: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	78,  // 34: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	78,  // 35: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	78,  // 36: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	24,  // 37: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	80,  // 38: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	78,  // 39: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	77,  // 40: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	81,  // 41: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 42: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 43: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 44: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 45: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 46: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 47: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 48: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	31,  // 49: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 50: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	78,  // 51: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 52: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 53: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 54: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 55: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 56: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 57: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 58: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 59: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	82,  // 60: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 61: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 62: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 63: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	77,  // 64: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 65: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	40,  // 66: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	19,  // 67: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	40,  // 68: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 69: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 70: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 71: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 72: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 73: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 74: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 75: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	82,  // 76: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 77: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 78: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	82,  // 79: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	82,  // 80: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	63,  // 81: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	40,  // 82: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 83: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 84: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 85: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 86: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 87: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 88: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 89: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 90: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 91: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 92: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 93: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 94: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 95: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 96: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 97: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 98: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 99: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 100: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 101: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 102: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 103: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 104: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 105: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 106: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 107: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 108: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 109: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 110: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 111: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 112: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 113: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 114: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 115: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 116: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 117: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 118: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 119: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 120: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 121: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 122: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 123: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 124: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 125: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 126: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 127: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 128: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 129: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 130: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 131: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 132: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 133: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 134: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 135: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 136: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 137: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 138: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 139: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 140: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 141: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	116, // [116:142] is the sub-list for method output_type
+	90,  // [90:116] is the sub-list for method input_type
+	90,  // [90:90] is the sub-list for extension type_name
+	90,  // [90:90] is the sub-list for extension extendee
+	0,   // [0:90] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -6347,9 +6449,9 @@ func file_arbiter_v1_api_proto_init() {
 	}
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
-	file_arbiter_v1_api_proto_msgTypes[26].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[53].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[65].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[27].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[54].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[66].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -6360,7 +6462,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   73,
+			NumMessages:   74,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
