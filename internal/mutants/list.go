@@ -112,6 +112,10 @@ var authority = []Mutant{
 		File: actionFile, Old: "refusal != nil || o.Result != ResultDone {", New: "refusal != nil {",
 	},
 	{
+		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
+		File: "failover/operation.go", Old: "m.NoneSince < g.Operation.ProofsBefore", New: "m.NoneSince < 0",
+	},
+	{
 		Name: "ignore-the-loss-bound", Rule: "policy", What: "whoever is found is promoted, whatever the policy says of acknowledged writes",
 		File: "failover/candidate.go", Old: "return loss.Bytes <= allowed\n", New: "return true\n",
 	},
