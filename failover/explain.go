@@ -151,17 +151,7 @@ func heldCommands(s *State, g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
 		}
 	case HoldFenceUnproven:
-		m := g.revoked()
-		if m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m) { // nobody may vouch for it
-			return []string{
-				fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, since %s answers, let it write again:", m, m),
-				fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
-			}
-		}
-		return []string{
-			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", m, m),
-			fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
-		}
+		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
 		m := g.revoked()
 		return []string{
@@ -186,6 +176,28 @@ func heldCommands(s *State, g *Group) []string {
 		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
 	}
 	return []string{firstFind[g.Hold.Reason], fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
+}
+
+// unprovenCommands are what helps where no fence of a member gives a proof. Nobody may vouch for one that any arbiter sees answering: it is
+// stopped first, or, as the former writer, let write again.
+func unprovenCommands(s *State, g *Group, seen string) []string {
+	m := g.revoked()
+	retried := fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, ", m)
+	attest := fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", g.Name, m, seen)
+	_, answering := g.anyLook(s, m, answers)
+	switch {
+	case m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m):
+		return []string{
+			retried + fmt.Sprintf("since %s answers, let it write again:", m),
+			fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", g.Name, seen),
+		}
+	case answering:
+		return []string{
+			retried + fmt.Sprintf("since %s answers, stop its service or its machine first, and vouch for it once no arbiter sees it answer any more:", m),
+			attest,
+		}
+	}
+	return []string{retried + fmt.Sprintf("if it is certain that %s is off:", m), attest}
 }
 
 // firstFind is what to look at before an operation is let go on, where nothing but a release is needed.
