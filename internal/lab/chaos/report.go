@@ -80,6 +80,7 @@ var (
 	ErrTwoWriters      = errors.New("two members accepted writes at the same time")
 	ErrAppends         = errors.New("appends were doubled, disordered, or never made")
 	ErrNotLinearizable = errors.New("the register's history was not shown to be linearizable")
+	ErrFalse           = errors.New("the group failed over without a fault on its primary")
 	ErrReplay          = errors.New("a replay of what an arbiter recorded differs")
 	ErrNotWhole        = errors.New("the group did not become whole again")
 )
@@ -98,6 +99,9 @@ func (r *Report) Failed() error {
 	}
 	if r.RegisterVerdict != Linearizable {
 		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrNotLinearizable, r.RegisterVerdict))
+	}
+	if r.FalseFailovers > 0 {
+		failed = errors.Join(failed, fmt.Errorf("%w: %d of %d failovers", ErrFalse, r.FalseFailovers, r.Failovers))
 	}
 	if n := len(r.Replay.Differences); n > 0 {
 		failed = errors.Join(failed, fmt.Errorf("%w: %d of %d lives, %d steps", ErrReplay, n, r.Replay.Lives, r.Replay.Steps))
