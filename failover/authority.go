@@ -258,13 +258,27 @@ func checkS4Seen(g *Group, began, seen Index) *Refusal {
 }
 
 // checkS4Unmoved refuses an operator's failover of a group that somebody else has acted on since the operator looked: it would fence another
-// primary than the one that was to be replaced.
+// primary than the one that was to be replaced, or the same one after a failover of it was tried, or rolled back, already.
 func checkS4Unmoved(g *Group, seen Epoch) *Refusal {
 	if seen == 0 || seen == g.Epoch {
 		return nil
 	}
-	return refuse("S4", "%s was seen under epoch %d, and now epoch %d is current and %s the primary", g.Name, seen, g.Epoch, cmp.Or(g.Writer(), "nobody")).
-		advise("arbiterctl status %s, and ask again if you still want it", g.Name)
+	return refuse("S4", "%s", g.since(seen)).advise("see what was done since, and ask again if you still want it: arbiterctl epoch %s", g.Name)
+}
+
+// since says what has become of the primary that was shown under another epoch than the present one.
+func (g *Group) since(seen Epoch) string {
+	writer := cmp.Or(g.Writer(), "nobody")
+	shown, now := g.History.epochRow(seen), g.History.epochRow(g.Epoch)
+	switch {
+	case shown == nil || now == nil: // no longer kept, or never granted
+		return fmt.Sprintf("the request is about epoch %d of %s, and epoch %d is the present one, with %s as the primary", seen, g.Name, g.Epoch, writer)
+	case shown.Writer == g.Writer():
+		return fmt.Sprintf("%s is the primary of %s as it was under epoch %d, which the request is about, but epoch %d was granted since (%s)",
+			writer, g.Name, seen, g.Epoch, now.Why)
+	}
+	return fmt.Sprintf("%s was the primary of %s under epoch %d, which the request is about, and %s is now, under epoch %d",
+		cmp.Or(shown.Writer, "nobody"), g.Name, seen, writer, g.Epoch)
 }
 
 // standing says where the operation in progress stands.

@@ -25,6 +25,7 @@ type Controller struct {
 	draining Drain // why leadership is about to be handed on, once all is ended; empty: it isn't
 	leaving  leaving
 	offered  map[NodeID]offer // the voters that leadership was offered to in this reign, as long as that keeps it from being offered again
+	hearing  hearing
 	halted   bool
 	silent   map[NodeID]silentView // of this reign
 	groups   map[GroupName]*control
@@ -312,6 +313,7 @@ func (s *step) drive() {
 		s.leaveAgain()
 	}
 	if !s.leaving.on() {
+		s.listen()
 		s.expireViews()
 		s.driveGroups()
 	}

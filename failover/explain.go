@@ -3,7 +3,6 @@ package failover
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -14,11 +13,9 @@ type Explanation struct {
 	Verdict  Verdict
 	// WouldDo is what a failover would do now, in words, or what the one in progress has left to do; empty if there is no candidate.
 	WouldDo string
-	// Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
-	Unmeasured bool
 	// Next are commands that would help.
-	Next    []string
-	unarmed string // the end of WouldDo that says so
+	Next     []string
+	prospect prospect // of which WouldDo tells; empty while a failover is in progress
 }
 
 // Explain asks Plan and puts its answer into words.
@@ -29,8 +26,10 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	}
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
-	if e.would(s, g); g.Operation != nil {
-		e.WouldDo, e.Unmeasured = leftToDo(s, g), false
+	if g.Operation != nil {
+		e.WouldDo = leftToDo(s, g)
+	} else {
+		e = e.with(prospectOf(s, g))
 	}
 	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
 		e.Next = improvements(s, g)
@@ -42,7 +41,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 func Rehearsal(s *State, name GroupName) Explanation {
 	e := Explain(s, name, Durations{SinceLastFailover: -1})
 	if g := s.Group(name); g != nil {
-		e.would(s, g)
+		e = e.with(prospectOf(s, g))
 	}
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
 	return e
@@ -51,21 +50,17 @@ func Rehearsal(s *State, name GroupName) Explanation {
 // Within adds to what a failover would do how long writes would stop at worst, where nothing was measured yet: longest is what the time limits
 // of the group's spec add up to, each step done in one try and under one leader; 0 if that is not known.
 func (e Explanation) Within(longest time.Duration) Explanation {
-	if e.Unmeasured && longest > 0 {
-		e.WouldDo = strings.TrimSuffix(e.WouldDo, e.unarmed) + fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader "+
-			"and no step needs a second try (no failover of this group was measured yet)", longest) + e.unarmed
+	if !e.prospect.possible() {
+		return e
 	}
-	return e
+	p := e.prospect
+	p.longest = longest
+	return e.with(p)
 }
 
-// would fills in what a failover would do, and that it would be held where the primary's fence gives no proof.
-func (e *Explanation) would(s *State, g *Group) {
-	e.WouldDo, e.Unmeasured = wouldDo(s, g)
-	writer := formerWriter(g)
-	if armed, why := MemberArmed(s, g, writer); !armed && strings.HasPrefix(e.WouldDo, "fence ") {
-		e.unarmed = fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", writer, why)
-		e.WouldDo += e.unarmed
-	}
+func (e Explanation) with(p prospect) Explanation {
+	e.prospect, e.WouldDo = p, p.String()
+	return e
 }
 
 // improvements are what to do while nothing is wrong yet, and a failover would not go well.
@@ -129,123 +124,6 @@ func besideNewPrimary(g *Group) string {
 	return fmt.Sprintf("%s, with %s beside it, which is not proven unable to write.", text, rogue)
 }
 
-// wouldDo is what a failover would do now; unmeasured, that none was done yet whose outage it could tell.
-func wouldDo(s *State, g *Group) (text string, unmeasured bool) {
-	best, ok := Outlook(s, g)
-	switch {
-	case !ok:
-		return "", false
-	case !best.Eligible:
-		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
-		return "A failover would be held: " + detail, false
-	}
-	var parts []string
-	if writer := formerWriter(g); writer != "" {
-		parts = append(parts, fenceText(g, writer))
-	}
-	parts = append(parts, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
-	if routes := routeNames(g); routes != "" {
-		parts = append(parts, "route by "+routes)
-	}
-	if best.losesNothing() {
-		parts = append(parts, "nothing would be lost")
-	} else {
-		parts = append(parts, fmt.Sprintf("and may lose %s", best.Loss))
-	}
-	text = strings.Join(parts, ", ")
-	last, measured := lastOutage(g)
-	if measured {
-		text += fmt.Sprintf("; the last time writes stopped for %s", last.Truncate(time.Millisecond))
-	}
-	return text, !measured
-}
-
-// leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.
-func leftToDo(s *State, g *Group) string {
-	op := g.Operation
-	best, ok := Outlook(s, g)
-	if !ok || !best.Eligible || op.Kind != KindFailover || op.Aborted || op.Reinstating {
-		return ""
-	}
-	var parts []string
-	if member := g.toIsolate(); member != "" {
-		parts = append(parts, fenceText(g, member))
-	}
-	loss := ""
-	if op.Candidate == "" || g.Member(op.Candidate).Promoting {
-		parts = append(parts, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
-		if loss = "; it may lose " + best.Loss.String(); best.losesNothing() {
-			loss = "; nothing is lost by it"
-		}
-	}
-	if routes := routeNames(g); routes != "" && !op.Routed {
-		parts = append(parts, "route by "+routes)
-	}
-	switch {
-	case len(parts) == 0:
-		return ""
-	case g.nothingDone():
-		return "if it goes on: " + strings.Join(parts, ", ") + loss
-	}
-	return "left to do: " + strings.Join(parts, ", ") + loss
-}
-
-func (c Candidate) losesNothing() bool { return c.Loss.Bytes == 0 && c.Loss.Grade == LossObserved }
-
-// lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
-func lastOutage(g *Group) (time.Duration, bool) {
-	for _, r := range slices.Backward(g.History.Receipts) {
-		steps := r.Operation.Steps
-		if r.Operation.Kind != KindFailover || r.Result != OperationDone || len(steps) == 0 {
-			continue
-		}
-		if last := steps[len(steps)-1]; last.Name == string(ActionVerify) {
-			return time.Duration(last.Ended - steps[0].Began), true
-		}
-	}
-	return 0, false
-}
-
-// routeNames lists all routes: each is changed.
-func routeNames(g *Group) string {
-	names := make([]string, len(g.Spec.Routes))
-	for i, r := range g.Spec.Routes {
-		names[i] = r.Name
-	}
-	return strings.Join(names, " and ")
-}
-
-// fenceText names all devices: those of a level act together, and any level may give the proof.
-func fenceText(g *Group, member MemberName) string {
-	text := fmt.Sprintf("fence %s", member)
-	m, _ := g.Spec.Member(member)
-	for i, level := range m.Fence {
-		word := " by "
-		if i > 0 {
-			word = " or by "
-		}
-		text += word + deviceNames(level)
-	}
-	return text
-}
-
-// deviceNames lists the devices of a level, those of one kind together: a machine with two power supplies has two of them.
-func deviceNames(level FenceLevel) string {
-	var names []string
-	count := map[string]int{}
-	for _, d := range level.Devices {
-		if count[d.Method]++; count[d.Method] == 1 {
-			names = append(names, d.Method)
-		}
-	}
-	for i, name := range names {
-		if n := count[name]; n > 1 {
-			names[i] = fmt.Sprintf("%d x %s", n, name)
-		}
-	}
-	return strings.Join(names, " and ")
-}
-
 // nextCommands are what an operator can do about the present situation.
 func nextCommands(s *State, g *Group) []string {
 	name := g.Name
@@ -273,17 +151,7 @@ func heldCommands(s *State, g *Group) []string {
 			fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
 		}
 	case HoldFenceUnproven:
-		m := g.revoked()
-		if m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m) { // nobody may vouch for it
-			return []string{
-				fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, since %s answers, let it write again:", m, m),
-				fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", name, seen),
-			}
-		}
-		return []string{
-			fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, if it is certain that %s is off:", m, m),
-			fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
-		}
+		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
 		m := g.revoked()
 		return []string{
@@ -308,6 +176,28 @@ func heldCommands(s *State, g *Group) []string {
 		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
 	}
 	return []string{firstFind[g.Hold.Reason], fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen)}
+}
+
+// unprovenCommands are what helps where no fence of a member gives a proof. Nobody may vouch for one that any arbiter sees answering: it is
+// stopped first, or, as the former writer, let write again.
+func unprovenCommands(s *State, g *Group, seen string) []string {
+	m := g.revoked()
+	retried := fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, ", m)
+	attest := fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", g.Name, m, seen)
+	_, answering := g.anyLook(s, m, answers)
+	switch {
+	case m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m):
+		return []string{
+			retried + fmt.Sprintf("since %s answers, let it write again:", m),
+			fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", g.Name, seen),
+		}
+	case answering:
+		return []string{
+			retried + fmt.Sprintf("since %s answers, stop its service or its machine first, and vouch for it once no arbiter sees it answer any more:", m),
+			attest,
+		}
+	}
+	return []string{retried + fmt.Sprintf("if it is certain that %s is off:", m), attest}
 }
 
 // firstFind is what to look at before an operation is let go on, where nothing but a release is needed.

@@ -3,6 +3,7 @@ package failover
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // A plan names everything that it would touch: all devices of all levels, and all routes.
@@ -23,5 +24,19 @@ func TestPlanNamesAllDevicesAndRoutes(t *testing.T) {
 		"The fence of pg-a is NOT ARMED (no arbiter has tried its fence path yet): without its proof nobody is promoted, and nobody writes"
 	if got := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}).WouldDo; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// The bound on the outage stands before the word that the fence is not armed, and a later bound replaces an earlier one.
+func TestPlanTellsOneBoundBeforeWhatIsMissing(t *testing.T) {
+	w := given(t, adopted)
+	e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1})
+	got := e.Within(time.Minute).Within(12 * time.Second).WouldDo
+	bound, missing := strings.Index(got, "writes would stop for at most 12s"), strings.Index(got, "The fence of pg-a is NOT ARMED")
+	if bound < 0 || missing < bound || strings.Contains(got, "1m0s") {
+		t.Error(got)
+	}
+	if e.Within(0).WouldDo != e.WouldDo {
+		t.Error(e.Within(0).WouldDo)
 	}
 }

@@ -150,7 +150,7 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 
 func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
 	g.Operation.ProofsBefore = c.entry.Index
-	c.must(c.advance(g, kind, "held: %s", detail))
+	c.must(c.advance(g, kind, "%s", detail))
 	hold := Hold{Reason: reason, Detail: detail, About: aboutHold(&c.state, g, reason), Since: c.entry.Wall, Index: c.entry.Index, First: c.entry.Index}
 	if last := g.Operation.LastHold; hold.sameAs(last) && g.changed() <= last.Index {
 		hold.First = last.First

@@ -215,14 +215,8 @@ func (s *Spec) has(check string) bool {
 	return slices.ContainsFunc(s.Health.Checks, func(c Check) bool { return c.Name == check })
 }
 
-// requires says whether a check is required, as one is that the spec doesn't know (any more).
 func (s *Spec) requires(check string) bool {
-	for _, k := range s.Health.Checks {
-		if k.Name == check {
-			return k.Required
-		}
-	}
-	return true
+	return slices.ContainsFunc(s.Health.Checks, func(c Check) bool { return c.Name == check && c.Required })
 }
 
 // severity orders statuses for the worst of several checks; "down" is definite, so it wins over "unknown".

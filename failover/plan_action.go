@@ -118,7 +118,7 @@ func planCandidate(s *State, g *Group, d Durations) Decision {
 		if g.Stage == Held && retriesWhileHeld(g, d) {
 			return g.intend(ActionCatchUp, catchUpSubject(g))
 		}
-		return planNoCandidate(g, best)
+		return planNoCandidate(g, d, best)
 	}
 	if member := g.staleProof(best[0].Member); member != "" {
 		return g.readBack(member)
@@ -146,10 +146,14 @@ func catchUpSubject(g *Group) MemberName {
 	return g.Members[0].Name // a group that has had no writer since it was adopted
 }
 
-func planNoCandidate(g *Group, ranked []Candidate) Decision {
+// planNoCandidate holds until positions are read again, which is due a while after the newest hold and the newest try.
+func planNoCandidate(g *Group, d Durations, ranked []Candidate) Decision {
 	reason, detail := noCandidate(ranked)
 	decision := g.hold(reason, detail)
 	decision.Again = g.Spec.Policy.RetryInterval
+	if g.Stage == Held {
+		decision.Again -= min(d.InStage, d.SinceAttempt)
+	}
 	return decision
 }
 

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -18,8 +19,12 @@ const (
 	restartOver                      // it serves, or its machine does not answer: what was said before counts no more
 )
 
-// restartSign reads the required checks of one look. One that gets no answer outweighs all others.
+// restartSign reads the required checks of one look. One that gets no answer outweighs all others. What the spec doesn't have any more says
+// nothing, and a look that has nothing else leaves open what the service does.
 func (s *Spec) restartSign(o Observation) restartSign {
+	if !slices.ContainsFunc(o.Checks, func(c CheckState) bool { return s.requires(c.Name) }) {
+		return restartUntold
+	}
 	sign := restartOver
 	for _, c := range o.Checks {
 		if !s.requires(c.Name) {

@@ -147,3 +147,28 @@ func TestRestartSign(t *testing.T) {
 		}
 	}
 }
+
+// A spec changes between two looks: what a check said that it doesn't have any more neither ends a restart nor begins one.
+func TestRestartSign_OfChecksThatWereRemoved(t *testing.T) {
+	spec := &Spec{Health: Health{Checks: []Check{{Name: "postgres", Required: true}}}}
+	tests := []struct {
+		postgres, removed Reason // postgres may be missing
+		want              restartSign
+	}{
+		{ReasonStartingUp, ReasonTimeout, restartSaid},
+		{ReasonRefused, ReasonTimeout, restartUntold},
+		{ReasonRefused, ReasonStartingUp, restartUntold},
+		{ReasonAnswered, ReasonRefused, restartOver},
+		{"", ReasonTimeout, restartUntold},
+		{"", ReasonAnswered, restartUntold},
+	}
+	for _, test := range tests {
+		o := Observation{Checks: []CheckState{{Name: "removed", Evidence: Evidence{Reason: test.removed}}}}
+		if test.postgres != "" {
+			o.Checks = append(o.Checks, CheckState{Name: "postgres", Evidence: Evidence{Reason: test.postgres}})
+		}
+		if got := spec.restartSign(o); got != test.want {
+			t.Errorf("%+v: %v", test, got)
+		}
+	}
+}

@@ -224,7 +224,9 @@ func (w *world) runRequest(command string, a arguments) error {
 	case "delete":
 		body = DeleteGroup{Request: request, Group: name}
 	case "failover":
-		body = StartOperation{Request: request, Group: name, Kind: KindFailover, Candidate: MemberName(a.settings["to"])}
+		start := StartOperation{Request: request, Group: name, Kind: KindFailover, Candidate: MemberName(a.settings["to"])}
+		_, _ = fmt.Sscan(a.settings["epoch"], (*uint64)(&start.Epoch))
+		body = start
 	case "release":
 		release := Release{Request: request, Group: name, Operation: id, Seen: seen}
 		if loss, ok := a.settings["accept_loss"]; ok {

@@ -24,6 +24,7 @@
 // # What is asked
 //
 // rules.go says the rules once more, in the simplest words and without a look at failover/authority.go: S0 to S5, S7, S8, S12 and S14.
+// proofs.go asks of every promotion that no fence beside it was proven before a hold and not since; it knows that from the history alone.
 // ends.go asks that from every state in which an operation is in progress the real planner, in a world that works again and with an
 // operator who follows the advice, brings it to an end.
 //

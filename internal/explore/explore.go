@@ -37,9 +37,10 @@ const most = 5
 
 // found is one state that was come to.
 type found struct {
-	state failover.State
-	key   key
-	depth int
+	state  failover.State
+	key    key
+	depth  int
+	proofs proofs // by the history that led here first: states that differ in them have different keys
 }
 
 // origin is where a state was come to from: enough to come there again.
@@ -66,7 +67,7 @@ func Run(ctx context.Context, bounds Bounds, progress func(Report)) Report {
 	for i, s := range roots() {
 		k := keyOf(&s)
 		x.seen.add(k, origin{root: true, move: uint16(i)})
-		frontier = append(frontier, found{s, k, 0})
+		frontier = append(frontier, found{state: s, key: k})
 	}
 	for odd := 0; odd <= bounds.Odd && len(frontier) > 0; odd++ {
 		frontier = x.layer(ctx, frontier, odd == bounds.Odd, progress)
@@ -150,21 +151,25 @@ func (x *explorer) expand(f *found, last bool, p *part) {
 		if refused(events) {
 			continue
 		}
-		if broken := checkStep(&f.state, &after, e); broken != nil {
+		was, is := f.state.Group(group), after.Group(group)
+		if broken := firstOf(
+			func() *broken { return checkStep(&f.state, &after, e) },
+			func() *broken { return f.proofs.check(was, is, e) },
+		); broken != nil {
 			x.judge(f.key, i, broken)
 			continue
 		}
 		if events == nil || events[0].Kind != failover.ViewVoided { // a batch after a gap: one earlier would have been right
 			p.entries += x.spoil(f, i, m)
 		}
-		x.keep(f, i, m, slim(after), p)
+		x.keep(f, i, m, found{state: slim(after), proofs: f.proofs.after(was, is, e)}, p)
 	}
 }
 
-func (x *explorer) keep(f *found, i int, m move, after failover.State, p *part) {
-	k := keyOf(&after)
+func (x *explorer) keep(f *found, i int, m move, next found, p *part) {
+	k := keyOf(&next.state)
 	from := origin{from: f.key, move: uint16(i)}
-	next := found{after, k, f.depth + 1}
+	next.key, next.depth = k, f.depth+1
 	if m.odd {
 		if !x.seen.has(k) {
 			p.beyond, p.origins = append(p.beyond, next), append(p.origins, from)

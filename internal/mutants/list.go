@@ -112,6 +112,10 @@ var authority = []Mutant{
 		File: actionFile, Old: "refusal != nil || o.Result != ResultDone {", New: "refusal != nil {",
 	},
 	{
+		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
+		File: "failover/operation.go", Old: "m.NoneSince < g.Operation.ProofsBefore", New: "m.NoneSince < 0",
+	},
+	{
 		Name: "ignore-the-loss-bound", Rule: "policy", What: "whoever is found is promoted, whatever the policy says of acknowledged writes",
 		File: "failover/candidate.go", Old: "return loss.Bytes <= allowed\n", New: "return true\n",
 	},
@@ -310,6 +314,15 @@ var shell = []Mutant{
 		File: "arbiter/runner.go", Old: "\t\toutcome := r.execute(ctx, s.Action)\n",
 		New: "\t\tended := make(chan failover.Outcome, 1)\n\t\tgo func() { ended <- r.execute(ctx, s.Action) }()\n\t\tvar outcome failover.Outcome\n\t\tselect {\n" +
 			"\t\tcase outcome = <-ended:\n\t\tcase <-ctx.Done():\n\t\t\toutcome = failover.Outcome{Result: failover.ResultUnknown}\n\t\t}\n",
+	},
+	{
+		Name: "shell-act-on-replayed-intents", Rule: "S13", What: "an arbiter that was restarted begins what its replayed log says that it had intended",
+		File: "arbiter/leader.go", Old: "\t\tl.give(failover.Applied{State: state})\n",
+		New: "\t\tl.give(failover.Applied{State: state})\n\t\tfor _, g := range state.Groups {\n" +
+			"\t\t\tif l.controller.Leading() || g.Lease == nil || g.Lease.Holder != l.node || g.Operation == nil || g.Operation.Intent == nil {\n\t\t\t\tcontinue\n\t\t\t}\n" +
+			"\t\t\top, now := g.Operation, l.clock.Boot()\n\t\t\tl.runner.start(failover.Start{\n" +
+			"\t\t\t\tAction: failover.Action{Group: g.Name, Operation: op.ID, Kind: op.Intent.Action, Member: op.Intent.Member, Epoch: op.Intent.Epoch, Intent: op.Intent.Index, Attempt: 1, SystemID: g.SystemID, Spec: g.Spec},\n" +
+			"\t\t\t\tDeadline: now + 5*time.Second, LeaseUntil: now + time.Duration(g.Lease.Duration),\n\t\t\t})\n\t\t}\n",
 	},
 	{
 		Name: "shell-vote-with-an-empty-disk", Rule: "S8", What: "an arbiter whose disk is empty joins a cluster in which it may have voted",

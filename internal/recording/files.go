@@ -26,7 +26,7 @@ func Create(folder string, node failover.NodeID) (*os.File, error) {
 func ReplayFile(path string) (Replayed, error) {
 	file, err := os.Open(path)
 	if err != nil {
-		return Replayed{}, fmt.Errorf("open the recording: %w", err)
+		return Replayed{Ending: EndedCut}, fmt.Errorf("open the recording: %w", err)
 	}
 	defer file.Close()
 	return Replay(file)

@@ -3,7 +3,8 @@
 // that can be explained afterwards, and what a simulation shows one that a real machine would take.
 //
 // A recording is one life of one process: lines of JSON, in the order in which things happened. The log's entries stand before the inputs
-// that tell of them.
+// that tell of them. The last line says that the process ended in order, or why nothing more was recorded; a process that is killed
+// writes none.
 //
 // A Recorder has one goroutine, from NewRecorder to Close, and may be used by several.
 package recording
@@ -30,6 +31,12 @@ type line struct {
 	Events   *events   `json:"events,omitempty"`
 	Snapshot *snapshot `json:"snapshot,omitempty"`
 	Step     *step     `json:"step,omitempty"`
+	End      *end      `json:"end,omitempty"`
+}
+
+// end is the last line. Without one a recording was cut: its process was killed, or the end could not be written either.
+type end struct {
+	Why string `json:"why,omitempty"` // nothing more could be recorded; empty: the process ended in order
 }
 
 // begin is the start of the Controller.
@@ -78,11 +85,15 @@ type output struct {
 type Recorder struct {
 	failed  func(error)
 	written chan struct{} // closed when nothing more will be written
+	closing chan struct{} // closed by Close
 
 	mu    sync.Mutex
 	some  sync.Cond // there are lines, or there will be no more
 	kept  []byte    // lines that are yet to be written
 	ended bool      // nothing more is recorded
+	why   error     // before it was closed; failed was told
+	close sync.Once
+	cut   error // of the line that tells the end, where nobody was told of anything before; read it after written
 }
 
 // keptLimit is how much may be kept: a minute or more of a busy arbiter. One line may be longer, as that of a snapshot.
@@ -92,22 +103,46 @@ const keptLimit = 16 << 20
 var errSlow = errors.New("what takes it is slow or hangs")
 
 // NewRecorder returns one that writes to w until that fails or falls behind, which failed is told, once; then it records nothing more, and
-// what it has written can still be replayed. Close ends its goroutine.
+// what it has written can still be replayed, up to a last line that says why. Close ends its goroutine.
 func NewRecorder(w io.Writer, failed func(error)) *Recorder {
-	r := &Recorder{failed: failed, written: make(chan struct{})}
+	r := &Recorder{failed: failed, written: make(chan struct{}), closing: make(chan struct{})}
 	r.some.L = &r.mu
 	go r.run(w)
 	return r
 }
 
-// run writes what is kept, all that there is at a time.
+// run writes what is kept, all that there is at a time, and the end.
 func (r *Recorder) run(w io.Writer) {
 	defer close(r.written)
 	for lines := r.take(); lines != nil; lines = r.take() {
 		if _, err := w.Write(lines); err != nil {
 			r.end(err)
+			r.writeEnd(w, "\n") // a part of a line may have been written
 			return
 		}
+	}
+	r.writeEnd(w, "")
+}
+
+// writeEnd writes the last line at once, since the process may be killed later. Where that fails it is tried once more when the process ends:
+// a disk may have room again by then.
+func (r *Recorder) writeEnd(w io.Writer, before string) {
+	r.mu.Lock()
+	why, last := r.why, end{}
+	r.mu.Unlock()
+	if why != nil {
+		last.Why = why.Error()
+	}
+	text, err := json.Marshal(line{End: &last})
+	if err == nil {
+		_, err = fmt.Fprintf(w, "%s%s\n", before, text)
+	}
+	if err != nil {
+		<-r.closing
+		_, err = fmt.Fprintf(w, "\n%s\n", text)
+	}
+	if why == nil {
+		r.cut = err
 	}
 }
 
@@ -155,7 +190,9 @@ func (r *Recorder) keep(line []byte) (room bool) {
 func (r *Recorder) end(why error) {
 	r.mu.Lock()
 	again := r.ended
-	r.ended = true
+	if r.ended = true; !again {
+		r.why = why
+	}
 	r.some.Signal()
 	r.mu.Unlock()
 	if !again {
@@ -163,14 +200,18 @@ func (r *Recorder) end(why error) {
 	}
 }
 
-// Close records nothing more, and waits until what was recorded is written or the context ends.
+// Close records nothing more but that its process ends, and waits until all is written or the context ends.
 func (r *Recorder) Close(ctx context.Context) error {
 	r.mu.Lock()
 	r.ended = true
 	r.some.Signal()
 	r.mu.Unlock()
+	r.close.Do(func() { close(r.closing) })
 	select {
 	case <-r.written:
+		if r.cut != nil {
+			return fmt.Errorf("write the end of the recording: %w", r.cut)
+		}
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("write the end of the recording: %w", context.Cause(ctx))

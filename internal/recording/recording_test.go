@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,7 +88,7 @@ func lead(t *testing.T) string {
 
 func TestReplay_AnswersWhatWasRecorded(t *testing.T) {
 	done, err := recording.Replay(strings.NewReader(lead(t)))
-	if err != nil || done.Entries < 3 || done.Steps < 6 || done.Outputs < 2 {
+	if err != nil || done.Entries < 3 || done.Steps < 6 || done.Outputs < 2 || done.Ending != recording.EndedInOrder {
 		t.Fatalf("replayed %+v, %v", done, err)
 	}
 }
@@ -113,11 +114,16 @@ func TestReplay_TellsWhatDiffers(t *testing.T) {
 // The process was killed while it wrote.
 func TestReplay_OfACutRecording(t *testing.T) {
 	recorded := lead(t)
-	done, err := recording.Replay(strings.NewReader(recorded[:len(recorded)-20]))
-	if err != nil || done.Steps == 0 {
-		t.Errorf("replayed %+v, %v", done, err)
+	for _, less := range []int{20, len(lastLine), len(lastLine) - 3} { // in a line, after one, in the last one
+		done, err := recording.Replay(strings.NewReader(recorded[:len(recorded)-less]))
+		if err != nil || done.Steps == 0 || done.Ending != recording.EndedCut {
+			t.Errorf("replayed %+v, %v without the last %d bytes", done, err, less)
+		}
 	}
 }
+
+// lastLine is that of a life that ended in order.
+const lastLine = `{"end":{}}` + "\n"
 
 // What holds nothing to compare is not as recorded.
 func TestReplay_OfNothingIsNotRight(t *testing.T) {
@@ -132,9 +138,25 @@ func TestReplay_OfNothingIsNotRight(t *testing.T) {
 		}
 	}
 	for what, line := range map[string]string{"an empty line": "{}", "another kind of line": `{"look":{"now":7}}`} {
-		_, err := recording.Replay(strings.NewReader(lead(t) + line + "\n"))
+		_, err := recording.Replay(strings.NewReader(strings.TrimSuffix(lead(t), lastLine) + line + "\n"))
 		if err == nil || errors.Is(err, recording.ErrDiffers) {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// A line that can't be read is one that could not be written, if nothing but the end follows.
+func TestReplay_OfABrokenLine(t *testing.T) {
+	lines := strings.SplitAfter(strings.TrimSuffix(lead(t), lastLine), "\n")
+	broken := strings.Join(lines[:8], "") + "{\"step\n"
+	early := `{"end":{"why":"no space"}}` + "\n"
+	done, err := recording.Replay(strings.NewReader(broken + early))
+	if err != nil || done.Ending != recording.EndedEarly || done.Why != "no space" {
+		t.Errorf("before the end: %+v, %v", done, err)
+	}
+	for what, more := range map[string]string{"another line": lines[8], "the end and another line": early + lines[8]} {
+		if done, err := recording.Replay(strings.NewReader(broken + more)); err == nil || errors.Is(err, recording.ErrNothing) {
+			t.Errorf("before %s: %+v", what, done)
 		}
 	}
 }
@@ -216,9 +238,66 @@ func TestRecorder_OfADiskThatHangsEndsAndHoldsNobodyUp(t *testing.T) {
 	}
 	close(disk.goOn)
 	closeRecorder(t, r)
-	if lines := bytes.Count(disk.Bytes(), []byte("\n")); lines != given-1 || len(told) != 1 {
-		t.Errorf("%d lines of %d were written, told %d times", lines, given-1, len(told))
+	if lines := bytes.Count(disk.Bytes(), []byte("\n")); lines != given || len(told) != 1 {
+		t.Errorf("%d lines of %d were written, told %d times", lines, given, len(told))
 	}
+	if !bytes.HasSuffix(disk.Bytes(), []byte(`{"end":{"why":"what takes it is slow or hangs"}}`+"\n")) {
+		t.Error("it does not say why it ended")
+	}
+}
+
+// A disk that is full for a time leaves a part of a line; the end is written when the process ends, and what was whole can be replayed.
+func TestRecorder_OfADiskThatHasRoomAgainSaysWhyItEnded(t *testing.T) {
+	disk := &small{room: 1 << 10}
+	told := make(chan error, 10)
+	l := begin(t, io.Discard)
+	closeRecorder(t, l.recorder)
+	l.recorder = recording.NewRecorder(disk, func(err error) { told <- err })
+	l.machine = l.recorder.Around(l.inner)
+	l.vote()
+	l.start()
+	for len(told) == 0 {
+		l.give(failover.Tick{})
+	}
+	disk.empty()
+	closeRecorder(t, l.recorder)
+	done, err := recording.Replay(bytes.NewReader(disk.written))
+	if err != nil || done.Steps == 0 || done.Ending != recording.EndedEarly || !strings.Contains(done.Why, errFull.Error()) {
+		t.Errorf("replayed %+v, %v", done, err)
+	}
+}
+
+// Who can't write the end of a recording that was whole until then says so.
+func TestRecorder_SaysThatTheEndIsMissing(t *testing.T) {
+	r := recording.NewRecorder(fullDisk{}, func(err error) { t.Error(err) })
+	if err := r.Close(t.Context()); !errors.Is(err, errFull) {
+		t.Errorf("closed: %v", err)
+	}
+}
+
+// small has room for so many bytes.
+type small struct {
+	mu      sync.Mutex
+	room    int
+	written []byte
+}
+
+func (s *small) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := min(s.room, len(p))
+	s.room -= n
+	s.written = append(s.written, p[:n]...)
+	if n < len(p) {
+		return n, errFull
+	}
+	return n, nil
+}
+
+func (s *small) empty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.room = 1 << 20
 }
 
 // hanging hangs until it may go on.

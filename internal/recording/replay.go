@@ -1,6 +1,7 @@
 package recording
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -14,11 +15,34 @@ import (
 	"github.com/arbiter-ha/arbiter/fsm"
 )
 
-// Replayed counts what a replay compared.
+// Replayed counts what a replay compared, and says whether that was all of a life.
 type Replayed struct {
-	Entries int `json:"entries"`
-	Steps   int `json:"steps"`
-	Outputs int `json:"outputs"`
+	Entries int    `json:"entries"`
+	Steps   int    `json:"steps"`
+	Outputs int    `json:"outputs"`
+	Ending  Ending `json:"ending"`
+	Why     string `json:"why,omitempty"` // it ended early
+}
+
+// Ending is how a recording ends.
+type Ending string
+
+// The endings.
+const (
+	EndedInOrder Ending = "in-order" // with its process: nothing is missing
+	EndedEarly   Ending = "early"    // its process went on, and said why it recorded nothing more
+	EndedCut     Ending = "cut"      // without a word, as where its process was killed
+)
+
+// String is the ending in words that go on from "all as recorded".
+func (r Replayed) String() string {
+	switch r.Ending {
+	case EndedInOrder:
+		return "to the end of the process"
+	case EndedEarly:
+		return "until the recording ended, before its process did: " + r.Why
+	}
+	return "until the recording was cut, as where its process was killed"
 }
 
 // Errors of a replay that shows nothing good.
@@ -60,7 +84,7 @@ type replay struct {
 }
 
 // Replay gives a recording to a new core and compares what comes back. A recording may end in the middle of a line: its process was
-// killed. The error wraps ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
+// killed. It may have a broken line before its end: that is what could not be written. The error wraps ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
 func Replay(recorded io.Reader) (Replayed, error) {
 	r := newReplay()
 	err := r.run(recorded)
@@ -71,25 +95,36 @@ func Replay(recorded io.Reader) (Replayed, error) {
 }
 
 func newReplay() *replay {
-	r := &replay{}
+	r := &replay{done: Replayed{Ending: EndedCut}}
 	r.machine = fsm.New(fsm.Hooks{OnApplied: r.applied, Halt: func(err error) { r.halted = err }})
 	r.states = map[failover.Index]*failover.State{0: r.machine.State()}
 	return r
 }
 
 func (r *replay) run(recorded io.Reader) error {
-	lines := json.NewDecoder(recorded)
+	lines := bufio.NewReader(recorded)
+	var broken error // the line before can't be read: nothing but the end may follow
 	for number := 1; ; number++ {
+		text, ended := lines.ReadBytes('\n')
+		if ended != nil && !errors.Is(ended, io.EOF) {
+			return fmt.Errorf("read the recording: %w", ended)
+		}
 		var l line
-		err := lines.Decode(&l)
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			return nil
+		err := json.Unmarshal(text, &l)
+		switch {
+		case len(bytes.TrimSpace(text)) == 0:
+		case err != nil && broken == nil:
+			broken = fmt.Errorf("line %d of the recording: %w", number, err)
+		case broken != nil && l.End == nil:
+			return broken
+		default:
+			broken = nil
+			if err := r.take(l); err != nil {
+				return fmt.Errorf("line %d of the recording: %w", number, err)
+			}
 		}
-		if err == nil {
-			err = r.take(l)
-		}
-		if err != nil {
-			return fmt.Errorf("line %d of the recording: %w", number, err)
+		if ended != nil {
+			return nil // a line that is broken is where it was cut
 		}
 	}
 }
@@ -100,6 +135,12 @@ func (r *replay) applied(index failover.Index, state *failover.State, events []f
 
 func (r *replay) take(l line) error {
 	switch {
+	case r.done.Ending != EndedCut:
+		return errors.New("it stands after the end")
+	case l.End != nil && l.End.Why != "":
+		r.done.Ending, r.done.Why = EndedEarly, l.End.Why
+	case l.End != nil:
+		r.done.Ending = EndedInOrder
 	case l.Entry != nil && l.Entry.Voters != nil:
 		r.done.Entries++
 		r.machine.StoreConfiguration(l.Entry.Index, *l.Entry.Voters)

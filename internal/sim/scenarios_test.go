@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -176,6 +177,57 @@ func TestScenario36_TheLeaderDiesAtEveryStage(t *testing.T) {
 	}
 	if struck < 80 {
 		t.Errorf("only %d points were passed", struck)
+	}
+}
+
+// givenBack is a plan whose failover has nobody left to promote: its candidate dies while it is promoted, and is fenced, and the other standby dies
+// then. After a hold an operator gives the former writer back, beside a proof that is read back first. More may happen from that on.
+func givenBack(more ...Item) *Plan {
+	p := crashed(3, 20*time.Second, more...)
+	p.Groups[0].SyncNeed = 2 // so that the other standby, too, could be promoted, and the candidate is given up
+	p.Items = append(
+		p.Items,
+		Item{Kind: "crash", Hook: "after-commit-intend-promote", Member: 1, Amount: 1},
+		Item{Kind: "crash", Hook: "after-effect-isolate", Count: 1, Member: 2, Amount: 1},
+		Item{Kind: "op-reinstate", At: askedBack, Amount: 1},
+		Item{Kind: "op-power-on", At: askedBack + 10*time.Second, Member: 0},
+	)
+	return p
+}
+
+// askedBack is when the operator of givenBack asks.
+const askedBack = time.Minute
+
+// TestScenario36_TheLeaderDiesAtEveryStageOfAReinstatement: as above, at every point that is passed once it was asked for.
+func TestScenario36_TheLeaderDiesAtEveryStageOfAReinstatement(t *testing.T) {
+	points := hooks()
+	slices.Sort(points)
+	struck := map[string]bool{}
+	for _, point := range slices.Compact(points) {
+		for _, kind := range []string{"kill", "freeze", "cut-node", "disk-stall"} {
+			t.Run(point+"/"+kind, func(t *testing.T) {
+				s := play(t, givenBack(Item{Kind: kind, Hook: point, For: 30 * time.Second}), func(s *sim) {
+					s.hookUsed[0] = math.MinInt // not before that
+					s.at(askedBack, func() { s.hookUsed[0] = 0 })
+				})
+				g := s.ledger.newest.Group("g1")
+				receipts := g.History.Receipts
+				if len(receipts) == 0 || receipts[0].Result != failover.OperationReinstated || g.Writer() == "" || g.Operation != nil {
+					t.Errorf("the writer is %q, %+v, after %+v", g.Writer(), g.Operation, receipts)
+				}
+				if s.hookUsed[0] > 0 {
+					struck[point] = true
+				}
+			})
+		}
+	}
+	for _, point := range []string{
+		"before-effect-isolate", "after-effect-isolate", "after-commit-intend-isolate", "before-effect-promote", "after-effect-promote",
+		"before-commit-intend-promote", "after-commit-intend-promote", "after-commit-conclude", "after-effect-configure", "after-effect-route", "after-effect-verify",
+	} {
+		if !struck[point] {
+			t.Errorf("%s was not passed", point)
+		}
 	}
 }
 

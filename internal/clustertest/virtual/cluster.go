@@ -47,7 +47,7 @@ type Cluster struct {
 	mu    sync.Mutex
 	runs  map[failover.NodeID]*run // the newest of each arbiter, dead or alive
 	moods map[failover.NodeID]Mood
-	hangs []func() // ends what hangs
+	hangs []func() // ends what hangs, or would go on by itself
 	lives []*run   // all that ever were
 }
 

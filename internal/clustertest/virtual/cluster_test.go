@@ -97,3 +97,19 @@ func TestS4_OldBatchesCountForNothing(t *testing.T) {
 		breaches(t, c)
 	})
 }
+
+// Late answers end with all other faults, also when they have only just begun.
+func TestCluster_CalmEndsLateAnswers(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		c := virtual.New(t, 3, 1)
+		leader := c.Leader()
+		c.LateAnswers(leader, 150*time.Millisecond)
+		c.Calm()
+		time.Sleep(time.Second)
+		for _, node := range c.Nodes() {
+			if !c.Net.Passes(string(leader), string(node)) {
+				t.Errorf("nothing passes from %s to %s", leader, node)
+			}
+		}
+	})
+}

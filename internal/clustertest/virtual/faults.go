@@ -139,7 +139,11 @@ func (c *Cluster) LateAnswers(node failover.NodeID, step time.Duration) (mend fu
 	}
 	// First everything that it has to ask gets under way, what it tells at rest too.
 	timer := time.AfterFunc(c.timing.Idle+2*c.timing.Commit, func() { each(c.Net.Cut) })
-	return func() { timer.Stop(); end(); each(c.Net.Mend) }
+	mend = func() { timer.Stop(); end(); each(c.Net.Mend) }
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hangs = append(c.hangs, mend)
+	return mend
 }
 
 func slowLink(s *search) (func(), string) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"slices"
@@ -62,12 +63,19 @@ func (n *Network) Delay(from, to string, delay, jitter time.Duration) {
 // Mend makes a link what it was.
 func (n *Network) Mend(from, to string) { n.change(from, to, func(l *link) { *l = usualLink() }) }
 
-// Heal mends all links.
+// Heal mends all links, and what is sent from now on over any connection takes its usual time.
 func (n *Network) Heal() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	clear(n.links)
 	n.announce()
+	ends := slices.Collect(maps.Keys(n.ends))
+	n.mu.Unlock()
+	for _, e := range ends {
+		for _, s := range []*stream{e.in, e.out} {
+			s.stall(0)
+			s.enqueue(nil)
+		}
+	}
 }
 
 func usualLink() link { return link{delay: usualDelay, jitter: usualJitter} }

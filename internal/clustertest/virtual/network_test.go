@@ -172,6 +172,20 @@ func TestNetwork_SpreadIsOneAtAStep(t *testing.T) {
 	})
 }
 
+// Once all is healed, what is sent takes its usual time also over connections that were slow.
+func TestNetwork_HealReachesConnections(t *testing.T) {
+	virtual.Run(t, func(t *testing.T) {
+		n, a, b := joined(t)
+		n.Stall("a", "b", time.Second)
+		n.Spread("a", time.Second, "b:1")
+		n.Heal()
+		n.Delay("a", "b", 10*time.Millisecond, 0)
+		n.Delay("b", "a", 10*time.Millisecond, 0)
+		receive(t, a, "y", send(t, b, "y"), 10*time.Millisecond)
+		receive(t, b, "x", send(t, a, "x"), 10*time.Millisecond)
+	})
+}
+
 // A reset ends both directions at once, also where the other end's last words are still under way.
 func TestNetwork_AResetOfAWriteEndsReadsToo(t *testing.T) {
 	virtual.Run(t, func(t *testing.T) {

@@ -161,8 +161,12 @@ func (c *Cluster) release(ctx context.Context) {
 	c.History.Note("operator", "releases: %v", err)
 }
 
-// recoveryLimit is how long a group may take, once nothing is wrong any more, to be well. It covers a time limit and its repetitions.
-const recoveryLimit = 90 * time.Second
+// recoveryLimit is how long a group may take, once nothing is wrong any more, to be well. It covers a time limit and its repetitions. A group
+// that takes longer is late, and is waited for until lateLimit, so that the failover that is due is seen there too.
+const (
+	recoveryLimit = 90 * time.Second
+	lateLimit     = 15 * time.Minute
+)
 
 // recover ends all that is wrong, and looks whether the group gets well, and whether a failover that is due then ends.
 func (s *search) recover() {
@@ -176,28 +180,39 @@ func (s *search) recover() {
 	}
 	s.c.Calm()
 	s.later(0, s.repair)
-	if !s.well(recoveryLimit, "the group is well") {
+	if !s.well("the group is well") {
 		return
 	}
 	was := s.c.World.Writer()
 	s.c.World.Crash(was)
-	if s.well(recoveryLimit, "a failover that was due has ended") && s.c.World.Writer() == was {
+	if s.well("a failover that was due has ended") && s.c.World.Writer() == was {
 		s.c.History.Violate("failover", "%s is the primary again, although it was never started", was)
 	}
 }
 
-// well waits until the group is well, and records it if that takes too long.
-func (s *search) well(limit time.Duration, what string) bool {
-	for end := time.Now().Add(limit); time.Now().Before(end) && len(s.c.History.Breaches()) == 0; {
+// well waits until the group is well, and records it if that takes too long, or for ever. It ends as soon as a rule is broken.
+func (s *search) well(what string) bool {
+	began, late := time.Now(), false
+	for broken := len(s.c.History.Breaches()); len(s.c.History.Breaches()) == broken; {
 		s.work()
 		ctx, done := context.WithTimeout(s.context, askLimit)
 		held := s.c.Well(ctx)
 		done()
-		if held {
+		took := time.Since(began)
+		switch {
+		case held && late:
+			s.c.History.Note("late", "%s after %v", what, took)
 			return true
+		case held:
+			return true
+		case took >= lateLimit:
+			s.c.History.Violate("stuck", "not within %v after everything was mended: %s; %s", lateLimit, what, s.c.standing())
+		case took >= recoveryLimit && !late:
+			late = true
+			broken++
+			s.c.History.Violate("liveness", "not within %v after everything was mended: %s; %s", recoveryLimit, what, s.c.standing())
 		}
 	}
-	s.c.History.Violate("liveness", "not within %v after everything was mended: %s; %s", limit, what, s.c.standing())
 	return false
 }
 

@@ -42,8 +42,13 @@ func (c *Cluster) replay() {
 	var all recording.Replayed
 	for _, r := range c.lives {
 		one, err := r.tape.replay()
-		if err != nil {
+		switch {
+		case err != nil:
 			c.t.Errorf("the recording of %s: %v", r, err)
+		case one.Ending == recording.EndedCut:
+			c.t.Errorf("the recording of %s lacks its end", r)
+		case one.Ending == recording.EndedEarly:
+			c.History.Note(string(r.node), "the recording of %s is compared %s", r, one)
 		}
 		all.Entries, all.Steps, all.Outputs = all.Entries+one.Entries, all.Steps+one.Steps, all.Outputs+one.Outputs
 	}

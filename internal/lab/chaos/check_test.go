@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -177,6 +178,18 @@ func TestCheckWriters(t *testing.T) {
 				t.Errorf("the run fails with %v", r.Failed())
 			}
 		})
+	}
+}
+
+// A failover for which nobody gave a reason fails the run, by name, also if nothing was lost.
+func TestAFailoverWithoutAFaultFailsTheRun(t *testing.T) {
+	r := &Report{Failovers: 3, FalseFailovers: 1, RegisterVerdict: Linearizable}
+	if err := r.Failed(); !errors.Is(err, ErrFalse) {
+		t.Errorf("the run fails with %v", err)
+	}
+	r.FalseFailovers = 0
+	if err := r.Failed(); err != nil {
+		t.Errorf("the run fails with %v", err)
 	}
 }
 

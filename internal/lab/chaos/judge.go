@@ -61,37 +61,67 @@ func (s *storm) judge(ctx context.Context, boot, ended time.Time, calm error) (*
 	r.reigns = Reigns(moments, accepted)
 	r.Doubles = CheckWriters(moments, accepted)
 	r.DoubleWritable = len(r.Doubles)
-	return r, s.replay(r)
+	return r, s.replay(ctx, r)
 }
 
-// replay gives what the arbiters recorded to a new core each: whatever they decided in the storm must come out again.
-func (s *storm) replay(r *Report) error {
+// replay ends the arbiters in order and gives what they recorded to a new core each: whatever they decided in the storm must come out again.
+// They are started again for what people may want to ask them.
+func (s *storm) replay(ctx context.Context, r *Report) error {
+	ctx, cancel := context.WithTimeout(ctx, openPatience)
+	defer cancel()
 	for _, a := range s.lab.Arbiters {
-		if err := r.Replay.add(a.Name(), a.Recording); err != nil {
+		folder := a.Recording
+		if a.Process().Running() {
+			a.Recording = ""
+			if err := errors.Join(a.Stop(ctx), a.Start()); err != nil {
+				return err
+			}
+		}
+		if err := r.Replay.add(a.Name(), folder, r.killed(a.Name())); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// add replays all lives of one arbiter. One that was killed while it started may have nothing to compare, but not all of them.
-func (r *Replay) add(arbiter, folder string) error {
+// killed is how often a fault ended what ran on a host, at most.
+func (r *Report) killed(host string) (times int) {
+	for _, i := range r.injected {
+		if slices.Contains(deadly, i.Kind) && slices.Contains(i.Hosts, host) {
+			times++
+		}
+	}
+	return times
+}
+
+// add replays all lives of one arbiter. One that was killed while it started may have nothing to compare, but not all of them. No more of
+// them than were killed may lack the line that tells their end.
+func (r *Replay) add(arbiter, folder string, killed int) error {
 	files, err := filepath.Glob(filepath.Join(folder, "*"+recording.Suffix))
 	if err != nil {
 		return fmt.Errorf("find the recordings of %s in %s: %w", arbiter, folder, err)
 	}
-	before := r.Steps
+	steps, cut := 0, 0
 	for _, file := range files {
 		done, err := recording.ReplayFile(file)
 		if err != nil && !errors.Is(err, recording.ErrNothing) {
 			r.Differences = append(r.Differences, fmt.Sprintf("%s: %v", arbiter, err))
 		}
-		r.Lives++
+		switch done.Ending {
+		case recording.EndedCut:
+			cut++
+		case recording.EndedEarly:
+			r.Early = append(r.Early, fmt.Sprintf("%s: %s", arbiter, done.Why))
+		}
+		steps += done.Steps
 		r.Entries += done.Entries
-		r.Steps += done.Steps
 		r.Outputs += done.Outputs
 	}
-	if r.Steps == before {
+	r.Lives, r.Steps, r.Cut = r.Lives+len(files), r.Steps+steps, r.Cut+cut
+	if cut > killed {
+		r.Unended = append(r.Unended, fmt.Sprintf("%s: %d of %d recordings, and it was killed %d times", arbiter, cut, len(files), killed))
+	}
+	if steps == 0 {
 		return fmt.Errorf("replay what %s recorded: %d recordings in %s: %w", arbiter, len(files), folder, recording.ErrNothing)
 	}
 	return nil

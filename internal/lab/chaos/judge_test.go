@@ -42,20 +42,35 @@ func write(t *testing.T, folder, name, text string) {
 func TestReplay_MustCompareSomethingOfEveryArbiter(t *testing.T) {
 	folder := t.TempDir()
 	var r Replay
-	if err := r.add("az-a", folder); !errors.Is(err, recording.ErrNothing) || !strings.Contains(err.Error(), "0 recordings in "+folder) {
+	if err := r.add("az-a", folder, 1); !errors.Is(err, recording.ErrNothing) || !strings.Contains(err.Error(), "0 recordings in "+folder) {
 		t.Errorf("without a recording: %v", err)
 	}
 	write(t, folder, "cut", "")
-	if err := r.add("az-a", folder); !errors.Is(err, recording.ErrNothing) {
+	if err := r.add("az-a", folder, 1); !errors.Is(err, recording.ErrNothing) {
 		t.Errorf("with an empty one: %v", err)
 	}
 	record(t, folder)
 	r = Replay{}
-	if err := r.add("az-a", folder); err != nil || r.Lives != 2 || r.Steps != 1 || len(r.Differences) > 0 {
+	if err := r.add("az-a", folder, 1); err != nil || r.Lives != 2 || r.Steps != 1 || len(r.Differences) > 0 {
 		t.Errorf("with one life, and one that was cut: %v, %+v", err, r)
 	}
+	if r.Cut != 1 || len(r.Unended) > 0 {
+		t.Errorf("a life that was cut, of one that was killed: %+v", r)
+	}
+	r = Replay{}
+	if err := r.add("az-a", folder, 0); err != nil || len(r.Unended) != 1 {
+		t.Errorf("a life that was cut, of one that was never killed: %v, %+v", err, r)
+	}
+	if err := (&Report{Replay: r, RegisterVerdict: Linearizable}).Failed(); !errors.Is(err, ErrUnended) {
+		t.Errorf("the run fails with %v", err)
+	}
+	r = Replay{}
+	write(t, folder, "early", `{"end":{"why":"no space"}}`+"\n")
+	if err := r.add("az-a", folder, 1); err != nil || len(r.Early) != 1 || len(r.Unended) > 0 {
+		t.Errorf("with one that ended early: %v, %+v", err, r)
+	}
 	write(t, folder, "strange", "{}\n")
-	if err := r.add("az-a", folder); err != nil || len(r.Differences) != 1 {
+	if err := r.add("az-a", folder, 1); err != nil || len(r.Differences) != 1 {
 		t.Errorf("with one that is none: %v, %q", err, r.Differences)
 	}
 }

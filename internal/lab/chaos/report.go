@@ -72,6 +72,11 @@ type Replay struct {
 	Steps       int      `json:"steps"`
 	Outputs     int      `json:"outputs"`
 	Differences []string `json:"differences,omitempty"`
+	// Cut are recordings that end without a word, as those of processes that were killed do; Unended says of which arbiters there are more of
+	// them. Early says why processes recorded nothing more and went on: what they decided after that is not compared.
+	Cut     int      `json:"cut"`
+	Unended []string `json:"unended,omitempty"`
+	Early   []string `json:"early,omitempty"`
 }
 
 // Errors that fail a run.
@@ -80,7 +85,9 @@ var (
 	ErrTwoWriters      = errors.New("two members accepted writes at the same time")
 	ErrAppends         = errors.New("appends were doubled, disordered, or never made")
 	ErrNotLinearizable = errors.New("the register's history was not shown to be linearizable")
+	ErrFalse           = errors.New("the group failed over without a fault on its primary")
 	ErrReplay          = errors.New("a replay of what an arbiter recorded differs")
+	ErrUnended         = errors.New("recordings of arbiters that were not killed lack their end")
 	ErrNotWhole        = errors.New("the group did not become whole again")
 )
 
@@ -99,8 +106,14 @@ func (r *Report) Failed() error {
 	if r.RegisterVerdict != Linearizable {
 		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrNotLinearizable, r.RegisterVerdict))
 	}
+	if r.FalseFailovers > 0 {
+		failed = errors.Join(failed, fmt.Errorf("%w: %d of %d failovers", ErrFalse, r.FalseFailovers, r.Failovers))
+	}
 	if n := len(r.Replay.Differences); n > 0 {
 		failed = errors.Join(failed, fmt.Errorf("%w: %d of %d lives, %d steps", ErrReplay, n, r.Replay.Lives, r.Replay.Steps))
+	}
+	if len(r.Replay.Unended) > 0 {
+		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrUnended, strings.Join(r.Replay.Unended, "; ")))
 	}
 	if r.NotWhole != "" {
 		failed = errors.Join(failed, fmt.Errorf("%w: %s", ErrNotWhole, r.NotWhole))
@@ -154,9 +167,11 @@ func (r *Report) WriteText(to io.Writer) error {
 	fmt.Fprintf(&b, "  register: %d of %d operations acknowledged; %s\n", r.Register.Acked, r.Register.Tried, r.RegisterVerdict)
 	fmt.Fprintf(&b, "  %d instants with two writable members\n", r.DoubleWritable)
 	list(&b, "two writers", r.Doubles)
-	fmt.Fprintf(&b, "  replay of %d lives of arbiters: %d entries, %d steps, %d outputs; %d differences\n", r.Replay.Lives, r.Replay.Entries,
-		r.Replay.Steps, r.Replay.Outputs, len(r.Replay.Differences))
+	fmt.Fprintf(&b, "  replay of %d lives of arbiters: %d entries, %d steps, %d outputs; %d differences; %d recordings were cut, %d ended early\n", r.Replay.Lives, r.Replay.Entries,
+		r.Replay.Steps, r.Replay.Outputs, len(r.Replay.Differences), r.Replay.Cut, len(r.Replay.Early))
 	list(&b, "difference", r.Replay.Differences)
+	list(&b, "without an end", r.Replay.Unended)
+	list(&b, "ended early", r.Replay.Early)
 	if r.NotWhole == "" {
 		fmt.Fprintf(&b, "  everything was whole %.1f s after the last fault\n", r.WholeAfterMS/1000)
 	} else {

@@ -23,10 +23,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "arbiter-replay:", err)
 		os.Exit(2)
 	}
-	status, steps := 0, 0
+	status, steps, endings := 0, 0, map[recording.Ending]int{}
 	for _, file := range files {
 		done, err := recording.ReplayFile(file)
 		steps += done.Steps
+		endings[done.Ending]++
 		fmt.Printf("%s: %d entries, %d steps, %d outputs", filepath.Base(file), done.Entries, done.Steps, done.Outputs)
 		switch {
 		case errors.Is(err, recording.ErrNothing): // as of a process that was killed while it started
@@ -35,9 +36,11 @@ func main() {
 			status = 1
 			fmt.Printf(": %v\n", err)
 		default:
-			fmt.Println(", all as recorded")
+			fmt.Printf(", all as recorded %s\n", done)
 		}
 	}
+	fmt.Printf("%d recordings: %d to the end of their process, %d that ended before it, %d that were cut\n", len(files),
+		endings[recording.EndedInOrder], endings[recording.EndedEarly], endings[recording.EndedCut])
 	if steps == 0 {
 		fmt.Fprintln(os.Stderr, "arbiter-replay:", recording.ErrNothing)
 		status = 1

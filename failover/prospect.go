@@ -1,0 +1,155 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// prospect is what a failover would do now. The zero value is that there is nobody but the writer.
+type prospect struct {
+	held     string        // why it would be held instead; empty: it could be done
+	steps    []string      // what would be done, in order, and what that would lose
+	fences   MemberName    // who is proven unable to write first; empty: nobody wrote
+	armed    bool          // its fence answers
+	whyNot   string        // why it isn't armed
+	measured bool          // a failover of this group was done before,
+	last     time.Duration // in which writes stopped for so long
+	longest  time.Duration // writes stop for at most so long by the group's spec; 0: not known
+}
+
+// possible says that a failover would be carried out, at least begun.
+func (p prospect) possible() bool { return len(p.steps) > 0 }
+
+func prospectOf(s *State, g *Group) prospect {
+	best, ok := Outlook(s, g)
+	switch {
+	case !ok:
+		return prospect{}
+	case !best.Eligible:
+		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
+		return prospect{held: detail}
+	}
+	p := prospect{fences: formerWriter(g)}
+	if p.fences != "" {
+		p.steps = append(p.steps, fenceText(g, p.fences))
+	}
+	p.steps = append(p.steps, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
+	if routes := routeNames(g); routes != "" {
+		p.steps = append(p.steps, "route by "+routes)
+	}
+	if best.losesNothing() {
+		p.steps = append(p.steps, "nothing would be lost")
+	} else {
+		p.steps = append(p.steps, fmt.Sprintf("and may lose %s", best.Loss))
+	}
+	p.armed, p.whyNot = MemberArmed(s, g, p.fences)
+	p.last, p.measured = lastOutage(g)
+	return p
+}
+
+// String is the prospect in words; empty if nobody could be promoted.
+func (p prospect) String() string {
+	if p.held != "" {
+		return "A failover would be held: " + p.held
+	}
+	text := strings.Join(p.steps, ", ")
+	switch {
+	case p.measured:
+		text += fmt.Sprintf("; the last time writes stopped for %s", p.last.Truncate(time.Millisecond))
+	case p.longest > 0:
+		text += fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader and no step needs a second try "+
+			"(no failover of this group was measured yet)", p.longest)
+	}
+	if p.fences != "" && !p.armed {
+		text += fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", p.fences, p.whyNot)
+	}
+	return text
+}
+
+// leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.
+func leftToDo(s *State, g *Group) string {
+	op := g.Operation
+	best, ok := Outlook(s, g)
+	if !ok || !best.Eligible || op.Kind != KindFailover || op.Aborted || op.Reinstating {
+		return ""
+	}
+	var parts []string
+	if member := g.toIsolate(); member != "" {
+		parts = append(parts, fenceText(g, member))
+	}
+	loss := ""
+	if op.Candidate == "" || g.Member(op.Candidate).Promoting {
+		parts = append(parts, fmt.Sprintf("promote %s at %s", best.Member, best.Position))
+		if loss = "; it may lose " + best.Loss.String(); best.losesNothing() {
+			loss = "; nothing is lost by it"
+		}
+	}
+	if routes := routeNames(g); routes != "" && !op.Routed {
+		parts = append(parts, "route by "+routes)
+	}
+	switch {
+	case len(parts) == 0:
+		return ""
+	case g.nothingDone():
+		return "if it goes on: " + strings.Join(parts, ", ") + loss
+	}
+	return "left to do: " + strings.Join(parts, ", ") + loss
+}
+
+func (c Candidate) losesNothing() bool { return c.Loss.Bytes == 0 && c.Loss.Grade == LossObserved }
+
+// lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
+func lastOutage(g *Group) (time.Duration, bool) {
+	for _, r := range slices.Backward(g.History.Receipts) {
+		steps := r.Operation.Steps
+		if r.Operation.Kind != KindFailover || r.Result != OperationDone || len(steps) == 0 {
+			continue
+		}
+		if last := steps[len(steps)-1]; last.Name == string(ActionVerify) {
+			return time.Duration(last.Ended - steps[0].Began), true
+		}
+	}
+	return 0, false
+}
+
+// routeNames lists all routes: each is changed.
+func routeNames(g *Group) string {
+	names := make([]string, len(g.Spec.Routes))
+	for i, r := range g.Spec.Routes {
+		names[i] = r.Name
+	}
+	return strings.Join(names, " and ")
+}
+
+// fenceText names all devices: those of a level act together, and any level may give the proof.
+func fenceText(g *Group, member MemberName) string {
+	text := fmt.Sprintf("fence %s", member)
+	m, _ := g.Spec.Member(member)
+	for i, level := range m.Fence {
+		word := " by "
+		if i > 0 {
+			word = " or by "
+		}
+		text += word + deviceNames(level)
+	}
+	return text
+}
+
+// deviceNames lists the devices of a level, those of one kind together: a machine with two power supplies has two of them.
+func deviceNames(level FenceLevel) string {
+	var names []string
+	count := map[string]int{}
+	for _, d := range level.Devices {
+		if count[d.Method]++; count[d.Method] == 1 {
+			names = append(names, d.Method)
+		}
+	}
+	for i, name := range names {
+		if n := count[name]; n > 1 {
+			names[i] = fmt.Sprintf("%d x %s", n, name)
+		}
+	}
+	return strings.Join(names, " and ")
+}
