@@ -167,7 +167,7 @@ func specsOf(g *failover.Group) (written, effective *arbiterv1.GroupSpec, err er
 // within adds to an explanation how long writes would stop at worst, where nothing was measured yet. That alone is told from the spec as
 // it was sent, so where that can't be read, the rest of the explanation stands.
 func (s *service) within(g *failover.Group, e failover.Explanation) failover.Explanation {
-	if !e.Unmeasured {
+	if !e.Unmeasured() {
 		return e
 	}
 	_, effective, err := specsOf(g)

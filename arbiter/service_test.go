@@ -17,15 +17,15 @@ func (twelveSeconds) LongestOutage(*arbiterv1.GroupSpec) time.Duration { return 
 // What a failover would do is told from the committed state. Only how long it would take needs the spec as it was sent.
 func TestExplanation_StandsWithoutTheSpecAsItWasSent(t *testing.T) {
 	s := &service{node: &Node{options: Options{Specs: twelveSeconds{}}}}
-	would := failover.Explanation{WouldDo: "fence a, promote b", Unmeasured: true}
+	orders := ordersScript(t)
+	well := failover.Rehearsal(&orders.state, orders.group)
 	for name, test := range map[string]struct {
 		source string
 		e      failover.Explanation
 		want   string
 	}{
-		"a readable one":                {"", would, "fence a, promote b; writes would stop for at most 12s"},
-		"an unreadable one":             {"\xff", would, "fence a, promote b. How long writes would stop at worst is not known: read the kept spec of a group: "},
-		"an unreadable one, measured":   {"\xff", failover.Explanation{WouldDo: "fence a"}, "fence a"},
+		"a readable one":                {"", well, well.WouldDo + "; writes would stop for at most 12s"},
+		"an unreadable one":             {"\xff", well, well.WouldDo + ". How long writes would stop at worst is not known: read the kept spec of a group: "},
 		"an unreadable one, nobody fit": {"\xff", failover.Explanation{}, ""},
 	} {
 		got := s.within(&failover.Group{SpecSource: []byte(test.source)}, test.e).WouldDo

@@ -47,10 +47,13 @@ func Rehearsal(s *State, name GroupName) Explanation {
 	return e
 }
 
+// Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
+func (e Explanation) Unmeasured() bool { return e.prospect.possible() && !e.prospect.measured }
+
 // Within adds to what a failover would do how long writes would stop at worst, where nothing was measured yet: longest is what the time limits
 // of the group's spec add up to, each step done in one try and under one leader; 0 if that is not known.
 func (e Explanation) Within(longest time.Duration) Explanation {
-	if !e.prospect.possible() {
+	if !e.Unmeasured() {
 		return e
 	}
 	p := e.prospect
