@@ -126,3 +126,11 @@ func TestPlan_AProofFromElsewhereIsNotWaitedFor(t *testing.T) {
 		})
 	}
 }
+
+// What comes in while an operation waits for a candidate does not put its next try off.
+func TestPlan_ReadsPositionsAgainInTime(t *testing.T) {
+	w := given(t, catchingUp+"outcome catch_up pg-b@500 pg-c@400\ntick 6s\nobserve c: pg-c=down(refused)\ntick 5s\n")
+	if a := w.arbiters["a"].started["orders"].Action; a.Kind != ActionCatchUp {
+		t.Errorf("11 s after the hold %q runs\n%s", a.Kind, w.out.String())
+	}
+}

@@ -64,8 +64,8 @@ func search(t *testing.T, seed uint64, late *lateness) {
 	}
 }
 
-// lateness counts the seeds whose group does not get well in time. About one in a hundred does not, where an operator releases a held
-// catch-up again and again: as a test of a change that one says nothing. A second one in the same few seeds does.
+// lateness counts the seeds whose group gets well later than it should. About one in a hundred did: as a test of a change that one says
+// nothing. A second one in the same few seeds does, and so does one that never gets well.
 type lateness struct {
 	allowed uint64
 	seen    atomic.Uint64
