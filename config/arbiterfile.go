@@ -28,7 +28,7 @@ type ArbiterFile struct {
 	Timing string
 	// LogLevel is "debug", "info", "warn" or "error"; LogFormat is "text" or "json".
 	LogLevel, LogFormat string
-	// FenceAgentDirs are searched for fence agents, in this order.
+	// FenceAgentDirs are searched for fence agents, in this order; none are the usual ones, which whoever looks for agents knows.
 	FenceAgentDirs []string
 	// ReferencePoints are further host:port by which this arbiter tells its own trouble from its targets'. The other arbiters are
 	// reference points anyway.
@@ -112,9 +112,6 @@ func arbiterFileDefaults(f *ArbiterFile) {
 	setText(&f.Timing, "lan")
 	setText(&f.LogLevel, "info")
 	setText(&f.LogFormat, "text")
-	if len(f.FenceAgentDirs) == 0 {
-		f.FenceAgentDirs = []string{"/usr/sbin", "/usr/local/sbin"}
-	}
 	for i := range f.Arbiters {
 		if f.Arbiters[i].ID == f.Node {
 			setText(&f.Arbiters[i].Zone, f.Zone)

@@ -31,7 +31,7 @@ func TestParseArbiterFile_TenLines(t *testing.T) {
 			{ID: "az-c", Raft: "az-c.internal:7400", GRPC: "az-c.internal:7401", Zone: "z3"},
 		},
 		TLS:    TLSFiles{CA: "/etc/arbiter/tls/ca.crt", Cert: "/etc/arbiter/tls/az-a.crt", Key: "/etc/arbiter/tls/az-a.key"},
-		Timing: "lan", LogLevel: "info", LogFormat: "text", FenceAgentDirs: []string{"/usr/sbin", "/usr/local/sbin"},
+		Timing: "lan", LogLevel: "info", LogFormat: "text",
 	}
 	if !reflect.DeepEqual(f, want) {
 		t.Errorf("got  %+v\nwant %+v", f, want)

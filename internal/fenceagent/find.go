@@ -11,10 +11,8 @@ import (
 // ErrNoExecutable says that a device's method names no executable on this machine.
 var ErrNoExecutable = errors.New("no such fence agent on this machine")
 
-// DefaultDirectories are where packages and administrators put fence agents.
-func DefaultDirectories() []string {
-	return []string{"/usr/local/sbin", "/usr/sbin", "/usr/local/lib/arbiter/fence", "/usr/lib/arbiter/fence"}
-}
+// DefaultDirectories are where administrators and packages put fence agents; what an administrator put there goes first.
+func DefaultDirectories() []string { return []string{"/usr/local/sbin", "/usr/sbin"} }
 
 // IsExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
 func IsExecutableName(method string) bool {
