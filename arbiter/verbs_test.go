@@ -81,9 +81,9 @@ func TestRefusalsNameWhatIsInTheWay(t *testing.T) {
 	in := context.WithValue(t.Context(), identityKey{}, limited)
 	pause := verb{"pause", accessChange}
 	for want, err := range map[string]error{
-		"viewer eve may not pause; that needs the role operator":                                                                            allowVerb(pki.Identity{Role: pki.RoleViewer, Name: "eve"}, pause),
-		"operator dana may not pause; the certificate is limited to these verbs: getstatus, explain":                                       allowVerb(limited, pause),
-		"operator dana may not touch billing; the certificate is limited to these groups, to be named one at a time: orders, pay":           allowGroup(in, &arbiterv1.ExplainRequest{Group: "billing"}),
+		"viewer eve may not pause; that needs the role operator":                                                                                 allowVerb(pki.Identity{Role: pki.RoleViewer, Name: "eve"}, pause),
+		"operator dana may not pause; the certificate is limited to these verbs: getstatus, explain":                                             allowVerb(limited, pause),
+		"operator dana may not touch billing; the certificate is limited to these groups, to be named one at a time: orders, pay":                allowGroup(in, &arbiterv1.ExplainRequest{Group: "billing"}),
 		"operator dana may not ask about all groups at once; the certificate is limited to these groups, to be named one at a time: orders, pay": allowGroup(in, &arbiterv1.GetStatusRequest{}),
 	} {
 		if got := status.Convert(err); got.Code() != codes.PermissionDenied || got.Message() != want {

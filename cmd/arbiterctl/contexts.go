@@ -42,6 +42,9 @@ func (a *app) contextSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if why := config.NameFault(args[0]); why != "" {
+				return usage("NAME: %s", why)
+			}
 			context, _ := contexts.Find(args[0])
 			context.Name = args[0]
 			if err := a.changeContext(&context); err != nil {
@@ -81,8 +84,8 @@ func (a *app) changeContext(context *config.Context) error {
 		}
 		*file.into, context.InsecurePlaintext = absolute, false
 	}
-	if faults := context.Faults(""); len(faults) > 0 {
-		return usageError{config.Faults(faults)}
+	if faults := context.FlagFaults(); len(faults) > 0 {
+		return usageError{faults}
 	}
 	return nil
 }

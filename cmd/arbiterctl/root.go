@@ -118,6 +118,9 @@ func (a *app) checkFlags() error {
 	if !slices.Contains([]string{"auto", "always", "never"}, a.flags.colour) {
 		return usage("--colour can be auto, always or never, not %q", a.flags.colour)
 	}
+	if a.flags.plaintext && a.flags.ca+a.flags.cert+a.flags.key != "" {
+		return usage("--insecure-plaintext is without certificates: leave --ca, --cert and --key out, or it")
+	}
 	if a.flags.timeout <= 0 {
 		return usage("--timeout must be longer than nothing")
 	}
