@@ -322,6 +322,17 @@ func acceptedLoss(request *arbiterv1.ReleaseRequest, text string) (err error) {
 	return nil
 }
 
+// isMember refuses a name that no member of a group has.
+func isMember(g *arbiterv1.GroupStatus, name string) error {
+	names := make([]string, len(g.Members))
+	for i, m := range g.Members {
+		if names[i] = m.Member; m.Member == name {
+			return nil
+		}
+	}
+	return notFoundError{fmt.Errorf("%s has no member %q; there are %s", g.Group, name, strings.Join(names, ", "))}
+}
+
 func (a *app) attestCommand() *cobra.Command {
 	var change changing
 	var what about
@@ -342,6 +353,9 @@ func (a *app) attestCommand() *cobra.Command {
 			}
 			g, err := what.find(cmd.Context(), a, c, args[0], false)
 			if err != nil {
+				return err
+			}
+			if err := isMember(g, args[1]); err != nil {
 				return err
 			}
 			consequence := heldFor(g) + screen.Seen(g, args[1]) + fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])

@@ -19,7 +19,7 @@ func (a *app) contextsCommand() *cobra.Command {
 		Use:     "contexts",
 		Aliases: []string{"context"},
 		Short:   "The clusters of arbiters that you work with",
-		Args:    atMost(0),
+		Args:    onlyCommands,
 		RunE: func(*cobra.Command, []string) error {
 			contexts, err := a.readContexts()
 			if err != nil {

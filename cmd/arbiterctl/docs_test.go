@@ -21,7 +21,7 @@ func TestDocsNameEveryCommand(t *testing.T) {
 	}
 	page := string(text)
 	for _, path := range commandPaths(newRoot(&app{environment: func(string) string { return "" }})) {
-		if !slices.Contains(undocumented, path) && !strings.Contains(page, path) {
+		if !slices.Contains(undocumented, path) && !strings.HasPrefix(path, "arbiterctl completion ") && !strings.Contains(page, path) {
 			t.Errorf("docs/cli.md doesn't mention `%s`", path)
 		}
 	}

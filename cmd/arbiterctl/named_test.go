@@ -54,7 +54,7 @@ func TestNamedCommandsExist(t *testing.T) {
 func TestWrongWord(t *testing.T) {
 	root := newRoot(&app{environment: func(string) string { return "" }})
 	for words, want := range map[string]string{
-		"status": "", "epoch history GROUP": "", "pki issue --role operator": "", "release g --accept-loss %d --reason": "", "get GROUP -o json": "",
+		"status": "", "epoch GROUP --all": "", "pki issue --role operator": "", "release g --accept-loss %d --reason": "", "get GROUP -o json": "",
 		"status --check.": "", "members replace az-a": "members", "status --every": "--every", "show %s, or arbiterctl events %s --follow": "", "pki issue -x": "-x",
 	} {
 		if got := wrongWord(root, strings.Fields(words)); got != want {

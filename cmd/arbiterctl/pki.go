@@ -17,7 +17,7 @@ func (a *app) pkiCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pki",
 		Short: "Make the certificates that arbiters and operators know each other by",
-		Args:  atMost(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.pkiInitCommand(), a.pkiIssueCommand())

@@ -72,6 +72,16 @@ func newRoot(a *app) *cobra.Command {
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
 	addTo(root, otherGroup, textOnly(a.contextsCommand()), textOnly(a.pkiCommand()), textOnly(a.schemaCommand()), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = aCommand
+		case "completion":
+			c.Args, c.RunE = onlyCommands, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 
@@ -87,11 +97,37 @@ func noVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	words := fmt.Sprintf("there is no command %q", args[0])
+	return onlyCommands(cmd, args)
+}
+
+// onlyCommands is the rule of a command that has commands below it: what follows it must be one of them.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	words := fmt.Sprintf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], cmd.Root().Name()+" "))
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("%s; did you mean %s?", words, strings.Join(near, " or "))
 	}
-	return usage("%s; see `arbiterctl --help`", words)
+	if !cmd.HasParent() {
+		return usage("%s; see `arbiterctl --help`", words)
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usage("%s; there are %s", words, strings.Join(names, ", "))
+}
+
+// aCommand is the rule of help: what follows it must be the name of a command.
+func aCommand(cmd *cobra.Command, args []string) error {
+	found, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return usageError{err}
+	}
+	return onlyCommands(found, rest)
 }
 
 func (a *app) addGlobalFlags(root *cobra.Command) {
