@@ -22,6 +22,7 @@ import (
 type specFile struct {
 	name string // as shown in messages
 	text []byte
+	err  error // why it can't be read
 }
 
 // loadedSpec is a spec and the file that it was read from.
@@ -57,25 +58,20 @@ func (a *app) refused(spec loadedSpec, err error, changed ...loadedSpec) error {
 	return statusError(status)
 }
 
-// readFiles reads the files of -f; "-" is standard input.
+// readFiles reads the files of -f; "-" is standard input. One that can't be read hides nothing of the others.
 func (a *app) readFiles(names []string) ([]specFile, error) {
 	if len(names) == 0 {
 		return nil, usage("name a file: -f group.yaml (or -f - for standard input)")
 	}
-	files := make([]specFile, 0, len(names))
-	for _, name := range names {
-		var text []byte
-		var err error
+	files := make([]specFile, len(names))
+	for i, name := range names {
+		files[i].name = name
 		if name == "-" {
-			name = "stdin"
-			text, err = io.ReadAll(a.stdin)
+			files[i].name = "stdin"
+			files[i].text, files[i].err = io.ReadAll(a.stdin)
 		} else {
-			text, err = os.ReadFile(name)
+			files[i].text, files[i].err = os.ReadFile(name)
 		}
-		if err != nil {
-			return nil, usageError{fmt.Errorf("read the spec: %w", err)}
-		}
-		files = append(files, specFile{name: name, text: text})
 	}
 	return files, nil
 }
@@ -90,7 +86,7 @@ func (a *app) loadSpecs(names []string) ([]loadedSpec, *client.Client, error) {
 	specs := make([]loadedSpec, 0, len(files))
 	faults := 0
 	for _, file := range files {
-		spec, warnings, err := config.LoadGroup(file.name, file.text)
+		spec, warnings, err := file.load()
 		a.warn(warnings)
 		if err != nil {
 			faults += a.list(err)
@@ -104,6 +100,13 @@ func (a *app) loadSpecs(names []string) ([]loadedSpec, *client.Client, error) {
 	}
 	c, err := a.client()
 	return specs, c, err
+}
+
+func (f specFile) load() (*arbiterv1.GroupSpec, config.Faults, error) {
+	if f.err != nil {
+		return nil, nil, f.err
+	}
+	return config.LoadGroup(f.name, f.text)
 }
 
 func (a *app) warn(warnings config.Faults) {
