@@ -33,11 +33,12 @@ func TestSamples(t *testing.T) {
 	}
 	well := orders.status()
 	orders.partOff()
+	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
 	unfollowed := ordersScript(t)
 	unfollowed.leaveBehind()
 	for name, answer := range map[string]proto.Message{
-		"unfollowed": unfollowed.status(),
-		"orders":     well, "plan": plan, "explain": orders.node().explanationToProto(&orders.state, orders.find(), orders.explain()), "billing": billing.status(),
+		"unfollowed": unfollowed.status(), "new": fresh.status(),
+		"orders": well, "plan": plan, "explain": orders.node().explanationToProto(&orders.state, orders.find(), orders.explain()), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
 	}

@@ -75,6 +75,9 @@ func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.Grou
 // Unfollowed is a group whose standby receives from nobody.
 func Unfollowed() *arbiterv1.GroupStatus { return answer("unfollowed", &arbiterv1.GroupStatus{}) }
 
+// New is a group that was just applied.
+func New() *arbiterv1.GroupStatus { return answer("new", &arbiterv1.GroupStatus{}) }
+
 // Status is one group that is well and one that is held.
 func Status() *arbiterv1.GetStatusResponse {
 	return &arbiterv1.GetStatusResponse{Freshness: fresh(), ClusterId: "01JD", Arbiters: Arbiters(), Groups: []*arbiterv1.GroupStatus{Orders(), Billing()}}

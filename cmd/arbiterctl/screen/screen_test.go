@@ -36,6 +36,7 @@ func TestScreens(t *testing.T) {
 		"status_unfollowed": func() string { return screen.Status(s, statusOf(sample.Unfollowed())) },
 		"group_unfollowed":  func() string { return screen.Group(s, statusOf(sample.Unfollowed())) },
 		"show_unpointed":    func() string { return screen.Operation(s, unpointed()) },
+		"group_new":         func() string { return screen.Group(s, statusOf(sample.New())) },
 		"group_held":        func() string { return screen.Group(s, statusOf(sample.Billing())) },
 		"explain":           func() string { return screen.Explain(s, sample.Explain()) },
 		"explain_running": func() string {
