@@ -159,7 +159,7 @@ func Failover() *arbiterv1.Operation {
 	ms := func(n int) *durationpb.Duration { return took(time.Duration(n) * time.Millisecond) }
 	return &arbiterv1.Operation{
 		Id: "orders-db-8814", Group: "orders-db", Kind: "failover", Actor: "automatic", From: "pg-a", To: "pg-b", EpochBefore: 4,
-		EpochAfter: 5, Began: at(31), Ended: at(231), Result: "done", LossGrade: "observed", Arbiter: "az-a",
+		EpochAfter: 5, Began: at(31), Ended: at(231), WriteOutage: ms(231), Result: "done", LossGrade: "observed", Arbiter: "az-a",
 		Verdict: "3 of 3 arbiters see pg-a down, 2 needed", Basis: []uint64{8812, 8813, 8814},
 		Steps: []*arbiterv1.Step{
 			{Name: "fault", Began: at(0), Took: ms(31), Member: "pg-a", Result: "done", Detail: "pg-a:5432 reset (az-a, az-c), refused on recheck"},

@@ -2078,7 +2078,9 @@ type Operation struct {
 	// member was revoked or proven to have stopped. Requests name it in `seen`.
 	Turn uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
 	// While it runs: what is done now, or what is waited for.
-	Now           string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
+	Now string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
+	// Of one that is done: from when writes stopped until a write through every route was seen on the new primary.
+	WriteOutage   *durationpb.Duration `protobuf:"bytes,25,opt,name=write_outage,json=writeOutage,proto3" json:"write_outage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2279,6 +2281,13 @@ func (x *Operation) GetNow() string {
 		return x.Now
 	}
 	return ""
+}
+
+func (x *Operation) GetWriteOutage() *durationpb.Duration {
+	if x != nil {
+		return x.WriteOutage
+	}
+	return nil
 }
 
 // Step is one line of an operation's timeline.
@@ -5781,7 +5790,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xce\x05\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\x8c\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -5812,7 +5821,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tpositions\x18\x15 \x03(\v2\x1a.arbiter.v1.MemberPositionR\tpositions\x12\x18\n" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
 	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
-	"\x03now\x18\x18 \x01(\tR\x03now\"\xfd\x02\n" +
+	"\x03now\x18\x18 \x01(\tR\x03now\x12<\n" +
+	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\"\xfd\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -6231,113 +6241,114 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	77,  // 33: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	23,  // 34: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
 	79,  // 35: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	77,  // 36: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	76,  // 37: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	80,  // 38: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 39: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 40: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	22,  // 41: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 42: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 43: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	22,  // 44: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 45: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	30,  // 46: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 47: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	77,  // 48: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 49: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 50: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 51: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 52: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 53: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 54: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 55: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 56: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	81,  // 57: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 58: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	37,  // 59: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	38,  // 60: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	76,  // 61: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 62: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	39,  // 63: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	18,  // 64: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	39,  // 65: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	39,  // 66: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	39,  // 67: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 68: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	39,  // 69: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	39,  // 70: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	39,  // 71: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	39,  // 72: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	81,  // 73: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 74: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 75: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	81,  // 76: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	81,  // 77: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	62,  // 78: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	39,  // 79: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	39,  // 80: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	82,  // 81: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	69,  // 82: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 83: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	81,  // 84: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	37,  // 85: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 86: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	14,  // 87: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	19,  // 88: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	24,  // 89: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	26,  // 90: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	28,  // 91: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	31,  // 92: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	33,  // 93: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	35,  // 94: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	40,  // 95: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	42,  // 96: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	44,  // 97: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	46,  // 98: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	48,  // 99: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	50,  // 100: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	52,  // 101: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	54,  // 102: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	56,  // 103: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	58,  // 104: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	60,  // 105: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	63,  // 106: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	65,  // 107: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	67,  // 108: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	70,  // 109: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	72,  // 110: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	74,  // 111: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 112: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	15,  // 113: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	20,  // 114: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	25,  // 115: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	27,  // 116: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	29,  // 117: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	32,  // 118: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	34,  // 119: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	36,  // 120: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	41,  // 121: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	43,  // 122: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	45,  // 123: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	47,  // 124: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	49,  // 125: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	51,  // 126: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	53,  // 127: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	55,  // 128: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	57,  // 129: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	59,  // 130: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	61,  // 131: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	64,  // 132: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	66,  // 133: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	68,  // 134: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	71,  // 135: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	73,  // 136: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	75,  // 137: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	112, // [112:138] is the sub-list for method output_type
-	86,  // [86:112] is the sub-list for method input_type
-	86,  // [86:86] is the sub-list for extension type_name
-	86,  // [86:86] is the sub-list for extension extendee
-	0,   // [0:86] is the sub-list for field type_name
+	76,  // 36: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	77,  // 37: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	76,  // 38: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	80,  // 39: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 40: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 41: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	22,  // 42: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 43: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 44: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	22,  // 45: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 46: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	30,  // 47: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 48: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	77,  // 49: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 50: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 51: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 52: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 53: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 54: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 55: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 56: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 57: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	81,  // 58: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 59: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	37,  // 60: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	38,  // 61: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	76,  // 62: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 63: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	39,  // 64: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	18,  // 65: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	39,  // 66: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	39,  // 67: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	39,  // 68: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 69: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	39,  // 70: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	39,  // 71: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	39,  // 72: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	39,  // 73: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	81,  // 74: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 75: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 76: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	81,  // 77: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	81,  // 78: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	62,  // 79: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	39,  // 80: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	39,  // 81: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	82,  // 82: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	69,  // 83: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 84: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	81,  // 85: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	37,  // 86: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 87: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	14,  // 88: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	19,  // 89: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	24,  // 90: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	26,  // 91: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	28,  // 92: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	31,  // 93: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	33,  // 94: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	35,  // 95: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	40,  // 96: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	42,  // 97: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	44,  // 98: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	46,  // 99: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	48,  // 100: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	50,  // 101: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	52,  // 102: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	54,  // 103: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	56,  // 104: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	58,  // 105: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	60,  // 106: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	63,  // 107: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	65,  // 108: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	67,  // 109: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	70,  // 110: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	72,  // 111: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	74,  // 112: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 113: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	15,  // 114: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	20,  // 115: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	25,  // 116: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	27,  // 117: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	29,  // 118: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	32,  // 119: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	34,  // 120: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	36,  // 121: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	41,  // 122: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	43,  // 123: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	45,  // 124: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	47,  // 125: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	49,  // 126: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	51,  // 127: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	53,  // 128: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	55,  // 129: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	57,  // 130: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	59,  // 131: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	61,  // 132: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	64,  // 133: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	66,  // 134: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	68,  // 135: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	71,  // 136: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	73,  // 137: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	75,  // 138: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	113, // [113:139] is the sub-list for method output_type
+	87,  // [87:113] is the sub-list for method input_type
+	87,  // [87:87] is the sub-list for extension type_name
+	87,  // [87:87] is the sub-list for extension extendee
+	0,   // [0:87] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
