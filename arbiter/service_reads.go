@@ -168,11 +168,11 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	}
 	g := state.Group(failover.GroupName(r.GetSpec().GetGroup()))
 	if g == nil {
-		return &arbiterv1.DiffGroupResponse{Differences: differences(&arbiterv1.GroupSpec{}, effective)}, nil
+		return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(&arbiterv1.GroupSpec{}, effective)}, nil
 	}
 	_, present, err := specsOf(g)
 	if err != nil {
 		return nil, err
 	}
-	return &arbiterv1.DiffGroupResponse{Differences: differences(present, effective), Version: g.SpecVersion}, nil
+	return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(present, effective), Version: g.SpecVersion}, nil
 }

@@ -222,7 +222,7 @@ func before(applied []loadedSpec, dryRun bool) []loadedSpec {
 	return applied
 }
 
-// printDiff says what applying would change. A group that doesn't exist yet has nothing to differ from.
+// printDiff says what applying would change. A group that doesn't exist yet (version 0) has nothing to differ from.
 func (a *app) printDiff(ctx context.Context, c *client.Client, spec *arbiterv1.GroupSpec) error {
 	if a.flags.output != "text" {
 		return nil
@@ -230,6 +230,9 @@ func (a *app) printDiff(ctx context.Context, c *client.Client, spec *arbiterv1.G
 	answer, err := c.DiffGroup(ctx, &arbiterv1.DiffGroupRequest{Spec: spec})
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", spec.Group, err)
+	}
+	if answer.Version == 0 {
+		return nil
 	}
 	return a.print(screen.Differences(a.style(), spec.Group, answer.Differences))
 }

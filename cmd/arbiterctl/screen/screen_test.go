@@ -94,7 +94,7 @@ func TestScreens(t *testing.T) {
 		"events":       func() string { return events(s) },
 		"plan":         func() string { return screen.Plan(s, sample.Plan(), true) },
 		"plan_not_met": func() string { return screen.Plan(s, notMet(), true) },
-		"diff":         func() string { return screen.Differences(s, "orders-db", differences()) },
+		"diff":         func() string { return screen.Differences(s, "orders-db", differences(t)) },
 		"applied": func() string {
 			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)
 		},
@@ -342,12 +342,12 @@ func notMet() *arbiterv1.FailoverResponse {
 	return r
 }
 
-func differences() []*arbiterv1.Difference {
-	return []*arbiterv1.Difference{
-		{Path: "policy.cooldown", Before: "5m", After: "10m"},
-		{Path: "members[2]", After: "pg-c"},
-		{Path: "policy.max_loss", Before: "16MB"},
-	}
+// differences are those that arbiters find between two specs.
+func differences(t *testing.T) []*arbiterv1.Difference {
+	page := onePage(t)
+	changed := strings.NewReplacer("cooldown: 5m", "cooldown: 10m", "max_loss: none", "max_loss: 16MB", "profile: fast", "profile: normal", "lanplus: 1, ", "",
+		"routes:", "  preferred_zone: az-a\nroutes:").Replace(page)
+	return config.Differences(config.Defaults(parsed(t, page)), config.Defaults(parsed(t, changed)))
 }
 
 func contexts() *config.Contexts {
@@ -357,17 +357,23 @@ func contexts() *config.Contexts {
 	return c
 }
 
-func meaning(t *testing.T) config.Report {
+func onePage(t *testing.T) string {
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "testdata", "one-page.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, _, err := config.ParseGroup("one-page.yaml", text)
+	return string(text)
+}
+
+func parsed(t *testing.T, text string) *arbiterv1.GroupSpec {
+	spec, _, err := config.ParseGroup("one-page.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.Meaning(spec)
+	return spec
 }
+
+func meaning(t *testing.T) config.Report { return config.Meaning(parsed(t, onePage(t))) }
 
 func TestSpanAndBrief(t *testing.T) {
 	for d, want := range map[time.Duration]string{
