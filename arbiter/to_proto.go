@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -108,7 +109,7 @@ func stepToProto(s failover.Step) *arbiterv1.Step {
 		Epoch: uint64(s.Epoch), Attempt: uint32(s.Attempt), Result: string(s.Result), Detail: s.Detail, IntentIndex: uint64(s.Intent), OutcomeIndex: uint64(s.Outcome),
 	}
 	if s.Proof.Grade != "" {
-		step.Proof = string(s.Proof.Grade) + " " + s.Proof.By
+		step.Proof = strings.TrimSpace(string(s.Proof.Grade) + " " + s.Proof.By)
 	}
 	for _, p := range s.Parts {
 		step.Parts = append(step.Parts, &arbiterv1.StepTime{Name: p.Name, Start: durationpb.New(p.Start), Length: durationpb.New(p.Length), Detail: p.Detail})

@@ -135,7 +135,7 @@ func follow(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}()
 	var errs strings.Builder
-	env := []string{"events", "--follow", "--after", "4", "--address", strings.Join(c.Addresses(), ","), "--insecure-plaintext"}
+	env := []string{"events", "--follow", "--after", "31", "--address", strings.Join(c.Addresses(), ","), "--insecure-plaintext"}
 	if status := run(ctx, env, strings.NewReader(""), out, &errs); status != 0 {
 		ts.Fatalf("exit status %d: %s", status, errs.String())
 	}

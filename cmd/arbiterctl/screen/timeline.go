@@ -162,10 +162,13 @@ func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.
 	return r
 }
 
-// proofOf is the grade of a step's proof; by whom it was given is among the step's parts, if it has any.
+// proofOf is the grade of a step's proof, if it gave one; by whom it was given is among the step's parts, if it has any.
 func proofOf(step *arbiterv1.Step) string {
 	grade, _, _ := strings.Cut(step.Proof, " ")
-	if len(step.Parts) > 0 {
+	switch {
+	case grade == "UNKNOWN":
+		return ""
+	case len(step.Parts) > 0:
 		return grade
 	}
 	return step.Proof
