@@ -32,7 +32,12 @@ func (a *app) failoverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "failover GROUP",
 		Short: "Fence the primary and promote a standby, now",
-		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		Long: "Asks for a failover also while the primary is well: its machine is switched off, or whatever else its fence does, for\n" +
+			"real; the best standby is promoted, and the clients are sent there. It needs --reason, shows what it would do, and has\n" +
+			"the group's name typed. It ends once the failover has begun: `arbiterctl show GROUP` says how it goes.",
+		Example: "  arbiterctl failover orders-db --dry-run\n" +
+			"  arbiterctl failover orders-db --to pg-b --reason \"the rack is being moved\"",
+		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {

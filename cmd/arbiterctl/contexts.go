@@ -36,7 +36,11 @@ func (a *app) contextSetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "set NAME",
 		Short: "Add a context or change it: takes --address, --ca, --cert and --key, or --insecure-plaintext",
-		Args:  exactly("NAME"), ValidArgsFunction: a.completeContexts,
+		Long: "A context is a cluster of arbiters: where they are reached, all of them, and the certificate that says who you are\n" +
+			"(`arbiterctl pki issue` makes it). What isn't given stays as it is; paths are kept as absolute ones.",
+		Example: "  arbiterctl contexts set production --address az-a.internal:7401,az-b.internal:7401,az-c.internal:7401 \\\n" +
+			"      --ca tls/ca.crt --cert tls/dana.crt --key tls/dana.key",
+		Args: exactly("NAME"), ValidArgsFunction: a.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			contexts, err := a.readContexts()
 			if err != nil {

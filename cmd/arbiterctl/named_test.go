@@ -31,7 +31,7 @@ var (
 	flagWord   = regexp.MustCompile(`^(--[a-z][a-z-]*|-[a-z])$`)
 	flagEnding = regexp.MustCompile(`[^a-z-].*$`)
 	// prose are words that follow the program's name in sentences about it.
-	prose = []string{"and", "as", "asks", "mean"}
+	prose = []string{"and", "as", "asks", "is", "mean"}
 )
 
 // TestNamedCommandsExist holds every text that names a command of this program to it, in the documentation and in whatever the

@@ -11,7 +11,12 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/release"
 )
 
-const rootHelp = `arbiterctl asks the arbiters, and asks them to act.
+const rootHelp = `arbiterctl is how operators talk to Arbiter. Its arbiters watch groups of servers, each a primary with its standbys; when
+a primary fails they make sure that it can't write any more, and promote a standby. Looking changes nothing; what can't be
+undone asks back; all that you do is recorded with your name.
+
+The first time:
+  which arbiters, and with which certificate         arbiterctl contexts set NAME --address HOST:PORT,... --ca FILE --cert FILE --key FILE
 
 At 3 a.m.:
   who is primary, is it safe, what would be lost     arbiterctl status
@@ -41,6 +46,7 @@ func newRoot(a *app) *cobra.Command {
 		Version:                    release.Name(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
+		DisableFlagsInUseLine:      true,
 		SuggestionsMinimumDistance: 2,
 		Args:                       cobra.ArbitraryArgs,
 		RunE:                       func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },

@@ -143,7 +143,12 @@ func (a *app) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change groups from their specs",
-		Args:  atMost(0),
+		Long: "Faults are said by the lines of the files, all of them, and then nothing is changed. A new group is watched at once, and\n" +
+			"nothing automatic happens to it before `arbiterctl adopt`; nor to one whose members' addresses or fences were changed.",
+		Example: "  arbiterctl validate orders-db.yaml && arbiterctl check -f orders-db.yaml\n" +
+			"  arbiterctl apply -f orders-db.yaml --dry-run\n" +
+			"  arbiterctl apply -f orders-db.yaml --reason \"protect orders\"",
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if change.requestID != "" && len(files) > 1 {
 				return usage("--request-id is the id of one change; apply one file at a time")
