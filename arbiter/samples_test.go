@@ -36,14 +36,15 @@ func TestSamples(t *testing.T) {
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
 	unfollowed := ordersScript(t)
 	done, unproven, paused := doneScript(t), unprovenScript(t), ordersScript(t)
-	running := runningScript(t)
+	running, degraded := runningScript(t), ordersScript(t)
+	degraded.refuseWrites()
 	paused.wall = time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)
 	paused.commit(failover.Pause{Request: operator, Group: paused.group})
 	unfollowed.leaveBehind()
 	for name, answer := range map[string]proto.Message{
 		"unfollowed": unfollowed.status(), "new": fresh.status(), "epochs": epochsToProto(done.find()),
 		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
-		"unproven": unproven.status(), "check": check, "check_paused": paused.check(),
+		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(),
 		"orders": well, "plan": plan, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
@@ -258,6 +259,14 @@ func (s *script) almostDown(member failover.MemberName) {
 		Check: "postgres", Count: 1, Latest: failover.Evidence{Reason: failover.ReasonRefused, Detail: "dial tcp 10.0.0.1:5432: connect: connection refused"},
 	}}
 	s.view.observe(report)
+}
+
+// refuseWrites lets two arbiters see the primary answer without taking writes.
+func (s *script) refuseWrites() {
+	facts := s.seen["az-a"]["pg-a"].Facts
+	facts.AcceptsWrites = false
+	s.see("pg-a", failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}, facts, "az-a", "az-b")
+	s.send(nil)
 }
 
 // leaveBehind lets the standby that would be promoted receive from nobody.

@@ -76,6 +76,9 @@ func Orders() *arbiterv1.GroupStatus { return answer("orders", &arbiterv1.GroupS
 // Billing is a group whose failover is held, since the only standby is too far behind.
 func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.GroupStatus{}) }
 
+// Degraded is a group whose primary answers and takes no writes.
+func Degraded() *arbiterv1.GroupStatus { return answer("degraded", &arbiterv1.GroupStatus{}) }
+
 // Unfollowed is a group whose standby receives from nobody.
 func Unfollowed() *arbiterv1.GroupStatus { return answer("unfollowed", &arbiterv1.GroupStatus{}) }
 

@@ -153,14 +153,16 @@ func troubled() []*arbiterv1.GroupStatus {
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
-		change("failing", func(g *arbiterv1.GroupStatus) { g.PrimaryStatus, g.Members[0] = "degraded", degraded().Members[0] }),
+		change("failing", func(g *arbiterv1.GroupStatus) {
+			g.PrimaryStatus, g.Members[0] = "degraded", sample.Degraded().Members[0]
+		}),
 		change("dead", func(g *arbiterv1.GroupStatus) {
 			g.PrimaryStatus, g.Pause = "down", &arbiterv1.PauseStatus{Actor: "dana"}
 		}),
 		change("headless", func(g *arbiterv1.GroupStatus) { g.Primary, g.PrimaryStatus = "", "" }),
 		change("held", func(g *arbiterv1.GroupStatus) {
-			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "failover", From: "pg-a", HeldReason: "fence-unproven", HeldDetail: "no device answered"}
-			g.Members[0].Authority = "REVOKED"
+			held := sample.Unproven()
+			g.Stage, g.Operation, g.Members = held.Stage, held.Operation, held.Members
 		}),
 		change("refence", func(g *arbiterv1.GroupStatus) {
 			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "refence", From: "pg-c", HeldReason: "refence-by-hand", HeldDetail: "by hand"}
@@ -384,7 +386,7 @@ func TestTroubles_GravestFirst(t *testing.T) {
 
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
-	g := degraded()
+	g := sample.Degraded()
 	const want = "has a primary that is degraded (postgres: read-only)"
 	if why := screen.NeedsAttention(g); why != want {
 		t.Errorf("got %q, want %q", why, want)
@@ -414,17 +416,6 @@ func TestLeftUndone(t *testing.T) {
 	if !screen.LeftUndone(unpointed(), "configure") || screen.LeftUndone(unpointed(), "route") || screen.LeftUndone(sample.Failover(), "configure") {
 		t.Error("only a configure that left a standby behind is that")
 	}
-}
-
-func degraded() *arbiterv1.GroupStatus {
-	g := sample.Orders()
-	g.PrimaryStatus, g.Members[0].Status, g.Members[0].Reason = "degraded", "degraded", "read-only"
-	g.Notes = []string{"2 of 3 arbiters see pg-a alive but failing (check postgres: every transaction is read-only), which by itself is no reason for a failover"}
-	for _, v := range g.Members[0].Views[:2] {
-		v.Status, v.Reason = "degraded", "read-only"
-		v.Checks = []*arbiterv1.CheckState{{Name: "port", Reason: "answered"}, {Name: "postgres", Reason: "read-only"}}
-	}
-	return g
 }
 
 func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
