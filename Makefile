@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
+	@echo 'Needs Go 1.26 and make. What drives servers needs Debian and, for machines of their own (e2e, chaos; bench and demo prefer it), root.'
 	@awk -F ':.*## ' '/^[a-z0-9%-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the servers and tools that tests drive (Debian), or say what is missing
@@ -29,19 +30,19 @@ race: setup ## unit and cluster tests under the race detector
 sim: ## whole arbiters in a world that goes wrong: make sim SEEDS=500 FIRST=0 REPORT=file, or one again: SEED=n
 	@go run ./internal/sim/cmd/arbiter-sim
 
-virtual: ## the same with the real Raft and gRPC in virtual time: make virtual SEEDS=100 FIRST=1, or one again: SEED=n RACE=1
+virtual: ## sim with the real Raft and gRPC in virtual time: make virtual SEEDS=100 FIRST=1, or one again: SEED=n RACE=1
 	@scripts/test virtual $(if $(RACE),-race)
 
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo
 
-bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash RUNS=10 GROUPS=1 REPORT=file
+bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash|freeze|host|partition|leader+primary|idle|quiet RUNS=10 GROUPS=1 REPORT=file
 	@bin/arbiter-lab bench
 
 chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
 	@bin/arbiter-lab chaos
 
-replay: ## give what arbiters recorded (arbiterd --record FOLDER) to a new core and compare: make replay RECORDING=folder
+replay: ## decide again what arbiters recorded (arbiterd --record FOLDER), with this source, and compare: make replay RECORDING=folder
 	@go run ./internal/recording/cmd/arbiter-replay "$(RECORDING)"
 
 explore: ## visit every state of a small group and ask whether the rules hold: make explore ODD=2 REPORT=file

@@ -93,11 +93,31 @@ func (a authorizer) allow(ctx context.Context, method string) (context.Context, 
 	if err != nil {
 		return nil, status.Error(codes.Unauthenticated, err.Error())
 	}
-	if !permits(identity.Role, v.access) || len(identity.Verbs) > 0 && !slices.Contains(identity.Verbs, v.name) {
-		return nil, status.Errorf(codes.PermissionDenied, "%s %s may not %s; issue a certificate with another role: arbiterctl pki issue --help",
-			identity.Role, identity.Name, v.name)
+	if err := allowVerb(identity, v); err != nil {
+		return nil, err
 	}
 	return context.WithValue(ctx, identityKey{}, identity), nil
+}
+
+// allowVerb says whether a certificate allows a verb and, if not, what of it is in the way: its role, or its limit to some verbs.
+func allowVerb(identity pki.Identity, v verb) error {
+	if !permits(identity.Role, v.access) {
+		roles := slices.DeleteFunc(pki.Roles(), func(role pki.Role) bool { return !permits(role, v.access) })
+		return status.Errorf(codes.PermissionDenied, "%s %s may not %s; that needs the role %s", identity.Role, identity.Name, v.name, joinRoles(roles))
+	}
+	if len(identity.Verbs) > 0 && !slices.Contains(identity.Verbs, v.name) {
+		return status.Errorf(codes.PermissionDenied, "%s %s may not %s; the certificate is limited to these verbs: %s",
+			identity.Role, identity.Name, v.name, strings.Join(identity.Verbs, ", "))
+	}
+	return nil
+}
+
+func joinRoles(roles []pki.Role) string {
+	words := make([]string, len(roles))
+	for i, role := range roles {
+		words[i] = string(role)
+	}
+	return strings.Join(words, " or ")
 }
 
 func permits(role pki.Role, needed access) bool {
@@ -119,8 +139,8 @@ func (a authorizer) aboutGroups(method string) bool { return a.verbs[method].acc
 
 // allowGroup keeps a certificate that is limited to some groups away from the others, and from calls about all of them.
 func allowGroup(ctx context.Context, request any) error {
-	limits := identityOf(ctx).Groups
-	if len(limits) == 0 {
+	identity := identityOf(ctx)
+	if len(identity.Groups) == 0 {
 		return nil
 	}
 	group := ""
@@ -130,10 +150,15 @@ func allowGroup(ctx context.Context, request any) error {
 	case interface{ GetSpec() *arbiterv1.GroupSpec }:
 		group = r.GetSpec().GetGroup()
 	}
-	if slices.Contains(limits, group) {
+	if slices.Contains(identity.Groups, group) {
 		return nil
 	}
-	return status.Errorf(codes.PermissionDenied, "%s may only touch %s", identityOf(ctx).Name, strings.Join(limits, ", "))
+	about := "ask about all groups at once"
+	if group != "" {
+		about = "touch " + group
+	}
+	return status.Errorf(codes.PermissionDenied, "%s %s may not %s; the certificate is limited to these groups, to be named one at a time: %s",
+		identity.Role, identity.Name, about, strings.Join(identity.Groups, ", "))
 }
 
 func peerIdentity(ctx context.Context) (pki.Identity, error) {

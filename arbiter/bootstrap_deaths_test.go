@@ -198,7 +198,7 @@ func formed(t *testing.T) (*site, string) {
 func lead(t *testing.T, all map[failover.NodeID]found) {
 	t.Helper()
 	c := &testCluster{
-		t: t, clock: clock.Monotonic(), network: newFaultNetwork(),
+		t: t, timing: lan(), clock: clock.Monotonic(), network: newFaultNetwork(),
 		nodes: map[raft.ServerID]*RaftNode{}, journals: map[raft.ServerID]*journal{}, disks: map[raft.ServerID]*slowLog{},
 	}
 	defer c.close()

@@ -5,10 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
-
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -166,59 +162,5 @@ func TestNode_EventsBeforeASnapshotAreKnownToBeMissing(t *testing.T) {
 	n.onApplied(9, &state, nil)
 	if kept := n.events.after(0); kept.oldest != 51 {
 		t.Errorf("the oldest is said to be %d", kept.oldest)
-	}
-}
-
-func TestDifferences(t *testing.T) {
-	value := func(s string) *arbiterv1.Value { return &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: s}} }
-	base := func() *arbiterv1.GroupSpec {
-		return &arbiterv1.GroupSpec{
-			Group: "pay", Engine: "postgres",
-			Members: []*arbiterv1.MemberSpec{{Name: "db1", Address: "db1:5432"}, {Name: "db2", Address: "db2:5432"}},
-			Policy:  &arbiterv1.Policy{Lease: durationpb.New(1500 * time.Millisecond), MaxLossBytes: proto.Uint64(0), AlsoDown: []string{"read-only"}},
-			Routes:  []*arbiterv1.Route{{Router: "command", Settings: map[string]*arbiterv1.Value{"open": value("/bin/a")}}},
-		}
-	}
-	tests := []struct {
-		name   string
-		change func(*arbiterv1.GroupSpec)
-		want   []*arbiterv1.Difference
-	}{
-		{"nothing", func(*arbiterv1.GroupSpec) {}, nil},
-		{
-			"leaf in a list", func(s *arbiterv1.GroupSpec) { s.Members[1].Address = "x:1" },
-			[]*arbiterv1.Difference{{Path: "members[1].address", Before: "db2:5432", After: "x:1"}},
-		},
-		{
-			"duration", func(s *arbiterv1.GroupSpec) { s.Policy.Lease = durationpb.New(2 * time.Second) },
-			[]*arbiterv1.Difference{{Path: "policy.lease", Before: "1.5s", After: "2s"}},
-		},
-		{
-			"map", func(s *arbiterv1.GroupSpec) { s.Routes[0].Settings["open"] = value("/bin/b") },
-			[]*arbiterv1.Difference{{Path: "routes[0].settings.open.literal", Before: "/bin/a", After: "/bin/b"}},
-		},
-		{
-			"list of words grows", func(s *arbiterv1.GroupSpec) { s.Policy.AlsoDown = append(s.Policy.AlsoDown, "disk-full") },
-			[]*arbiterv1.Difference{{Path: "policy.also_down[1]", After: "disk-full"}},
-		},
-		{
-			"set to another, and unset", func(s *arbiterv1.GroupSpec) { s.Policy.MaxLossBytes = proto.Uint64(7); s.Policy.Lease = nil },
-			[]*arbiterv1.Difference{{Path: "policy.lease", Before: "1.5s"}, {Path: "policy.max_loss_bytes", Before: "0", After: "7"}},
-		},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			after := base()
-			test.change(after)
-			got := differences(base(), after)
-			if len(got) != len(test.want) {
-				t.Fatalf("%v, want %v", got, test.want)
-			}
-			for i := range got {
-				if !proto.Equal(got[i], test.want[i]) {
-					t.Errorf("%v, want %v", got[i], test.want[i])
-				}
-			}
-		})
 	}
 }

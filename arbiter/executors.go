@@ -318,10 +318,15 @@ func (e verifyExecutor) verifyRoutes(ctx context.Context, a failover.Action, eng
 		addresses = append(addresses, e.member(a).Address)
 	}
 	var all failover.Outcome
+	began := e.clock.Boot()
 	for _, address := range addresses {
+		later := e.clock.Boot() - began
 		o := engine.VerifyThroughRoute(ctx, address, a)
 		if o.Result != failover.ResultDone {
 			return o
+		}
+		for i := range o.Steps {
+			o.Steps[i].Start += later
 		}
 		o.Steps = append(all.Steps, o.Steps...)
 		all = o

@@ -398,6 +398,26 @@ func TestVerify_EveryRoute(t *testing.T) {
 	}
 }
 
+// When the write through the last route was seen is when the outage ended: the parts of a later route begin after those of the one before.
+func TestVerify_RoutesAreTimedOneAfterAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const each = 40 * time.Millisecond
+		f := &fakeDrivers{verify: func(string) failover.Outcome {
+			time.Sleep(each) // virtual time: how long the write takes
+			return failover.Outcome{Result: failover.ResultDone, Took: each, Steps: []failover.StepTime{{Name: failover.WriteSeen + "db2", Length: each}}}
+		}}
+		var ends []time.Duration
+		for _, step := range f.run(t, failover.ActionVerify, "db2", nil).Steps {
+			if strings.HasPrefix(step.Name, failover.WriteSeen) {
+				ends = append(ends, step.Start+step.Length)
+			}
+		}
+		if want := []time.Duration{each, 2 * each}; !slices.Equal(ends, want) {
+			t.Errorf("the writes were seen after %v, want %v", ends, want)
+		}
+	})
+}
+
 func TestVerify_StandbysAreToldAndDecideNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := &fakeDrivers{await: func(ctx context.Context, _ failover.MemberName) failover.Outcome {

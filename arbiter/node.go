@@ -31,6 +31,8 @@ type Specs interface {
 	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
 	// LongestOutage is how long writes stop at worst in a failover of a group with this effective spec, if no step needs a second try.
 	LongestOutage(effective *arbiterv1.GroupSpec) time.Duration
+	// Differences lists what of two effective specs differs, by the keys of their files; the first is empty where there is no group yet.
+	Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Difference
 }
 
 // Options say what a node is made of.

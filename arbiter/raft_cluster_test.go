@@ -263,6 +263,7 @@ func (s *slowLog) StoreLogs(entries []*raft.Log) error {
 // testCluster is a cluster in memory, inside a synctest bubble. Everything ends with the test.
 type testCluster struct {
 	t        *testing.T
+	timing   Timing
 	clock    clock.Clock
 	network  *faultNetwork
 	nodes    map[raft.ServerID]*RaftNode
@@ -274,8 +275,13 @@ type testCluster struct {
 
 func newTestCluster(t *testing.T, size int) *testCluster {
 	t.Helper()
+	return newTimedCluster(t, size, lan())
+}
+
+func newTimedCluster(t *testing.T, size int, timing Timing) *testCluster {
+	t.Helper()
 	c := &testCluster{
-		t: t, clock: clock.Monotonic(), network: newFaultNetwork(),
+		t: t, timing: timing, clock: clock.Monotonic(), network: newFaultNetwork(),
 		nodes: map[raft.ServerID]*RaftNode{}, journals: map[raft.ServerID]*journal{}, disks: map[raft.ServerID]*slowLog{},
 	}
 	var configuration raft.Configuration
@@ -300,7 +306,7 @@ func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	j, disk := &journal{}, &slowLog{LogStore: storage.Log}
 	storage.Log = disk
 	node, err := StartRaft(RaftOptions{
-		ID: id, Timing: lan(), Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
+		ID: id, Timing: c.timing, Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
 		Transport: NewStampingTransport(c.network.join(id), c.clock),
 	})
 	if err != nil {

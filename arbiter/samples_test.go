@@ -32,13 +32,21 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	well := orders.status()
+	well, check := orders.status(), orders.check()
 	orders.partOff()
+	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
 	unfollowed := ordersScript(t)
+	done, unproven, paused := doneScript(t), unprovenScript(t), ordersScript(t)
+	running, degraded := runningScript(t), ordersScript(t)
+	degraded.refuseWrites()
+	paused.wall = time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)
+	paused.commit(failover.Pause{Request: operator, Group: paused.group})
 	unfollowed.leaveBehind()
 	for name, answer := range map[string]proto.Message{
-		"unfollowed": unfollowed.status(),
-		"orders":     well, "plan": plan, "explain": orders.node().explanationToProto(&orders.state, orders.find(), orders.explain()), "billing": billing.status(),
+		"unfollowed": unfollowed.status(), "new": fresh.status(), "epochs": epochsToProto(done.find()),
+		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
+		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(),
+		"orders": well, "plan": plan, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
 	}
@@ -85,13 +93,15 @@ type script struct {
 	clock    *clock.Fake
 	seen     map[failover.NodeID]map[failover.MemberName]failover.Observation
 	sequence uint64
+	events   []failover.Event
+	live     failover.Durations // what only the leader knows
 }
 
 var scriptNodes = []failover.NodeID{"az-a", "az-b", "az-c"}
 
 // newScript begins a log after the given index with a group of this spec.
 func newScript(t *testing.T, spec *failover.Spec, group failover.GroupName, wall time.Time, after failover.Index) *script {
-	s := &script{t: t, group: group, wall: wall, state: failover.NewState(), seen: map[failover.NodeID]map[failover.MemberName]failover.Observation{}}
+	s := &script{t: t, group: group, wall: wall, state: failover.NewState(), live: failover.Durations{SinceLastFailover: -1}, seen: map[failover.NodeID]map[failover.MemberName]failover.Observation{}}
 	s.clock = clock.NewFake(time.Hour, wall)
 	s.view = newView("az-a", s.clock, func() *failover.State { return &s.state }, newReferences(nil, nil, s.clock, hclog.NewNullLogger()))
 	s.state.Applied = after
@@ -111,7 +121,7 @@ func (s *script) commit(body failover.Body) {
 			s.t.Fatalf("%T: %s", body, e.Text)
 		}
 	}
-	s.state = state
+	s.state, s.events = state, append(s.events, events...)
 }
 
 func (s *script) find() *failover.Group { return s.state.Group(s.group) }
@@ -119,11 +129,22 @@ func (s *script) find() *failover.Group { return s.state.Group(s.group) }
 func (s *script) node() *Node { return &Node{view: s.view, options: Options{Node: "az-a"}} }
 
 func (s *script) explain() failover.Explanation {
-	return failover.Explain(&s.state, s.group, failover.Durations{SinceLastFailover: -1}).Within(12 * time.Second)
+	return failover.Explain(&s.state, s.group, s.live).Within(12 * time.Second)
+}
+
+func (s *script) explanation() *arbiterv1.ExplainResponse {
+	return s.node().explanationToProto(&s.state, s.find(), s.explain())
 }
 
 func (s *script) status() *arbiterv1.GroupStatus {
 	return s.node().groupToProto(&s.state, s.find(), s.explain())
+}
+
+// check is a check of which the arbiters have not told what they found.
+func (s *script) check() *arbiterv1.CheckGroupResponse {
+	return &arbiterv1.CheckGroupResponse{
+		Group: string(s.group), Findings: obstacles(&s.state, s.group, s.live), WouldDo: s.explain().WouldDo,
+	}
 }
 
 // see changes what arbiters see of a member.
@@ -239,6 +260,14 @@ func (s *script) almostDown(member failover.MemberName) {
 		Check: "postgres", Count: 1, Latest: failover.Evidence{Reason: failover.ReasonRefused, Detail: "dial tcp 10.0.0.1:5432: connect: connection refused"},
 	}}
 	s.view.observe(report)
+}
+
+// refuseWrites lets two arbiters see the primary answer without taking writes.
+func (s *script) refuseWrites() {
+	facts := s.seen["az-a"]["pg-a"].Facts
+	facts.AcceptsWrites = false
+	s.see("pg-a", failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}, facts, "az-a", "az-b")
+	s.send(nil)
 }
 
 // leaveBehind lets the standby that would be promoted receive from nobody.

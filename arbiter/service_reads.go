@@ -54,11 +54,17 @@ func (s *service) GetEpochs(ctx context.Context, r *arbiterv1.GetEpochsRequest) 
 	if err != nil {
 		return nil, err
 	}
-	answer := &arbiterv1.GetEpochsResponse{Freshness: freshness, Group: string(g.Name), Epoch: uint64(g.Epoch), Writer: string(g.Writer()), Lease: leaseToProto(g)}
+	answer := epochsToProto(g)
+	answer.Freshness = freshness
+	return answer, nil
+}
+
+func epochsToProto(g *failover.Group) *arbiterv1.GetEpochsResponse {
+	answer := &arbiterv1.GetEpochsResponse{Group: string(g.Name), Epoch: uint64(g.Epoch), Writer: string(g.Writer()), Lease: leaseToProto(g)}
 	for _, row := range slices.Backward(g.History.Epochs) {
 		answer.History = append(answer.History, epochToProto(row))
 	}
-	return answer, nil
+	return answer
 }
 
 // ListOperations lists operations, the newest first.
@@ -164,11 +170,11 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	}
 	g := state.Group(failover.GroupName(r.GetSpec().GetGroup()))
 	if g == nil {
-		return &arbiterv1.DiffGroupResponse{Differences: differences(&arbiterv1.GroupSpec{}, effective)}, nil
+		return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(&arbiterv1.GroupSpec{}, effective)}, nil
 	}
 	_, present, err := specsOf(g)
 	if err != nil {
 		return nil, err
 	}
-	return &arbiterv1.DiffGroupResponse{Differences: differences(present, effective), Version: g.SpecVersion}, nil
+	return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(present, effective), Version: g.SpecVersion}, nil
 }

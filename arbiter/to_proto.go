@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -60,6 +61,9 @@ func operationsToProto(g *failover.Group, next failover.Decision) []*arbiterv1.O
 	for _, r := range slices.Backward(g.History.Receipts) {
 		op := operationToProto(g.Name, &r.Operation)
 		op.To, op.EpochAfter, op.Ended, op.Result = string(r.To), uint64(r.EpochAfter), timeToProto(r.Ended), string(r.Result)
+		if outage, proven := failover.WriteOutage(&r.Operation); proven && r.Result == failover.OperationDone {
+			op.WriteOutage = durationpb.New(outage)
+		}
 		list = append(list, op)
 	}
 	return list
@@ -105,7 +109,7 @@ func stepToProto(s failover.Step) *arbiterv1.Step {
 		Epoch: uint64(s.Epoch), Attempt: uint32(s.Attempt), Result: string(s.Result), Detail: s.Detail, IntentIndex: uint64(s.Intent), OutcomeIndex: uint64(s.Outcome),
 	}
 	if s.Proof.Grade != "" {
-		step.Proof = string(s.Proof.Grade) + " " + s.Proof.By
+		step.Proof = strings.TrimSpace(string(s.Proof.Grade) + " " + s.Proof.By)
 	}
 	for _, p := range s.Parts {
 		step.Parts = append(step.Parts, &arbiterv1.StepTime{Name: p.Name, Start: durationpb.New(p.Start), Length: durationpb.New(p.Length), Detail: p.Detail})

@@ -1,10 +1,16 @@
 package arbiter
 
 import (
+	"context"
+	"errors"
 	"testing"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // A method that is served and not listed would be refused to everybody; one that is listed and not served is a mistake too.
@@ -66,5 +72,25 @@ func TestAuthorizer_RefusesUnknownMethods(t *testing.T) {
 	// With certificates wanted, a call without any is nobody's.
 	if _, err := (authorizer{verbs: verbs()}).allow(t.Context(), "/grpc.health.v1.Health/Check"); err == nil {
 		t.Error("a call without a certificate is allowed")
+	}
+}
+
+// Who is refused learns what of the certificate is in the way: another role doesn't help against a limit.
+func TestRefusalsNameWhatIsInTheWay(t *testing.T) {
+	limited := pki.Identity{Role: pki.RoleOperator, Name: "dana", Verbs: []string{"getstatus", "explain"}, Groups: []string{"orders", "pay"}}
+	in := context.WithValue(t.Context(), identityKey{}, limited)
+	pause := verb{"pause", accessChange}
+	for want, err := range map[string]error{
+		"viewer eve may not pause; that needs the role operator":                                                                                 allowVerb(pki.Identity{Role: pki.RoleViewer, Name: "eve"}, pause),
+		"operator dana may not pause; the certificate is limited to these verbs: getstatus, explain":                                             allowVerb(limited, pause),
+		"operator dana may not touch billing; the certificate is limited to these groups, to be named one at a time: orders, pay":                allowGroup(in, &arbiterv1.ExplainRequest{Group: "billing"}),
+		"operator dana may not ask about all groups at once; the certificate is limited to these groups, to be named one at a time: orders, pay": allowGroup(in, &arbiterv1.GetStatusRequest{}),
+	} {
+		if got := status.Convert(err); got.Code() != codes.PermissionDenied || got.Message() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+	if err := errors.Join(allowVerb(limited, verb{"explain", accessRead}), allowGroup(in, &arbiterv1.ExplainRequest{Group: "pay"})); err != nil {
+		t.Error(err)
 	}
 }

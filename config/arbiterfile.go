@@ -134,8 +134,8 @@ func (f *ArbiterFile) Self() Arbiter {
 // faults are the relations between the values of a file.
 func (f *ArbiterFile) faults() []Fault {
 	faults := f.identityFaults()
-	for _, listen := range []struct{ path, address string }{{"raft.listen", f.RaftListen}, {"grpc.listen", f.GRPCListen}} {
-		if why := listenFault(listen.address); why != "" {
+	for _, listen := range []struct{ path, address, example string }{{"raft.listen", f.RaftListen, raftExample}, {"grpc.listen", f.GRPCListen, grpcExample}} {
+		if why := listenFault(listen.address, listen.example); why != "" {
 			faults = append(faults, Fault{Path: listen.path, Message: why})
 		}
 	}
@@ -175,7 +175,7 @@ func (f *ArbiterFile) referenceFaults() []Fault {
 		where := fmt.Sprintf("reference_points[%d]", i)
 		host, _, _ := net.SplitHostPort(address)
 		ip := net.ParseIP(host)
-		if why := addressFault(address); why != "" {
+		if why := addressFault(address, referenceExample); why != "" {
 			faults = append(faults, Fault{Path: where, Message: why})
 		} else if other, twice := seen[address]; twice && strings.HasPrefix(other, "arbiters.") {
 			faults = append(faults, Fault{Path: where, Message: fmt.Sprintf("%s is %s; the other arbiters are reference points anyway, and this one is none; leave it out", address, other)})
@@ -213,12 +213,12 @@ func (f *ArbiterFile) listFaults() []Fault {
 	}
 	seen := map[string]string{}
 	for _, a := range f.Arbiters {
-		if a.ID == "" || len(a.ID) > 63 || strings.ContainsAny(a.ID, " \t/:,") {
-			faults = append(faults, Fault{Path: "arbiters", Message: fmt.Sprintf("%q is no id: use letters, digits, '-', '_' and '.', up to 63", a.ID)})
+		if why := NameFault(a.ID); why != "" {
+			faults = append(faults, Fault{Path: "arbiters", Message: why})
 		}
-		for _, address := range []struct{ key, value string }{{"raft", a.Raft}, {"grpc", a.GRPC}} {
+		for _, address := range []struct{ key, value, example string }{{"raft", a.Raft, raftExample}, {"grpc", a.GRPC, grpcExample}} {
 			where := "arbiters." + a.ID + "." + address.key
-			if why := addressFault(address.value); why != "" {
+			if why := addressFault(address.value, address.example); why != "" {
 				faults = append(faults, Fault{Path: where, Message: why})
 			} else if other, twice := seen[address.value]; twice {
 				faults = append(faults, Fault{Path: where, Message: fmt.Sprintf("%s is %s too", address.value, other)})
@@ -283,7 +283,7 @@ func (f *ArbiterFile) ids() []string {
 
 // listenFault says what is wrong with an address to listen on: as addressFault, but the host may be left out and the
 // port may be 0 (any free one, for tests).
-func listenFault(address string) string {
+func listenFault(address, example string) string {
 	host, port, err := net.SplitHostPort(address)
 	if err == nil && host == "" {
 		host = "::"
@@ -292,9 +292,9 @@ func listenFault(address string) string {
 		port = "1"
 	}
 	if err != nil {
-		return addressFault(address)
+		return addressFault(address, example)
 	}
-	return addressFault(net.JoinHostPort(host, port))
+	return addressFault(net.JoinHostPort(host, port), example)
 }
 
 // absolute accepts both a path of this machine and one of the (Unix) machine that the file is for.

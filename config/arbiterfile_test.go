@@ -102,7 +102,7 @@ func TestParseArbiterFile_Faults(t *testing.T) {
 			"reference points that are none", "zone: az-a\n",
 			"zone: az-a\nreference_points:\n- gw.internal\n- az-b.internal:7401\n- az-a.internal:7400\n- ns.internal:53\n- ns.internal:53\n- \"[::1]:22\"\n- 127.0.0.9:22\n- localhost:22\n- \"0.0.0.0:22\"\n- ns.internal:0\n",
 			[]string{
-				`a.yaml:4: reference_points[0]: "gw.internal" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432`,
+				`a.yaml:4: reference_points[0]: "gw.internal" is no host:port; want for example ns.internal:53 or [2001:db8::1]:53`,
 				"a.yaml:5: reference_points[1]: az-b.internal:7401 is arbiters.az-b.grpc; the other arbiters are reference points anyway, and this one is none; leave it out",
 				"a.yaml:6: reference_points[2]: az-a.internal:7400 is arbiters.az-a.raft; the other arbiters are reference points anyway, and this one is none; leave it out",
 				"a.yaml:8: reference_points[4]: ns.internal:53 is reference_points[3] too",
@@ -179,19 +179,33 @@ func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
 func TestContexts_ReadBack(t *testing.T) {
 	c := &Contexts{Current: "prod"}
 	c.Set(Context{Name: "prod", Addresses: []string{"az-a.internal:7401", "[2001:db8::1]:7401"}, TLS: TLSFiles{CA: "ca.crt", Cert: "dana.crt", Key: `C:\keys\dana.key`}})
-	c.Set(Context{Name: "demo: 1", Addresses: []string{"127.0.0.1:7401"}, InsecurePlaintext: true})
+	c.Set(Context{Name: "1", Addresses: []string{"127.0.0.1:7401"}, InsecurePlaintext: true})
 	again, err := ParseContexts("c.yaml", FormatContexts(c))
 	if err != nil || !reflect.DeepEqual(c, again) {
 		t.Errorf("%v\n%s", err, FormatContexts(c))
 	}
 	for text, want := range map[string]string{
 		"current: x\ncontexts: {prod: {addresses: [\"a:1\"], insecure_plaintext: true}}": `c.yaml:1: current: there is no context "x"; there are prod`,
+		"contexts:\n  two words: {addresses: [\"a:1\"], insecure_plaintext: true}":       `c.yaml:1: contexts: "two words" is no name to use here: letters, digits, '-', '_' and '.', up to 63`,
 		"contexts:\n  prod: {adresses: []}":                                              `c.yaml:2: contexts.prod: unknown key "adresses"; did you mean "addresses"?`,
-		"contexts:\n  prod: {addresses: [a]}": "c.yaml:2: contexts.prod.addresses[0]: \"a\" is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432\n" +
-			"c.yaml:2: contexts.prod.tls: needs ca, cert and key (`arbiterctl pki issue` makes them)",
+		"contexts:\n  prod: {addresses: [a]}": "c.yaml:2: contexts.prod.addresses[0]: \"a\" is no host:port; want for example az-a.internal:7401 or [2001:db8::1]:7401\n" +
+			"c.yaml:2: contexts.prod.tls: all three of ca, cert and key are needed (`arbiterctl pki issue` makes them)",
 	} {
 		if _, err := ParseContexts("c.yaml", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q:\n%v\nwant\n%s", text, err, want)
+		}
+	}
+}
+
+// A file that was taken by mistake is named, and not printed.
+func TestWhatIsNoYAMLIsNotQuoted(t *testing.T) {
+	for text, want := range map[string]string{
+		"\x7fELF\x02\x01\x01\x00": "g.yaml:1: this is no text; want YAML in UTF-8",
+		"\xff\xfe":                "g.yaml:1: this is no text; want YAML in UTF-8",
+		strings.Repeat("ä", 1000): `g.yaml:1: want a mapping (key: value), not "` + strings.Repeat("ä", 60) + `..."`,
+	} {
+		if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || err.Error() != want {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -92,7 +93,36 @@ func (c *Contexts) faults() []Fault {
 		faults = append(faults, Fault{Path: "current", Message: fmt.Sprintf("there is no context %q; there are %s", c.Current, joinWords(c.Names()))})
 	}
 	for _, one := range c.Contexts {
+		if why := NameFault(one.Name); why != "" {
+			faults = append(faults, Fault{Path: "contexts", Message: why})
+		}
 		faults = append(faults, one.Faults("contexts."+one.Name)...)
+	}
+	return faults
+}
+
+// NameFault says what is wrong with a name that stands in tables and on command lines, or nothing.
+func NameFault(name string) string {
+	if contextName.MatchString(name) {
+		return ""
+	}
+	return fmt.Sprintf("%q is no name to use here: letters, digits, '-', '_' and '.', up to 63", shorten(name))
+}
+
+var contextName = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,62}$`)
+
+// FlagFaults is Faults in the words of somebody who gave the context by the flags of arbiterctl.
+func (c Context) FlagFaults() Faults {
+	faults := c.Faults("")
+	for i := range faults {
+		switch key, _, _ := strings.Cut(faults[i].Path, "["); key {
+		case "addresses":
+			faults[i].Path = "--address"
+		case "tls":
+			faults[i].Path = "--ca, --cert, --key"
+		case "insecure_plaintext":
+			faults[i] = Fault{Path: "--ca, --cert, --key", Message: "the context is without TLS; leave them out, or change it: arbiterctl contexts set"}
+		}
 	}
 	return faults
 }
@@ -104,7 +134,7 @@ func (c Context) Faults(path string) []Fault {
 		faults = append(faults, Fault{Path: childPath(path, "addresses"), Message: "is missing; name the host:port of every arbiter"})
 	}
 	for i, address := range c.Addresses {
-		if why := addressFault(address); why != "" {
+		if why := addressFault(address, grpcExample); why != "" {
 			faults = append(faults, Fault{Path: fmt.Sprintf("%s[%d]", childPath(path, "addresses"), i), Message: why})
 		}
 	}
@@ -112,7 +142,7 @@ func (c Context) Faults(path string) []Fault {
 	case c.InsecurePlaintext && !c.TLS.Empty():
 		faults = append(faults, Fault{Path: childPath(path, "insecure_plaintext"), Message: "can't be true beside tls; leave one of them out"})
 	case !c.InsecurePlaintext && (c.TLS.CA == "" || c.TLS.Cert == "" || c.TLS.Key == ""):
-		faults = append(faults, Fault{Path: childPath(path, "tls"), Message: "needs ca, cert and key (`arbiterctl pki issue` makes them)"})
+		faults = append(faults, Fault{Path: childPath(path, "tls"), Message: "all three of ca, cert and key are needed (`arbiterctl pki issue` makes them)"})
 	}
 	return faults
 }

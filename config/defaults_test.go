@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -190,6 +191,23 @@ func TestWarnings(t *testing.T) {
 		}
 		if test.want == "" && len(warnings) > 0 || !strings.Contains(warnings.Error(), test.want) {
 			t.Errorf("%s: warnings are %q, want %q", test.name, warnings.Error(), test.want)
+		}
+	}
+}
+
+// What is wrong is said once: who is told that a key can't stand there need not be told that it looks odd.
+func TestWarnings_NotOfWhatIsAFault(t *testing.T) {
+	text := strings.Replace(strings.Replace(onePage(t), "username: fence", "pasword: fence", 1), "cooldown: 5m", "down_votes: 12", 1)
+	_, warnings, err := LoadGroup("w.yaml", []byte(text))
+	var faults Faults
+	if !errors.As(err, &faults) || len(faults) != 2 || len(warnings) == 0 {
+		t.Fatalf("faults: %v, warnings: %v", err, warnings)
+	}
+	for _, w := range warnings {
+		for _, f := range faults {
+			if w.Path == f.Path {
+				t.Errorf("%v is a fault: %v", w, f)
+			}
 		}
 	}
 }

@@ -75,6 +75,13 @@ func (f Faults) And(more []Fault) Faults {
 	return all
 }
 
+// Besides are the warnings about other keys than these faults: nobody need be warned of what is wrong anyway.
+func (f Faults) Besides(warnings Faults) Faults {
+	return slices.DeleteFunc(slices.Clone(warnings), func(w Fault) bool {
+		return slices.ContainsFunc(f, func(known Fault) bool { return known.Path == w.Path })
+	})
+}
+
 // within says whether a path is another one, or below it. All is below the path "".
 func within(path, above string) bool {
 	rest, below := strings.CutPrefix(path, above)

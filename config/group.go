@@ -29,8 +29,8 @@ func LoadGroup(file string, text []byte) (*arbiterv1.GroupSpec, Faults, error) {
 	if spec == nil {
 		return nil, nil, source.Locate(doc.faults)
 	}
-	warnings := source.Locate(doc.certain(Warnings(spec)))
 	faults := append(doc.faults, doc.certain(Validate(spec))...)
+	warnings := source.Locate(Faults(faults).Besides(doc.certain(Warnings(spec))))
 	if len(faults) > 0 {
 		return nil, warnings, source.Locate(faults)
 	}

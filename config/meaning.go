@@ -78,7 +78,7 @@ func Meaning(spec *arbiterv1.GroupSpec) Report {
 		Zones:    zoneMeanings(full),
 		Promised: full.Policy.PromisedOutage.AsDuration(),
 		// Measured: the longest of 20 elections with 200/200/100 ms and 1000/1000/500 ms.
-		Election: map[string]time.Duration{"lan": 600 * time.Millisecond, "wan": 2800 * time.Millisecond},
+		Election: map[string]time.Duration{"lan": 600 * time.Millisecond, "wan": 3 * time.Second},
 	}
 	type kind struct {
 		name string

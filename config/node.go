@@ -1,10 +1,12 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -51,6 +53,10 @@ type document struct {
 // readDocument parses the text. The node is nil if the text isn't YAML at all; then there is exactly one fault.
 func readDocument(file string, text []byte) (*node, *document) {
 	d := &document{lines: map[string]int{}}
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		d.faults = append(d.faults, Fault{Line: 1, Message: "this is no text; want YAML in UTF-8"})
+		return nil, d
+	}
 	parsed, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		d.syntaxFault(err)
@@ -188,11 +194,20 @@ func childPath(parent, key string) string {
 func (n *node) says() string {
 	switch n.kind {
 	case scalar:
-		return fmt.Sprintf("%q", n.text)
+		return fmt.Sprintf("%q", shorten(n.text))
 	case list:
 		return "a list"
 	case mapping:
 		return "a mapping"
 	}
 	return "nothing"
+}
+
+// shorten cuts a value so that a message that quotes it stays one line that can be read.
+func shorten(text string) string {
+	const most = 60
+	if runes := []rune(text); len(runes) > most {
+		return string(runes[:most]) + "..."
+	}
+	return text
 }

@@ -146,7 +146,7 @@ func memberFaults(spec *arbiterv1.GroupSpec) []Fault {
 			"%s is the address of members[%d] too; a member is one service at one address")...)
 		faults = append(faults, repeated(appNames, m.GetApplicationName(), i, path+".application_name",
 			"%q is the application_name of members[%d] too; the primary couldn't tell its standbys apart")...)
-		if why := addressFault(m.Address); why != "" {
+		if why := addressFault(m.Address, memberExample); why != "" {
 			faults = append(faults, Fault{Path: path + ".address", Message: why})
 		}
 	}
@@ -170,17 +170,28 @@ func repeated(seen map[string]int, value string, index int, path, format string)
 	return nil
 }
 
-// addressFault says what is wrong with a host:port, or nothing.
-func addressFault(address string) string {
+// Examples of addresses, for messages: of what listens there.
+const (
+	memberExample    = "pg-a.internal:5432"
+	routeExample     = "lb-1.internal:5432"
+	raftExample      = "az-a.internal:7400"
+	grpcExample      = "az-a.internal:7401"
+	referenceExample = "ns.internal:53"
+)
+
+// addressFault says what is wrong with a host:port, or nothing. The example is of an address of the kind that is wanted.
+func addressFault(address, example string) string {
+	_, port, _ := strings.Cut(example, ":")
+	numeric := "[2001:db8::1]:" + port
 	if address == "" {
-		return "is missing; want host:port, for example pg-a.internal:5432 or [2001:db8::1]:5432"
+		return fmt.Sprintf("is missing; want host:port, for example %s or %s", example, numeric)
 	}
-	host, port, err := net.SplitHostPort(address)
+	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		if strings.Count(address, ":") > 1 && !strings.Contains(address, "[") {
-			return fmt.Sprintf("%q is no host:port; write an IPv6 address in brackets, for example [2001:db8::1]:5432", address)
+			return fmt.Sprintf("%q is no host:port; write an IPv6 address in brackets, for example %s", address, numeric)
 		}
-		return fmt.Sprintf("%q is no host:port; want for example pg-a.internal:5432 or [2001:db8::1]:5432", address)
+		return fmt.Sprintf("%q is no host:port; want for example %s or %s", address, example, numeric)
 	}
 	if host == "" {
 		return fmt.Sprintf("%q names no host", address)
@@ -188,8 +199,8 @@ func addressFault(address string) string {
 	if strings.ContainsAny(host, " \t/@") {
 		return fmt.Sprintf("%q is no host name or IP address", host)
 	}
-	if number, err := strconv.ParseUint(port, 10, 16); err != nil || number == 0 {
-		return fmt.Sprintf("%q is no port; want a number from 1 to 65535", port)
+	if number, err := strconv.ParseUint(service, 10, 16); err != nil || number == 0 {
+		return fmt.Sprintf("%q is no port; want a number from 1 to 65535", service)
 	}
 	return ""
 }
@@ -202,7 +213,7 @@ func routeFaults(spec *arbiterv1.GroupSpec) []Fault {
 		path := fmt.Sprintf("routes[%d]", i)
 		faults = append(faults, repeated(names, r.GetName(), i, path+".name", "two routes are called %q (the other is routes[%d])")...)
 		if r.VerifyAddress != nil {
-			if why := addressFault(r.GetVerifyAddress()); why != "" {
+			if why := addressFault(r.GetVerifyAddress(), routeExample); why != "" {
 				faults = append(faults, Fault{Path: path + ".verify_address", Message: why})
 			}
 		}

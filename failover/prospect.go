@@ -100,15 +100,14 @@ func leftToDo(s *State, g *Group) string {
 
 func (c Candidate) losesNothing() bool { return c.Loss.Bytes == 0 && c.Loss.Grade == LossObserved }
 
-// lastOutage is how long writes stopped in the newest failover that was done: from the fault to the first proven write.
+// lastOutage is how long writes stopped in the newest failover that was done.
 func lastOutage(g *Group) (time.Duration, bool) {
 	for _, r := range slices.Backward(g.History.Receipts) {
-		steps := r.Operation.Steps
-		if r.Operation.Kind != KindFailover || r.Result != OperationDone || len(steps) == 0 {
+		if r.Operation.Kind != KindFailover || r.Result != OperationDone {
 			continue
 		}
-		if last := steps[len(steps)-1]; last.Name == string(ActionVerify) {
-			return time.Duration(last.Ended - steps[0].Began), true
+		if outage, proven := WriteOutage(&r.Operation); proven {
+			return outage, true
 		}
 	}
 	return 0, false

@@ -40,6 +40,9 @@ func fleetMachine(b *testing.B) *FSM {
 		effective := wiretest.EffectiveSpec()
 		effective.Group = fmt.Sprintf("group%04d", g)
 		effective.Members = append(effective.Members, wiretest.EffectiveMember("db3", 80))
+		for _, m := range effective.Members {
+			m.Address = effective.Group + "-" + m.Address // a server belongs to one group
+		}
 		body, err := wire.NewApplySpec(failover.Request{}, wiretest.WrittenSpec(), effective, 0)
 		if err != nil {
 			b.Fatal(err)
@@ -65,9 +68,11 @@ func BenchmarkCanonicalBytes1000Groups(b *testing.B) {
 
 func BenchmarkPersist1000Groups(b *testing.B) {
 	machine := fleetMachine(b)
+	size := 0
 	for b.Loop() {
-		persist(b, machine)
+		size = len(persist(b, machine))
 	}
+	b.ReportMetric(float64(size)/1e6, "MB")
 }
 
 func BenchmarkRestore1000Groups(b *testing.B) {

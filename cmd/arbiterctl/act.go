@@ -32,7 +32,12 @@ func (a *app) failoverCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "failover GROUP",
 		Short: "Fence the primary and promote a standby, now",
-		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		Long: "Asks for a failover also while the primary is well: its machine is switched off, or whatever else its fence does, for\n" +
+			"real; the best standby is promoted, and the clients are sent there. It needs --reason, shows what it would do, and has\n" +
+			"the group's name typed. It ends once the failover has begun: `arbiterctl show GROUP` says how it goes.",
+		Example: "  arbiterctl failover orders-db --dry-run\n" +
+			"  arbiterctl failover orders-db --to pg-b --reason \"the rack is being moved\"",
+		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -322,6 +327,17 @@ func acceptedLoss(request *arbiterv1.ReleaseRequest, text string) (err error) {
 	return nil
 }
 
+// isMember refuses a name that no member of a group has.
+func isMember(g *arbiterv1.GroupStatus, name string) error {
+	names := make([]string, len(g.Members))
+	for i, m := range g.Members {
+		if names[i] = m.Member; m.Member == name {
+			return nil
+		}
+	}
+	return notFoundError{fmt.Errorf("%s has no member %q; there are %s", g.Group, name, strings.Join(names, ", "))}
+}
+
 func (a *app) attestCommand() *cobra.Command {
 	var change changing
 	var what about
@@ -342,6 +358,9 @@ func (a *app) attestCommand() *cobra.Command {
 			}
 			g, err := what.find(cmd.Context(), a, c, args[0], false)
 			if err != nil {
+				return err
+			}
+			if err := isMember(g, args[1]); err != nil {
 				return err
 			}
 			consequence := heldFor(g) + screen.Seen(g, args[1]) + fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])

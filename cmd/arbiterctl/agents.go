@@ -42,9 +42,7 @@ func (l *localAgents) load(ctx context.Context, file specFile) (*arbiterv1.Group
 	if faults = faults.And(unknown); len(faults) == 0 {
 		return spec, warnings, nil
 	}
-	// Where a setting is unknown nobody need be warned that it looks mistyped.
-	warnings = config.Faults(unknown).And(warnings)[len(unknown):]
-	return nil, warnings, source.Locate(faults)
+	return nil, config.Faults(unknown).Besides(warnings), source.Locate(faults)
 }
 
 // agentFaults finds settings that the agents installed here don't know, and agents that can prove nothing. Where one isn't installed nothing is said: the arbiters ask

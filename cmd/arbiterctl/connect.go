@@ -55,8 +55,8 @@ func (a *app) context() (config.Context, error) {
 	if f.plaintext {
 		context.InsecurePlaintext, context.TLS = true, config.TLSFiles{}
 	}
-	if faults := context.Faults(""); len(faults) > 0 {
-		return config.Context{}, usageError{config.Faults(faults)}
+	if faults := context.FlagFaults(); len(faults) > 0 {
+		return config.Context{}, usageError{faults}
 	}
 	return context, nil
 }

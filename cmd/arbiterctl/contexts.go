@@ -19,7 +19,7 @@ func (a *app) contextsCommand() *cobra.Command {
 		Use:     "contexts",
 		Aliases: []string{"context"},
 		Short:   "The clusters of arbiters that you work with",
-		Args:    atMost(0),
+		Args:    onlyCommands,
 		RunE: func(*cobra.Command, []string) error {
 			contexts, err := a.readContexts()
 			if err != nil {
@@ -36,11 +36,18 @@ func (a *app) contextSetCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "set NAME",
 		Short: "Add a context or change it: takes --address, --ca, --cert and --key, or --insecure-plaintext",
-		Args:  exactly("NAME"), ValidArgsFunction: a.completeContexts,
+		Long: "A context is a cluster of arbiters: where they are reached, all of them, and the certificate that says who you are\n" +
+			"(`arbiterctl pki issue` makes it). What isn't given stays as it is; paths are kept as absolute ones.",
+		Example: "  arbiterctl contexts set production --address az-a.internal:7401,az-b.internal:7401,az-c.internal:7401 \\\n" +
+			"      --ca tls/ca.crt --cert tls/dana.crt --key tls/dana.key",
+		Args: exactly("NAME"), ValidArgsFunction: a.completeContexts,
 		RunE: func(_ *cobra.Command, args []string) error {
 			contexts, err := a.readContexts()
 			if err != nil {
 				return err
+			}
+			if why := config.NameFault(args[0]); why != "" {
+				return usage("NAME: %s", why)
 			}
 			context, _ := contexts.Find(args[0])
 			context.Name = args[0]
@@ -81,8 +88,8 @@ func (a *app) changeContext(context *config.Context) error {
 		}
 		*file.into, context.InsecurePlaintext = absolute, false
 	}
-	if faults := context.Faults(""); len(faults) > 0 {
-		return usageError{config.Faults(faults)}
+	if faults := context.FlagFaults(); len(faults) > 0 {
+		return usageError{faults}
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -21,7 +22,7 @@ func TestDocsNameEveryCommand(t *testing.T) {
 	}
 	page := string(text)
 	for _, path := range commandPaths(newRoot(&app{environment: func(string) string { return "" }})) {
-		if !slices.Contains(undocumented, path) && !strings.Contains(page, path) {
+		if !slices.Contains(undocumented, path) && !strings.HasPrefix(path, "arbiterctl completion ") && !strings.Contains(page, path) {
 			t.Errorf("docs/cli.md doesn't mention `%s`", path)
 		}
 	}
@@ -39,4 +40,38 @@ func commandPaths(parent *cobra.Command) []string {
 		paths = append(paths, commandPaths(c)...)
 	}
 	return paths
+}
+
+// TestReadmeMakesWhatTheExampleNeeds holds the first ten minutes to the files that they use: every file that a spec or an arbiter's file names on an
+// arbiter's machine is made by some step, and so is what its fence agents come with.
+func TestReadmeMakesWhatTheExampleNeeds(t *testing.T) {
+	read := func(name string) string {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	_, steps, found := strings.Cut(read("README.md"), "## Ten minutes to three zones")
+	if steps, _, _ = strings.Cut(steps, "\n## "); !found {
+		t.Fatal("the README has no ten minutes")
+	}
+	spec := read("deploy/three-zones/orders-db.yaml")
+	paths := regexp.MustCompile(`/etc/arbiter/[a-z]+/([a-z.-]+)`).FindAllStringSubmatch(spec+read("deploy/three-zones/az-a.yaml"), -1)
+	if len(paths) < 7 {
+		t.Errorf("only %d files are named in the examples", len(paths))
+	}
+	for _, path := range paths {
+		if own := strings.HasPrefix(path[1], "az-a."); !own && !strings.Contains(steps, path[1]) {
+			t.Errorf("no step makes %s", path[0])
+		}
+	}
+	for _, needed := range []string{"apt-get install fence-agents ipmitool", "useradd --system arbiter", "/var/lib/arbiter", "deploy/three-zones/haproxy.cfg", "each arbiter's own pair"} {
+		if !strings.Contains(steps, needed) {
+			t.Errorf("no step has %q", needed)
+		}
+	}
+	if !strings.Contains(spec, "fence_ipmilan") {
+		t.Error("the example has other fence agents: does a step still install them?")
+	}
 }

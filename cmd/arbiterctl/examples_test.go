@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // TestExamplesParse holds every command of the documentation and of the files to deploy to the program, as if it were typed: how
@@ -117,4 +119,25 @@ func shellWords(line string) []string {
 		}
 	}
 	return all
+}
+
+// TestHelpParses does the same with the examples of each command's own help.
+func TestHelpParses(t *testing.T) {
+	found := 0
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		for _, line := range examples(c.Example+"\n", false) {
+			found++
+			if fault := typed(line); fault != nil || !strings.HasPrefix(line, c.CommandPath()) && !strings.Contains(c.Example, c.CommandPath()) {
+				t.Errorf("help of %s: `%s`: %v", c.CommandPath(), line, fault)
+			}
+		}
+		for _, child := range c.Commands() {
+			visit(child)
+		}
+	}
+	visit(newRoot(&app{environment: func(string) string { return "" }}))
+	if found < 8 {
+		t.Errorf("only %d examples were found", found)
+	}
 }

@@ -114,7 +114,7 @@ func advice(err error) string {
 	case errors.Is(err, client.ErrUnsupported):
 		return "upgrade the arbiters, one by one: arbiterctl arbiters shows the release of each"
 	case errors.Is(err, client.ErrDenied):
-		return "use a certificate whose role allows it (arbiterctl pki issue --role operator)"
+		return "use a certificate that allows it; whoever keeps the authority makes one: arbiterctl pki issue, with the right --role, --verb and --group"
 	}
 	return ""
 }

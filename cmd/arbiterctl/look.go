@@ -120,17 +120,16 @@ func (a *app) explainCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) epochCommand() *cobra.Command {
-	const newest = 5
-	cmd := a.epochsCommand("epoch GROUP", "The lease and the newest epochs of a group", newest)
-	cmd.AddCommand(a.epochsCommand("history GROUP", "All epochs of a group that are kept", 0))
-	return cmd
-}
+// newestEpochs are so many as fit one screen with the lease.
+const newestEpochs = 5
 
-func (a *app) epochsCommand(use, short string, most int) *cobra.Command {
+func (a *app) epochCommand() *cobra.Command {
 	var r reading
+	var all bool
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		Use:   "epoch GROUP",
+		Short: "The lease and the newest epochs of a group, and why each was granted",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.client()
 			if err != nil {
@@ -140,11 +139,16 @@ func (a *app) epochsCommand(use, short string, most int) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			most := newestEpochs
+			if all {
+				most = 0
+			}
 			err = a.show(answer, func() string { return screen.Epochs(a.style(), answer, most) })
 			return errors.Join(err, r.unasked(answer.Freshness))
 		},
 	}
 	r.addFlag(cmd)
+	cmd.Flags().BoolVar(&all, "all", false, "every epoch that is kept, not only the newest")
 	return cmd
 }
 

@@ -31,7 +31,7 @@ var (
 	flagWord   = regexp.MustCompile(`^(--[a-z][a-z-]*|-[a-z])$`)
 	flagEnding = regexp.MustCompile(`[^a-z-].*$`)
 	// prose are words that follow the program's name in sentences about it.
-	prose = []string{"and", "as", "asks", "mean"}
+	prose = []string{"and", "as", "asks", "is", "mean"}
 )
 
 // TestNamedCommandsExist holds every text that names a command of this program to it, in the documentation and in whatever the
@@ -54,7 +54,7 @@ func TestNamedCommandsExist(t *testing.T) {
 func TestWrongWord(t *testing.T) {
 	root := newRoot(&app{environment: func(string) string { return "" }})
 	for words, want := range map[string]string{
-		"status": "", "epoch history GROUP": "", "pki issue --role operator": "", "release g --accept-loss %d --reason": "", "get GROUP -o json": "",
+		"status": "", "epoch GROUP --all": "", "pki issue --role operator": "", "release g --accept-loss %d --reason": "", "get GROUP -o json": "",
 		"status --check.": "", "members replace az-a": "members", "status --every": "--every", "show %s, or arbiterctl events %s --follow": "", "pki issue -x": "-x",
 	} {
 		if got := wrongWord(root, strings.Fields(words)); got != want {

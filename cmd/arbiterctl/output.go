@@ -58,10 +58,13 @@ func (a *app) checkTextOnly(cmd *cobra.Command) error {
 	return nil
 }
 
-// encode writes a message with the schema's own names, and with values that are at their default, so that a script finds
+// schemaNames writes a message with the schema's own names, and with values that are at their default, so that a script finds
 // every field. 64-bit numbers are strings in JSON, as protobuf demands.
+var schemaNames = protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}
+
+// encode writes a message as JSON or YAML.
 func encode(answer proto.Message, format string) (string, error) {
-	raw, err := protojson.MarshalOptions{UseProtoNames: true, EmitDefaultValues: true}.Marshal(answer)
+	raw, err := schemaNames.Marshal(answer)
 	if err != nil {
 		return "", fmt.Errorf("write the answer as JSON: %w", err)
 	}
@@ -86,7 +89,7 @@ func layOut(raw []byte, format string) (string, error) {
 
 // compact writes a message as one line of JSON, for streams.
 func compact(answer proto.Message) (string, error) {
-	raw, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(answer)
+	raw, err := schemaNames.Marshal(answer)
 	if err != nil {
 		return "", fmt.Errorf("write the answer as JSON: %w", err)
 	}

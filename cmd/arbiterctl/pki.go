@@ -17,7 +17,7 @@ func (a *app) pkiCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "pki",
 		Short: "Make the certificates that arbiters and operators know each other by",
-		Args:  atMost(0),
+		Args:  onlyCommands,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(a.pkiInitCommand(), a.pkiIssueCommand())
@@ -57,7 +57,11 @@ func (a *app) pkiIssueCommand() *cobra.Command {
 		Use:   "issue NAME",
 		Short: "Make a certificate and its key",
 		Long: "Writes NAME.crt, NAME.key and ca.crt. NAME is the arbiter's id as in its file, or the operator's name, which is\n" +
-			"recorded with everything that the operator does.",
+			"recorded with everything that the operator does. What each role may do: operator looks and acts, viewer looks, arbiter\n" +
+			"is for arbiterd, agent for a member's own guard.",
+		Example: "  arbiterctl pki issue az-a --role arbiter --host az-a.internal --out tls\n" +
+			"  arbiterctl pki issue dana --role operator --out tls\n" +
+			"  arbiterctl pki issue team-orders --role operator --group orders-db --verb getstatus,explain,failover --out tls",
 		Args: exactly("NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkIssue(cmd, role, days, request.Verbs); err != nil {

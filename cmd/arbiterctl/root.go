@@ -11,7 +11,12 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/release"
 )
 
-const rootHelp = `arbiterctl asks the arbiters, and asks them to act.
+const rootHelp = `arbiterctl is how operators talk to Arbiter. Its arbiters watch groups of servers, each a primary with its standbys; when
+a primary fails they make sure that it can't write any more, and promote a standby. Looking changes nothing; what can't be
+undone asks back; all that you do is recorded with your name.
+
+The first time:
+  which arbiters, and with which certificate         arbiterctl contexts set NAME --address HOST:PORT,... --ca FILE --cert FILE --key FILE
 
 At 3 a.m.:
   who is primary, is it safe, what would be lost     arbiterctl status
@@ -41,6 +46,7 @@ func newRoot(a *app) *cobra.Command {
 		Version:                    release.Name(),
 		SilenceErrors:              true,
 		SilenceUsage:               true,
+		DisableFlagsInUseLine:      true,
 		SuggestionsMinimumDistance: 2,
 		Args:                       cobra.ArbitraryArgs,
 		RunE:                       func(cmd *cobra.Command, args []string) error { return noVerb(cmd, args) },
@@ -72,6 +78,16 @@ func newRoot(a *app) *cobra.Command {
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
 	addTo(root, otherGroup, textOnly(a.contextsCommand()), textOnly(a.pkiCommand()), textOnly(a.schemaCommand()), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	for _, c := range root.Commands() {
+		switch c.Name() {
+		case "help":
+			c.Args = aCommand
+		case "completion":
+			c.Args, c.RunE = onlyCommands, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 	return root
 }
 
@@ -87,11 +103,37 @@ func noVerb(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return cmd.Help()
 	}
-	words := fmt.Sprintf("there is no command %q", args[0])
+	return onlyCommands(cmd, args)
+}
+
+// onlyCommands is the rule of a command that has commands below it: what follows it must be one of them.
+func onlyCommands(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	words := fmt.Sprintf("there is no command %q", strings.TrimPrefix(cmd.CommandPath()+" "+args[0], cmd.Root().Name()+" "))
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		return usage("%s; did you mean %s?", words, strings.Join(near, " or "))
 	}
-	return usage("%s; see `arbiterctl --help`", words)
+	if !cmd.HasParent() {
+		return usage("%s; see `arbiterctl --help`", words)
+	}
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	return usage("%s; there are %s", words, strings.Join(names, ", "))
+}
+
+// aCommand is the rule of help: what follows it must be the name of a command.
+func aCommand(cmd *cobra.Command, args []string) error {
+	found, rest, err := cmd.Root().Find(args)
+	if err != nil {
+		return usageError{err}
+	}
+	return onlyCommands(found, rest)
 }
 
 func (a *app) addGlobalFlags(root *cobra.Command) {
@@ -117,6 +159,9 @@ func (a *app) checkFlags() error {
 	}
 	if !slices.Contains([]string{"auto", "always", "never"}, a.flags.colour) {
 		return usage("--colour can be auto, always or never, not %q", a.flags.colour)
+	}
+	if a.flags.plaintext && a.flags.ca+a.flags.cert+a.flags.key != "" {
+		return usage("--insecure-plaintext is without certificates: leave --ca, --cert and --key out, or it")
 	}
 	if a.flags.timeout <= 0 {
 		return usage("--timeout must be longer than nothing")

@@ -135,7 +135,7 @@ func follow(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}()
 	var errs strings.Builder
-	env := []string{"events", "--follow", "--after", "4", "--address", strings.Join(c.Addresses(), ","), "--insecure-plaintext"}
+	env := []string{"events", "--follow", "--after", "31", "--address", strings.Join(c.Addresses(), ","), "--insecure-plaintext"}
 	if status := run(ctx, env, strings.NewReader(""), out, &errs); status != 0 {
 		ts.Fatalf("exit status %d: %s", status, errs.String())
 	}
@@ -329,7 +329,11 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 		}
 		return &arbiterv1.GetGroupResponse{Freshness: sample.Status().Freshness, Spec: spec, Version: 1}, nil
 	case *arbiterv1.DiffGroupRequest:
-		return &arbiterv1.DiffGroupResponse{Differences: []*arbiterv1.Difference{{Path: "policy.cooldown", Before: "300s", After: "600s"}}}, nil
+		before, version := &arbiterv1.GroupSpec{}, uint64(0)
+		if present := a.specs[r.Spec.Group]; present != nil {
+			before, version = config.Defaults(present), 1
+		}
+		return &arbiterv1.DiffGroupResponse{Differences: config.Differences(before, config.Defaults(r.Spec)), Version: version}, nil
 	case *arbiterv1.DeleteGroupRequest:
 		delete(a.specs, r.Group)
 		return &arbiterv1.DeleteGroupResponse{Epoch: 4}, nil

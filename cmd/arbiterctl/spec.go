@@ -22,6 +22,7 @@ import (
 type specFile struct {
 	name string // as shown in messages
 	text []byte
+	err  error // why it can't be read
 }
 
 // loadedSpec is a spec and the file that it was read from.
@@ -57,25 +58,20 @@ func (a *app) refused(spec loadedSpec, err error, changed ...loadedSpec) error {
 	return statusError(status)
 }
 
-// readFiles reads the files of -f; "-" is standard input.
+// readFiles reads the files of -f; "-" is standard input. One that can't be read hides nothing of the others.
 func (a *app) readFiles(names []string) ([]specFile, error) {
 	if len(names) == 0 {
 		return nil, usage("name a file: -f group.yaml (or -f - for standard input)")
 	}
-	files := make([]specFile, 0, len(names))
-	for _, name := range names {
-		var text []byte
-		var err error
+	files := make([]specFile, len(names))
+	for i, name := range names {
+		files[i].name = name
 		if name == "-" {
-			name = "stdin"
-			text, err = io.ReadAll(a.stdin)
+			files[i].name = "stdin"
+			files[i].text, files[i].err = io.ReadAll(a.stdin)
 		} else {
-			text, err = os.ReadFile(name)
+			files[i].text, files[i].err = os.ReadFile(name)
 		}
-		if err != nil {
-			return nil, usageError{fmt.Errorf("read the spec: %w", err)}
-		}
-		files = append(files, specFile{name: name, text: text})
 	}
 	return files, nil
 }
@@ -90,7 +86,7 @@ func (a *app) loadSpecs(names []string) ([]loadedSpec, *client.Client, error) {
 	specs := make([]loadedSpec, 0, len(files))
 	faults := 0
 	for _, file := range files {
-		spec, warnings, err := config.LoadGroup(file.name, file.text)
+		spec, warnings, err := file.load()
 		a.warn(warnings)
 		if err != nil {
 			faults += a.list(err)
@@ -104,6 +100,13 @@ func (a *app) loadSpecs(names []string) ([]loadedSpec, *client.Client, error) {
 	}
 	c, err := a.client()
 	return specs, c, err
+}
+
+func (f specFile) load() (*arbiterv1.GroupSpec, config.Faults, error) {
+	if f.err != nil {
+		return nil, nil, f.err
+	}
+	return config.LoadGroup(f.name, f.text)
 }
 
 func (a *app) warn(warnings config.Faults) {
@@ -140,7 +143,12 @@ func (a *app) applyCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Create or change groups from their specs",
-		Args:  atMost(0),
+		Long: "Faults are said by the lines of the files, all of them, and then nothing is changed. A new group is watched at once, and\n" +
+			"nothing automatic happens to it before `arbiterctl adopt`; nor to one whose members' addresses or fences were changed.",
+		Example: "  arbiterctl validate orders-db.yaml && arbiterctl check -f orders-db.yaml\n" +
+			"  arbiterctl apply -f orders-db.yaml --dry-run\n" +
+			"  arbiterctl apply -f orders-db.yaml --reason \"protect orders\"",
+		Args: atMost(0),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if change.requestID != "" && len(files) > 1 {
 				return usage("--request-id is the id of one change; apply one file at a time")
@@ -219,7 +227,7 @@ func before(applied []loadedSpec, dryRun bool) []loadedSpec {
 	return applied
 }
 
-// printDiff says what applying would change. A group that doesn't exist yet has nothing to differ from.
+// printDiff says what applying would change. A group that doesn't exist yet (version 0) has nothing to differ from.
 func (a *app) printDiff(ctx context.Context, c *client.Client, spec *arbiterv1.GroupSpec) error {
 	if a.flags.output != "text" {
 		return nil
@@ -227,6 +235,9 @@ func (a *app) printDiff(ctx context.Context, c *client.Client, spec *arbiterv1.G
 	answer, err := c.DiffGroup(ctx, &arbiterv1.DiffGroupRequest{Spec: spec})
 	if err != nil {
 		return fmt.Errorf("compare %s: %w", spec.Group, err)
+	}
+	if answer.Version == 0 {
+		return nil
 	}
 	return a.print(screen.Differences(a.style(), spec.Group, answer.Differences))
 }

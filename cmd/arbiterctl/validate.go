@@ -48,7 +48,7 @@ type validation struct {
 // validated is what was found in one file, and what it means if nothing is wrong with it.
 type validated struct {
 	File     string     `json:"file"`
-	Kind     string     `json:"kind"` // group or arbiter
+	Kind     string     `json:"kind,omitempty"` // group or arbiter
 	Valid    bool       `json:"valid"`
 	Faults   []finding  `json:"faults"`
 	Warnings []finding  `json:"warnings"`
@@ -97,11 +97,14 @@ type election struct {
 
 // validate reads one file.
 func (a *app) validate(ctx context.Context, file specFile, agents *localAgents) validated {
-	one := validated{File: file.name, Kind: "group"}
-	if arbiterFilePattern.Match(file.text) {
+	one := validated{File: file.name, err: file.err}
+	switch {
+	case file.err != nil:
+	case arbiterFilePattern.Match(file.text):
 		one.Kind = "arbiter"
 		a.validateArbiter(&one, file)
-	} else {
+	default:
+		one.Kind = "group"
 		a.validateGroup(ctx, &one, file, agents)
 	}
 	one.Valid, one.Faults, one.Warnings = one.err == nil, faultsOf(one.err), findings(one.warnings)

@@ -51,7 +51,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		SilenceUsage:  true,
 	}
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
-	check := command.Flags().Bool("check", false, "read the file, the certificates and what the data directory says of itself, say what is wrong, and end")
+	check := command.Flags().Bool("check", false, "read the file and the certificates, look whether the data directory is this arbiter's and can be written to, say what is wrong, and end; as the user of the service")
 	record := command.Flags().String("record", "", "keep all that decisions are made of in this folder, for make replay; it grows without bound")
 	command.RunE = func(*cobra.Command, []string) error {
 		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
@@ -109,6 +109,9 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	})}
 	for _, w := range warnings {
 		d.log.Warn("arbiter file", "warning", w.String())
+	}
+	if err := checkWritable(file.Data); err != nil {
+		return nil, err
 	}
 	if file.InsecurePlaintext {
 		d.log.Warn("INSECURE: both ports are plaintext; everybody who reaches them may fence and promote", "key", "insecure_plaintext")

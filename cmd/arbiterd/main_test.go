@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // logUntil is a log that ends a context once it has a text in it.
@@ -104,4 +107,44 @@ func TestFaultsOfTheFileStandOneALine(t *testing.T) {
 	if last := lines[len(lines)-1]; len(lines) < 3 || !strings.HasPrefix(last, "arbiterd: nothing was started") {
 		t.Errorf("got %q", lines)
 	}
+}
+
+// What can't be written to is found before anything is started, with what to do, and is not tried again for ever.
+func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	if err := checkWritable(filepath.Join(d.file.Data, "new", "folder")); err != nil {
+		t.Errorf("one that can be made: %v", err)
+	}
+	for data, advice := range map[string]string{
+		d.file.Data: "chown -R arbiter: " + d.file.Data, "/proc/arbiter/data": "install -d -o arbiter -g arbiter -m 700 /proc/arbiter/data",
+	} {
+		asNobody(t, func() {
+			if err := checkWritable(data); err == nil || !strings.Contains(err.Error(), advice) {
+				t.Errorf("%s: %v", data, err)
+			}
+		})
+	}
+	asNobody(t, func() {
+		var out bytes.Buffer
+		if status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "can't be written to") {
+			t.Errorf("exit status %d: %s", status, out.String())
+		}
+	})
+}
+
+// asNobody runs something with the rights to files that a user without any has, on a thread of its own, which ends with it.
+func asNobody(t *testing.T, do func()) {
+	t.Helper()
+	const nobody, unchanged = 65534, ^uintptr(0)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread()
+		if _, _, failed := unix.RawSyscall(unix.SYS_SETREUID, nobody, unchanged, 0); failed != 0 && os.Getuid() == 0 {
+			t.Errorf("become nobody: %v", failed)
+			return
+		}
+		do()
+	}()
+	<-ended
 }

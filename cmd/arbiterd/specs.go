@@ -45,6 +45,11 @@ func (specs) LongestOutage(effective *arbiterv1.GroupSpec) time.Duration {
 	return config.Meaning(effective).Worst().Outage
 }
 
+// Differences names keys as faults do.
+func (specs) Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Difference {
+	return config.Differences(before, after)
+}
+
 func (specs) faults(written, full *arbiterv1.GroupSpec) config.Faults {
 	faults := config.Faults(config.Validate(written))
 	return faults.And(slices.Concat(deviceFaults(full), proofFaults(full), routeFaults(full)))

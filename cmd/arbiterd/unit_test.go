@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 )
 
 // A wrong file is not started again for ever, and the unit keeps what fence agents don't need.
@@ -23,5 +26,20 @@ func TestUnitHoldsToTheExitStatusesAndStaysHardened(t *testing.T) {
 	}
 	if exitBadInput != 2 {
 		t.Errorf("a wrong file ends with %d, and the unit counts on 2", exitBadInput)
+	}
+}
+
+// An arbiter, validate on an operator's machine, and the page look for fence agents in the same folders.
+func TestThePageHasTheFoldersOfFenceAgents(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "arbiter-file.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if row := "| `fence_agent_dirs` | `[" + strings.Join(fenceagent.DefaultDirectories(), ", ") + "]` |"; !strings.Contains(string(text), row) {
+		t.Errorf("docs/arbiter-file.md has no row %q", row)
+	}
+	file, _, err := config.ParseArbiterFile("a.yaml", []byte("node: a\narbiters: {a: {raft: \"a:1\", grpc: \"a:2\"}}\ninsecure_plaintext: true\n"))
+	if err != nil || len(file.FenceAgentDirs) > 0 {
+		t.Errorf("a file that names no folders has a list of its own: %v, %v", file, err)
 	}
 }

@@ -11,8 +11,9 @@ import (
 // ErrNoExecutable says that a device's method names no executable on this machine.
 var ErrNoExecutable = errors.New("no such fence agent on this machine")
 
-// DefaultDirectories are where packages and administrators put fence agents: for arbiters whose file has no fence_agent_dirs, and for arbiterctl.
-func DefaultDirectories() []string { return []string{"/usr/sbin", "/usr/local/sbin"} }
+// DefaultDirectories are where administrators and packages put fence agents, for arbiters whose file has no fence_agent_dirs, and for
+// arbiterctl. What an administrator put there goes first.
+func DefaultDirectories() []string { return []string{"/usr/local/sbin", "/usr/sbin"} }
 
 // IsExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
 func IsExecutableName(method string) bool {

@@ -2,7 +2,6 @@ package fenceagent
 
 import (
 	"errors"
-	"os"
 	"strings"
 	"testing"
 )
@@ -75,14 +74,6 @@ func TestFind(t *testing.T) {
 	}
 	if path, err := Find("sh", []string{"/nowhere", "/bin"}); err != nil || path != "/bin/sh" {
 		t.Errorf("sh is %q, %v", path, err)
-	}
-}
-
-// What an arbiter searches whose file says nothing is what its documentation says.
-func TestDocsHaveTheDefaultDirectories(t *testing.T) {
-	text, err := os.ReadFile("../../docs/arbiter-file.md")
-	if want := "| `fence_agent_dirs` | `[" + strings.Join(DefaultDirectories(), ", ") + "]` |"; err != nil || !strings.Contains(string(text), want) {
-		t.Errorf("no row %s, %v", want, err)
 	}
 }
 

@@ -8,7 +8,11 @@
 package sample
 
 import (
+	"bytes"
 	"embed"
+	"errors"
+	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/protobuf/encoding/protojson"
@@ -19,7 +23,7 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-//go:embed testdata/*.json
+//go:embed testdata/*.json testdata/*.jsonl
 var answers embed.FS
 
 // answer reads one of the answers in testdata.
@@ -73,8 +77,14 @@ func Orders() *arbiterv1.GroupStatus { return answer("orders", &arbiterv1.GroupS
 // Billing is a group whose failover is held, since the only standby is too far behind.
 func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.GroupStatus{}) }
 
+// Degraded is a group whose primary answers and takes no writes.
+func Degraded() *arbiterv1.GroupStatus { return answer("degraded", &arbiterv1.GroupStatus{}) }
+
 // Unfollowed is a group whose standby receives from nobody.
 func Unfollowed() *arbiterv1.GroupStatus { return answer("unfollowed", &arbiterv1.GroupStatus{}) }
+
+// New is a group that was just applied.
+func New() *arbiterv1.GroupStatus { return answer("new", &arbiterv1.GroupStatus{}) }
 
 // Status is one group that is well and one that is held.
 func Status() *arbiterv1.GetStatusResponse {
@@ -94,6 +104,16 @@ func Explain() *arbiterv1.ExplainResponse {
 	r := answer("explain", &arbiterv1.ExplainResponse{})
 	r.Freshness = fresh()
 	return r
+}
+
+// ExplainRunning is about a failover whose fence is at work.
+func ExplainRunning() *arbiterv1.ExplainResponse {
+	return answer("explain_running", &arbiterv1.ExplainResponse{})
+}
+
+// ExplainHeld is about the group that is Billing.
+func ExplainHeld() *arbiterv1.ExplainResponse {
+	return answer("explain_held", &arbiterv1.ExplainResponse{})
 }
 
 // ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails for pg-a on one arbiter, and for pg-b
@@ -133,85 +153,38 @@ func deny(v *arbiterv1.CheckView, status, reason, detail string) {
 
 // Epochs is the history of two epochs.
 func Epochs() *arbiterv1.GetEpochsResponse {
-	return &arbiterv1.GetEpochsResponse{
-		Freshness: fresh(), Group: "orders-db", Epoch: 5, Writer: "pg-b",
-		History: []*arbiterv1.EpochRow{
-			{
-				Epoch: 5, Writer: "pg-b", GrantedTo: "az-a", Term: 3, When: timestamppb.New(time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)),
-				Why: "failover: pg-a down", Proof: "CONFIRMED_OFF bmc pg-a", Index: 8815,
-			},
-			{
-				Epoch: 4, Writer: "pg-a", GrantedTo: "az-c", Term: 2, When: timestamppb.New(time.Date(2026, 11, 8, 9, 0, 2, 0, time.UTC)),
-				Why: `switchover, by dana: "kernel update"`, Proof: "clean shutdown pg-b", Index: 7001,
-			},
-		},
-	}
+	r := answer("epochs", &arbiterv1.GetEpochsResponse{})
+	r.Freshness = fresh()
+	return r
 }
 
 // Failover is a finished failover.
-func Failover() *arbiterv1.Operation {
-	began := time.Date(2026, 11, 20, 12, 4, 31, 207_000_000, time.UTC)
-	at := func(ms int) *timestamppb.Timestamp {
-		return timestamppb.New(began.Add(time.Duration(ms) * time.Millisecond))
-	}
-	ms := func(n int) *durationpb.Duration { return took(time.Duration(n) * time.Millisecond) }
-	return &arbiterv1.Operation{
-		Id: "orders-db-8814", Group: "orders-db", Kind: "failover", Actor: "automatic", From: "pg-a", To: "pg-b", EpochBefore: 4,
-		EpochAfter: 5, Began: at(31), Ended: at(231), Result: "done", LossGrade: "observed", Arbiter: "az-a",
-		Verdict: "3 of 3 arbiters see pg-a down, 2 needed", Basis: []uint64{8812, 8813, 8814},
-		Steps: []*arbiterv1.Step{
-			{Name: "fault", Began: at(0), Took: ms(31), Member: "pg-a", Result: "done", Detail: "pg-a:5432 reset (az-a, az-c), refused on recheck"},
-			{Name: "verdict", Began: at(31), Member: "pg-a", Result: "done", Detail: "3 of 3 arbiters", OutcomeIndex: 8814},
-			{Name: "lease", Began: at(33), Epoch: 5, Result: "done", Detail: "epoch 5, az-a, 2 s", OutcomeIndex: 8815},
-			{
-				Name: "isolate", Began: at(34), Took: ms(83), Member: "pg-a", Epoch: 5, Attempt: 1, Result: "done", Proof: "CONFIRMED_OFF",
-				IntentIndex: 8816, OutcomeIndex: 8817,
-				Parts: []*arbiterv1.StepTime{
-					{Name: "haproxy closed", Length: ms(3)},
-					{Name: "bmc off, read back off", Length: ms(81)},
-				},
-			},
-			{
-				Name: "promote", Began: at(117), Took: ms(59), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done",
-				Detail: "pg-b at 0/5A11F28 (pg-c 0/5A11E10), timeline 3 → 4", IntentIndex: 8818, OutcomeIndex: 8819,
-			},
-			{
-				Name: "route", Began: at(176), Took: ms(3), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done", Detail: "haproxy opened pg-b",
-				IntentIndex: 8820, OutcomeIndex: 8821,
-			},
-			{
-				Name: "verify", Began: at(179), Took: ms(52), Member: "pg-b", Epoch: 5, Attempt: 1, Result: "done",
-				Detail: "write through db.example:5432 seen on pg-b under epoch 5", IntentIndex: 8822, OutcomeIndex: 8823,
-			},
-		},
-		Positions: []*arbiterv1.MemberPosition{
-			{Member: "pg-c", Answered: true, Received: 0x5A11E10, Replayed: 0x5A11E10},
-			{Member: "pg-b", Answered: true, Received: 0x5A11F28, Replayed: 0x5A11F00},
-		},
-	}
+func Failover() *arbiterv1.Operation { return answer("failover", &arbiterv1.Operation{}) }
+
+// RunningFailover is one whose fence is at work.
+func RunningFailover() *arbiterv1.Operation {
+	return answer("failover_running", &arbiterv1.Operation{})
 }
 
-// HeldFailover is a failover whose fence could not prove anything.
-func HeldFailover() *arbiterv1.Operation {
-	op := Failover()
-	op.Id, op.Ended, op.Result, op.To, op.LossGrade = "orders-db-9001", nil, "held", "", ""
-	op.HeldReason, op.HeldDetail = "fence-unproven", "fence_ipmilan gave no proof that pg-a is off: time-out after 10 s"
-	op.Steps, op.Positions = op.Steps[:4], nil
-	isolate := op.Steps[3]
-	isolate.Took, isolate.Result, isolate.Proof, isolate.Attempt = took(20*time.Second), "unknown", "", 2
-	isolate.Parts, isolate.Detail = nil, "level 1: fence_ipmilan: time-out after 10 s"
-	return op
-}
+// HeldFailover is one whose fence could not prove anything.
+func HeldFailover() *arbiterv1.Operation { return answer("failover_unproven", &arbiterv1.Operation{}) }
 
-// Events are some events, the oldest first.
+// Unproven is the group of it.
+func Unproven() *arbiterv1.GroupStatus { return answer("unproven", &arbiterv1.GroupStatus{}) }
+
+// Events are those of the finished failover and of what was before it, the oldest first.
 func Events() []*arbiterv1.Event {
-	wall := timestamppb.New(time.Date(2026, 11, 20, 12, 4, 31, 238_000_000, time.UTC))
-	return []*arbiterv1.Event{
-		{Wall: wall, Index: 8814, Kind: "quorum-confirmed", Group: "orders-db", Member: "pg-a", StageFrom: "steady", StageTo: "confirmed", Text: "3 of 3 arbiters see pg-a down"},
-		{Wall: wall, Index: 8815, Kind: "lease-granted", Group: "orders-db", StageFrom: "confirmed", StageTo: "leased", Epoch: 5, Text: "epoch 5 to az-a"},
-		{Wall: wall, Index: 8816, Kind: "rejected", Group: "orders-db", Text: "epoch 4 is over", Rule: "S4"},
-		{Wall: wall, Index: 8817, Kind: "reign-began", Text: "az-a leads in term 3"},
+	text, err := answers.ReadFile("testdata/events.jsonl")
+	var all []*arbiterv1.Event
+	for line := range bytes.Lines(text) {
+		e := &arbiterv1.Event{}
+		err = errors.Join(err, protojson.Unmarshal(line, e))
+		all = append(all, e)
 	}
+	if err != nil {
+		panic(err) // the file is part of the program
+	}
+	return all
 }
 
 // Plan is what a failover would do.
@@ -221,25 +194,22 @@ func Plan() *arbiterv1.FailoverResponse { return answer("plan", &arbiterv1.Failo
 func Checks() []*arbiterv1.ArbiterCheck {
 	var all []*arbiterv1.ArbiterCheck
 	for _, node := range []string{"az-a", "az-b", "az-c"} {
-		all = append(all, &arbiterv1.ArbiterCheck{Node: node, Members: 3, Devices: 4, Routes: 1, Took: took(420 * time.Millisecond)})
+		all = append(all, &arbiterv1.ArbiterCheck{Node: node, Members: 3, Devices: 3, Routes: 1, Took: took(420 * time.Millisecond)})
 	}
 	return all
 }
 
 // Check is a check of a group in which nothing was found.
 func Check() *arbiterv1.CheckGroupResponse {
-	return &arbiterv1.CheckGroupResponse{
-		Freshness: fresh(), Group: "orders-db", Arbiters: Checks(),
-		WouldDo: Explain().WouldDo,
-	}
+	r := answer("check", &arbiterv1.CheckGroupResponse{})
+	r.Freshness, r.Arbiters = fresh(), Checks()
+	return r
 }
 
-// BlockedCheck is one in which an arbiter lacks a secret, and all see something.
+// BlockedCheck is one of a paused group in which an arbiter lacks two secrets, and all see something.
 func BlockedCheck() *arbiterv1.CheckGroupResponse {
-	r := Check()
-	r.Findings = []*arbiterv1.Finding{{
-		Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "group", What: `paused by dana since 2026-11-20 12:04:31 UTC: kernel update`, Next: "arbiterctl resume orders-db",
-	}}
+	r := answer("check_paused", &arbiterv1.CheckGroupResponse{})
+	r.Freshness, r.Arbiters = fresh(), Checks()
 	for _, c := range r.Arbiters {
 		c.Findings = append(c.Findings, &arbiterv1.Finding{
 			Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "database", Member: "pg-b",
@@ -248,9 +218,10 @@ func BlockedCheck() *arbiterv1.CheckGroupResponse {
 		})
 	}
 	for _, member := range []string{"pg-a", "pg-b"} {
+		bmc := strings.Replace(member, "pg", "bmc", 1)
 		r.Arbiters[1].Findings = append(r.Arbiters[1].Findings, &arbiterv1.Finding{
 			Severity: arbiterv1.Severity_SEVERITY_BLOCKS, About: "fence", Member: member,
-			What: `fence_ipmilan bmc: resolve setting "password" from file /etc/arbiter/secrets/bmc: no such file or directory`,
+			What: fmt.Sprintf(`fence_ipmilan %s.internal: resolve setting "password" from file /etc/arbiter/secrets/%s: no such file or directory`, bmc, bmc),
 			Next: "put the secret there on this arbiter's machine, readable for the user of arbiterd",
 		})
 	}

@@ -44,12 +44,12 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 }
 
 func groupLine(s Style, g *arbiterv1.GroupStatus) string {
-	parts := []string{
-		s.strong(g.Group), stateCell(s, g), fmt.Sprintf("epoch %d since %s", g.Epoch, s.moment(g.EpochSince)),
-		"would lose " + loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
+	epoch := "no epoch yet"
+	if g.Epoch > 0 {
+		epoch = fmt.Sprintf("epoch %d since %s", g.Epoch, s.moment(g.EpochSince))
 	}
-	if g.LossGrade != "" && g.LossGrade != "estimate" {
-		parts[3] += " by " + g.LossGrade + " bound"
+	parts := []string{
+		s.strong(g.Group), stateCell(s, g), epoch, loseText(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
 	}
 	if g.EpochGrade != "" {
 		parts = append(parts, "epoch check "+g.EpochGrade)
@@ -58,6 +58,17 @@ func groupLine(s Style, g *arbiterv1.GroupStatus) string {
 		parts = append(parts, "lease of "+g.Lease.Holder)
 	}
 	return strings.Join(parts, " · ")
+}
+
+// loseText says what a failover would lose, and how good that is.
+func loseText(s Style, g *arbiterv1.GroupStatus) string {
+	switch {
+	case g.WouldLose == "unknown":
+		return s.warn("unknown what it would lose")
+	case g.LossGrade == "" || g.LossGrade == "estimate":
+		return "would lose " + loseCell(s, g)
+	}
+	return "would lose " + loseCell(s, g) + " by " + g.LossGrade + " bound"
 }
 
 func memberRow(s Style, m *arbiterv1.MemberStatus) []string {

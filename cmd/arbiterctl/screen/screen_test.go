@@ -39,29 +39,22 @@ func TestScreens(t *testing.T) {
 		"status_unfollowed": func() string { return screen.Status(s, statusOf(sample.Unfollowed())) },
 		"group_unfollowed":  func() string { return screen.Group(s, statusOf(sample.Unfollowed())) },
 		"show_unpointed":    func() string { return screen.Operation(s, unpointed()) },
+		"group_new":         func() string { return screen.Group(s, statusOf(sample.New())) },
 		"group_held":        func() string { return screen.Group(s, statusOf(sample.Billing())) },
 		"explain":           func() string { return screen.Explain(s, sample.Explain()) },
-		"explain_running": func() string {
-			return screen.Explain(s, &arbiterv1.ExplainResponse{
-				Summary: "failover orders-6 is isolating: isolate pg-a is in progress.",
-				WouldDo: "left to do: fence pg-a by fence_ipmilan, promote pg-b at 0/1F4, route by lb; it may lose 71345678 bytes (estimate: replication is asynchronous)",
-				Guards:  []*arbiterv1.Guard{{Name: "candidate", Detail: "promoting it may lose 71345678 bytes (estimate: replication is asynchronous) and the policy allows 500 bytes"}},
-				Next:    []string{"arbiterctl release orders --seen 13 --accept-loss 71345678 --reason \"...\""},
-			})
-		},
-		"explain_checks":  func() string { return screen.Explain(s, sample.ExplainChecks()) },
-		"explain_standby": func() string { return screen.Explain(s, standbyFails()) },
-		"epoch":           func() string { return screen.Epochs(s, sample.Epochs(), 5) },
-		"epoch_older":     func() string { return screen.Epochs(s, sample.Epochs(), 1) },
-		"epoch_lease":     func() string { return screen.Epochs(s, leased(), 5) },
-		"show":            func() string { return screen.Operation(s, sample.Failover()) },
-		"show_colour":     func() string { return screen.Operation(coloured(), sample.Failover()) },
+		"explain_running":   func() string { return screen.Explain(s, sample.ExplainRunning()) },
+		"explain_held":      func() string { return screen.Explain(s, sample.ExplainHeld()) },
+		"explain_checks":    func() string { return screen.Explain(s, sample.ExplainChecks()) },
+		"explain_standby":   func() string { return screen.Explain(s, standbyFails()) },
+		"epoch":             func() string { return screen.Epochs(s, sample.Epochs(), 5) },
+		"epoch_older":       func() string { return screen.Epochs(s, sample.Epochs(), 1) },
+		"epoch_lease":       func() string { return screen.Epochs(s, leased(), 5) },
+		"show":              func() string { return screen.Operation(s, sample.Failover()) },
+		"show_colour":       func() string { return screen.Operation(coloured(), sample.Failover()) },
 		"show_held": func() string {
-			return screen.Operation(s, sample.HeldFailover(),
-				"make the fence of pg-a reachable: it is tried again by itself; or, if it is certain that pg-a is off:",
-				`arbiterctl attest orders-db pg-a --seen 9017 --reason "..."`)
+			return screen.Operation(s, sample.HeldFailover(), sample.Unproven().Next...)
 		},
-		"show_running": func() string { return screen.Operation(s, running()) },
+		"show_running": func() string { return screen.Operation(s, sample.RunningFailover()) },
 		"show_retried": func() string { return screen.Operation(s, retried()) },
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
@@ -94,10 +87,9 @@ func TestScreens(t *testing.T) {
 		"check_spec": func() string {
 			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: sample.Checks()})
 		},
-		"events":       func() string { return events(s) },
-		"plan":         func() string { return screen.Plan(s, sample.Plan(), true) },
-		"plan_not_met": func() string { return screen.Plan(s, notMet(), true) },
-		"diff":         func() string { return screen.Differences(s, "orders-db", differences()) },
+		"events": func() string { return events(s) },
+		"plan":   func() string { return screen.Plan(s, sample.Plan(), true) },
+		"diff":   func() string { return screen.Differences(s, "orders-db", differences(t)) },
 		"applied": func() string {
 			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)
 		},
@@ -178,14 +170,16 @@ func troubled() []*arbiterv1.GroupStatus {
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
-		change("failing", func(g *arbiterv1.GroupStatus) { g.PrimaryStatus, g.Members[0] = "degraded", degraded().Members[0] }),
+		change("failing", func(g *arbiterv1.GroupStatus) {
+			g.PrimaryStatus, g.Members[0] = "degraded", sample.Degraded().Members[0]
+		}),
 		change("dead", func(g *arbiterv1.GroupStatus) {
 			g.PrimaryStatus, g.Pause = "down", &arbiterv1.PauseStatus{Actor: "dana"}
 		}),
 		change("headless", func(g *arbiterv1.GroupStatus) { g.Primary, g.PrimaryStatus = "", "" }),
 		change("held", func(g *arbiterv1.GroupStatus) {
-			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "failover", From: "pg-a", HeldReason: "fence-unproven", HeldDetail: "no device answered"}
-			g.Members[0].Authority = "REVOKED"
+			held := sample.Unproven()
+			g.Stage, g.Operation, g.Members = held.Stage, held.Operation, held.Members
 		}),
 		change("refence", func(g *arbiterv1.GroupStatus) {
 			g.Stage, g.Operation = "held", &arbiterv1.Operation{Kind: "refence", From: "pg-c", HeldReason: "refence-by-hand", HeldDetail: "by hand"}
@@ -325,9 +319,9 @@ func leased() *arbiterv1.GetEpochsResponse {
 
 func retried() *arbiterv1.Operation {
 	op := sample.Failover()
-	first, second := op.Steps[3], op.Steps[4]
-	first.Attempt, second.Attempt = 2, 3
-	second.Result, second.Detail = "failed", "pg-b refused the connection"
+	step(op, "isolate").Attempt = 2
+	promote := step(op, "promote")
+	promote.Attempt, promote.Result, promote.Detail = 3, "failed", "pg-b refused the connection"
 	op.Positions = append(op.Positions, &arbiterv1.MemberPosition{Member: "pg-d", Detail: "no route to host"})
 	op.LossBytes, op.LossGrade, op.AcceptedLoss = 71_345_678, "estimate", true
 	op.Actor, op.Reason = "dana", "the rack is on fire"
@@ -345,33 +339,18 @@ func lossy() []*arbiterv1.Operation {
 
 func events(s screen.Style) string {
 	var b strings.Builder
-	for i, e := range sample.Events() {
-		e.Sequence = uint64(i + 1)
+	for _, e := range sample.Events() {
 		b.WriteString(screen.Event(s, e) + "\n")
 	}
 	return b.String()
 }
 
-// running is a failover in which the fence is at work.
-func running() *arbiterv1.Operation {
-	op := sample.HeldFailover()
-	op.Result, op.HeldReason, op.HeldDetail, op.Now, op.Steps = "running", "", "", "isolate pg-a is in progress", op.Steps[:3]
-	return op
-}
-
-func notMet() *arbiterv1.FailoverResponse {
-	r := sample.Plan()
-	r.Plan = "Would do nothing: the group is not armed."
-	r.Guards[0] = &arbiterv1.Guard{Name: "armed", Detail: "bmc has not answered for 3 min"}
-	return r
-}
-
-func differences() []*arbiterv1.Difference {
-	return []*arbiterv1.Difference{
-		{Path: "policy.cooldown", Before: "5m", After: "10m"},
-		{Path: "members[2]", After: "pg-c"},
-		{Path: "policy.max_loss", Before: "16MB"},
-	}
+// differences are those that arbiters find between two specs.
+func differences(t *testing.T) []*arbiterv1.Difference {
+	page := onePage(t)
+	changed := strings.NewReplacer("cooldown: 5m", "cooldown: 10m", "max_loss: none", "max_loss: 16MB", "profile: fast", "profile: normal", "lanplus: 1, ", "",
+		"routes:", "  preferred_zone: az-a\nroutes:").Replace(page)
+	return config.Differences(config.Defaults(parsed(t, page)), config.Defaults(parsed(t, changed)))
 }
 
 func contexts() *config.Contexts {
@@ -381,17 +360,23 @@ func contexts() *config.Contexts {
 	return c
 }
 
-func meaning(t *testing.T) config.Report {
+func onePage(t *testing.T) string {
 	text, err := os.ReadFile(filepath.Join("..", "..", "..", "config", "testdata", "one-page.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec, _, err := config.ParseGroup("one-page.yaml", text)
+	return string(text)
+}
+
+func parsed(t *testing.T, text string) *arbiterv1.GroupSpec {
+	spec, _, err := config.ParseGroup("one-page.yaml", []byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return config.Meaning(spec)
+	return spec
 }
+
+func meaning(t *testing.T) config.Report { return config.Meaning(parsed(t, onePage(t))) }
 
 func TestSpanAndBrief(t *testing.T) {
 	for d, want := range map[time.Duration]string{
@@ -426,7 +411,7 @@ func TestTroubles_GravestFirst(t *testing.T) {
 
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
-	g := degraded()
+	g := sample.Degraded()
 	const want = "has a primary that is degraded (postgres: read-only)"
 	if why := screen.NeedsAttention(g); why != want {
 		t.Errorf("got %q, want %q", why, want)
@@ -438,16 +423,17 @@ func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	}
 }
 
+// step is the one of that name.
+func step(op *arbiterv1.Operation, name string) *arbiterv1.Step {
+	return op.Steps[slices.IndexFunc(op.Steps, func(s *arbiterv1.Step) bool { return s.Name == name })]
+}
+
 // unpointed is a failover that is done without a standby.
 func unpointed() *arbiterv1.Operation {
 	op := sample.Failover()
-	i := slices.IndexFunc(op.Steps, func(s *arbiterv1.Step) bool { return s.Name == "route" })
-	op.Steps = slices.Insert(op.Steps, i, &arbiterv1.Step{
-		Name: "configure", Began: op.Steps[i].Began, Took: durationpb.New(2 * time.Millisecond), Result: "done",
-		Detail: "0 of 1 standbys point at pg-b, not: pg-c", Member: "pg-b", Epoch: 5, Attempt: 1, Parts: []*arbiterv1.StepTime{{
-			Name: "not done: pg-c points at pg-b", Length: durationpb.New(2 * time.Millisecond), Detail: "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused",
-		}},
-	})
+	configure := step(op, "configure")
+	configure.Detail = "0 of 1 standbys point at pg-b, not: pg-c"
+	configure.Parts[0].Name, configure.Parts[0].Detail = "not done: pg-c points at pg-b", "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused"
 	return op
 }
 
@@ -455,17 +441,6 @@ func TestLeftUndone(t *testing.T) {
 	if !screen.LeftUndone(unpointed(), "configure") || screen.LeftUndone(unpointed(), "route") || screen.LeftUndone(sample.Failover(), "configure") {
 		t.Error("only a configure that left a standby behind is that")
 	}
-}
-
-func degraded() *arbiterv1.GroupStatus {
-	g := sample.Orders()
-	g.PrimaryStatus, g.Members[0].Status, g.Members[0].Reason = "degraded", "degraded", "read-only"
-	g.Notes = []string{"2 of 3 arbiters see pg-a alive but failing (check postgres: every transaction is read-only), which by itself is no reason for a failover"}
-	for _, v := range g.Members[0].Views[:2] {
-		v.Status, v.Reason = "degraded", "read-only"
-		v.Checks = []*arbiterv1.CheckState{{Name: "port", Reason: "answered"}, {Name: "postgres", Reason: "read-only"}}
-	}
-	return g
 }
 
 func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
@@ -477,7 +452,7 @@ func TestNeedsAttention_OfAWellGroupIsEmpty(t *testing.T) {
 // A step of the real thing has many measured parts: they are wrapped, and what only repeats the proof is left out.
 func TestOperation_ManyParts(t *testing.T) {
 	op := sample.Failover()
-	isolate := op.Steps[3]
+	isolate := step(op, "isolate")
 	isolate.Proof = "CONFIRMED_OFF fence_ipmilan bmc-a.internal"
 	isolate.Detail = "CONFIRMED_OFF by fence_ipmilan bmc-a.internal"
 	for range 2 {

@@ -60,8 +60,8 @@ func operationAnswer(s Style, op *arbiterv1.Operation) string {
 func durationText(s Style, op *arbiterv1.Operation) string {
 	switch op.Result {
 	case "done":
-		if op.Kind == "failover" || op.Kind == "switchover" || op.Kind == "failback" {
-			return "write outage " + Brief(Outage(op))
+		if op.WriteOutage != nil {
+			return "write outage " + briefProto(op.WriteOutage)
 		}
 		return "took " + Brief(endOf(op).Sub(beginningOf(op)))
 	case "running", "held":
@@ -75,18 +75,6 @@ func durationText(s Style, op *arbiterv1.Operation) string {
 		return words
 	}
 	return orDash(op.Result) + " after " + Brief(endOf(op).Sub(beginningOf(op)))
-}
-
-// Outage is the time from the fault to the first proven write: to the end of the last successful verify or, where
-// nothing was verified, to the end of the operation.
-func Outage(op *arbiterv1.Operation) time.Duration {
-	end := endOf(op)
-	for _, step := range op.Steps {
-		if step.Name == "verify" && step.Result == "done" {
-			end = step.Began.AsTime().Add(step.Took.AsDuration())
-		}
-	}
-	return end.Sub(beginningOf(op))
 }
 
 func lossText(op *arbiterv1.Operation) string {
@@ -174,10 +162,13 @@ func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.
 	return r
 }
 
-// proofOf is the grade of a step's proof; by whom it was given is among the step's parts, if it has any.
+// proofOf is the grade of a step's proof, if it gave one; by whom it was given is among the step's parts, if it has any.
 func proofOf(step *arbiterv1.Step) string {
 	grade, _, _ := strings.Cut(step.Proof, " ")
-	if len(step.Parts) > 0 {
+	switch {
+	case grade == "UNKNOWN":
+		return ""
+	case len(step.Parts) > 0:
 		return grade
 	}
 	return step.Proof

@@ -80,6 +80,14 @@ const LongestOutage = 12 * time.Second
 // LongestOutage implements arbiter.Specs.
 func (Specs) LongestOutage(*arbiterv1.GroupSpec) time.Duration { return LongestOutage }
 
+// Differences implements arbiter.Specs: it only says whether there are any.
+func (Specs) Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Difference {
+	if proto.Equal(before, after) {
+		return nil
+	}
+	return []*arbiterv1.Difference{{Path: "group", Before: before.GetGroup(), After: after.GetGroup()}}
+}
+
 // UnknownSetting is what no fence agent knows.
 const UnknownSetting = "colour"
 

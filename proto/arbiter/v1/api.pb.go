@@ -2160,7 +2160,9 @@ type Operation struct {
 	// member was revoked or proven to have stopped. Requests name it in `seen`.
 	Turn uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
 	// While it runs: what is done now, or what is waited for.
-	Now           string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
+	Now string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
+	// Of one that is done: from when writes stopped until a write through every route was seen on the new primary.
+	WriteOutage   *durationpb.Duration `protobuf:"bytes,25,opt,name=write_outage,json=writeOutage,proto3" json:"write_outage,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2361,6 +2363,13 @@ func (x *Operation) GetNow() string {
 		return x.Now
 	}
 	return ""
+}
+
+func (x *Operation) GetWriteOutage() *durationpb.Duration {
+	if x != nil {
+		return x.WriteOutage
+	}
+	return nil
 }
 
 // Step is one line of an operation's timeline.
@@ -5877,7 +5886,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xce\x05\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\x8c\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -5908,7 +5917,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tpositions\x18\x15 \x03(\v2\x1a.arbiter.v1.MemberPositionR\tpositions\x12\x18\n" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
 	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
-	"\x03now\x18\x18 \x01(\tR\x03now\"\xfd\x02\n" +
+	"\x03now\x18\x18 \x01(\tR\x03now\x12<\n" +
+	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\"\xfd\x02\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -6332,114 +6342,115 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	78,  // 36: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	24,  // 37: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
 	80,  // 38: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	78,  // 39: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	77,  // 40: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	81,  // 41: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 42: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 43: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 44: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 45: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 46: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 47: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 48: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	31,  // 49: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 50: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	78,  // 51: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 52: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 53: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 54: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 55: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 56: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 57: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 58: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 59: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	82,  // 60: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 61: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 62: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 63: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	77,  // 64: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 65: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	40,  // 66: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	19,  // 67: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	40,  // 68: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 69: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 70: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 71: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 72: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 73: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 74: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 75: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	82,  // 76: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 77: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 78: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	82,  // 79: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	82,  // 80: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	63,  // 81: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	40,  // 82: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 83: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 84: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 85: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 86: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 87: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 88: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 89: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 90: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 91: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 92: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 93: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 94: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 95: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 96: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 97: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 98: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 99: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 100: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 101: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 102: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 103: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 104: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 105: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 106: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 107: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 108: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 109: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 110: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 111: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 112: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 113: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 114: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 115: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 116: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 117: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 118: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 119: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 120: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 121: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 122: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 123: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 124: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 125: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 126: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 127: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 128: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 129: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 130: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 131: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 132: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 133: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 134: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 135: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 136: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 137: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 138: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 139: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 140: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 141: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	116, // [116:142] is the sub-list for method output_type
-	90,  // [90:116] is the sub-list for method input_type
-	90,  // [90:90] is the sub-list for extension type_name
-	90,  // [90:90] is the sub-list for extension extendee
-	0,   // [0:90] is the sub-list for field type_name
+	77,  // 39: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	78,  // 40: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	77,  // 41: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	81,  // 42: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 43: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 44: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 45: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 46: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 47: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 48: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 49: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	31,  // 50: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 51: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	78,  // 52: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 53: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 54: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 55: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 56: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 57: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 58: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 59: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 60: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	82,  // 61: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 62: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 63: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 64: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	77,  // 65: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 66: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	40,  // 67: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	19,  // 68: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	40,  // 69: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 70: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 71: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 72: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 73: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 74: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 75: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 76: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	82,  // 77: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 78: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 79: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	82,  // 80: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	82,  // 81: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	63,  // 82: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	40,  // 83: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 84: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 85: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 86: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 87: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 88: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 89: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 90: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 91: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 92: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 93: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 94: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 95: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 96: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 97: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 98: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 99: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 100: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 101: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 102: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 103: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 104: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 105: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 106: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 107: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 108: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 109: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 110: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 111: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 112: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 113: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 114: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 115: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 116: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 117: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 118: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 119: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 120: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 121: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 122: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 123: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 124: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 125: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 126: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 127: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 128: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 129: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 130: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 131: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 132: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 133: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 134: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 135: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 136: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 137: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 138: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 139: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 140: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 141: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 142: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	117, // [117:143] is the sub-list for method output_type
+	91,  // [91:117] is the sub-list for method input_type
+	91,  // [91:91] is the sub-list for extension type_name
+	91,  // [91:91] is the sub-list for extension extendee
+	0,   // [0:91] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
