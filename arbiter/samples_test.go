@@ -143,7 +143,7 @@ func (s *script) status() *arbiterv1.GroupStatus {
 // check is a check of which the arbiters have not told what they found.
 func (s *script) check() *arbiterv1.CheckGroupResponse {
 	return &arbiterv1.CheckGroupResponse{
-		Group: string(s.group), Findings: obstacles(&s.state, s.group, s.live), WouldDo: s.explain().WouldDo,
+		Group: string(s.group), Findings: obstacles(&s.state, s.group, s.live), WouldDo: s.explain().WouldDo, Possible: s.explain().Possible(),
 	}
 }
 

@@ -60,7 +60,10 @@ func rehearse(state *failover.State, within func(failover.Explanation) failover.
 		}
 	}
 	explanation := within(failover.Rehearsal(&asked, request.Group))
-	return &arbiterv1.FailoverResponse{Plan: explanation.WouldDo, Guards: guardsToProto(explanation.Decision.Guards), Epoch: uint64(state.Group(request.Group).Epoch)}, nil
+	return &arbiterv1.FailoverResponse{
+		Plan: explanation.WouldDo, Possible: explanation.Possible(), Guards: guardsToProto(explanation.Decision.Guards),
+		Epoch: uint64(state.Group(request.Group).Epoch),
+	}, nil
 }
 
 // Abort ends an operation before the point of no return.

@@ -24,7 +24,7 @@ func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest
 	explanation := s.within(g, failover.Explain(state, g.Name, durations))
 	answer := &arbiterv1.CheckGroupResponse{
 		Freshness: freshness, Group: r.GetGroup(), Arbiters: s.checkEverywhere(ctx, effective),
-		Findings: obstacles(state, g.Name, durations), WouldDo: explanation.WouldDo,
+		Findings: obstacles(state, g.Name, durations), WouldDo: explanation.WouldDo, Possible: explanation.Possible(),
 	}
 	excuse(state, g.Name, answer.GetArbiters())
 	return answer, nil

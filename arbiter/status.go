@@ -57,7 +57,7 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 // explanationToProto adds to an explanation what the arbiters see and what the members say of themselves.
 func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.ExplainResponse {
 	answer := &arbiterv1.ExplainResponse{
-		Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Next: e.Next,
+		Group: string(g.Name), Summary: e.Summary, WouldDo: e.WouldDo, Possible: e.Possible(), Next: e.Next,
 		Stage: string(g.Stage), Rule: e.Decision.Rule, Guards: guardsToProto(e.Decision.Guards),
 		Views: n.viewsToProto(s, g, e.Verdict.Member), Witnesses: n.witnesses(s, g),
 	}

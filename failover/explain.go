@@ -47,8 +47,12 @@ func Rehearsal(s *State, name GroupName) Explanation {
 	return e
 }
 
+// Possible says that a failover could be done, and WouldDo lists its actions; otherwise it is a sentence about why not, or about the
+// operation in progress.
+func (e Explanation) Possible() bool { return e.prospect.possible() }
+
 // Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
-func (e Explanation) Unmeasured() bool { return e.prospect.possible() && !e.prospect.measured }
+func (e Explanation) Unmeasured() bool { return e.Possible() && !e.prospect.measured }
 
 // Within adds to what a failover would do how long writes would stop at worst, where nothing was measured yet: longest is what the time limits
 // of the group's spec add up to, each step done in one try and under one leader; 0 if that is not known.

@@ -60,8 +60,8 @@ func Check(s Style, r Checked) string {
 			p.line("%s", s.bad(c.Node+" did not answer: "+c.Silent+"."))
 		}
 	}
-	if group, ok := r.(*arbiterv1.CheckGroupResponse); ok && strings.HasPrefix(group.WouldDo, "fence ") {
-		p.line("%s", conditional(group.WouldDo))
+	if group, ok := r.(*arbiterv1.CheckGroupResponse); ok && group.Possible {
+		p.line("%s", conditional(group))
 	}
 	return p.String()
 }

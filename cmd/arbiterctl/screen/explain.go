@@ -36,7 +36,7 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 		p.lines(guardLines(s, r.Guards), "  ")
 	}
 	if r.WouldDo != "" {
-		p.line("%s", conditional(r.WouldDo))
+		p.line("%s", conditional(r))
 	}
 	p.labelled("", "Next:", r.Next)
 	return p.String()
@@ -159,8 +159,13 @@ func checkText(s Style, v *arbiterv1.CheckView, since *timestamppb.Timestamp) st
 }
 
 // conditional makes a sentence of a plan: a bare list of actions is what would be done, anything else says itself what it is.
-func conditional(plan string) string {
-	if strings.HasPrefix(plan, "fence ") {
+func conditional(of interface {
+	GetWouldDo() string
+	GetPossible() bool
+},
+) string {
+	plan := of.GetWouldDo()
+	if of.GetPossible() {
 		plan = "if the arbiters saw the primary down: " + plan
 	}
 	return strings.ToUpper(plan[:1]) + strings.TrimSuffix(plan[1:], ".") + "."
@@ -205,7 +210,7 @@ func guardLines(s Style, guards []*arbiterv1.Guard) []string {
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	var p page
 	plan := strings.TrimSpace(r.Plan)
-	if strings.HasPrefix(plan, "fence ") {
+	if r.Possible {
 		plan = "Would " + plan + "."
 	}
 	p.line("%s", orDash(plan))

@@ -1469,7 +1469,9 @@ type ExplainResponse struct {
 	// How members are watched, in the order of the spec.
 	Checks []*CheckRule `protobuf:"bytes,12,rep,name=checks,proto3" json:"checks,omitempty"`
 	// The member that `views` are about; empty if the group has no primary.
-	Subject       string `protobuf:"bytes,13,opt,name=subject,proto3" json:"subject,omitempty"`
+	Subject string `protobuf:"bytes,13,opt,name=subject,proto3" json:"subject,omitempty"`
+	// A failover could be done: would_do lists its actions. Otherwise it is a sentence about why not, or about the operation in progress.
+	Possible      bool `protobuf:"varint,14,opt,name=possible,proto3" json:"possible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1593,6 +1595,13 @@ func (x *ExplainResponse) GetSubject() string {
 		return x.Subject
 	}
 	return ""
+}
+
+func (x *ExplainResponse) GetPossible() bool {
+	if x != nil {
+		return x.Possible
+	}
+	return false
 }
 
 // CheckRule is one check of a group, with every default filled in, and what it says now.
@@ -3181,7 +3190,9 @@ type CheckGroupResponse struct {
 	// What the committed state says of the group as a whole.
 	Findings []*Finding `protobuf:"bytes,4,rep,name=findings,proto3" json:"findings,omitempty"`
 	// What would be done if all arbiters saw the primary down.
-	WouldDo       string `protobuf:"bytes,5,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
+	WouldDo string `protobuf:"bytes,5,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
+	// A failover could be done: would_do lists its actions. Otherwise it is a sentence about why not, or about the operation in progress.
+	Possible      bool `protobuf:"varint,6,opt,name=possible,proto3" json:"possible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3249,6 +3260,13 @@ func (x *CheckGroupResponse) GetWouldDo() string {
 		return x.WouldDo
 	}
 	return ""
+}
+
+func (x *CheckGroupResponse) GetPossible() bool {
+	if x != nil {
+		return x.Possible
+	}
+	return false
 }
 
 type CheckSpecRequest struct {
@@ -3687,7 +3705,9 @@ type FailoverResponse struct {
 	Plan   string   `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
 	Guards []*Guard `protobuf:"bytes,3,rep,name=guards,proto3" json:"guards,omitempty"`
 	// Of a dry run: the group's epoch, for the request that does what the plan says.
-	Epoch         uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Of a dry run: plan lists the actions. Otherwise it is a sentence about why nothing would be done, or about what has begun.
+	Possible      bool `protobuf:"varint,5,opt,name=possible,proto3" json:"possible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3748,6 +3768,13 @@ func (x *FailoverResponse) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *FailoverResponse) GetPossible() bool {
+	if x != nil {
+		return x.Possible
+	}
+	return false
 }
 
 type AbortRequest struct {
@@ -5825,7 +5852,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x10granted_at_index\x18\x04 \x01(\x04R\x0egrantedAtIndex\"v\n" +
 	"\x0eExplainRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xbd\x03\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xd9\x03\n" +
 	"\x0fExplainResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x18\n" +
@@ -5840,7 +5867,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	" \x01(\tR\x05stage\x12\x12\n" +
 	"\x04rule\x18\v \x01(\tR\x04rule\x12-\n" +
 	"\x06checks\x18\f \x03(\v2\x15.arbiter.v1.CheckRuleR\x06checks\x12\x18\n" +
-	"\asubject\x18\r \x01(\tR\asubject\"\xd5\x02\n" +
+	"\asubject\x18\r \x01(\tR\asubject\x12\x1a\n" +
+	"\bpossible\x18\x0e \x01(\bR\bpossible\"\xd5\x02\n" +
 	"\tCheckRule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -5986,13 +6014,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\binsecure\x18\x04 \x01(\bR\binsecure\"y\n" +
 	"\x11CheckGroupRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xe1\x01\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xfd\x01\n" +
 	"\x12CheckGroupResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x124\n" +
 	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\x12/\n" +
 	"\bfindings\x18\x04 \x03(\v2\x13.arbiter.v1.FindingR\bfindings\x12\x19\n" +
-	"\bwould_do\x18\x05 \x01(\tR\awouldDo\"\x8a\x01\n" +
+	"\bwould_do\x18\x05 \x01(\tR\awouldDo\x12\x1a\n" +
+	"\bpossible\x18\x06 \x01(\bR\bpossible\"\x8a\x01\n" +
 	"\x10CheckSpecRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x121\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x94\x01\n" +
@@ -6024,12 +6053,13 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12%\n" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\x85\x01\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xa1\x01\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
 	"\x06guards\x18\x03 \x03(\v2\x11.arbiter.v1.GuardR\x06guards\x12\x14\n" +
-	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\"\x8b\x01\n" +
+	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
+	"\bpossible\x18\x05 \x01(\bR\bpossible\"\x8b\x01\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
