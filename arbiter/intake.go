@@ -53,9 +53,11 @@ func newIntake(leading *latch, propose func(failover.Body, func(*fsm.Response, e
 func (in *intake) lookAgain(a failover.AskAgain) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	message := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{
-		LookAgain: &arbiterv1.LookAgain{Group: string(a.Group), Member: string(a.Member), Index: uint64(a.Index)},
-	}}
+	ask := &arbiterv1.LookAgain{Group: string(a.Group), Member: string(a.Member), Index: uint64(a.Index)}
+	if g := in.state().Group(a.Group); g != nil {
+		ask.SpecVersion = g.SpecVersion
+	}
+	message := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{LookAgain: ask}}
 	for _, s := range in.streams {
 		if len(s.out) >= cap(s.out)/2 {
 			continue // the other half is for replies: however many groups fail at once, their requests must not end a stream

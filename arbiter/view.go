@@ -60,10 +60,10 @@ func (v *view) setPath(p failover.FencePath) {
 }
 
 // askAgain remembers a request to look again.
-func (v *view) askAgain(group failover.GroupName, member failover.MemberName, index failover.Index) {
+func (v *view) askAgain(a ownview.Ask) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.own.AskAgain(group, member, index, v.clock.Boot())
+	v.own.AskAgain(a, v.clock.Boot())
 }
 
 // applied says that the last batch is part of the state.

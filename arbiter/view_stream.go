@@ -11,6 +11,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm/wire"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -87,7 +88,10 @@ func (s *viewSender) receive(ctx context.Context, stream viewStream, replies cha
 			return err
 		}
 		if ask := reply.GetLookAgain(); ask != nil {
-			s.view.askAgain(failover.GroupName(ask.GetGroup()), failover.MemberName(ask.GetMember()), failover.Index(ask.GetIndex()))
+			s.view.askAgain(ownview.Ask{
+				Group: failover.GroupName(ask.GetGroup()), Member: failover.MemberName(ask.GetMember()), Index: failover.Index(ask.GetIndex()),
+				SpecVersion: ask.GetSpecVersion(),
+			})
 			s.prober.LookAgain(failover.GroupName(ask.GetGroup()))
 			continue
 		}

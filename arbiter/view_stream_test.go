@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
@@ -67,6 +68,46 @@ func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
 		cancel()
 		<-ended
 	})
+}
+
+// asks is a stream on which one request to look again comes.
+type asks struct {
+	sentViews
+	ask *arbiterv1.LookAgain // nil: it came
+}
+
+func (a *asks) Recv() (*arbiterv1.StreamViewsResponse, error) {
+	if a.ask == nil {
+		return nil, io.EOF
+	}
+	ask := a.ask
+	a.ask = nil
+	return &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{LookAgain: ask}}, nil
+}
+
+// What the leader asks reaches the view whole: it waits for the member and the spec that were named.
+func TestViewSender_PassesOnWhatIsAsked(t *testing.T) {
+	f := newViewFixture()
+	f.seeAll()
+	incarnation := f.whole().Incarnation
+	s := &viewSender{view: f.view, prober: troubled{}, log: quiet()}
+	ask := &asks{ask: &arbiterv1.LookAgain{Group: "pay", Member: "db1", Index: 200, SpecVersion: 1}}
+	if err := s.receive(t.Context(), ask, nil); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+	f.seeAll()
+	if b, _, _ := f.changes(incarnation); len(b.Answers) > 0 {
+		t.Errorf("answered %v by the spec before", b.Answers)
+	}
+	f.state().Groups[0].SpecVersion = 1
+	for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
+		r := f.report(m, failover.ReasonAnswered)
+		r.SpecVersion = 1
+		f.observe(r)
+	}
+	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 || b.Answers[0].Index != 200 {
+		t.Errorf("answered %v", b.Answers)
+	}
 }
 
 // leaderEnd is the leader's end of a stream.
@@ -189,8 +230,10 @@ func TestIntake_ANewerStreamReplacesTheOld(t *testing.T) {
 		if len(f.silent) != 0 {
 			t.Error("az-b is said to be silent, and has a stream")
 		}
+		f.state.Groups = []*failover.Group{{Name: "pay", SpecVersion: 4}}
 		f.lookAgain(failover.AskAgain{Group: "pay", Member: "db2", Index: 9})
-		if r := <-newer.out; r.GetLookAgain().GetGroup() != "pay" || r.GetLookAgain().GetIndex() != 9 || r.GetLookAgain().GetMember() != "db2" || len(old.out) != 0 {
+		want := &arbiterv1.LookAgain{Group: "pay", Index: 9, Member: "db2", SpecVersion: 4}
+		if r := <-newer.out; !proto.Equal(r.GetLookAgain(), want) || len(old.out) != 0 {
 			t.Errorf("asked %v", r)
 		}
 		close(old.in)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // viewFixture is a view of one group, pay, with db1 the writer, beside two reference points.
@@ -75,7 +76,7 @@ func TestView_OnlyNewsWakesTheSender(t *testing.T) {
 		{"looks that saw nothing new", f.seeAll, false},
 		{"a change", func() { f.see("db2", failover.ReasonTooManyConnections) }, true},
 		{"it is sent", func() { f.changes(1) }, false},
-		{"a request to look again", func() { f.askAgain("pay", "db1", 200) }, false},
+		{"a request to look again", func() { f.askAgain(ownview.Ask{Group: "pay", Member: "db1", Index: 200}) }, false},
 		{"a look that was asked for", func() { f.see("db3", failover.ReasonAnswered) }, true},
 		{"a fence path as before", func() { f.setPath(path) }, false},
 		{"one that is no longer armed", func() { path.Armed = false; f.setPath(path) }, true},
@@ -122,7 +123,7 @@ func TestView_IsShared(t *testing.T) {
 	for _, use := range []func(){
 		func() { f.observe(good); f.observe(bad) },
 		func() { f.setPath(failover.FencePath{Group: "pay", Member: "db1", Armed: true}) },
-		func() { f.askAgain("pay", "db1", 200); f.applied() },
+		func() { f.askAgain(ownview.Ask{Group: "pay", Member: "db1", Index: 200}); f.applied() },
 		func() { f.changes(incarnation); f.look("pay", "db1"); f.answerWait("pay", "db1") },
 		func() { f.watch(Lateness{}); f.doubts(); f.troubled() },
 		func() { f.references.note(0, f.clock.Boot(), nil) },

@@ -24,6 +24,7 @@ type Look struct {
 
 	Began, Ended time.Duration  // on the boot-time clock
 	AsOf         failover.Index // applied when the look began
+	SpecVersion  uint64         // of the target then
 }
 
 // Target is one member to look at.
@@ -68,6 +69,7 @@ type Closer interface {
 type Report struct {
 	Observation failover.Observation
 	Address     string // of the member, where the looks were made
+	SpecVersion uint64 // of the spec that they were made by; the oldest of them
 	// Began and Ended bound the looks that the observation rests on: of each required check (of each, if none is
 	// required), the look that counted last began at or after Began and ended at or after Ended. So an observation whose
 	// Ended is later than a request to look again answers that request.

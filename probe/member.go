@@ -124,11 +124,12 @@ func (m *member) report(wall failover.WallTime) Report {
 		o.Checks = append(o.Checks, failover.CheckState{Name: t.check.Name, Evidence: t.judge.state})
 	}
 	basis := m.counting()
-	r := Report{Address: m.target.Member.Address, Began: basis[0].last.Began, Ended: basis[0].last.Ended, Towards: m.towards()}
-	o.AsOf = basis[0].last.AsOf
+	first := basis[0].last
+	r := Report{Address: m.target.Member.Address, SpecVersion: first.SpecVersion, Began: first.Began, Ended: first.Ended, Towards: m.towards()}
+	o.AsOf = first.AsOf
 	for _, t := range basis[1:] {
 		r.Began, r.Ended = min(r.Began, t.last.Began), min(r.Ended, t.last.Ended)
-		o.AsOf = min(o.AsOf, t.last.AsOf)
+		o.AsOf, r.SpecVersion = min(o.AsOf, t.last.AsOf), min(r.SpecVersion, t.last.SpecVersion)
 	}
 	if t := m.informant(); t != nil {
 		o.Facts = t.facts

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -252,6 +253,49 @@ func TestS12_AsOfIsTheOldestOfAllChecks(t *testing.T) {
 		r.scheduler.LookAgain("orders")
 		if report := r.last("a"); report.Observation.AsOf != 8 || report.Ended < asked {
 			t.Fatalf("as of and ended after looking again: got %d and %v", report.Observation.AsOf, report.Ended)
+		}
+	})
+}
+
+// By which spec the looks were made is that of the oldest, and of each when it began.
+func TestSpecVersionIsTheOldestOfAllChecks(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		var under atomic.Bool
+		begun, free := make(chan struct{}), make(chan struct{})
+		r.checker.look = func(context.Context, failover.MemberName, int) Look {
+			if under.Load() {
+				begun <- struct{}{}
+				<-free
+			}
+			return answers(failover.ReasonAnswered)
+		}
+		slow, quick := fastCheck(), fastCheck()
+		slow.Name, slow.Interval, slow.Timeout = "slow", time.Hour, time.Minute
+		all := targets(slow, "a")
+		all[0].Spec.Health.Checks = append(all[0].Spec.Health.Checks, quick)
+		all[0].SpecVersion = 7
+		r.scheduler.SetTargets(all)
+		time.Sleep(time.Second)
+		next := slices.Clone(all)
+		next[0].SpecVersion = 8
+		r.scheduler.SetTargets(next)
+		time.Sleep(time.Second)
+		if got := r.last("a").SpecVersion; got != 7 {
+			t.Errorf("spec version %d, want that of the slow check", got)
+		}
+		under.Store(true)
+		r.scheduler.LookAgain("orders")
+		<-begun
+		<-begun
+		next = slices.Clone(next)
+		next[0].SpecVersion = 9
+		r.scheduler.SetTargets(next)
+		synctest.Wait()
+		under.Store(false)
+		close(free)
+		synctest.Wait()
+		if got := r.last("a").SpecVersion; got != 8 {
+			t.Errorf("spec version %d, want that of when the looks began", got)
 		}
 	})
 }

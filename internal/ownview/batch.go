@@ -8,20 +8,27 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 )
 
-// ask is a request of the leader to look again.
+// Ask is a request of the leader to look again.
+type Ask struct {
+	Group  failover.GroupName
+	Member failover.MemberName // that matters; empty: none more than the others
+	Index  failover.Index
+	// SpecVersion is of the group's spec that the leader judges by. Looks by an older one are no answer: an arbiter that is behind in the
+	// log may look by other checks, at another port or with less patience.
+	SpecVersion uint64
+}
+
+// ask is one that came.
 type ask struct {
-	member failover.MemberName // that matters
-	index  failover.Index
-	at     time.Duration
+	Ask
+	at time.Duration
 }
 
 // askGrace is how long an answer waits for looks at the other members once the one that matters has ended.
 const askGrace = 50 * time.Millisecond
 
 // AskAgain remembers a request to look again, of which boot is the time.
-func (v *View) AskAgain(group failover.GroupName, member failover.MemberName, index failover.Index, boot time.Duration) {
-	v.asks[group] = ask{member: member, index: index, at: boot}
-}
+func (v *View) AskAgain(a Ask, boot time.Duration) { v.asks[a.Group] = ask{a, boot} }
 
 // Applied says that the last batch is part of the state: its answers need not be given again.
 func (v *View) Applied() { clear(v.answered) }
@@ -30,7 +37,7 @@ func (v *View) Applied() { clear(v.answered) }
 // again after it: the leader would only notice that they are missing.
 func (v *View) Whole(m Moment, wall failover.WallTime) failover.Batch {
 	for group, a := range v.answered {
-		if v.asks[group].index < a.index {
+		if v.asks[group].Index < a.Index {
 			v.asks[group] = a
 		}
 	}
@@ -120,8 +127,8 @@ func (v *View) news(s *failover.State, key Key) bool {
 	return now.AsOf >= least && sent.AsOf < least
 }
 
-// answers are the requests to look again that can be answered: the look at the member in question ended after the request, and
-// so did those at the others, or they were given a little time for it.
+// answers are the requests to look again that can be answered: the look at the member in question is a new one, and so are those at the
+// others, or they were given a little time for it.
 func (v *View) answers(m Moment, answered map[failover.GroupName]bool) (list []failover.Answer, again time.Duration) {
 	for _, group := range slices.Sorted(maps.Keys(v.asks)) {
 		a, g := v.asks[group], m.State.Group(group)
@@ -129,25 +136,29 @@ func (v *View) answers(m Moment, answered map[failover.GroupName]bool) (list []f
 			delete(v.asks, group)
 			continue
 		}
-		if a.member != "" && v.looks[Key{Group: group, Member: a.member}].Ended <= a.at {
+		if g.SpecVersion < a.SpecVersion || a.Member != "" && !v.looked(a, a.Member) {
 			continue
 		}
-		if !v.allLooked(g, a.at) && m.Boot < a.at+askGrace {
+		if !v.allLooked(g, a) && m.Boot < a.at+askGrace {
 			again = askGrace
 			continue
 		}
 		delete(v.asks, group)
 		v.answered[group] = a
 		answered[group] = true
-		list = append(list, failover.Answer{Group: group, Index: a.index})
+		list = append(list, failover.Answer{Group: group, Index: a.Index})
 	}
 	return list, again
 }
 
-func (v *View) allLooked(g *failover.Group, since time.Duration) bool {
-	return !slices.ContainsFunc(g.Members, func(m failover.Member) bool {
-		return v.looks[Key{Group: g.Name, Member: m.Name}].Ended <= since
-	})
+func (v *View) allLooked(g *failover.Group, a ask) bool {
+	return !slices.ContainsFunc(g.Members, func(m failover.Member) bool { return !v.looked(a, m.Name) })
+}
+
+// looked says whether the newest look at a member answers a request: it ended after that came, and was by the spec that it is about.
+func (v *View) looked(a ask, member failover.MemberName) bool {
+	r := v.looks[Key{Group: a.Group, Member: member}]
+	return r.Ended > a.at && r.SpecVersion >= a.SpecVersion
 }
 
 func sortedKeys[T any](of map[Key]T) []Key { return slices.SortedFunc(maps.Keys(of), Key.Compare) }

@@ -43,7 +43,7 @@ func (f *fixture) changes(incarnation uint64) (failover.Batch, bool, time.Durati
 func (f *fixture) setPath(p failover.FencePath) bool { return f.SetPath(f.moment(), p) }
 
 func (f *fixture) askAgain(member failover.MemberName, index failover.Index) {
-	f.AskAgain("pay", member, index, f.now)
+	f.AskAgain(Ask{Group: "pay", Member: member, Index: index}, f.now)
 }
 
 func (f *fixture) look(member failover.MemberName) (Report, bool) {
@@ -211,6 +211,44 @@ func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
 	}
 	if b, some, _ := f.changes(incarnation); some {
 		t.Errorf("answered twice: %+v", b)
+	}
+}
+
+// An arbiter that is behind in the log looks by an older spec than the leader judges by: at another port, say, which the service has left. It
+// tells what it sees, and answers only once it has looked by the leader's.
+func TestView_LooksByAnOlderSpecAreNoAnswer(t *testing.T) {
+	f := newFixture()
+	f.group.SpecVersion = 3
+	seeAll := func(spec uint64) {
+		for _, m := range f.group.Members {
+			f.now += 10 * time.Millisecond
+			f.observe(Report{Observation: failover.Observation{Group: "pay", Member: m.Name, AsOf: 50}, SpecVersion: spec, Began: f.now - 1, Ended: f.now})
+		}
+		f.now += askGrace
+	}
+	seeAll(3)
+	incarnation := f.whole().Incarnation
+	answers := func() []failover.Answer {
+		b, _, _ := f.changes(incarnation)
+		return b.Answers
+	}
+	for _, test := range []struct {
+		what   string
+		member failover.MemberName
+	}{{"about db1", "db1"}, {"about nobody more than the others", ""}} {
+		f.group.SpecVersion = 3
+		f.AskAgain(Ask{Group: "pay", Member: test.member, Index: 200, SpecVersion: 4}, f.now)
+		if seeAll(3); len(answers()) > 0 {
+			t.Errorf("%s: answered by an arbiter that is behind", test.what)
+		}
+		f.group.SpecVersion = 4
+		if test.member != "" && len(answers()) > 0 {
+			t.Errorf("%s: answered with looks that began before the prober knew", test.what)
+		}
+		if seeAll(4); !slices.Equal(answers(), []failover.Answer{{Group: "pay", Index: 200}}) {
+			t.Errorf("%s: not answered", test.what)
+		}
+		f.Applied()
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // intake is the leader's end of the view streams: it commits what arrives, as many batches in one entry as have come while the entry
@@ -137,9 +138,13 @@ func (in *intake) answer(b intakeBatch, err error) {
 // lookAgain asks all connected arbiters for looks that end after they got the request.
 func (in *intake) lookAgain(a failover.AskAgain) {
 	in.node.sim.note("%s asks for looks at %s of %s since %d", in.node.id, a.Member, a.Group, a.Index)
+	ask := ownview.Ask{Group: a.Group, Member: a.Member, Index: a.Index}
+	if g := in.node.state.Group(a.Group); g != nil {
+		ask.SpecVersion = g.SpecVersion
+	}
 	for _, id := range sortedKeys(in.streams) {
 		in.streams[id].reply(func(s *sender) {
-			s.node.view.askAgain(a.Group, a.Member, a.Index)
+			s.node.view.askAgain(ask)
 			s.node.prober.lookAgain(a.Group)
 		})
 	}

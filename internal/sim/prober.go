@@ -27,6 +27,7 @@ type task struct {
 	key      memberKey
 	address  string
 	check    failover.Check
+	spec     uint64 // its version
 	phase    time.Duration
 	state    failover.Reason
 	good     int
@@ -77,7 +78,7 @@ func (p *prober) setTargets() {
 				t = &task{key: key, address: m.Address, state: failover.ReasonNotYetSeen}
 				p.tasks[key] = t
 			}
-			t.check = g.Spec.Health.Checks[0]
+			t.check, t.spec = g.Spec.Health.Checks[0], g.SpecVersion
 			t.phase = phaseOf(p.node.id, g.Name, t.check.Interval)
 			p.poke(key)
 		}
@@ -193,7 +194,7 @@ func (p *prober) look(t *task) {
 	}
 	t.underWay++
 	s.counts.looks++
-	began, asOf := n.boot(), n.state.Applied
+	began, asOf, spec := n.boot(), n.state.Applied, t.spec
 	ended, answered := false, false
 	end := func(saw sight) {
 		if ended {
@@ -201,7 +202,7 @@ func (p *prober) look(t *task) {
 		}
 		ended = true
 		t.underWay--
-		p.took(t, began, asOf, saw)
+		p.took(t, began, asOf, spec, saw)
 	}
 	n.postAt(began+t.check.Timeout, func() { end(sight{reason: failover.ReasonTimeout, late: answered}) })
 	m := s.memberAt(t.key, t.address)
@@ -266,7 +267,7 @@ func (g *service) rule() failover.SyncRule {
 }
 
 // took counts a look, and reports what is thought of the member now.
-func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sight) {
+func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec uint64, saw sight) {
 	if p.tasks[t.key] != t || began < t.last {
 		return
 	}
@@ -288,7 +289,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, saw sig
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
 	t.report = ownview.Report{
-		Address: t.address, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
+		Address: t.address, SpecVersion: spec, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
 		Observation: failover.Observation{
 			Group: t.key.Group, Member: t.key.Member, Facts: t.facts, Since: t.since, AsOf: asOf,
 			Checks: []failover.CheckState{{Name: t.check.Name, Evidence: failover.Evidence{Reason: t.state}}},

@@ -46,9 +46,7 @@ func (v *view) setPath(p failover.FencePath) {
 	}
 }
 
-func (v *view) askAgain(group failover.GroupName, member failover.MemberName, index failover.Index) {
-	v.own.AskAgain(group, member, index, v.node.boot())
-}
+func (v *view) askAgain(a ownview.Ask) { v.own.AskAgain(a, v.node.boot()) }
 
 func (v *view) applied() { v.own.Applied() }
 

@@ -5330,7 +5330,9 @@ type LookAgain struct {
 	Group string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	Index uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// The member that matters: the answer rests on a look at it that ended since.
-	Member        string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
+	// Of the group's spec that the leader judges by: looks by an older one are no answer.
+	SpecVersion   uint64 `protobuf:"varint,4,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5384,6 +5386,13 @@ func (x *LookAgain) GetMember() string {
 		return x.Member
 	}
 	return ""
+}
+
+func (x *LookAgain) GetSpecVersion() uint64 {
+	if x != nil {
+		return x.SpecVersion
+	}
+	return 0
 }
 
 type GetBootstrapStatusRequest struct {
@@ -6158,11 +6167,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"send_whole\x18\x02 \x01(\bH\x00R\tsendWhole\x126\n" +
 	"\n" +
 	"look_again\x18\x03 \x01(\v2\x15.arbiter.v1.LookAgainH\x00R\tlookAgainB\x06\n" +
-	"\x04kind\"O\n" +
+	"\x04kind\"r\n" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\tR\x06member\"/\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\x12!\n" +
+	"\fspec_version\x18\x04 \x01(\x04R\vspecVersion\"/\n" +
 	"\x19GetBootstrapStatusRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
