@@ -21,8 +21,8 @@ test: setup build ## unit, cluster and short end-to-end tests: what CI runs
 	@scripts/test unit
 	@scripts/test short
 
-e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUNT=20 RACE=1 FENCE=slow|lying|gone
-	@scripts/test e2e $(if $(RUN),-v -run '$(RUN)') $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
+e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUNT=20 repeats them, RACE=1 FENCE=slow|lying|gone
+	@scripts/test e2e $(if $(RUN),-run '$(RUN)' $(if $(COUNT),,-v)) $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
 
 race: setup ## unit and cluster tests under the race detector
 	@scripts/test race

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -287,9 +288,21 @@ func (l *Lab) Member(name string) *database.Server {
 func (l *Lab) AutoStart(member *database.Server) { member.Host().OnBoot(member.Start) }
 
 // StartWriter starts a client that writes through the proxy until the lab is closed or it is stopped.
-func (l *Lab) StartWriter() *traffic.Writer {
+func (l *Lab) StartWriter() *traffic.Writer { return l.startWriter(l.RoutedAddress()) }
+
+// StartWriterAmong starts one without a proxy: it finds out which of the databases accepts writes, as clients do that are given several
+// hosts.
+func (l *Lab) StartWriterAmong(members ...*database.Server) *traffic.Writer {
+	var addresses []string
+	for _, m := range members {
+		addresses = append(addresses, m.Address())
+	}
+	return l.startWriter(strings.Join(addresses, ","))
+}
+
+func (l *Lab) startWriter(address string) *traffic.Writer {
 	l.writers++
-	w := traffic.StartWriter(l.writerOptions(fmt.Sprintf("client-%d", l.writers)))
+	w := traffic.StartWriter(l.writerOptions(fmt.Sprintf("client-%d", l.writers), address))
 	l.stop = append(l.stop, w.Stop)
 	return w
 }

@@ -181,9 +181,9 @@ func (l *Lab) engine() string {
 	return "postgres"
 }
 
-// writerOptions describe a client of the group.
-func (l *Lab) writerOptions(name string) traffic.WriterOptions {
-	options := traffic.WriterOptions{Name: name, Address: l.RoutedAddress(), Dial: l.Site.Host(ClientHost).Dial}
+// writerOptions describe a client of the service.
+func (l *Lab) writerOptions(name, address string) traffic.WriterOptions {
+	options := traffic.WriterOptions{Name: name, Address: address, Dial: l.Site.Host(ClientHost).Dial}
 	if l.options.Service == Builtin {
 		options.Open = builtin.Opener(options.Address, options.Dial)
 		return options

@@ -40,6 +40,14 @@ func (f *fixture) changes(incarnation uint64) (failover.Batch, bool, time.Durati
 	return f.Changes(f.moment(), incarnation)
 }
 
+// nothingToSend fails the test with what it means if there is something to send.
+func (f *fixture) nothingToSend(t *testing.T, incarnation uint64, meaning string) {
+	t.Helper()
+	if b, some, _ := f.changes(incarnation); some {
+		t.Errorf("%s: %+v", meaning, b)
+	}
+}
+
 func (f *fixture) setPath(p failover.FencePath) bool { return f.SetPath(f.moment(), p) }
 
 func (f *fixture) askAgain(member failover.MemberName, index failover.Index) {
@@ -85,17 +93,13 @@ func TestView_OnlyChangesAreSent(t *testing.T) {
 		t.Fatalf("whole view %+v", whole)
 	}
 	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby, Received: 5000}, 60)
-	if b, some, _ := f.changes(whole.Incarnation); some {
-		t.Errorf("a position that moved was sent: %+v", b)
-	}
+	f.nothingToSend(t, whole.Incarnation, "a position that moved was sent")
 	f.see("db1", failover.ReasonRefused, failover.Facts{}, 60)
 	b, some, _ := f.changes(whole.Incarnation)
 	if !some || b.Whole || b.Sequence != 2 || b.Incarnation != whole.Incarnation || !slices.Equal(observed(b), []failover.MemberName{"db1"}) {
 		t.Errorf("after a change: %+v, %t", b, some)
 	}
-	if b, some, _ := f.changes(whole.Incarnation); some {
-		t.Errorf("the same change was sent twice: %+v", b)
-	}
+	f.nothingToSend(t, whole.Incarnation, "the same change was sent twice")
 }
 
 // The leader takes only the next number. So none is used up by what is not sent, and none is left out.
@@ -189,13 +193,9 @@ func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
 	f.seeAll()
 	incarnation := f.whole().Incarnation
 	f.askAgain("db1", 200)
-	if b, some, _ := f.changes(incarnation); some {
-		t.Fatalf("answered with looks from before the request: %+v", b)
-	}
+	f.nothingToSend(t, incarnation, "answered with looks from before the request")
 	f.see("db2", failover.ReasonAnswered, failover.Facts{Role: failover.RoleStandby}, 200)
-	if b, some, _ := f.changes(incarnation); some {
-		t.Fatalf("answered without a look at the writer: %+v", b)
-	}
+	f.nothingToSend(t, incarnation, "answered without a look at the writer")
 	f.see("db1", failover.ReasonRefused, failover.Facts{}, 200)
 	b, some, again := f.changes(incarnation)
 	if again != askGrace {
@@ -209,9 +209,7 @@ func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
 	if !some || again != 0 || !slices.Equal(b.Answers, []failover.Answer{{Group: "pay", Index: 200}}) || len(b.Observations) != 3 {
 		t.Errorf("once all were looked at: %+v, again %v", b, again)
 	}
-	if b, some, _ := f.changes(incarnation); some {
-		t.Errorf("answered twice: %+v", b)
-	}
+	f.nothingToSend(t, incarnation, "answered twice")
 }
 
 // An arbiter that is behind in the log looks by an older spec than the leader judges by: at another port, say, which the service has left. It
@@ -383,9 +381,7 @@ func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
 	}
 	*f.state = failover.State{}
 	f.see("db1", failover.ReasonRefused, failover.Facts{}, 1)
-	if b, some, _ := f.changes(1); some {
-		t.Errorf("with the group gone: %+v", b)
-	}
+	f.nothingToSend(t, 1, "with the group gone")
 	if len(f.asks)+len(f.looks)+len(f.took)+len(f.sent)+len(f.paths) != 0 {
 		t.Errorf("kept %v %v %v %v %v", f.asks, f.looks, f.took, f.sent, f.paths)
 	}
@@ -405,9 +401,7 @@ func TestView_AnswersSurviveTheStreamThatLostThem(t *testing.T) {
 		t.Fatalf("after a new stream: %+v", b)
 	}
 	f.Applied()
-	if b, some, _ := f.changes(f.whole().Incarnation); some {
-		t.Errorf("an answer that was applied is given again: %+v", b)
-	}
+	f.nothingToSend(t, f.whole().Incarnation, "an answer that was applied is given again")
 }
 
 func TestView_AnswerWait(t *testing.T) {
@@ -499,9 +493,7 @@ func TestView_WordOfARestartIsNotLost(t *testing.T) {
 			if got := reasons(b); !slices.Equal(got, test.want) {
 				t.Errorf("sent %v, want %v", got, test.want)
 			}
-			if b, some, _ := f.changes(whole.Incarnation); some {
-				t.Errorf("sent twice: %+v", b)
-			}
+			f.nothingToSend(t, whole.Incarnation, "sent twice")
 		})
 	}
 }

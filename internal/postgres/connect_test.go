@@ -133,98 +133,137 @@ func TestClassifyCancelledByTheCaller(t *testing.T) {
 	}
 }
 
-func TestClassifyRealServers(t *testing.T) {
-	server := postgrestest.Start(t, postgrestest.Setting{Key: "max_connections", Value: "12"},
-		postgrestest.Setting{Key: "superuser_reserved_connections", Value: "3"}, postgrestest.Setting{Key: "max_wal_senders", Value: "2"})
-	dial := func(change func(*failover.Connect)) error {
-		connect := postgrestest.Connect()
-		change(&connect)
-		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, connect, postgres.Options{})
-		if err == nil {
-			conn.Close()
-		}
+// classified is a server, with what can be done wrong with it.
+type classified struct {
+	*postgrestest.Server
+	t *testing.T
+}
+
+func (c classified) dial(change func(*failover.Connect), options postgres.Options) (*postgres.Conn, error) {
+	connect := postgrestest.Connect()
+	change(&connect)
+	return postgres.Dial(within(c.t, 10*time.Second), c.Address, connect, options)
+}
+
+// login is how a new connection ends.
+func (c classified) login(change func(*failover.Connect)) error {
+	conn, err := c.dial(change, postgres.Options{})
+	if err == nil {
+		conn.Close()
+	}
+	return err
+}
+
+// query is how one statement on a new connection ends.
+func (c classified) query(sql string, options postgres.Options) error {
+	conn, err := c.dial(unchanged, options)
+	if err != nil {
 		return err
 	}
-	query := func(sql string, options postgres.Options) error {
-		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), options)
+	defer conn.Close()
+	_, err = conn.Exec(within(c.t, 5*time.Second), sql)
+	return err
+}
+
+func unchanged(*failover.Connect) {}
+
+// classifications are what servers and clients have in common to complain of, in an order in which none disturbs the next.
+var classifications = []struct {
+	name string
+	err  func(classified) error
+	want failover.Reason
+}{
+	{"answer", func(c classified) error { return c.query("SELECT 1", postgres.Options{}) }, failover.ReasonAnswered},
+	{"wrong password", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.Password.Value = "x" })
+	}, failover.ReasonBadCredentials},
+	{"unknown role", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.User = "nobody" })
+	}, failover.ReasonBadCredentials},
+	{"unknown database", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.Database = "none" })
+	}, failover.ReasonBadConfiguration},
+	{"TLS required", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.SSLMode = "require" })
+	}, failover.ReasonBadConfiguration},
+	{"unknown sslmode", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.SSLMode = "maybe" })
+	}, failover.ReasonBadConfiguration},
+	{"missing CA file", func(c classified) error {
+		return c.login(func(connect *failover.Connect) {
+			connect.SSLMode, connect.SSLRoot = "verify-full", filepath.Join(c.t.TempDir(), "none")
+		})
+	}, failover.ReasonBadConfiguration},
+	{"TLS preferred, not offered", func(c classified) error {
+		return c.login(func(connect *failover.Connect) { connect.SSLMode = "prefer" })
+	}, failover.ReasonAnswered},
+	{"missing table", func(c classified) error { return c.query("SELECT * FROM none", postgres.Options{}) }, failover.ReasonBadConfiguration},
+	{"missing grant", func(c classified) error { return c.query("SELECT * FROM pg_authid", postgres.Options{}) }, failover.ReasonBadConfiguration},
+	{"statement_timeout", func(c classified) error {
+		return c.query("SELECT pg_sleep(5)", postgres.Options{StatementTimeout: 20 * time.Millisecond})
+	}, failover.ReasonSlow},
+	{"read-only", func(c classified) error {
+		return c.query("INSERT INTO arbiter.probe VALUES ('x')", postgres.Options{Parameters: map[string]string{"default_transaction_read_only": "on"}})
+	}, failover.ReasonReadOnly},
+	{"lock_timeout", classified.waitForALock, failover.ReasonSlow},
+	{"terminated", classified.terminate, failover.ReasonShuttingDown},
+	{"connections exhausted", classified.exhaust, failover.ReasonTooManyConnections},
+	{"reset", classified.reset, failover.ReasonReset},
+	{"refused", func(c classified) error { return c.login(unchanged) }, failover.ReasonRefused},
+}
+
+func (c classified) waitForALock() error {
+	c.Exec("INSERT INTO arbiter.probe VALUES ('y')")
+	holder := c.Dial()
+	defer holder.Close()
+	for _, sql := range []string{"BEGIN", "UPDATE arbiter.probe SET beat = 1"} {
+		if _, err := holder.Exec(within(c.t, time.Second), sql); err != nil {
+			return err
+		}
+	}
+	return c.query("UPDATE arbiter.probe SET beat = 2", postgres.Options{LockTimeout: 20 * time.Millisecond})
+}
+
+func (c classified) terminate() error {
+	conn, err := c.dial(unchanged, postgres.Options{})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	c.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'arbiter'")
+	_, err = conn.Exec(within(c.t, time.Second), "SELECT 1")
+	return err
+}
+
+func (c classified) exhaust() error {
+	for {
+		conn, err := c.dial(unchanged, postgres.Options{})
 		if err != nil {
 			return err
 		}
 		defer conn.Close()
-		_, err = conn.Exec(within(t, 5*time.Second), sql)
-		return err
 	}
-	nothing := func(*failover.Connect) {}
-	for _, c := range []struct {
-		name string
-		err  func() error
-		want failover.Reason
-	}{
-		{"answer", func() error { return query("SELECT 1", postgres.Options{}) }, failover.ReasonAnswered},
-		{"wrong password", func() error { return dial(func(c *failover.Connect) { c.Password.Value = "x" }) }, failover.ReasonBadCredentials},
-		{"unknown role", func() error { return dial(func(c *failover.Connect) { c.User = "nobody" }) }, failover.ReasonBadCredentials},
-		{"unknown database", func() error { return dial(func(c *failover.Connect) { c.Database = "none" }) }, failover.ReasonBadConfiguration},
-		{"TLS required", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "require" }) }, failover.ReasonBadConfiguration},
-		{"unknown sslmode", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "maybe" }) }, failover.ReasonBadConfiguration},
-		{"missing CA file", func() error {
-			return dial(func(c *failover.Connect) { c.SSLMode, c.SSLRoot = "verify-full", filepath.Join(t.TempDir(), "none") })
-		}, failover.ReasonBadConfiguration},
-		{"TLS preferred, not offered", func() error { return dial(func(c *failover.Connect) { c.SSLMode = "prefer" }) }, failover.ReasonAnswered},
-		{"missing table", func() error { return query("SELECT * FROM none", postgres.Options{}) }, failover.ReasonBadConfiguration},
-		{"missing grant", func() error { return query("SELECT * FROM pg_authid", postgres.Options{}) }, failover.ReasonBadConfiguration},
-		{"statement_timeout", func() error {
-			return query("SELECT pg_sleep(5)", postgres.Options{StatementTimeout: 20 * time.Millisecond})
-		}, failover.ReasonSlow},
-		{"read-only", func() error {
-			return query("INSERT INTO arbiter.probe VALUES ('x')", postgres.Options{Parameters: map[string]string{"default_transaction_read_only": "on"}})
-		}, failover.ReasonReadOnly},
-		{"lock_timeout", func() error {
-			server.Exec("INSERT INTO arbiter.probe VALUES ('y')")
-			holder := server.Dial()
-			defer holder.Close()
-			if _, err := holder.Exec(within(t, time.Second), "BEGIN"); err != nil {
-				return err
-			}
-			if _, err := holder.Exec(within(t, time.Second), "UPDATE arbiter.probe SET beat = 1"); err != nil {
-				return err
-			}
-			return query("UPDATE arbiter.probe SET beat = 2", postgres.Options{LockTimeout: 20 * time.Millisecond})
-		}, failover.ReasonSlow},
-		{"terminated", func() error {
-			conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
-			if err != nil {
-				return err
-			}
-			defer conn.Close()
-			server.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'arbiter'")
-			_, err = conn.Exec(within(t, time.Second), "SELECT 1")
-			return err
-		}, failover.ReasonShuttingDown},
-		{"connections exhausted", func() error {
-			for {
-				conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
-				if err != nil {
-					return err
-				}
-				defer conn.Close()
-			}
-		}, failover.ReasonTooManyConnections},
-		{"reset", func() error {
-			// The sessions that the case before held may still be ending.
-			var conn *postgres.Conn
-			server.Eventually("a slot is free", func() (free bool) {
-				var err error
-				conn, err = postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
-				return err == nil
-			})
-			defer conn.Close()
-			server.Kill()
-			_, err := conn.Exec(within(t, time.Second), "SELECT 1")
-			return err
-		}, failover.ReasonReset},
-		{"refused", func() error { return dial(nothing) }, failover.ReasonRefused},
-	} {
-		err := c.err()
+}
+
+func (c classified) reset() error {
+	// The sessions that the case before held may still be ending.
+	var conn *postgres.Conn
+	c.Eventually("a slot is free", func() (free bool) {
+		var err error
+		conn, err = c.dial(unchanged, postgres.Options{})
+		return err == nil
+	})
+	defer conn.Close()
+	c.Kill()
+	_, err := conn.Exec(within(c.t, time.Second), "SELECT 1")
+	return err
+}
+
+func TestClassifyRealServers(t *testing.T) {
+	server := postgrestest.Start(t, postgrestest.Setting{Key: "max_connections", Value: "12"},
+		postgrestest.Setting{Key: "superuser_reserved_connections", Value: "3"}, postgrestest.Setting{Key: "max_wal_senders", Value: "2"})
+	for _, c := range classifications {
+		err := c.err(classified{server, t})
 		evidence := postgres.Classify(err)
 		if evidence.Reason != c.want {
 			t.Errorf("%s: %v is classified as %s; want %s", c.name, err, evidence.Reason, c.want)

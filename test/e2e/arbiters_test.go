@@ -78,8 +78,13 @@ func TestScenario38_RestoredFromSnapshot(t *testing.T) {
 	for _, a := range s.Arbiters {
 		s.must(a.Kill())
 	}
+	var restored []func()
 	for _, a := range s.Arbiters {
+		restored = append(restored, s.logs(a, "restored from snapshot"))
 		s.must(a.Start())
+	}
+	for _, await := range restored {
+		await()
 	}
 	s.until("steady", steady)
 	if after := s.operations(); fmt.Sprint(after) != fmt.Sprint(before) {
@@ -260,7 +265,7 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 		}
 	}})
 	leader, _ := s.followers()
-	stalled, ended := disks[leader.Name()], s.logs(leader, "an own entry was not applied")
+	stalled, before := disks[leader.Name()], len(s.log(leader))
 	leader.Host().OnPowerCut(func() { _ = stalled.Thaw() })
 	s.must(stalled.Freeze())
 	s.crash()
@@ -269,7 +274,7 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 	if op.GetArbiter() == leader.Name() {
 		t.Errorf("%s acted with a disk that hangs", leader.Name())
 	}
-	ended()
+	s.endedInTime(leader, before)
 	s.must(stalled.Thaw())
 	s.await(leader.Name()+" to have ended", func() error {
 		if leader.Process().Running() {
@@ -280,4 +285,34 @@ func TestScenario62_LeadersDiskHangs(t *testing.T) {
 	s.must(leader.Start())
 	s.until("steady", steady)
 	s.writes(20)
+}
+
+// endedInTime waits until an arbiter whose disk hangs has said, behind this length of its log, that it ends itself, and asserts that it was
+// within its bound from the fault on, and that nobody is answered any more. The process itself can't go before its disk does.
+func (s *stage) endedInTime(a *lab.Arbiter, before int) {
+	s.t.Helper()
+	// An entry may take 5 s. There is one once the crash is seen, and a busy machine is late with all of it.
+	const bound, slack = 5 * time.Second, 10 * time.Second
+	line := ""
+	s.await(a.Name()+" to say that it ends itself", func() error {
+		for l := range strings.Lines(s.log(a)[before:]) {
+			if strings.Contains(l, "ending this arbiter") && strings.Contains(l, "an own entry was not applied") {
+				line = l
+				return nil
+			}
+		}
+		return errors.New("its log does not say so")
+	})
+	at, _, _ := strings.Cut(line, " ")
+	said, err := time.Parse("2006-01-02T15:04:05.000Z0700", at)
+	s.must(err)
+	if took := said.Sub(s.fault.Wall); took > bound+slack {
+		s.t.Errorf("it ended itself %v after the fault, and an entry may take %v", took, bound)
+	}
+	s.await(a.Name()+" to answer nobody", func() error {
+		if s.leads(a) {
+			return errors.New("it says that it leads")
+		}
+		return nil
+	})
 }

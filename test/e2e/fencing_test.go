@@ -159,36 +159,69 @@ func TestScenario23_DeviceHangs(t *testing.T) {
 	full(t)
 	s := enter(t, plan{ownFence: true})
 	hanging := newSupply(t, s.Site.Dir(), "hanging", s.Members)
+	const limit, ending = 2 * time.Second, 5 * time.Second // ending is what a program that was told to end is waited for
 	s.fence(func(m *database.Server) string {
-		return fmt.Sprintf("[[%s], [%s]]", hanging.device(m, ", timeout: 1s, retries: 1"), s.mains(m))
+		return fmt.Sprintf("[[%s], [%s]]", hanging.device(m, fmt.Sprintf(", timeout: %v, retries: 1", limit)), s.mains(m))
 	})
 	s.must(hanging.SetFault(s.primary.Name(), power.Fault{Hang: true}))
 	s.crash()
 	to, op := s.failedOver()
 	s.promoted(to, op)
-	step := isolation(op)
-	if step == nil || step.GetTook().AsDuration() < time.Second {
-		t.Fatalf("isolation %v", step)
+	hung, worked := s.parts(op)
+	if worked.GetStart().AsDuration() < hung.GetLength().AsDuration() {
+		t.Errorf("the next level did not wait for the first: %v, %v", hung, worked)
 	}
-	var hung, worked *arbiterv1.StepTime
-	for _, part := range step.GetParts() {
+	// Without its limit it would have had 10 s, half of the action's time.
+	if took := hung.GetLength().AsDuration(); took < limit || took > limit+ending {
+		t.Errorf("a device with a limit of %v had %v: %v", limit, took, hung)
+	}
+	s.toldOff(hanging, 1) // which took all of its time: none was left for another try
+	s.mustBeOff(s.primary)
+}
+
+// A device that fails is tried again as often as its spec says, and no more: the next level has its turn before it would have worked.
+func TestScenario23_DeviceIsTriedAgain(t *testing.T) {
+	full(t)
+	s := enter(t, plan{ownFence: true})
+	failing := newSupply(t, s.Site.Dir(), "failing", s.Members)
+	s.fence(func(m *database.Server) string {
+		return fmt.Sprintf("[[%s], [%s]]", failing.device(m, ", retries: 1"), s.mains(m))
+	})
+	s.must(failing.SetFault(s.primary.Name(), power.Fault{FailOff: 2}))
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	s.parts(op)
+	s.toldOff(failing, 2)
+	s.mustBeOff(s.primary)
+}
+
+// parts are those of an isolation whose first level gave no proof and whose second one did.
+func (s *stage) parts(op *arbiterv1.Operation) (failed, worked *arbiterv1.StepTime) {
+	s.t.Helper()
+	for _, part := range isolation(op).GetParts() {
 		switch {
 		case strings.Contains(part.GetName(), "no proof"):
-			hung = part
+			failed = part
 		case strings.Contains(part.GetName(), "read back off"):
 			worked = part
 		}
 	}
-	if hung == nil || worked == nil || worked.GetStart().AsDuration() < hung.GetLength().AsDuration() {
-		t.Fatalf("parts %v", step.GetParts())
+	if failed == nil || worked == nil {
+		s.t.Fatalf("isolation %v", isolation(op))
 	}
-	// Without its limit it would have had 10 s, half of the action's time.
-	if took := hung.GetLength().AsDuration(); took > 7*time.Second {
-		t.Errorf("a device with a limit of 1 s had %v: %v", took, step.GetParts())
-	}
-	s.await("the device that hangs to have been told, once or twice", func() error {
-		tries := slices.DeleteFunc(hanging.Requests(), func(r power.Request) bool { return r.Plug != s.primary.Name() || r.Action != "off" })
-		if len(tries) != 1 && len(tries) != 2 { // retries: 1, if the first one leaves time for it
+	return failed, worked
+}
+
+// toldOff waits until a supply was told so many times to switch the primary off, and asserts that it was not told more often.
+func (s *stage) toldOff(supply *supply, times int) {
+	s.t.Helper()
+	s.await("the device to have been told to switch off", func() error {
+		tries := slices.DeleteFunc(supply.Requests(), func(r power.Request) bool { return r.Plug != s.primary.Name() || r.Action != "off" })
+		if len(tries) > times {
+			s.t.Fatalf("it was told %d times, want %d: %v", len(tries), times, tries)
+		}
+		if len(tries) < times {
 			return fmt.Errorf("it was told %d times: %v", len(tries), tries)
 		}
 		return nil

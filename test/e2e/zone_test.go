@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -16,6 +18,7 @@ import (
 type pair struct {
 	name             string
 	primary, standby *database.Server
+	writer           *traffic.Writer // its client; nil until it is ready
 }
 
 // pairsOf makes pairs of a deployment's members, each a database of its own.
@@ -23,7 +26,7 @@ func pairsOf(t *testing.T, ctx context.Context, l *lab.Lab) []pair {
 	t.Helper()
 	var pairs []pair
 	for i := 0; i < len(l.Members); i += 2 {
-		p := pair{fmt.Sprintf("group-%d", i/2+1), l.Members[i], l.Members[i+1]}
+		p := pair{name: fmt.Sprintf("group-%d", i/2+1), primary: l.Members[i], standby: l.Members[i+1]}
 		if i > 0 {
 			for _, m := range []*database.Server{p.primary, p.standby} {
 				if err := m.Stop(ctx, database.Fast); err != nil {
@@ -69,34 +72,30 @@ func TestScenario14_ZoneLost(t *testing.T) {
 	s.ctx, cancel = context.WithTimeout(context.Background(), 2*limit)
 	t.Cleanup(cancel)
 	s.Lab = deployment(t, s.ctx, plan{own: true, options: lab.Options{Standbys: 9}})
-	t.Cleanup(func() {
-		s.raceless()
-		if t.Failed() {
-			logs(t, s.Lab)
-		}
-	})
+	t.Cleanup(s.leave)
 	var err error
 	s.api, err = s.Client()
 	s.must(err)
-	t.Cleanup(func() { s.api.Close() })
 	pairs := pairsOf(t, s.ctx, s.Lab)
 	// All are seen down before any is acted on: otherwise which of them are held would be chance.
 	health := strings.Replace(patient, "{", "{minimum_unhealthy: 5s, ", 1)
 	for _, p := range pairs {
 		s.apply(s.yamlOf(p, health))
 	}
-	for _, p := range pairs {
+	s.truth = s.WatchTruth()
+	for i, p := range pairs {
 		_, err := s.AwaitReady(s.ctx, p.name)
 		s.must(err)
+		pairs[i].writer = s.StartWriterAmong(p.primary, p.standby)
+		s.must(pairs[i].writer.AwaitAcked(s.ctx, 20))
 	}
-	s.truth = s.WatchTruth()
 	var writers []*database.Server
 	for _, p := range pairs {
 		writers = append(writers, p.primary)
 	}
 	s.spoilFence(writers...)
-	t.Cleanup(func() { s.repair.end(s) })
 	lost := pairs[len(pairs)-1]
+	s.fault = lab.Now()
 	s.must(lost.standby.Crash(s.ctx))
 	for _, p := range pairs {
 		s.must(p.primary.Crash(s.ctx))
@@ -105,7 +104,6 @@ func TestScenario14_ZoneLost(t *testing.T) {
 	_, err = s.Ctl(s.ctx, "release", pairs[0].name, "--yes", "--reason", "the zone is dark")
 	s.must(err)
 	for _, p := range pairs[:len(pairs)-1] {
-		s.must(s.truth.AwaitWritable(s.ctx, p.standby.Name()))
 		s.done(p)
 	}
 	_, err = s.AwaitGroup(s.ctx, lost.name, "held without a candidate", func(g *arbiterv1.GroupStatus) bool {
@@ -136,9 +134,19 @@ func (s *stage) brakeHolds(pairs []pair) {
 	}
 }
 
-// done waits for the end of a group's operation and asserts that it was a failover to the standby.
+// done waits until a group's client writes to the standby, and asserts that a failover brought it there and lost no acknowledged write.
 func (s *stage) done(p pair) {
 	s.t.Helper()
+	outage, err := p.writer.AwaitOutage(s.ctx, s.fault.Boot, p.primary.Name())
+	s.must(err)
+	s.must(p.writer.AwaitAcked(s.ctx, 20))
+	p.writer.Stop()
+	lost, err := s.Lost(s.ctx, p.writer, p.standby)
+	if err != nil || lost > 0 {
+		s.t.Errorf("%d acknowledged writes of %s are missing on %s (%v)", lost, p.name, p.standby.Name(), err)
+	}
+	s.t.Logf("%s: write outage %v, the brake and its release included; %d writes acknowledged, %d lost", p.name,
+		outage.Length.Round(time.Millisecond), p.writer.Acked(), lost)
 	op, err := s.Operation(s.ctx, p.name)
 	s.must(err)
 	if op.GetResult() != "done" || op.GetTo() != p.standby.Name() {
@@ -151,7 +159,8 @@ func (s *stage) wroteAlone(pairs []pair) {
 	s.t.Helper()
 	s.truth.Stop()
 	for _, p := range pairs {
-		if err := s.truth.CheckAmong([]string{p.primary.Name(), p.standby.Name()}); err != nil {
+		p.writer.Stop()
+		if err := s.truth.CheckAmong([]string{p.primary.Name(), p.standby.Name()}, p.writer); err != nil {
 			s.t.Errorf("S1 in %s: %v", p.name, err)
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // programs builds what is tested, into a directory that goes with the test.
@@ -118,6 +119,57 @@ func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	}
 }
 
+// A failover that no event told of is counted all the same, and one that was told of is counted once.
+func TestQuietCountsWhatItDidNotHear(t *testing.T) {
+	status := func(primary string, epoch uint64) *arbiterv1.GroupStatus {
+		return &arbiterv1.GroupStatus{Primary: primary, Epoch: epoch}
+	}
+	for name, test := range map[string]struct {
+		told  bool
+		after *arbiterv1.GroupStatus
+		want  int
+	}{
+		"nothing":                  {after: status("pg-a", 4)},
+		"another primary":          {after: status("pg-b", 4), want: 1},
+		"another epoch":            {after: status("pg-a", 5), want: 1},
+		"a failover that is known": {told: true, after: status("pg-b", 5)},
+	} {
+		var out strings.Builder
+		s := &spell{QuietOptions: QuietOptions{Progress: &out}, told: test.told, result: &report.Quiet{}}
+		counted := s.unheard(status("pg-a", 4), test.after)
+		if s.result.FalseFailovers != test.want || counted != (test.want > 0) || strings.Contains(out.String(), "FALSE FAILOVER") != counted {
+			t.Errorf("%s: %v, %+v, %q", name, counted, s.result, out.String())
+		}
+	}
+}
+
+// Events that are missing make a quiet time fail: what it counts would be too little.
+func TestQuietFailsIfEventsAreMissing(t *testing.T) {
+	s := &spell{}
+	if err := s.heardAll(); err != nil {
+		t.Errorf("all were heard: %v", err)
+	}
+	lost := errors.New("the connection is lost")
+	s.missed(lost)
+	s.missed(errMissed)
+	if err := s.heardAll(); !errors.Is(err, lost) || !errors.Is(err, errMissed) {
+		t.Errorf("missed twice: %v", err)
+	}
+}
+
+func TestQuietCountsWhatNothingMayBreak(t *testing.T) {
+	for _, test := range []struct {
+		lost, doubles int
+	}{{0, 0}, {2, 0}, {0, 3}} {
+		var out strings.Builder
+		s := &spell{QuietOptions: QuietOptions{Progress: &out}, result: &report.Quiet{LostAcked: 1, DoubleWritable: 1}}
+		bad := test.lost+test.doubles > 0
+		if s.broke(test.lost, test.doubles) != bad || (out.Len() > 0) != bad || s.result.LostAcked != 1+test.lost || s.result.DoubleWritable != 1+test.doubles {
+			t.Errorf("%+v: %+v, %q", test, s.result, out.String())
+		}
+	}
+}
+
 // TestQuietCountsAndTellsFalseFailovers makes the stalls so long that a failover is due, which the bench must count and
 // explain.
 func TestQuietCountsAndTellsFalseFailovers(t *testing.T) {
@@ -151,7 +203,7 @@ func TestQuietCountsAndTellsFalseFailovers(t *testing.T) {
 				}
 			}
 			q := result.Quiet
-			if (q.FalseFailovers > 0) != test.want || q.WritesTried == 0 || q.Minutes < 4.0/60 || q.LostAcked != 0 {
+			if (q.FalseFailovers > 0) != test.want || q.WritesTried == 0 || q.Minutes < 4.0/60 || q.LostAcked != 0 || q.DoubleWritable != 0 {
 				t.Errorf("%+v\n%s", q, progress.String())
 			}
 			if test.want && !strings.Contains(progress.String(), "pg-a stood still") {

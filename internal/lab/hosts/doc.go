@@ -15,7 +15,7 @@
 // Limits: Linux only. A host shares the kernel, the disk, the clock and the file system with its neighbours.
 //
 // Goroutines: one per host, locked to the operating system thread that starts the host's processes, and one per
-// process that waits for its end. Close ends them all. All methods may be called from any goroutine.
+// process that waits for its end; four per slow cable, which carry its packets. Close ends them all. All methods may be called from any goroutine.
 package hosts
 
 import "errors"

@@ -36,6 +36,7 @@ type Host struct {
 	namespace *os.File         // nil at a loopback site
 	port      string           // the host's port at the switch; "" at a loopback site
 	network   *network         // nil at a loopback site
+	cable     *cable           // nil unless it can be slow
 	peers     map[string]*Host // by port, itself included; nil at a loopback site
 	jail      jail
 	thread    *thread
@@ -291,6 +292,9 @@ func (h *Host) close(ctx context.Context) error {
 	h.thread.end()
 	h.waiters.Wait()
 	failed = errors.Join(failed, h.jail.remove())
+	if h.cable != nil {
+		failed = errors.Join(failed, h.cable.close())
+	}
 	if h.namespace != nil {
 		failed = errors.Join(failed, h.namespace.Close())
 	}

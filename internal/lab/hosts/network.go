@@ -82,10 +82,10 @@ func (n *network) awaitForwarding(ctx context.Context, ports ...string) error {
 	}
 }
 
-// portLine finds the line "7: p11@br0: <...> ..." of one port.
+// portLine finds the line "7: p11@br0: <...> ..." of one port, or "7: p11: <...> ..." with a slow cable.
 func portLine(output, port string) string {
 	for line := range strings.Lines(output) {
-		if strings.Contains(line, " "+port+"@") {
+		if strings.Contains(line, " "+port+"@") || strings.Contains(line, " "+port+": ") {
 			return line
 		}
 	}
@@ -294,6 +294,9 @@ func (s *Site) Heal(ctx context.Context) error {
 	for _, h := range s.hosts {
 		if h.network.unplugged(h.port) {
 			failed = errors.Join(failed, h.Plug(ctx))
+		}
+		if h.cable != nil {
+			failed = errors.Join(failed, s.Delay(0, 0, h))
 		}
 	}
 	return failed

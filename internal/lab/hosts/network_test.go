@@ -14,10 +14,15 @@ import (
 // pair opens a site of two hosts with a network of their own and an open connection from a to b.
 func pair(t *testing.T) (s *Site, a, b *Host, open net.Conn) {
 	t.Helper()
+	return pairOn(t, false)
+}
+
+func pairOn(t *testing.T, slowCables bool) (s *Site, a, b *Host, open net.Conn) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Fatal("network faults are tested as root only: run the tests with sudo, or leave this package's out")
 	}
-	s = openSite(t, Options{Kind: Namespaces, Names: []string{"a", "b"}})
+	s = openSite(t, Options{Kind: Namespaces, Names: []string{"a", "b"}, SlowCables: slowCables})
 	a, b = s.Host("a"), s.Host("b")
 	echo(t, b, 7000)
 	echo(t, a, 7000)
@@ -252,5 +257,64 @@ func TestNarrow(t *testing.T) {
 	}
 	if wide := send(); wide >= narrow {
 		t.Errorf("%d bytes took %v through a wide cable, %v through a narrow one", size, wide, narrow)
+	}
+}
+
+// Packets take as long as they are told to, both ways, and Heal ends it.
+func TestDelay(t *testing.T) {
+	s, a, _, open := pairOn(t, true)
+	const least, jitter = 40 * time.Millisecond, 20 * time.Millisecond
+	asked := func() time.Duration {
+		t.Helper()
+		began := time.Now()
+		if err := ask(open, 5*time.Second); err != nil {
+			t.Fatal(err)
+		}
+		return time.Since(began)
+	}
+	if err := s.Delay(least, jitter, a); err != nil {
+		t.Fatal(err)
+	}
+	shortest, longest := time.Hour, time.Duration(0)
+	for range 20 {
+		took := asked()
+		shortest, longest = min(shortest, took), max(longest, took)
+	}
+	if shortest < 2*least || longest-shortest < jitter/4 {
+		t.Errorf("a question and its answer took %v to %v", shortest, longest)
+	}
+	if err := s.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "an answer comes at once again", func() bool { return asked() < least })
+}
+
+// The other faults are the same with slow cables.
+func TestSlowCablesCanBeCut(t *testing.T) {
+	s, a, b, open := pairOn(t, true)
+	if err := b.Unplug(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	silent(t, a, b)
+	if err := b.Plug(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+	if err := s.Refuse(t.Context(), a, b); err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(open, 5*time.Second); !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("ask a host that refuses: %v", err)
+	}
+	if err := s.Heal(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reachable(t, a, b)
+}
+
+func TestOnlySlowCablesDelay(t *testing.T) {
+	s, a, _, _ := pair(t)
+	if err := s.Delay(time.Second, 0, a); !errors.Is(err, ErrFastCables) {
+		t.Errorf("a cable that can't be slow: %v", err)
 	}
 }

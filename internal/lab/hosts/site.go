@@ -35,6 +35,9 @@ type Options struct {
 	Dir string
 	// IPv6 makes the IPv6 address of a host the one that others use; with Namespaces only.
 	IPv6 bool
+	// SlowCables makes the cables such that Delay can slow them down. Each packet then passes through this process, which costs time also
+	// without a delay; and a host doesn't notice that its plug is pulled, it only hears nothing. Ignored at a loopback site.
+	SlowCables bool
 	// WithoutCgroups finds processes through /proc even where control groups can be made.
 	WithoutCgroups bool
 }
@@ -107,7 +110,7 @@ func (s *Site) build(ctx context.Context, options Options) error {
 		s.hosts = append(s.hosts, h)
 	}
 	if s.kind == Namespaces {
-		if err := s.wire(ctx); err != nil {
+		if err := s.wire(ctx, options.SlowCables); err != nil {
 			return err
 		}
 	}
@@ -193,7 +196,7 @@ func (s *Site) newHost(name string, number int, seed [2]byte, ipv6 bool) (*Host,
 }
 
 // wire makes the namespaces, the switch and the cables between them, with one run of ip per namespace.
-func (s *Site) wire(ctx context.Context) error {
+func (s *Site) wire(ctx context.Context, slow bool) error {
 	var spaces, cables, plugs strings.Builder
 	var ports []string
 	for _, name := range s.record.Namespaces {
@@ -201,7 +204,9 @@ func (s *Site) wire(ctx context.Context) error {
 	}
 	fmt.Fprintf(&cables, "link add %s type bridge mcast_snooping 0\nlink set %s up\nlink set lo up\n", bridgeName, bridgeName)
 	for _, h := range s.hosts {
-		fmt.Fprintf(&cables, "link add %s type veth peer name eth0 netns %s-%s\n", h.port, s.record.ID, h.name)
+		if !slow {
+			fmt.Fprintf(&cables, "link add %s type veth peer name eth0 netns %s-%s\n", h.port, s.record.ID, h.name)
+		}
 		fmt.Fprintf(&plugs, "link set %s master %s up\n", h.port, bridgeName)
 		ports = append(ports, h.port)
 	}
@@ -217,7 +222,7 @@ func (s *Site) wire(ctx context.Context) error {
 		return fmt.Errorf("wire hosts to the switch: %w", err)
 	}
 	for _, h := range s.hosts {
-		if err := s.attach(ctx, h); err != nil {
+		if err := s.attach(ctx, h, slow); err != nil {
 			return err
 		}
 	}
@@ -227,13 +232,18 @@ func (s *Site) wire(ctx context.Context) error {
 	return s.network.awaitForwarding(ctx, ports...)
 }
 
-// attach gives the host its addresses. Duplicate address detection would keep the IPv6 address unusable for a second.
-func (s *Site) attach(ctx context.Context, h *Host) error {
+// attach gives the host its end of a slow cable, and its addresses. Duplicate address detection would keep the IPv6 address unusable for a second.
+func (s *Site) attach(ctx context.Context, h *Host, slow bool) error {
 	namespace, err := os.Open(namespacePath(s.record.ID + "-" + h.name))
 	if err != nil {
 		return fmt.Errorf("open namespace of host %s: %w", h.name, err)
 	}
 	h.namespace, h.network = namespace, s.network
+	if slow {
+		if h.cable, err = newCable(h, s.network.namespace); err != nil {
+			return err
+		}
+	}
 	h.peers = map[string]*Host{}
 	for _, peer := range s.hosts {
 		h.peers[peer.port] = peer

@@ -96,6 +96,8 @@ type Quiet struct {
 	LongestGapMS float64 `json:"longest_gap_ms"`
 	// LostAcked counts acknowledged writes that the primary at the end doesn't have.
 	LostAcked int `json:"lost_acked"`
+	// DoubleWritable is as in Run.
+	DoubleWritable int `json:"double_writable"`
 }
 
 // Idle is the cost of arbiters with nothing to do.
@@ -239,10 +241,13 @@ func (b *Bench) Lost() (sum int) {
 	return sum
 }
 
-// Doubles is how many writes were accepted beside another writer, over all runs.
+// Doubles is how many writes were accepted beside another writer, over all runs and the quiet time.
 func (b *Bench) Doubles() (sum int) {
 	for _, run := range b.Runs {
 		sum += run.DoubleWritable
+	}
+	if b.Quiet != nil {
+		sum += b.Quiet.DoubleWritable
 	}
 	return sum
 }

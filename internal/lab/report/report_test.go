@@ -110,14 +110,14 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 		{Name: "az-a", Leader: true, CPUPercent: 4.5, RSSMB: 40}, {Name: "az-b", CPUPercent: 1, RSSMB: 43, LogBytesPerMinute: 4096},
 	}))
 	b.Idle[0].ServingMS, b.Idle[0].AgainMS, b.Idle[0].Shared = 640, 120, "they share a machine"
-	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27}
+	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27, DoubleWritable: 3}
 	var out strings.Builder
 	if err := b.WriteMarkdown(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"\n\n| ms | min | p50 | p90 | max |\n| --- | ---:| ---:| ---:| ---:|\n| detect |", "| outage | 180 | 231 | 231 | 231 |\n\n2 acknowledged",
-		"\n\n| what | how many |\n", "| stalls | 27 |", "| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
+		"\n\n| what | how many |\n", "| stalls | 27 |", "| writes accepted by two members | 3 |", "| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
 		"640 ms for a whole new cluster, 120 ms for one", "\n\nthey share a machine",
 	} {
 		if !strings.Contains(out.String(), want) {

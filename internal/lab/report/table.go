@@ -132,6 +132,7 @@ func (q *Quiet) table() table.Writer {
 		{"writes tried", q.WritesTried},
 		{"writes missed", q.WritesMissed},
 		{"acknowledged writes lost", q.LostAcked},
+		{"writes accepted by two members", q.DoubleWritable},
 	} {
 		t.AppendRow(table.Row{line.what, line.count})
 	}

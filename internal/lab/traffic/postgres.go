@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -15,31 +15,38 @@ type pgSession struct{ conn *pgx.Conn }
 
 // openPostgres connects as the options say.
 func (o WriterOptions) openPostgres(ctx context.Context) (Session, error) {
-	host, port, err := net.SplitHostPort(o.Address)
-	if err != nil {
-		return nil, fmt.Errorf("parse routed address: %w", err)
-	}
-	number, err := strconv.ParseUint(port, 10, 16)
-	if err != nil {
-		return nil, fmt.Errorf("parse port of routed address: %w", err)
+	var hosts, ports []string
+	for address := range strings.SplitSeq(o.Address, ",") {
+		host, port, err := net.SplitHostPort(address)
+		if err != nil {
+			return nil, fmt.Errorf("parse address: %w", err)
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
 	}
 	// Named settings keep pgx from reading the environment of this process.
-	config, err := pgx.ParseConfig("host=x sslmode=disable application_name=writer")
+	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%s target_session_attrs=%s sslmode=disable application_name=writer",
+		strings.Join(hosts, ","), strings.Join(ports, ","), wanted(len(hosts))))
 	if err != nil {
 		return nil, fmt.Errorf("configure client: %w", err)
 	}
-	config.Host, config.Port = host, uint16(number)
 	config.User, config.Password, config.Database = o.User, o.Password, o.Database
 	if o.Dial != nil {
 		config.DialFunc = o.Dial
 	}
-	config.Fallbacks = nil
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
 	return pgSession{conn}, nil
+}
+
+// wanted is what a client of so many addresses asks of a server: whom it finds behind a single one is the router's business.
+func wanted(addresses int) string {
+	if addresses > 1 {
+		return "read-write"
+	}
+	return "any"
 }
 
 func (s pgSession) Append(ctx context.Context, writer string, number int64) (member string, err error) {

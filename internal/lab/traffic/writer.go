@@ -16,7 +16,8 @@ import (
 type WriterOptions struct {
 	// Name tells writers apart in the table of orders.
 	Name string
-	// Address is the routed address, host:port.
+	// Address is the routed address, host:port; or those of PostgreSQL servers with commas between, of which the first that accepts writes is
+	// taken.
 	Address string
 	// Dial connects from the client's host; from this process's own network if nil.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)

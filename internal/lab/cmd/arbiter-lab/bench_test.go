@@ -100,11 +100,12 @@ func TestBenchFailsIfMoreThanTimeWasLost(t *testing.T) {
 		result report.Bench
 		want   error
 	}{
-		"only time":          {report.Bench{Runs: []report.Run{{OutageMS: 200}, {OutageMS: 300}}}, nil},
-		"a write":            {report.Bench{Runs: []report.Run{{OutageMS: 200}, {LostAcked: 1}}}, report.ErrBroken},
-		"two writers":        {report.Bench{Runs: []report.Run{{DoubleWritable: 1}, {OutageMS: 200}}}, report.ErrBroken},
-		"a write, in quiet":  {report.Bench{Quiet: &report.Quiet{LostAcked: 1}}, report.ErrBroken},
-		"failovers in quiet": {report.Bench{Quiet: &report.Quiet{FalseFailovers: 2}}, nil},
+		"only time":             {report.Bench{Runs: []report.Run{{OutageMS: 200}, {OutageMS: 300}}}, nil},
+		"a write":               {report.Bench{Runs: []report.Run{{OutageMS: 200}, {LostAcked: 1}}}, report.ErrBroken},
+		"two writers":           {report.Bench{Runs: []report.Run{{DoubleWritable: 1}, {OutageMS: 200}}}, report.ErrBroken},
+		"a write, in quiet":     {report.Bench{Quiet: &report.Quiet{LostAcked: 1}}, report.ErrBroken},
+		"two writers, in quiet": {report.Bench{Quiet: &report.Quiet{DoubleWritable: 1}}, report.ErrBroken},
+		"failovers in quiet":    {report.Bench{Quiet: &report.Quiet{FalseFailovers: 2}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var out strings.Builder
