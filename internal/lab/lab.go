@@ -53,6 +53,8 @@ type Options struct {
 	// Groups is how many groups there are servers for; 1. Each group of databases has servers on hosts of their own; the built-in service
 	// has a member of every group in each of its processes.
 	Groups int
+	// SlowCables makes hosts whose packets can be delayed: hosts.Options.SlowCables.
+	SlowCables bool
 	// Settings go into every server's configuration.
 	Settings map[string]string
 	// Template of the databases, for labs that share one; otherwise the lab makes its own.
@@ -135,7 +137,9 @@ func (l *Lab) build(ctx context.Context) error {
 	}
 	names = append(names, ProxyHost, ClientHost, PowerHost)
 	var err error
-	if l.Site, err = hosts.Open(ctx, hosts.Options{Kind: l.options.Kind, Names: names, Dir: l.options.Dir, IPv6: l.options.IPv6}); err != nil {
+	if l.Site, err = hosts.Open(ctx, hosts.Options{
+		Kind: l.options.Kind, Names: names, Dir: l.options.Dir, IPv6: l.options.IPv6, SlowCables: l.options.SlowCables,
+	}); err != nil {
 		return err
 	}
 	if err := l.plugIn(); err != nil {

@@ -334,6 +334,11 @@ func steady(g *arbiterv1.GroupStatus) bool {
 	return g.GetStage() == "steady" && g.GetOperation() == nil
 }
 
+// primaryIs is a group whose primary is seen like this: up, degraded, down or unknown.
+func primaryIs(status string) func(*arbiterv1.GroupStatus) bool {
+	return func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == status }
+}
+
 // quiet lets time pass in which nothing may happen: there is nothing to wait for.
 func (s *stage) quiet(d time.Duration) { time.Sleep(d) }
 

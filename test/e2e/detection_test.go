@@ -62,7 +62,7 @@ func TestScenario03_PrimaryAnswersWithErrors(t *testing.T) {
 	s.fault = lab.Now()
 	s.must(s.primary.SetReadOnly(s.ctx, true))
 	s.explains("read-only", "no failover", s.primary.Name())
-	s.until("degraded", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "degraded" })
+	s.until("degraded", primaryIs("degraded"))
 	s.says([]string{"status"}, "has a primary that is degraded", "read-only", "alive but failing")
 	s.attention()
 	s.nothingDone()
@@ -218,66 +218,53 @@ func TestScenario07_RestartImpossible(t *testing.T) {
 	})
 }
 
+// livingFaults are what a living primary can have. begin returns what ends it.
+var livingFaults = []struct {
+	evidence, status string
+	text             string // what explain shows of it
+	begin            func(*stage) (end func() error)
+}{
+	{"too-many-connections", "degraded", "53300", func(s *stage) func() error {
+		release := s.exhaust(primaryIs("degraded"))
+		return func() error { release(); return nil }
+	}},
+	{"read-only", "degraded", "read-only", func(s *stage) func() error {
+		s.must(s.primary.SetReadOnly(s.ctx, true))
+		return func() error { return s.primary.SetReadOnly(s.ctx, false) }
+	}},
+	{"bad-credentials", "unknown", "28P01", func(s *stage) func() error {
+		s.must(s.primary.ChangePassword(s.ctx, database.Arbiter, "another"))
+		return func() error {
+			return s.primary.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter))
+		}
+	}},
+	{"crash-recovery", "degraded", "in recovery mode", func(s *stage) func() error {
+		release, err := s.primary.HoldCrashRecovery(s.ctx)
+		s.must(err)
+		return func() error { return errors.Join(release(), s.primary.AwaitReady(s.ctx)) }
+	}},
+	{"starting-up", "degraded", "57P03", func(s *stage) func() error {
+		s.must(s.primary.Stop(s.ctx, database.Fast))
+		s.must(s.primary.StartStuck(s.ctx))
+		return func() error {
+			if err := s.primary.Stop(s.ctx, database.Immediate); err != nil {
+				return err
+			}
+			return errors.Join(s.primary.Unstick(), s.primary.Start(s.ctx))
+		}
+	}},
+}
+
 // What a living primary can have is named, and alone never fails it over.
 func TestScenario08_AliveButFailing(t *testing.T) {
 	full(t)
-	var recover func() error
-	for _, c := range []struct {
-		evidence string
-		text     string // what explain shows of it
-		status   string
-		begin    func(*stage)
-		end      func(*stage) error
-	}{
-		{"too-many-connections", "53300", "degraded", nil, nil},
-		{
-			"read-only", "read-only", "degraded",
-			func(s *stage) { s.must(s.primary.SetReadOnly(s.ctx, true)) },
-			func(s *stage) error { return s.primary.SetReadOnly(s.ctx, false) },
-		},
-		{
-			"bad-credentials", "28P01", "unknown",
-			func(s *stage) { s.must(s.primary.ChangePassword(s.ctx, database.Arbiter, "another")) },
-			func(s *stage) error {
-				return s.primary.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter))
-			},
-		},
-		{
-			"crash-recovery", "in recovery mode", "degraded",
-			func(s *stage) {
-				var err error
-				recover, err = s.primary.HoldCrashRecovery(s.ctx)
-				s.must(err)
-			},
-			func(s *stage) error { return errors.Join(recover(), s.primary.AwaitReady(s.ctx)) },
-		},
-		{
-			"starting-up", "57P03", "degraded",
-			func(s *stage) {
-				s.must(s.primary.Stop(s.ctx, database.Fast))
-				s.must(s.primary.StartStuck(s.ctx))
-			},
-			func(s *stage) error {
-				if err := s.primary.Stop(s.ctx, database.Immediate); err != nil {
-					return err
-				}
-				return errors.Join(s.primary.Unstick(), s.primary.Start(s.ctx))
-			},
-		},
-	} {
+	for _, c := range livingFaults {
 		t.Run(c.evidence, func(t *testing.T) {
 			// A database may be lost for a moment on its way into the state and out of it. In between nothing is waited for.
 			minimum := plan{health: strings.Replace(patient, "{", "{minimum_unhealthy: 15s, ", 1)}
 			s := enter(t, minimum)
-			is := func(status string) func(*arbiterv1.GroupStatus) bool {
-				return func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == status }
-			}
-			if c.begin == nil {
-				defer s.exhaust(is(c.status))()
-			} else {
-				c.begin(s)
-			}
-			s.until(c.status, is(c.status))
+			end := c.begin(s)
+			s.until(c.status, primaryIs(c.status))
 			s.apply(s.yaml(plan{}))
 			for range 2 {
 				s.explains(c.text, "no failover", "0 of 3 arbiters see "+s.primary.Name()+" down")
@@ -292,12 +279,9 @@ func TestScenario08_AliveButFailing(t *testing.T) {
 				s.quiet(2 * time.Second)
 			}
 			s.nothingDone()
-			if c.end == nil {
-				return
-			}
 			s.apply(s.yaml(minimum))
-			s.must(c.end(s))
-			s.until("up", is("up"))
+			s.must(end())
+			s.until("up", primaryIs("up"))
 			s.writes(20)
 			s.nothingDone()
 		})

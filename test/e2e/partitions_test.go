@@ -7,7 +7,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // The primary and its standbys are cut from each other, and all of them see the arbiters: commits wait for the synchronous
@@ -19,7 +18,7 @@ func TestScenario30_ReplicationCut(t *testing.T) {
 	s.cut(s.first)
 	s.cut(s.second)
 	s.commitsWait(3 * time.Second)
-	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
+	s.until("up", primaryIs("up"))
 	s.explains("no failover", "0 of 3 arbiters")
 	s.nothingDone()
 	s.must(s.Site.Join(s.ctx, s.primary.Host(), s.first.Host()))

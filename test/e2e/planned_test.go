@@ -16,7 +16,7 @@ func TestScenario47_Paused(t *testing.T) {
 	_, err := s.Ctl(s.ctx, "pause", lab.Group, "--reason", "maintenance of the racks")
 	s.must(err)
 	s.crash()
-	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
+	s.until("seen down", primaryIs("down"))
 	s.explains("paused by operator since 20", "maintenance of the racks")
 	s.says([]string{"status"}, "paused: by operator, since 20", "maintenance of the racks")
 	if g := s.status(); g.GetPause().GetActor() == "" || g.GetPause().GetSince() == nil {

@@ -12,7 +12,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // Secrets never appear in logs, at whatever level, in what arbiterctl says, in the Raft log, in snapshots, and in what an arbiter writes when
@@ -37,7 +36,7 @@ func TestScenario55_Secrets(t *testing.T) {
 	s.explains("28P01")
 	s.answersWithout(secrets)
 	s.must(to.ChangePassword(s.ctx, database.Arbiter, s.Template.Password(database.Arbiter)))
-	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
+	s.until("up", primaryIs("up"))
 
 	s.fillLog(9000)
 	for _, a := range s.Arbiters {

@@ -80,7 +80,7 @@ func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 	}
 	s.explains("rogue", s.primary.Name())
 	s.must(to.Crash(s.ctx))
-	s.until("seen down", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "down" })
+	s.until("seen down", primaryIs("down"))
 	s.quiet(3 * time.Second)
 	if after := s.offs(); len(after) != offs {
 		t.Errorf("switched off without being told to: %v", after[offs:])
@@ -91,7 +91,7 @@ func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 		}
 	}
 	s.must(to.Start(s.ctx))
-	s.until("up", func(g *arbiterv1.GroupStatus) bool { return g.GetPrimaryStatus() == "up" })
+	s.until("up", primaryIs("up"))
 	_, err := s.Ctl(s.ctx, "release", s.status().GetGroup(), "--yes", "--reason", "fence it")
 	s.must(err)
 	s.until("steady", steady)

@@ -181,18 +181,19 @@ func TestQuietCountsAndTellsFalseFailovers(t *testing.T) {
 		return
 	}
 	for name, test := range map[string]struct {
-		stall time.Duration
-		loss  int
-		want  bool
+		stall  time.Duration
+		loss   int
+		jitter time.Duration
+		want   bool
 	}{
 		"long stalls": {stall: 20 * time.Second, want: true},
-		"no stalls":   {stall: time.Millisecond, loss: 10},
+		"no stalls":   {stall: time.Millisecond, loss: 10, jitter: 5 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var progress strings.Builder
 			result, err := Quiet(t.Context(), QuietOptions{
 				Lab: lab.Options{Binaries: binaries}, Profile: "fast", Duration: 4 * time.Second, Seed: primarySeed, Loss: test.loss,
-				Stall: test.stall, Progress: &progress,
+				Jitter: test.jitter, Stall: test.stall, Progress: &progress,
 			})
 			if err != nil {
 				t.Fatalf("%v\n%s", err, progress.String())

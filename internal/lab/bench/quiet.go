@@ -25,6 +25,8 @@ type QuietOptions struct {
 	Seed uint64
 	// Loss is the chance in 10,000 with which each cable loses a packet; a packet between two hosts passes two cables.
 	Loss int
+	// Jitter is how much longer each cable takes for a packet, by chance up to so much; packets keep their order.
+	Jitter time.Duration
 	// Stall is how long a host stands still.
 	Stall    time.Duration
 	Progress io.Writer
@@ -47,11 +49,12 @@ func Quiet(ctx context.Context, options QuietOptions) (*report.Bench, error) {
 		return nil, err
 	}
 	defer closeWorkshop()
+	options.Lab.SlowCables = options.Jitter > 0
 	result := report.New("quiet")
 	result.Profile, result.Fence = options.Profile, "fence_lab"
 	result.Service = string(options.Lab.Service)
 	result.Quiet = &report.Quiet{
-		Seed: options.Seed, Under: fmt.Sprintf("%g %% loss on every link and stalls of %v", float64(options.Loss)/100, options.Stall),
+		Seed: options.Seed, Under: options.weather(),
 	}
 	dice := rand.New(rand.NewPCG(options.Seed, options.Seed))
 	for watched := time.Duration(0); watched < options.Duration; {
@@ -69,6 +72,15 @@ func Quiet(ctx context.Context, options QuietOptions) (*report.Bench, error) {
 		}
 	}
 	return result, nil
+}
+
+// weather is what goes on, in words.
+func (o QuietOptions) weather() string {
+	delay := ""
+	if o.Jitter > 0 {
+		delay = fmt.Sprintf(", up to %v of delay", o.Jitter)
+	}
+	return fmt.Sprintf("%g %% loss%s on every link and stalls of %v", float64(o.Loss)/100, delay, o.Stall)
 }
 
 // spell is the bad weather of one lab.
@@ -108,7 +120,12 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 	if err := s.lab.Site.Lose(ctx, s.Loss, s.lab.Site.Hosts()...); err != nil {
 		return 0, err
 	}
-	if err := s.weather(ctx, rest); err != nil {
+	if s.Jitter > 0 {
+		if err := s.lab.Site.Delay(0, s.Jitter, s.lab.Site.Hosts()...); err != nil {
+			return 0, err
+		}
+	}
+	if err := s.stall(ctx, rest); err != nil {
 		return 0, err
 	}
 	lasted := min(lab.Now().Boot-began.Boot, rest)
@@ -147,8 +164,8 @@ func (s *spell) broke(lost, doubles int) bool {
 	return true
 }
 
-// weather stalls host after host until rest is over or a failover has begun.
-func (s *spell) weather(ctx context.Context, rest time.Duration) error {
+// stall stalls host after host until rest is over or a failover has begun.
+func (s *spell) stall(ctx context.Context, rest time.Duration) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, rest, errOver)
 	defer cancel()
 	for {

@@ -21,7 +21,7 @@ type benchFlags struct {
 	fault, profile                 string
 	runs, groups, seconds, minutes int
 	seed, loss                     int
-	interval                       time.Duration
+	interval, jitter               time.Duration
 	json, csv, format, plot        string
 }
 
@@ -61,6 +61,7 @@ func benchCommand() *cobra.Command {
 	flags.IntVar(&f.minutes, "minutes", number("MINUTES", 2), "quiet: how long is watched")
 	flags.IntVar(&f.seed, "seed", number("SEED", 1), "quiet: another one gives other stalls")
 	flags.IntVar(&f.loss, "loss", number("LOSS", 100), "quiet: packets in 10,000 that every link loses")
+	flags.DurationVar(&f.jitter, "jitter", duration("JITTER"), "quiet: how much longer every link takes for a packet, by chance up to this, such as 20ms")
 	flags.StringVar(&f.json, "report", os.Getenv("REPORT"), "write a JSON report to this file")
 	flags.StringVar(&f.csv, "csv", os.Getenv("CSV"), "write a line per run to this file")
 	flags.StringVar(&f.plot, "plot", os.Getenv("PLOT"), "draw the distribution of the outages to this file (SVG)")
@@ -80,6 +81,9 @@ func (f *benchFlags) check() error {
 	}
 	if f.interval < 0 {
 		return errors.New("INTERVAL must be a duration such as 5s")
+	}
+	if f.jitter < 0 {
+		return errors.New("JITTER must be a duration such as 20ms")
 	}
 	if f.format != "table" && f.format != "markdown" {
 		return fmt.Errorf("unknown format %q; use table or markdown", f.format)
@@ -121,7 +125,7 @@ func (f *benchFlags) run(ctx context.Context, progress io.Writer) (*report.Bench
 	case quietFault:
 		return bench.Quiet(ctx, bench.QuietOptions{
 			Lab: f.lab, Profile: f.profile, Duration: time.Duration(f.minutes) * time.Minute, Seed: uint64(f.seed), Loss: f.loss,
-			Stall: 300 * time.Millisecond, Progress: progress,
+			Jitter: f.jitter, Stall: 300 * time.Millisecond, Progress: progress,
 		})
 	default:
 		return bench.Run(ctx, bench.Options{Lab: f.lab, Fault: lab.Fault(f.fault), Runs: f.runs, Profile: f.profile, Progress: progress})

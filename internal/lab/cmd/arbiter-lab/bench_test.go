@@ -20,6 +20,7 @@ func TestBenchRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
 		"groups":   {variables: map[string]string{"MAKEFLAGS": " -- GROUPS=0 FAULT=idle"}, want: "GROUPS must be a number"},
 		"servers":  {variables: map[string]string{"FAULT": "idle", "GROUPS": "21"}, want: "use SERVICE=builtin above 20"},
 		"interval": {variables: map[string]string{"INTERVAL": "often", "FAULT": "idle"}, want: "INTERVAL must be a duration"},
+		"jitter":   {variables: map[string]string{"JITTER": "much", "FAULT": "quiet"}, want: "JITTER must be a duration"},
 		"minutes":  {args: []string{"--fault=quiet", "--minutes=0"}, want: "MINUTES must be"},
 		"fault":    {variables: map[string]string{"FAULT": "earthquake"}, want: "idle or quiet"},
 		"format":   {variables: map[string]string{"FORMAT": "poem"}, want: "table or markdown"},

@@ -1,6 +1,6 @@
 // Command arbiter-lab runs the laboratory: the demo, the benches, chaos, and a lab to look around in. Each flag has an
 // environment variable, so that make passes them on: SERVICE, ROUTER, FAULT, RUNS, PROFILE, KEEP, REPORT, CSV, FORMAT,
-// PLOT, HOSTS, GROUPS, SECONDS, MINUTES, SEED, LOSS.
+// PLOT, HOSTS, GROUPS, SECONDS, MINUTES, INTERVAL, SEED, LOSS, JITTER.
 package main
 
 import (
