@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -437,4 +438,29 @@ func TestNewRequestID(t *testing.T) {
 		}
 		seen[id] = true
 	}
+}
+
+// A call for whose next round no time is left ends with what is known: no arbiter has carried the change out. A try that is cut short by the end
+// of its time would leave that open.
+func TestClient_NoRoundThatCannotEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.Lead("")
+		c := connect(t, cluster)
+		asked := map[string]int{}
+		for _, n := range cluster.Nodes {
+			n.Fail(func(string) error {
+				if asked[n.ID]++; asked[n.ID] > 1 {
+					time.Sleep(time.Minute) // virtual: it answers no second time
+				}
+				return nil
+			}, nil)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 220*time.Millisecond)
+		defer cancel()
+		_, err := c.Pause(ctx, &arbiterv1.PauseRequest{Group: "g"})
+		if !errors.Is(err, client.ErrNoLeader) || errors.Is(err, client.ErrUnknownOutcome) {
+			t.Errorf("error is %v", err)
+		}
+	})
 }

@@ -114,8 +114,12 @@ func (r *round) next(ctx context.Context) (*endpoint, error) {
 	return e, nil
 }
 
-// errHopeless ends a call before its time is over.
-var errHopeless = errors.New("trying again can't help")
+var (
+	// errHopeless ends a call before its time is over.
+	errHopeless = errors.New("trying again can't help")
+	// errTooLate ends one whose time is not enough for another round.
+	errTooLate = errors.New("no time is left to try again")
+)
 
 // hopeless says whether every arbiter was refused for its certificate: time won't change that.
 func (r *round) hopeless() bool {
@@ -133,8 +137,15 @@ func (r *round) drop(e *endpoint) {
 	}
 }
 
+// leastTry is what must be left of a call's time for another round. A try that is cut short leaves open what became of a change, when it is
+// known by then that nobody has carried it out.
+const leastTry = 200 * time.Millisecond
+
 // rest waits between two rounds, longer each time.
 func (r *round) rest(ctx context.Context) error {
+	if end, bounded := ctx.Deadline(); bounded && time.Until(end) < r.pause+leastTry {
+		return errTooLate
+	}
 	if err := clock.Pause(ctx, r.pause); err != nil {
 		return err
 	}

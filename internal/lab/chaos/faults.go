@@ -228,6 +228,9 @@ func (s *storm) harm(ctx context.Context, f Fault, p *patient) (heal func(contex
 		return func(ctx context.Context) error { return s.lab.Site.Lose(ctx, 0, p.host) }, s.lab.Site.Lose(ctx, f.Strength, p.host)
 	case SlowLink:
 		return func(ctx context.Context) error { return p.host.Narrow(ctx, 0) }, p.host.Narrow(ctx, f.Strength)
+	case DelayedLink:
+		least := time.Duration(f.Strength) * time.Millisecond
+		return func(context.Context) error { return s.lab.Site.Delay(0, 0, p.host) }, s.lab.Site.Delay(least, least, p.host)
 	case HungFence, FailingFence, GoneFence:
 		fault := power.Fault{Hang: f.Kind == HungFence, Gone: f.Kind == GoneFence, FailOff: f.Strength}
 		mended := func(context.Context) error { return s.lab.Power.SetFault(p.name(), power.Fault{}) }

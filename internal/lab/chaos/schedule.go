@@ -28,6 +28,7 @@ const (
 	CutRing        Kind = "cut-ring"        // each host hears a majority, each another one
 	LossyLink      Kind = "lossy-link"      // a host's cable loses packets
 	SlowLink       Kind = "slow-link"       // a host's cable is so narrow that packets queue for up to a second
+	DelayedLink    Kind = "delayed-link"    // a host's cable takes its time for every packet, for some longer than for others
 	HungDisk       Kind = "hung-disk"       // whoever writes to the disk waits: a database's under its log, an arbiter's under all it has
 	FullDisk       Kind = "full-disk"       // the same disk has no room left
 	HungFence      Kind = "hung-fence"      // a power switch's outlet takes requests and never answers
@@ -57,7 +58,7 @@ type Fault struct {
 	Kind       Kind
 	// Roles it hits. With two sides (CutOneWay, CutTwoWays, CutHalves) these are the one side and Others the other one.
 	Roles, Others []string
-	// Strength is packets lost in 10,000 (LossyLink), bytes per second (SlowLink), or tries (FailingFence).
+	// Strength is packets lost in 10,000 (LossyLink), bytes per second (SlowLink), milliseconds (DelayedLink), or tries (FailingFence).
 	Strength int
 }
 
@@ -114,6 +115,7 @@ var choices = []choice{
 	{kind: CutRing, weight: 2, shortest: 2 * time.Second, longest: 12 * time.Second, all: true},
 	{kind: LossyLink, weight: 2, shortest: 3 * time.Second, longest: 15 * time.Second, roles: everyRole, weakest: 200, strength: 3000},
 	{kind: SlowLink, weight: 2, shortest: 3 * time.Second, longest: 15 * time.Second, roles: everyRole, weakest: 4_000, strength: 40_000},
+	{kind: DelayedLink, weight: 2, shortest: 3 * time.Second, longest: 15 * time.Second, roles: everyRole, weakest: 10, strength: 400},
 	{kind: HungDisk, weight: 3, shortest: 2 * time.Second, longest: 12 * time.Second, roles: everyRole},
 	{kind: FullDisk, weight: 2, shortest: 2 * time.Second, longest: 12 * time.Second, roles: everyRole},
 	{kind: HungFence, weight: 1, shortest: 5 * time.Second, longest: 20 * time.Second, roles: databaseRoles},

@@ -95,7 +95,7 @@ func (s *storm) say(format string, args ...any) {
 // Run makes a storm and returns what came of it. Evidence is kept of a run in which something is wrong. What it made is
 // removed, also when ctx ends.
 func Run(ctx context.Context, options Options) (result *Report, err error) {
-	options.Lab.Kind = hosts.Namespaces
+	options.Lab.Kind, options.Lab.SlowCables = hosts.Namespaces, true
 	options.Lab.Settings = map[string]string{"max_connections": "200", "track_commit_timestamp": "on", "max_wal_size": "192MB"}
 	opening, cancel := context.WithTimeout(ctx, openPatience)
 	defer cancel()
