@@ -179,7 +179,7 @@ func proofOf(step *arbiterv1.Step) string {
 func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	var parts []string
 	failed := slices.Contains([]string{"failed", "unknown", "cut-short"}, step.Result)
-	if failed {
+	if failed && step.Name != "held" { // which says it by its name
 		parts = append(parts, step.Result)
 	}
 	switch {
