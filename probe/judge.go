@@ -11,7 +11,8 @@ import (
 // Bad looks: when Failures of them come in a row (within Window, if set), the check claims what all of them support, the
 // mildest class among them; a milder look after that makes the claim milder at once. Another reason of the same class is
 // taken over when it alone fills Failures looks in a row, so that reasons which take turns don't change the view all the
-// time.
+// time. That no answer comes is one reason, whatever the kernel makes of it: of a machine without power, on the same network, it
+// says for some seconds that there is no route, and then nothing for some seconds.
 //
 // Good looks: Successes in a row make the check good again; the first one is enough for a check that was never judged.
 type judge struct {
@@ -58,6 +59,7 @@ func (j *judge) count(e failover.Evidence, ended time.Duration) {
 	switch {
 	case e.Reason == j.state.Reason:
 		j.state.Detail = e.Detail
+	case unheard(e) && unheard(j.state):
 	case j.claims() && weight(e) < weight(j.state):
 		j.state = e
 	case j.enough():
@@ -75,6 +77,11 @@ func (j *judge) countGood(e failover.Evidence) {
 		failover.ClassOf(j.state.Reason) == failover.EvidenceGood {
 		j.state = e
 	}
+}
+
+// unheard says that nothing was heard from the member's machine.
+func unheard(e failover.Evidence) bool {
+	return e.Reason == failover.ReasonTimeout || e.Reason == failover.ReasonNoRoute
 }
 
 // claims says whether the state is a claim that a bad look can make milder.
