@@ -104,7 +104,7 @@ func TestScenario38_RestoredFromSnapshot(t *testing.T) {
 func (s *stage) snapshotOf(a *lab.Arbiter) {
 	s.t.Helper()
 	s.await(a.Name()+" to make a snapshot", func() error {
-		found, err := filepath.Glob(filepath.Join(a.DataDir(), "raft", "snapshots", "*", "state.bin"))
+		found, err := filepath.Glob(filepath.Join(a.DataDir(), "raft", "snapshots", "*[0-9]", "state.bin")) // one that is being made ends in .tmp
 		if err != nil || len(found) == 0 {
 			return fmt.Errorf("it has made none (%v)", err)
 		}
