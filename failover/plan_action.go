@@ -82,6 +82,8 @@ func (g *Group) roguesByHand() string {
 	case op.released(HoldRogue) || op.released(HoldReinstate) || op.Kind == KindRefence: // which asked before it began
 	case g.Pause != nil:
 		return "the group is paused"
+	case g.Spec.Policy.Automation != AutomationFull:
+		return "policy.automation is " + string(g.Spec.Policy.Automation)
 	case !g.Spec.Policy.RefenceRogues:
 		return "the policy fences rogues only by hand"
 	}

@@ -105,8 +105,12 @@ func joinNodes(nodes []NodeID) string {
 	return strings.Join(names, ", ")
 }
 
-// witnesses are the other members that any counting view sees receiving ever more of somebody's log.
+// witnesses are the other members that any counting view sees receiving ever more of somebody's log. A member that is proven unable to write
+// is not that somebody: that others receive says nothing of it.
 func (g *Group) witnesses(s *State, of MemberName) []MemberName {
+	if m := g.Member(of); g.Adopted && m != nil && m.Authority == AuthorityNone {
+		return nil
+	}
 	var names []MemberName
 	for _, node := range s.Voters {
 		for _, m := range g.Members {
