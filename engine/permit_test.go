@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -35,16 +36,36 @@ func TestS6_NothingIsDoneWithoutTheLease(t *testing.T) {
 
 func TestS6_TheLeaseIsReadAgainBeforeThePromotion(t *testing.T) {
 	g := startGroup(t, "b")
-	ctx := allowing(limit(t, plenty), 1) // the token, and no more
+	ctx := allowing(limit(t, plenty), 2) // the token and its reload, and no more
 	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultFailed, permit.ErrExpired)
 	if g.token("b") != "5" || !g.inRecovery("b") {
 		t.Errorf("token %s, in recovery %v; want 5 and true", g.token("b"), g.inRecovery("b"))
 	}
 }
 
+// Each change of a server takes time in which an arbiter may freeze: the lease is read before every one of them.
+func TestS6_TheLeaseIsReadBeforeEachChange(t *testing.T) {
+	g := startGroup(t, "b")
+	onDisk := func(name string) string {
+		return g.servers["b"].Query("SELECT setting FROM pg_file_settings WHERE name = '" + name + "' ORDER BY seqno DESC LIMIT 1")
+	}
+	stop := func(changes int) failover.MemberPosition {
+		return g.engine.StopFollowing(allowing(limit(t, plenty), changes), g.member("b"), g.spec, 5, g.systemID)
+	}
+	if p := stop(1); p.Answered || onDisk("arbiter.epoch") != "5" || strings.Contains(onDisk("primary_conninfo"), stoppedPort) {
+		t.Errorf("the token was allowed, and no more: %+v, follows %s", p, onDisk("primary_conninfo"))
+	}
+	if p := stop(1); p.Answered || !strings.Contains(onDisk("primary_conninfo"), stoppedPort) || g.servers["b"].Query("SELECT count(*) FROM pg_stat_wal_receiver") != "1" {
+		t.Errorf("what is written was allowed, and no reload: %+v, follows %s", p, onDisk("primary_conninfo"))
+	}
+	if p := stop(2); !p.Answered {
+		t.Errorf("what is left was allowed: %+v", p)
+	}
+}
+
 func TestS6_APromotionWithoutItsRowIsUnknown(t *testing.T) {
 	g := startGroup(t, "b")
-	ctx := allowing(limit(t, plenty), 2) // the token and the request
+	ctx := allowing(limit(t, plenty), 3) // the token, its reload and the request
 	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultUnknown, permit.ErrExpired)
 	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultUnknown, nil)
 	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)

@@ -157,9 +157,6 @@ func (t *target) write(ctx context.Context, changes []setting) (written []settin
 	if len(written) == 0 {
 		return nil, nil
 	}
-	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-		return nil, err
-	}
 	if token.OnDisk != t.epoch {
 		if err := t.writeToken(ctx, epoch); err != nil {
 			return nil, fmt.Errorf("write the token: %w", err)
@@ -167,28 +164,35 @@ func (t *target) write(ctx context.Context, changes []setting) (written []settin
 	}
 	for _, change := range changes {
 		// The error is cut down to its code: its text may repeat the statement, and with it a password.
-		if _, err := t.conn.Exec(ctx, change.alterSystem()); err != nil {
+		if err := t.act(ctx, change.alterSystem()); err != nil {
 			return nil, fmt.Errorf("write %s: %w", change.name, withoutStatement(err))
 		}
 	}
-	if _, err := t.conn.Exec(ctx, "SELECT pg_reload_conf()"); err != nil {
+	if err := t.act(ctx, "SELECT pg_reload_conf()"); err != nil {
 		return nil, fmt.Errorf("reload the configuration: %w", err)
 	}
 	return written, nil
 }
 
+// act runs one statement that changes the server, with the lease read right before it (S6): the one before may have taken long.
+func (t *target) act(ctx context.Context, statement string) error {
+	if err := permit.Check(ctx); err != nil {
+		return err
+	}
+	_, err := t.conn.Exec(ctx, statement)
+	return err
+}
+
 func (t *target) writeToken(ctx context.Context, epoch setting) error {
 	// PostgreSQL 15 and 16 refuse ALTER SYSTEM for a parameter that this session has never heard of.
-	for _, statement := range []string{
-		"SET arbiter.epoch = " + epoch.quoted(),
-		epoch.alterSystem(),
-		"RESET arbiter.epoch", // the session must see the server's value again
-	} {
-		if _, err := t.conn.Exec(ctx, statement); err != nil {
-			return err
-		}
+	if _, err := t.conn.Exec(ctx, "SET arbiter.epoch = "+epoch.quoted()); err != nil {
+		return err
 	}
-	return nil
+	if err := t.act(ctx, epoch.alterSystem()); err != nil {
+		return err
+	}
+	_, err := t.conn.Exec(ctx, "RESET arbiter.epoch") // the session must see the server's value again
+	return err
 }
 
 // readBack waits until new connections show the settings. The main process tells its children of new settings before it accepts

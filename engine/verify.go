@@ -113,6 +113,9 @@ func (p *Postgres) writeThroughRoute(ctx context.Context, routeAddress string, a
 	if tag.RowsAffected() != 1 {
 		return fmt.Errorf("%w: the server there is not %s under epoch %d", ErrRouteElsewhere, a.Member, a.Epoch)
 	}
+	if err := permit.Check(ctx); err != nil { // the write may have waited
+		return fmt.Errorf("commit: %w", err)
+	}
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}

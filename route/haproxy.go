@@ -14,7 +14,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
-	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 const (
@@ -280,13 +279,8 @@ func (h *haproxy) untilProven(ctx context.Context, r Request, commands, again []
 // apply gives commands and looks at the state afterwards, in one round trip. It also returns HAProxy's own state by
 // server.
 func (h *haproxy) apply(ctx context.Context, r Request, commands []string) (State, map[string]serverState, error) {
-	if len(commands) > 0 {
-		if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-			return State{}, nil, err
-		}
-	}
 	looks := []string{"show servers state " + h.backend, "show stat " + h.backend + " 4 -1"}
-	answers, err := h.socket.exchange(ctx, append(slices.Clone(commands), looks...))
+	answers, err := h.socket.exchange(ctx, append(slices.Clone(commands), looks...), len(commands) > 0)
 	if err != nil {
 		return State{}, nil, err
 	}

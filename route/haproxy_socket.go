@@ -8,6 +8,8 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 // answerLimit bounds what is read of HAProxy's answers, in bytes: some thousand servers.
@@ -35,9 +37,12 @@ func parseEndpoint(text string) (endpoint, error) {
 }
 
 // exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after
-// one of them has failed.
-func (e endpoint) exchange(ctx context.Context, commands []string) ([]string, error) {
-	text, err := e.roundTrip(ctx, strings.Join(commands, ";")+"\n")
+// one of them has failed. If they change something, the lease is read once HAProxy is reached (S6), which may take long.
+func (e endpoint) exchange(ctx context.Context, commands []string, change bool) ([]string, error) {
+	text, err := e.roundTrip(ctx, strings.Join(commands, ";")+"\n", change)
+	if errors.Is(err, permit.ErrExpired) {
+		return nil, err
+	}
 	if err != nil {
 		if ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -54,7 +59,7 @@ func (e endpoint) exchange(ctx context.Context, commands []string) ([]string, er
 	return answers, nil
 }
 
-func (e endpoint) roundTrip(ctx context.Context, request string) (string, error) {
+func (e endpoint) roundTrip(ctx context.Context, request string, change bool) (string, error) {
 	var dialer net.Dialer
 	connection, err := dialer.DialContext(ctx, e.network, e.address)
 	if err != nil {
@@ -63,6 +68,11 @@ func (e endpoint) roundTrip(ctx context.Context, request string) (string, error)
 	defer connection.Close()
 	stop := context.AfterFunc(ctx, func() { connection.Close() })
 	defer stop()
+	if change {
+		if err := permit.Check(ctx); err != nil {
+			return "", err
+		}
+	}
 	if _, err := io.WriteString(connection, request); err != nil {
 		return "", err
 	}

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 const generous = 20 * time.Second
@@ -471,4 +472,23 @@ func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
 	if !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "pg-a still has 1 sessions") {
 		t.Errorf("got %v", err)
 	}
+}
+
+// Reaching HAProxy may take long: the lease is read only then, and without it nothing is said.
+func TestS6_TheLeaseIsReadOnceHAProxyIsReached(t *testing.T) {
+	l := newLab(t, "")
+	asked := 0
+	ctx := permit.With(t.Context(), func() error { asked++; return permit.ErrExpired })
+	away := l.router("tcp://" + freePort(t))
+	if err := away.Close(ctx, l.request(), "pg-a"); !errors.Is(err, ErrUnreachable) || asked > 0 {
+		t.Errorf("nobody was reached: %v, asked %d times", err, asked)
+	}
+	router := l.router("unix://" + l.unix)
+	if err := router.Close(ctx, l.request(), "pg-a"); !errors.Is(err, permit.ErrExpired) || asked != 1 {
+		t.Errorf("without the lease: %v, asked %d times", err, asked)
+	}
+	if _, err := router.State(ctx, l.request()); err != nil || asked != 1 {
+		t.Errorf("a look needs no lease: %v, asked %d times", err, asked)
+	}
+	l.wantServer("pg-a")
 }
