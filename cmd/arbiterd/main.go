@@ -30,8 +30,11 @@ import (
 
 // Exit statuses.
 const (
-	exitFailed   = 1 // it ended by an error that was logged
-	exitBadInput = 2 // its command line, file or certificates are wrong; nothing was started
+	// exitFailed says that it ended by an error that was logged: it may be started again. The Go runtime ends with 2 when it must: then too.
+	exitFailed = 1
+	// exitBadInput says that no start will go better before somebody has mended what is wrong: the command line, the file, the certificates,
+	// or a data directory that is corrupt or was lost (EX_CONFIG of sysexits.h).
+	exitBadInput = 78
 )
 
 func main() {
@@ -67,7 +70,11 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
-		return d.run(ctx, hangup, *record)
+		err = d.run(ctx, hangup, *record)
+		if errors.Is(err, arbiter.ErrStorageCorrupt) || errors.Is(err, arbiter.ErrClusterExists) {
+			code = exitBadInput
+		}
+		return err
 	}
 	command.SetArgs(arguments)
 	command.SetOut(stdout)

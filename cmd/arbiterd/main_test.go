@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -130,6 +131,19 @@ func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
 			t.Errorf("exit status %d: %s", status, out.String())
 		}
 	})
+}
+
+// A log that can't be read back doesn't get better by another start.
+func TestACorruptLogIsNotTriedForEver(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	log := filepath.Join(d.file.Data, "raft", "raft.db")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o700), os.WriteFile(log, bytes.Repeat([]byte("no database "), 4096), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if status := run(t.Context(), []string{"--config", d.path}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "data directory is corrupt") {
+		t.Errorf("exit status %d: %s", status, out.String())
+	}
 }
 
 // asNobody runs something with the rights to files that a user without any has, on a thread of its own, which ends with it.
