@@ -152,8 +152,11 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	}
 	if look, ok := n.view.look(g.Name, m.Name); ok {
 		f := look.Observation.Facts
-		status.Role, status.TokenEpoch = string(f.Role), uint64(f.Epoch)
-		_, why := g.Spec.StatusOf(look.Observation)
+		now, why := g.Spec.StatusOf(look.Observation)
+		status.TokenEpoch = uint64(f.Epoch)
+		if now != failover.StatusDown { // of one that doesn't answer it is what it was
+			status.Role = string(f.Role)
+		}
 		status.Reason = string(why.Reason)
 	}
 	// What this arbiter sees itself need not be why most see the member as they do.

@@ -168,6 +168,7 @@ func troubled() []*arbiterv1.GroupStatus {
 		}),
 		change("unarmed", func(g *arbiterv1.GroupStatus) { g.Armed = false }),
 		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
+		change("fewer", func(g *arbiterv1.GroupStatus) { g.Members[2].Status, g.Members[2].Role = "down", "" }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
 		change("failing", func(g *arbiterv1.GroupStatus) {
@@ -402,7 +403,7 @@ func TestTroubles_GravestFirst(t *testing.T) {
 	want := []string{
 		"refence is held (refence-by-hand) with a member that may be writing without authority", "rogue has a member that may be writing without authority",
 		"held is held (fence-unproven)", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
-		"failing has a primary that is degraded (postgres: read-only)", "alone has no standby that could take over", "unarmed is not armed", "paused is paused",
+		"failing has a primary that is degraded (postgres: read-only)", "alone has no standby that could take over", "unarmed is not armed", "fewer has a member that is down (pg-c)", "paused is paused",
 	}
 	if got := screen.Troubles(statusOf(troubled()...)); !slices.Equal(got, want) {
 		t.Errorf("got:\n%s\nwant:\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

@@ -91,6 +91,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.Candidate == "", "has no standby that could take over"},
 		{!g.Armed, "is not armed"},
 		{slices.ContainsFunc(g.Members, notFollowing), "has a standby that does not follow its primary"},
+		{len(downMembers(g)) > 0, "has a member that is down (" + strings.Join(downMembers(g), ", ") + ")"},
 	} {
 		if c.is {
 			return gravity, c.why
@@ -104,6 +105,16 @@ func heldText(g *arbiterv1.GroupStatus) string {
 		return "is held (" + reason + ")"
 	}
 	return "is held"
+}
+
+// downMembers are those beside the primary that are seen down: nothing is lost by it yet, but the next failover has fewer to choose from.
+func downMembers(g *arbiterv1.GroupStatus) (names []string) {
+	for _, m := range g.Members {
+		if m.Status == "down" && m.Member != g.Primary && g.Adopted {
+			names = append(names, m.Member)
+		}
+	}
+	return names
 }
 
 // rogues are the members without authority that must be assumed to be writing, apart from the primary that a failover is about to fence.
