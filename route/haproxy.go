@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"regexp"
@@ -303,6 +304,7 @@ func (h *haproxy) apply(ctx context.Context, r Request, commands []string) (Stat
 // state puts what HAProxy says into the words of this package.
 func (h *haproxy) state(r Request, servers map[string]serverState, sessions map[string]int) State {
 	var state State
+	strangers := maps.Clone(servers)
 	for _, member := range r.Members {
 		s, found := servers[h.serverOf(member.Name)]
 		if !found {
@@ -312,7 +314,14 @@ func (h *haproxy) state(r Request, servers map[string]serverState, sessions map[
 			Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
 			Open: s.ready() && s.running, Closed: s.inMaintenance(), Sessions: sessions[s.name],
 		})
+		delete(strangers, s.name)
 	}
+	for name, s := range strangers {
+		if s.ready() && s.running {
+			state.Strangers = append(state.Strangers, name)
+		}
+	}
+	slices.Sort(state.Strangers)
 	return state
 }
 

@@ -44,6 +44,12 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 			})
 		}
 	}
+	for _, name := range state.Strangers {
+		problems = append(problems, Problem{
+			Message: fmt.Sprintf("route %s sends clients to server %s too, which is no member's", route.Name, name),
+			Fix:     "take it out of the router, or name it as a member's in the route (server.MEMBER): Arbiter closes only members",
+		})
+	}
 	return append(problems, astray(route, state, primary)...)
 }
 

@@ -104,6 +104,11 @@ func TestInspect_ClientsAstray(t *testing.T) {
 			t.Errorf("the primary is %q: %q, want %q", primary, found, want)
 		}
 	}
+	without := l.request()
+	without.Members = without.Members[1:] // pg-a left the group
+	if problems := Inspect(t.Context(), front, without, ""); len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "server pg-a too, which is no member's") {
+		t.Errorf("a member that left the group: %+v", problems)
+	}
 	if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-b"); err != nil {
 		t.Fatal(err)
 	}

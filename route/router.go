@@ -54,7 +54,8 @@ type Server struct {
 
 // State is what a router says of a group's members. Members that it doesn't know are missing.
 type State struct {
-	Servers []Server // in the order of the group's members
+	Servers   []Server // in the order of the group's members
+	Strangers []string // further servers that take new clients, by the router's own names: those of members that left the group, say
 }
 
 // Server returns the server of a member.
@@ -78,7 +79,8 @@ func (s State) Open() []failover.MemberName {
 	return names
 }
 
-// ProvesOpen says whether clients go to this member and to no other one; the error says what else is the case.
+// ProvesOpen says whether clients go to this member and to no other one of the group; the error says what else is the case. Strangers are
+// nobody's to close: Inspect tells of them.
 func (s State) ProvesOpen(member failover.MemberName) error {
 	for _, server := range s.Servers {
 		if server.Member == member && !server.Open {
