@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
@@ -65,13 +66,13 @@ func (f fileMark) read() (mark, bool, error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&m); err != nil {
-		return mark{}, false, fmt.Errorf("%w: %s: %w", ErrBadMark, f.path(), err)
+		return mark{}, false, fmt.Errorf("%w: %s can't be read (%w); don't repair or restore it: %s", ErrBadMark, f.path(), err, fsm.LostArbiter)
 	}
 	if m.Format != markFormat {
 		return mark{}, false, fmt.Errorf("%w: %s has format %d, and this version knows %d; start the version that wrote it", ErrBadMark, f.path(), m.Format, markFormat)
 	}
 	if m.Node == "" || m.ClusterID == "" || m.State != BootstrapPrepared && m.State != BootstrapMember {
-		return mark{}, false, fmt.Errorf("%w: %s lacks a node, a cluster or a known state", ErrBadMark, f.path())
+		return mark{}, false, fmt.Errorf("%w: %s lacks a node, a cluster or a known state; don't repair or restore it: %s", ErrBadMark, f.path(), fsm.LostArbiter)
 	}
 	return m, true, nil
 }

@@ -160,8 +160,8 @@ func TestNewBootstrap_RefusesADirectoryThatDoesNotFit(t *testing.T) {
 			begun(t, s, "1")
 			writeMark(t, f, func(m *mark) { m.ListHash, m.List = "x", "az-x" })
 		}, nil, ""},
-		"unknown state": {func(t *testing.T, f string, _ *Storage) { writeMark(t, f, func(m *mark) { m.State = "king" }) }, ErrBadMark, "known state"},
-		"garbage":       {func(_ *testing.T, f string, _ *Storage) { os.WriteFile(filepath.Join(f, markFile), []byte("{"), 0o600) }, ErrBadMark, markFile},
+		"unknown state": {func(t *testing.T, f string, _ *Storage) { writeMark(t, f, func(m *mark) { m.State = "king" }) }, ErrBadMark, "known state; don't repair or restore it: leave this arbiter stopped"},
+		"garbage":       {func(_ *testing.T, f string, _ *Storage) { os.WriteFile(filepath.Join(f, markFile), []byte("{"), 0o600) }, ErrBadMark, markFile + " can't be read (unexpected EOF); don't repair or restore it: leave this arbiter stopped"},
 		"a mark of a later version": {func(_ *testing.T, f string, _ *Storage) {
 			os.WriteFile(filepath.Join(f, markFile), []byte(`{"format":2}`), 0o600)
 		}, ErrBadMark, "format 2"},
