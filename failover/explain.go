@@ -139,6 +139,8 @@ func nextCommands(s *State, g *Group) []string {
 		return adoptCommands(s, g)
 	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
+	case g.Stage == Confirmed && g.Operation.Automatic && g.Spec.Policy.Automation != AutomationFull:
+		return []string{"nothing happens by itself; do it:", fmt.Sprintf("arbiterctl failover %s --reason \"...\"", name)}
 	case g.Stage != Held:
 		return nil
 	}

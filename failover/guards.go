@@ -10,6 +10,7 @@ const (
 	guardLookedAgain = "looked again"
 	guardAdopted     = "adopted"
 	guardPaused      = "not paused"
+	guardAutomation  = "automation"
 	guardCandidate   = "candidate"
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
@@ -84,7 +85,7 @@ func automationGuards(g *Group) []Guard {
 		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor + " since " + since, Reason: g.Pause.Reason}.by()
 	}
 	full := g.Spec.Policy.Automation == AutomationFull
-	return []Guard{adopted, paused, {Name: "automation", OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}
+	return []Guard{adopted, paused, {Name: guardAutomation, OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}
 }
 
 // candidateGuard asks for somebody to promote: what cannot be replaced is never killed.

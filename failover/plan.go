@@ -225,7 +225,9 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	if g.Operation.Automatic && g.Operation.Kind == KindFailover {
 		decision.Basis = TallySince(s, g, g.Operation.From, g.Operation.ConfirmedAt).Basis
 	}
-	if waits && (failed.Name == guardLookedAgain || failed.Name == guardMinimum || failed.Name == guardCandidate) {
+	// Where it is only observed too, once: what it would have done is told by the same looks.
+	observed := failed.Name == guardAutomation && failing(guards, guardLookedAgain)
+	if waits && (observed || slices.Contains([]string{guardLookedAgain, guardMinimum, guardCandidate}, failed.Name)) {
 		decision.LookAgain = g.Operation.ConfirmedAt
 	}
 	if waits && failed.Name == guardCandidate { // positions move all the time, and are committed with an answer only
