@@ -174,6 +174,7 @@ func TestScenario42_ColdStart(t *testing.T) {
 	ctl := func(verb string) func(*stage) {
 		return func(s *stage) { _, err := s.Ctl(s.ctx, verb, lab.Group, "--reason", "all is stopped"); s.must(err) }
 	}
+	seen := func(s *stage) { s.until("up", primaryIs("up")) }
 	nothing := func(*stage) {}
 	for _, c := range []struct {
 		name   string
@@ -185,7 +186,7 @@ func TestScenario42_ColdStart(t *testing.T) {
 		{"arbiters first, then the primary", patient, nothing, []func(*stage){arbiters, leads, primaryFirst}},
 		// Standbys without a primary look like a lost primary. That it is only late is what a minimum time is for, or a pause.
 		{"arbiters first, then the standbys", grace, nothing, []func(*stage){arbiters, leads, standbysFirst}},
-		{"arbiters first, then the standbys of a paused group", patient, ctl("pause"), []func(*stage){arbiters, leads, standbysFirst, ctl("resume")}},
+		{"arbiters first, then the standbys of a paused group", patient, ctl("pause"), []func(*stage){arbiters, leads, standbysFirst, seen, ctl("resume")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := enter(t, plan{health: c.health})
