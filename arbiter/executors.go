@@ -298,6 +298,10 @@ func (e verifyExecutor) Do(ctx context.Context, a failover.Action) failover.Outc
 		defer cancel()
 		primary := e.member(a)
 		_, steps := e.onStandbys(limited, a, "follows "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
+			// Under the epoch of a leader that took over since they were pointed, nobody has been told of it yet (S9).
+			if o := engine.RaiseToken(ctx, m, a.Spec, a.Epoch); o.Result != failover.ResultDone {
+				return o
+			}
 			return engine.AwaitFollowing(ctx, m, primary, a.Spec, a.Epoch)
 		})
 		following <- steps

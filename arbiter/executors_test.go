@@ -386,8 +386,9 @@ func TestVerify_EveryRoute(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fakeDrivers{verify: test.verify}
 			o := f.run(t, failover.ActionVerify, "db2", test.change)
-			if o.Result != test.want || !slices.Equal(f.all(), test.calls) || !named(o, "db3 follows db2") {
-				t.Errorf("outcome %+v of %q, want %s of %q", o, f.all(), test.want, test.calls)
+			calls := append([]string{"raise db3 to 5"}, test.calls...) // S9: it may have been told by an earlier leader, under an older epoch
+			if o.Result != test.want || !slices.Equal(f.all(), calls) || !named(o, "db3 follows db2") {
+				t.Errorf("outcome %+v of %q, want %s of %q", o, f.all(), test.want, calls)
 			}
 			for _, call := range test.calls {
 				if address := strings.TrimPrefix(call, "verify "); test.verify == nil && !named(o, "wrote at "+address) {
