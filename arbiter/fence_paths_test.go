@@ -303,6 +303,10 @@ func TestFencePaths_AfterAFenceThatWasNotProven(t *testing.T) {
 				a.forget()
 				asked := 0
 				for i := range test.steps {
+					for n := a.timesOf(failed); a.timesOf(failed) == n; { // until its turn has just been: the next one is far away
+						time.Sleep(a.took)
+					}
+					time.Sleep(2 * a.took)
 					a.setGroups(groups)
 					a.state.Group(failed.Group).Operation = &failover.Operation{Steps: test.steps[:i+1]}
 					for range 2 {
