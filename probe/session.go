@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
 // largestMessage bounds one message of a server, in bytes.
@@ -62,6 +64,9 @@ func openSession(ctx context.Context, l login, channel *tls.Config) (*session, e
 	s.frontend.SetMaxBodyLen(largestMessage)
 	if err := s.logIn(l); err != nil {
 		s.close()
+		if channel != nil && len(channel.Certificates) > 0 {
+			err = postgres.DoubtCertificate(err)
+		}
 		return nil, err
 	}
 	return s, nil

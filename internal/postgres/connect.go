@@ -31,6 +31,15 @@ var ErrUnusableSettings = errors.New("unusable connection settings")
 // sign that the server is gone. An arbiter whose certificate has run out must not take all its members for dead.
 var ErrCertificateDoubt = errors.New("broken after the TLS handshake; the server may have refused the client certificate")
 
+// DoubtCertificate adds ErrCertificateDoubt to an error from between the TLS handshake and the end of the log-in, if the connection
+// just broke. It is for connections that a client certificate was shown on.
+func DoubtCertificate(err error) error {
+	if SQLState(err) != "" || reasonOfSocket(err) != failover.ReasonReset {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCertificateDoubt, err)
+}
+
 // errAbandoned refuses the cancel request that pgx would send over a second connection.
 var errAbandoned = errors.New("the connection was abandoned; no cancel request is sent")
 
@@ -167,8 +176,8 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	gate.closed.Store(true)
-	if err != nil && showedCertificate && SQLState(err) == "" && reasonOfSocket(err) == failover.ReasonReset {
-		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrCertificateDoubt, err)
+	if err != nil && showedCertificate {
+		err = DoubtCertificate(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
