@@ -213,6 +213,16 @@ func reasonOfTermination(answer *pgconn.PgError) failover.Reason {
 	return failover.ReasonShuttingDown
 }
 
+// EndsSession says whether a server announces the end of a session. Shut down at once (pg_ctl stop -m immediate), or when another of its
+// processes has crashed, it does so by a warning, not by an error.
+func EndsSession(notice *ServerError) bool {
+	switch notice.Code {
+	case "57P01", "57P02", "57P03":
+		return true
+	}
+	return false
+}
+
 // SQLState returns the code of the server's answer within err, or "" if it is not one.
 func SQLState(err error) string {
 	var answer *pgconn.PgError
