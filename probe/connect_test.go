@@ -185,6 +185,15 @@ func TestPostgresTLS(t *testing.T) {
 	}
 }
 
+func TestPostgresEnvironmentDoesNotCount(t *testing.T) {
+	server := postgrestest.Start(t)
+	for _, name := range []string{"PGSERVICE", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGMINPROTOCOLVERSION", "PGSSLCERTMODE"} {
+		t.Setenv(name, "nonsense")
+	}
+	c := patientCheck()
+	wantLook(t, newPostgres(t), postgresTarget("pg-a", server.Address, c), c, failover.ReasonAnswered)
+}
+
 // TestPostgresOtherMethods logs in with methods that this package leaves to the library.
 func TestPostgresOtherMethods(t *testing.T) {
 	for _, method := range []string{"md5", "password"} {

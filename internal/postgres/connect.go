@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -185,7 +186,9 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	return &Conn{Conn: conn}, nil
 }
 
-func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
+// Settings are how to reach address (host:port) by a group's connection settings, all but the password and the session's parameters. They name
+// each setting that pgx would else take from the process's environment or home directory.
+func Settings(address string, connect failover.Connect) (ConnInfo, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: split address %q into host and port: %w", ErrUnusableSettings, address, err)
@@ -197,20 +200,38 @@ func parseConfig(address string, connect failover.Connect, options Options) (*pg
 	if mode == "" {
 		mode = "prefer" // libpq's default
 	}
-	// The empty values keep pgx from filling them in from the process's environment and home directory.
-	info := ConnInfo{
+	// No setting keeps pgx from looking for a service that the environment names.
+	if err := os.Unsetenv("PGSERVICE"); err != nil {
+		return nil, fmt.Errorf("%w: forget PGSERVICE: %w", ErrUnusableSettings, err)
+	}
+	return ConnInfo{
 		{"host", host},
 		{"port", port},
 		{"user", connect.User},
 		{"database", connect.Database},
+		{"password", ""},
+		{"passfile", ""},
 		{"sslmode", mode},
 		{"sslrootcert", connect.SSLRoot},
 		{"sslcert", connect.SSLCert},
 		{"sslkey", connect.SSLKey},
-		{"passfile", ""},
-		{"target_session_attrs", "any"},
+		{"sslcertmode", "allow"},
+		{"sslpassword", ""},
+		{"sslsni", "1"},
 		{"sslnegotiation", ""},
+		{"channel_binding", "prefer"},
+		{"require_auth", ""},
+		{"min_protocol_version", ""},
+		{"max_protocol_version", ""},
+		{"target_session_attrs", "any"},
 		{"connect_timeout", "0"},
+	}, nil
+}
+
+func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
+	info, err := Settings(address, connect)
+	if err != nil {
+		return nil, err
 	}
 	config, err := pgx.ParseConfig(info.String())
 	if err != nil {
