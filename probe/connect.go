@@ -102,6 +102,7 @@ func (c *connector) openByLibrary(ctx context.Context, address string, connect f
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
 	s := &session{conn: taken.Conn, socket: taken.Conn, frontend: taken.Frontend}
+	s.frontend.SetMaxBodyLen(largestMessage)
 	s.bind(ctx)
 	return s, nil
 }

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"io"
 	"math/big"
 	"net"
@@ -16,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
@@ -215,6 +218,15 @@ func TestPostgresOtherMethods(t *testing.T) {
 			})
 			for range 2 {
 				wantLook(t, p, target, c, failover.ReasonAnswered)
+			}
+			s, err := p.connector.open(t.Context(), server.Address, target.Spec.Connect, p.parameters(purposeLook, c.Timeout))
+			if err != nil {
+				t.Fatalf("open: %v", err)
+			}
+			defer s.close()
+			var tooLong *pgproto3.ExceededMaxBodyLenErr
+			if _, err := s.ask("SELECT repeat('x', 2000000)"); !errors.As(err, &tooLong) {
+				t.Fatalf("an answer of 2 MB: got %v, want it to be refused", err)
 			}
 			wrong := postgresTarget("pg-a", server.Address, c)
 			wrong.Spec.Connect.Password = failover.Setting{Value: "wrong"}

@@ -268,6 +268,11 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
 }
 
+// KeepAlive makes an idle connection notice within 20 s that the other machine is gone.
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
+
 // dialGate lets sockets be opened only while Dial runs. Afterwards pgx would use it only to send a cancel request, from a
 // goroutine of up to 15 s: against a silent server those would pile up.
 type dialGate struct {
@@ -278,7 +283,7 @@ func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn,
 	if g.closed.Load() {
 		return nil, errAbandoned
 	}
-	dialer := net.Dialer{KeepAlive: 15 * time.Second}
+	dialer := net.Dialer{KeepAliveConfig: KeepAlive()}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
