@@ -108,14 +108,17 @@ func (s *viewSender) sendViews(ctx context.Context, stream viewStream, replies <
 	batch := s.view.whole()
 	incarnation := batch.Incarnation
 	for {
-		if err := stream.Send(&arbiterv1.StreamViewsRequest{Batch: wire.BatchToProto(batch)}); err != nil {
+		message, err := wire.BatchToProto(batch)
+		if err != nil {
+			return fmt.Errorf("write the view: %w", err)
+		}
+		if err := stream.Send(&arbiterv1.StreamViewsRequest{Batch: message}); err != nil {
 			return err
 		}
 		if err := s.awaitApplied(ctx, replies, failed, batch.Sequence); err != nil {
 			return err
 		}
 		s.view.applied()
-		var err error
 		if batch, err = s.awaitChange(ctx, replies, failed, incarnation); err != nil {
 			return err
 		}

@@ -132,7 +132,8 @@ func (l *leaderEnd) Recv() (*arbiterv1.StreamViewsRequest, error) {
 
 func (l *leaderEnd) batch(node failover.NodeID, sequence uint64) {
 	b := failover.Batch{Node: node, Incarnation: 1, Sequence: sequence, Whole: sequence == 1, Version: failover.CurrentVersion}
-	l.in <- &arbiterv1.StreamViewsRequest{Batch: wire.BatchToProto(b)}
+	message, _ := wire.BatchToProto(b) // it has nothing that can't be written
+	l.in <- &arbiterv1.StreamViewsRequest{Batch: message}
 }
 
 // intakeFixture is an intake of a leader whose log is a channel.

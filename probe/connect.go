@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -103,6 +102,7 @@ func (c *connector) openByLibrary(ctx context.Context, address string, connect f
 		return nil, fmt.Errorf("take over the connection: %w", err)
 	}
 	s := &session{conn: taken.Conn, socket: taken.Conn, frontend: taken.Frontend}
+	s.frontend.SetMaxBodyLen(largestMessage)
 	s.bind(ctx)
 	return s, nil
 }
@@ -146,28 +146,9 @@ func (c *connector) route(key routeKey) (*route, error) {
 
 // newRoute reads the settings with the library, which knows libpq's rules for sslmode and the TLS files.
 func newRoute(key routeKey, now time.Duration) (*route, error) {
-	host, port, err := net.SplitHostPort(key.address)
+	info, err := postgres.Settings(key.address, key.connect)
 	if err != nil {
-		return nil, fmt.Errorf("%w: split address %q into host and port: %w", postgres.ErrUnusableSettings, key.address, err)
-	}
-	mode := key.connect.SSLMode
-	if mode == "" {
-		mode = "prefer" // libpq's default
-	}
-	// The empty values keep the library from filling them in from the process's environment and home directory.
-	info := postgres.ConnInfo{
-		{Key: "host", Value: host},
-		{Key: "port", Value: port},
-		{Key: "user", Value: key.connect.User},
-		{Key: "database", Value: key.connect.Database},
-		{Key: "sslmode", Value: mode},
-		{Key: "sslrootcert", Value: key.connect.SSLRoot},
-		{Key: "sslcert", Value: key.connect.SSLCert},
-		{Key: "sslkey", Value: key.connect.SSLKey},
-		{Key: "passfile"},
-		{Key: "sslnegotiation"},
-		{Key: "target_session_attrs", Value: "any"},
-		{Key: "connect_timeout", Value: "0"},
+		return nil, err
 	}
 	config, err := pgconn.ParseConfig(info.String())
 	if err != nil {

@@ -8,6 +8,8 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
+	"io"
 	"math/big"
 	"net"
 	"os"
@@ -15,6 +17,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
@@ -38,37 +42,105 @@ func give(t *testing.T, s *postgrestest.Server, name string, content []byte) {
 	}
 }
 
-// withTLS makes a server that has a certificate for 127.0.0.1, and returns the path of its CA.
-func withTLS(t *testing.T) (s *postgrestest.Server, ca string) {
+// ownCertificate makes a certificate for 127.0.0.1 that nobody else has signed, and its key, both as PEM.
+func ownCertificate(t *testing.T) (certificate, key []byte) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatalf("make a key: %v", err)
 	}
-	certificate := &x509.Certificate{
+	own := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pg-a"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
-	raw, err := x509.CreateCertificate(rand.Reader, certificate, certificate, key.Public(), key)
+	raw, err := x509.CreateCertificate(rand.Reader, own, own, private.Public(), private)
 	if err != nil {
 		t.Fatalf("make a certificate: %v", err)
 	}
-	rawKey, err := x509.MarshalPKCS8PrivateKey(key)
+	rawKey, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		t.Fatalf("encode the key: %v", err)
 	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey})
+}
+
+// withTLS makes a server that has a certificate for 127.0.0.1, and returns the path of its CA.
+func withTLS(t *testing.T) (s *postgrestest.Server, ca string) {
+	t.Helper()
+	certificate, key := ownCertificate(t)
 	s = postgrestest.New(t, setting("ssl", "on"), setting("ssl_cert_file", "own.crt"), setting("ssl_key_file", "own.key"))
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw})
-	give(t, s, "own.crt", text)
-	give(t, s, "own.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: rawKey}))
+	give(t, s, "own.crt", certificate)
+	give(t, s, "own.key", key)
 	s.Start()
 	s.WaitReady()
-	ca = filepath.Join(t.TempDir(), "ca.crt")
-	if err := os.WriteFile(ca, text, 0o600); err != nil {
-		t.Fatalf("write the CA: %v", err)
+	return s, temporary(t, certificate)
+}
+
+// temporary writes a file and returns its path.
+func temporary(t *testing.T, content []byte) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatalf("write a file: %v", err)
 	}
-	return s, ca
+	return path
+}
+
+// TestPostgresRefusedCertificateIsNoDeath: a server judges a client certificate after the handshake of TLS 1.3, and often all that is heard of its
+// refusal is that the connection breaks.
+func TestPostgresRefusedCertificateIsNoDeath(t *testing.T) {
+	certificate, key := ownCertificate(t)
+	address := breakAfterHandshake(t, certificate, key)
+	for _, test := range []struct {
+		name, certificate, key string
+		want                   failover.Reason
+	}{
+		{"shown", temporary(t, certificate), temporary(t, key), failover.ReasonBadCredentials},
+		{"not shown", "", "", failover.ReasonReset},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			c := patientCheck()
+			target := postgresTarget("pg-a", address, c)
+			target.Spec.Connect.SSLMode = "require"
+			target.Spec.Connect.SSLCert, target.Spec.Connect.SSLKey = test.certificate, test.key
+			wantLook(t, newPostgres(t), target, c, test.want)
+		})
+	}
+}
+
+// breakAfterHandshake answers as a PostgreSQL server with TLS does, and resets the connection when it is told who logs in.
+func breakAfterHandshake(t *testing.T, certificate, key []byte) (address string) {
+	t.Helper()
+	pair, err := tls.X509KeyPair(certificate, key)
+	if err != nil {
+		t.Fatalf("read the certificate: %v", err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.ReadFull(conn, make([]byte, 8)) // the question for TLS
+			_, _ = conn.Write([]byte("S"))
+			encrypted := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert})
+			_, _ = encrypted.Read(make([]byte, 1))
+			_ = conn.(*net.TCPConn).SetLinger(0)
+			_ = conn.Close()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		<-done
+	})
+	return listener.Addr().String()
 }
 
 func TestPostgresTLS(t *testing.T) {
@@ -116,6 +188,15 @@ func TestPostgresTLS(t *testing.T) {
 	}
 }
 
+func TestPostgresEnvironmentDoesNotCount(t *testing.T) {
+	server := postgrestest.Start(t)
+	for _, name := range []string{"PGSERVICE", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGMINPROTOCOLVERSION", "PGSSLCERTMODE"} {
+		t.Setenv(name, "nonsense")
+	}
+	c := patientCheck()
+	wantLook(t, newPostgres(t), postgresTarget("pg-a", server.Address, c), c, failover.ReasonAnswered)
+}
+
 // TestPostgresOtherMethods logs in with methods that this package leaves to the library.
 func TestPostgresOtherMethods(t *testing.T) {
 	for _, method := range []string{"md5", "password"} {
@@ -137,6 +218,15 @@ func TestPostgresOtherMethods(t *testing.T) {
 			})
 			for range 2 {
 				wantLook(t, p, target, c, failover.ReasonAnswered)
+			}
+			s, err := p.connector.open(t.Context(), server.Address, target.Spec.Connect, p.parameters(purposeLook, c.Timeout))
+			if err != nil {
+				t.Fatalf("open: %v", err)
+			}
+			defer s.close()
+			var tooLong *pgproto3.ExceededMaxBodyLenErr
+			if _, err := s.ask("SELECT repeat('x', 2000000)"); !errors.As(err, &tooLong) {
+				t.Fatalf("an answer of 2 MB: got %v, want it to be refused", err)
 			}
 			wrong := postgresTarget("pg-a", server.Address, c)
 			wrong.Spec.Connect.Password = failover.Setting{Value: "wrong"}

@@ -15,9 +15,9 @@
 //     earlier (role, positions, synchronous standbys) is kept, since it bounds what a failover can lose.
 //   - A time-out counts only if this process was awake to wait for it: a look during which the scheduler's own loop was
 //     late is evidence of the arbiter's trouble and of nothing else.
-//   - The write of a postgres check is never outstanding twice on one member (of a service check: that is the service's part
-//     of the contract). AcceptsWrites means that one was committed.
-//   - No detail of an evidence holds a secret.
+//   - The write of a postgres check is never outstanding twice on one member, as far as the member says (of a service check: that is
+//     the service's part of the contract). AcceptsWrites means that one was committed.
+//   - No detail of an evidence holds a secret, and what a member says takes at most some kilobytes of an Observation.
 //
 // What a refused or reset look leads to: the next one after 10 ms, until the check's number of failures is reached. What the
 // first bad look at a primary leads to: a look at each standby that streams at once, and another 25 ms later, so that a

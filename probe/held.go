@@ -57,7 +57,7 @@ func (h *heldSession) read() error {
 	for {
 		message, err := h.session.frontend.Receive()
 		if err != nil {
-			return errors.Join(a.failure, err)
+			return errors.Join(a.lastWords(), err)
 		}
 		complete, err := a.add(message)
 		switch {

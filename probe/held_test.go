@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 )
 
@@ -104,5 +105,30 @@ func TestPostgresFrozenStandbyTimesOutInTheHeldSession(t *testing.T) {
 	c.Timeout = patientCheck().Timeout
 	for range 3 {
 		wantLook(t, p, target, c, failover.ReasonAnswered)
+	}
+}
+
+// TestPostgresLastWordsAreHeard: a server says why it ends the sessions, if only by a warning.
+func TestPostgresLastWordsAreHeard(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		end  func(*postgrestest.Server)
+		want failover.Reason
+	}{
+		{"shut down", (*postgrestest.Server).Stop, failover.ReasonShuttingDown},
+		{"shut down at once", (*postgrestest.Server).StopAtOnce, failover.ReasonShuttingDown},
+		{"another of its processes has crashed", func(s *postgrestest.Server) {
+			s.SignalProcess(s.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"), "KILL")
+		}, failover.ReasonCrashRecovery},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := postgrestest.Start(t)
+			c := patientCheck()
+			lost := holdSession(t, newPostgres(t), postgresTarget("pg-a", server.Address, c), c)
+			test.end(server)
+			if err := <-lost; postgres.Classify(err).Reason != test.want {
+				t.Fatalf("end of the held session: got %v, want what means %s", err, test.want)
+			}
+		})
 	}
 }

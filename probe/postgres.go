@@ -20,8 +20,8 @@ import (
 // A standby is asked through the held session, which costs a tenth of opening one; one look in asksThroughHeld opens a session
 // nevertheless, and so does every look after a bad one.
 //
-// A write that its look has given up on is left alone until the server ends it (a server whose disk hangs can't), and no
-// second one is begun on that member meanwhile.
+// A write that its look has given up on is left alone until the server ends it (a server whose disk hangs can't), or says to a
+// later look that it has none, and no second one is begun on that member meanwhile.
 type Postgres struct {
 	options   PostgresOptions
 	connector connector

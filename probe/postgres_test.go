@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"time"
@@ -112,5 +113,44 @@ func TestPostgresNeverTwoWritesOutstanding(t *testing.T) {
 	}
 	if n := server.Query("SELECT beat FROM arbiter.probe"); n != "2" {
 		t.Fatalf("beats: got %s, want 2", n)
+	}
+}
+
+// TestPostgresLostConnectionIsNoStall loses one connection in the middle, as a firewall does that forgets it: the server, which answers everybody else
+// and has no write to end, is no server whose disk hangs.
+func TestPostgresLostConnectionIsNoStall(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		settings []postgrestest.Setting
+		want     failover.Reason
+	}{
+		{"the server says that it has no write", nil, failover.ReasonAnswered},
+		{"the server doesn't say", []postgrestest.Setting{setting("track_activities", "off")}, failover.ReasonWriteStalled},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			server := postgrestest.Start(t, test.settings...)
+			door := newDoor(t, server.Address)
+			p := newPostgres(t)
+			c := patientCheck()
+			target := postgresTarget("pg-a", door.address, c)
+			wantLook(t, p, target, c, failover.ReasonAnswered)
+			lost := 0
+			door.swallow(func(sent []byte) bool {
+				if lost > 0 || !bytes.Contains(sent, []byte("INSERT INTO arbiter.probe")) {
+					return false
+				}
+				lost++
+				return true
+			})
+			c.Timeout = time.Second
+			wantLook(t, p, target, c, failover.ReasonWriteStalled)
+			c.Timeout = patientCheck().Timeout
+			for range 2 {
+				look := wantLook(t, p, target, c, test.want)
+				if good := test.want == failover.ReasonAnswered; look.Facts.AcceptsWrites != good || look.Partial {
+					t.Fatalf("a look after the lost connection: got %+v", look)
+				}
+			}
+		})
 	}
 }

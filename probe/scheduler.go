@@ -185,6 +185,7 @@ func (s *Scheduler) lookEnded(t *task, look Look) {
 	if t.dropped || t.context.Err() != nil {
 		return // what the look saw is that it was given up
 	}
+	look = bounded(look)
 	look.Evidence = ownTrouble(look, t.check.Timeout, s.stalls.within(look.Began, look.Ended))
 	if !t.overtaken(look) {
 		if t.heed(look) {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
 // largestMessage bounds one message of a server, in bytes.
@@ -62,6 +64,9 @@ func openSession(ctx context.Context, l login, channel *tls.Config) (*session, e
 	s.frontend.SetMaxBodyLen(largestMessage)
 	if err := s.logIn(l); err != nil {
 		s.close()
+		if channel != nil && len(channel.Certificates) > 0 {
+			err = postgres.DoubtCertificate(err)
+		}
 		return nil, err
 	}
 	return s, nil
@@ -174,8 +179,8 @@ func (s *session) await(a *answer) error {
 	for {
 		message, err := s.frontend.Receive()
 		if err != nil {
-			if a.failure != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-				return a.failure // the server said why before it left
+			if words := a.lastWords(); words != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+				return words // the server said why before it left
 			}
 			return fmt.Errorf("wait for the answer: %w", err)
 		}
@@ -191,8 +196,17 @@ func (s *session) await(a *answer) error {
 
 // answer is what a server says to one statement.
 type answer struct {
-	row     [][]byte
-	failure error
+	row      [][]byte
+	failure  error
+	farewell error // a warning that the server is about to end the session; it counts once the session has ended
+}
+
+// lastWords is why the server has ended the session, nil if it didn't say.
+func (a *answer) lastWords() error {
+	if a.failure != nil {
+		return a.failure
+	}
+	return a.farewell
 }
 
 // add takes in one message; complete is true for the last one.
@@ -204,10 +218,13 @@ func (a *answer) add(message pgproto3.BackendMessage) (complete bool, err error)
 		}
 	case *pgproto3.ErrorResponse:
 		a.failure = pgconn.ErrorResponseToPgError(m)
+	case *pgproto3.NoticeResponse:
+		if warning := pgconn.ErrorResponseToPgError((*pgproto3.ErrorResponse)(m)); postgres.EndsSession(warning) {
+			a.farewell = warning
+		}
 	case *pgproto3.ReadyForQuery:
 		return true, nil
-	case *pgproto3.RowDescription, *pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.NoticeResponse,
-		*pgproto3.ParameterStatus:
+	case *pgproto3.RowDescription, *pgproto3.CommandComplete, *pgproto3.EmptyQueryResponse, *pgproto3.ParameterStatus:
 	default:
 		return false, fmt.Errorf("%w %T", errUnexpected, message)
 	}
@@ -253,7 +270,7 @@ func (s *session) outlive() bool {
 		_ = s.socket.SetDeadline(time.Time{}) // the one that the context's end has set
 	}
 	if conn, can := s.socket.(*net.TCPConn); can {
-		_ = conn.SetKeepAliveConfig(keepAlive()) // fails only for a connection that is lost, which shows soon enough
+		_ = conn.SetKeepAliveConfig(postgres.KeepAlive()) // fails only for a connection that is lost, which shows soon enough
 	}
 	return intime
 }

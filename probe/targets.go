@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -62,7 +63,7 @@ func (s *Scheduler) setTasks(m *member) {
 		tasks = append(tasks, t)
 	}
 	for _, old := range m.tasks {
-		if !contains(tasks, old) {
+		if !slices.Contains(tasks, old) {
 			s.dropTask(old)
 		}
 	}
@@ -106,15 +107,6 @@ func (s *Scheduler) dropTask(t *task) {
 	if t.cancel != nil {
 		t.cancel()
 	}
-}
-
-func contains(tasks []*task, t *task) bool {
-	for _, other := range tasks {
-		if other == t {
-			return true
-		}
-	}
-	return false
 }
 
 // unknownKind stands in for a kind of check that this version doesn't have.

@@ -131,7 +131,7 @@ type lastWords struct {
 // hear keeps last words until the next look.
 func (t *task) hear(end holdEnd) {
 	if evidence := postgres.Classify(end.lost); failover.SaysRestarting(evidence.Reason) {
-		t.words = lastWords{evidence: evidence, at: end.at}
+		t.words = lastWords{evidence: boundedEvidence(evidence), at: end.at}
 	}
 }
 

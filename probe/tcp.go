@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
@@ -36,14 +35,9 @@ func (TCP) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
 	return true, awaitLoss(ctx, conn)
 }
 
-// keepAlive makes an idle connection notice within 20 s that the other machine is gone.
-func keepAlive() net.KeepAliveConfig {
-	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
-}
-
 // dialTCP connects to host:port.
 func dialTCP(ctx context.Context, address string) (net.Conn, error) {
-	dialer := net.Dialer{KeepAliveConfig: keepAlive()}
+	dialer := net.Dialer{KeepAliveConfig: postgres.KeepAlive()}
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)

@@ -24,7 +24,11 @@ type attempt struct {
 
 // tryWrite writes through the session, which is bound to the look's time, and closes it or leaves it behind.
 func (p *Postgres) tryWrite(a attempt) Look {
-	write, earlier := p.claim(a.key)
+	write, earlier := p.claim(a)
+	if write == nil && earlier.givenUp && a.ended() {
+		p.drop(a.key, earlier)
+		write, earlier = p.claim(a)
+	}
 	if write == nil {
 		a.session.close()
 		return p.behind(a, earlier)
@@ -39,7 +43,7 @@ func (p *Postgres) tryWrite(a attempt) Look {
 	}
 	err = a.explain(err)
 	a.session.close() // before another write may begin
-	p.release(a.key)
+	p.release(a.key, write)
 	return a.written(err)
 }
 
@@ -52,7 +56,7 @@ func (p *Postgres) leave(a attempt, write *outstanding, end *answer) {
 		defer unbind()
 		_ = a.session.await(end) // committed or not: it is no longer outstanding
 		a.session.close()
-		p.release(a.key)
+		p.release(a.key, write)
 	})
 }
 
@@ -71,6 +75,7 @@ func (a attempt) stalled(detail string) Look {
 
 // outstanding is a write that the server has not ended.
 type outstanding struct {
+	session *session      // that it was sent through
 	since   time.Duration // boot clock
 	givenUp bool          // its look has reported it as stalled
 }
@@ -88,14 +93,14 @@ func (p *Postgres) behind(a attempt, earlier outstanding) Look {
 }
 
 // claim notes that a write begins and returns it; while another one is outstanding it returns nil, and what is known of that.
-func (p *Postgres) claim(key memberKey) (write *outstanding, earlier outstanding) {
+func (p *Postgres) claim(a attempt) (write *outstanding, earlier outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	m := p.member(key)
+	m := p.member(a.key)
 	if m.write != nil {
 		return nil, *m.write
 	}
-	m.write = &outstanding{since: p.options.Clock.Boot()}
+	m.write = &outstanding{session: a.session, since: p.options.Clock.Boot()}
 	return m.write, outstanding{}
 }
 
@@ -106,11 +111,39 @@ func (p *Postgres) giveUp(write *outstanding) {
 	write.givenUp = true
 }
 
-func (p *Postgres) release(key memberKey) {
+// release notes that a write is no longer outstanding.
+func (p *Postgres) release(key memberKey, write *outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.member(key).write = nil
+	if m := p.member(key); m.write == write {
+		m.write = nil
+	}
 	p.forget(key)
+}
+
+// drop forgets a write that the server no longer works on, and gives its connection up, over which no answer comes any more.
+func (p *Postgres) drop(key memberKey, write outstanding) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.member(key); m.write != nil && m.write.session == write.session {
+		m.write = nil
+	}
+	p.forget(key)
+	_ = write.session.socket.Close() // whoever waits for its answer gives up
+}
+
+// askOwn counts the sessions of this arbiter's other looks that the server works for. Where it doesn't say what a session does, because it is told
+// not to (track_activities), that session counts.
+const askOwn = `SELECT count(*) FROM pg_stat_activity
+ WHERE usename = current_user AND application_name = current_setting('application_name') AND pid <> pg_backend_pid()
+ AND state IS DISTINCT FROM 'idle'`
+
+// ended says whether the server was asked and works on none of this arbiter's writes. Then an earlier one was answered, or never arrived, and its
+// connection leads nowhere: a firewall or a proxy has lost it, and the kernel goes on sending for a quarter of an hour. A server that
+// can't say so may still have the write to end.
+func (a attempt) ended() bool {
+	row, err := a.session.ask(askOwn)
+	return err == nil && len(row) == 1 && string(row[0]) == "0"
 }
 
 // stuckError says that the write waited for the lock of a write that this arbiter began before it was restarted, and

@@ -126,14 +126,24 @@ func TestAnyBodyRoundTrips(t *testing.T) {
 
 // TestBatchesTravelAsTheyAreLogged: the stream to the leader and the log have one form of a batch.
 func TestBatchesTravelAsTheyAreLogged(t *testing.T) {
-	batch, err := wire.BatchFromProto(wire.BatchToProto(wiretest.Batch()))
+	message, err := wire.BatchToProto(wiretest.Batch())
+	if err != nil {
+		t.Fatal(err)
+	}
+	batch, err := wire.BatchFromProto(message)
 	if err != nil || !reflect.DeepEqual(batch, wiretest.Batch()) {
 		t.Fatalf("got %+v, %v", batch, err)
 	}
-	message := wire.BatchToProto(wiretest.Batch())
 	message.Observations[0].Since = &timestamppb.Timestamp{Seconds: 1 << 35}
 	if _, err := wire.BatchFromProto(message); err == nil || !strings.Contains(err.Error(), "since") {
 		t.Fatalf("got %v", err)
+	}
+	for _, need := range []int{-1, 1 << 32} {
+		batch := wiretest.Batch()
+		batch.Observations[0].Facts.SyncRule.Need = need
+		if _, err := wire.BatchToProto(batch); err == nil || !strings.Contains(err.Error(), "sync_need") {
+			t.Fatalf("a rule that needs %d standbys: got %v", need, err)
+		}
 	}
 }
 

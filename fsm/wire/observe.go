@@ -5,10 +5,11 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// BatchToProto writes a batch of observations for the stream to the leader.
-func BatchToProto(b failover.Batch) *arbiterv1.Batch {
-	var f faults // a batch of this process has nothing that can't be written
-	return f.wireBatch(b)
+// BatchToProto writes a batch of observations for the stream to the leader. The error names the field that can't be written.
+func BatchToProto(b failover.Batch) (*arbiterv1.Batch, error) {
+	var f faults
+	batch := f.wireBatch(b)
+	return batch, f.first
 }
 
 // BatchFromProto reads what BatchToProto wrote. The error names the field that has no meaning here.

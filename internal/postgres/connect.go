@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -30,6 +31,15 @@ var ErrUnusableSettings = errors.New("unusable connection settings")
 // certificate. That is how a server refuses a certificate in TLS 1.3, where the handshake ends before the server has judged it; so it is no
 // sign that the server is gone. An arbiter whose certificate has run out must not take all its members for dead.
 var ErrCertificateDoubt = errors.New("broken after the TLS handshake; the server may have refused the client certificate")
+
+// DoubtCertificate adds ErrCertificateDoubt to an error from between the TLS handshake and the end of the log-in, if the connection
+// just broke. It is for connections that a client certificate was shown on.
+func DoubtCertificate(err error) error {
+	if SQLState(err) != "" || reasonOfSocket(err) != failover.ReasonReset {
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrCertificateDoubt, err)
+}
 
 // errAbandoned refuses the cancel request that pgx would send over a second connection.
 var errAbandoned = errors.New("the connection was abandoned; no cancel request is sent")
@@ -167,8 +177,8 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	gate.closed.Store(true)
-	if err != nil && showedCertificate && SQLState(err) == "" && reasonOfSocket(err) == failover.ReasonReset {
-		return nil, fmt.Errorf("connect to %s: %w: %w", address, ErrCertificateDoubt, err)
+	if err != nil && showedCertificate {
+		err = DoubtCertificate(err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
@@ -176,7 +186,9 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	return &Conn{Conn: conn}, nil
 }
 
-func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
+// Settings are how to reach address (host:port) by a group's connection settings, all but the password and the session's parameters. They name
+// each setting that pgx would else take from the process's environment or home directory.
+func Settings(address string, connect failover.Connect) (ConnInfo, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, fmt.Errorf("%w: split address %q into host and port: %w", ErrUnusableSettings, address, err)
@@ -188,20 +200,38 @@ func parseConfig(address string, connect failover.Connect, options Options) (*pg
 	if mode == "" {
 		mode = "prefer" // libpq's default
 	}
-	// The empty values keep pgx from filling them in from the process's environment and home directory.
-	info := ConnInfo{
+	// No setting keeps pgx from looking for a service that the environment names.
+	if err := os.Unsetenv("PGSERVICE"); err != nil {
+		return nil, fmt.Errorf("%w: forget PGSERVICE: %w", ErrUnusableSettings, err)
+	}
+	return ConnInfo{
 		{"host", host},
 		{"port", port},
 		{"user", connect.User},
 		{"database", connect.Database},
+		{"password", ""},
+		{"passfile", ""},
 		{"sslmode", mode},
 		{"sslrootcert", connect.SSLRoot},
 		{"sslcert", connect.SSLCert},
 		{"sslkey", connect.SSLKey},
-		{"passfile", ""},
-		{"target_session_attrs", "any"},
+		{"sslcertmode", "allow"},
+		{"sslpassword", ""},
+		{"sslsni", "1"},
 		{"sslnegotiation", ""},
+		{"channel_binding", "prefer"},
+		{"require_auth", ""},
+		{"min_protocol_version", ""},
+		{"max_protocol_version", ""},
+		{"target_session_attrs", "any"},
 		{"connect_timeout", "0"},
+	}, nil
+}
+
+func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
+	info, err := Settings(address, connect)
+	if err != nil {
+		return nil, err
 	}
 	config, err := pgx.ParseConfig(info.String())
 	if err != nil {
@@ -238,6 +268,11 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
 }
 
+// KeepAlive makes an idle connection notice within 20 s that the other machine is gone.
+func KeepAlive() net.KeepAliveConfig {
+	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
+}
+
 // dialGate lets sockets be opened only while Dial runs. Afterwards pgx would use it only to send a cancel request, from a
 // goroutine of up to 15 s: against a silent server those would pile up.
 type dialGate struct {
@@ -248,7 +283,7 @@ func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn,
 	if g.closed.Load() {
 		return nil, errAbandoned
 	}
-	dialer := net.Dialer{KeepAlive: 15 * time.Second}
+	dialer := net.Dialer{KeepAliveConfig: KeepAlive()}
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err

@@ -52,6 +52,27 @@ func TestDialSetsTheSession(t *testing.T) {
 	}
 }
 
+// TestTheEnvironmentDoesNotCount: pgx takes each of these from the environment, and refuses many of them if they make no sense.
+func TestTheEnvironmentDoesNotCount(t *testing.T) {
+	server := postgrestest.Start(t)
+	for _, name := range []string{
+		"PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGPASSWORD", "PGPASSFILE", "PGAPPNAME", "PGCONNECT_TIMEOUT", "PGSSLMODE", "PGSSLKEY", "PGSSLCERT",
+		"PGSSLCERTMODE", "PGSSLSNI", "PGSSLROOTCERT", "PGSSLPASSWORD", "PGSSLNEGOTIATION", "PGTARGETSESSIONATTRS", "PGSERVICE", "PGSERVICEFILE", "PGTZ",
+		"PGOPTIONS", "PGMINPROTOCOLVERSION", "PGMAXPROTOCOLVERSION", "PGCHANNELBINDING", "PGREQUIREAUTH",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, value := range []string{"nonsense", ""} {
+				t.Setenv(name, value)
+				conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+				if err != nil {
+					t.Fatalf("with %q: %v", value, err)
+				}
+				conn.Close()
+			}
+		})
+	}
+}
+
 func TestDialOverIPv6(t *testing.T) {
 	server := postgrestest.Start(t)
 	_, port, err := net.SplitHostPort(server.Address)

@@ -3,7 +3,7 @@
 // server needs.
 //
 // Guarantees: Dial opens a new connection each time, never reads the environment or the home directory of the process
-// (no PGPASSWORD, no ~/.pgpass), and neither Dial, nor a statement, nor Close blocks noticeably longer than its context
+// (no PGPASSWORD, no ~/.pgpass; PGSERVICE it takes out of the environment), and neither Dial, nor a statement, nor Close blocks noticeably longer than its context
 // or bound, whatever state the server is in: frozen, half open, or gone.
 //
 // Limits: a statement whose context ended is not cancelled on the server (that would need a second connection to a

@@ -55,6 +55,8 @@ func reasonHere(err error) failover.Reason {
 		return failover.ReasonArbiterTrouble
 	case errors.As(err, &name):
 		return reasonOfName(name)
+	case errors.Is(err, syscall.ENETUNREACH) && !routed(err):
+		return failover.ReasonArbiterTrouble
 	}
 	for _, trouble := range []syscall.Errno{
 		syscall.EMFILE, syscall.ENFILE, syscall.ENOMEM, syscall.ENOBUFS, syscall.ENETDOWN, syscall.EADDRNOTAVAIL,
@@ -65,6 +67,22 @@ func reasonHere(err error) failover.Reason {
 		}
 	}
 	return ""
+}
+
+// routed says whether this machine has a route to the address that an error is about. Without one the kernel refuses to connect by
+// ENETUNREACH, but a router may say the same, which has lost its way to the member. To connect by UDP sends nothing: the kernel just looks for a
+// route.
+func routed(err error) bool {
+	var failed *net.OpError
+	if !errors.As(err, &failed) || failed.Addr == nil {
+		return false
+	}
+	conn, err := net.Dial("udp", failed.Addr.String())
+	if err != nil {
+		return false
+	}
+	_ = conn.Close() // nothing was sent
+	return true
 }
 
 // reasonOfName knows what a failed look-up says. Package net calls a name not found for more than a name server's word that it doesn't
@@ -211,6 +229,16 @@ func reasonOfTermination(answer *pgconn.PgError) failover.Reason {
 		return failover.ReasonReset
 	}
 	return failover.ReasonShuttingDown
+}
+
+// EndsSession says whether a server announces the end of a session. Shut down at once (pg_ctl stop -m immediate), or when another of its
+// processes has crashed, it does so by a warning, not by an error.
+func EndsSession(notice *ServerError) bool {
+	switch notice.Code {
+	case "57P01", "57P02", "57P03":
+		return true
+	}
+	return false
 }
 
 // SQLState returns the code of the server's answer within err, or "" if it is not one.

@@ -126,11 +126,13 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 // State asks the service what it is.
 func (c *Client) State(ctx context.Context) (State, error) {
 	var s State
-	err := c.ask(ctx, http.MethodGet, string(VerbState), nil, &s)
-	if err == nil && s.Role != failover.RolePrimary && s.Role != failover.RoleStandby {
-		err = fmt.Errorf("%w: its role is %q, want primary or standby", ErrNotTheContract, s.Role)
+	if err := c.ask(ctx, http.MethodGet, string(VerbState), nil, &s); err != nil {
+		return State{}, err
 	}
-	return s, err
+	if fault := s.fault(); fault != "" {
+		return State{}, fmt.Errorf("%w: %s", ErrNotTheContract, fault)
+	}
+	return s, nil
 }
 
 // Do gives an order.

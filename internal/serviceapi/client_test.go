@@ -6,6 +6,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -107,6 +108,31 @@ func TestClientOrders(t *testing.T) {
 	}
 	if _, err := c.Do(t.Context(), VerbStop, Order{Epoch: 7}); !errors.Is(err, ErrNotTheContract) {
 		t.Errorf("a redirect was followed: %v", err)
+	}
+}
+
+// What no service can be isn't passed on as what one is.
+func TestClientRefusesImpossibleStates(t *testing.T) {
+	var answer string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
+	t.Cleanup(server.Close)
+	c, err := NewClient(server.Listener.Addr().String(), Plain(), nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(c.Close)
+	for _, test := range []struct{ answer, want string }{
+		{`{"role": "primary", "sync": {"need": 1, "names": ["b"]}}`, ""},
+		{`{"role": "boss"}`, "role"},
+		{`{"role": "primary", "system_id": "` + strings.Repeat("x", 257) + `"}`, "system_id"},
+		{`{"role": "primary", "sync": {"need": -1, "names": ["b"]}}`, "needs -1"},
+		{`{"role": "primary", "sync": {"need": 4294967296, "names": ["b"]}}`, "needs 4294967296"},
+	} {
+		answer = test.answer
+		_, err := c.State(t.Context())
+		if refused := test.want != ""; errors.Is(err, ErrNotTheContract) != refused || refused && !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%.80s: %v, want %q", test.answer, err, test.want)
+		}
 	}
 }
 

@@ -79,6 +79,25 @@ type State struct {
 	Ended         int       `json:"ended,omitempty"`     // by VerbEndSessions: how many connections
 }
 
+// longestSystemID and mostNeeded are far above what any service has.
+const (
+	longestSystemID = 256 // bytes
+	mostNeeded      = 1000
+)
+
+// fault says what no service can be, empty if there is nothing of that kind.
+func (s State) fault() string {
+	switch {
+	case s.Role != RolePrimary && s.Role != RoleStandby:
+		return fmt.Sprintf("its role is %q, want primary or standby", s.Role)
+	case len(s.SystemID) > longestSystemID:
+		return fmt.Sprintf("its system_id has %d bytes, the limit is %d", len(s.SystemID), longestSystemID)
+	case s.Sync != nil && (s.Sync.Need < 0 || s.Sync.Need > mostNeeded):
+		return fmt.Sprintf("its sync needs %d, want 0 to %d", s.Sync.Need, mostNeeded)
+	}
+	return ""
+}
+
 // SyncRule says that Need of Names must have a write on disk before it is acknowledged.
 type SyncRule struct {
 	Need  int      `json:"need"`

@@ -208,6 +208,13 @@ func (s *Server) Stop() {
 	s.waitEnded()
 }
 
+// StopAtOnce ends the server without a checkpoint ("immediate" shutdown) and waits for it.
+func (s *Server) StopAtOnce() {
+	s.t.Helper()
+	s.signalMain(syscall.SIGQUIT)
+	s.waitEnded()
+}
+
 // Kill kills all of the server's processes, also frozen ones, and waits until they are gone. A server that doesn't run is left as it is.
 func (s *Server) Kill() {
 	if s.run == nil {
