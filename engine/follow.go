@@ -163,10 +163,9 @@ func (t *target) replicationName(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoConnInfo, err)
 	}
-	for _, key := range []string{"application_name", "fallback_application_name"} {
-		if name, _ := info.Get(key); name != "" {
-			return name, nil
-		}
+	// A fallback_application_name there never counts: the server puts its own in its place.
+	if name, _ := info.Get("application_name"); name != "" {
+		return name, nil
 	}
 	if clusterName != "" {
 		return clusterName, nil

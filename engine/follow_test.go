@@ -168,6 +168,22 @@ func TestFollowIsQuickOntoANewTimeline(t *testing.T) {
 	}
 }
 
+// Without an application name a standby turns up under its cluster_name, or as walreceiver, whatever name it was given to fall back on.
+func TestFollowAStandbyWithoutAnApplicationName(t *testing.T) {
+	g := startGroup(t, "b")
+	b := g.servers["b"]
+	info, err := postgres.ParseConnInfo(b.Query("SELECT current_setting('primary_conninfo')"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info = info.Without("application_name").With("fallback_application_name", "never")
+	b.Configure(postgresSetting("primary_conninfo", info.String()))
+	b.Reload()
+	g.spec.Members[1].ApplicationName = ""
+	outcome := g.engine.Follow(limit(t, 5*time.Second), g.member("b"), g.member("a"), g.spec, 5, g.systemID)
+	g.wantResult(outcome, failover.ResultDone, nil)
+}
+
 func TestFollowSaysWhatIsMissing(t *testing.T) {
 	g := startGroup(t, "b", "c")
 	c := g.servers["c"]
