@@ -184,6 +184,24 @@ func TestFollowAStandbyWithoutAnApplicationName(t *testing.T) {
 	g.wantResult(outcome, failover.ResultDone, nil)
 }
 
+// Two standbys of one name, as with the cluster_name of a package: that the one streams doesn't prove that the other does.
+func TestFollowIsNotProvenByAnotherStandbyOfThatName(t *testing.T) {
+	g := startGroup(t, "b", "c")
+	b := g.servers["b"]
+	g.spec.Members[1].ApplicationName, g.spec.Members[2].ApplicationName = "main", "main"
+	g.wantResult(g.follow("c", "a", 5), failover.ResultDone, nil)
+	g.wantAnswered(g.stop("b", 5))
+	startup := b.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
+	b.SignalProcess(startup, "STOP") // it starts no walreceiver
+	outcome := g.engine.Follow(limit(t, 500*time.Millisecond), g.member("b"), g.member("a"), g.spec, 5, g.systemID)
+	b.SignalProcess(startup, "CONT")
+	g.wantResult(outcome, failover.ResultUnknown, nil)
+	if !strings.Contains(outcome.Detail, "receives from nobody") {
+		t.Errorf("the detail does not say what is missing: %s", outcome.Detail)
+	}
+	g.wantResult(g.follow("b", "a", 5), failover.ResultDone, nil)
+}
+
 func TestFollowSaysWhatIsMissing(t *testing.T) {
 	g := startGroup(t, "b", "c")
 	c := g.servers["c"]
