@@ -64,13 +64,12 @@ func lookAtStandby(ctx context.Context, conn *postgres.Conn) (standbyLook, error
 	return l, err
 }
 
-// replayEnded says whether everything that the standby holds has been replayed: it has reached the end of what was received, or waits for
-// more. The former may never come: the last record may have arrived in part.
+// replayEnded says whether everything that the standby holds has been replayed: it has replayed what was received, to the end, or waits for
+// more. The latter may never come, while replay is paused; the former, if the last record arrived in part. A standby that has replayed
+// more than it received restores from an archive, or from its own disk after a restart, and is at an end only when it waits.
 func (l standbyLook) replayEnded() bool {
-	if l.Received != 0 && l.Replayed >= l.Received {
-		return true
-	}
-	return l.Waits == "RecoveryWalStream" || l.Waits == "RecoveryRetrieveRetryInterval"
+	waits := l.Waits == "RecoveryWalStream" || l.Waits == "RecoveryRetrieveRetryInterval"
+	return waits || l.Received != 0 && l.Replayed == l.Received
 }
 
 // StopFollowing makes one standby stop following its primary, under the token of this epoch, and reads how far it got: its part of

@@ -34,3 +34,27 @@ func TestStoppedInPartTakesTwoLooks(t *testing.T) {
 		})
 	}
 }
+
+func TestReplayEnded(t *testing.T) {
+	for name, test := range map[string]struct {
+		look standbyLook
+		want bool
+	}{
+		"it has replayed what was received":       {standbyLook{Received: 100, Replayed: 100}, true},
+		"the same, paused":                        {standbyLook{Received: 100, Replayed: 100, Waits: "RecoveryPause"}, true},
+		"it has more":                             {standbyLook{Received: 100, Replayed: 90}, false},
+		"the last record arrived in part":         {standbyLook{Received: 100, Replayed: 90, Waits: "RecoveryWalStream"}, true},
+		"it restores from an archive":             {standbyLook{Received: 100, Replayed: 200, Waits: "RestoreCommand"}, false},
+		"it replays what it restored":             {standbyLook{Received: 100, Replayed: 200}, false},
+		"it is paused in what it restored":        {standbyLook{Received: 100, Replayed: 200, Waits: "RecoveryPause"}, false},
+		"the archive has no more":                 {standbyLook{Received: 100, Replayed: 200, Waits: "RecoveryRetrieveRetryInterval"}, true},
+		"it has received nothing since its start": {standbyLook{Replayed: 100}, false},
+		"the same, and waits":                     {standbyLook{Replayed: 100, Waits: "RecoveryWalStream"}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := test.look.replayEnded(); got != test.want {
+				t.Errorf("%+v: ended: %v; want %v", test.look, got, test.want)
+			}
+		})
+	}
+}
