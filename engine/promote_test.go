@@ -22,7 +22,7 @@ func TestPromoteAfterCatchUp(t *testing.T) {
 
 	position := g.stop("b", 5)
 	g.wantAnswered(position)
-	if position.SystemID != g.systemID || position.Timeline != 1 || position.Epoch != 5 || position.Position().String() < end {
+	if position.SystemID != g.systemID || position.Timeline != 1 || position.Epoch != 5 || position.Position() < g.position(end) {
 		t.Fatalf("position %+v; want system %s, timeline 1, epoch 5, at least %s", position, g.systemID, end)
 	}
 	g.wantAnswered(g.stop("c", 5))
