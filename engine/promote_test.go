@@ -275,6 +275,29 @@ func TestPromoteFailsWithoutItsGrant(t *testing.T) {
 	}
 }
 
+// A pg_promote that says false has promoted nothing, and that is told at once.
+func TestPromoteTellsASignalThatDidNotArrive(t *testing.T) {
+	g := startGroup(t, "b")
+	a := g.servers["a"]
+	session := a.Dial()
+	for _, statement := range []string{
+		"SET allow_system_table_mods = on",
+		// Neither strict nor anything but SQL: it is put in place of its call, where the built-in one would be called by number.
+		`CREATE OR REPLACE FUNCTION pg_catalog.pg_promote(wait boolean DEFAULT true, wait_seconds integer DEFAULT 60) RETURNS boolean
+			LANGUAGE sql AS 'SELECT false'`,
+	} {
+		if _, err := session.Exec(limit(t, plenty), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := a.Query("SELECT pg_current_wal_flush_lsn()")
+	g.servers["b"].Eventually("the function is replicated", func() bool {
+		return g.servers["b"].Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
+	})
+	outcome := g.engine.Promote(limit(t, time.Second), g.promotion("b", 5))
+	g.wantResult(outcome, failover.ResultUnknown, errNotSignalled)
+}
+
 // S7: a standby that is killed between the request and its effect leaves the outcome unknown; the next try finishes it.
 func TestS7_StandbyKilledMidPromotionIsUnknown(t *testing.T) {
 	g := startGroup(t, "b")
