@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -175,6 +176,31 @@ func TestS9_FrozenOlderArbiterDoesNotLowerTheToken(t *testing.T) {
 	g.servers["b"].Reload()
 	if got := g.token("b"); got != "6" {
 		t.Fatalf("token %s; want 6", got)
+	}
+}
+
+// The database in the spec was changed while an arbiter was frozen: the lock of the one is not that of the other, but the token is.
+func TestS9_FrozenOlderArbiterInAnotherDatabase(t *testing.T) {
+	g := startGroup(t, "b")
+	ctx := limit(t, plenty)
+	elsewhere := g.spec.Connect
+	elsewhere.Database = "template1"
+	frozen, err := g.engine.lockTarget(ctx, g.member("b"), elsewhere, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.close()
+	g.wantAnswered(g.stop("b", 6))
+	if err := frozen.writeToken(ctx, setting{name: "arbiter.epoch", value: "5"}); err == nil {
+		t.Fatal("the woken arbiter wrote its token")
+	}
+	newer, err := g.engine.lockTarget(ctx, g.member("b"), g.spec.Connect, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newer.close()
+	if _, err := g.engine.lockTarget(ctx, g.member("b"), elsewhere, 6); !errors.Is(err, ErrNewerEpoch) {
+		t.Fatalf("the older epoch got %v; want ErrNewerEpoch while a newer one acts in another database", err)
 	}
 }
 
