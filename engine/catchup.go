@@ -64,13 +64,12 @@ func lookAtStandby(ctx context.Context, conn *postgres.Conn) (standbyLook, error
 	return l, err
 }
 
-// replayEnded says whether everything that the standby holds has been replayed: it has reached the end of what was received, or waits for
-// more. The former may never come: the last record may have arrived in part.
+// replayEnded says whether everything that the standby holds has been replayed: it has replayed what was received, to the end, or waits for
+// more. The latter may never come, while replay is paused; the former, if the last record arrived in part. A standby that has replayed
+// more than it received restores from an archive, or from its own disk after a restart, and is at an end only when it waits.
 func (l standbyLook) replayEnded() bool {
-	if l.Received != 0 && l.Replayed >= l.Received {
-		return true
-	}
-	return l.Waits == "RecoveryWalStream" || l.Waits == "RecoveryRetrieveRetryInterval"
+	waits := l.Waits == "RecoveryWalStream" || l.Waits == "RecoveryRetrieveRetryInterval"
+	return waits || l.Received != 0 && l.Replayed == l.Received
 }
 
 // StopFollowing makes one standby stop following its primary, under the token of this epoch, and reads how far it got: its part of
@@ -133,40 +132,54 @@ func stopChanges(connInfo string) ([]setting, error) {
 
 // waitStopped returns when two looks in a row show the same end.
 func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosition) error {
-	previous, calm := standbyLook{Receiver: true}, false
+	looks := twoLooks{{Receiver: true}, {Receiver: true}}
 	for {
 		look, err := lookAtStandby(ctx, t.conn)
 		if err != nil && ctx.Err() != nil {
-			return stoppedInPart(previous, position)
+			return stoppedInPart(looks, position)
 		}
 		if err != nil {
 			return err
 		}
 		fillPosition(position, look)
-		now := !look.Receiver && look.replayEnded()
-		if now && calm && look.Received == previous.Received && look.Replayed == previous.Replayed {
+		looks = twoLooks{looks[1], look}
+		if looks.ended() {
 			position.Answered = true
 			return nil
 		}
-		previous, calm = look, now
 		// Paused replay doesn't end by itself, but its walreceiver may, with the connection.
-		if !look.Receiver && look.Paused == "paused" || clock.Pause(ctx, lookEvery) != nil {
-			return stoppedInPart(look, position)
+		if looks.receiveNothing() && look.Paused == "paused" || clock.Pause(ctx, lookEvery) != nil {
+			return stoppedInPart(looks, position)
 		}
 	}
+}
+
+// twoLooks are the last two at a standby, the newer one last.
+type twoLooks [2]standbyLook
+
+// receiveNothing says whether both saw no walreceiver, and nothing received in between.
+func (l twoLooks) receiveNothing() bool {
+	return !l[0].Receiver && !l[1].Receiver && l[0].Received == l[1].Received
+}
+
+// ended says whether both saw the same end of everything that the standby holds.
+func (l twoLooks) ended() bool {
+	return l.receiveNothing() && l[0].replayEnded() && l[1].replayEnded() && l[0].Replayed == l[1].Replayed
 }
 
 // stoppedInPart judges a standby that didn't end in time. While it has log to replay, or replay is paused, the startup process doesn't end the
 // walreceiver: that one goes on until its connection breaks. Once it is gone, what was received then counts, if it is certain: after a restart the received
 // position is missing, or lower than what was replayed, until all of the log on disk has been replayed.
-func stoppedInPart(look standbyLook, position *failover.MemberPosition) error {
-	why := "replay has not ended"
+func stoppedInPart(looks twoLooks, position *failover.MemberPosition) error {
+	look, why := looks[1], "replay has not ended"
 	if look.Paused == "paused" {
 		why = "replay is paused (SELECT pg_wal_replay_resume() goes on)"
 	}
 	switch {
 	case look.Receiver:
 		return fmt.Errorf("its walreceiver has not ended, since %s; it may still acknowledge to the former primary", why)
+	case !looks.receiveNothing():
+		return fmt.Errorf("%s, and its walreceiver has only just ended: one that starts again would not have been seen", why)
 	case look.Received <= look.Replayed:
 		return fmt.Errorf("%s: how much it holds beyond %v is not known", why, look.Replayed)
 	}

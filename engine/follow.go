@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"strconv"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -78,7 +81,7 @@ func (p *Postgres) AwaitFollowing(
 		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	defer source.Close()
-	if err := t.waitStreaming(ctx, source); err != nil {
+	if err := t.waitStreaming(ctx, source, primary.Address); err != nil {
 		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("streams", "")
@@ -115,22 +118,24 @@ const (
 	nudgeMost  = time.Second
 )
 
-// waitStreaming returns when the primary says that it streams to the standby. The standby's own word is no proof: its walreceiver calls
-// itself streaming before it is. A standby that meets the new timeline sleeps before it asks for it, as after every failure, for
-// wal_retrieve_retry_interval (5 s); a reload of its settings ends that sleep.
-func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn) error {
+// waitStreaming returns when the standby streams from the primary at this address. A standby that meets the new timeline sleeps before it
+// asks for it, as after every failure, for wal_retrieve_retry_interval (5 s); a reload of its settings ends that sleep.
+func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn, address string) error {
 	name, err := t.replicationName(ctx)
 	if err != nil {
 		return err
 	}
+	lacks := "the primary has not answered about it"
 	nudgeAfter, nudged := nudgeFirst, time.Now()
 	for {
-		state, err := replicationState(ctx, primary, name)
-		if err == nil && state == "streaming" {
-			return nil
-		}
-		if err != nil && ctx.Err() == nil {
+		now, err := t.lacksToStream(ctx, primary, name, address)
+		switch {
+		case err != nil && ctx.Err() == nil:
 			return err
+		case err == nil && now == "":
+			return nil
+		case err == nil:
+			lacks = now // what was seen last, also when time runs out in the middle of a look
 		}
 		if time.Since(nudged) >= nudgeAfter {
 			if err := t.endRetrySleep(ctx); err != nil && ctx.Err() == nil {
@@ -139,17 +144,50 @@ func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn) erro
 			nudgeAfter, nudged = min(2*nudgeAfter, nudgeMost), time.Now()
 		}
 		if clock.Pause(ctx, lookEvery) != nil {
-			return notStreaming(ctx, state)
+			return fmt.Errorf("%s: %w", lacks, ctx.Err())
 		}
 	}
 }
 
-func notStreaming(ctx context.Context, state string) error {
-	if state == "" {
-		return fmt.Errorf("the primary does not list it; the standby's log says why (often: pg_hba.conf of the primary, "+
-			"a replication slot that is missing there, or a history that has diverged): %w", ctx.Err())
+// lacksToStream says what is missing until the standby streams from the primary, or nothing. It takes the word of both: the standby's
+// walreceiver calls itself streaming before it is, and the name that the primary lists may be that of another standby too.
+func (t *target) lacksToStream(ctx context.Context, primary *postgres.Conn, name, address string) (string, error) {
+	state, err := replicationState(ctx, primary, name)
+	switch {
+	case err != nil:
+		return "", err
+	case state == "":
+		return "the primary does not list it; the standby's log says why (often: pg_hba.conf of the primary, " +
+			"a replication slot that is missing there, or a history that has diverged)", nil
+	case state != "streaming":
+		return fmt.Sprintf("the primary lists it as %q, not yet as streaming", state), nil
 	}
-	return fmt.Errorf("the primary lists it as %q, not yet as streaming: %w", state, ctx.Err())
+	source, err := t.source(ctx)
+	switch {
+	case err != nil:
+		return "", err
+	case source == "":
+		return fmt.Sprintf("the primary lists %q as streaming, but this standby receives from nobody: another one has that name; "+
+			"the standby's log says what keeps it", name), nil
+	case source != address:
+		return fmt.Sprintf("the primary lists %q as streaming, but this standby receives from %s", name, source), nil
+	}
+	return "", nil
+}
+
+// source is the address that the standby's walreceiver is connected to, by its own word, or empty.
+func (t *target) source(ctx context.Context) (string, error) {
+	var host string
+	var port int32
+	const connected = `SELECT coalesce(sender_host, ''), coalesce(sender_port, 0) FROM pg_stat_wal_receiver WHERE status = 'streaming'`
+	err := t.conn.QueryRow(ctx, connected).Scan(&host, &port)
+	if errors.Is(err, pgx.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("ask the standby whom it receives from: %w", err)
+	}
+	return net.JoinHostPort(host, strconv.Itoa(int(port))), nil
 }
 
 // replicationName is the name under which the standby's walreceiver turns up on its primary.
@@ -163,10 +201,9 @@ func (t *target) replicationName(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoConnInfo, err)
 	}
-	for _, key := range []string{"application_name", "fallback_application_name"} {
-		if name, _ := info.Get(key); name != "" {
-			return name, nil
-		}
+	// A fallback_application_name there never counts: the server puts its own in its place.
+	if name, _ := info.Get("application_name"); name != "" {
+		return name, nil
 	}
 	if clusterName != "" {
 		return clusterName, nil

@@ -79,11 +79,7 @@ func TestStopFollowingReplaysWhatItHolds(t *testing.T) {
 	b.WaitReady()
 	position := g.stop("b", 5)
 	g.wantAnswered(position)
-	want, err := postgres.ParseLSN(end)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if position.Position() < want {
+	if want := g.position(end); position.Position() < want {
 		t.Errorf("position %v after a restart; want at least %v", position.Position(), want)
 	}
 }
@@ -105,7 +101,7 @@ func TestStopFollowingWithReplayPaused(t *testing.T) {
 	g, end := pausedStandby(t)
 	g.servers["a"].Kill()
 	position := g.stop("b", 5)
-	if !position.Answered || !strings.Contains(position.Detail, "paused") || position.Position().String() < end {
+	if !position.Answered || !strings.Contains(position.Detail, "paused") || position.Position() < g.position(end) {
 		t.Fatalf("position %+v; want answered at %s, saying that replay is paused", position, end)
 	}
 	g.wantResult(g.promote("b", 5), failover.ResultDone, nil) // a promotion ends the pause
@@ -166,6 +162,40 @@ func TestFollowIsQuickOntoANewTimeline(t *testing.T) {
 	if got := g.stop("c", 5); got.Timeline != 2 {
 		t.Errorf("c is on timeline %d; want 2", got.Timeline)
 	}
+}
+
+// Without an application name a standby turns up under its cluster_name, or as walreceiver, whatever name it was given to fall back on.
+func TestFollowAStandbyWithoutAnApplicationName(t *testing.T) {
+	g := startGroup(t, "b")
+	b := g.servers["b"]
+	info, err := postgres.ParseConnInfo(b.Query("SELECT current_setting('primary_conninfo')"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	info = info.Without("application_name").With("fallback_application_name", "never")
+	b.Configure(postgresSetting("primary_conninfo", info.String()))
+	b.Reload()
+	g.spec.Members[1].ApplicationName = ""
+	outcome := g.engine.Follow(limit(t, 5*time.Second), g.member("b"), g.member("a"), g.spec, 5, g.systemID)
+	g.wantResult(outcome, failover.ResultDone, nil)
+}
+
+// Two standbys of one name, as with the cluster_name of a package: that the one streams doesn't prove that the other does.
+func TestFollowIsNotProvenByAnotherStandbyOfThatName(t *testing.T) {
+	g := startGroup(t, "b", "c")
+	b := g.servers["b"]
+	g.spec.Members[1].ApplicationName, g.spec.Members[2].ApplicationName = "main", "main"
+	g.wantResult(g.follow("c", "a", 5), failover.ResultDone, nil)
+	g.wantAnswered(g.stop("b", 5))
+	startup := b.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
+	b.SignalProcess(startup, "STOP") // it starts no walreceiver
+	outcome := g.engine.Follow(limit(t, 500*time.Millisecond), g.member("b"), g.member("a"), g.spec, 5, g.systemID)
+	b.SignalProcess(startup, "CONT")
+	g.wantResult(outcome, failover.ResultUnknown, nil)
+	if !strings.Contains(outcome.Detail, "receives from nobody") {
+		t.Errorf("the detail does not say what is missing: %s", outcome.Detail)
+	}
+	g.wantResult(g.follow("b", "a", 5), failover.ResultDone, nil)
 }
 
 func TestFollowSaysWhatIsMissing(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 )
 
@@ -118,6 +119,16 @@ func (g *group) token(name failover.MemberName) string {
 func (g *group) inRecovery(name failover.MemberName) bool {
 	g.t.Helper()
 	return g.servers[name].Query("SELECT pg_is_in_recovery()") == "true"
+}
+
+// position is what a server's answer says; as texts, positions don't compare.
+func (g *group) position(text string) failover.LSN {
+	g.t.Helper()
+	position, err := postgres.ParseLSN(text)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return position
 }
 
 func postgresSetting(key, value string) postgrestest.Setting {

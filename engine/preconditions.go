@@ -34,6 +34,15 @@ func (p *Postgres) Preconditions(ctx context.Context, member failover.MemberSpec
 		return found.problems
 	}
 	defer conn.Close()
+	version, err := readVersion(ctx, conn)
+	if err != nil {
+		found.cannotAsk(err)
+		return found.problems
+	}
+	if version < minimumVersion {
+		found.blocks(fmt.Sprintf("its version is %d; ALTER SYSTEM can be granted from PostgreSQL 15 on", version/10000), "upgrade to PostgreSQL 15 or later")
+		return found.problems // an older one doesn't know all of what is asked next
+	}
 	facts, err := readServerFacts(ctx, conn)
 	if err != nil {
 		found.cannotAsk(err)
@@ -140,9 +149,21 @@ func tableQuestion(table string) string {
 
 // settingNames are the parameters that the checks look at. It is a table that never changes.
 var settingNames = []string{
-	"server_version_num", "allow_alter_system", "archive_mode", "data_checksums", "fsync", "full_page_writes", "hot_standby",
+	"allow_alter_system", "data_checksums", "fsync", "full_page_writes", "hot_standby",
 	"max_wal_senders", "primary_conninfo", "primary_slot_name", "recovery_min_apply_delay", "recovery_target_timeline",
 	"synchronous_commit", "synchronous_standby_names", "wal_level", "wal_log_hints", "default_transaction_read_only",
+}
+
+// minimumVersion is that of the first PostgreSQL in which a role without superuser may be granted ALTER SYSTEM on a parameter.
+const minimumVersion = 150000
+
+// readVersion asks for the server's version as a number: 150004 is 15.4.
+func readVersion(ctx context.Context, conn *postgres.Conn) (int, error) {
+	var version int
+	if err := conn.QueryRow(ctx, "SELECT current_setting('server_version_num')::int4").Scan(&version); err != nil {
+		return 0, fmt.Errorf("ask for the version: %w", err)
+	}
+	return version, nil
 }
 
 func readServerFacts(ctx context.Context, conn *postgres.Conn) (serverFacts, error) {
@@ -199,14 +220,7 @@ func (f *findings) checkPrivileges(facts serverFacts) {
 	}
 }
 
-// minimumVersion is that of the first PostgreSQL in which a role without superuser may be granted ALTER SYSTEM on a parameter.
-const minimumVersion = 150000
-
 func (f *findings) checkServer(facts serverFacts) {
-	version, err := strconv.Atoi(facts.settings["server_version_num"])
-	if err != nil || version < minimumVersion {
-		f.blocks("its version is "+facts.settings["server_version_num"]+"; ALTER SYSTEM can be granted from 15 on", "upgrade to PostgreSQL 15 or later")
-	}
 	if facts.settings["allow_alter_system"] == "off" {
 		f.blocks("allow_alter_system is off, so the token can't be written", "set allow_alter_system = on")
 	}

@@ -87,6 +87,23 @@ func TestPreconditionsOfWhoCannotBeAsked(t *testing.T) {
 	}
 }
 
+// PostgreSQL 14 as far as Arbiter's role can tell: another version, and no has_parameter_privilege.
+func TestPreconditionsOfAnOldServer(t *testing.T) {
+	g := startGroup(t)
+	a := g.servers["a"]
+	a.Exec("CREATE SCHEMA old")
+	a.Exec("GRANT USAGE ON SCHEMA old TO arbiter")
+	a.Exec("ALTER ROLE arbiter SET search_path = old, pg_catalog")
+	a.Exec(`CREATE FUNCTION old.current_setting(name text) RETURNS text LANGUAGE sql
+		AS $$ SELECT CASE name WHEN 'server_version_num' THEN '140011' ELSE pg_catalog.current_setting(name) END $$`)
+	a.Exec(`CREATE FUNCTION old.has_parameter_privilege(text, text) RETURNS boolean LANGUAGE plpgsql
+		AS $$ BEGIN RAISE undefined_function; END $$`)
+	want := []string{"blocks: its version is 14; ALTER SYSTEM can be granted from PostgreSQL 15 on"}
+	if found := g.problems("a"); !slices.Equal(found, want) {
+		t.Errorf("problems %q; want %q", found, want)
+	}
+}
+
 func TestPreconditionsNameWhatIsMissing(t *testing.T) {
 	g := startGroup(t)
 	a := g.servers["a"]

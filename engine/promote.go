@@ -24,6 +24,9 @@ const askEvery = 50 * time.Millisecond
 // pollEvery is the pause between looks whether the server has left recovery.
 const pollEvery = 2 * time.Millisecond
 
+// errNotSignalled says that pg_promote took the request, but could not pass it on.
+var errNotSignalled = errors.New("ask for the promotion: the server's main process did not get the signal; the server's log says why")
+
 // RaiseToken makes an epoch the token of one server, so that it refuses whoever acts under an older one (S9). A takeover does this on
 // every standby that it can reach.
 func (p *Postgres) RaiseToken(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome {
@@ -142,6 +145,10 @@ func (t *target) askOnce(ctx context.Context, a failover.Action, ask bool) (askS
 		code := postgres.SQLState(err)
 		state.sent = ask && (code == "" || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58") || strings.HasPrefix(code, "XX"))
 		return state, fmt.Errorf("ask for the promotion: %w", err)
+	}
+	if signalled != nil && !*signalled {
+		state.sent = true // only the log of the server tells how far it got
+		return state, errNotSignalled
 	}
 	return state, nil
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 	"testing"
@@ -22,7 +23,7 @@ func TestPromoteAfterCatchUp(t *testing.T) {
 
 	position := g.stop("b", 5)
 	g.wantAnswered(position)
-	if position.SystemID != g.systemID || position.Timeline != 1 || position.Epoch != 5 || position.Position().String() < end {
+	if position.SystemID != g.systemID || position.Timeline != 1 || position.Epoch != 5 || position.Position() < g.position(end) {
 		t.Fatalf("position %+v; want system %s, timeline 1, epoch 5, at least %s", position, g.systemID, end)
 	}
 	g.wantAnswered(g.stop("c", 5))
@@ -178,6 +179,31 @@ func TestS9_FrozenOlderArbiterDoesNotLowerTheToken(t *testing.T) {
 	}
 }
 
+// The database in the spec was changed while an arbiter was frozen: the lock of the one is not that of the other, but the token is.
+func TestS9_FrozenOlderArbiterInAnotherDatabase(t *testing.T) {
+	g := startGroup(t, "b")
+	ctx := limit(t, plenty)
+	elsewhere := g.spec.Connect
+	elsewhere.Database = "template1"
+	frozen, err := g.engine.lockTarget(ctx, g.member("b"), elsewhere, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.close()
+	g.wantAnswered(g.stop("b", 6))
+	if err := frozen.writeToken(ctx, setting{name: "arbiter.epoch", value: "5"}); err == nil {
+		t.Fatal("the woken arbiter wrote its token")
+	}
+	newer, err := g.engine.lockTarget(ctx, g.member("b"), g.spec.Connect, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer newer.close()
+	if _, err := g.engine.lockTarget(ctx, g.member("b"), elsewhere, 6); !errors.Is(err, ErrNewerEpoch) {
+		t.Fatalf("the older epoch got %v; want ErrNewerEpoch while a newer one acts in another database", err)
+	}
+}
+
 // A newer arbiter died after it wrote the token and before the server took it up.
 func TestS9_TokenOnDiskCountsBeforeItIsInForce(t *testing.T) {
 	g := startGroup(t, "b")
@@ -273,6 +299,29 @@ func TestPromoteFailsWithoutItsGrant(t *testing.T) {
 	if !strings.Contains(outcome.Detail, "pg_promote") {
 		t.Errorf("the detail does not name the missing grant: %s", outcome.Detail)
 	}
+}
+
+// A pg_promote that says false has promoted nothing, and that is told at once.
+func TestPromoteTellsASignalThatDidNotArrive(t *testing.T) {
+	g := startGroup(t, "b")
+	a := g.servers["a"]
+	session := a.Dial()
+	for _, statement := range []string{
+		"SET allow_system_table_mods = on",
+		// Neither strict nor anything but SQL: it is put in place of its call, where the built-in one would be called by number.
+		`CREATE OR REPLACE FUNCTION pg_catalog.pg_promote(wait boolean DEFAULT true, wait_seconds integer DEFAULT 60) RETURNS boolean
+			LANGUAGE sql AS 'SELECT false'`,
+	} {
+		if _, err := session.Exec(limit(t, plenty), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	end := a.Query("SELECT pg_current_wal_flush_lsn()")
+	g.servers["b"].Eventually("the function is replicated", func() bool {
+		return g.servers["b"].Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
+	})
+	outcome := g.engine.Promote(limit(t, time.Second), g.promotion("b", 5))
+	g.wantResult(outcome, failover.ResultUnknown, errNotSignalled)
 }
 
 // S7: a standby that is killed between the request and its effect leaves the outcome unknown; the next try finishes it.

@@ -38,7 +38,7 @@ type target struct {
 }
 
 // lockTarget connects to a member and takes its lock. It ends sessions that hold the lock under an older epoch, or that are stale, and
-// gives way to a newer epoch.
+// gives way to a newer epoch; both whatever database they are in.
 func (p *Postgres) lockTarget(
 	ctx context.Context, member failover.MemberSpec, connect failover.Connect, epoch failover.Epoch,
 ) (*target, error) {
@@ -63,58 +63,69 @@ func (t *target) lock(ctx context.Context) error {
 	for {
 		var locked bool
 		row := t.conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1::int4, $2::int4)", lockClass, lockObject)
-		if err := row.Scan(&locked); err != nil || locked {
+		if err := row.Scan(&locked); err != nil {
 			return err
 		}
-		if err := t.endOlderHolders(ctx); err != nil {
+		found, err := t.rivals(ctx)
+		if err != nil {
+			return err
+		}
+		ended, err := t.endOlder(ctx, found)
+		if err != nil || locked && !ended {
 			return err
 		}
 		if clock.Pause(ctx, time.Millisecond) != nil {
-			return fmt.Errorf("another session of this epoch holds the lock: %w", ctx.Err())
+			return fmt.Errorf("another session of this epoch holds the lock, or one of an older epoch does not end: %w", ctx.Err())
 		}
 	}
 }
 
-// endOlderHolders ends the sessions that stand in the way, if this epoch goes before theirs. Once such a session is gone, nothing that
-// its arbiter asked for can still happen: the server runs no statement of an ended session.
-func (t *target) endOlderHolders(ctx context.Context) error {
-	const holders = `
-		SELECT a.pid, a.application_name, a.usename = current_user,
+// rival is another session that holds the lock, or that an arbiter has in another database, where the lock is another one: the token is
+// the whole server's, and the database in the spec may have changed.
+type rival struct {
+	PID   int32
+	Name  string
+	Ours  bool // a session of the arbiters' role; no other one has any business with this lock
+	Holds bool
+	Stale bool
+}
+
+// rivals looks after this session has connected, as every arbiter does: of two that connect at the same time one sees the other at least.
+func (t *target) rivals(ctx context.Context) ([]rival, error) {
+	const sessions = `
+		SELECT a.pid, a.application_name, a.usename = current_user, l.pid IS NOT NULL,
 		       coalesce(a.state = 'idle' AND clock_timestamp() - a.state_change > $3::float8 * interval '1 second', false)
-		FROM pg_locks l JOIN pg_stat_activity a USING (pid)
-		WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 2
-		  AND l.classid::int8 = $1::int8 AND l.objid::int8 = $2::int8 AND a.datname = current_database()`
-	rows, err := t.conn.Query(ctx, holders, lockClass, lockObject, staleHolder.Seconds())
+		FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid AND a.datname = current_database()
+		     AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid::int8 = $1::int8 AND l.objid::int8 = $2::int8
+		WHERE a.pid <> pg_backend_pid() AND (l.pid IS NOT NULL OR a.datname <> current_database() AND a.usename = current_user)`
+	rows, err := t.conn.Query(ctx, sessions, lockClass, lockObject, staleHolder.Seconds())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	type holder struct {
-		PID   int32
-		Name  string
-		Ours  bool // a session of the arbiters' role; no other one has any business with this lock
-		Stale bool
-	}
-	found, err := pgx.CollectRows(rows, pgx.RowToStructByPos[holder])
-	if err != nil {
-		return err
-	}
-	for _, h := range found {
-		number, named := strings.CutPrefix(h.Name, sessionPrefix)
+	return pgx.CollectRows(rows, pgx.RowToStructByPos[rival])
+}
+
+// endOlder ends the sessions that stand in the way, if this epoch goes before theirs, and says whether there were any. Once such a session
+// is gone, nothing that its arbiter asked for can still happen: the server runs no statement of an ended session.
+func (t *target) endOlder(ctx context.Context, found []rival) (ended bool, err error) {
+	for _, r := range found {
+		number, named := strings.CutPrefix(r.Name, sessionPrefix)
 		epoch, err := strconv.ParseUint(number, 10, 64)
-		known := h.Ours && named && err == nil
+		known := r.Ours && named && err == nil
 		if known && failover.Epoch(epoch) > t.epoch {
-			return fmt.Errorf("%w: an arbiter is acting here under epoch %d, this is epoch %d", ErrNewerEpoch, epoch, t.epoch)
+			return false, fmt.Errorf("%w: an arbiter is acting here under epoch %d, this is epoch %d", ErrNewerEpoch, epoch, t.epoch)
 		}
-		if h.Stale || !h.Ours || known && failover.Epoch(epoch) < t.epoch {
+		if r.Holds && (r.Stale || !r.Ours) || known && failover.Epoch(epoch) < t.epoch {
 			if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-				return err
+				return false, err
 			}
-			if _, err := t.conn.Exec(ctx, "SELECT pg_terminate_backend($1::int4)", h.PID); err != nil {
-				return fmt.Errorf("end the session that holds the lock (process %d, %q): %w", h.PID, h.Name, err)
+			if _, err := t.conn.Exec(ctx, "SELECT pg_terminate_backend($1::int4)", r.PID); err != nil {
+				return false, fmt.Errorf("end the session that is in the way (process %d, %q): %w", r.PID, r.Name, err)
 			}
+			ended = true
 		}
 	}
-	return nil
+	return ended, nil
 }
 
 // raise makes this epoch the server's token, together with further settings if there are any, and returns when a new connection shows
