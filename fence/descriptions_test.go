@@ -138,3 +138,20 @@ func TestS3_AProgramThatSucceedsAtAllProvesNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestS3_AnOffThatNobodyUnderstandsProvesNothing: a program that ends with 2 and says nothing is one that says off, but only if it says what
+// its endings mean.
+func TestS3_AnOffThatNobodyUnderstandsProvesNothing(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "two")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\nexit 2\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	f := New(Options{})
+	m := member(level(failover.FenceDevice{Method: program, Timeout: time.Second}))
+	for _, ask := range []func(context.Context, failover.MemberSpec, failover.Policy, Answers) (failover.Proof, []failover.StepTime){f.Isolate, f.ReadBack} {
+		proof, _ := ask(t.Context(), m, failover.Policy{}, nil)
+		if wantProof(t, proof, unknown, "metadata: the agent's description of itself can't be read"); proof.By != "" {
+			t.Errorf("%+v", proof)
+		}
+	}
+}

@@ -127,7 +127,13 @@ func (r *run) level(ctx context.Context, index int) levelResult {
 func (r *run) device(ctx context.Context, device failover.FenceDevice) (string, error) {
 	start := time.Since(r.began)
 	name := label(device)
-	detail, err := r.fencer.withAgent(ctx, device, r.work)
+	detail, err := r.fencer.withAgent(ctx, device, func(a *agent, ctx context.Context) (string, error) {
+		detail, err := r.work(a, ctx)
+		if err == nil { // it was asked all the same, but its word counts only if it says what that means
+			err = r.fencer.understand(ctx, device)
+		}
+		return detail, err
+	})
 	step := failover.StepTime{Name: name + " " + detail, Start: start, Length: time.Since(r.began) - start}
 	if err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
