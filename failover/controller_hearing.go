@@ -12,8 +12,8 @@ type hearing struct {
 const (
 	// deafLasts is how long a leader goes on without a majority of current views: far longer than it takes to send them all.
 	deafLasts = 30 * time.Second
-	// heardLasts is how long a majority must be current before it counts: it may come and go.
-	heardLasts = 5 * time.Second
+	// heardLasts is how long a majority must be current before it counts, as long as arbiters need to look again: it may come and go.
+	heardLasts = time.Second
 )
 
 // next judges anew, for one that reigns.
@@ -38,7 +38,7 @@ func (h hearing) next(s *State, now time.Duration) hearing {
 	return h
 }
 
-// listen hands leadership on, to whoever is furthest, if this leader has heard from no majority for long and no action runs. What arbiters say of
+// listen hands leadership on, to whoever is furthest, if this leader has heard from no majority for long and nothing is being done. What arbiters say of
 // themselves is heard: a view that is doubted is current, and another leader would make nothing of it either.
 func (s *step) listen() {
 	if !s.reigning || len(s.state.Voters) < 2 {
@@ -52,15 +52,16 @@ func (s *step) listen() {
 		s.wakeAt(h.againAt + heardLasts)
 	case s.now < h.lostAt+deafLasts:
 		s.wakeAt(h.lostAt + deafLasts)
-	case !s.running():
+	case !s.acting():
 		s.hearing.lostAt = s.now // it may be in vain
 		s.draining = Drain{Why: "no majority of views has counted for " + deafLasts.String()}
 	}
 }
 
-func (s *step) running() bool {
-	for _, gc := range s.groups {
-		if gc.running != nil {
+// acting says whether an action runs, or an operation is at work that a new leader would have to take up: most of its way needs no views.
+func (s *step) acting() bool {
+	for name, gc := range s.groups {
+		if g := s.state.Group(name); gc.running != nil || g != nil && g.Operation != nil && g.Stage != Held && pastIsolateIntent(g.EffectiveStage()) {
 			return true
 		}
 	}
