@@ -90,7 +90,7 @@ func (p *Postgres) StopFollowing(
 }
 
 func (t *target) stopFollowing(ctx context.Context, systemID string, position *failover.MemberPosition) error {
-	look, err := lookAtStandby(ctx, t.conn)
+	look, err := lookAtStandby(ctx, t.conn.Conn)
 	if err != nil {
 		return err
 	}
@@ -134,7 +134,7 @@ func stopChanges(connInfo string) ([]setting, error) {
 func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosition) error {
 	looks := twoLooks{{Receiver: true}, {Receiver: true}}
 	for {
-		look, err := lookAtStandby(ctx, t.conn)
+		look, err := lookAtStandby(ctx, t.conn.Conn)
 		if err != nil && ctx.Err() != nil {
 			return stoppedInPart(looks, position)
 		}

@@ -43,7 +43,7 @@ func (p *Postgres) Point(
 		return r.failed(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
 	defer t.close()
-	look, err := lookAtStandby(ctx, t.conn)
+	look, err := lookAtStandby(ctx, t.conn.Conn)
 	if err == nil {
 		err = checkStandby(look, systemID)
 	}
@@ -76,12 +76,12 @@ func (p *Postgres) AwaitFollowing(
 		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	defer t.close()
-	source, err := p.session(ctx, primary.Address, spec.Connect, epoch)
+	source, err := p.session(ctx, primary, spec.Connect, epoch)
 	if err != nil {
 		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
-	defer source.Close()
-	if err := t.waitStreaming(ctx, source, primary.Address); err != nil {
+	defer source.close()
+	if err := t.waitStreaming(ctx, source.Conn, primary.Address); err != nil {
 		return r.unknown(fmt.Errorf("wait for %s to follow %s: %w", standby.Name, primary.Name, err))
 	}
 	r.step("streams", "")

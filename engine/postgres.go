@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -24,23 +25,46 @@ var (
 	ErrNoConnInfo = errors.New("no usable primary_conninfo")
 )
 
-// Postgres acts on PostgreSQL servers, version 15 or later, by SQL alone. It keeps no state: what it needs to remember is on the
-// servers.
+// Postgres acts on PostgreSQL servers, version 15 or later, by SQL alone. What it needs to remember is on the servers; it keeps
+// nothing but sessions that are open, for some seconds.
 type Postgres struct {
 	resolve postgres.Resolver
+	kept    keptSessions
 }
 
 // NewPostgres returns an engine that resolves references to passwords with resolve.
-func NewPostgres(resolve postgres.Resolver) *Postgres { return &Postgres{resolve: resolve} }
+func NewPostgres(resolve postgres.Resolver) *Postgres {
+	return &Postgres{resolve: resolve, kept: keptSessions{idle: map[sessionKey][]keptSession{}}}
+}
 
-// session opens a connection for acting under an epoch.
-func (p *Postgres) session(ctx context.Context, address string, connect failover.Connect, epoch failover.Epoch) (*postgres.Conn, error) {
-	return postgres.NewConnector(connect, p.resolve).Dial(ctx, address, sessionOptions(ctx, epoch))
+// session is one for acting on a member under an epoch: a kept one if there is one, else a new one.
+type session struct {
+	*postgres.Conn
+	key  sessionKey
+	kept *keptSessions
+}
+
+// close gives the session back.
+func (s session) close() { s.kept.put(s.key, s.Conn) }
+
+func (p *Postgres) session(ctx context.Context, member failover.MemberSpec, connect failover.Connect, epoch failover.Epoch) (session, error) {
+	s := session{key: sessionKey{address: member.Address, connect: connect, epoch: epoch}, kept: &p.kept}
+	if s.Conn = p.kept.take(ctx, s.key); s.Conn != nil {
+		return s, nil
+	}
+	var err error
+	s.Conn, err = p.dial(ctx, s.key)
+	return s, err
+}
+
+// dial opens a new session, which shows what the server does now.
+func (p *Postgres) dial(ctx context.Context, key sessionKey) (*postgres.Conn, error) {
+	return postgres.NewConnector(key.connect, p.resolve).Dial(ctx, key.address, sessionOptions(ctx, key.epoch))
 }
 
 // sessionOptions make a session independent of what is set for the role or the database.
 func sessionOptions(ctx context.Context, epoch failover.Epoch) postgres.Options {
-	options := postgres.Options{
+	return postgres.Options{
 		ApplicationName: sessionName(epoch),
 		LocalCommit:     true,
 		Parameters: map[string]string{
@@ -48,15 +72,18 @@ func sessionOptions(ctx context.Context, epoch failover.Epoch) postgres.Options 
 			"idle_session_timeout":          "0",
 			"lock_timeout":                  "0",
 			"search_path":                   "pg_catalog",
-			"statement_timeout":             "0",
+			"statement_timeout":             statementTimeout(ctx),
 		},
 	}
-	if deadline, limited := ctx.Deadline(); limited {
-		// The server gives up a little after the caller did: it gets no cancel request.
-		delete(options.Parameters, "statement_timeout")
-		options.StatementTimeout = max(time.Until(deadline), 0) + 100*time.Millisecond
+}
+
+// statementTimeout lets the server give up a little after the caller did: it gets no cancel request.
+func statementTimeout(ctx context.Context) string {
+	deadline, limited := ctx.Deadline()
+	if !limited {
+		return "0"
 	}
-	return options
+	return strconv.FormatInt((max(time.Until(deadline), 0) + 100*time.Millisecond).Milliseconds(), 10)
 }
 
 const sessionPrefix = "arbiter epoch "

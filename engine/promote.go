@@ -229,11 +229,11 @@ func (p *Postgres) Promoted(ctx context.Context, a failover.Action) failover.Out
 	if !known {
 		return r.failed(fmt.Errorf("look at %s: the group has no such member", a.Member))
 	}
-	conn, err := p.session(ctx, member.Address, a.Spec.Connect, a.Epoch)
+	conn, err := p.session(ctx, member, a.Spec.Connect, a.Epoch)
 	if err != nil {
 		return r.unknown(fmt.Errorf("look at %s: %w", a.Member, err))
 	}
-	defer conn.Close()
+	defer conn.close()
 	t := &target{conn: conn, epoch: a.Epoch}
 	state, err := t.askOnce(ctx, a, false)
 	if err != nil {

@@ -15,11 +15,11 @@ func (p *Postgres) EndSessions(
 	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch,
 ) failover.Outcome {
 	r := startRecorder()
-	conn, err := p.session(ctx, member.Address, spec.Connect, epoch)
+	conn, err := p.session(ctx, member, spec.Connect, epoch)
 	if err != nil {
 		return r.failed(fmt.Errorf("end the sessions on %s: %w", member.Name, err))
 	}
-	defer conn.Close()
+	defer conn.close()
 	r.step("connected", "")
 	t := &target{conn: conn, epoch: epoch}
 	token, err := t.token(ctx)

@@ -30,9 +30,9 @@ const staleHolder = 250 * time.Millisecond
 // readBackEvery is the pause between looks for a setting that was written.
 const readBackEvery = 2 * time.Millisecond
 
-// target is one server, locked for changes under one epoch. The lock ends with the connection.
+// target is one server, locked for changes under one epoch. The lock ends when the session is given back, or breaks.
 type target struct {
-	conn  *postgres.Conn
+	conn  session
 	epoch failover.Epoch
 	dial  func(context.Context) (*postgres.Conn, error)
 }
@@ -42,22 +42,19 @@ type target struct {
 func (p *Postgres) lockTarget(
 	ctx context.Context, member failover.MemberSpec, connect failover.Connect, epoch failover.Epoch,
 ) (*target, error) {
-	t := &target{epoch: epoch, dial: func(ctx context.Context) (*postgres.Conn, error) {
-		return p.session(ctx, member.Address, connect, epoch)
-	}}
-	conn, err := t.dial(ctx)
+	conn, err := p.session(ctx, member, connect, epoch)
 	if err != nil {
 		return nil, err
 	}
-	t.conn = conn
+	t := &target{conn: conn, epoch: epoch, dial: func(ctx context.Context) (*postgres.Conn, error) { return p.dial(ctx, conn.key) }}
 	if err := t.lock(ctx); err != nil {
-		conn.Close()
+		t.close()
 		return nil, fmt.Errorf("lock %s for changes: %w", member.Name, err)
 	}
 	return t, nil
 }
 
-func (t *target) close() { t.conn.Close() }
+func (t *target) close() { t.conn.close() }
 
 func (t *target) lock(ctx context.Context) error {
 	for {
@@ -207,10 +204,14 @@ func (t *target) writeToken(ctx context.Context, epoch setting) error {
 }
 
 // readBack waits until new connections show the settings. The main process tells its children of new settings before it accepts
-// another connection, so that then older sessions have them too.
+// another connection, so that then older sessions have them too. Only a new connection proves it; but this one, which costs the server no
+// process, tells when it is time for that.
 func (t *target) readBack(ctx context.Context, settings []setting) error {
 	for {
-		missing, err := t.lookForSettings(ctx, settings)
+		missing, err := notShown(ctx, t.conn.Conn, settings)
+		if err == nil && missing == "" {
+			missing, err = t.notShownToOthers(ctx, settings)
+		}
 		if err != nil {
 			return fmt.Errorf("read the settings back: %w", err)
 		}
@@ -224,12 +225,17 @@ func (t *target) readBack(ctx context.Context, settings []setting) error {
 	}
 }
 
-func (t *target) lookForSettings(ctx context.Context, settings []setting) (missing string, err error) {
+func (t *target) notShownToOthers(ctx context.Context, settings []setting) (name string, err error) {
 	conn, err := t.dial(ctx)
 	if err != nil {
 		return "", err
 	}
 	defer conn.Close()
+	return notShown(ctx, conn, settings)
+}
+
+// notShown names a setting of which a session shows another value.
+func notShown(ctx context.Context, conn *postgres.Conn, settings []setting) (name string, err error) {
 	for _, s := range settings {
 		var value string
 		if err := conn.QueryRow(ctx, "SELECT coalesce(current_setting($1, true), '')", s.name).Scan(&value); err != nil {

@@ -59,11 +59,11 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 // continueUnder takes the epoch row of a member that the same operation promoted under an older epoch to this one: after a change of
 // leader, or of a lease, the operation goes on under a newer epoch, and from then on the member refuses the older one.
 func (p *Postgres) continueUnder(ctx context.Context, member failover.MemberSpec, a failover.Action) error {
-	conn, err := p.session(ctx, member.Address, a.Spec.Connect, a.Epoch)
+	conn, err := p.session(ctx, member, a.Spec.Connect, a.Epoch)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.close()
 	var epoch int64
 	const look = "SELECT epoch FROM arbiter.epoch WHERE member = $1 AND operation = $2"
 	err = conn.QueryRow(ctx, look, string(a.Member), string(a.Operation)).Scan(&epoch)
@@ -125,11 +125,11 @@ func (p *Postgres) writeThroughRoute(ctx context.Context, routeAddress string, a
 func (p *Postgres) seenOnMember(
 	ctx context.Context, routeAddress string, member failover.MemberSpec, a failover.Action, proof string,
 ) error {
-	conn, err := p.session(ctx, member.Address, a.Spec.Connect, a.Epoch)
+	conn, err := p.session(ctx, member, a.Spec.Connect, a.Epoch)
 	if err != nil {
 		return err
 	}
-	defer conn.Close()
+	defer conn.close()
 	const read = `
 		SELECT NOT pg_is_in_recovery() AND ($3 = '' OR (SELECT system_identifier::text FROM pg_control_system()) = $3)
 		   AND EXISTS (SELECT FROM arbiter.route_proof WHERE route = $1 AND proof = $2)`

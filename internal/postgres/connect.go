@@ -149,6 +149,18 @@ func (r firstRow) Scan(destinations ...any) error {
 	return r.rows.Err()
 }
 
+// Reset has the server undo whatever was set, locked or begun on the connection, within closeBound, and says whether it can be used
+// again.
+func (c *Conn) Reset() bool {
+	if c.IsClosed() || c.PgConn().IsBusy() || c.PgConn().TxStatus() != 'I' {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), closeBound)
+	defer cancel()
+	_, err := c.Exec(ctx, "DISCARD ALL")
+	return err == nil
+}
+
 // Close ends the connection within closeBound. It may be called more than once.
 func (c *Conn) Close() {
 	ctx, cancel := context.WithTimeout(context.Background(), closeBound)
