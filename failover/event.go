@@ -51,7 +51,8 @@ const (
 	ArmedChanged     EventKind = "armed-changed"
 	LeaseReleased    EventKind = "lease-released"
 	LeaseRenewed     EventKind = "lease-renewed"
-	AttemptEnded     EventKind = "attempt-ended" // a try that did not succeed
+	AttemptEnded     EventKind = "attempt-ended"     // a try that did not succeed
+	FailoverWithheld EventKind = "failover-withheld" // the policy only observes: what would have been done
 	AuthorityChanged EventKind = "authority-changed"
 	MemberAttested   EventKind = "member-attested"
 	LossAccepted     EventKind = "loss-accepted"

@@ -18,6 +18,12 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 		return nil
 	}
 	var found []Obstacle
+	if writer := g.Writer(); writer != "" && Tally(s, g, writer).Status == StatusDown {
+		found = append(found, Obstacle{
+			Why:  fmt.Sprintf("%s, the primary, is down: nobody may be writing", writer),
+			Next: fmt.Sprintf("arbiterctl explain %s", name),
+		})
+	}
 	if g.Operation != nil {
 		found = append(found, Obstacle{
 			Why:  fmt.Sprintf("%s %s is in progress, at %s", g.Operation.Kind, g.Operation.ID, g.Stage),

@@ -47,6 +47,7 @@ type Operation struct {
 	Reinstating  bool
 	ReinstatedAt Epoch // epoch when the reinstatement was asked for: it needs a newer one
 	Aborted      bool
+	Withheld     bool // what it would do has been told, and is not done: the policy only observes
 	// Configured, Routed and Verified are the actions after the promotion that are done.
 	Configured, Routed, Verified bool
 	Verdict                      string // what was thought when it was confirmed

@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
 // became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
@@ -20,6 +23,7 @@ func (c *change) settle() *Refusal {
 		if g.Adopted {
 			c.followViews(g)
 			c.unadoptChanged(g) // an operation may have ended
+			c.tellWithheld(g)
 		}
 		g.noteDown(c.entry.Wall)
 		if refusal := checkS1(g); refusal != nil {
@@ -111,6 +115,22 @@ func (c *change) confirm(g *Group, v Verdict) {
 		Name: "verdict", Began: c.entry.Wall, Ended: c.entry.Wall, Member: v.Member,
 		Result: ResultDone, Detail: v.Why, Outcome: c.entry.Index,
 	})
+}
+
+// tellWithheld tells once what a failover would do that the policy only observes: as soon as the arbiters have looked again, on which it would begin.
+func (c *change) tellWithheld(g *Group) {
+	op := g.Operation
+	if op == nil || op.Withheld || !op.Automatic || g.Stage != Confirmed || g.Spec.Policy.Automation == AutomationFull ||
+		TallySince(&c.state, g, op.From, op.ConfirmedAt).Status != StatusDown {
+		return
+	}
+	op.Withheld = true
+	what := cmp.Or(leftToDo(&c.state, g), "nobody could be promoted")
+	detail := fmt.Sprintf("policy.automation is %s; %s", g.Spec.Policy.Automation, what)
+	op.addStep(Step{
+		Name: "withheld", Began: c.entry.Wall, Ended: c.entry.Wall, Member: op.From, Result: ResultDone, Detail: detail, Outcome: c.entry.Index,
+	})
+	c.tell(g, FailoverWithheld, op.From, "failover %s is not begun: %s", op.ID, detail)
 }
 
 // firstSeen is when the first of the arbiters that count saw the fault.

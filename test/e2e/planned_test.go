@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -37,6 +39,46 @@ func TestScenario47_Paused(t *testing.T) {
 	_, err = s.Ctl(s.ctx, "resume", lab.Group, "--reason", "done")
 	s.must(err)
 	s.until("resumed", func(g *arbiterv1.GroupStatus) bool { return g.GetPause() == nil })
+}
+
+// A group that is only observed: what would be done is told once, nothing is done, and an operator can have it done.
+func TestObserved(t *testing.T) {
+	s := enter(t, plan{})
+	s.apply(strings.Replace(s.yaml(plan{}), "automation: full", "automation: observe", 1))
+	began := s.lastEvent()
+	withheld := func() (told []*arbiterv1.Event) {
+		for _, e := range s.events(began) {
+			if e.GetKind() == string(failover.FailoverWithheld) {
+				told = append(told, e)
+			}
+		}
+		return told
+	}
+	s.crash()
+	s.await("what would be done is told", func() error {
+		if len(withheld()) == 0 {
+			return errors.New("not yet")
+		}
+		return nil
+	})
+	if text := withheld()[0].GetText(); !strings.Contains(text, "fence "+s.primary.Name()) || !strings.Contains(text, "promote "+s.first.Name()) {
+		t.Errorf("told: %s", text)
+	}
+	s.explains("policy.automation is observe", "arbiterctl failover "+lab.Group)
+	s.says([]string{"check", lab.Group}, s.primary.Name()+", the primary, is down", "policy.automation is observe")
+	s.attention()
+	s.quiet(2 * time.Second)
+	if offs := s.offs(); len(offs) > 0 {
+		t.Errorf("a group that is only observed was acted on: %v", offs)
+	}
+	s.unpromoted()
+	_, err := s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "it is dead indeed")
+	s.must(err)
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	if told := withheld(); len(told) != 1 {
+		t.Errorf("told %d times: %v", len(told), told)
+	}
 }
 
 // An operator forces a failover of a healthy primary.
