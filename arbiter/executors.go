@@ -106,18 +106,23 @@ func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.
 func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	beside, end := context.WithCancel(ctx)
 	defer end()
+	sessions, endSessions := context.WithCancel(beside)
+	defer endSessions()
 	ended := make(chan []failover.StepTime, 3)
 	go func() { ended <- e.closeRoutes(beside, a) }()
-	go func() { ended <- e.endSessions(beside, a) }()
+	go func() { ended <- e.endSessions(sessions, a) }()
 	go func() { ended <- e.raiseTokens(beside, a) }()
 	proof, steps := e.drivers.Fencer.Isolate(ctx, e.member(a), a.Spec.Policy, e.answers(a))
-	// Whatever goes on beside the fence has had its time: an old session can't commit any more.
+	if a.Spec.Policy.Accepts(proof.Grade) {
+		endSessions() // no session of a member that can't write is worth waiting for, and one without power doesn't answer
+	}
+	// Whatever else goes on beside the fence has had its time: an old session can't commit any more.
 	grace := time.AfterFunc(besideGrace, end)
 	defer grace.Stop()
 	return isolated(a, proof, slices.Concat(<-ended, <-ended, <-ended, steps))
 }
 
-// besideGrace is what closing routes and ending sessions get after the fence has ended: a router that hangs must not make a
+// besideGrace is what closing routes, raising tokens and, without a proof, ending sessions get after the fence has ended: a router that hangs must not make a
 // failover late.
 const besideGrace = 50 * time.Millisecond
 

@@ -25,6 +25,7 @@ type fakeDrivers struct {
 	await    func(ctx context.Context, m failover.MemberName) failover.Outcome
 	verify   func(address string) failover.Outcome
 	promoted failover.Outcome
+	hangs    bool                     // the member that is fenced, as one without power does
 	router   func(route string) error // to have one
 	route    func(ctx context.Context, route string) error
 
@@ -59,8 +60,12 @@ func (f *fakeDrivers) PathStatus(context.Context, failover.MemberSpec) failover.
 	return failover.FencePath{}
 }
 
-func (f *fakeDrivers) EndSessions(_ context.Context, m failover.MemberSpec, _ *failover.Spec, _ failover.Epoch) failover.Outcome {
+func (f *fakeDrivers) EndSessions(ctx context.Context, m failover.MemberSpec, _ *failover.Spec, _ failover.Epoch) failover.Outcome {
 	f.called("end sessions %s", m.Name)
+	if f.hangs {
+		<-ctx.Done()
+		return failover.Outcome{Result: failover.ResultUnknown}
+	}
 	return done()
 }
 
@@ -225,6 +230,23 @@ func TestIsolate_WhatHangsBesideTheFenceGetsAGrace(t *testing.T) {
 			t.Errorf("outcome %+v", o)
 		}
 	})
+}
+
+// A machine without power answers nothing: who asked it to end its sessions is not waited for once it is proven off.
+func TestIsolate_SessionsOfAProvenMemberAreNotWaitedFor(t *testing.T) {
+	for grade, want := range map[failover.ProofGrade]time.Duration{failover.ProofConfirmedOff: 2 * time.Second, failover.ProofUnknown: 2*time.Second + besideGrace} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeDrivers{hangs: true, isolate: func(context.Context) failover.Proof {
+				time.Sleep(2 * time.Second)
+				return failover.Proof{Grade: grade}
+			}}
+			began := time.Now()
+			f.run(t, failover.ActionIsolate, "db1", nil)
+			if took := time.Since(began); took != want {
+				t.Errorf("%s: took %v, want %v", grade, took, want)
+			}
+		})
+	}
 }
 
 func TestIsolate_CheckOnlyReads(t *testing.T) {
