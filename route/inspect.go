@@ -50,6 +50,13 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 			Fix:     "take it out of the router, or name it as a member's in the route (server.MEMBER): Arbiter closes only members",
 		})
 	}
+	for _, name := range state.StandIns {
+		problems = append(problems, Problem{
+			Warning: true,
+			Message: fmt.Sprintf("route %s sends clients to server %s, which is no member's, while no member takes any: in the middle of a failover, say", route.Name, name),
+			Fix:     "leave it if it can't take writes (one that says sorry, say); otherwise take it out of the router",
+		})
+	}
 	return append(problems, astray(route, state, primary)...)
 }
 
