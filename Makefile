@@ -36,7 +36,7 @@ virtual: ## sim with the real Raft and gRPC in virtual time: make virtual SEEDS=
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo
 
-bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash|freeze|host|partition|leader+primary|idle|quiet RUNS=10 GROUPS=1 REPORT=file
+bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash|freeze|host|partition|leader+primary|idle|quiet RUNS=10 GROUPS=1 REPORT=file QUIET=file
 	@bin/arbiter-lab bench
 
 chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
