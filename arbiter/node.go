@@ -204,6 +204,7 @@ func (n *Node) startLoop() {
 		n.options.Record.Begin(n.options.Node, settings, state, now)
 	}
 	n.intake = newIntake(n.leading, n.proposeBody, n.fsm.State, func(v failover.ViewSilent) { n.loop.send(n.group.Context(), v) })
+	n.intake.failpoint = n.options.Failpoint
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loop = &loop{
