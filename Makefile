@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e e2e-fences race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@echo 'Needs Go 1.26 and make. What drives servers needs Debian and, for machines of their own (e2e, chaos; bench and demo prefer it), root.'
@@ -21,8 +21,13 @@ test: setup build ## unit, cluster and short end-to-end tests: what CI runs
 	@scripts/test unit
 	@scripts/test short
 
+e2e_flags = $(if $(RUN),-run '$(RUN)' $(if $(COUNT),,-v)) $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
+
 e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUNT=20 repeats them, RACE=1 FENCE=slow|lying|gone
-	@scripts/test e2e $(if $(RUN),-run '$(RUN)' $(if $(COUNT),,-v)) $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
+	@scripts/test e2e $(e2e_flags)
+
+e2e-fences: setup build ## e2e with every fence good, slow, lying and gone, and one summary: two hours; RUN, COUNT, RACE as for e2e
+	@scripts/test fences $(e2e_flags)
 
 race: setup ## unit and cluster tests under the race detector
 	@scripts/test race
