@@ -64,6 +64,9 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	if op.Reinstating && name == op.From && op.Candidate != name {
 		return refuse("S2", "%s is being reinstated", op.From)
 	}
+	if op.Kind == KindReroute {
+		return refuse("S14", "a reroute isolates nobody")
+	}
 	if op.Kind == KindRefence && m.Authority != AuthorityRevoked {
 		return refuse("S3", "%s is %s: a refence isolates a rogue, nothing else", name, authorityText(m.Authority))
 	}
@@ -273,7 +276,7 @@ func (o *Operation) finished(g *Group) bool {
 func nextAfterPromotion(g *Group) ActionKind {
 	op := g.Operation
 	switch {
-	case !op.Configured && (len(g.Members) > 2 || op.Reinstating):
+	case !op.Configured && (len(g.Members) > 2 || op.Reinstating) && op.Kind != KindReroute: // whose standbys follow as they did
 		return ActionConfigure
 	case !op.Routed && len(g.Spec.Routes) > 0:
 		return ActionRoute
