@@ -69,8 +69,8 @@ func whyNoReroute(s *State, g *Group) string {
 	return ""
 }
 
-// Rerouted is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
-func Rerouted(s *State, g *Group) MemberName {
+// RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
+func RoutesLeadTo(s *State, g *Group) MemberName {
 	if g.Operation != nil || g.Stage != Steady || whyNoReroute(s, g) != "" {
 		return ""
 	}

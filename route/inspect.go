@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -58,6 +59,23 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 		})
 	}
 	return append(problems, astray(route, state, primary)...)
+}
+
+// Astray says in words what of a route leads elsewhere than to the primary, empty if nothing does. The error says that it isn't known.
+func Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
+	router, err := New(route)
+	if err != nil {
+		return "", err
+	}
+	state, err := router.State(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, p := range astray(route, state, primary) {
+		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
+	}
+	return strings.Join(found, "; "), nil
 }
 
 // astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was

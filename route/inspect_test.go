@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -155,6 +156,17 @@ func TestInspect_ClientsAstray(t *testing.T) {
 		if found := look(primary); !slices.Equal(found, want) {
 			t.Errorf("the primary is %q: %q, want %q", primary, found, want)
 		}
+	}
+	for primary, want := range map[failover.MemberName]string{
+		"pg-a": "",
+		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary; pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
+	} {
+		if found, err := Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
+			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
+		}
+	}
+	if found, err := Astray(t.Context(), haproxyRoute("socket", "tcp://"+freePort(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
+		t.Errorf("nobody listens: %q, %v", found, err)
 	}
 	without := l.request()
 	without.Members = without.Members[1:] // pg-a left the group
