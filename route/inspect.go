@@ -89,14 +89,14 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if !slices.Contains(open, primary) {
 		problems = append(problems, Problem{
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
-			Fix: "send clients there by hand, and see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
+			Fix: "automation brings them back within seconds, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
 		})
 	}
 	for _, member := range open {
 		if member != primary {
 			problems = append(problems, Problem{
 				Warning: true, Member: member, Message: fmt.Sprintf("route %s may send clients to it, and the primary is %s", route.Name, primary),
-				Fix: "take it out of the router by hand, unless it takes clients only where the primary is gone; a failover takes it out by itself",
+				Fix: "automation takes it out of the router within seconds, where it is on; otherwise do it by hand, and a failover does it too",
 			})
 		}
 	}
