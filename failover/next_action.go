@@ -61,11 +61,11 @@ func (c *change) intendAction(g *Group, b Intend) *Refusal {
 // intendIsolate revokes the member before anybody touches it (S3). An automatic first isolate must still be right (S14).
 func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	op, m := g.Operation, g.Member(name)
-	if op.Reinstating && name == op.From && op.Candidate != name {
-		return refuse("S2", "%s is being reinstated", op.From)
-	}
 	if op.Kind == KindReroute {
 		return refuse("S14", "a reroute isolates nobody")
+	}
+	if op.Reinstating && name == op.From && op.Candidate != name {
+		return refuse("S2", "%s is being reinstated", op.From)
 	}
 	if op.Kind == KindRefence && m.Authority != AuthorityRevoked {
 		return refuse("S3", "%s is %s: a refence isolates a rogue, nothing else", name, authorityText(m.Authority))

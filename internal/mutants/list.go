@@ -148,14 +148,6 @@ var authority = []Mutant{
 		File: authorityFile, Old: "if !op.Automatic || pastIsolateIntent(g.EffectiveStage()) {", New: "if op != nil || pastIsolateIntent(g.EffectiveStage()) {",
 	},
 	{
-		Name: "let-a-reroute-isolate", Rule: "S14", What: "an operation that only brings routes back may isolate a member",
-		File: actionFile, Old: "if op.Kind == KindReroute {\n\t\treturn refuse", New: "if op.Kind == KindReroute && op.Aborted {\n\t\treturn refuse",
-	},
-	{
-		Name: "reroute-on-and-on", Rule: "S14", What: "an operation that brings routes back goes on while the group is paused, or its primary is down",
-		File: "failover/reroute.go", Old: "if why := whyNoReroute(&c.state, g); why != \"\" {", New: "if why := whyNoReroute(&c.state, g); why == \"never\" {",
-	},
-	{
 		Name: "drop-the-second-look", Rule: "S14", What: "arbiters that count towards an isolation need not have looked again",
 		File: "failover/guards.go", Old: "again := TallySince(s, g, op.From, op.ConfirmedAt)", New: "again := Tally(s, g, op.From)",
 	},
