@@ -1,7 +1,7 @@
 # Every command of the project; the logic is in scripts/ and in Go. `make` alone lists them.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-optional build test e2e race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
+.PHONY: help setup setup-optional build test e2e e2e-fences race replay explore sim virtual mutants fuzz bench chaos demo proto proto-check proto-release verify fmt clean
 
 help: ## list the commands
 	@echo 'Needs Go 1.26 and make. What drives servers needs Debian and, for machines of their own (e2e, chaos; bench and demo prefer it), root.'
@@ -21,8 +21,13 @@ test: setup build ## unit, cluster and short end-to-end tests: what CI runs
 	@scripts/test unit
 	@scripts/test short
 
+e2e_flags = $(if $(RUN),-run '$(RUN)' $(if $(COUNT),,-v)) $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
+
 e2e: setup build ## all end-to-end scenarios; RUN='Scenario12_' picks some, COUNT=20 repeats them, RACE=1 FENCE=slow|lying|gone
-	@scripts/test e2e $(if $(RUN),-run '$(RUN)' $(if $(COUNT),,-v)) $(if $(COUNT),-count=$(COUNT) -timeout 10h) $(if $(RACE),-race)
+	@scripts/test e2e $(e2e_flags)
+
+e2e-fences: setup build ## e2e with every fence good, slow, lying and gone, and one summary: two hours; RUN, COUNT, RACE as for e2e
+	@scripts/test fences $(e2e_flags)
 
 race: setup ## unit and cluster tests under the race detector
 	@scripts/test race
@@ -36,7 +41,7 @@ virtual: ## sim with the real Raft and gRPC in virtual time: make virtual SEEDS=
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
 	@bin/arbiter-lab demo
 
-bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash|freeze|host|partition|leader+primary|idle|quiet RUNS=10 GROUPS=1 REPORT=file
+bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time failovers: make bench FAULT=crash|freeze|host|partition|leader+primary|idle|quiet RUNS=10 GROUPS=1 REPORT=file QUIET=file
 	@bin/arbiter-lab bench
 
 chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg

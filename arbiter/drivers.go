@@ -75,6 +75,8 @@ type Inspectors struct {
 	Fence func(ctx context.Context, member failover.MemberSpec) []Finding
 	// Route asks a router whether it knows the members, and sends clients to the primary, if there is one.
 	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []Finding
+	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.
+	Astray func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) (string, error)
 }
 
 // Drivers are all ways to the outside world that actions take.

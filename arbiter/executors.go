@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 )
 
 // executor carries out one kind of action. Do is idempotent and carries the epoch; Check looks, without changing anything,
@@ -109,10 +110,15 @@ func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 	sessions, endSessions := context.WithCancel(beside)
 	defer endSessions()
 	ended := make(chan []failover.StepTime, 3)
-	go func() { ended <- e.closeRoutes(beside, a) }()
+	go func() {
+		closed := e.closeRoutes(beside, a)
+		failpoint.Pass(ctx, "after-close-isolate")
+		ended <- closed
+	}()
 	go func() { ended <- e.endSessions(sessions, a) }()
 	go func() { ended <- e.raiseTokens(beside, a) }()
 	proof, steps := e.drivers.Fencer.Isolate(ctx, e.member(a), a.Spec.Policy, e.answers(a))
+	failpoint.Pass(ctx, "after-fence-isolate")
 	if a.Spec.Policy.Accepts(proof.Grade) {
 		endSessions() // no session of a member that can't write is worth waiting for, and one without power doesn't answer
 	}
@@ -198,6 +204,7 @@ func (e catchUpExecutor) positions(parent context.Context, a failover.Action, en
 	}
 	together(ctx, a, standbys, func(ctx context.Context, i int, m failover.MemberSpec) {
 		positions[i] = engine.StopFollowing(ctx, m, a.Spec, a.Epoch, a.SystemID)
+		failpoint.Pass(ctx, "after-standby-catch_up")
 		if positions[i].Answered {
 			first.Do(func() {
 				time.AfterFunc(max(4*(e.clock.Boot()-began), catchUpGrace), func() { cancel(errTooSlow) })
@@ -260,6 +267,7 @@ func (e configureExecutor) Do(ctx context.Context, a failover.Action) failover.O
 	}
 	primary, others := e.member(a), e.others(a)
 	not, steps := e.onStandbys(ctx, a, "points at "+string(a.Member), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
+		defer failpoint.Pass(ctx, "after-standby-configure")
 		return engine.Point(ctx, m, primary, a.Spec, a.Epoch, a.SystemID)
 	})
 	detail := fmt.Sprintf("%d of %d standbys point at %s", len(others)-len(not), len(others), a.Member)
@@ -312,6 +320,7 @@ func (e verifyExecutor) Do(ctx context.Context, a failover.Action) failover.Outc
 		following <- steps
 	}()
 	o := e.verifyRoutes(ctx, a, engine)
+	failpoint.Pass(ctx, "after-routes-verify")
 	o.Steps = append(o.Steps, <-following...)
 	return o
 }

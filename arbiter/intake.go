@@ -12,6 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/fsm/wire"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -22,6 +23,8 @@ type intake struct {
 	propose func(failover.Body, func(*fsm.Response, error))
 	state   func() *failover.State
 	silent  func(failover.ViewSilent)
+	// failpoint is nil but in builds for tests.
+	failpoint failpoint.Func
 
 	mu      sync.Mutex
 	streams map[failover.NodeID]*intakeStream
@@ -246,12 +249,21 @@ func (in *intake) commitWaiting() {
 	for i, b := range taken {
 		batches[i] = b.batch
 	}
+	in.pass("before-commit-observe")
 	in.propose(failover.Observe{Batches: batches}, func(_ *fsm.Response, err error) {
+		in.pass("after-commit-observe")
 		for _, b := range taken {
 			b.done(in.took(b.batch), err)
 		}
 		in.commitWaiting()
 	})
+}
+
+// pass is where a build for tests may end this process.
+func (in *intake) pass(where string) {
+	if in.failpoint != nil {
+		in.failpoint(where)
+	}
 }
 
 // took says whether the state has the batch.

@@ -217,8 +217,12 @@ func (l *loop) nameOf(b failover.Body) string {
 		return "conclude-" + l.actionOf(b)
 	case failover.AcquireLease:
 		return "acquire-lease"
+	case failover.RenewLease:
+		return "renew-lease"
 	case failover.ReleaseLease:
 		return "release-lease"
+	case failover.HoldOperation:
+		return "hold"
 	}
 	return fmt.Sprintf("%T", b)
 }

@@ -55,6 +55,8 @@ type Options struct {
 	Release   string
 	// FencePathEvery is how often every fence path of a small fleet is asked for its status; see fencePaths for a large one.
 	FencePathEvery time.Duration
+	// RoutesEvery is how often the leader looks whether routes lead to the primaries; 0: never.
+	RoutesEvery time.Duration
 	// ReferencePoints are host:port that have nothing to do with what is protected. The other arbiters are reference points anyway.
 	ReferencePoints []string
 	// Reach makes a new connection to a reference point; nil: over the network.
@@ -183,11 +185,21 @@ func (n *Node) start(ctx context.Context) error {
 	n.group.Go("specs", n.followSpecs)
 	n.group.Go("view sender", sender.run)
 	n.group.Go("fence paths", n.paths.run)
+	if n.options.RoutesEvery > 0 {
+		n.group.Go("routes", n.newRouteWatch().run)
+	}
 	n.group.Go("reference points", func(ctx context.Context) error { return refs.run(ctx, n.view.troubled, n.view.wake) })
 	n.group.Go("self-doubt", n.watchSelf)
 	n.server.ready(n)
 	n.setReadiness(arbiterv1.Readiness_READINESS_READY)
 	return nil
+}
+
+func (n *Node) newRouteWatch() *routeWatch {
+	return &routeWatch{
+		every: n.options.RoutesEvery, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray, propose: n.proposeBody,
+		log: n.log.Named("routes"),
+	}
 }
 
 // actionEnded is what an action came to, also one whose outcome counts no more: it is committed only under the lease that it began with.
@@ -204,6 +216,7 @@ func (n *Node) startLoop() {
 		n.options.Record.Begin(n.options.Node, settings, state, now)
 	}
 	n.intake = newIntake(n.leading, n.proposeBody, n.fsm.State, func(v failover.ViewSilent) { n.loop.send(n.group.Context(), v) })
+	n.intake.failpoint = n.options.Failpoint
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.loop = &loop{

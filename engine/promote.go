@@ -69,6 +69,7 @@ func (p *Postgres) Promote(ctx context.Context, a failover.Action) failover.Outc
 	if err != nil {
 		return r.failedUnless(asked, fmt.Errorf("promote %s: %w", a.Member, err))
 	}
+	ctx = failpoint.Pass(ctx, "before-row-promote")
 	row, err := t.writeEpochRow(ctx, a)
 	if err != nil {
 		// Without an answer the row may have been written.

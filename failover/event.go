@@ -11,6 +11,7 @@ const (
 	QuorumConfirmed   EventKind = "quorum-confirmed"
 	OperatorAsked     EventKind = "operator-asked"
 	RogueSeen         EventKind = "rogue-seen"
+	RouteAstray       EventKind = "route-astray"
 	LeaseGranted      EventKind = "lease-granted"
 	IsolateIntended   EventKind = "isolate-intended"
 	IsolationProven   EventKind = "isolation-proven"

@@ -42,7 +42,7 @@ const (
 
 // resultOnceFinished is what an operation that has a primary again came to.
 func (o *Operation) resultOnceFinished() OperationResult {
-	if o.Reinstating {
+	if o.Reinstating && o.Kind != KindReroute {
 		return OperationReinstated
 	}
 	return OperationDone

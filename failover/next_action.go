@@ -61,6 +61,9 @@ func (c *change) intendAction(g *Group, b Intend) *Refusal {
 // intendIsolate revokes the member before anybody touches it (S3). An automatic first isolate must still be right (S14).
 func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	op, m := g.Operation, g.Member(name)
+	if op.Kind == KindReroute {
+		return refuse("S14", "a reroute isolates nobody")
+	}
 	if op.Reinstating && name == op.From && op.Candidate != name {
 		return refuse("S2", "%s is being reinstated", op.From)
 	}
@@ -273,7 +276,7 @@ func (o *Operation) finished(g *Group) bool {
 func nextAfterPromotion(g *Group) ActionKind {
 	op := g.Operation
 	switch {
-	case !op.Configured && (len(g.Members) > 2 || op.Reinstating):
+	case !op.Configured && (len(g.Members) > 2 || op.Reinstating) && op.Kind != KindReroute: // whose standbys follow as they did
 		return ActionConfigure
 	case !op.Routed && len(g.Spec.Routes) > 0:
 		return ActionRoute

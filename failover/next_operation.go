@@ -21,18 +21,20 @@ func (c *change) endOperation(g *Group, kind EventKind, result OperationResult, 
 	g.Operation = nil
 }
 
-// startOperation is an operator's failover.
+// startOperation is an operator's failover, or the leader's reroute.
 func (c *change) startOperation(b StartOperation) *Refusal {
 	g, refusal := c.mustGroup(b.Group)
 	if refusal != nil {
 		return refusal
 	}
 	switch {
+	case b.Kind == KindReroute:
+		return c.startReroute(g, b)
 	case b.Kind != KindFailover:
 		return refuse("", "%s can't be asked for", b.Kind)
 	case !g.Adopted:
 		return refuse("S0", "%s is not adopted", g.Name).advise("arbiterctl adopt %s", g.Name)
-	case g.Operation != nil && !g.waitsToBegin():
+	case g.Operation != nil && !g.givesWay():
 		return refuse("", "operation %s is in progress", g.Operation.ID).advise("arbiterctl show %s", g.Name)
 	case b.Candidate != "" && g.Member(b.Candidate) == nil:
 		return refuse("", "%s is not a member of %s", b.Candidate, g.Name)
@@ -61,10 +63,11 @@ func (g *Group) nothingDone() bool {
 	return g.Operation.Kind == KindFailover && !g.Operation.Aborted && !pastIsolateIntent(g.EffectiveStage())
 }
 
-// waitsToBegin says whether the operation in progress is an automatic failover that has done nothing yet: it may wait for ever,
-// as that of a paused group does, and must not stand in an operator's way.
-func (g *Group) waitsToBegin() bool {
-	return g.Operation.Automatic && g.Operation.Kind == KindFailover && !pastIsolateIntent(g.EffectiveStage())
+// givesWay says whether the operation in progress must not stand in an operator's way: a reroute, or an automatic failover that has done nothing
+// yet, which may wait for ever, as that of a paused group does.
+func (g *Group) givesWay() bool {
+	op := g.Operation
+	return op.Kind == KindReroute || op.Automatic && op.Kind == KindFailover && !pastIsolateIntent(g.EffectiveStage())
 }
 
 func (c *change) acquireLease(b AcquireLease) *Refusal {
@@ -254,6 +257,10 @@ func (c *change) abort(b Abort) *Refusal {
 		return refusal
 	}
 	op, why := g.Operation, "by "+b.Request.by()
+	if op.Kind == KindReroute {
+		c.endOperation(g, OperationEnded, OperationStopped, why)
+		return nil
+	}
 	if op.Candidate != "" {
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate).
 			advise("wait for it, or move on from it afterwards with a failover")

@@ -13,6 +13,7 @@ type OperationKind string
 const (
 	KindFailover OperationKind = "failover"
 	KindRefence  OperationKind = "refence"
+	KindReroute  OperationKind = "reroute"
 )
 
 // Operation is one operation in progress.

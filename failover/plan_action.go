@@ -186,7 +186,11 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	if giveUp.Step == StepIntend {
 		return giveUp
 	}
-	return planTry(g, d, HoldPromote, "the promotion of %s did not succeed").asking(giveUp)
+	missing := "the promotion of %s did not succeed"
+	if g.Operation.Kind == KindReroute {
+		missing = "%s did not take the epoch under which its routes are changed"
+	}
+	return planTry(g, d, HoldPromote, missing).asking(giveUp)
 }
 
 // asking is a decision that also asks for the looks that another one waits for.
@@ -208,6 +212,9 @@ func planPromotion(g *Group) Decision {
 // failed again.
 func planGiveUp(s *State, g *Group, d Durations) Decision {
 	op, waiting := g.Operation, Decision{}
+	if op.Kind == KindReroute { // it ends, and a failover begins, by all that this asks for
+		return waiting
+	}
 	v := Tally(s, g, op.Candidate)
 	if g.otherCandidate(s) == "" {
 		if behind, ok := tooMuchLost(s, g); ok && behind.Loss.Grade != LossUnknown && v.Status == StatusDown {

@@ -227,6 +227,15 @@ func (w *world) runRequest(command string, a arguments) error {
 		start := StartOperation{Request: request, Group: name, Kind: KindFailover, Candidate: MemberName(a.settings["to"])}
 		_, _ = fmt.Sscan(a.settings["epoch"], (*uint64)(&start.Epoch))
 		body = start
+	case "astray": // what the arbiter that leads, or that is named, says of the routes
+		leader := w.leader(a.settings["by"])
+		start := StartOperation{Request: Request{Reason: "the front door sends no clients to the primary"}, Group: name, Kind: KindReroute}
+		if g := w.state.Group(name); g != nil {
+			start.Epoch = g.Epoch
+		}
+		_, _ = fmt.Sscan(a.settings["epoch"], (*uint64)(&start.Epoch))
+		w.commit(leader.node, leader.term, start)
+		return nil
 	case "release":
 		release := Release{Request: request, Group: name, Operation: id, Seen: seen}
 		if loss, ok := a.settings["accept_loss"]; ok {

@@ -16,6 +16,7 @@ func (c *change) settle() *Refusal {
 		g := c.state.Groups[i]
 		c.noteVerdicts(g)
 		c.noteRestarts(g)
+		c.stopReroute(g)
 		if g.EverAdopted {
 			c.unmaskRogues(g)
 		}

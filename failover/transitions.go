@@ -28,9 +28,10 @@ const (
 //   - Held has no row: it keeps the stage it came from (Group.HeldFrom) and answers with that stage's row, so a proof,
 //     a recovered condition or an operator's release goes on from there.
 //   - From Promoting on there is no return, except fencing the candidate (S7) or a rogue (S12), which goes back to Isolating.
+//   - From Leased a promotion is intended only by a reroute, whose candidate is the writer.
 //   - From every stage an operation ends when all is done, and when an operator adopts the group anew while it is held.
 var transitions = map[Stage]map[EventKind]Stage{
-	Steady: {ViewsFailing: Suspected, OperatorAsked: Confirmed, RogueSeen: Confirmed},
+	Steady: {ViewsFailing: Suspected, OperatorAsked: Confirmed, RogueSeen: Confirmed, RouteAstray: Confirmed},
 	Suspected: {
 		ViewsRecovered: Steady, QuorumConfirmed: Confirmed, OperatorAsked: Confirmed, RogueSeen: Confirmed,
 	},
@@ -39,7 +40,7 @@ var transitions = map[Stage]map[EventKind]Stage{
 		OperationAborted: Held, OperationEnded: Steady,
 	},
 	Leased: {
-		ViewsRecovered: Steady, LeaseGranted: Leased, IsolateIntended: Isolating, CatchUpIntended: CatchingUp,
+		ViewsRecovered: Steady, LeaseGranted: Leased, IsolateIntended: Isolating, CatchUpIntended: CatchingUp, PromoteIntended: Promoting,
 		OperationHeld: Held, OperationReleased: Leased, OperationAborted: Held, OperationEnded: Steady,
 	},
 	Isolating: {

@@ -8,7 +8,7 @@ var allStages = []Stage{
 }
 
 var movingEvents = []EventKind{
-	ViewsFailing, ViewsRecovered, QuorumConfirmed, OperatorAsked, RogueSeen, LeaseGranted, IsolateIntended, IsolationProven,
+	ViewsFailing, ViewsRecovered, QuorumConfirmed, OperatorAsked, RogueSeen, RouteAstray, LeaseGranted, IsolateIntended, IsolationProven,
 	CatchUpIntended, CatchUpDone, PromoteIntended, PromoteDone, ConfigureIntended, ConfigureDone, RouteIntended, RouteDone,
 	ScaleIntended, ScaleDone, VerifyIntended, VerifyDone, OperationHeld, OperationReleased, OperationAborted, OperationEnded,
 }

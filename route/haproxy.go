@@ -294,34 +294,44 @@ func (h *haproxy) apply(ctx context.Context, r Request, commands []string) (Stat
 	if err != nil {
 		return State{}, nil, err
 	}
-	sessions, err := parseSessions(answers[len(commands)+1], h.backend)
+	statistics, err := parseStatistics(answers[len(commands)+1], h.backend)
 	if err != nil {
 		return State{}, nil, err
 	}
-	return h.state(r, servers, sessions), servers, nil
+	return h.state(r, servers, statistics), servers, nil
 }
 
-// state puts what HAProxy says into the words of this package.
-func (h *haproxy) state(r Request, servers map[string]serverState, sessions map[string]int) State {
+// state puts what HAProxy says into the words of this package. HAProxy sends no client to a backup server while another one is usable,
+// and of several backup servers only to the first, which is not told: so a stranger that is one beside a member that is one may be it.
+func (h *haproxy) state(r Request, servers map[string]serverState, statistics map[string]serverStatistics) State {
 	var state State
+	active, amongBackups := false, false // a server that is no backup is usable; a member's server is a backup
+	for name, s := range servers {
+		active = active || s.usable() && !statistics[name].backup
+	}
 	strangers := maps.Clone(servers)
 	for _, member := range r.Members {
 		s, found := servers[h.serverOf(member.Name)]
 		if !found {
 			continue
 		}
+		of := statistics[s.name]
 		state.Servers = append(state.Servers, Server{
 			Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
-			Open: s.ready() && s.running, Closed: s.inMaintenance(), Sessions: sessions[s.name],
+			Open: s.usable() && !(of.backup && active), Closed: s.inMaintenance(), Sessions: of.sessions,
 		})
+		amongBackups = amongBackups || of.backup
 		delete(strangers, s.name)
 	}
-	for name, s := range strangers {
-		if s.ready() && s.running {
+	for _, name := range slices.Sorted(maps.Keys(strangers)) {
+		switch {
+		case !strangers[name].usable():
+		case statistics[name].backup && !amongBackups:
+			state.StandIns = append(state.StandIns, name)
+		default:
 			state.Strangers = append(state.Strangers, name)
 		}
 	}
-	slices.Sort(state.Strangers)
 	return state
 }
 

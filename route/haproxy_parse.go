@@ -68,6 +68,9 @@ type serverState struct {
 
 func (s serverState) ready() bool { return s.admin&(adminMaintenance|adminDrain) == 0 }
 
+// usable means that HAProxy would send clients there.
+func (s serverState) usable() bool { return s.ready() && s.running }
+
 // inMaintenance means by command: what HAProxy inherits or decides by itself may end by itself.
 func (s serverState) inMaintenance() bool { return s.admin&adminForcedMaintenance != 0 && !s.running }
 
@@ -123,9 +126,15 @@ func parseServerLine(column map[string]int, fields []string) (s serverState, bac
 	return s, backend, nil
 }
 
-// parseSessions reads the number of present sessions by server from the CSV of "show stat BACKEND 4 -1".
-func parseSessions(answer, backend string) (map[string]int, error) {
-	bad := func(err error) (map[string]int, error) {
+// serverStatistics is what is needed of one line of "show stat".
+type serverStatistics struct {
+	sessions int  // that are there now
+	backup   bool // its line in the configuration says "backup"
+}
+
+// parseStatistics reads the CSV of "show stat BACKEND 4 -1", by server.
+func parseStatistics(answer, backend string) (map[string]serverStatistics, error) {
+	bad := func(err error) (map[string]serverStatistics, error) {
 		return nil, fmt.Errorf("%w: statistics of backend %s: %w", ErrBadAnswer, backend, err)
 	}
 	if !strings.HasPrefix(answer, "# ") {
@@ -144,7 +153,7 @@ func parseSessions(answer, backend string) (map[string]int, error) {
 	for i, name := range rows[0] {
 		column[name] = i
 	}
-	sessions := map[string]int{}
+	statistics := map[string]serverStatistics{}
 	for _, row := range rows[1:] {
 		cell := func(name string) string {
 			if i, found := column[name]; found && i < len(row) {
@@ -156,9 +165,9 @@ func parseSessions(answer, backend string) (map[string]int, error) {
 		if err != nil || n < 0 || cell("svname") == "" || cell("pxname") != backend {
 			return bad(fmt.Errorf("unexpected line %s", oneLine(strings.Join(row, ","))))
 		}
-		sessions[cell("svname")] = n
+		statistics[cell("svname")] = serverStatistics{sessions: n, backup: cell("bck") == "1"}
 	}
-	return sessions, nil
+	return statistics, nil
 }
 
 // oneLine makes a router's words fit for an error: one line, printable, short.

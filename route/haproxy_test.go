@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,13 +71,19 @@ func freePort(t *testing.T) string {
 }
 
 // newLab starts HAProxy. Servers pg-a and pg-b are in its configuration under their addresses, pg-c with a wrong one; options
-// are added to each server line.
-func newLab(t *testing.T, options string) *lab {
+// are added to each server line, and "backup" to those of backups.
+func newLab(t *testing.T, options string, backups ...string) *lab {
 	t.Helper()
 	dir := t.TempDir()
 	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freePort(t), frontend: freePort(t), left: make(chan string, 1000)}
 	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
 		l.members = append(l.members, failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)})
+	}
+	of := func(server string) string {
+		if slices.Contains(backups, server) {
+			return options + " backup"
+		}
+		return options
 	}
 	configuration := fmt.Sprintf(`global
   stats socket %s mode 600 level admin
@@ -95,7 +102,7 @@ listen orders
 listen other
   bind %s
   server pg-a %s
-`, l.unix, l.tcp, l.unix, l.frontend, l.members[0].Address, options, l.members[1].Address, options, options, freePort(t), l.members[0].Address)
+`, l.unix, l.tcp, l.unix, l.frontend, l.members[0].Address, of("pg-a"), l.members[1].Address, of("pg-b"), of("third"), freePort(t), l.members[0].Address)
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -50,7 +51,31 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 			Fix:     "take it out of the router, or name it as a member's in the route (server.MEMBER): Arbiter closes only members",
 		})
 	}
+	for _, name := range state.StandIns {
+		problems = append(problems, Problem{
+			Warning: true,
+			Message: fmt.Sprintf("route %s sends clients to server %s, which is no member's, while no member takes any: in the middle of a failover, say", route.Name, name),
+			Fix:     "leave it if it can't take writes (one that says sorry, say); otherwise take it out of the router",
+		})
+	}
 	return append(problems, astray(route, state, primary)...)
+}
+
+// Astray says in words what of a route leads elsewhere than to the primary, empty if nothing does. The error says that it isn't known.
+func Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
+	router, err := New(route)
+	if err != nil {
+		return "", err
+	}
+	state, err := router.State(ctx, r)
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, p := range astray(route, state, primary) {
+		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
+	}
+	return strings.Join(found, "; "), nil
 }
 
 // astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was
@@ -64,14 +89,14 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if !slices.Contains(open, primary) {
 		problems = append(problems, Problem{
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
-			Fix: "send clients there by hand, and see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
+			Fix: "automation brings them back within seconds, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
 		})
 	}
 	for _, member := range open {
 		if member != primary {
 			problems = append(problems, Problem{
 				Warning: true, Member: member, Message: fmt.Sprintf("route %s may send clients to it, and the primary is %s", route.Name, primary),
-				Fix: "take it out of the router by hand, unless it takes clients only where the primary is gone; a failover takes it out by itself",
+				Fix: "automation takes it out of the router within seconds, where it is on; otherwise do it by hand, and a failover does it too",
 			})
 		}
 	}

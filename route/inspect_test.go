@@ -2,6 +2,7 @@ package route
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -82,6 +83,58 @@ func TestInspect_Command(t *testing.T) {
 	}
 }
 
+// HAProxy's "backup" servers get clients only where no other server is usable.
+func TestInspect_HAProxyBackups(t *testing.T) {
+	for name, test := range map[string]struct {
+		backups  []string
+		stranger bool // pg-a left the group, and is still usable
+		ready    string
+		reached  string
+		want     []string
+	}{
+		"a stranger that stands in": {
+			backups: []string{"pg-a"}, stranger: true, ready: "pg-b", reached: "pg-b",
+			want: []string{" warning=true: route haproxy-1 sends clients to server pg-a, which is no member's, while no member takes any: in the middle of a failover, say"},
+		},
+		"a stranger that may come before the primary": {
+			backups: []string{"pg-a", "pg-b"}, stranger: true, ready: "pg-b", reached: "pg-a",
+			want: []string{" warning=false: route haproxy-1 sends clients to server pg-a too, which is no member's"},
+		},
+		"a primary that only stands in": {
+			backups: []string{"pg-b"}, ready: "pg-b", reached: "pg-a",
+			want: []string{
+				"pg-b warning=false: route haproxy-1 sends no clients to it, and it is the primary",
+				"pg-a warning=true: route haproxy-1 may send clients to it, and the primary is pg-b",
+			},
+		},
+		"a standby that stands in": {backups: []string{"pg-a"}, ready: "pg-b", reached: "pg-b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, "", test.backups...)
+			front := haproxyRoute("socket", "unix://"+l.unix, "backend", "orders", "server.pg-c", "third")
+			r := l.request()
+			if test.stranger {
+				r.Members = r.Members[1:]
+			}
+			socket, err := parseEndpoint("unix://" + l.unix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if answers, err := socket.exchange(t.Context(), []string{"set server orders/" + test.ready + " state ready"}, true); err != nil || answers[0] != "" {
+				t.Fatal(answers, err)
+			}
+			l.wantServer(test.reached)
+			var found []string
+			for _, p := range Inspect(t.Context(), front, r, "pg-b") {
+				found = append(found, fmt.Sprintf("%s warning=%v: %s", p.Member, p.Warning, p.Message))
+			}
+			if !slices.Equal(found, test.want) {
+				t.Errorf("found %q, want %q", found, test.want)
+			}
+		})
+	}
+}
+
 // A router that was changed by hand, or has forgotten over a reload what it was told, is found before clients have to find it.
 func TestInspect_ClientsAstray(t *testing.T) {
 	l := newLab(t, "") // it comes up with pg-a open and the others closed
@@ -103,6 +156,17 @@ func TestInspect_ClientsAstray(t *testing.T) {
 		if found := look(primary); !slices.Equal(found, want) {
 			t.Errorf("the primary is %q: %q, want %q", primary, found, want)
 		}
+	}
+	for primary, want := range map[failover.MemberName]string{
+		"pg-a": "",
+		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary; pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
+	} {
+		if found, err := Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
+			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
+		}
+	}
+	if found, err := Astray(t.Context(), haproxyRoute("socket", "tcp://"+freePort(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
+		t.Errorf("nobody listens: %q, %v", found, err)
 	}
 	without := l.request()
 	without.Members = without.Members[1:] // pg-a left the group

@@ -2,6 +2,7 @@ package route
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 )
@@ -9,7 +10,7 @@ import (
 const (
 	twoServers = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_fqdn srv_port\n" +
 		"2 pg 1 db1 127.0.0.1 0 1 - 18001\n2 pg 2 db2 ::1 2 4 db2.internal 18009\n"
-	twoStatistics = "# pxname,svname,qcur,scur\npg,db1,0,3\npg,db2,0,0\n"
+	twoStatistics = "# pxname,svname,qcur,scur,bck\npg,db1,0,3,0\npg,db2,0,0,1\n"
 )
 
 func TestSplitAnswers(t *testing.T) {
@@ -87,10 +88,15 @@ func TestParseServersState(t *testing.T) {
 	}
 }
 
-func TestParseSessions(t *testing.T) {
-	sessions, err := parseSessions(twoStatistics, "pg")
-	if err != nil || sessions["db1"] != 3 || sessions["db2"] != 0 || len(sessions) != 2 {
-		t.Errorf("got %v, %v", sessions, err)
+func TestParseStatistics(t *testing.T) {
+	statistics, err := parseStatistics(twoStatistics, "pg")
+	want := map[string]serverStatistics{"db1": {sessions: 3}, "db2": {backup: true}}
+	if err != nil || !maps.Equal(statistics, want) {
+		t.Errorf("got %v, %v", statistics, err)
+	}
+	without, err := parseStatistics("# pxname,svname,scur\npg,db1,3\n", "pg")
+	if err != nil || !maps.Equal(without, map[string]serverStatistics{"db1": {sessions: 3}}) {
+		t.Errorf("without the column: %v, %v", without, err)
 	}
 	for name, answer := range map[string]string{
 		"empty":           "",
@@ -102,7 +108,7 @@ func TestParseSessions(t *testing.T) {
 		"bad quotes":      "# pxname,svname,scur\npg,\"db1,1\n",
 		"no name":         "# pxname,svname,scur\npg,,1\n",
 	} {
-		if got, err := parseSessions(answer, "pg"); !errors.Is(err, ErrBadAnswer) {
+		if got, err := parseStatistics(answer, "pg"); !errors.Is(err, ErrBadAnswer) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -139,10 +145,10 @@ func FuzzHAProxyAnswers(f *testing.F) {
 					t.Fatalf("%q: %+v, %v", name, s, err)
 				}
 			}
-			sessions, err := parseSessions(answer, "pg")
-			for name, n := range sessions {
-				if err != nil || name == "" || n < 0 {
-					t.Fatalf("%q: %d, %v", name, n, err)
+			statistics, err := parseStatistics(answer, "pg")
+			for name, s := range statistics {
+				if err != nil || name == "" || s.sessions < 0 {
+					t.Fatalf("%q: %+v, %v", name, s, err)
 				}
 			}
 		}

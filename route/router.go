@@ -56,6 +56,7 @@ type Server struct {
 type State struct {
 	Servers   []Server // in the order of the group's members
 	Strangers []string // further servers that take new clients, by the router's own names: those of members that left the group, say
+	StandIns  []string // further servers that take clients only where no member does, by the router's own names
 }
 
 // Server returns the server of a member.

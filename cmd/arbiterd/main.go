@@ -164,7 +164,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
 		Drivers: drivers(fencing), NewProber: newProber(c, d.log), Specs: specs{fencing},
-		Release: release.Name(), FencePathEvery: fencePathEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
+		Release: release.Name(), FencePathEvery: fencePathEvery, RoutesEvery: routesEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
 		return errors.Join(err, listener.Close())

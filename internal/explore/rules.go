@@ -41,8 +41,12 @@ func checkState(s *failover.State) *broken {
 	}
 	op := g.Operation
 	waits := op != nil && op.Kind == failover.KindFailover && !op.Aborted && rank(g.EffectiveStage()) < rank(failover.Isolating)
+	reroutes := op != nil && op.Kind == failover.KindReroute
+	if reroutes && (!g.Adopted || g.Pause != nil || g.Spec.Policy.Automation != failover.AutomationFull || g.Writer() != op.From) {
+		return breaks("S14", "a reroute to %s goes on: adopted %v, paused %v, automation %s, writer %q", op.From, g.Adopted, g.Pause, g.Spec.Policy.Automation, g.Writer())
+	}
 	for _, m := range g.Members {
-		if m.Rogue && m.Authority == failover.AuthorityRevoked && (op == nil || waits) {
+		if m.Rogue && m.Authority == failover.AuthorityRevoked && (op == nil || waits || reroutes) {
 			return breaks("S12", "%s accepts writes without authority, and nothing is done about it (%s)", m.Name, g.Stage)
 		}
 		if writers > 1 || writers == 1 && m.Authority == failover.AuthorityRevoked && !m.Rogue {
@@ -97,6 +101,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 		func() *broken { return checkRemoved(was, is) },
 		func() *broken { return checkLease(before, was, is, e) },
 		func() *broken { return checkFirstIsolate(before, was, is, e) },
+		func() *broken { return checkReroute(was, is, e) },
 		func() *broken { return checkPromote(was, is, e) },
 		func() *broken { return checkCounted(was, is, e) },
 	)
@@ -349,6 +354,18 @@ func checkFirstIsolate(s *failover.State, was, is *failover.Group, e failover.En
 	}
 	if votes*2 <= len(nodes) || candidates == 0 {
 		return breaks("S14", "%s is isolated with %d votes that it is down after a second look, and %d candidates", b.Member, votes, candidates)
+	}
+	return nil
+}
+
+// checkReroute asks that a reroute does nothing to anybody but the writer, and does not isolate that one.
+func checkReroute(was, is *failover.Group, e failover.Entry) *broken {
+	b, ok := e.Body.(failover.Intend)
+	if !ok || !intentOpened(was, is, e) || was.Operation.Kind != failover.KindReroute {
+		return nil
+	}
+	if b.Action == failover.ActionIsolate || b.Member != was.Writer() {
+		return breaks("S14", "a reroute means to %s %s, and %q is the writer", b.Action, b.Member, was.Writer())
 	}
 	return nil
 }

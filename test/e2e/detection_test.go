@@ -16,16 +16,6 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// The primary's processes are killed: a standby serves, nothing is lost.
-func TestScenario01_PrimaryCrash(t *testing.T) {
-	s := enter(t, plan{})
-	s.crash()
-	to, op := s.failedOver()
-	s.promoted(to, op)
-	s.mustBeOff(s.primary)
-	s.says([]string{"show", lab.Group}, s.primary.Name(), s.first.Name(), "CONFIRMED_OFF")
-}
-
 // The primary is frozen, and woken after the failover: it accepts no write after the new primary is open.
 func TestScenario02_PrimaryFrozenThenWoken(t *testing.T) {
 	s := enter(t, plan{})

@@ -119,25 +119,43 @@ func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	}
 }
 
-// A failover that no event told of is counted all the same, and one that was told of is counted once.
-func TestQuietCountsWhatItDidNotHear(t *testing.T) {
-	status := func(primary string, epoch uint64) *arbiterv1.GroupStatus {
-		return &arbiterv1.GroupStatus{Primary: primary, Epoch: epoch}
+// A false failover is one whose fence was intended. A lease that was given back is counted apart, however often it was granted.
+func TestQuietTellsFencesFromLeasesGivenBack(t *testing.T) {
+	event := func(operation, kind string) *arbiterv1.Event {
+		return &arbiterv1.Event{Operation: operation, Kind: kind}
 	}
+	operation := func(steps ...*arbiterv1.Step) *arbiterv1.Operation {
+		return &arbiterv1.Operation{Id: "2", Steps: steps}
+	}
+	isolate := &arbiterv1.Step{Name: "isolate", IntentIndex: 7}
 	for name, test := range map[string]struct {
-		told  bool
-		after *arbiterv1.GroupStatus
-		want  int
+		events          []*arbiterv1.Event
+		heard           bool // of the fence, in time
+		newest          *arbiterv1.Operation
+		failovers, back int
 	}{
-		"nothing":                  {after: status("pg-a", 4)},
-		"another primary":          {after: status("pg-b", 4), want: 1},
-		"another epoch":            {after: status("pg-a", 5), want: 1},
-		"a failover that is known": {told: true, after: status("pg-b", 5)},
+		"a lease that was given back": {
+			events: []*arbiterv1.Event{event("2", "views-failing"), event("2", "lease-granted"), event("2", "lease-granted"), event("2", "views-recovered")},
+			newest: operation(&arbiterv1.Step{Name: "lease", IntentIndex: 6}), back: 1,
+		},
+		"a fence": {
+			events: []*arbiterv1.Event{event("1", "lease-granted"), event("2", "lease-granted"), event("2", fenceIntended), event("2", "lease-granted")},
+			heard:  true, newest: operation(isolate), failovers: 1, back: 1,
+		},
+		"a fence that no event told of": {newest: operation(isolate), failovers: 1},
+		"a fence before the newest operation": {
+			events: []*arbiterv1.Event{event("1", "lease-granted"), event("1", fenceIntended), event("2", "lease-granted")},
+			heard:  true, newest: operation(), failovers: 1, back: 1,
+		},
 	} {
 		var out strings.Builder
-		s := &spell{QuietOptions: QuietOptions{Progress: &out}, told: test.told, result: &report.Quiet{}}
-		counted := s.unheard(status("pg-a", 4), test.after)
-		if s.result.FalseFailovers != test.want || counted != (test.want > 0) || strings.Contains(out.String(), "FALSE FAILOVER") != counted {
+		s := &spell{QuietOptions: QuietOptions{Progress: &out}, result: &report.Quiet{}, events: test.events, failover: make(chan struct{})}
+		if test.heard {
+			close(s.failover)
+		}
+		counted := s.judge(test.newest)
+		s.count()
+		if s.result.FalseFailovers != test.failovers || s.result.LeasesReturned != test.back || counted != (test.failovers > 0) || strings.Contains(out.String(), "FALSE FAILOVER") != counted {
 			t.Errorf("%s: %v, %+v, %q", name, counted, s.result, out.String())
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -42,7 +43,7 @@ const (
 )
 
 // Quiet makes packets disappear and hosts stall while a client writes, and counts the failovers that come of it; none
-// is due. Each of them ends its lab, prints evidence, and the time that is left is watched in a fresh one.
+// is due. A lease that is taken and given back with nothing done is none: it is counted apart. Each failover ends its lab, prints evidence, and the time that is left is watched in a fresh one.
 func Quiet(ctx context.Context, options QuietOptions) (*report.Bench, error) {
 	closeWorkshop, err := workshop(ctx, &options.Lab)
 	if err != nil {
@@ -90,12 +91,11 @@ type spell struct {
 	dice   *rand.Rand
 	result *report.Quiet
 	stalls []string // what was done when, for the evidence
-	told   bool     // a failover was counted, with evidence
 
 	mu       sync.Mutex
 	events   []*arbiterv1.Event
 	deaf     error         // why events are missing
-	failover chan struct{} // closed when a lease to fail over was granted
+	failover chan struct{} // closed when the intent to fence the primary was committed
 }
 
 // watch returns how long the weather lasted: until rest is over or a failover began.
@@ -129,18 +129,15 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 		return 0, err
 	}
 	lasted := min(lab.Now().Boot-began.Boot, rest)
-	if err := errors.Join(s.lab.Site.Heal(ctx), s.settle(ctx)); err != nil {
+	if err := s.lab.Site.Heal(ctx); err != nil {
 		return lasted, err
 	}
-	after, err := read(ctx, s.lab)
+	after, err := s.settle(ctx, before)
 	if err != nil {
 		return lasted, err
 	}
 	writer.Stop()
 	truth.Stop()
-	if s.unheard(before.status.GetGroups()[0], after.status.GetGroups()[0]) {
-		s.lab.Evidence(s.Progress, lab.Group)
-	}
 	s.result.WritesTried += len(writer.Attempts()) - tried
 	s.result.WritesMissed += len(writer.Attempts()) - tried - (writer.Acked() - acked)
 	s.result.LongestGapMS = max(s.result.LongestGapMS, report.Milliseconds(writer.LongestGap(began.Boot)))
@@ -203,6 +200,9 @@ func (s *spell) stall(ctx context.Context, rest time.Duration) error {
 	}
 }
 
+// fenceIntended is the kind of event at which a failover can be taken back no more.
+const fenceIntended = "isolate-intended"
+
 var errOver = errors.New("the time is over")
 
 func (s *spell) failedOver() bool {
@@ -214,25 +214,46 @@ func (s *spell) failedOver() bool {
 	}
 }
 
-// settle lets what was begun come to its end. A failover is counted, with evidence.
-func (s *spell) settle(ctx context.Context) error {
+// settle lets what was begun come to its end, and returns how things stand then. A failover is counted, with evidence: an epoch that
+// has grown tells of an operation, also of one that no event has told of yet.
+func (s *spell) settle(ctx context.Context, before reading) (reading, error) {
 	select {
 	case <-s.failover:
 	case <-time.After(wakeUp):
-		return nil
+	}
+	now, err := read(ctx, s.lab)
+	if err != nil || now.status.GetGroups()[0].GetEpoch() == before.status.GetGroups()[0].GetEpoch() {
+		return now, err
+	}
+	op, err := s.lab.Operation(ctx, lab.Group)
+	if err != nil {
+		return now, err
+	}
+	if s.judge(op) {
+		s.lab.Evidence(s.Progress, lab.Group)
+	}
+	return read(ctx, s.lab)
+}
+
+// judge counts an operation that began for nothing if it is a false failover, tells what happened before it, and says whether it is one.
+func (s *spell) judge(op *arbiterv1.Operation) bool {
+	if !s.failedOver() && !fenced(op) {
+		return false
 	}
 	s.result.FalseFailovers++
-	s.told = true
-	op, err := s.lab.Operation(ctx, lab.Group)
 	fmt.Fprintf(s.Progress, "FALSE FAILOVER %s: %s -> %s, %s; the stalls before it:\n  %s\n", op.GetId(), op.GetFrom(), op.GetTo(),
 		op.GetResult(), strings.Join(s.stalls[max(0, len(s.stalls)-5):], "\n  "))
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	for _, event := range s.events {
 		fmt.Fprintf(s.Progress, "  %s  %s %s %s\n", event.GetWall().AsTime().UTC().Format("15:04:05.000"), event.GetKind(), event.GetMember(), event.GetText())
 	}
-	s.mu.Unlock()
-	s.lab.Evidence(s.Progress, lab.Group)
-	return err
+	return true
+}
+
+// fenced says whether an operation came as far as the intent to fence: from then on its primary may be down because of it.
+func fenced(op *arbiterv1.Operation) bool {
+	return slices.ContainsFunc(op.GetSteps(), func(step *arbiterv1.Step) bool { return step.GetName() == "isolate" && step.GetIntentIndex() != 0 })
 }
 
 // listen collects events from now on, and returns how to stop that.
@@ -264,7 +285,7 @@ func (s *spell) listen(ctx context.Context) (stop func(), err error) {
 				heard()
 			case item.Event != nil && live:
 				s.note(item.Event)
-				if item.Event.GetKind() == "lease-granted" {
+				if item.Event.GetKind() == fenceIntended {
 					began()
 				}
 			}
@@ -301,17 +322,6 @@ func (s *spell) heardAll() error {
 	return s.deaf
 }
 
-// unheard counts a failover that was not heard of in time, and says whether there was one: without one the group's epoch and primary stay.
-func (s *spell) unheard(before, after *arbiterv1.GroupStatus) bool {
-	if s.told || before.GetEpoch() == after.GetEpoch() && before.GetPrimary() == after.GetPrimary() {
-		return false
-	}
-	s.result.FalseFailovers++
-	fmt.Fprintf(s.Progress, "FALSE FAILOVER that was not heard of in time: %s in epoch %d is followed by %s in epoch %d\n",
-		before.GetPrimary(), before.GetEpoch(), after.GetPrimary(), after.GetEpoch())
-	return true
-}
-
 func (s *spell) note(event *arbiterv1.Event) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -322,6 +332,7 @@ func (s *spell) note(event *arbiterv1.Event) {
 func (s *spell) count() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	leased := map[string]bool{} // operations; true: with nothing done
 	for _, event := range s.events {
 		switch event.GetKind() {
 		case "views-failing":
@@ -330,6 +341,17 @@ func (s *spell) count() {
 			s.result.VerdictChanges++
 		case "reign-began":
 			s.result.LeaderChanges++
+		case "lease-granted":
+			if _, again := leased[event.GetOperation()]; !again {
+				leased[event.GetOperation()] = true
+			}
+		case fenceIntended:
+			leased[event.GetOperation()] = false
+		}
+	}
+	for _, nothingDone := range leased {
+		if nothingDone {
+			s.result.LeasesReturned++
 		}
 	}
 }

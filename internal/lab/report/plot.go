@@ -59,7 +59,7 @@ func (b *Bench) picture() (*plot.Plot, error) {
 	}
 	dots.Shape = draw.CircleGlyph{}
 	p := plot.New()
-	p.Title.Text = b.headline()
+	p.Title.Text = b.headline() + "\n" + b.price()
 	p.X.Label.Text = "outage: fault to first committed write, ms"
 	p.Y.Label.Text = "% of runs"
 	p.Add(plotter.NewGrid(), line, dots)

@@ -37,7 +37,7 @@ type Bench struct {
 	Hosts string `json:"hosts,omitempty"`
 	// Runs in the order in which they were made.
 	Runs []Run `json:"runs"`
-	// Quiet is the price of that profile in false failovers; nil when it was not measured.
+	// Quiet is the price of that profile in false failovers, of another run where there are outages; nil when it was not given.
 	Quiet *Quiet `json:"quiet,omitempty"`
 	// Idle is what it costs when nothing happens; empty when it was not measured.
 	Idle []Idle `json:"idle,omitempty"`
@@ -69,35 +69,6 @@ type Phases struct {
 	Route float64 `json:"route"`
 	// FirstWrite is until the client's first commit.
 	FirstWrite float64 `json:"first_write"`
-}
-
-// Quiet is a time in which no failover was due: under loss of packets and stalls.
-type Quiet struct {
-	// Minutes that were watched, in which the faults named by Under went on.
-	Minutes float64 `json:"minutes"`
-	Under   string  `json:"under"`
-	// FalseFailovers is how many there were all the same.
-	FalseFailovers int `json:"false_failovers"`
-	// Seed gives the same stalls again.
-	Seed uint64 `json:"seed,omitempty"`
-	// Stalls is how many hosts were frozen for a moment.
-	Stalls int `json:"stalls,omitempty"`
-	// Suspicions is how often a group left steady, false failovers included; VerdictChanges how often the verdict on a
-	// member changed; LeaderChanges how often another arbiter came to lead.
-	Suspicions     int `json:"suspicions"`
-	VerdictChanges int `json:"verdict_changes"`
-	LeaderChanges  int `json:"leader_changes"`
-	// LogEntries is what the arbiters agreed on: nearly all of it changes of their views.
-	LogEntries int `json:"log_entries"`
-	// WritesTried and WritesMissed are the client's attempts, and those that were not acknowledged.
-	WritesTried  int `json:"writes_tried"`
-	WritesMissed int `json:"writes_missed"`
-	// LongestGapMS is the longest time without an acknowledged write.
-	LongestGapMS float64 `json:"longest_gap_ms"`
-	// LostAcked counts acknowledged writes that the primary at the end doesn't have.
-	LostAcked int `json:"lost_acked"`
-	// DoubleWritable is as in Run.
-	DoubleWritable int `json:"double_writable"`
 }
 
 // Idle is the cost of arbiters with nothing to do.

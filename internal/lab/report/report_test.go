@@ -2,6 +2,7 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -50,7 +51,7 @@ func TestEmptyReportIsValidJSON(t *testing.T) {
 
 func TestTable(t *testing.T) {
 	b := sample()
-	b.Quiet = &Quiet{Minutes: 10, Under: "1 % loss and stalls of 300 ms", FalseFailovers: 0}
+	b.Quiet = &Quiet{Minutes: 10, Under: "1 % loss and stalls of 300 ms", LeasesReturned: 4}
 	b.Idle = []Idle{{Groups: 100, CPUPercent: 1.25, RSSMB: 43.2}}
 	var out strings.Builder
 	if err := b.WriteTable(&out); err != nil {
@@ -58,7 +59,8 @@ func TestTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"crash, 2 runs, profile fast, fence fence_lab, hosts namespaces", "fence", "first write", "231",
-		"2 acknowledged writes lost, 1 writes accepted by two members", "0 false failovers in 10.0 minutes of 1 % loss",
+		"2 acknowledged writes lost, 1 writes accepted by two members",
+		"0 false failovers (and 4 leases taken and given back with nothing done) in 10.0 minutes of 1 % loss",
 		"idle with 100 groups: 1.2 % of a core, 43.2 MB",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -110,15 +112,93 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 		{Name: "az-a", Leader: true, CPUPercent: 4.5, RSSMB: 40}, {Name: "az-b", CPUPercent: 1, RSSMB: 43, LogBytesPerMinute: 4096},
 	}))
 	b.Idle[0].ServingMS, b.Idle[0].AgainMS, b.Idle[0].Shared = 640, 120, "they share a machine"
-	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27, DoubleWritable: 3}
 	var out strings.Builder
 	if err := b.WriteMarkdown(&out); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
 		"\n\n| ms | min | p50 | p90 | max |\n| --- | ---:| ---:| ---:| ---:|\n| detect |", "| outage | 180 | 231 | 231 | 231 |\n\n2 acknowledged",
-		"\n\n| what | how many |\n", "| stalls | 27 |", "| writes accepted by two members | 3 |", "| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
+		"| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
 		"640 ms for a whole new cluster, 120 ms for one", "\n\nthey share a machine",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
+
+// An outage is not shown without the false failovers of its profile, in any form.
+func TestOutagesTellTheirPrice(t *testing.T) {
+	for name, test := range map[string]struct {
+		quiet      *Quiet
+		want, none string
+	}{
+		"not given": {nil, "NOT TO BE PUBLISHED: the false failovers of profile fast are not told", "0 false failovers"},
+		"given":     {&Quiet{Minutes: 10, Under: "1 % loss", FalseFailovers: 1}, "1 false failovers (and 0 leases taken and given back with nothing done) in 10.0 minutes of 1 % loss", "PUBLISHED"},
+	} {
+		b := sample()
+		b.Quiet = test.quiet
+		var table, markdown strings.Builder
+		picture, err := b.picture()
+		if err := errors.Join(err, b.WriteTable(&table), b.WriteMarkdown(&markdown)); err != nil {
+			t.Fatal(err)
+		}
+		for _, shown := range []string{table.String(), markdown.String(), picture.Title.Text} {
+			if !strings.Contains(shown, test.want) || strings.Contains(shown, test.none) {
+				t.Errorf("%s: %s", name, shown)
+			}
+		}
+	}
+}
+
+func TestQuietReportMustFit(t *testing.T) {
+	write := func(change func(*Bench)) string {
+		b := New("quiet")
+		b.Profile, b.Service, b.Quiet = "fast", "postgres", &Quiet{Minutes: 10, FalseFailovers: 2}
+		change(b)
+		path := filepath.Join(t.TempDir(), "quiet.json")
+		if err := b.WriteJSON(path); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for name, test := range map[string]struct {
+		change func(*Bench)
+		want   error
+	}{
+		"it fits":         {func(*Bench) {}, nil},
+		"another profile": {func(b *Bench) { b.Profile = "normal" }, ErrQuiet},
+		"another service": {func(b *Bench) { b.Service = "builtin" }, ErrQuiet},
+		"too short":       {func(b *Bench) { b.Quiet.Minutes = 9.9 }, ErrQuiet},
+		"of a crash":      {func(b *Bench) { b.Fault, b.Quiet = "crash", nil }, ErrQuiet},
+	} {
+		q, err := ReadQuiet(write(test.change), "fast", "postgres")
+		if !errors.Is(err, test.want) || (err == nil) != (test.want == nil) || err == nil && q.FalseFailovers != 2 {
+			t.Errorf("%s: %+v, %v", name, q, err)
+		}
+	}
+	if _, err := ReadQuiet(filepath.Join(t.TempDir(), "none"), "fast", "postgres"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no report: %v", err)
+	}
+	spoilt := filepath.Join(t.TempDir(), "spoilt")
+	if err := os.WriteFile(spoilt, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadQuiet(spoilt, "fast", "postgres"); err == nil {
+		t.Error("half a report was read")
+	}
+}
+
+func TestQuietIsReadyForDocuments(t *testing.T) {
+	b := New("quiet")
+	b.Quiet = &Quiet{Minutes: 2, Under: "1 % loss", Stalls: 27, LeasesReturned: 4, DoubleWritable: 3}
+	var out strings.Builder
+	if err := b.WriteMarkdown(&out); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\n\n| what | how many |\n", "| stalls | 27 |", "| false failovers: the healthy primary was fenced | 0 |",
+		"| leases taken and given back with nothing done | 4 |", "| writes accepted by two members | 3 |",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

@@ -25,11 +25,10 @@ func (b *Bench) write(to io.Writer, gap string, render func(table.Writer) string
 	parts := []string{b.headline()}
 	if len(b.Runs) > 0 {
 		parts = append(parts, render(b.distributions()),
-			fmt.Sprintf("%d acknowledged writes lost, %d writes accepted by two members", b.Lost(), b.Doubles()))
+			fmt.Sprintf("%d acknowledged writes lost, %d writes accepted by two members", b.Lost(), b.Doubles()), b.price())
 	}
-	if b.Quiet != nil {
-		parts = append(parts, fmt.Sprintf("%d false failovers in %.1f minutes of %s",
-			b.Quiet.FalseFailovers, b.Quiet.Minutes, b.Quiet.Under), render(b.Quiet.table()))
+	if b.Quiet != nil && len(b.Runs) == 0 {
+		parts = append(parts, b.Quiet.price(), render(b.Quiet.table()))
 	}
 	for _, idle := range b.Idle {
 		parts = append(parts, fmt.Sprintf("idle with %d groups: %.1f %% of a core, %.1f MB, log grows %.0f bytes and %.0f entries per minute",
@@ -115,27 +114,5 @@ func (i Idle) table() table.Writer {
 		}
 		t.AppendRow(table.Row{name, fmt.Sprintf("%.2f", a.CPUPercent), fmt.Sprintf("%.1f", a.RSSMB), fmt.Sprintf("%.0f", a.LogBytesPerMinute)})
 	}
-	return t
-}
-
-func (q *Quiet) table() table.Writer {
-	t := newTable("what", "how many")
-	for _, line := range []struct {
-		what  string
-		count int
-	}{
-		{"stalls", q.Stalls},
-		{"suspicions of the group", q.Suspicions},
-		{"changes of a member's verdict", q.VerdictChanges},
-		{"changes of the leading arbiter", q.LeaderChanges},
-		{"log entries", q.LogEntries},
-		{"writes tried", q.WritesTried},
-		{"writes missed", q.WritesMissed},
-		{"acknowledged writes lost", q.LostAcked},
-		{"writes accepted by two members", q.DoubleWritable},
-	} {
-		t.AppendRow(table.Row{line.what, line.count})
-	}
-	t.AppendRow(table.Row{"longest gap of writes, ms", fmt.Sprintf("%.0f", q.LongestGapMS)})
 	return t
 }

@@ -22,7 +22,8 @@ type benchFlags struct {
 	runs, groups, seconds, minutes int
 	seed, loss                     int
 	interval, jitter               time.Duration
-	json, csv, format, plot        string
+	json, csv, format, plot, quiet string
+	beside                         *report.Quiet // read from quiet
 }
 
 // Faults of which none is due: what nothing costs, and how often something is done for nothing.
@@ -65,6 +66,7 @@ func benchCommand() *cobra.Command {
 	flags.StringVar(&f.json, "report", os.Getenv("REPORT"), "write a JSON report to this file")
 	flags.StringVar(&f.csv, "csv", os.Getenv("CSV"), "write a line per run to this file")
 	flags.StringVar(&f.plot, "plot", os.Getenv("PLOT"), "draw the distribution of the outages to this file (SVG)")
+	flags.StringVar(&f.quiet, "quiet", os.Getenv("QUIET"), "the JSON report of fault quiet with the same profile, at least 10 minutes long: its false failovers stand beside the outages")
 	flags.StringVar(&f.format, "format", environment("FORMAT", "table"), "what is printed: table or markdown")
 	return c
 }
@@ -93,8 +95,8 @@ func (f *benchFlags) check() error {
 			return fmt.Errorf("%w, %s or %s", err, idleFault, quietFault)
 		}
 	}
-	if f.plot != "" && (f.fault == idleFault || f.fault == quietFault) {
-		return fmt.Errorf("PLOT draws outages, and fault %s makes none", f.fault)
+	if (f.plot != "" || f.quiet != "") && (f.fault == idleFault || f.fault == quietFault) {
+		return fmt.Errorf("PLOT and QUIET are about outages, and fault %s makes none", f.fault)
 	}
 	if f.profile == "" {
 		f.profile = "fast"
@@ -112,7 +114,12 @@ func (f *benchFlags) check() error {
 	if f.lab.Service == lab.PostgreSQL && f.groups > mostDatabaseGroups {
 		return fmt.Errorf("GROUPS=%d takes three times as many PostgreSQL servers: use SERVICE=builtin above %d", f.groups, mostDatabaseGroups)
 	}
-	return nil
+	if f.quiet == "" {
+		return nil
+	}
+	var err error
+	f.beside, err = report.ReadQuiet(f.quiet, f.profile, string(f.lab.Service))
+	return err
 }
 
 func (f *benchFlags) run(ctx context.Context, progress io.Writer) (*report.Bench, error) {
@@ -128,7 +135,11 @@ func (f *benchFlags) run(ctx context.Context, progress io.Writer) (*report.Bench
 			Jitter: f.jitter, Stall: 300 * time.Millisecond, Progress: progress,
 		})
 	default:
-		return bench.Run(ctx, bench.Options{Lab: f.lab, Fault: lab.Fault(f.fault), Runs: f.runs, Profile: f.profile, Progress: progress})
+		result, err := bench.Run(ctx, bench.Options{Lab: f.lab, Fault: lab.Fault(f.fault), Runs: f.runs, Profile: f.profile, Progress: progress})
+		if result != nil {
+			result.Quiet = f.beside
+		}
+		return result, err
 	}
 }
 

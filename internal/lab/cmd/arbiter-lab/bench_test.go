@@ -25,6 +25,8 @@ func TestBenchRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
 		"fault":    {variables: map[string]string{"FAULT": "earthquake"}, want: "idle or quiet"},
 		"format":   {variables: map[string]string{"FORMAT": "poem"}, want: "table or markdown"},
 		"arbiters": {args: []string{"--arbiters=4"}, want: "use 3 or 5"},
+		"quiet":    {variables: map[string]string{"QUIET": "quiet.json", "FAULT": "quiet"}, want: "QUIET"},
+		"no quiet": {variables: map[string]string{"QUIET": "/nowhere/quiet.json"}, want: "read quiet report"},
 		"plot":     {variables: map[string]string{"PLOT": "a.svg", "FAULT": "idle"}, want: "PLOT"},
 	}
 	for name, test := range tests {

@@ -1,0 +1,78 @@
+package failover
+
+import (
+	"cmp"
+	"fmt"
+)
+
+// A reroute brings the routes back to the writer that is recorded, when a router has forgotten or was told otherwise. It is the reinstatement
+// of a writer that never left: a new epoch, which that member takes, then the routes, then the proof. Nobody's authority changes, and it
+// isolates nobody: it gives way, at whatever stage, to everything that concerns who writes.
+
+// startReroute takes the word of the arbiter that leads that a route of a settled group leads elsewhere than to its writer. A look from before
+// anything was done to the group since names an epoch that has passed.
+func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
+	switch v := Tally(&c.state, g, g.Writer()); {
+	case c.entry.Term != c.state.Reign.Term || c.entry.Proposer != c.state.Reign.Leader:
+		return refuse("S8", "%s in term %d does not lead", c.entry.Proposer, c.entry.Term)
+	case g.Operation != nil:
+		return refuse("", "operation %s is in progress", g.Operation.ID)
+	case b.Epoch != g.Epoch:
+		return refuse("S4", "the routes were seen under epoch %d, and epoch %d is the present one", b.Epoch, g.Epoch)
+	case whyNoReroute(&c.state, g) != "":
+		return refuse("", "%s", whyNoReroute(&c.state, g))
+	case v.Status != StatusUp:
+		return refuse("", "%s is not seen up: %s", g.Writer(), v.Why)
+	}
+	if _, ok := g.target(RouteAstray); !ok {
+		return refuse("", "%s is %s", g.Name, g.Stage)
+	}
+	c.beginOperation(g, RouteAstray, Operation{
+		Kind: KindReroute, Automatic: true, From: g.Writer(), Reinstating: true, ReinstatedAt: g.Epoch, Verdict: b.Request.Reason,
+	})
+	g.Operation.addStep(Step{
+		Name: "astray", Began: c.entry.Wall, Ended: c.entry.Wall, Member: g.Operation.From, Result: ResultDone, Detail: b.Request.Reason,
+		Outcome: c.entry.Index,
+	})
+	return nil
+}
+
+// stopReroute ends a reroute as soon as its reason is gone.
+func (c *change) stopReroute(g *Group) {
+	if g.Operation == nil || g.Operation.Kind != KindReroute {
+		return
+	}
+	if why := whyNoReroute(&c.state, g); why != "" {
+		c.endOperation(g, OperationEnded, OperationStopped, why)
+	}
+}
+
+// whyNoReroute says why the routes of a group are nobody's to change outside a failover, empty if they may be.
+func whyNoReroute(s *State, g *Group) string {
+	writer := g.Writer()
+	switch {
+	case !g.Adopted:
+		return fmt.Sprintf("%s is not adopted", g.Name)
+	case g.Pause != nil:
+		return fmt.Sprintf("%s is paused", g.Name)
+	case g.Spec.Policy.Automation != AutomationFull:
+		return "policy.automation is " + string(g.Spec.Policy.Automation)
+	case len(g.Spec.Routes) == 0:
+		return fmt.Sprintf("%s has no routes", g.Name)
+	case writer == "" || g.Operation != nil && g.Operation.From != writer:
+		return fmt.Sprintf("%s is the writer now", cmp.Or(writer, "nobody"))
+	case Tally(s, g, writer).Status == StatusDown:
+		return fmt.Sprintf("%s is down", writer)
+	case g.hasRevoked() || len(rogues(s, g)) > 0:
+		return "a member accepts writes without authority, which goes first"
+	}
+	return ""
+}
+
+// RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
+func RoutesLeadTo(s *State, g *Group) MemberName {
+	if g.Operation != nil || g.Stage != Steady || whyNoReroute(s, g) != "" {
+		return ""
+	}
+	return g.Writer()
+}
