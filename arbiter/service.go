@@ -1,10 +1,10 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -184,23 +184,13 @@ type changing interface {
 	GetGroup() string
 }
 
-// carriedOut is what the log knows of a change that it has already. A caller that did not hear the answer asks again, when the group or its
-// operation may be gone: by that very change.
-func carriedOut(state *failover.State, c *arbiterv1.Change) (failover.AnsweredRequest, bool) {
-	i := slices.IndexFunc(state.Requests, func(done failover.AnsweredRequest) bool { return done.ID == c.GetRequestId() })
-	if i < 0 {
-		return failover.AnsweredRequest{}, false
-	}
-	return state.Requests[i], true
-}
-
 // exists refuses a change to a group that the leader does not know, unless it was carried out already. A follower says first who leads.
 func (s *service) exists(r changing) error {
 	if err := s.leads(); err != nil {
 		return err
 	}
 	state := s.node.fsm.State()
-	if _, done := carriedOut(state, r.GetChange()); done {
+	if _, again := state.Answered(r.GetChange().GetRequestId()); again {
 		return nil
 	}
 	_, err := s.group(state, r.GetGroup())
@@ -217,15 +207,16 @@ func (s *service) operation(r interface {
 		return "", err
 	}
 	state := s.node.fsm.State()
-	if done, again := carriedOut(state, r.GetChange()); again {
-		return done.Operation, nil
+	named := failover.OperationID(r.GetOperation())
+	if done, again := state.Answered(r.GetChange().GetRequestId()); again {
+		return cmp.Or(named, done.Operation), nil
 	}
 	g, err := s.group(state, r.GetGroup())
 	switch {
 	case err != nil:
 		return "", err
-	case r.GetOperation() != "":
-		return failover.OperationID(r.GetOperation()), nil
+	case named != "":
+		return named, nil
 	case g.Operation == nil:
 		return "", status.Errorf(codes.FailedPrecondition, "%s has no operation in progress", r.GetGroup())
 	}

@@ -188,31 +188,53 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err != nil {
 		return nil, err
 	}
-	name := failover.GroupName(r.GetSpec().GetGroup())
-	if done, again := carriedOut(before, r.GetChange()); again && done.RepeatedBy(failover.ApplySpec{Group: name}) {
-		return appliedOnce(before, name), nil
+	name, asks := failover.GroupName(r.GetSpec().GetGroup()), request(ctx, r.GetChange())
+	if r.GetDryRun() {
+		asks.ID = "" // it repeats nothing
+	}
+	written, err := wire.Written(r.GetSpec())
+	if err != nil {
+		return nil, status.Error(codes.InvalidArgument, err.Error())
+	}
+	done, again := before.Answered(asks.ID)
+	if again && done.RepeatedBy(failover.ApplySpec{Group: name, Written: written}) {
+		return appliedBy(done, before), nil // even where the defaults of today would be refused
 	}
 	if wrong != nil {
 		return nil, refusedSpec(wrong)
 	}
-	body, err := wire.NewApplySpec(request(ctx, r.GetChange()), r.GetSpec(), effective, r.GetExpectedVersion())
+	body, err := wire.NewApplySpec(asks, r.GetSpec(), effective, r.GetExpectedVersion())
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if r.GetDryRun() {
-		next, events := failover.Next(*before, failover.Entry{Index: before.Applied + 1, Term: before.Reign.Term, Proposer: s.node.options.Node, Body: body})
-		if rejection := rejectionIn(events); rejection != nil {
-			return nil, rejected(*rejection)
-		}
-		return applied(before, &next, name), nil
-	}
-	if known := before.Group(name); known != nil && string(known.SpecSource) == string(body.Source) {
-		return applied(before, before, name), nil // nothing to write down
+	switch known := before.Group(name); {
+	case r.GetDryRun():
+		return s.rehearseApply(before, body)
+	case !again && known != nil && string(known.SpecSource) == string(body.Source):
+		return described(known, "unchanged", known.SpecVersion), nil // nothing to write down
 	}
 	if _, err := s.change(ctx, body); err != nil {
 		return nil, err
 	}
-	return applied(before, s.node.fsm.State(), name), nil
+	after := s.node.fsm.State()
+	done, _ = after.Answered(asks.ID)
+	return appliedBy(done, after), nil
+}
+
+// rehearseApply applies a spec to a copy of the state, and says what became of it.
+func (s *service) rehearseApply(before *failover.State, body failover.ApplySpec) (*arbiterv1.ApplyGroupResponse, error) {
+	next, events := failover.Next(*before, failover.Entry{Index: before.Applied + 1, Term: before.Reign.Term, Proposer: s.node.options.Node, Body: body})
+	if rejection := rejectionIn(events); rejection != nil {
+		return nil, rejected(*rejection)
+	}
+	was, is := before.Group(body.Group), next.Group(body.Group)
+	switch {
+	case was == nil:
+		return described(is, "created", is.SpecVersion), nil
+	case string(was.SpecSource) == string(is.SpecSource):
+		return described(is, "unchanged", was.SpecVersion), nil
+	}
+	return described(is, "changed", is.SpecVersion), nil
 }
 
 // askAgents bounds how long the fence agents may take to describe themselves.
@@ -238,37 +260,20 @@ func rejectionIn(events []failover.Event) *failover.Event {
 	return nil
 }
 
-// applied says what became of a group's spec, and what the operator should know about it.
-func applied(before, after *failover.State, name failover.GroupName) *arbiterv1.ApplyGroupResponse {
-	was, is := before.Group(name), after.Group(name)
-	switch {
-	case was == nil:
-		return described(is, name, "created")
-	case is != nil && string(was.SpecSource) == string(is.SpecSource):
-		return described(is, name, "unchanged")
+// appliedBy is the answer to an apply that was carried out, now or before: the first version was created.
+func appliedBy(done failover.AnsweredRequest, state *failover.State) *arbiterv1.ApplyGroupResponse {
+	result := "changed"
+	if done.SpecVersion == 1 {
+		result = "created"
 	}
-	return described(is, name, "changed")
+	return described(state.Group(done.Group), result, done.SpecVersion)
 }
 
-// appliedOnce is the answer to an apply that was carried out already, as far as the group still tells what it was: the first version was
-// created.
-func appliedOnce(state *failover.State, name failover.GroupName) *arbiterv1.ApplyGroupResponse {
-	is := state.Group(name)
-	if is != nil && is.SpecVersion == 1 {
-		return described(is, name, "created")
-	}
-	return described(is, name, "changed")
-}
-
-// described tells of a group what its operator should know; it may have been deleted since.
-func described(is *failover.Group, name failover.GroupName, result string) *arbiterv1.ApplyGroupResponse {
-	answer := &arbiterv1.ApplyGroupResponse{Result: result}
-	if is == nil {
-		return answer
-	}
-	answer.Version = is.SpecVersion
-	if !is.Adopted {
-		answer.Notes = append(answer.Notes, "nothing automatic happens before the group is adopted: arbiterctl adopt "+string(name))
+// described tells of a group what its operator should know; it may have been deleted since: then it is nil.
+func described(is *failover.Group, result string, version uint64) *arbiterv1.ApplyGroupResponse {
+	answer := &arbiterv1.ApplyGroupResponse{Result: result, Version: version}
+	if is != nil && !is.Adopted {
+		answer.Notes = append(answer.Notes, "nothing automatic happens before the group is adopted: arbiterctl adopt "+string(is.Name))
 	}
 	return answer
 }
@@ -278,13 +283,14 @@ func (s *service) DeleteGroup(ctx context.Context, r *arbiterv1.DeleteGroupReque
 	if err := s.exists(r); err != nil {
 		return nil, err
 	}
-	if _, err := s.change(ctx, failover.DeleteGroup{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())}); err != nil {
+	events, err := s.change(ctx, failover.DeleteGroup{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup())})
+	if err != nil {
 		return nil, err
 	}
 	answer := &arbiterv1.DeleteGroupResponse{}
-	for _, retired := range s.node.fsm.State().Retired {
-		if string(retired.Group) == r.GetGroup() {
-			answer.Epoch = uint64(retired.Epoch)
+	for _, e := range events {
+		if e.Kind == failover.GroupDeleted || e.Kind == failover.Repeated {
+			answer.Epoch = uint64(e.Epoch)
 		}
 	}
 	return answer, nil

@@ -22,7 +22,7 @@ type Entry struct {
 // Body is what an entry says: one of the types below.
 type Body interface{ body() }
 
-// Request is who asked for a change, and why. A repeated ID changes nothing (see Rejected).
+// Request is who asked for a change, and why. A repeated ID changes nothing (see AnsweredRequest).
 type Request struct {
 	ID     string
 	Actor  string
@@ -85,6 +85,7 @@ type ApplySpec struct {
 	Request  Request
 	Group    GroupName
 	Spec     *Spec
+	Written  []byte // the part of Source that was written, without the defaults
 	Source   []byte // the schema's own bytes, as written and with defaults, kept for reading back; not interpreted here
 	Expected uint64 // spec version that it replaces; 0 for a new group, or whatever version there is
 }

@@ -1,10 +1,6 @@
 package failover
 
-import (
-	"cmp"
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // change is the work of one entry: a copy of the state that may be edited, and the events so far.
 type change struct {
@@ -38,20 +34,23 @@ func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
 	return c.state, c.events
 }
 
+// apply carries an entry out, unless it is a request that was carried out already.
 func (c *change) apply() *Refusal {
-	if request := requestOf(c.entry.Body); request.ID != "" {
-		if done, ok := c.state.answered(request.ID); ok {
-			if refusal := done.checkRepeated(c.entry.Body); refusal != nil {
-				return refusal
-			}
-			c.emit(Event{
-				Kind: Repeated, Group: groupOf(c.entry.Body), Operation: done.Operation, Member: done.Member, Epoch: done.Epoch,
-				Text: fmt.Sprintf("request %s was already carried out at index %d", request.ID, done.Index),
-			})
-			return nil
-		}
-		defer c.remember(request.ID)
+	asked := askedBy(c.entry.Body)
+	if asked == nil || asked.request.ID == "" {
+		return c.carryOut()
 	}
+	if done, again := c.state.Answered(asked.request.ID); again {
+		return c.repeat(done)
+	}
+	refusal := c.carryOut()
+	if refusal == nil {
+		c.remember(asked)
+	}
+	return refusal
+}
+
+func (c *change) carryOut() *Refusal {
 	switch b := c.entry.Body.(type) {
 	case BeginReign:
 		return c.beginReign(b)
@@ -194,74 +193,6 @@ func subject(o *Operation) MemberName {
 		return o.Candidate
 	}
 	return o.From
-}
-
-func (s *State) answered(id string) (AnsweredRequest, bool) {
-	for _, r := range s.Requests {
-		if r.ID == id {
-			return r, true
-		}
-	}
-	return AnsweredRequest{}, false
-}
-
-// RepeatedBy says whether an entry with the id of this request is of the same kind, about the same group.
-func (r AnsweredRequest) RepeatedBy(b Body) bool {
-	return r.Entry == kindOf(b) && r.Group == groupOf(b)
-}
-
-// checkRepeated refuses another change under the id of one that was carried out: it would be taken for a repetition, and never done.
-func (r AnsweredRequest) checkRepeated(b Body) *Refusal {
-	if r.RepeatedBy(b) {
-		return nil
-	}
-	return refuse("", "request id %q was already used for another change (%s of %s, index %d)", r.ID, r.Entry, cmp.Or(r.Group, "all groups"), r.Index).
-		advise("give every change an id of its own, and an old one only to repeat the same change")
-}
-
-// kindOf names the kind of an entry.
-func kindOf(b Body) string { return strings.TrimPrefix(fmt.Sprintf("%T", b), "failover.") }
-
-func (c *change) remember(id string) {
-	answer := AnsweredRequest{ID: id, Index: c.entry.Index, Entry: kindOf(c.entry.Body), Group: groupOf(c.entry.Body)}
-	for _, e := range c.events {
-		if e.Operation != "" {
-			answer.Operation = e.Operation
-		}
-		if e.Kind == GroupAdopted {
-			answer.Member, answer.Epoch = e.Member, e.Epoch
-		}
-	}
-	c.state.Requests = keepNewest(append(c.state.Requests, answer), requestsKept)
-}
-
-// requestOf returns who asked, for the entries that an operator asks for.
-func requestOf(b Body) Request {
-	switch b := b.(type) {
-	case ApplySpec:
-		return b.Request
-	case DeleteGroup:
-		return b.Request
-	case Adopt:
-		return b.Request
-	case Pause:
-		return b.Request
-	case Resume:
-		return b.Request
-	case StartOperation:
-		return b.Request
-	case Release:
-		return b.Request
-	case Abort:
-		return b.Request
-	case Reinstate:
-		return b.Request
-	case Attest:
-		return b.Request
-	case Restored:
-		return b.Request
-	}
-	return Request{}
 }
 
 // groupOf returns the group that an entry is about, empty if it is about all or none.

@@ -50,21 +50,6 @@ type RetiredEpoch struct {
 	Lease *Lease
 }
 
-// AnsweredRequest remembers a request, so that a repeated one changes nothing.
-type AnsweredRequest struct {
-	ID        string
-	Index     Index
-	Entry     string    // what kind of entry it was
-	Group     GroupName `json:",omitempty"`
-	Operation OperationID
-	// Member and Epoch are what an adoption was answered with.
-	Member MemberName `json:",omitempty"`
-	Epoch  Epoch      `json:",omitempty"`
-}
-
-// requestsKept bounds how many request ids are remembered.
-const requestsKept = 1024
-
 // NewState is the state of an empty log. It is in the first language, whatever this build understands: the log itself says when another one
 // begins (BeginReign), at the same entry for every arbiter.
 func NewState() State { return State{Version: 1, Brake: DefaultBrake()} }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -26,14 +27,30 @@ func NewApplySpec(
 	if err != nil {
 		return failover.ApplySpec{}, err
 	}
-	message := &arbiterv1.ApplySpec{Written: written, Effective: effective}
-	source, err := proto.MarshalOptions{Deterministic: true}.Marshal(message)
+	bytes, err := Written(written)
 	if err != nil {
-		return failover.ApplySpec{}, fmt.Errorf("keep spec of group %s: %w", effective.GetGroup(), err)
+		return failover.ApplySpec{}, err
+	}
+	defaults, err := keep(&arbiterv1.ApplySpec{Effective: effective})
+	if err != nil {
+		return failover.ApplySpec{}, err
 	}
 	return failover.ApplySpec{
-		Request: request, Group: group(effective), Spec: spec, Source: source, Expected: expected,
+		Request: request, Group: group(effective), Spec: spec, Written: bytes, Source: slices.Concat(bytes, defaults), Expected: expected,
 	}, nil
+}
+
+// Written makes the bytes of failover.ApplySpec.Written: by them alone a request is told from another one.
+func Written(spec *arbiterv1.GroupSpec) ([]byte, error) {
+	return keep(&arbiterv1.ApplySpec{Written: spec})
+}
+
+func keep(part *arbiterv1.ApplySpec) ([]byte, error) {
+	bytes, err := proto.MarshalOptions{Deterministic: true}.Marshal(part)
+	if err != nil {
+		return nil, fmt.Errorf("keep the spec of a group: %w", err)
+	}
+	return bytes, nil
 }
 
 // ReadSource returns the two forms of a group's spec that failover.ApplySpec.Source and failover.Group.SpecSource hold.
@@ -74,18 +91,24 @@ func (f *faults) applySpec(message *arbiterv1.ApplySpec, entry []byte) failover.
 		f.add("apply_spec", "%w", err)
 	}
 	return failover.ApplySpec{
-		Request: request(message), Group: group(effective), Spec: spec, Source: source, Expected: message.GetExpectedVersion(),
+		Request: request(message), Group: group(effective), Spec: spec, Written: appendFields(nil, source, fieldWritten), Source: source,
+		Expected: message.GetExpectedVersion(),
 	}
 }
 
 func appendSource(source, applySpec []byte) []byte {
 	_, prefix := protowire.ConsumeVarint(applySpec) // the length that precedes an embedded message
-	eachField(applySpec[max(prefix, 0):], func(number protowire.Number, field, _ []byte) {
-		if number == fieldWritten || number == fieldEffective {
-			source = append(source, field...)
+	return appendFields(source, applySpec[max(prefix, 0):], fieldWritten, fieldEffective)
+}
+
+// appendFields appends the bytes of some fields of a message, in its order.
+func appendFields(to, message []byte, wanted ...protowire.Number) []byte {
+	eachField(message, func(number protowire.Number, field, _ []byte) {
+		if slices.Contains(wanted, number) {
+			to = append(to, field...)
 		}
 	})
-	return source
+	return to
 }
 
 // eachField calls visit with every field of a message: its number, its bytes, and those of them after the tag. It

@@ -76,6 +76,50 @@ func TestRepeatedRequest_IsAnsweredAsTheFirst(t *testing.T) {
 	}
 }
 
+// A request id is of one change: what else is asked for under it is refused, and the same is answered with what it did, not with what is there
+// now. A dry run repeats nothing.
+func TestRepeatedRequest_IsOfTheSameChange(t *testing.T) {
+	cl := startProtecting(t)
+	c := &changes{cluster: cl, api: cl.api(cl.leader())}
+	apply := func(change *arbiterv1.Change, attempts uint32, dryRun bool) (*arbiterv1.ApplyGroupResponse, error) {
+		spec := writtenSpec("pay")
+		spec.Policy.MaxAttempts = proto.Uint32(attempts)
+		return c.api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: change, Spec: spec, DryRun: dryRun})
+	}
+	first := c.change("calmer")
+	calmer, err := apply(first, 7, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	calmest, err := apply(c.change("calmer still"), 8, false)
+	if err != nil || calmest.GetVersion() != calmer.GetVersion()+1 {
+		t.Fatal(calmest, err)
+	}
+	if again, err := apply(first, 7, false); !proto.Equal(again, calmer) {
+		t.Errorf("answered %v, and again %v (%v)", calmer, again, err)
+	}
+	if answer, err := apply(first, 9, false); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("another spec under the same id: %v, %v", answer, err)
+	}
+	if answer, err := apply(first, 8, true); answer.GetResult() != "unchanged" || answer.GetVersion() != calmest.GetVersion() {
+		t.Errorf("a dry run of what is there, under a used id: %v, %v", answer, err)
+	}
+	if answer, err := apply(first, 9, true); answer.GetResult() != "changed" || answer.GetVersion() != calmest.GetVersion()+1 {
+		t.Errorf("a dry run of a change, under a used id: %v, %v", answer, err)
+	}
+	open := c.world.closeGate()
+	defer open()
+	do(c, ask(c.api.Failover), "Failover", &arbiterv1.FailoverRequest{Change: c.change("try"), Group: "pay"})
+	c.fencing()
+	abort := &arbiterv1.AbortRequest{Change: c.change("no"), Group: "pay"}
+	do(c, ask(c.api.Abort), "Abort", abort)
+	other, _ := proto.Clone(abort).(*arbiterv1.AbortRequest)
+	other.Operation = "pay-1"
+	if answer, err := c.api.Abort(t.Context(), other); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("an abort of another operation under the same id: %v, %v", answer, err)
+	}
+}
+
 // carryOutEveryChange leaves the group without an operation.
 func (c *changes) carryOutEveryChange(open func()) {
 	c.t.Helper()
