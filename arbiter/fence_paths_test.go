@@ -68,7 +68,7 @@ func watchPaths(t *testing.T, groups int) *askedPaths {
 	return a
 }
 
-// setGroups makes the state one of so many groups, all at version 1.
+// setGroups makes the state one of so many groups.
 func (a *askedPaths) setGroups(n int) {
 	s := failover.NewState()
 	for i := range n {
@@ -80,8 +80,8 @@ func (a *askedPaths) setGroups(n int) {
 }
 
 // pathGroup is a group of three; its name stands in the members' zone too, so that it is known who is asked about.
-func pathGroup(name string, version uint64) *failover.Group {
-	g := &failover.Group{Name: failover.GroupName(name), SpecVersion: version, Spec: &failover.Spec{}}
+func pathGroup(name string, since failover.Index) *failover.Group {
+	g := &failover.Group{Name: failover.GroupName(name), SpecSince: since, Spec: &failover.Spec{}}
 	for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
 		g.Spec.Members = append(g.Spec.Members, failover.MemberSpec{Name: m, Zone: name})
 		g.Members = append(g.Members, failover.Member{Name: m})

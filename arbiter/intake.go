@@ -55,7 +55,7 @@ func (in *intake) lookAgain(a failover.AskAgain) {
 	defer in.mu.Unlock()
 	ask := &arbiterv1.LookAgain{Group: string(a.Group), Member: string(a.Member), Index: uint64(a.Index)}
 	if g := in.state().Group(a.Group); g != nil {
-		ask.SpecVersion = g.SpecVersion
+		ask.SpecSince = uint64(g.SpecSince)
 	}
 	message := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_LookAgain{LookAgain: ask}}
 	for _, s := range in.streams {

@@ -10,10 +10,10 @@ import (
 
 // Target is one member to be watched.
 type Target struct {
-	Group       failover.GroupName
-	Member      failover.MemberSpec
-	Spec        *failover.Spec
-	SpecVersion uint64
+	Group     failover.GroupName
+	Member    failover.MemberSpec
+	Spec      *failover.Spec
+	SpecSince failover.Index // the entry that brought the spec
 }
 
 // Report is what a Prober tells of each look.
@@ -38,7 +38,7 @@ func targets(s *failover.State) []Target {
 	var all []Target
 	for _, g := range s.Groups {
 		for _, m := range g.Spec.Members {
-			all = append(all, Target{Group: g.Name, Member: m, Spec: g.Spec, SpecVersion: g.SpecVersion})
+			all = append(all, Target{Group: g.Name, Member: m, Spec: g.Spec, SpecSince: g.SpecSince})
 		}
 	}
 	return all

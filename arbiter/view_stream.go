@@ -90,7 +90,7 @@ func (s *viewSender) receive(ctx context.Context, stream viewStream, replies cha
 		if ask := reply.GetLookAgain(); ask != nil {
 			s.view.askAgain(ownview.Ask{
 				Group: failover.GroupName(ask.GetGroup()), Member: failover.MemberName(ask.GetMember()), Index: failover.Index(ask.GetIndex()),
-				SpecVersion: ask.GetSpecVersion(),
+				SpecSince: failover.Index(ask.GetSpecSince()),
 			})
 			s.prober.LookAgain(failover.GroupName(ask.GetGroup()))
 			continue

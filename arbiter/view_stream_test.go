@@ -91,7 +91,7 @@ func TestViewSender_PassesOnWhatIsAsked(t *testing.T) {
 	f.seeAll()
 	incarnation := f.whole().Incarnation
 	s := &viewSender{view: f.view, prober: troubled{}, log: quiet()}
-	ask := &asks{ask: &arbiterv1.LookAgain{Group: "pay", Member: "db1", Index: 200, SpecVersion: 1}}
+	ask := &asks{ask: &arbiterv1.LookAgain{Group: "pay", Member: "db1", Index: 200, SpecSince: 1}}
 	if err := s.receive(t.Context(), ask, nil); !errors.Is(err, io.EOF) {
 		t.Fatal(err)
 	}
@@ -99,10 +99,10 @@ func TestViewSender_PassesOnWhatIsAsked(t *testing.T) {
 	if b, _, _ := f.changes(incarnation); len(b.Answers) > 0 {
 		t.Errorf("answered %v by the spec before", b.Answers)
 	}
-	f.state().Groups[0].SpecVersion = 1
+	f.state().Groups[0].SpecSince = 1
 	for _, m := range []failover.MemberName{"db1", "db2", "db3"} {
 		r := f.report(m, failover.ReasonAnswered)
-		r.SpecVersion = 1
+		r.SpecSince = 1
 		f.observe(r)
 	}
 	if b, _, _ := f.changes(incarnation); len(b.Answers) != 1 || b.Answers[0].Index != 200 {
@@ -231,9 +231,9 @@ func TestIntake_ANewerStreamReplacesTheOld(t *testing.T) {
 		if len(f.silent) != 0 {
 			t.Error("az-b is said to be silent, and has a stream")
 		}
-		f.state.Groups = []*failover.Group{{Name: "pay", SpecVersion: 4}}
+		f.state.Groups = []*failover.Group{{Name: "pay", SpecSince: 4}}
 		f.lookAgain(failover.AskAgain{Group: "pay", Member: "db2", Index: 9})
-		want := &arbiterv1.LookAgain{Group: "pay", Index: 9, Member: "db2", SpecVersion: 4}
+		want := &arbiterv1.LookAgain{Group: "pay", Index: 9, Member: "db2", SpecSince: 4}
 		if r := <-newer.out; !proto.Equal(r.GetLookAgain(), want) || len(old.out) != 0 {
 			t.Errorf("asked %v", r)
 		}

@@ -66,7 +66,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 func lookedAgain(s *State, g *Group) Guard {
 	n := 0
 	for _, node := range s.Voters {
-		if g.answered(s, node) >= g.Operation.ConfirmedAt {
+		if g.answeredSince(s, node, g.Operation.ConfirmedAt) {
 			n++
 		}
 	}

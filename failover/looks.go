@@ -44,6 +44,15 @@ func (g *Group) answered(s *State, node NodeID) Index {
 	return 0
 }
 
+// askedAnew is the entry since which arbiters must have looked again, of a request that was made at another one: an answer from before the
+// present spec rests on looks by an older one, at another port or with less patience (S14).
+func (g *Group) askedAnew(asked Index) Index { return max(asked, g.SpecSince) }
+
+// answeredSince says whether an arbiter has looked again, in its current view and by the present spec, since the entry at an index asked for it.
+func (g *Group) answeredSince(s *State, node NodeID, asked Index) bool {
+	return g.answered(s, node) >= g.askedAnew(asked)
+}
+
 // anyLook finds an arbiter whose view is not void and that saw this of a member, even if it doubts itself: a sight of danger
 // needs no majority.
 func (g *Group) anyLook(s *State, member MemberName, match func(Observation) bool) (NodeID, bool) {

@@ -32,7 +32,7 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 		}
 	}
 	g.Spec, g.SpecSource = b.Spec, b.Source
-	g.SpecVersion++
+	g.SpecVersion, g.SpecSince = g.SpecVersion+1, c.entry.Index
 	g.Members = membersOf(b.Spec, g)
 	g.dropLooks(changed)
 	for _, name := range changed {
@@ -72,7 +72,10 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 		return refuse("", "there is no group %q to replace version %d of", b.Group, b.Expected)
 	}
 	was := c.unretire(b.Group)
-	g := &Group{Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}
+	g := &Group{
+		Name: b.Group, Spec: b.Spec, SpecSource: b.Source, SpecVersion: 1, SpecSince: c.entry.Index,
+		Stage: Steady, Epoch: was.Epoch, Lease: was.Lease,
+	}
 	g.Members = membersOf(b.Spec, g)
 	for i := range g.Members {
 		g.Members[i].Since = c.entry.Index

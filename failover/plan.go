@@ -228,7 +228,7 @@ func planBegin(s *State, g *Group, d Durations) Decision {
 	// Where it is only observed too, once: what it would have done is told by the same looks.
 	observed := failed.Name == guardAutomation && failing(guards, guardLookedAgain)
 	if waits && (observed || slices.Contains([]string{guardLookedAgain, guardMinimum, guardCandidate}, failed.Name)) {
-		decision.LookAgain = g.Operation.ConfirmedAt
+		decision.LookAgain = g.askedAnew(g.Operation.ConfirmedAt)
 	}
 	if waits && failed.Name == guardCandidate { // positions move all the time, and are committed with an answer only
 		decision.LookEvery = g.Spec.Policy.RetryInterval

@@ -211,12 +211,12 @@ func planGiveUp(s *State, g *Group, d Durations) Decision {
 	v := Tally(s, g, op.Candidate)
 	if g.otherCandidate(s) == "" {
 		if behind, ok := tooMuchLost(s, g); ok && behind.Loss.Grade != LossUnknown && v.Status == StatusDown {
-			waiting.LookAgain, waiting.LookEvery = op.askedSince(), g.Spec.Policy.RetryInterval
+			waiting.LookAgain, waiting.LookEvery = g.askedAnew(op.askedSince()), g.Spec.Policy.RetryInterval
 		}
 		return waiting
 	}
 	if v.Status == StatusDown {
-		asked := op.askedSince()
+		asked := g.askedAnew(op.askedSince())
 		if v = TallySince(s, g, op.Candidate, asked); v.Status != StatusDown {
 			waiting.LookAgain = asked
 		}

@@ -301,7 +301,7 @@ func seenAt(what, system string, at LSN) (seen, error) {
 	return seen{}, fmt.Errorf("nobody can see %q", what)
 }
 
-// runLookAgain: the arbiters (all if none is named) that were asked answer with what they see.
+// runLookAgain: the arbiters (all if none is named) that were asked answer with what they see; since=N answers an older request.
 func (w *world) runLookAgain(a arguments) {
 	nodes := w.order
 	if len(a.words) > 0 && a.words[0] != "answers" {
@@ -315,6 +315,10 @@ func (w *world) runLookAgain(a arguments) {
 		for g, i := range w.arbiters[id].asked {
 			asked[g] = max(asked[g], i)
 		}
+	}
+	for g, older := range asked {
+		_, _ = fmt.Sscan(a.settings["since"], (*uint64)(&older))
+		asked[g] = older
 	}
 	var batches []Batch
 	for _, node := range nodes {

@@ -59,6 +59,7 @@ type Group struct {
 	Name        GroupName
 	Spec        *Spec
 	SpecVersion uint64
+	SpecSince   Index // the entry that brought the spec: it tells a spec from every other one, also of a deleted group of this name
 	SpecSource  []byte
 	Adopted     bool
 	EverAdopted bool

@@ -28,7 +28,7 @@ func Tally(s *State, g *Group, member MemberName) Verdict {
 // TallySince is Tally over those arbiters only that looked again after the entry at an index asked for it: two blips that
 // never overlapped are not a failure.
 func TallySince(s *State, g *Group, member MemberName, asked Index) Verdict {
-	return tally(s, g, member, func(node NodeID) bool { return g.answered(s, node) >= asked })
+	return tally(s, g, member, func(node NodeID) bool { return g.answeredSince(s, node, asked) })
 }
 
 func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verdict {

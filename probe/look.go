@@ -24,15 +24,15 @@ type Look struct {
 
 	Began, Ended time.Duration  // on the boot-time clock
 	AsOf         failover.Index // applied when the look began
-	SpecVersion  uint64         // of the target then
+	SpecSince    failover.Index // of the target then
 }
 
 // Target is one member to look at.
 type Target struct {
-	Group       failover.GroupName
-	Member      failover.MemberSpec
-	Spec        *failover.Spec
-	SpecVersion uint64
+	Group     failover.GroupName
+	Member    failover.MemberSpec
+	Spec      *failover.Spec
+	SpecSince failover.Index // the entry that brought the spec
 }
 
 // Address is where a check finds the member: its address, with the check's own port if it has one.
@@ -68,8 +68,8 @@ type Closer interface {
 // Report is the state of one member after one look.
 type Report struct {
 	Observation failover.Observation
-	Address     string // of the member, where the looks were made
-	SpecVersion uint64 // of the spec that they were made by; the oldest of them
+	Address     string         // of the member, where the looks were made
+	SpecSince   failover.Index // of the spec that they were made by; the oldest of them
 	// Began and Ended bound the looks that the observation rests on: of each required check (of each, if none is
 	// required), the look that counted last began at or after Began and ended at or after Ended. So an observation whose
 	// Ended is later than a request to look again answers that request.

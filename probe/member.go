@@ -125,11 +125,11 @@ func (m *member) report(wall failover.WallTime) Report {
 	}
 	basis := m.counting()
 	first := basis[0].last
-	r := Report{Address: m.target.Member.Address, SpecVersion: first.SpecVersion, Began: first.Began, Ended: first.Ended, Towards: m.towards()}
+	r := Report{Address: m.target.Member.Address, SpecSince: first.SpecSince, Began: first.Began, Ended: first.Ended, Towards: m.towards()}
 	o.AsOf = first.AsOf
 	for _, t := range basis[1:] {
 		r.Began, r.Ended = min(r.Began, t.last.Began), min(r.Ended, t.last.Ended)
-		o.AsOf, r.SpecVersion = min(o.AsOf, t.last.AsOf), min(r.SpecVersion, t.last.SpecVersion)
+		o.AsOf, r.SpecSince = min(o.AsOf, t.last.AsOf), min(r.SpecSince, t.last.SpecSince)
 	}
 	if t := m.informant(); t != nil {
 		o.Facts = t.facts

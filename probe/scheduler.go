@@ -172,7 +172,7 @@ func (s *Scheduler) startLook(ctx context.Context, t *task) {
 		ctx, cancel := context.WithTimeout(parent, check.Timeout)
 		defer cancel()
 		look := t.checker.Look(ctx, target, check)
-		look.Began, look.Ended, look.AsOf, look.SpecVersion = began, s.clock.Boot(), asOf, target.SpecVersion
+		look.Began, look.Ended, look.AsOf, look.SpecSince = began, s.clock.Boot(), asOf, target.SpecSince
 		s.mailbox.post(func() { s.lookEnded(t, look) })
 		return nil
 	})

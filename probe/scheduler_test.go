@@ -258,7 +258,7 @@ func TestS12_AsOfIsTheOldestOfAllChecks(t *testing.T) {
 }
 
 // By which spec the looks were made is that of the oldest, and of each when it began.
-func TestSpecVersionIsTheOldestOfAllChecks(t *testing.T) {
+func TestSpecSinceIsTheOldestOfAllChecks(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		var under atomic.Bool
 		begun, free := make(chan struct{}), make(chan struct{})
@@ -273,14 +273,14 @@ func TestSpecVersionIsTheOldestOfAllChecks(t *testing.T) {
 		slow.Name, slow.Interval, slow.Timeout = "slow", time.Hour, time.Minute
 		all := targets(slow, "a")
 		all[0].Spec.Health.Checks = append(all[0].Spec.Health.Checks, quick)
-		all[0].SpecVersion = 7
+		all[0].SpecSince = 7
 		r.scheduler.SetTargets(all)
 		time.Sleep(time.Second)
 		next := slices.Clone(all)
-		next[0].SpecVersion = 8
+		next[0].SpecSince = 8
 		r.scheduler.SetTargets(next)
 		time.Sleep(time.Second)
-		if got := r.last("a").SpecVersion; got != 7 {
+		if got := r.last("a").SpecSince; got != 7 {
 			t.Errorf("spec version %d, want that of the slow check", got)
 		}
 		under.Store(true)
@@ -288,13 +288,13 @@ func TestSpecVersionIsTheOldestOfAllChecks(t *testing.T) {
 		<-begun
 		<-begun
 		next = slices.Clone(next)
-		next[0].SpecVersion = 9
+		next[0].SpecSince = 9
 		r.scheduler.SetTargets(next)
 		synctest.Wait()
 		under.Store(false)
 		close(free)
 		synctest.Wait()
-		if got := r.last("a").SpecVersion; got != 8 {
+		if got := r.last("a").SpecSince; got != 8 {
 			t.Errorf("spec version %d, want that of when the looks began", got)
 		}
 	})

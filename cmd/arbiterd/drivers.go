@@ -100,7 +100,7 @@ func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() fai
 
 func reportOf(r probe.Report) arbiter.Report {
 	return arbiter.Report{
-		Observation: r.Observation, Address: r.Address, SpecVersion: r.SpecVersion, Began: r.Began, Ended: r.Ended, Good: good(r.Look), Towards: r.Towards,
+		Observation: r.Observation, Address: r.Address, SpecSince: r.SpecSince, Began: r.Began, Ended: r.Ended, Good: good(r.Look), Towards: r.Towards,
 		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
 	}
 }

@@ -125,7 +125,7 @@ func aboutArbiter(s *failover.State, g *failover.Group, node failover.NodeID, or
 		}
 	}
 	op := g.Operation // who isolates asks who looked again, and nobody afterwards
-	b.flag(view.Current, view.Doubt != "", op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= op.ConfirmedAt)
+	b.flag(view.Current, view.Doubt != "", op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= max(op.ConfirmedAt, g.SpecSince))
 	for _, i := range order {
 		b.data = append(b.data, sightByte(s, g, node, &g.Members[i]))
 	}

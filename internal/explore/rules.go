@@ -336,7 +336,7 @@ func checkFirstIsolate(s *failover.State, was, is *failover.Group, e failover.En
 		view, _ := s.View(node)
 		_, seen := lookOf(s, was, node, b.Member)
 		again := slices.ContainsFunc(was.Answers, func(a failover.AnswerRow) bool {
-			return a.Node == node && a.Generation == view.Generation && a.Asked >= op.ConfirmedAt
+			return a.Node == node && a.Generation == view.Generation && a.Asked >= op.ConfirmedAt && a.Asked >= was.SpecSince // an older one rests on looks by another spec
 		})
 		if seen == down && view.Doubt == "" && again {
 			votes++

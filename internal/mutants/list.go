@@ -284,7 +284,7 @@ var leadership = []Mutant{
 var ownView = []Mutant{
 	{
 		Name: "view-answer-with-looks-from-before", Rule: "S14", What: "a request to look again is answered by what was seen before it",
-		File: batchFile, Old: "return r.Ended > a.at && r.SpecVersion", New: "return r.Ended > 0 && r.SpecVersion",
+		File: batchFile, Old: "return r.Ended > a.at && r.SpecSince", New: "return r.Ended > 0 && r.SpecSince",
 	},
 	{
 		Name: "view-send-nothing-twice", Rule: "S12", What: "what was sent before it could count is not sent again",

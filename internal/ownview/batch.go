@@ -13,9 +13,9 @@ type Ask struct {
 	Group  failover.GroupName
 	Member failover.MemberName // that matters; empty: none more than the others
 	Index  failover.Index
-	// SpecVersion is of the group's spec that the leader judges by. Looks by an older one are no answer: an arbiter that is behind in the
-	// log may look by other checks, at another port or with less patience.
-	SpecVersion uint64
+	// SpecSince is the entry that brought the spec that the leader judges by. Looks by an older one are no answer: an arbiter that is behind
+	// in the log may look by other checks, at another port or with less patience.
+	SpecSince failover.Index
 }
 
 // ask is one that came.
@@ -136,7 +136,7 @@ func (v *View) answers(m Moment, answered map[failover.GroupName]bool) (list []f
 			delete(v.asks, group)
 			continue
 		}
-		if g.SpecVersion < a.SpecVersion || a.Member != "" && !v.looked(a, a.Member) {
+		if g.SpecSince < a.SpecSince || a.Member != "" && !v.looked(a, a.Member) {
 			continue
 		}
 		if !v.allLooked(g, a) && m.Boot < a.at+askGrace {
@@ -158,7 +158,7 @@ func (v *View) allLooked(g *failover.Group, a ask) bool {
 // looked says whether the newest look at a member answers a request: it ended after that came, and was by the spec that it is about.
 func (v *View) looked(a ask, member failover.MemberName) bool {
 	r := v.looks[Key{Group: a.Group, Member: member}]
-	return r.Ended > a.at && r.SpecVersion >= a.SpecVersion
+	return r.Ended > a.at && r.SpecSince >= a.SpecSince
 }
 
 func sortedKeys[T any](of map[Key]T) []Key { return slices.SortedFunc(maps.Keys(of), Key.Compare) }

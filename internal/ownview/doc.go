@@ -8,8 +8,8 @@
 //     knows. Between whole views only changes are sent: a system in which nothing changes sends nothing.
 //   - What is too old for what is asked of a member now is sent again although it is the same: since the member became NONE (S12), was
 //     revoked (S3), or became another machine (S0).
-//   - An answer to a request to look again rests on looks that ended after the request came, and by no older spec than the leader's. It is given again after a stream that may have
-//     lost it.
+//   - An answer to a request to look again rests on looks that ended after the request came, and by no older spec of the group than the one that
+//     the leader judged by when it asked. It is given again after a stream that may have lost it.
 //   - Nothing is kept of members that the committed specs no longer have.
 //   - A batch that says "down" never goes without the doubt that it calls for: while it isn't known whether this arbiter reaches anything,
 //     changes are kept back.

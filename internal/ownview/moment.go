@@ -47,8 +47,8 @@ func (k Key) Compare(other Key) int {
 // Report is an observation after each look, with the boot times between which the look was made.
 type Report struct {
 	Observation failover.Observation
-	Address     string // of the member, where the look was made
-	SpecVersion uint64 // of the group's spec that the looks were made by; the oldest of them
+	Address     string         // of the member, where the look was made
+	SpecSince   failover.Index // of the group's spec that the looks were made by; the oldest of them
 	Began       time.Duration
 	Ended       time.Duration
 	// Good is how long the look that ended took, if it found nothing wrong; 0 otherwise. It is about that look alone, while

@@ -2,28 +2,13 @@ package ownview
 
 import "github.com/arbiter-ha/arbiter/failover"
 
-// Specs remembers which specs were seen.
-type Specs map[failover.GroupName]specVersion
-
-// specVersion tells a spec from all others of a group of its name. The numbers begin anew with a group that was deleted and created again,
-// but then its members are newer than any of the deleted one.
-type specVersion struct {
-	number uint64
-	since  failover.Index // of the newest member
-}
-
-func specVersionOf(g *failover.Group) specVersion {
-	v := specVersion{number: g.SpecVersion}
-	for _, m := range g.Members {
-		v.since = max(v.since, m.Since)
-	}
-	return v
-}
+// Specs remembers which specs were seen, by the entries that brought them.
+type Specs map[failover.GroupName]failover.Index
 
 // Has says whether the spec of a group is the one that was seen.
 func (s Specs) Has(g *failover.Group) bool {
 	seen, ok := s[g.Name]
-	return ok && seen == specVersionOf(g)
+	return ok && seen == g.SpecSince
 }
 
 // Follow says whether the groups or their specs differ from those seen before, and remembers them.
@@ -35,7 +20,7 @@ func (s Specs) Follow(state *failover.State) (changed bool) {
 	if changed {
 		clear(s)
 		for _, g := range state.Groups {
-			s[g.Name] = specVersionOf(g)
+			s[g.Name] = g.SpecSince
 		}
 	}
 	return changed

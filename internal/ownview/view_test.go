@@ -216,11 +216,11 @@ func TestView_AnswersOnlyWithLooksSinceTheRequest(t *testing.T) {
 // tells what it sees, and answers only once it has looked by the leader's.
 func TestView_LooksByAnOlderSpecAreNoAnswer(t *testing.T) {
 	f := newFixture()
-	f.group.SpecVersion = 3
-	seeAll := func(spec uint64) {
+	f.group.SpecSince = 3
+	seeAll := func(spec failover.Index) {
 		for _, m := range f.group.Members {
 			f.now += 10 * time.Millisecond
-			f.observe(Report{Observation: failover.Observation{Group: "pay", Member: m.Name, AsOf: 50}, SpecVersion: spec, Began: f.now - 1, Ended: f.now})
+			f.observe(Report{Observation: failover.Observation{Group: "pay", Member: m.Name, AsOf: 50}, SpecSince: spec, Began: f.now - 1, Ended: f.now})
 		}
 		f.now += askGrace
 	}
@@ -234,12 +234,12 @@ func TestView_LooksByAnOlderSpecAreNoAnswer(t *testing.T) {
 		what   string
 		member failover.MemberName
 	}{{"about db1", "db1"}, {"about nobody more than the others", ""}} {
-		f.group.SpecVersion = 3
-		f.AskAgain(Ask{Group: "pay", Member: test.member, Index: 200, SpecVersion: 4}, f.now)
+		f.group.SpecSince = 3
+		f.AskAgain(Ask{Group: "pay", Member: test.member, Index: 200, SpecSince: 4}, f.now)
 		if seeAll(3); len(answers()) > 0 {
 			t.Errorf("%s: answered by an arbiter that is behind", test.what)
 		}
-		f.group.SpecVersion = 4
+		f.group.SpecSince = 4
 		if test.member != "" && len(answers()) > 0 {
 			t.Errorf("%s: answered with looks that began before the prober knew", test.what)
 		}

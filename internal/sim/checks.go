@@ -338,7 +338,7 @@ func (s *sim) checkGrant(e *entry) {
 }
 
 // checkLooks: an automatic isolation rests on looks of a majority that found the member dead, not only late themselves, and ended after the
-// failure was confirmed.
+// failure was confirmed, and the spec came.
 func (s *sim) checkLooks(e *entry) {
 	b, ok := e.Body.(failover.Intend)
 	if !ok || b.Action != failover.ActionIsolate {
@@ -352,7 +352,8 @@ func (s *sim) checkLooks(e *entry) {
 	if v := failover.Tally(e.before, g, b.Member); v.Status != failover.StatusDown || g.Pause != nil {
 		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why, g.Pause != nil)
 	}
-	confirmed := s.ledger.at(op.ConfirmedAt)
+	since := max(op.ConfirmedAt, g.SpecSince) // a newer spec may look at something else
+	confirmed := s.ledger.at(since)
 	votes := 0
 	for _, id := range e.before.Voters {
 		if s.node(id).sawDead[memberKey{Group: b.Group, Member: b.Member}] >= confirmed.first {
@@ -360,7 +361,7 @@ func (s *sim) checkLooks(e *entry) {
 		}
 	}
 	if votes < e.before.Majority() {
-		s.fail("old-looks", "%s of %s is isolated though only %d of %d arbiters found it dead since entry %d", b.Member, b.Group, votes, len(e.before.Voters), op.ConfirmedAt)
+		s.fail("old-looks", "%s of %s is isolated though only %d of %d arbiters found it dead since entry %d", b.Member, b.Group, votes, len(e.before.Voters), since)
 	}
 }
 

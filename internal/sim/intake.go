@@ -140,7 +140,7 @@ func (in *intake) lookAgain(a failover.AskAgain) {
 	in.node.sim.note("%s asks for looks at %s of %s since %d", in.node.id, a.Member, a.Group, a.Index)
 	ask := ownview.Ask{Group: a.Group, Member: a.Member, Index: a.Index}
 	if g := in.node.state.Group(a.Group); g != nil {
-		ask.SpecVersion = g.SpecVersion
+		ask.SpecSince = g.SpecSince
 	}
 	for _, id := range sortedKeys(in.streams) {
 		in.streams[id].reply(func(s *sender) {

@@ -27,7 +27,7 @@ type task struct {
 	key      memberKey
 	address  string
 	check    failover.Check
-	spec     uint64 // its version
+	spec     failover.Index // the entry that brought it
 	phase    time.Duration
 	state    failover.Reason
 	good     int
@@ -78,7 +78,7 @@ func (p *prober) setTargets() {
 				t = &task{key: key, address: m.Address, state: failover.ReasonNotYetSeen}
 				p.tasks[key] = t
 			}
-			t.check, t.spec = g.Spec.Health.Checks[0], g.SpecVersion
+			t.check, t.spec = g.Spec.Health.Checks[0], g.SpecSince
 			t.phase = phaseOf(p.node.id, g.Name, t.check.Interval)
 			p.poke(key)
 		}
@@ -267,7 +267,7 @@ func (g *service) rule() failover.SyncRule {
 }
 
 // took counts a look, and reports what is thought of the member now.
-func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec uint64, saw sight) {
+func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec failover.Index, saw sight) {
 	if p.tasks[t.key] != t || began < t.last {
 		return
 	}
@@ -289,7 +289,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec ui
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
 	t.report = ownview.Report{
-		Address: t.address, SpecVersion: spec, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
+		Address: t.address, SpecSince: spec, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
 		Observation: failover.Observation{
 			Group: t.key.Group, Member: t.key.Member, Facts: t.facts, Since: t.since, AsOf: asOf,
 			Checks: []failover.CheckState{{Name: t.check.Name, Evidence: failover.Evidence{Reason: t.state}}},

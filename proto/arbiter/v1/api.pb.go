@@ -5331,8 +5331,8 @@ type LookAgain struct {
 	Index uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// The member that matters: the answer rests on a look at it that ended since.
 	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
-	// Of the group's spec that the leader judges by: looks by an older one are no answer.
-	SpecVersion   uint64 `protobuf:"varint,4,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
+	// The log index of the entry that brought the spec that the leader judges by: looks by an older one are no answer.
+	SpecSince     uint64 `protobuf:"varint,5,opt,name=spec_since,json=specSince,proto3" json:"spec_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5388,9 +5388,9 @@ func (x *LookAgain) GetMember() string {
 	return ""
 }
 
-func (x *LookAgain) GetSpecVersion() uint64 {
+func (x *LookAgain) GetSpecSince() uint64 {
 	if x != nil {
-		return x.SpecVersion
+		return x.SpecSince
 	}
 	return 0
 }
@@ -6167,12 +6167,13 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"send_whole\x18\x02 \x01(\bH\x00R\tsendWhole\x126\n" +
 	"\n" +
 	"look_again\x18\x03 \x01(\v2\x15.arbiter.v1.LookAgainH\x00R\tlookAgainB\x06\n" +
-	"\x04kind\"r\n" +
+	"\x04kind\"\x82\x01\n" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\tR\x06member\x12!\n" +
-	"\fspec_version\x18\x04 \x01(\x04R\vspecVersion\"/\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\x12\x1d\n" +
+	"\n" +
+	"spec_since\x18\x05 \x01(\x04R\tspecSinceJ\x04\b\x04\x10\x05R\fspec_version\"/\n" +
 	"\x19GetBootstrapStatusRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
