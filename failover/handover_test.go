@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,78 @@ func TestController_AnOfferLastsForAWhile(t *testing.T) {
 	w.wantHandOvers(t, "within the while", 1, 1)
 	w.inDoubt(t, a, 2)
 	w.wantHandOvers(t, "after it", 2, 2)
+}
+
+// hearsNobody silences all arbiters but one.
+func (w *world) hearsNobody(t *testing.T, leader NodeID) {
+	t.Helper()
+	for _, node := range w.order {
+		if node != leader {
+			w.do(t, "silent "+string(leader)+" "+string(node))
+		}
+	}
+}
+
+// Two of five are dead, and those who are left hear no majority as leaders, but for c: nobody offers leadership to one that had its turn, so it
+// gets there, or comes to rest.
+func TestController_WhoHearsNobodyOffersLeadershipToEachOnce(t *testing.T) {
+	w := given(t, "arbiters a b c d e\ngroup orders pg-a pg-b\n")
+	term, leader := 0, NodeID("a")
+	for range 40 { // far more than all can offer
+		term++
+		w.do(t, fmt.Sprintf("reign %s %d\nobserve all: pg-a=primary@1000 pg-b=standby@1000", leader, term))
+		w.hearsNobody(t, leader)
+		w.out.Reset()
+		w.do(t, "tick 31s")
+		to := w.arbiters[leader].handOver.To
+		for strings.Contains(w.out.String(), "hand over") && (to == "d" || to == "e") { // they are dead
+			w.out.Reset()
+			w.handOverFails(w.arbiters[leader])
+			to = w.arbiters[leader].handOver.To
+		}
+		if !strings.Contains(w.out.String(), "hand over") {
+			break
+		}
+		w.do(t, "depose "+string(leader))
+		leader = to
+	}
+	if term > 7 { // three that live offer it to two others each
+		t.Errorf("leadership went round %d times", term)
+	}
+	w.out.Reset()
+	w.do(t, "tick 5m")
+	if strings.Contains(w.out.String(), "hand over") {
+		t.Errorf("it does not come to rest:\n%s", w.out.String())
+	}
+	w.do(t, "tick 15m")
+	if !strings.Contains(w.out.String(), "hand over") {
+		t.Error("never offers it again")
+	}
+}
+
+// A hand-over that waits for what is under way is off once a majority is heard again.
+func TestController_WhoHearsAgainKeepsLeading(t *testing.T) {
+	for _, test := range []struct {
+		what string
+		then string
+		want int
+	}{
+		{"nobody", "tick 1s", 1},
+		{"a majority", "observe b\ntick 1s", 0},
+		{"a majority, and an operator asks", "observe b\ntick 500ms\ndrain a\ntick 500ms", 1},
+	} {
+		w := given(t, adopted+"failover orders\n") // whose lease is to be released first
+		w.hearsNobody(t, "a")
+		a := w.arbiters["a"]
+		w.do(t, "tick 29s\nkeep a\ntick 1500ms")
+		w.do(t, test.then)
+		w.do(t, "keep a no\ncommit a")
+		w.step(a, ProposalEnded{ID: a.controller.groups["orders"].proposed.id}) // the renewal that was on its way
+		w.do(t, "tick 1s")
+		if got := strings.Count(w.out.String(), "a: hand over"); got != test.want {
+			t.Errorf("it hears %s: handed over %d times\n%s", test.what, got, w.out.String())
+		}
+	}
 }
 
 // The end of an older hand-over says nothing of the one that is under way.
