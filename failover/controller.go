@@ -207,25 +207,43 @@ func (s *step) proposalEnded(p ProposalEnded) {
 	}
 	if p.Unknown {
 		if s.term != 0 {
-			s.depose(s)
-			s.leave(Drain{Why: "the fate of an own entry is unknown"}, true)
+			s.resign("the fate of an own entry is unknown")
 		}
 		return
 	}
 	if s.begin.id == p.ID {
 		s.begin = proposal{}
+		if p.Refused {
+			s.resign("its reign was refused") // it would lead for ever without reigning
+			return
+		}
 	}
 	s.expiryEnded(p)
 	for _, g := range s.state.Groups {
-		gc := s.groups[g.Name]
-		if gc.proposed.id != p.ID {
-			continue
-		}
-		gc.proposed = proposal{}
-		if p.Refused {
-			gc.pausedUntil = s.now + refusedPause
+		if gc := s.groups[g.Name]; gc.proposed.id == p.ID {
+			s.groupProposalEnded(g, gc, p.Refused)
 		}
 	}
+}
+
+func (s *step) groupProposalEnded(g *Group, gc *control, refused bool) {
+	told := gc.told
+	gc.proposed, gc.told = proposal{}, nil
+	switch {
+	case !refused:
+	case told == nil || !g.hasOpen(told.Intent):
+		gc.pausedUntil = s.now + refusedPause
+	case told.Outcome.Detail != unrecorded:
+		gc.ended = told.withoutWords()
+	default:
+		s.resign("the outcome of an action of " + string(g.Name) + " was refused")
+	}
+}
+
+// resign gives leadership up for good: this arbiter can't go on with it.
+func (s *step) resign(why string) {
+	s.depose(s)
+	s.leave(Drain{Why: why}, true)
 }
 
 // drain hands leadership on: first what runs is ended and the leases are released, so that the successor need not wait.

@@ -182,7 +182,17 @@ func (s *step) concludeEnded(g *Group, gc *control) {
 	gc.forgetConfirmation()
 	op := g.Operation
 	gc.proposed = s.propose(Conclude{Group: g.Name, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: gc.ended.Intent, Outcome: gc.ended.Outcome})
-	gc.ended = nil
+	gc.told, gc.ended = gc.ended, nil
+}
+
+// unrecorded is the detail of an outcome that could not go into the log as it was.
+const unrecorded = "what came of it could not be written to the log"
+
+// withoutWords is an outcome that was refused while its intent is open, as one that anybody can take: nobody knows. Otherwise the action would be
+// tried again at once, and its outcome refused, for ever; so it counts as a try, and in the end the operation is held.
+func (e ActionEnded) withoutWords() *ActionEnded {
+	e.Outcome = Outcome{Result: ResultUnknown, Detail: unrecorded}
+	return &e
 }
 
 // fenceBusy says whether a fence of the same machine runs for another group (S15).

@@ -37,6 +37,7 @@ type control struct {
 	confirmedAt time.Duration // and counts for this instant only
 	running     *running
 	ended       *ActionEnded // waits for its confirmation and proposal
+	told        *ActionEnded // whose outcome is proposed
 }
 
 type stageKey struct {
@@ -65,7 +66,7 @@ func (g *Group) restarting() restartKey {
 func (gc *control) busy() bool { return gc.running != nil || gc.ended != nil || gc.proposed.id != 0 }
 
 func (gc *control) forgetReign() {
-	gc.own, gc.proposed, gc.ended, gc.askedAgain = ownLease{}, proposal{}, nil, 0
+	gc.own, gc.proposed, gc.ended, gc.told, gc.askedAgain = ownLease{}, proposal{}, nil, nil, 0
 	gc.forgetConfirmation()
 }
 

@@ -286,6 +286,58 @@ func TestController_DrainsBesideAnActionThatDoesNotEnd(t *testing.T) {
 	}
 }
 
+// A leader whose reign is refused leads and never reigns: it must not go on.
+func TestS8_WhoseReignIsRefusedLeadsNoMore(t *testing.T) {
+	w := given(t, "arbiters a b c\ngroup orders pg-a pg-b\nkeep a\nreign a 1\n")
+	a := w.arbiters["a"]
+	w.step(a, ProposalEnded{ID: a.controller.begin.id, Refused: true})
+	if !strings.Contains(w.out.String(), `a: hand over to "": its reign was refused`) {
+		t.Fatal(w.out.String())
+	}
+	w.step(a, HandOverFailed{ID: a.handOver.ID})
+	w.do(t, "tick 11s")
+	if !strings.Contains(w.out.String(), "a: halt") {
+		t.Errorf("leads on without reigning:\n%s", w.out.String())
+	}
+}
+
+// outcomeRefused answers the outcome that an arbiter proposed, and says how much it has proposed since.
+func (w *world) outcomeRefused(a *arbiter) (proposed int) {
+	before := len(a.late)
+	w.step(a, ProposalEnded{ID: a.controller.groups["orders"].proposed.id, Refused: true})
+	w.settle()
+	return len(a.late) - before
+}
+
+// An outcome that can't be written to the log, for whatever it says, is written as unknown: the action is not done again and again meanwhile.
+func TestController_AnOutcomeThatIsRefusedIsUnknown(t *testing.T) {
+	w := given(t, isolating+"keep a\noutcome isolate CONFIRMED_OFF\n")
+	a := w.arbiters["a"]
+	if n := w.outcomeRefused(a); n != 1 {
+		t.Fatalf("proposed %d entries, want another outcome\n%s", n, w.out.String())
+	}
+	w.wantStarted(t, "a")
+	a.late = a.late[1:]
+	w.do(t, "commit a")
+	if op := w.group(t).Operation; op.Attempts != 1 || op.Steps[len(op.Steps)-1].Detail != unrecorded {
+		t.Errorf("%+v", op)
+	}
+	w.do(t, "keep a no")
+	w.step(a, ProposalEnded{ID: a.controller.groups["orders"].proposed.id})
+	w.do(t, "tick 1s")
+	w.wantStarted(t, "a", ActionIsolate) // the next try
+}
+
+// A leader that can't even record that is of another mind than the log.
+func TestController_GivesUpLeadershipWhenNoOutcomeIsTaken(t *testing.T) {
+	w := given(t, isolating+"keep a\noutcome isolate CONFIRMED_OFF\n")
+	a := w.arbiters["a"]
+	w.outcomeRefused(a)
+	if n := w.outcomeRefused(a); n != 0 || !strings.Contains(w.out.String(), `a: hand over to "": the outcome of an action of orders was refused`) {
+		t.Errorf("proposed %d entries\n%s", n, w.out.String())
+	}
+}
+
 func TestController_IgnoresWhatIsNotItsOwn(t *testing.T) {
 	w := given(t, isolating)
 	a := w.arbiters["a"]
