@@ -160,7 +160,7 @@ func (s *service) GetGroup(ctx context.Context, r *arbiterv1.GetGroupRequest) (*
 
 // DiffGroup says what applying a spec would change.
 func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) (*arbiterv1.DiffGroupResponse, error) {
-	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	state, freshness, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
 	if err != nil {
 		return nil, err
 	}
@@ -168,13 +168,13 @@ func (s *service) DiffGroup(ctx context.Context, r *arbiterv1.DiffGroupRequest) 
 	if err != nil {
 		return nil, refusedSpec(err)
 	}
-	g := state.Group(failover.GroupName(r.GetSpec().GetGroup()))
-	if g == nil {
-		return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(&arbiterv1.GroupSpec{}, effective)}, nil
+	present, answer := &arbiterv1.GroupSpec{}, &arbiterv1.DiffGroupResponse{Freshness: freshness}
+	if g := state.Group(failover.GroupName(r.GetSpec().GetGroup())); g != nil {
+		answer.Version = g.SpecVersion
+		if _, present, err = specsOf(g); err != nil {
+			return nil, err
+		}
 	}
-	_, present, err := specsOf(g)
-	if err != nil {
-		return nil, err
-	}
-	return &arbiterv1.DiffGroupResponse{Differences: s.node.options.Specs.Differences(present, effective), Version: g.SpecVersion}, nil
+	answer.Differences = s.node.options.Specs.Differences(present, effective)
+	return answer, nil
 }

@@ -25,6 +25,9 @@ func TestKinds_CoverTheAPI(t *testing.T) {
 		if got, known := kinds[name]; !known || got != want {
 			t.Errorf("%s is of kind %d (known: %v), want %d", name, got, known, want)
 		}
+		if says := method.Output().Fields().ByName("freshness") != nil; says != (want == read) {
+			t.Errorf("the answer of %s says how fresh it is: %t", name, says) // ofLeader goes by it
+		}
 	}
 	if kinds["/arbiter.v1.ArbiterService/NewCall"] != once {
 		t.Error("a call that this version doesn't know may be repeated")

@@ -105,7 +105,8 @@ func (c *cluster) try(ctx, search context.Context, call *call) error {
 	}
 }
 
-// ofLeader says whether an answer came from an arbiter that leads. Only such ones carry out changes; answers to questions say how fresh they are.
+// ofLeader says whether an answer came from an arbiter that leads, or did so a moment ago. Only such ones carry out changes and hand leadership on;
+// the answer to a question has a Freshness that says so.
 func ofLeader(reply any) bool {
 	read, ok := reply.(interface{ GetFreshness() *arbiterv1.Freshness })
 	return !ok || read.GetFreshness().GetLinearizable()

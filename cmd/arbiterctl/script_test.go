@@ -333,7 +333,7 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 		if present := a.specs[r.Spec.Group]; present != nil {
 			before, version = config.Defaults(present), 1
 		}
-		return &arbiterv1.DiffGroupResponse{Differences: config.Differences(before, config.Defaults(r.Spec)), Version: version}, nil
+		return &arbiterv1.DiffGroupResponse{Freshness: sample.Status().Freshness, Differences: config.Differences(before, config.Defaults(r.Spec)), Version: version}, nil
 	case *arbiterv1.DeleteGroupRequest:
 		delete(a.specs, r.Group)
 		return &arbiterv1.DeleteGroupResponse{Epoch: 4}, nil

@@ -249,8 +249,8 @@ func TestRefusedChange_TellsTheRule(t *testing.T) {
 			t.Errorf("a setting that the leader's agent does not know, dry run %v: %v", dryRun, err)
 		}
 	}
-	if _, err := api.DiffGroup(t.Context(), &arbiterv1.DiffGroupRequest{Spec: coloured}); err != nil {
-		t.Errorf("comparing, which everybody may, asks agents: %v", err)
+	if diff, err := api.DiffGroup(t.Context(), &arbiterv1.DiffGroupRequest{Spec: coloured}); err != nil || !diff.GetFreshness().GetLinearizable() {
+		t.Errorf("comparing, which everybody may, asks agents, or takes what may be old: %v, %v", diff.GetFreshness(), err)
 	}
 	created, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: writtenSpec("pay")})
 	if err != nil || created.GetResult() != "created" {

@@ -4873,9 +4873,11 @@ func (x *DiffGroupRequest) GetSpec() *GroupSpec {
 }
 
 type DiffGroupResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Differences   []*Difference          `protobuf:"bytes,1,rep,name=differences,proto3" json:"differences,omitempty"`
-	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Differences []*Difference          `protobuf:"bytes,1,rep,name=differences,proto3" json:"differences,omitempty"`
+	Version     uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Always linearizable, as with every dry run: what somebody else has just applied is in it.
+	Freshness     *Freshness `protobuf:"bytes,3,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4922,6 +4924,13 @@ func (x *DiffGroupResponse) GetVersion() uint64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *DiffGroupResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
 }
 
 // Difference is one changed key of a spec.
@@ -6140,10 +6149,11 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecR\x04spec\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"E\n" +
 	"\x10DiffGroupRequest\x121\n" +
-	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"g\n" +
+	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x9c\x01\n" +
 	"\x11DiffGroupResponse\x128\n" +
 	"\vdifferences\x18\x01 \x03(\v2\x16.arbiter.v1.DifferenceR\vdifferences\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"N\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x123\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\"N\n" +
 	"\n" +
 	"Difference\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
@@ -6427,71 +6437,72 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	82,  // 80: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
 	82,  // 81: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
 	63,  // 82: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	40,  // 83: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 84: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 85: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 86: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 87: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 88: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 89: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 90: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 91: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 92: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 93: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 94: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 95: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 96: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 97: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 98: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 99: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 100: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 101: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 102: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 103: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 104: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 105: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 106: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 107: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 108: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 109: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 110: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 111: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 112: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 113: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 114: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 115: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 116: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 117: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 118: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 119: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 120: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 121: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 122: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 123: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 124: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 125: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 126: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 127: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 128: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 129: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 130: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 131: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 132: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 133: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 134: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 135: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 136: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 137: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 138: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 139: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 140: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 141: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 142: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	117, // [117:143] is the sub-list for method output_type
-	91,  // [91:117] is the sub-list for method input_type
-	91,  // [91:91] is the sub-list for extension type_name
-	91,  // [91:91] is the sub-list for extension extendee
-	0,   // [0:91] is the sub-list for field type_name
+	5,   // 83: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 84: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 85: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 86: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 87: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 88: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 89: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 90: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 91: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 92: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 93: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 94: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 95: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 96: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 97: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 98: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 99: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 100: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 101: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 102: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 103: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 104: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 105: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 106: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 107: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 108: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 109: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 110: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 111: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 112: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 113: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 114: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 115: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 116: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 117: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 118: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 119: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 120: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 121: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 122: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 123: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 124: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 125: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 126: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 127: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 128: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 129: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 130: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 131: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 132: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 133: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 134: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 135: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 136: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 137: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 138: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 139: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 140: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 141: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 142: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 143: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	118, // [118:144] is the sub-list for method output_type
+	92,  // [92:118] is the sub-list for method input_type
+	92,  // [92:92] is the sub-list for extension type_name
+	92,  // [92:92] is the sub-list for extension extendee
+	0,   // [0:92] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
