@@ -124,8 +124,9 @@ func aboutArbiter(s *failover.State, g *failover.Group, node failover.NodeID, or
 			answered = a.Asked
 		}
 	}
-	op := g.Operation // who isolates asks who looked again, and nobody afterwards
-	b.flag(view.Current, view.Doubt != "", op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= max(op.ConfirmedAt, g.SpecSince))
+	op := g.Operation // who isolates asks who looked again, and by the present spec, and nobody afterwards
+	again := op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= op.ConfirmedAt
+	b.flag(view.Current, view.Doubt != "", again, again && answered >= g.SpecSince)
 	for _, i := range order {
 		b.data = append(b.data, sightByte(s, g, node, &g.Members[i]))
 	}

@@ -70,7 +70,7 @@ var adoption = []Mutant{
 	},
 	{
 		Name: "forget-the-epoch-of-a-deleted-group", Rule: "S5", What: "a group that is created again begins with epoch 0",
-		File: groupFile, Old: "Stage: Steady, Epoch: was.Epoch, Lease: was.Lease}", New: "Stage: Steady, Lease: was.Lease}",
+		File: groupFile, Old: "Stage: Steady, Epoch: was.Epoch, Lease: was.Lease,", New: "Stage: Steady, Lease: was.Lease,",
 	},
 	{
 		Name: "stranger-stays-adopted", Rule: "S0", What: "a member that became another database leaves its group adopted",
@@ -155,6 +155,14 @@ var authority = []Mutant{
 
 var staleness = []Mutant{
 	{
+		Name: "take-another-change-for-a-repetition", Rule: "S4", What: "whatever is asked for under an id that was used counts as done",
+		File: "failover/repeated.go", Old: "if !done.RepeatedBy(c.entry.Body) {", New: "if false {",
+	},
+	{
+		Name: "tell-changes-apart-by-kind-and-group", Rule: "S4", What: "another change of the same kind under an id that was used counts as done",
+		File: "failover/repeated.go", Old: "&& r.Content == asked.content\n", New: "\n",
+	},
+	{
 		Name: "count-an-outcome-twice", Rule: "S4", What: "an outcome leaves its intent open",
 		File: actionFile, Old: "\top.Intent, op.Attempts = nil, 0\n\tswitch intent.Action {", New: "\top.Attempts = 0\n\tswitch intent.Action {",
 	},
@@ -189,6 +197,10 @@ var staleness = []Mutant{
 }
 
 var views = []Mutant{
+	{
+		Name: "count-answers-from-before-the-spec", Rule: "S14", What: "arbiters that looked again before a new spec came need not do so by that one",
+		File: looksFile, Old: "return max(asked, g.SpecSince) }", New: "return asked }",
+	},
 	{
 		Name: "take-an-old-batch", Rule: "S4", What: "a whole view that was sent before is taken again",
 		File: viewsFile, Old: "case b.Whole && newer:", New: "case b.Whole || !newer:",

@@ -128,7 +128,9 @@ func (s *sim) checkEntry(e *entry) {
 		s.checkGrant(e)
 		s.checkLooks(e)
 		s.checkOutcome(e)
-		s.checkAttested(e)
+		if !s.checkRequest(e) {
+			s.checkAttested(e)
+		}
 	}
 	s.checkViews(e)
 	for _, ev := range e.events {

@@ -122,6 +122,9 @@ func (s *sim) writerOf(g *service) *member {
 // body is the entry that an operator asks for.
 func (s *sim) body(item Item, seen *failover.Group, m *member) failover.Body {
 	r := s.request(item.Kind)
+	if item.Amount%8 == 7 {
+		r.ID = fmt.Sprintf("r%d", s.requests-1) // which was somebody else's
+	}
 	turn := seen.Turn()
 	if item.Amount%3 == 0 {
 		turn = 0

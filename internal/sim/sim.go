@@ -38,7 +38,8 @@ type sim struct {
 	views     map[failover.NodeID]*failover.View // as they should be
 	reported  map[runKey]int                     // outcomes that actions came to, less those that counted
 	epochs    map[failover.GroupName]failover.Epoch
-	hookUsed  map[int]int // by item: how often its point was passed
+	wishes    map[string]string // what was asked for by each request that was carried out
+	hookUsed  map[int]int       // by item: how often its point was passed
 	requests  int
 	sensible  []*sensibleOperator
 	settledAt time.Duration
@@ -74,7 +75,7 @@ var nodeNames = []failover.NodeID{"a", "b", "c", "d", "e", "f"}
 func newSim(p *Plan, keep bool) *sim {
 	s := &sim{
 		plan: p, byID: map[failover.NodeID]*node{}, devices: map[deviceKey]*device{}, begun: map[startKey]bool{}, releases: map[failover.GroupName]int{}, views: map[failover.NodeID]*failover.View{}, reported: map[runKey]int{},
-		epochs: map[failover.GroupName]failover.Epoch{}, hookUsed: map[int]int{},
+		epochs: map[failover.GroupName]failover.Epoch{}, wishes: map[string]string{}, hookUsed: map[int]int{},
 		netDice: newDice(p.Seed, "streams"), worldDice: newDice(p.Seed, "world"), checkDice: newDice(p.Seed, "checks"),
 	}
 	s.trace = trace{hash: fnv.New64a(), keep: keep}
