@@ -2,8 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
@@ -69,4 +71,44 @@ func TestS6_APromotionWithoutItsRowIsUnknown(t *testing.T) {
 	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultUnknown, permit.ErrExpired)
 	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultUnknown, nil)
 	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+}
+
+// What stands in the way is ended under the lease only, and so is a standby's sleep.
+func TestS6_NobodyIsDisturbedWithoutTheLease(t *testing.T) {
+	g := startGroup(t, "b")
+	older, err := g.engine.lockTarget(limit(t, plenty), g.member("b"), g.spec.Connect, 5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer older.close()
+	ctx := allowing(limit(t, plenty), 0)
+	if _, err := g.engine.lockTarget(ctx, g.member("b"), g.spec.Connect, 6); !errors.Is(err, permit.ErrExpired) {
+		t.Errorf("the lock that an older epoch holds: %v", err)
+	}
+	if _, err := older.conn.Exec(limit(t, plenty), "SELECT"); err != nil {
+		t.Errorf("the older session was ended: %v", err)
+	}
+	if err := older.endRetrySleep(ctx); !errors.Is(err, permit.ErrExpired) {
+		t.Errorf("woken: %v", err)
+	}
+}
+
+func TestS6_NothingIsWrittenThroughARouteWithoutTheLease(t *testing.T) {
+	g := startGroup(t, "b")
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+	for _, test := range []struct {
+		what    string
+		epoch   failover.Epoch
+		changes int
+	}{
+		{"the epoch of the operation", 7, 0},
+		{"the row", 5, 0},
+		{"what makes it last", 5, 1},
+	} {
+		ctx := allowing(limit(t, 300*time.Millisecond), test.changes)
+		g.wantResult(g.engine.VerifyThroughRoute(ctx, g.member("b").Address, g.promotion("b", test.epoch)), failover.ResultFailed, permit.ErrExpired)
+		if epoch, rows := g.servers["b"].Query("SELECT epoch FROM arbiter.epoch"), g.servers["b"].Query("SELECT count(*) FROM arbiter.route_proof"); epoch != "5" || rows != "0" {
+			t.Errorf("%s was not allowed: epoch %s, %s rows", test.what, epoch, rows)
+		}
+	}
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 const (
@@ -249,6 +250,26 @@ func TestS15_NothingRunsAfterTheContextHasEnded(t *testing.T) {
 		<-stop
 		if !raced && r.calls("off", "2") != 0 {
 			t.Error("the next level was tried without the right to it")
+		}
+	}
+}
+
+// The lease is read before each request to switch off, also before the second try of one.
+func TestS6_NothingIsSwitchedOffWithoutTheLease(t *testing.T) {
+	for _, allowed := range []int{0, 1} {
+		r, asked := newRig(t), 0
+		ctx := permit.With(t.Context(), func() error {
+			if asked++; asked > allowed {
+				return permit.ErrExpired
+			}
+			return nil
+		})
+		device := r.device("1", "fails-twice", time.Second)
+		device.Retries = 2
+		proof, _ := New(Options{}).Isolate(ctx, member(level(device)), failover.Policy{}, nil)
+		wantProof(t, proof, unknown, "off was not asked for")
+		if n := r.calls("off", "1"); n != allowed {
+			t.Errorf("asked to switch off %d times, and %d were allowed", n, allowed)
 		}
 	}
 }

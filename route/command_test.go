@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 // newSwitch makes a route that runs testdata/switch in one of its modes; clients reach pg-a at first.
@@ -94,6 +95,25 @@ func TestS9_CommandRefusesAnOlderEpoch(t *testing.T) {
 	}
 	if state, err := router.State(t.Context(), switchRequest(5)); err != nil || state.ProvesOpen("pg-b") != nil {
 		t.Errorf("got %+v, %v", state, err)
+	}
+}
+
+func TestS6_NoCommandIsToldToChangeWithoutTheLease(t *testing.T) {
+	router, dir := newSwitch(t, "good")
+	ctx := permit.With(t.Context(), func() error { return permit.ErrExpired })
+	for what, err := range map[string]error{
+		"close": router.Close(ctx, switchRequest(5), "pg-a"),
+		"open":  router.Open(ctx, switchRequest(5), "pg-b"),
+	} {
+		if !errors.Is(err, permit.ErrExpired) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if requests, err := os.ReadFile(filepath.Join(dir, "requests")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("it was told %q (%v)", requests, err)
+	}
+	if state, err := router.State(ctx, switchRequest(5)); err != nil || state.ProvesOpen("pg-a") != nil {
+		t.Errorf("a look needs no lease: %+v, %v", state, err)
 	}
 }
 
