@@ -6,7 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -48,7 +47,7 @@ func TestObserved(t *testing.T) {
 	began := s.lastEvent()
 	withheld := func() (told []*arbiterv1.Event) {
 		for _, e := range s.events(began) {
-			if e.GetKind() == string(failover.FailoverWithheld) {
+			if e.GetKind() == "failover-withheld" {
 				told = append(told, e)
 			}
 		}
