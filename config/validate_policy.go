@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/arbiter-ha/arbiter/failover/devices"
 	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -49,6 +50,9 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 	var faults []Fault
 	if device.Timeout.AsDuration() <= 0 {
 		faults = append(faults, Fault{Path: path + ".timeout", Message: "must be longer than nothing"})
+	}
+	if key, message := devices.ProofFault(device.Device); message != "" && device.Settings["proof"] == nil && device.Device != "" {
+		faults = append(faults, Fault{Path: path + "." + key, Message: message})
 	}
 	for _, action := range []string{"action", "option"} {
 		if device.Settings[action] != nil {

@@ -54,8 +54,8 @@ func ProofFault(method string) (key, message string) {
 		return "device", fmt.Sprintf("%s can't prove that a machine is off: %s; use a device that switches the machine off. If more stands behind it here, "+
 			"say what its off amounts to, and answer for it: proof: off, or proof: isolated", name, unproving[name])
 	case Unknown:
-		return "proof", fmt.Sprintf("is missing: %s is none of the agents whose off Arbiter knows, so say what it amounts to, and answer for it: "+
-			"off (the machine is switched off) or isolated (it runs on, cut off from its storage or its clients)", name)
+		return "proof", fmt.Sprintf("%s is none of the agents whose off Arbiter knows; say what it amounts to, and answer for it: "+
+			"proof: off (the machine is switched off), or proof: isolated (it runs on, cut off from its storage or its clients)", name)
 	}
 	return "", ""
 }

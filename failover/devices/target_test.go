@@ -132,8 +132,8 @@ func TestS3_ProofFault(t *testing.T) {
 	for method, want := range map[string][2]string{
 		"fence_ipmilan": {}, "/usr/sbin/fence_scsi": {},
 		"fence_sbd":         {"device", "fence_sbd can't prove that a machine is off: "},
-		"fence_aws_vpc_net": {"proof", "is missing: fence_aws_vpc_net is none of the agents "},
-		"/opt/lab":          {"proof", "is missing: lab is none of the agents "},
+		"fence_aws_vpc_net": {"proof", "fence_aws_vpc_net is none of the agents "},
+		"/opt/lab":          {"proof", "lab is none of the agents "},
 	} {
 		if key, message := ProofFault(method); key != want[0] || !strings.HasPrefix(message, want[1]) || (message == "") != (want[1] == "") {
 			t.Errorf("%s: %q, %q", method, key, message)
