@@ -200,7 +200,9 @@ func promiseFaults(spec *arbiterv1.GroupSpec) []Fault {
 	if sum(terms) <= promise {
 		return nil
 	}
-	return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf("%s can't be kept: %s", formatDuration(promise), sumText(terms))}}
+	return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf(
+		"%s can't be kept: %s; promise %s or more, or lower what makes most of it: %s",
+		formatDuration(promise), sumText(terms), formatDuration(sum(terms)), leversText(terms))}}
 }
 
 func notNegative(path string, d *durationpb.Duration) []Fault {
