@@ -176,6 +176,16 @@ func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
 	}
 }
 
+// An arbiter's name must also be one that a certificate can be for.
+func TestParseArbiterFile_NamesAreThoseOfCertificates(t *testing.T) {
+	for _, name := range []string{"zürich", "az-a-"} {
+		text := strings.ReplaceAll(tenLines, "az-a:", name+":")
+		if _, _, err := ParseArbiterFile("a.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "is no name to use here") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestContexts_ReadBack(t *testing.T) {
 	c := &Contexts{Current: "prod"}
 	c.Set(Context{Name: "prod", Addresses: []string{"az-a.internal:7401", "[2001:db8::1]:7401"}, TLS: TLSFiles{CA: "ca.crt", Cert: "dana.crt", Key: `C:\keys\dana.key`}})

@@ -188,7 +188,7 @@ func TestFollowIsNotProvenByAnotherStandbyOfThatName(t *testing.T) {
 	g.wantResult(g.follow("c", "a", 5), failover.ResultDone, nil)
 	g.wantAnswered(g.stop("b", 5))
 	startup := b.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'startup'")
-	b.SignalProcess(startup, "STOP") // it starts no walreceiver
+	b.SignalProcess(startup, "STOP")                      // it starts no walreceiver
 	b.Eventually("what is missing is told", func() bool { // by a look, for which a slow machine may leave no time
 		outcome := g.engine.Follow(limit(t, time.Second), g.member("b"), g.member("a"), g.spec, 5, g.systemID)
 		g.wantResult(outcome, failover.ResultUnknown, nil)
