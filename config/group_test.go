@@ -276,6 +276,10 @@ func TestLoadGroup_Faults(t *testing.T) {
 			[]string{`g.yaml:8: members[0].fence[0]: needs at least 1 device`},
 		},
 		{
+			"a proof that is none", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "proof: CONFIRMED_OFF",
+			[]string{`g.yaml:13: members[1].fence[0][0].proof: "proof" must be "off" or "isolated"`},
+		},
+		{
 			"promise", "promised_outage: 30s", "promised_outage: 2s",
 			[]string{`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
 				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s; ` +

@@ -51,7 +51,11 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 	if device.Timeout.AsDuration() <= 0 {
 		faults = append(faults, Fault{Path: path + ".timeout", Message: "must be longer than nothing"})
 	}
-	if key, message := devices.ProofFault(device.Device); message != "" && device.Settings["proof"] == nil && device.Device != "" {
+	if proof := device.Settings["proof"]; proof != nil {
+		if why := devices.ProofValueFault(proof.GetLiteral()); why != "" {
+			faults = append(faults, Fault{Path: path + ".proof", Message: why})
+		}
+	} else if key, message := devices.ProofFault(device.Device); message != "" && device.Device != "" {
 		faults = append(faults, Fault{Path: path + "." + key, Message: message})
 	}
 	for _, action := range []string{"action", "option"} {

@@ -17,19 +17,13 @@ import (
 // proofKey is a reserved setting: what a device's off amounts to, "off" or "isolated".
 const proofKey = fenceagent.Proof
 
-// The values of proofKey.
-const (
-	proofOff      = "off"
-	proofIsolated = "isolated"
-)
-
 var settingKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
 
 // gradeOf is the grade of the proof that a device can give.
 func gradeOf(device failover.FenceDevice) failover.ProofGrade {
 	value, found := literal(device, proofKey)
 	switch {
-	case found && value == proofIsolated, !found && (devices.ClassOf(device.Method) == devices.Isolates || cutsNetworkOnly(device)):
+	case found && value == devices.ProofIsolated, !found && (devices.ClassOf(device.Method) == devices.Isolates || cutsNetworkOnly(device)):
 		return failover.ProofConfirmedIsolated
 	}
 	return failover.ProofConfirmedOff
@@ -90,8 +84,8 @@ func checkReserved(s failover.Setting) []fault {
 	switch {
 	case s.File != "" || s.Env != "" || s.Value == "":
 		return []fault{{s.Key, fmt.Sprintf("%q must be a plain value", s.Key)}}
-	case s.Key == proofKey && s.Value != proofOff && s.Value != proofIsolated:
-		return []fault{{s.Key, fmt.Sprintf("%q must be %q or %q", proofKey, proofOff, proofIsolated)}}
+	case s.Key == proofKey && devices.ProofValueFault(s.Value) != "":
+		return []fault{{s.Key, devices.ProofValueFault(s.Value)}}
 	}
 	return nil
 }

@@ -45,6 +45,20 @@ func Agents(of Class) []string {
 	return names
 }
 
+// What the setting proof of a device may say that its off amounts to.
+const (
+	ProofOff      = "off"      // the machine is switched off
+	ProofIsolated = "isolated" // it runs on, cut off from its storage or its clients
+)
+
+// ProofValueFault says what is wrong with the value of the setting proof, or nothing.
+func ProofValueFault(value string) string {
+	if value == ProofOff || value == ProofIsolated {
+		return ""
+	}
+	return fmt.Sprintf(`"proof" must be %q or %q`, ProofOff, ProofIsolated)
+}
+
 // ProofFault says why an agent can't be used in a device that doesn't say by its setting proof what its off amounts to, and which key of the
 // device that is about. Both are empty if it can.
 func ProofFault(method string) (key, message string) {
