@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+
+	"github.com/arbiter-ha/arbiter/config"
 )
 
 // TestElections_ComeAsSoonAsIsPromised measures what docs/arbiter-file.md says of the profiles, and validate adds to an outage: how long it takes
@@ -21,7 +23,7 @@ func TestElections_ComeAsSoonAsIsPromised(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, bound := range map[string]time.Duration{TimingLAN: 600 * time.Millisecond, TimingWAN: 3 * time.Second} {
+	for name, bound := range config.Elections() {
 		timing, err := TimingProfile(name)
 		if err != nil {
 			t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
 // ArbiterFile is what one arbiter is told: who it is, where it listens, who the others are.
@@ -213,7 +215,7 @@ func (f *ArbiterFile) listFaults() []Fault {
 	}
 	seen := map[string]string{}
 	for _, a := range f.Arbiters {
-		if why := NameFault(a.ID); why != "" {
+		if why := keys.NameFault(a.ID); why != "" {
 			faults = append(faults, Fault{Path: "arbiters", Message: why})
 		}
 		for _, address := range []struct{ key, value, example string }{{"raft", a.Raft, raftExample}, {"grpc", a.GRPC, grpcExample}} {

@@ -176,6 +176,16 @@ func TestParseArbiterFile_AllowedButUnwise(t *testing.T) {
 	}
 }
 
+// An arbiter's name must also be one that a certificate can be for.
+func TestParseArbiterFile_NamesAreThoseOfCertificates(t *testing.T) {
+	for _, name := range []string{"zürich", "az-a-"} {
+		text := strings.ReplaceAll(tenLines, "az-a:", name+":")
+		if _, _, err := ParseArbiterFile("a.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "is no name to use here") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestContexts_ReadBack(t *testing.T) {
 	c := &Contexts{Current: "prod"}
 	c.Set(Context{Name: "prod", Addresses: []string{"az-a.internal:7401", "[2001:db8::1]:7401"}, TLS: TLSFiles{CA: "ca.crt", Cert: "dana.crt", Key: `C:\keys\dana.key`}})
@@ -186,7 +196,7 @@ func TestContexts_ReadBack(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"current: x\ncontexts: {prod: {addresses: [\"a:1\"], insecure_plaintext: true}}": `c.yaml:1: current: there is no context "x"; there are prod`,
-		"contexts:\n  two words: {addresses: [\"a:1\"], insecure_plaintext: true}":       `c.yaml:1: contexts: "two words" is no name to use here: letters, digits, '-', '_' and '.', up to 63`,
+		"contexts:\n  two words: {addresses: [\"a:1\"], insecure_plaintext: true}":       `c.yaml:1: contexts: "two words" is no name to use here: letters a to z, digits, '-', '_', '.' and '@', up to 64, with a letter or digit at both ends`,
 		"contexts:\n  prod: {adresses: []}":                                              `c.yaml:2: contexts.prod: unknown key "adresses"; did you mean "addresses"?`,
 		"contexts:\n  prod: {addresses: [a]}": "c.yaml:2: contexts.prod.addresses[0]: \"a\" is no host:port; want for example az-a.internal:7401 or [2001:db8::1]:7401\n" +
 			"c.yaml:2: contexts.prod.tls: all three of ca, cert and key are needed (`arbiterctl pki issue` makes them)",

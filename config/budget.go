@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,7 +30,8 @@ const recheckInterval = 50 * time.Millisecond
 // term is one part of a sum of times: what it is, and the keys that set it.
 type term struct {
 	label string
-	times int // 0 means once
+	key   string // where it is set; several terms may have the same
+	times int    // 0 means once
 	each  time.Duration
 }
 
@@ -58,6 +61,19 @@ func sumText(terms []term) string {
 	return strings.Join(parts, " + ") + " = " + formatDuration(sum(terms))
 }
 
+// leversText names the keys that make most of a sum, three at most: "policy.timeouts.isolate (20s), policy.lease (2s)".
+func leversText(terms []term) string {
+	total := map[string]time.Duration{}
+	for _, t := range terms {
+		total[t.key] += t.total()
+	}
+	levers := slices.SortedFunc(maps.Keys(total), func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), strings.Compare(a, b)) })
+	for i, key := range levers {
+		levers[i] = fmt.Sprintf("%s (%s)", key, formatDuration(total[key]))
+	}
+	return strings.Join(levers[:min(3, len(levers))], ", ")
+}
+
 // worstFault is the fault that takes longest to notice.
 func worstFault(spec *arbiterv1.GroupSpec) fault {
 	worst := freeze
@@ -82,10 +98,10 @@ func detectionTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 		}
 	}
 	if unhealthy := spec.Health.MinimumUnhealthy.AsDuration(); unhealthy > 0 {
-		best = append(best, term{label: "health.minimum_unhealthy", each: unhealthy})
+		best = append(best, term{label: "health.minimum_unhealthy", key: "health.minimum_unhealthy", each: unhealthy})
 	}
 	if grace := spec.Health.RestartGrace.AsDuration(); grace > 0 && f == restart {
-		best = append(best, term{label: "health.restart_grace", each: grace})
+		best = append(best, term{label: "health.restart_grace", key: "health.restart_grace", each: grace})
 	}
 	return best
 }
@@ -98,24 +114,27 @@ func restartIsDown(spec *arbiterv1.GroupSpec) bool {
 	return slices.ContainsFunc(spec.Policy.GetAlsoDown(), func(r string) bool { return slices.Contains(restartReasons, r) })
 }
 
+// checkKeys are the keys that set how soon a check notices.
+const checkKeys = "health.profile or health.checks"
+
 func checkTerms(spec *arbiterv1.GroupSpec, c *arbiterv1.Check, f fault) []term {
 	interval, timeout, failures := c.Interval.AsDuration(), c.Timeout.AsDuration(), int(c.GetFailures())
 	if f == restart && restartIsDown(spec) { // such looks are answered, and follow at the interval
-		return []term{{label: "detect", times: failures, each: interval}, {label: "time-out", each: timeout}}
+		return []term{{label: "detect", key: checkKeys, times: failures, each: interval}, {label: "time-out", key: checkKeys, each: timeout}}
 	}
 	if f != freeze {
 		// The first look comes with the next interval at the latest (a held connection is usually reset at once); the
 		// others follow at once.
 		return []term{
-			{label: "interval", each: interval},
-			{label: "recheck", times: failures, each: recheckInterval},
+			{label: "interval", key: checkKeys, each: interval},
+			{label: "recheck", key: checkKeys, times: failures, each: recheckInterval},
 		}
 	}
 	// A look that gets no answer lasts the whole time-out, and the next one doesn't begin before it has ended.
 	return []term{
-		{label: "detect", times: failures, each: max(interval, timeout)},
-		{label: "time-out", each: timeout},
-		{label: "look again", each: timeout},
+		{label: "detect", key: checkKeys, times: failures, each: max(interval, timeout)},
+		{label: "time-out", key: checkKeys, each: timeout},
+		{label: "look again", key: checkKeys, each: timeout},
 	}
 }
 
@@ -124,7 +143,7 @@ func checkTerms(spec *arbiterv1.GroupSpec, c *arbiterv1.Check, f fault) []term {
 // again. Limits that aren't set yet count as nothing. The spec must have its other defaults.
 func outageTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 	terms := detectionTerms(spec, f)
-	terms = append(terms, term{label: "lease", each: spec.Policy.Lease.AsDuration()})
+	terms = append(terms, term{label: "lease", key: "policy.lease", each: spec.Policy.Lease.AsDuration()})
 	t := spec.Policy.GetTimeouts()
 	for _, limit := range []term{
 		{label: "timeouts.isolate", each: t.GetIsolate().AsDuration()},
@@ -134,6 +153,10 @@ func outageTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 		{label: "timeouts.route", each: t.GetRoute().AsDuration()},
 	} {
 		if limit.each > 0 {
+			limit.key = "policy." + limit.label
+			if limit.label == "timeouts.isolate" && limit.each <= longestFence(spec) {
+				limit.key = "timeout and retries of the fence devices" // it can't be shorter than they need
+			}
 			terms = append(terms, limit)
 		}
 	}

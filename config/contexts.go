@@ -2,9 +2,10 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
 // Contexts is the file of arbiterctl: clusters of arbiters by name, and the one that is used when none is named.
@@ -93,23 +94,13 @@ func (c *Contexts) faults() []Fault {
 		faults = append(faults, Fault{Path: "current", Message: fmt.Sprintf("there is no context %q; there are %s", c.Current, joinWords(c.Names()))})
 	}
 	for _, one := range c.Contexts {
-		if why := NameFault(one.Name); why != "" {
+		if why := keys.NameFault(one.Name); why != "" {
 			faults = append(faults, Fault{Path: "contexts", Message: why})
 		}
 		faults = append(faults, one.Faults("contexts."+one.Name)...)
 	}
 	return faults
 }
-
-// NameFault says what is wrong with a name that stands in tables and on command lines, or nothing.
-func NameFault(name string) string {
-	if contextName.MatchString(name) {
-		return ""
-	}
-	return fmt.Sprintf("%q is no name to use here: letters, digits, '-', '_' and '.', up to 63", shorten(name))
-}
-
-var contextName = regexp.MustCompile(`^[\pL\pN][\pL\pN._-]{0,62}$`)
 
 // FlagFaults is Faults in the words of somebody who gave the context by the flags of arbiterctl.
 func (c Context) FlagFaults() Faults {

@@ -9,8 +9,8 @@ const httpGroup = `
 group: queue
 engine: http
 members:
-  - {name: q-a, zone: a, address: "10.0.0.1:7070", fence: [[{device: fence_x, ip: 10.1.0.1}]]}
-  - {name: q-b, zone: b, address: "10.0.0.2:7070", fence: [[{device: fence_x, ip: 10.1.0.2}]]}
+  - {name: q-a, zone: a, address: "10.0.0.1:7070", fence: [[{device: fence_x, proof: off, ip: 10.1.0.1}]]}
+  - {name: q-b, zone: b, address: "10.0.0.2:7070", fence: [[{device: fence_x, proof: off, ip: 10.1.0.2}]]}
 `
 
 func TestEngineHTTP_Defaults(t *testing.T) {

@@ -25,6 +25,13 @@ func TestS3_TwoMembersOfOneFenceTargetAreRefused(t *testing.T) {
 		{"one outlet in another level", "[{device: fence_ipmilan, ip: bmc-a}], [{device: fence_apc, ip: pdu, plug: 4}]", "[{device: fence_apc, ip: pdu, plug: 4}]", "10.0.0.2", refused},
 		{"an outlet in a file", "[{device: fence_apc, ip: pdu, plug: {file: /a}}]", "[{device: fence_apc, ip: pdu, plug: {file: /a}}]", "10.0.0.2", refused},
 		{"outlets in two files", "[{device: fence_apc, ip: pdu, plug: {file: /a}}]", "[{device: fence_apc, ip: pdu, plug: {file: /b}}]", "10.0.0.2", fine},
+		{"one controller by two agents", "[{device: fence_ipmilan, ip: bmc}]", "[{device: fence_idrac, ip: BMC, ipport: 623}]", "10.0.0.2", refused},
+		{"one controller by its path", "[{device: fence_ipmilan, ip: \"fd00::1\"}]", "[{device: /usr/sbin/fence_ipmilan, ip: \"[fd00:0::1]\"}]", "10.0.0.2", refused},
+		{"two services with one kind of address", "[{device: fence_own, proof: off, auth_url: x}]", "[{device: fence_own, proof: off, auth_url: y}]", "10.0.0.2", fine},
+		{"two hosts behind ssh", "[{device: fence_own, proof: off, ssh_host: x}]", "[{device: fence_own, proof: off, ssh_host: y}]", "10.0.0.2", fine},
+		{"one service of an unknown kind", "[{device: fence_own, proof: off, auth_url: x}]", "[{device: fence_own, proof: isolated, auth_url: x, login: z}]", "10.0.0.2", refused},
+		{"two keys of one disk", "[{device: fence_scsi, devices: /dev/sdb, plug: a}]", "[{device: fence_scsi, devices: /dev/sdb, plug: b}]", "10.0.0.2", fine},
+		{"one key of one disk", "[{device: fence_mpath, devices: \"/dev/a,/dev/b\", key: 1}]", "[{device: fence_mpath, devices: \"/dev/b,/dev/a\", key: 1}]", "10.0.0.2", refused},
 		{"two agents", "[{device: fence_apc, ip: pdu, plug: 4}]", "[{device: fence_wti, ip: pdu, plug: 4}]", "10.0.0.2", fine},
 		{
 			"two power supplies each", "[{device: fence_apc, ip: pdu-1, plug: 4}, {device: fence_apc, ip: pdu-2, plug: 4}]",

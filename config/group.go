@@ -111,7 +111,7 @@ func (r messageReader) fields(n *node, m protoreflect.Message) {
 		switch {
 		case found:
 			r.field(e.value, m, field)
-		case isOpen && !mistyped(e.key, known):
+		case isOpen && (slices.Contains(passedOn[m.Descriptor().FullName()], e.key) || !mistyped(e.key, known)):
 			r.setting(e, m.Mutable(fields.ByName(open)).Map())
 		default:
 			r.unknown(n, e, known, hints[m.Descriptor().FullName()])

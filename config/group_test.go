@@ -272,14 +272,24 @@ func TestLoadGroup_Faults(t *testing.T) {
 			},
 		},
 		{
+			"a level of nothing", "    fence:\n      - [{device: fence_ipmilan, ip: bmc-a", "    fence:\n      - []\n      - [{device: fence_ipmilan, ip: bmc-a",
+			[]string{`g.yaml:8: members[0].fence[0]: needs at least 1 device`},
+		},
+		{
+			"a proof that is none", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "proof: CONFIRMED_OFF",
+			[]string{`g.yaml:13: members[1].fence[0][0].proof: "proof" must be "off" or "isolated"`},
+		},
+		{
 			"promise", "promised_outage: 30s", "promised_outage: 2s",
 			[]string{`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
-				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s`},
+				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s; ` +
+				`promise 26.5s or more, or lower what makes most of it: timeout and retries of the fence devices (20s), policy.lease (2s), policy.timeouts.promote (2s)`},
 		},
 		{
 			"promise against own limits", "promised_outage: 30s", "promised_outage: 30s\n  timeouts: {promote: 10s}",
 			[]string{`g.yaml:19: policy.promised_outage: 30s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
-				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 10s + timeouts.configure 500ms + timeouts.route 500ms = 34.5s`},
+				`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 10s + timeouts.configure 500ms + timeouts.route 500ms = 34.5s; ` +
+				`promise 34.5s or more, or lower what makes most of it: timeout and retries of the fence devices (20s), policy.timeouts.promote (10s), policy.lease (2s)`},
 		},
 		{
 			"file and env together", "password: {env: ARBITER_PG_PASSWORD}", "password: {file: /etc/pg, env: ARBITER_PG_PASSWORD}",
@@ -318,7 +328,8 @@ func TestLoadGroup_Faults(t *testing.T) {
 			"unknown key and promise", "promised_outage: 30s", "promised_outage: 2s\n  automtion: full",
 			[]string{
 				`g.yaml:19: policy.promised_outage: 2s can't be kept: detect 2 x 250ms + time-out 250ms + look again 250ms + lease 2s + ` +
-					`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s`,
+					`timeouts.isolate 20s + timeouts.catch_up 500ms + timeouts.promote 2s + timeouts.configure 500ms + timeouts.route 500ms = 26.5s; ` +
+					`promise 26.5s or more, or lower what makes most of it: timeout and retries of the fence devices (20s), policy.lease (2s), policy.timeouts.promote (2s)`,
 				`g.yaml:20: policy: unknown key "automtion"; did you mean "automation"?`,
 			},
 		},
@@ -376,6 +387,16 @@ func TestLoadGroup_Faults(t *testing.T) {
 	}
 }
 
+// What is named as the least promise can be kept, and nothing less can.
+func TestLoadGroup_LeastPromise(t *testing.T) {
+	page := onePage(t)
+	mustLoad(t, strings.Replace(page, "promised_outage: 30s", "promised_outage: 26.5s", 1))
+	_, _, err := LoadGroup("g.yaml", []byte(strings.Replace(page, "promised_outage: 30s", "promised_outage: 26.4s", 1)))
+	if err == nil || !strings.Contains(err.Error(), "promise 26.5s or more") {
+		t.Errorf("26.4s: %v", err)
+	}
+}
+
 func TestLoadGroup_SingleMemberAndEmptyFile(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                        "g.yaml:1: the file is empty",
@@ -384,7 +405,8 @@ func TestLoadGroup_SingleMemberAndEmptyFile(t *testing.T) {
 		"a:\n\t- b\n":             "g.yaml:2: a tab can't indent YAML; use spaces",
 		"x:\n- a: b\n\n   c: d\n": "g.yaml:4: the line is indented too far: it would belong to the value above it",
 		"a: 1\nb: c: d\n":         `g.yaml:2: a value that has ": " in it must stand in quotes`,
-		"group: {a: }":            "g.yaml:1: group: want one word, not a mapping\ng.yaml:1: members: needs at least 2",
+		"group: {a: }":            "g.yaml:1: group: want one word, not a mapping\ng.yaml:1: members: needs at least 2 members",
+		"null\n":                  "g.yaml:1: the file is empty",
 	} {
 		if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", text, err, want)
@@ -537,4 +559,23 @@ func TestLoadGroup_SurvivesAnyText(t *testing.T) {
 			t.Fatalf("spec %v and error %v", spec, err)
 		}
 	})
+}
+
+// The agents for shared storage have a setting that is one letter away from the key for the agent itself.
+func TestFenceDevices_IsPassedOn(t *testing.T) {
+	const text = "group: g\nmembers:\n" +
+		"  - {name: pg-a, zone: a, address: \"10.0.0.1:5432\", fence: [[{device: fence_scsi, devices: \"/dev/sdb,/dev/sdc\", plug: pg-a}]]}\n" +
+		"  - {name: pg-b, zone: b, address: \"10.0.0.2:5432\", fence: [[{device: fence_mpath, devices: /dev/mapper/a, key: 2}]]}\n"
+	spec := mustLoad(t, text)
+	for i, want := range []string{"/dev/sdb,/dev/sdc", "/dev/mapper/a"} {
+		if got := spec.Members[i].Fence[0].Devices[0].Settings["devices"].GetLiteral(); got != want {
+			t.Errorf("member %d: devices %q, want %q", i, got, want)
+		}
+	}
+	if again := mustLoad(t, string(FormatGroup(spec))); !proto.Equal(again, spec) {
+		t.Errorf("written and read back: %v", again)
+	}
+	if _, _, err := LoadGroup("g.yaml", []byte(strings.Replace(text, "devices: /dev/mapper/a", "devise: /dev/mapper/a", 1))); err == nil || !strings.Contains(err.Error(), `did you mean "device"?`) {
+		t.Errorf("devise: %v", err)
+	}
 }

@@ -64,7 +64,7 @@ func readDocument(file string, text []byte) (*node, *document) {
 	}
 	bodies := make([]ast.Node, 0, 1)
 	for _, doc := range parsed.Docs {
-		if doc.Body != nil {
+		if _, null := doc.Body.(*ast.NullNode); doc.Body != nil && !null {
 			bodies = append(bodies, doc.Body)
 		}
 	}

@@ -22,6 +22,10 @@ var openMessages = map[protoreflect.FullName]protoreflect.Name{
 	"arbiter.v1.Route":       "settings",
 }
 
+// passedOn are keys of open messages that are one letter away from a known one, and meant as they are: fence_scsi, fence_mpath and fence_sbd need
+// the devices that they act on.
+var passedOn = map[protoreflect.FullName][]string{"arbiter.v1.FenceDevice": {"devices"}}
+
 // scalarMessages are messages that YAML writes as one word.
 var scalarMessages = map[protoreflect.FullName]scalarShape{
 	"google.protobuf.Duration": {read: readDuration, write: writeDuration},

@@ -79,7 +79,7 @@ func schemaFaults(spec *arbiterv1.GroupSpec) []Fault {
 // is members[0].fence[1][0].ip.
 func yamlPath(path string) string {
 	for _, wrapped := range wrappers {
-		path = strings.ReplaceAll(path, "."+string(wrapped)+"[", "[")
+		path = strings.TrimSuffix(strings.ReplaceAll(path, "."+string(wrapped)+"[", "["), "."+string(wrapped))
 	}
 	path = strings.ReplaceAll(path, ".settings[", "[")
 	path = strings.NewReplacer(`["`, ".", `"]`, "", "max_loss_bytes", "max_loss").Replace(path)
@@ -103,12 +103,20 @@ func ruleMessage(v *protovalidate.Violation) string {
 	case rule == "string.in" && v.RuleValue.IsValid():
 		return inMessage(value, v)
 	case rule == "repeated.min_items":
-		return fmt.Sprintf("needs at least %s", v.RuleValue.String())
+		return needsAtLeast(v.RuleValue.Uint(), string(v.FieldDescriptor.Name()))
 	}
 	if v.FieldDescriptor != nil && strings.HasPrefix(rule, "uint32.") {
 		return fmt.Sprintf("%s: %s", value, v.Proto.GetMessage())
 	}
 	return v.Proto.GetMessage()
+}
+
+// needsAtLeast is about a list that is too short, which is called by what it holds.
+func needsAtLeast(least uint64, things string) string {
+	if least == 1 {
+		things = strings.TrimSuffix(things, "s")
+	}
+	return fmt.Sprintf("needs at least %d %s", least, things)
 }
 
 // valueText is the value that a rule is about: a field's, or that of one element of a list.

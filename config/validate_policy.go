@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"github.com/arbiter-ha/arbiter/failover/devices"
 	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -49,6 +50,13 @@ func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
 	var faults []Fault
 	if device.Timeout.AsDuration() <= 0 {
 		faults = append(faults, Fault{Path: path + ".timeout", Message: "must be longer than nothing"})
+	}
+	if proof := device.Settings["proof"]; proof != nil {
+		if why := devices.ProofValueFault(proof.GetLiteral()); why != "" {
+			faults = append(faults, Fault{Path: path + ".proof", Message: why})
+		}
+	} else if key, message := devices.ProofFault(device.Device); message != "" && device.Device != "" {
+		faults = append(faults, Fault{Path: path + "." + key, Message: message})
 	}
 	for _, action := range []string{"action", "option"} {
 		if device.Settings[action] != nil {
@@ -196,7 +204,9 @@ func promiseFaults(spec *arbiterv1.GroupSpec) []Fault {
 	if sum(terms) <= promise {
 		return nil
 	}
-	return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf("%s can't be kept: %s", formatDuration(promise), sumText(terms))}}
+	return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf(
+		"%s can't be kept: %s; promise %s or more, or lower what makes most of it: %s",
+		formatDuration(promise), sumText(terms), formatDuration(sum(terms)), leversText(terms))}}
 }
 
 func notNegative(path string, d *durationpb.Duration) []Fault {

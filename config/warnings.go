@@ -10,6 +10,9 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
+// NoVerifyAddress says what a route without verify_address can't do.
+const NoVerifyAddress = "has no verify_address (host:port where clients connect), so a failover can't prove by a write that they reach the new primary"
+
 // Warnings returns what is allowed but probably not meant, or what its owner should know: fates that members share, keys
 // that look mistyped, promises nobody checks. Defaults need not be filled in.
 func Warnings(spec *arbiterv1.GroupSpec) []Fault {
@@ -20,10 +23,7 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	warnings = append(warnings, mistypedSettings(full)...)
 	for i, r := range full.Routes {
 		if r.GetVerifyAddress() == "" {
-			warnings = append(warnings, Fault{
-				Path:    fmt.Sprintf("routes[%d]", i),
-				Message: "has no verify_address (host:port where clients connect), so a failover can't prove by a write that they reach the new primary",
-			})
+			warnings = append(warnings, Fault{Path: fmt.Sprintf("routes[%d]", i), Message: NoVerifyAddress})
 		}
 	}
 	if c := full.Connect; full.Engine == engineHTTP && c.GetSslmode() == "disable" && c.Password != nil {

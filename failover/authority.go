@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/arbiter-ha/arbiter/failover/devices"
 )
 
 // Authority is whether a member may be accepting writes, as far as the replicated state can prove.
@@ -71,9 +73,9 @@ func checkS0OneGroup(s *State, group GroupName, spec *Spec) *Refusal {
 func serverAt(address string) string {
 	host, port := address, ""
 	if colon := strings.LastIndexByte(address, ':'); colon >= 0 {
-		host, port = strings.Trim(address[:colon], "[]"), address[colon:]
+		host, port = address[:colon], address[colon:]
 	}
-	return normalValue(strings.ToLower(strings.TrimSuffix(host, "."))) + port
+	return devices.Host(host) + port
 }
 
 // checkS0 decides whether m may be recorded as the writer. promote says that nobody writes and m is to be promoted.

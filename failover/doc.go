@@ -9,6 +9,7 @@
 //   - verdict.go, candidate.go: what the views together say; who may be promoted and what that would lose.
 //   - plan.go: Plan, which says what is the one next thing to do for a group, and why not more.
 //   - controller.go: Controller, the leader's loop as a value machine: leases, the order of confirmation and effect.
+//   - devices: what is known of fence agents by their names, which specs are checked by too.
 //   - testdata/*.txt: what all of this does, scenario by scenario, for readers of text; rules_*_test.go: a test for each safety rule.
 //
 // # What it guarantees

@@ -3,7 +3,6 @@
 package fence
 
 import (
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -13,29 +12,11 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/failover/devices"
 )
 
 func deviceOf(method string, pairs ...string) failover.FenceDevice {
 	return failover.FenceDevice{Method: method, Timeout: generous, Settings: literals(pairs...)}
-}
-
-// switching are the agents that are known to switch a machine off and to read that back from what supplies it: its management controller, a
-// power strip, a blade centre, a hypervisor, a cloud.
-var switching = []string{
-	// management controllers
-	"fence_alom", "fence_amt", "fence_drac", "fence_drac5", "fence_idrac", "fence_ilo", "fence_ilo2", "fence_ilo3", "fence_ilo3_ssh", "fence_ilo4",
-	"fence_ilo4_ssh", "fence_ilo5", "fence_ilo5_ssh", "fence_ilo_mp", "fence_ilo_ssh", "fence_imm", "fence_ipmilan", "fence_ipmilanplus",
-	"fence_redfish", "fence_rsa", "fence_rsb",
-	// power strips, and what controls them
-	"fence_apc", "fence_apc_snmp", "fence_cdu", "fence_cyberpower_ssh", "fence_eaton_snmp", "fence_emerson", "fence_eps", "fence_ipdu",
-	"fence_lindypdu", "fence_netio", "fence_powerman", "fence_raritan", "fence_raritan_px3", "fence_tripplite_snmp", "fence_wti",
-	// blade centres and partitioned machines
-	"fence_bladecenter", "fence_cisco_ucs", "fence_hds_cb", "fence_hpblade", "fence_ibmblade", "fence_ibmz", "fence_ilo_moonshot",
-	"fence_intelmodular", "fence_ldom", "fence_lpar",
-	// hypervisors and clouds
-	"fence_aliyun", "fence_aws", "fence_azure_arm", "fence_docker", "fence_ecloud", "fence_gce", "fence_ibm_powervs", "fence_ibm_vpc", "fence_ironic",
-	"fence_kubevirt", "fence_openstack", "fence_pve", "fence_rhevm", "fence_vbox", "fence_virsh", "fence_vmware", "fence_vmware_rest",
-	"fence_vmware_soap", "fence_vmware_vcloud", "fence_xenapi", "fence_zvmip",
 }
 
 // TestS3_EveryInstalledAgentIsClassed fails for an agent that came with an upgrade, until somebody has read what its status rests on.
@@ -46,16 +27,8 @@ func TestS3_EveryInstalledAgentIsClassed(t *testing.T) {
 	}
 	for _, path := range paths {
 		name := filepath.Base(path)
-		_, proves := unproving[name]
-		classes := 0
-		for _, is := range []bool{proves, slices.Contains(isolating, name), slices.Contains(switching, name)} {
-			if is {
-				classes++
-			}
-		}
-		if classes != 1 {
-			t.Errorf("%s is in %d classes: read what its off does and where its status comes from, and put it into isolating or unproving "+
-				"(settings.go, docs/fencing.md), or into switching here", name, classes)
+		if devices.ClassOf(path) == devices.Unknown {
+			t.Errorf("%s is in no class: read what its off does and where its status comes from, and put it into the table (failover/devices, docs/fencing.md)", name)
 		}
 	}
 }
@@ -67,8 +40,9 @@ func TestDocsListTheAgents(t *testing.T) {
 		t.Fatal(err)
 	}
 	for row, want := range map[string][]string{
-		"| `CONFIRMED_ISOLATED` |":          append([]string{"fence_azure_arm"}, isolating...), // with network_fencing: see cutsNetworkOnly
-		"| none: refused without `proof` |": slices.Collect(maps.Keys(unproving)),
+		"| `CONFIRMED_OFF` |":               devices.Agents(devices.SwitchesOff),
+		"| `CONFIRMED_ISOLATED` |":          append([]string{"fence_azure_arm"}, devices.Agents(devices.Isolates)...), // with network_fencing: see cutsNetworkOnly
+		"| none: refused without `proof` |": devices.Agents(devices.ProvesNothing),
 	} {
 		_, after, found := strings.Cut(string(text), "\n"+row)
 		line, _, _ := strings.Cut(after, "\n")

@@ -19,7 +19,7 @@ func TestCheckSettingsRefusesWhatCanNeverWork(t *testing.T) {
 		"right": {failover.FenceDevice{Method: "fence_ipmilan", Settings: []failover.Setting{
 			plain("ip", "bmc"), plain("method", "onoff"), plain("proof", "isolated"), {Key: "password", File: "/nowhere"},
 		}}, nil},
-		"method, from elsewhere": {failover.FenceDevice{Method: "/opt/fence", Settings: []failover.Setting{{Key: "method", Env: "M"}}}, nil},
+		"method, from elsewhere": {failover.FenceDevice{Method: "/opt/fence", Settings: []failover.Setting{{Key: "method", Env: "M"}, plain("proof", "off")}}, nil},
 		"all wrong": {failover.FenceDevice{Method: "bin/fence_x", Settings: []failover.Setting{
 			plain("method", "Cycle"), plain("missing-as-off", "1"), plain("action", "off"), plain("ip", "a\nb"), plain("proof", "yes"),
 			{Key: "expect_name", File: "/x"},

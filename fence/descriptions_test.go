@@ -80,7 +80,7 @@ func TestCheckAgentSaysNothingWhereItCannotTell(t *testing.T) {
 func TestAnAgentIsWhatItIsNow(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fence_mine")
 	f := New(Options{})
-	device := deviceOf(path)
+	device := deviceOf(path, "proof", "off")
 	become := func(script string) (armed bool, detail string, problems []Problem) {
 		t.Helper()
 		if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
@@ -118,7 +118,7 @@ func TestAnAgentIsWhatItIsNow(t *testing.T) {
 // TestS3_AProgramThatSucceedsAtAllProvesNothing: its status says "on" with every exit, and it can't say what it means by that.
 func TestS3_AProgramThatSucceedsAtAllProvesNothing(t *testing.T) {
 	f := New(Options{})
-	m := member(level(failover.FenceDevice{Method: "/bin/true", Timeout: 300 * time.Millisecond}))
+	m := member(level(failover.FenceDevice{Method: "/bin/true", Timeout: 300 * time.Millisecond, Settings: literals("proof", "off")}))
 	if path := f.PathStatus(t.Context(), m); path.Armed || !strings.Contains(path.Detail, "true: metadata: the agent's description of itself can't be read") {
 		t.Errorf("path %+v", path)
 	}
@@ -147,7 +147,7 @@ func TestS3_AnOffThatNobodyUnderstandsProvesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := New(Options{})
-	m := member(level(failover.FenceDevice{Method: program, Timeout: time.Second}))
+	m := member(level(failover.FenceDevice{Method: program, Timeout: time.Second, Settings: literals("proof", "off")}))
 	for _, ask := range []func(context.Context, failover.MemberSpec, failover.Policy, Answers) (failover.Proof, []failover.StepTime){f.Isolate, f.ReadBack} {
 		proof, _ := ask(t.Context(), m, failover.Policy{}, nil)
 		if wantProof(t, proof, unknown, "metadata: the agent's description of itself can't be read"); proof.By != "" {

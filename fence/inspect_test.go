@@ -38,7 +38,7 @@ func TestInspect_SaysWhatAndWhatToDo(t *testing.T) {
 		fix    string
 		silent bool
 	}{
-		"no agent": {func(*rig) failover.FenceDevice { return failover.FenceDevice{Method: "fence_nowhere"} }, "fence_nowhere: no such fence agent", "install it", false},
+		"no agent": {func(*rig) failover.FenceDevice { return deviceOf("fence_nowhere", "proof", "off") }, "fence_nowhere: no such fence agent", "install it", false},
 		"a secret that isn't here": {func(r *rig) failover.FenceDevice {
 			d := r.device("1", "good", generous)
 			d.Settings = append(d.Settings, failover.Setting{Key: "password", File: "/nowhere/secret"})
@@ -90,7 +90,7 @@ func TestInspect_AHungDevice(t *testing.T) {
 // Levels stand in for each other: a fault of one is a warning as long as another has none.
 func TestInspect_AnotherLevelWorks(t *testing.T) {
 	r := newRig(t)
-	gone := failover.FenceDevice{Method: "fence_nowhere"}
+	gone := deviceOf("fence_nowhere", "proof", "off")
 	f := New(Options{})
 	problems := f.Inspect(t.Context(), member(level(gone), level(r.device("1", "good", generous))))
 	if len(problems) != 1 || !problems[0].Warning || !strings.Contains(problems[0].Message, "another level works") {

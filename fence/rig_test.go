@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -36,6 +37,9 @@ func (r *rig) device(plug, mode string, timeout time.Duration, more ...string) f
 		r.t.Fatal(err)
 	}
 	settings := literals(append([]string{"dir", r.dir, "plug", plug, "mode", mode}, more...)...)
+	if !slices.Contains(more, "proof") {
+		settings = append(settings, failover.Setting{Key: "proof", Value: "off"})
+	}
 	return failover.FenceDevice{Method: path, Timeout: timeout, Settings: settings}
 }
 

@@ -10,48 +10,20 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/failover/devices"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 )
 
 // proofKey is a reserved setting: what a device's off amounts to, "off" or "isolated".
 const proofKey = fenceagent.Proof
 
-// The values of proofKey.
-const (
-	proofOff      = "off"
-	proofIsolated = "isolated"
-)
-
 var settingKey = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-
-// isolating are the agents of the ClusterLabs collection that cut a machine off from its storage or its network and leave it
-// running.
-var isolating = []string{
-	"fence_brocade", "fence_cisco_mds", "fence_ifmib", "fence_mpath", "fence_sanbox2",
-	"fence_scsi", "fence_vmware_vcloud_network",
-}
-
-// unproving are the agents of that collection whose word is not about the machine, and what it is about: they follow the API, and nothing that
-// they say proves that a machine is off.
-var unproving = map[string]string{
-	"fence_ack_manual":      "it is a person's word; that is given with arbiterctl attest, once, by name",
-	"fence_compute":         "its status is what OpenStack notes of the host, and its off only changes that note",
-	"fence_crosslink":       "its status is whether an address answers pings, and it switches nothing off",
-	"fence_dummy":           "it is for tests, and its off and its status are a word in a file",
-	"fence_evacuate":        "its status is what OpenStack notes of the host, and its off only changes that note",
-	"fence_heuristics_ping": "it switches nothing off",
-	"fence_kdump":           "it waits for a machine that has crashed by itself, and switches nothing off",
-	"fence_ovh":             "its off starts the machine again, with another system",
-	"fence_rcd_serial":      "it presses the reset button, so the machine starts again, and it can't read what became of it",
-	"fence_sbd":             "its status is the message that its off has left on a disk, whether or not the machine has read it",
-	"fence_skalar":          "it also calls a machine off that is starting, or whose host it can't reach",
-}
 
 // gradeOf is the grade of the proof that a device can give.
 func gradeOf(device failover.FenceDevice) failover.ProofGrade {
 	value, found := literal(device, proofKey)
 	switch {
-	case found && value == proofIsolated, !found && (slices.Contains(isolating, filepath.Base(device.Method)) || cutsNetworkOnly(device)):
+	case found && value == devices.ProofIsolated, !found && (devices.ClassOf(device.Method) == devices.Isolates || cutsNetworkOnly(device)):
 		return failover.ProofConfirmedIsolated
 	}
 	return failover.ProofConfirmedOff
@@ -65,14 +37,13 @@ func cutsNetworkOnly(device failover.FenceDevice) bool {
 	})
 }
 
-// checkProvable refuses an agent that proves nothing, unless the spec says what stands behind it.
+// checkProvable refuses an agent whose off proves nothing, or nobody knows what, unless the spec says what stands behind it.
 func checkProvable(device failover.FenceDevice) []fault {
-	why := unproving[filepath.Base(device.Method)]
-	if _, found := literal(device, proofKey); found || why == "" {
+	key, message := devices.ProofFault(device.Method)
+	if _, found := device.Setting(proofKey); found || message == "" {
 		return nil
 	}
-	return []fault{{"device", fmt.Sprintf("%s can't prove that a machine is off: %s; use a device that switches the machine off. If more stands behind it here, "+
-		"say what its off amounts to, and answer for it: proof: off, or proof: isolated", filepath.Base(device.Method), why)}}
+	return []fault{{key, message}}
 }
 
 func isReserved(key string) bool { return key == expectNameKey || key == proofKey }
@@ -113,8 +84,8 @@ func checkReserved(s failover.Setting) []fault {
 	switch {
 	case s.File != "" || s.Env != "" || s.Value == "":
 		return []fault{{s.Key, fmt.Sprintf("%q must be a plain value", s.Key)}}
-	case s.Key == proofKey && s.Value != proofOff && s.Value != proofIsolated:
-		return []fault{{s.Key, fmt.Sprintf("%q must be %q or %q", proofKey, proofOff, proofIsolated)}}
+	case s.Key == proofKey && devices.ProofValueFault(s.Value) != "":
+		return []fault{{s.Key, devices.ProofValueFault(s.Value)}}
 	}
 	return nil
 }

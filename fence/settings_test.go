@@ -6,11 +6,13 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/failover/devices"
 )
 
 func TestRebootIsNeverAFence(t *testing.T) {
@@ -40,6 +42,9 @@ func TestRebootIsNeverAFence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			device := r.device("1", "good", generous)
+			if test.setting.Key == proofKey {
+				device.Settings = without(device.Settings, proofKey)
+			}
 			device.Settings = append(device.Settings, test.setting)
 			f := New(Options{})
 			proof, _ := f.Isolate(t.Context(), member(level(device)), failover.Policy{}, nil)
@@ -55,6 +60,10 @@ func TestRebootIsNeverAFence(t *testing.T) {
 			}
 		})
 	}
+}
+
+func without(settings []failover.Setting, key string) []failover.Setting {
+	return slices.DeleteFunc(settings, func(s failover.Setting) bool { return s.Key == key })
 }
 
 func hasProblem(problems []Problem, word string) bool {
@@ -82,8 +91,8 @@ func TestValidate(t *testing.T) {
 	written := r.device("1", "good", generous, "password", "hunter2")
 	gone := r.device("1", "good", generous)
 	gone.Settings = append(gone.Settings, failover.Setting{Key: "password", File: "/nowhere/secret"})
-	poor := failover.FenceDevice{Method: gone.Method, Timeout: generous, Settings: literals("port", "1")}
-	m := member(level(misspelt, careless), level(written), level(gone, poor, failover.FenceDevice{Method: "fence_nowhere"}), level())
+	poor := failover.FenceDevice{Method: gone.Method, Timeout: generous, Settings: literals("port", "1", "proof", "off")}
+	m := member(level(misspelt, careless), level(written), level(gone, poor, deviceOf("fence_nowhere", "proof", "off")), level())
 	problems := New(Options{}).Validate(t.Context(), m)
 	want := []Problem{
 		{Level: 0, Device: 0, Key: "pasword", Message: "written into the spec", Warning: true},
@@ -204,7 +213,7 @@ func TestScenario28_PathStatus(t *testing.T) {
 
 // TestS3_AgentsThatProveNothingAreRefused: each of them says "off" of machines that may go on writing.
 func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
-	for method := range unproving {
+	for _, method := range devices.Agents(devices.ProvesNothing) {
 		for _, device := range []failover.FenceDevice{deviceOf(method, "plug", "1"), deviceOf("/usr/sbin/"+method, "plug", "1")} {
 			if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "device" || !strings.Contains(problems[0].Message, method+" can't prove") {
 				t.Errorf("%s: %+v", device.Method, problems)
@@ -215,6 +224,23 @@ func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
 		}
 		if problems := CheckSettings(deviceOf(method, "plug", "1", "proof", "isolated")); len(problems) != 0 {
 			t.Errorf("%s, answered for: %+v", method, problems)
+		}
+	}
+}
+
+// TestS3_UnknownAgentsMustSayWhatTheirOffProves: one that only isolates would be taken for one that switches off.
+func TestS3_UnknownAgentsMustSayWhatTheirOffProves(t *testing.T) {
+	for _, method := range []string{"fence_aws_vpc_net", "/opt/fence_own"} {
+		device := deviceOf(method, "plug", "1")
+		if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "proof" || !strings.Contains(problems[0].Message, "proof: off (") ||
+			!strings.Contains(problems[0].Message, "proof: isolated (") {
+			t.Errorf("%s: %+v", method, problems)
+		}
+		for proof, want := range map[string]failover.ProofGrade{"off": off, "isolated": isolated} {
+			device = deviceOf(method, "plug", "1", "proof", proof)
+			if problems := CheckSettings(device); len(problems) != 0 || gradeOf(device) != want {
+				t.Errorf("%s, proof %s: %s, %+v", method, proof, gradeOf(device), problems)
+			}
 		}
 	}
 }

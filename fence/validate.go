@@ -122,7 +122,7 @@ func checkAgainst(m fenceagent.Metadata, device failover.FenceDevice) []Problem 
 // undescribed is about an agent that doesn't describe itself.
 func undescribed(err error) Problem {
 	return Problem{
-		Key: "device", Message: fmt.Sprintf("nobody can tell what it does and what its answers mean: %v", err),
+		Key: "device", Message: fenceagent.Undescribed(err),
 		Fix: "have the agent answer the action metadata (docs/fencing.md)",
 	}
 }

@@ -23,10 +23,11 @@ type localAgents struct {
 	described   map[string]localAgent // by the name of the device
 }
 
-// localAgent is what an agent said of itself, or why that isn't known.
+// localAgent is what an agent said of itself, or why that isn't known, or that it says nothing that can be understood.
 type localAgent struct {
 	said   fenceagent.Metadata
-	silent string // in words; empty if it said something
+	silent string // why it isn't known, in words; arbiters may know
+	mute   error  // it ran, and didn't describe itself
 }
 
 // load is config.LoadGroup with the faults that the agents installed here find. They are asked if the form of the spec is right.
@@ -45,8 +46,8 @@ func (l *localAgents) load(ctx context.Context, file specFile) (*arbiterv1.Group
 	return nil, config.Faults(unknown).Besides(warnings), source.Locate(faults)
 }
 
-// agentFaults finds settings that the agents installed here don't know, and agents that can prove nothing. Where one isn't installed nothing is said: the arbiters ask
-// theirs when the spec is applied.
+// agentFaults finds settings that the agents installed here don't know, and agents that can prove nothing or don't describe themselves. Where one
+// isn't installed, or lacks what it needs, nothing is a fault: the arbiters ask theirs when the spec is applied.
 func (l *localAgents) agentFaults(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
 	ctx, cancel := context.WithTimeout(ctx, askAgents)
 	defer cancel()
@@ -58,16 +59,25 @@ func (l *localAgents) agentFaults(ctx context.Context, spec *arbiterv1.GroupSpec
 				if agent.silent != "" {
 					continue
 				}
-				path := fmt.Sprintf("members[%d].fence[%d][%d].", i, j, d)
-				for _, lack := range agent.said.Lacks() {
-					faults = append(faults, config.Fault{Path: path + "device", Message: lack})
-				}
-				for _, key := range slices.Sorted(maps.Keys(device.Settings)) {
-					if why := agent.said.Unknown(key); why != "" {
-						faults = append(faults, config.Fault{Path: path + key, Message: why})
-					}
-				}
+				faults = append(faults, agent.against(device, fmt.Sprintf("members[%d].fence[%d][%d].", i, j, d))...)
 			}
+		}
+	}
+	return faults
+}
+
+// against finds what an agent has against a device that is to use it; path is put before the keys.
+func (a localAgent) against(device *arbiterv1.FenceDevice, path string) []config.Fault {
+	if a.mute != nil {
+		return []config.Fault{{Path: path + "device", Message: fenceagent.Undescribed(a.mute)}}
+	}
+	var faults []config.Fault
+	for _, lack := range a.said.Lacks() {
+		faults = append(faults, config.Fault{Path: path + "device", Message: lack})
+	}
+	for _, key := range slices.Sorted(maps.Keys(device.Settings)) {
+		if why := a.said.Unknown(key); why != "" {
+			faults = append(faults, config.Fault{Path: path + key, Message: why})
 		}
 	}
 	return faults
@@ -93,7 +103,13 @@ func (l *localAgents) ask(ctx context.Context, device string) localAgent {
 		return localAgent{silent: "it is not installed here"}
 	}
 	said, err := fenceagent.Describe(ctx, path, askAgents)
-	if err != nil {
+	var failed *fenceagent.FailedError
+	switch {
+	case errors.As(err, &failed): // it may lack what it needs, on this machine
+		return localAgent{silent: err.Error()}
+	case errors.Is(err, fenceagent.ErrMetadata):
+		return localAgent{mute: err}
+	case err != nil:
 		return localAgent{silent: err.Error()}
 	}
 	return localAgent{said: said}

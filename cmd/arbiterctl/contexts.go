@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/cmd/arbiterctl/screen"
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
@@ -46,7 +47,7 @@ func (a *app) contextSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if why := config.NameFault(args[0]); why != "" {
+			if why := keys.NameFault(args[0]); why != "" {
 				return usage("NAME: %s", why)
 			}
 			context, _ := contexts.Find(args[0])

@@ -89,7 +89,7 @@ type zoneLoss struct {
 	Left    []string `json:"left"`
 }
 
-// election is what is added with one timing profile when the arbiter that leads is lost too.
+// election is what is added with one timing profile when the arbiter that leads is lost too, in nine of ten cases at most.
 type election struct {
 	Timing string `json:"timing"`
 	Adds   int64  `json:"adds_ms"`

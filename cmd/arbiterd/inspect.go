@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/engine"
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fence"
@@ -33,14 +34,24 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbit
 		},
 		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []arbiter.Finding {
 			request := route.Request{Group: group, Members: spec.Members}
-			return findings(route.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
+			return append(unverified(r), findings(route.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
-			})
+			})...)
 		},
 		Astray: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) (string, error) {
 			return route.Astray(ctx, r, route.Request{Group: group, Members: spec.Members}, primary)
 		},
 	}
+}
+
+// unverified advises to give a route an address at which it can be proved: a failover works without.
+func unverified(r failover.Route) []arbiter.Finding {
+	if r.VerifyAddress != "" {
+		return nil
+	}
+	return []arbiter.Finding{{
+		What: fmt.Sprintf("route %s %s", r.Name, config.NoVerifyAddress), Next: "add it to the route in the group's spec: verify_address",
+	}}
 }
 
 func findings[P any](problems []P, finding func(P) arbiter.Finding) []arbiter.Finding {

@@ -36,7 +36,7 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 	secret := failover.Setting{Key: "password", File: password}
 	member := failover.MemberSpec{
 		Name: "pg-a", Address: rude(t),
-		Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{Method: program, Timeout: 10 * time.Second, Settings: []failover.Setting{secret}}}}},
+		Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{Method: program, Timeout: 10 * time.Second, Settings: []failover.Setting{secret, {Key: "proof", Value: "off"}}}}}},
 	}
 	spec := &failover.Spec{
 		Engine: failover.EnginePostgres, Members: []failover.MemberSpec{member},
@@ -59,6 +59,24 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 		if !blocked {
 			t.Errorf("%s: nothing blocks, with something to do: %+v", name, found)
 		}
+	}
+}
+
+// A route that nothing proves is worth a word, and blocks nothing.
+func TestInspectors_AdviseToVerifyRoutes(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "route")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '{\"open\": []}'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	front := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}}}
+	inspect := drivers(fence.New(fence.Options{})).Inspect
+	found := inspect.Route(t.Context(), front, "pay", &failover.Spec{}, "")
+	if len(found) != 1 || found[0].Blocks || !strings.Contains(found[0].What, "route front has no verify_address") || found[0].Next == "" {
+		t.Errorf("without an address: %+v", found)
+	}
+	front.VerifyAddress = "db:5432"
+	if found = inspect.Route(t.Context(), front, "pay", &failover.Spec{}, ""); len(found) != 0 {
+		t.Errorf("with one: %+v", found)
 	}
 }
 

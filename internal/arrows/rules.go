@@ -39,7 +39,8 @@ var layers = []layer{
 		may:    join([]string{"client", "config", "proto"}, foundation),
 		why:    "the operator's tool uses the API through the Go client and nothing else",
 	},
-	{folder: "failover", why: "the core depends on nothing, so that it can be proved, simulated and replayed"},
+	{folder: "failover", may: []string{"failover/devices"}, why: "the core depends on nothing, so that it can be proved, simulated and replayed"},
+	{folder: "failover/devices", may: []string{"internal/keys"}, why: "what names of agents and settings mean, for the core and for those who check specs"},
 	{folder: "fsm", may: []string{"failover", "proto"}, why: "the state machine only translates entries for the core"},
 	{folder: "fsm/wire", may: []string{"failover", "proto"}, why: "tables of fields know nothing of logs and when an entry is applied"},
 	{folder: "fsm/wire/wiretest", may: []string{"fsm/wire", "failover", "proto"}, why: "samples of what is written, for every test of it"},
@@ -50,7 +51,7 @@ var layers = []layer{
 	},
 	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
 	{folder: "client", may: join([]string{"proto"}, foundation), why: "users import the client: it must stay light"},
-	{folder: "config", may: []string{"proto", "internal/keys"}, why: "one schema: YAML is read into proto and nothing else, by rules about names that drivers share"},
+	{folder: "config", may: []string{"proto", "internal/keys", "failover/devices"}, why: "one schema: YAML is read into proto and nothing else, by rules about names that drivers share"},
 	{folder: "probe", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "fence", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "engine", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
@@ -159,7 +160,7 @@ var pureMayImport = map[string][]string{
 	// hashicorp/raft calls Snapshot while Apply goes on, and readers ask for state from other goroutines.
 	"fsm": {"sync"},
 	// It reads and writes addresses, which machines are compared by, and does no I/O.
-	"failover": {"net/netip"},
+	"failover/devices": {"net/netip"},
 }
 
 // impureFunctions may not be used in pure folders: package path and names.

@@ -4,10 +4,11 @@ package fenceagent
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
 // Describe fails: only Linux runs fence agents.
 func Describe(context.Context, string, time.Duration) (Metadata, error) {
-	return Metadata{}, ErrMetadata
+	return Metadata{}, errors.New("only Linux runs fence agents")
 }

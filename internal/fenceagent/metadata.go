@@ -25,6 +25,11 @@ func (e *FailedError) Error() string { return fmt.Sprintf("%v: exit status %d", 
 // Is makes errors.Is(err, ErrMetadata) true.
 func (e *FailedError) Is(target error) bool { return target == ErrMetadata }
 
+// Undescribed says in words for people what an ErrMetadata means.
+func Undescribed(err error) string {
+	return fmt.Sprintf("nobody can tell what it does and what its answers mean: %v", err)
+}
+
 // Metadata is what an agent says of itself.
 type Metadata struct {
 	Name       string      `xml:"name,attr"`

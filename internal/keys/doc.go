@@ -1,5 +1,5 @@
 // Package keys says what the keys of a spec mean by their names alone: whether a setting holds a secret, and which known
-// key a wrong one was meant as.
+// key a wrong one was meant as; and what can be a name.
 //
 // It is one list for those who keep secrets out of specs and for those who keep them out of what is logged and shown, and
 // one measure of nearness for all that is mistyped.

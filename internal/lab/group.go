@@ -34,7 +34,7 @@ type Spec struct {
 
 // PowerFence is the fence of a member: fence_lab at the power switch, by network.
 func (l *Lab) PowerFence(member Member) string {
-	return fmt.Sprintf("[[{device: fence_lab, ip: %q, ipport: %d, plug: %s}]]",
+	return fmt.Sprintf("[[{device: fence_lab, ip: %q, ipport: %d, plug: %s, proof: off}]]",
 		l.Site.Host(PowerHost).Addr(), l.powerPort, member.Name())
 }
 

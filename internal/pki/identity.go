@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
 // Role is what the holder of a certificate is.
@@ -39,11 +41,8 @@ const (
 	verbLimit  = "verb"
 )
 
-var (
-	// clusterPattern is a DNS label or several: the cluster stands where a URI has its host.
-	clusterPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
-	namePattern    = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._@-]{0,62}[A-Za-z0-9])?$`)
-)
+// clusterPattern is a DNS label or several: the cluster stands where a URI has its host.
+var clusterPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$`)
 
 // String gives the identity as it stands in a certificate.
 func (i Identity) String() string { return i.uri().String() }
@@ -67,11 +66,11 @@ func (i Identity) Validate() error {
 	if !slices.Contains(Roles(), i.Role) {
 		return fmt.Errorf("%w: unknown role %q; one of %v is needed", ErrBadIdentity, i.Role, Roles())
 	}
-	if !namePattern.MatchString(i.Name) {
-		return fmt.Errorf("%w: name %q; 1 to 64 letters, digits and . _ @ - are allowed, with a letter or digit at both ends", ErrBadIdentity, i.Name)
+	if why := keys.NameFault(i.Name); why != "" {
+		return fmt.Errorf("%w: %s", ErrBadIdentity, why)
 	}
 	for _, limit := range slices.Concat(i.Groups, i.Verbs) {
-		if !namePattern.MatchString(limit) {
+		if keys.NameFault(limit) != "" {
 			return fmt.Errorf("%w: limit %q of %s is not a name", ErrBadIdentity, limit, i.Name)
 		}
 	}

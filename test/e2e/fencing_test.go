@@ -70,7 +70,7 @@ func newSupply(t *testing.T, dir, name string, members []*database.Server) *supp
 
 // device is the supply as a device of a member's fence, as YAML.
 func (s *supply) device(m *database.Server, more string) string {
-	return fmt.Sprintf("{device: fence_lab, socket: %s, plug: %s%s}", s.socket, m.Name(), more)
+	return fmt.Sprintf("{device: fence_lab, socket: %s, plug: %s, proof: off%s}", s.socket, m.Name(), more)
 }
 
 // mains is the power switch that feeds the machines, as a device of a member's fence.

@@ -80,9 +80,17 @@ func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
 		authority = s.bad(authority)
 	}
 	return []string{
-		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), config.FormatBytes(m.LagBytes),
+		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), lagCell(m.LagBytes, m.Role == "standby"),
 		readyCell(s, m), fmt.Sprint(m.TokenEpoch), fenceCell(s, m.Armed, m.Fence), seenCell(s, m.Views),
 	}
+}
+
+// lagCell is how far a standby is behind. None is said of one that isn't known to be a standby: nobody has seen where it is.
+func lagCell(behind uint64, standby bool) string {
+	if behind == 0 && !standby {
+		return "-"
+	}
+	return config.FormatBytes(behind)
 }
 
 func verdictCell(s Style, status string) string {

@@ -312,7 +312,8 @@ func Meaning(s Style, group string, report config.Report) string {
 		}
 		p.line("  Losing zone %s takes %s: %s.", z.Zone, strings.Join(z.Members, ", "), left)
 	}
-	p.line("  If the arbiter that leads is lost too, add an election: %s with timing lan, %s with wan.",
+	p.line("  Counted is one try of every action, under one arbiter that leads throughout. Each further try may take as long again.")
+	p.line("  If the arbiter that leads is lost too, add an election. Nine of ten take no more than %s with timing lan, %s with wan; a split vote takes longer.",
 		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
 	return p.String()
 }

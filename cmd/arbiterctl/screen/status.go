@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/arbiter-ha/arbiter/config"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -282,7 +281,7 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 func statusRow(s Style, g *arbiterv1.GroupStatus) []string {
 	return []string{
 		g.Group, stateCell(s, g), primaryCell(s, g), fmt.Sprint(g.Epoch), s.since(g.EpochSince), standbyCell(s, g),
-		config.FormatBytes(g.LagBytes), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
+		lagCell(g.LagBytes, g.Candidate != ""), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
 	}
 }
 
