@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
@@ -69,4 +70,23 @@ func TestS6_APromotionWithoutItsRowIsUnknown(t *testing.T) {
 	g.wantResult(g.engine.Promote(ctx, g.promotion("b", 5)), failover.ResultUnknown, permit.ErrExpired)
 	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultUnknown, nil)
 	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+}
+
+// The write may have waited for long: the lease is read again before its commit.
+func TestS6_TheLeaseIsReadBeforeTheProofOfARouteIsCommitted(t *testing.T) {
+	g := startGroup(t, "b")
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+	verify := func(ctx context.Context) failover.Outcome {
+		return g.engine.VerifyThroughRoute(ctx, g.member("b").Address, g.promotion("b", 5))
+	}
+	proofs := func() string { return g.servers["b"].Query("SELECT count(*) FROM arbiter.route_proof") }
+	written := allowing(limit(t, time.Second), 1) // the write, and no more
+	g.wantResult(verify(written), failover.ResultFailed, permit.ErrExpired)
+	if n := proofs(); n != "0" {
+		t.Errorf("%s proofs were committed", n)
+	}
+	g.wantResult(verify(allowing(limit(t, plenty), 2)), failover.ResultDone, nil)
+	if n := proofs(); n != "1" {
+		t.Errorf("%s proofs are there", n)
+	}
 }
