@@ -43,16 +43,25 @@ func (HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
 	if c.HTTP == nil {
 		return badHTTPCheck(errNoHTTPCheck)
 	}
-	request, err := httpRequest(ctx, t.Address(c), c.HTTP)
-	if err != nil {
-		return badHTTPCheck(err)
-	}
-	client, err := httpClient(c.HTTP)
-	if err != nil {
-		return badHTTPCheck(err)
-	}
-	expected, err := resolved(c.HTTP.Answers)
-	if err != nil {
+	var (
+		request  *http.Request
+		client   *http.Client
+		expected []failover.Setting
+	)
+	err := readInTime(ctx, func() (err error) {
+		if request, err = httpRequest(ctx, t.Address(c), c.HTTP); err != nil {
+			return err
+		}
+		if client, err = httpClient(c.HTTP); err != nil {
+			return err
+		}
+		expected, err = resolved(c.HTTP.Answers)
+		return err
+	})
+	switch {
+	case errors.Is(err, errHeldUp):
+		return Look{Evidence: evidenceOf(err)}
+	case err != nil:
 		return badHTTPCheck(err)
 	}
 	return Look{Evidence: ask(client, request, c.HTTP, expected)}
