@@ -218,10 +218,11 @@ func TestLoadGroup_Faults(t *testing.T) {
 		{
 			"secrets of a check in the open", "health: {profile: fast}",
 			"health:\n  profile: fast\n  checks:\n    - {kind: postgres}\n    - kind: http\n      port: 80\n      http:\n        headers:\n          Host: db\n          Authorization: Bearer abcdef\n" +
-				"          X-Api-Key: abcdef\n          Cookie: {file: /etc/arbiter/cookie}",
+				"          X-Api-Key: abcdef\n          Cookie: {file: /etc/arbiter/cookie}\n        headers_contain: {Server: db, Set-Cookie: abcdef}",
 			[]string{
 				`g.yaml:24: health.checks[1].http.headers.Authorization: ` + noSecret,
 				`g.yaml:25: health.checks[1].http.headers.X-Api-Key: ` + noSecret,
+				`g.yaml:27: health.checks[1].http.headers_contain.Set-Cookie: ` + noSecret,
 			},
 		},
 		{

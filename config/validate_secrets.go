@@ -22,6 +22,7 @@ func secretFaults(spec *arbiterv1.GroupSpec) []Fault {
 	for i, c := range spec.Health.Checks {
 		where := fmt.Sprintf("health.checks[%d].http.headers", i)
 		faults = append(faults, literalSecrets(where, c.GetHttp().GetHeaders(), keys.HeaderHoldsSecret)...)
+		faults = append(faults, literalSecrets(where+"_contain", c.GetHttp().GetHeadersContain(), keys.HeaderHoldsSecret)...)
 	}
 	for i, r := range spec.Routes {
 		faults = append(faults, literalSecrets(fmt.Sprintf("routes[%d]", i), r.Settings, keys.HoldSecret)...)

@@ -20,6 +20,7 @@ func sourceFaults(spec *arbiterv1.GroupSpec) []Fault {
 	}
 	for i, c := range spec.Health.Checks {
 		faults = append(faults, valueFaults(fmt.Sprintf("health.checks[%d].http.headers", i), c.GetHttp().GetHeaders())...)
+		faults = append(faults, valueFaults(fmt.Sprintf("health.checks[%d].http.headers_contain", i), c.GetHttp().GetHeadersContain())...)
 		faults = append(faults, fileFault(fmt.Sprintf("health.checks[%d].http.ca_file", i), c.GetHttp().GetCaFile())...)
 	}
 	for i, r := range spec.Routes {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -35,26 +34,14 @@ func (h *HTTP) reach(address string, connect failover.Connect, epoch failover.Ep
 	return service{Client: client, epoch: epoch}, err
 }
 
-// order has the service do something under the epoch. sent says that it may have been done.
+// order has the service do something under the epoch, if the lease still allows it when the order goes out (S6). sent says that it may have been done.
 func (s service) order(ctx context.Context, verb serviceapi.Verb, o serviceapi.Order) (state serviceapi.State, sent bool, err error) {
-	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-		return state, false, err
-	}
 	o.Epoch = uint64(s.epoch)
 	state, err = s.Do(ctx, verb, o)
 	if err != nil {
-		return state, mayHaveActed(err), s.explain(err)
+		return state, serviceapi.MayHaveActed(err), s.explain(err)
 	}
 	return state, true, nil
-}
-
-// mayHaveActed says whether a service that ended an order with this error may have carried it out.
-func mayHaveActed(err error) bool {
-	var refusal *serviceapi.Refusal
-	if errors.As(err, &refusal) {
-		return refusal.Status >= 500
-	}
-	return serviceapi.Sent(err)
 }
 
 // explain makes a service's refusal one of this package's errors, which callers match.

@@ -2,7 +2,7 @@ package engine
 
 import (
 	"context"
-	"errors"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -214,20 +214,30 @@ func TestS6_HTTP_NothingIsDoneWithoutTheLease(t *testing.T) {
 	s.want(s.promote("b", 6), failover.ResultDone, nil)
 }
 
-// What the service refuses by a status of 500 may have been done.
-func TestHTTP_FailureInTheServiceIsUnknown(t *testing.T) {
-	for _, test := range []struct {
-		err  error
-		want bool
-	}{
-		{&serviceapi.Refusal{Status: 409, Code: serviceapi.CodeNewerEpoch}, false},
-		{&serviceapi.Refusal{Status: 500, Code: "failed"}, true},
-		{serviceapi.ErrUnusableSettings, false},
-		{errors.New("anything else"), true},
-	} {
-		if got := mayHaveActed(test.err); got != test.want {
-			t.Errorf("%v may have acted: %v, want %v", test.err, got, test.want)
+// An arbiter may freeze while it connects: the lease is read when the connection stands.
+func TestS6_HTTP_TheLeaseIsReadOnceConnected(t *testing.T) {
+	connected, asked := make(chan struct{}, 1), false
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connected <- struct{}{}
 		}
+	}
+	server.Start()
+	member := failover.MemberSpec{Name: "b", Address: server.Listener.Addr().String()}
+	ctx := limit(t, plenty)
+	lost := permit.With(ctx, func() error {
+		select {
+		case <-connected:
+		case <-ctx.Done():
+			t.Error("the lease was read before there was a connection")
+		}
+		return permit.ErrExpired
+	})
+	outcome := NewHTTP(nil).EndSessions(lost, member, &failover.Spec{Connect: serviceapi.Plain()}, 5)
+	server.Close() // ends what the handler does
+	if outcome.Result != failover.ResultFailed || !strings.Contains(outcome.Detail, permit.ErrExpired.Error()) || asked {
+		t.Errorf("outcome %s %q, asked: %v", outcome.Result, outcome.Detail, asked)
 	}
 }
 

@@ -105,7 +105,7 @@ func TestS6_NothingIsWrittenThroughARouteWithoutTheLease(t *testing.T) {
 		{"the row", 5, 0},
 		{"what makes it last", 5, 1},
 	} {
-		ctx := allowing(limit(t, 300*time.Millisecond), test.changes)
+		ctx := allowing(limit(t, time.Second), test.changes)
 		g.wantResult(g.engine.VerifyThroughRoute(ctx, g.member("b").Address, g.promotion("b", test.epoch)), failover.ResultFailed, permit.ErrExpired)
 		if epoch, rows := g.servers["b"].Query("SELECT epoch FROM arbiter.epoch"), g.servers["b"].Query("SELECT count(*) FROM arbiter.route_proof"); epoch != "5" || rows != "0" {
 			t.Errorf("%s was not allowed: epoch %s, %s rows", test.what, epoch, rows)

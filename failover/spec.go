@@ -108,8 +108,9 @@ type HTTPCheck struct {
 	Path     string
 	Method   string
 	Headers  []Setting
-	Statuses []int  // accepted status codes; empty accepts 200 to 299
-	Body     string // a text that the body must contain; empty accepts any
+	Statuses []int     // accepted status codes; empty accepts 200 to 299
+	Answers  []Setting // headers that the answer must have, each with a value that contains this text
+	Body     string    // a text that the body must contain; empty accepts any
 	CAFile   string
 	// ServerName replaces the name that the certificate is verified against; empty takes the address's host.
 	ServerName string

@@ -41,6 +41,7 @@ const (
 
 // agent is one device, ready to be asked: its executable was found, its settings checked and its secrets resolved.
 type agent struct {
+	programs *command.Runner
 	path     string
 	device   failover.FenceDevice
 	settings string // the lines for its standard input, without the action
@@ -60,7 +61,7 @@ func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &agent{path: path, device: device, settings: lines, redactor: secret.NewRedactor(secrets...)}, nil
+	return &agent{programs: &f.programs, path: path, device: device, settings: lines, redactor: secret.NewRedactor(secrets...)}, nil
 }
 
 // find looks an executable up: a path as it is, a name in the directories.
@@ -112,7 +113,7 @@ func timeoutOf(device failover.FenceDevice) time.Duration {
 
 // call asks the agent for one action. limit bounds this call; 0 leaves it to the context.
 func (a *agent) call(ctx context.Context, action string, limit time.Duration) (command.Result, error) {
-	result, err := command.Run(ctx, command.Command{Path: a.path, Input: a.settings + "action=" + action + "\n", Limit: limit})
+	result, err := a.programs.Run(ctx, command.Command{Path: a.path, Input: a.settings + "action=" + action + "\n", Limit: limit})
 	result.Stdout.Text, result.Stderr.Text = a.clean(result.Stdout), a.clean(result.Stderr)
 	return result, err
 }

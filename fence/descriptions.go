@@ -108,7 +108,7 @@ func (f *Fencer) describe(ctx context.Context, device failover.FenceDevice) (fen
 	if err != nil {
 		return fenceagent.Metadata{}, fmt.Errorf("%w: %w", ErrNoExecutable, err)
 	}
-	m, err := fenceagent.Describe(ctx, path, timeoutOf(device))
+	m, err := fenceagent.DescribeBy(ctx, &f.programs, path, timeoutOf(device))
 	var failed *fenceagent.FailedError
 	if errors.As(err, &failed) {
 		return m, fmt.Errorf("%w: %s", fenceagent.ErrMetadata, summary(command.Result{

@@ -29,5 +29,5 @@
 // "isolated").
 //
 // Goroutines: one per device while a call is under way. A Fencer remembers nothing but what agents said of
-// themselves; all methods may be called at any time.
+// themselves, and which calls hang inside the kernel: those aren't made again meanwhile. All methods may be called at any time.
 package fence

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 )
 
@@ -31,6 +32,7 @@ type Options struct {
 // Fencer fences members through devices.
 type Fencer struct {
 	directories  []string
+	programs     command.Runner
 	descriptions descriptions
 }
 

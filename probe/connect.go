@@ -51,18 +51,21 @@ type route struct {
 
 // open opens a session to address as the group's settings say.
 func (c *connector) open(ctx context.Context, address string, connect failover.Connect, parameters map[string]string) (*session, error) {
-	r, err := c.route(routeKey{address, connect})
+	var (
+		r        *route
+		password string
+	)
+	err := readInTime(ctx, func() (err error) {
+		if r, err = c.route(routeKey{address, connect}); err == nil {
+			password, err = c.password(connect)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
 	if r.needsLibrary() {
 		return c.openByLibrary(ctx, address, connect, parameters)
-	}
-	password := connect.Password.Value
-	if connect.Password.File != "" || connect.Password.Env != "" {
-		if password, err = c.resolve(connect.Password); err != nil {
-			return nil, fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
-		}
 	}
 	l := login{network: r.network, address: r.address, password: password, keys: &c.keys, parameters: map[string]string{}}
 	for key, value := range parameters {
@@ -75,6 +78,17 @@ func (c *connector) open(ctx context.Context, address string, connect failover.C
 		return c.openByLibrary(ctx, address, connect, parameters)
 	}
 	return s, err
+}
+
+func (c *connector) password(connect failover.Connect) (string, error) {
+	if connect.Password.File == "" && connect.Password.Env == "" {
+		return connect.Password.Value, nil
+	}
+	password, err := c.resolve(connect.Password)
+	if err != nil {
+		return "", fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
+	}
+	return password, nil
 }
 
 // openFirst tries the ways to encrypt in their order, as sslmode says. The next one is tried only where the server refused this

@@ -190,7 +190,7 @@ func TestPostgresTLS(t *testing.T) {
 
 func TestPostgresEnvironmentDoesNotCount(t *testing.T) {
 	server := postgrestest.Start(t)
-	for _, name := range []string{"PGSERVICE", "PGREQUIREAUTH", "PGCHANNELBINDING", "PGMINPROTOCOLVERSION", "PGSSLCERTMODE"} {
+	for _, name := range []string{"PGREQUIREAUTH", "PGCHANNELBINDING", "PGMINPROTOCOLVERSION", "PGSSLCERTMODE"} {
 		t.Setenv(name, "nonsense")
 	}
 	c := patientCheck()

@@ -41,15 +41,33 @@ type HTTP struct{}
 // Look sends the request and compares the answer.
 func (HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
 	if c.HTTP == nil {
-		return Look{Evidence: failover.Evidence{Reason: failover.ReasonBadConfiguration, Detail: errNoHTTPCheck.Error()}}
+		return badHTTPCheck(errNoHTTPCheck)
 	}
-	request, err := httpRequest(ctx, t.Address(c), c.HTTP)
-	if err == nil {
-		var client *http.Client
-		if client, err = httpClient(c.HTTP); err == nil {
-			return Look{Evidence: ask(client, request, c.HTTP)}
+	var (
+		request  *http.Request
+		client   *http.Client
+		expected []failover.Setting
+	)
+	err := readInTime(ctx, func() (err error) {
+		if request, err = httpRequest(ctx, t.Address(c), c.HTTP); err != nil {
+			return err
 		}
+		if client, err = httpClient(c.HTTP); err != nil {
+			return err
+		}
+		expected, err = resolved(c.HTTP.Answers)
+		return err
+	})
+	switch {
+	case errors.Is(err, errHeldUp):
+		return Look{Evidence: evidenceOf(err)}
+	case err != nil:
+		return badHTTPCheck(err)
 	}
+	return Look{Evidence: ask(client, request, c.HTTP, expected)}
+}
+
+func badHTTPCheck(err error) Look {
 	return Look{Evidence: failover.Evidence{Reason: failover.ReasonBadConfiguration, Detail: err.Error()}}
 }
 
@@ -70,18 +88,28 @@ func httpRequest(ctx context.Context, address string, h *failover.HTTPCheck) (*h
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	request.Header.Set("User-Agent", "arbiter")
-	for _, header := range h.Headers {
-		value, err := secret.Resolve(header)
+	headers, err := resolved(h.Headers)
+	for _, header := range headers {
+		if strings.EqualFold(header.Key, "Host") {
+			request.Host = header.Value
+			continue
+		}
+		request.Header.Set(header.Key, header.Value)
+	}
+	return request, err
+}
+
+// resolved are settings with their values.
+func resolved(settings []failover.Setting) ([]failover.Setting, error) {
+	values := make([]failover.Setting, 0, len(settings))
+	for _, s := range settings {
+		value, err := secret.Resolve(s)
 		if err != nil {
 			return nil, err
 		}
-		if strings.EqualFold(header.Key, "Host") {
-			request.Host = value
-			continue
-		}
-		request.Header.Set(header.Key, value)
+		values = append(values, failover.Setting{Key: s.Key, Value: value})
 	}
-	return request, nil
+	return values, nil
 }
 
 // httpClient returns a client for one request. It is not kept, so that a CA file which was replaced counts at once.
@@ -120,7 +148,8 @@ func readCA(path string) (*x509.CertPool, error) {
 	return pool, nil
 }
 
-func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck) failover.Evidence {
+// ask sends the request. The expected headers have their values, which no detail repeats: they may be secrets.
+func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck, expected []failover.Setting) failover.Evidence {
 	var connected atomic.Bool
 	trace := &httptrace.ClientTrace{ConnectDone: func(_, _ string, err error) {
 		if err == nil {
@@ -134,6 +163,9 @@ func ask(client *http.Client, request *http.Request, h *failover.HTTPCheck) fail
 	defer func() { _ = response.Body.Close() }()
 	if !accepted(response.StatusCode, h.Statuses) {
 		return failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "status " + response.Status}
+	}
+	if missing := lacking(response.Header, expected); missing != "" {
+		return failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: "the answer's header " + missing + " lacks the expected text"}
 	}
 	if h.Body == "" {
 		return failover.Evidence{Reason: failover.ReasonAnswered}
@@ -156,6 +188,16 @@ func accepted(status int, wanted []int) bool {
 		return status >= 200 && status <= 299
 	}
 	return slices.Contains(wanted, status)
+}
+
+// lacking names the first expected header that the answer hasn't, or of which no value contains the expected text; empty if there is none.
+func lacking(answer http.Header, expected []failover.Setting) string {
+	for _, e := range expected {
+		if !slices.ContainsFunc(answer.Values(e.Key), func(value string) bool { return strings.Contains(value, e.Value) }) {
+			return e.Key
+		}
+	}
+	return ""
 }
 
 // httpError sorts an error of net/http. Once connected, what it has no type for are answers that are not HTTP.

@@ -29,6 +29,9 @@ func httpHandler(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusOK)
 		_ = http.NewResponseController(w).Flush()
 		<-r.Context().Done()
+	case "/roles":
+		w.Header().Add("X-Role", "role=standby")
+		w.Header().Add("X-Role", "role=primary; shard s3cret")
 	case "/echo":
 		_, _ = w.Write([]byte(r.Method + " " + r.Host + " " + r.Header.Get("X-Token") + " " + r.URL.RawQuery))
 	default:
@@ -76,6 +79,18 @@ func TestHTTPEvidence(t *testing.T) {
 			failover.HTTPCheck{Headers: []failover.Setting{{Key: "X-Token", Env: "PROBE_NO_TOKEN"}}},
 			failover.ReasonBadConfiguration,
 		},
+		{"answer's header contains the text", plain, answering("x-role", "primary"), failover.ReasonAnswered},
+		{"answer's header is there", plain, answering("X-Role", ""), failover.ReasonAnswered},
+		{"answer's header lacks the text", plain, answering("X-Role", "witness"), failover.ReasonWrongAnswer},
+		{"answer's header is missing", plain, answering("X-Other", ""), failover.ReasonWrongAnswer},
+		{
+			"answer's header contains a secret", plain,
+			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_TOKEN"}}}, failover.ReasonAnswered,
+		},
+		{
+			"answer's header can't be resolved", plain,
+			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_NO_TOKEN"}}}, failover.ReasonBadConfiguration,
+		},
 		{"hangs before the header", plain, failover.HTTPCheck{Path: "/hang"}, failover.ReasonTimeout},
 		{"hangs in the body", plain, failover.HTTPCheck{Path: "/trickle", Body: "ready"}, failover.ReasonTimeout},
 		{"TLS with its CA", secure, failover.HTTPCheck{TLS: true, CAFile: ca}, failover.ReasonAnswered},
@@ -104,6 +119,10 @@ func TestHTTPEvidence(t *testing.T) {
 			}
 		})
 	}
+}
+
+func answering(name, text string) failover.HTTPCheck {
+	return failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: name, Value: text}}}
 }
 
 func TestHTTPWithoutItsPart(t *testing.T) {

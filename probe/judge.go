@@ -59,7 +59,7 @@ func (j *judge) count(e failover.Evidence, ended time.Duration) {
 	switch {
 	case e.Reason == j.state.Reason:
 		j.state.Detail = e.Detail
-	case unheard(e) && unheard(j.state):
+	case told(e) == told(j.state): // in other words: the view stays as it is
 	case j.claims() && weight(e) < weight(j.state):
 		j.state = e
 	case j.enough():
@@ -79,9 +79,12 @@ func (j *judge) countGood(e failover.Evidence) {
 	}
 }
 
-// unheard says that nothing was heard from the member's machine.
-func unheard(e failover.Evidence) bool {
-	return e.Reason == failover.ReasonTimeout || e.Reason == failover.ReasonNoRoute
+// told is the reason as the judge counts it: one for all ways in which nothing is heard from the member's machine.
+func told(e failover.Evidence) failover.Reason {
+	if e.Reason == failover.ReasonNoRoute {
+		return failover.ReasonTimeout
+	}
+	return e.Reason
 }
 
 // claims says whether the state is a claim that a bad look can make milder.
@@ -111,14 +114,14 @@ func (j *judge) common() failover.Evidence {
 	latest := map[failover.Reason]failover.Evidence{}
 	for _, b := range j.bad {
 		if weight(b.evidence) == weight(mildest) {
-			counts[b.evidence.Reason]++
-			latest[b.evidence.Reason] = b.evidence
+			counts[told(b.evidence)]++
+			latest[told(b.evidence)] = b.evidence
 		}
 	}
-	chosen := mildest.Reason
+	chosen := told(mildest)
 	for _, b := range j.bad {
-		if counts[b.evidence.Reason] > counts[chosen] {
-			chosen = b.evidence.Reason
+		if counts[told(b.evidence)] > counts[chosen] {
+			chosen = told(b.evidence)
 		}
 	}
 	return latest[chosen]
@@ -140,7 +143,7 @@ func (j *judge) towards() (n int, latest failover.Evidence) {
 
 func (j *judge) unanimous() bool {
 	for _, b := range j.bad {
-		if b.evidence.Reason != j.bad[0].evidence.Reason {
+		if told(b.evidence) != told(j.bad[0].evidence) {
 			return false
 		}
 	}

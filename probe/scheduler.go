@@ -154,20 +154,32 @@ func (s *Scheduler) startDue(ctx context.Context, now time.Duration) {
 		t := s.queue[0]
 		start := t.start(now)
 		s.queue.set(t)
-		if start {
-			s.startLook(ctx, t)
+		switch {
+		case start:
+			s.startLook(ctx, t, now)
+		case t.hung(now):
+			s.noteHung(t, now)
 		}
 	}
 }
 
-func (s *Scheduler) startLook(ctx context.Context, t *task) {
+// noteHung counts a look that can't be begun, since those before it hang on this arbiter, as one that saw this arbiter's trouble: else the view would
+// stay for ever what it was.
+func (s *Scheduler) noteHung(t *task, now time.Duration) {
+	evidence := failover.Evidence{
+		Reason: failover.ReasonArbiterTrouble,
+		Detail: "looks hang on this arbiter's machine: the file system of the check's passwords or certificates may not answer",
+	}
+	s.settle(t, Look{Evidence: evidence, Began: now, Ended: now, AsOf: s.options.Applied(), SpecSince: t.member.target.SpecSince})
+}
+
+func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration) {
 	if t.context == nil {
 		t.context, t.cancel = context.WithCancel(ctx)
 	}
 	s.underWay++
 	target, check, parent := t.member.target, t.check, t.context
 	asOf := s.options.Applied() // before the look begins (S12)
-	began := s.clock.Boot()
 	s.work.Go("look", func(context.Context) error {
 		ctx, cancel := context.WithTimeout(parent, check.Timeout)
 		defer cancel()
@@ -180,13 +192,18 @@ func (s *Scheduler) startLook(ctx context.Context, t *task) {
 
 // lookEnded takes one look into account and reports.
 func (s *Scheduler) lookEnded(t *task, look Look) {
-	t.underWay--
+	t.ended(look.Began)
 	s.underWay--
 	if t.dropped || t.context.Err() != nil {
 		return // what the look saw is that it was given up
 	}
 	look = bounded(look)
 	look.Evidence = ownTrouble(look, t.check.Timeout, s.stalls.within(look.Began, look.Ended))
+	s.settle(t, look)
+}
+
+// settle takes what a look saw into account and reports.
+func (s *Scheduler) settle(t *task, look Look) {
 	if !t.overtaken(look) {
 		if t.heed(look) {
 			s.report(t, t.last) // what they came to must not be overtaken by what the look comes to

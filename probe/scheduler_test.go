@@ -116,6 +116,36 @@ func TestHangingLooksDelayNobody(t *testing.T) {
 	})
 }
 
+// What hangs on this arbiter, whatever the deadline, is its own trouble, and keeps no more goroutines than looks may be under way.
+func TestLooksThatNeverComeBackAreThisArbitersTrouble(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		back := make(chan struct{})
+		r.checker.look = func(_ context.Context, name failover.MemberName, n int) Look {
+			if name == "a" && n > 5 {
+				<-back
+				return answers(failover.ReasonTimeout) // of what was left of its time
+			}
+			return answers(failover.ReasonAnswered)
+		}
+		r.scheduler.SetTargets(targets(fastCheck(), "a", "b"))
+		time.Sleep(10 * time.Second)
+		r.wantState("a", failover.ReasonArbiterTrouble)
+		r.wantState("b", failover.ReasonAnswered)
+		if r.checker.most > 3 { // ceil(250 ms / 200 ms) + 1
+			t.Errorf("looks under way at once: got %d, want 3 at most", r.checker.most)
+		}
+		r.checker.look = func(context.Context, failover.MemberName, int) Look { return answers(failover.ReasonAnswered) }
+		close(back)
+		time.Sleep(time.Second)
+		r.wantState("a", failover.ReasonAnswered)
+		for _, report := range r.reports {
+			if failover.ClassOf(report.Observation.Checks[0].Evidence.Reason) == failover.EvidenceDead {
+				t.Fatalf("the member was called dead: %+v", report.Observation.Checks[0].Evidence)
+			}
+		}
+	})
+}
+
 func TestFrozenMemberIsFoundByTwoTimeouts(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		var frozen time.Time

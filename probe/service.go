@@ -56,7 +56,11 @@ func (s *Service) Look(ctx context.Context, t Target, c failover.Check) Look {
 
 // lookAnew looks over a connection of its own.
 func (s *Service) lookAnew(ctx context.Context, t Target, c failover.Check) Look {
-	client, err := serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dialAny, nil)
+	var client *serviceapi.Client
+	err := readInTime(ctx, func() (err error) {
+		client, err = serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dialAny, nil)
+		return err
+	})
 	if err != nil {
 		return Look{Evidence: serviceEvidence(err)}
 	}

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"hash/fnv"
+	"slices"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -28,14 +29,14 @@ type task struct {
 	facts   failover.Facts // last known: see learn
 	words   lastWords      // of the held connection
 
-	phase    time.Duration // offset of the looks within the interval; the same for ever
-	tick     time.Duration // next look at the interval
-	extra    time.Duration // an additional look, none if 0
-	place    int           // in the queue, -1 outside
-	underWay int
-	context  context.Context    // of the looks; nil before the first
-	cancel   context.CancelFunc // ends the looks under way
-	dropped  bool               // nobody wants to know any more
+	phase   time.Duration      // offset of the looks within the interval; the same for ever
+	tick    time.Duration      // next look at the interval
+	extra   time.Duration      // an additional look, none if 0
+	place   int                // in the queue, -1 outside
+	begun   []time.Duration    // of the looks under way, in their order
+	context context.Context    // of the looks; nil before the first
+	cancel  context.CancelFunc // ends the looks under way
+	dropped bool               // nobody wants to know any more
 }
 
 // phaseOf spreads the looks of many groups, and of several arbiters at the same group, over the interval. The looks at one
@@ -102,11 +103,27 @@ func (t *task) start(now time.Duration) bool {
 	if t.extra != 0 && t.extra <= now {
 		t.extra = 0
 	}
-	if t.underWay >= t.limit() {
+	if len(t.begun) >= t.limit() {
 		return false
 	}
-	t.underWay++
+	t.begun = append(t.begun, now)
 	return true
+}
+
+// ended takes one look, by its beginning, out of those under way.
+func (t *task) ended(began time.Duration) {
+	if i := slices.Index(t.begun, began); i >= 0 {
+		t.begun = slices.Delete(t.begun, i, i+1)
+	}
+}
+
+// overdueAfter is how long after its time-out a look is taken for one that may never come back.
+const overdueAfter = time.Second
+
+// hung says that as many looks are under way as may be, and that the first of them should have been back long ago: it does what knows no
+// deadline, as reading a file of a file system that hangs.
+func (t *task) hung(now time.Duration) bool {
+	return len(t.begun) >= t.limit() && now-t.begun[0] > t.check.Timeout+overdueAfter
 }
 
 // lookAgainAt asks for an additional look, unless one is due before.

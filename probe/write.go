@@ -121,7 +121,8 @@ func (p *Postgres) release(key memberKey, write *outstanding) {
 	p.forget(key)
 }
 
-// drop forgets a write that the server no longer works on, and gives its connection up, over which no answer comes any more.
+// drop forgets a write that the server no longer works on, and gives its connection up, over which no answer comes any more. Should the write itself
+// have been late only, it is one more beat of this arbiter's own row when it arrives.
 func (p *Postgres) drop(key memberKey, write outstanding) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

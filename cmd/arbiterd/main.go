@@ -24,6 +24,7 @@ import (
 	"github.com/arbiter-ha/arbiter/fence"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/recording"
 	"github.com/arbiter-ha/arbiter/internal/release"
 )
@@ -45,6 +46,10 @@ func main() {
 
 func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int {
 	code := exitBadInput // until all that it was given is known to be right
+	if err := postgres.ForgetService(); err != nil {
+		report(stderr, err)
+		return code
+	}
 	command := &cobra.Command{
 		Use:           "arbiterd",
 		Short:         "One arbiter: watches the protected services and, when it leads, fences and promotes",

@@ -60,6 +60,15 @@ func TestAnAskedForEndWhileWaitingForPeersIsNoFailure(t *testing.T) {
 	}
 }
 
+// Of the environment's variables this one counts unless it is taken out: internal/postgres tests that none counts then.
+func TestTheEnvironmentNamesNoServiceOfPostgreSQL(t *testing.T) {
+	t.Setenv("PGSERVICE", "nonsense")
+	var out bytes.Buffer
+	if status := run(t.Context(), []string{"--version"}, &out, &out); status != 0 || os.Getenv("PGSERVICE") != "" {
+		t.Errorf("exit status %d, %q; PGSERVICE is %q", status, out.String(), os.Getenv("PGSERVICE"))
+	}
+}
+
 // What a supervisor must not try again ends with another status than what it may.
 func TestAWrongCommandLineIsBadInput(t *testing.T) {
 	for _, arguments := range [][]string{{"--bogus"}, {"start"}, {"--config"}} {

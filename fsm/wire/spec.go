@@ -75,7 +75,7 @@ func (f *faults) check(c *arbiterv1.Check) failover.Check {
 		check.HTTP = &failover.HTTPCheck{
 			TLS: h.GetTls(), Path: h.GetPath(), Method: h.GetMethod(), Headers: settings(h.GetHeaders()),
 			Statuses: each(h.GetStatuses(), func(s uint32) int { return int(s) }),
-			Body:     h.GetBodyContains(), CAFile: h.GetCaFile(), ServerName: h.GetServerName(),
+			Answers:  settings(h.GetHeadersContain()), Body: h.GetBodyContains(), CAFile: h.GetCaFile(), ServerName: h.GetServerName(),
 		}
 	}
 	return check

@@ -154,6 +154,7 @@ func domainSpec() *failover.Spec {
 				HTTP: &failover.HTTPCheck{
 					TLS: true, Path: "/health", Method: "GET", Statuses: []int{200, 204},
 					Headers: []failover.Setting{{Key: "X-A", Value: "a"}, {Key: "X-B", Value: "b"}, {Key: "X-C"}},
+					Answers: []failover.Setting{{Key: "X-Role", Value: "primary"}},
 					Body:    "ok", CAFile: "/hca", ServerName: "db",
 				},
 			}},

@@ -71,6 +71,7 @@ var layers = []layer{
 	{folder: "internal/serviceapi", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and the lab's service"},
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
 	{folder: "internal/fenceagent", may: join([]string{"failover"}, foundation), why: "shared by fence and arbiterctl, which checks specs without an arbiter"},
+	{folder: "internal/hungfs", why: "a file system for tests, of nothing but the kernel"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
 	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},

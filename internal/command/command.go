@@ -60,47 +60,27 @@ type Output struct {
 
 // Run runs a program and waits for it and its children. An exit status other than zero is not an error. With an error
 // the Result still has the output up to then and the time it took; its Exit is -1.
-func Run(ctx context.Context, c Command) (Result, error) {
-	began := time.Now()
-	if err := ctx.Err(); err != nil {
-		return Result{Exit: -1}, fmt.Errorf("run %s: %w before it was started: %w", c.Path, ErrCanceled, context.Cause(ctx))
-	}
-	limited := ctx
-	if c.Limit > 0 {
-		var end context.CancelFunc
-		limited, end = context.WithTimeoutCause(ctx, c.Limit, ErrTimeLimit)
-		defer end()
-	}
-	done := make(chan finished, 1)
-	go func() { done <- runLocked(limited, c) }()
-	f := await(limited, done)
-	f.result.Took = time.Since(began)
-	if f.err == nil {
-		return f.result, nil
-	}
-	f.result.Exit = -1
-	return f.result, fmt.Errorf("run %s: %w", c.Path, f.err)
-}
+func Run(ctx context.Context, c Command) (Result, error) { return new(Runner).Run(ctx, c) }
 
 type finished struct {
 	result Result
 	err    error
 }
 
-// await waits for the end of the program, but not for ever once it was told to end.
-func await(ctx context.Context, done <-chan finished) finished {
+// await waits for the end of the program, but not for ever once it was told to end: then it is stuck.
+func await(ctx context.Context, done <-chan finished) (f finished, stuck bool) {
 	select {
 	case f := <-done:
-		return f
+		return f, false
 	case <-ctx.Done():
 	}
 	giveUp := time.NewTimer(stuckAfter)
 	defer giveUp.Stop()
 	select {
 	case f := <-done:
-		return f
+		return f, false
 	case <-giveUp.C:
-		return finished{err: fmt.Errorf("%w after %v: %w", ErrStuck, stuckAfter, endCause(ctx))}
+		return finished{err: fmt.Errorf("%w after %v: %w", ErrStuck, stuckAfter, endCause(ctx))}, true
 	}
 }
 

@@ -16,7 +16,8 @@
 //
 // Limits: a process that makes a session of its own (setsid) leaves the group and is not followed. What a program has
 // asked another machine to do may still happen after it was killed. A process that hangs inside the kernel can't be
-// killed by anybody: Run gives up on it some seconds after its time limit and says so (ErrStuck).
+// killed by anybody: Run gives up on it some seconds after its time limit and says so (ErrStuck). A Runner doesn't start
+// the same again before it has ended.
 //
 // Goroutines: one per call, with an operating system thread of its own while the program runs, and two that read its output; all
 // end before Run returns, except with ErrStuck.

@@ -13,7 +13,12 @@ const descriptionLimit = 512 << 10
 
 // Describe asks an agent, by the path of its executable, to describe itself.
 func Describe(ctx context.Context, path string, limit time.Duration) (Metadata, error) {
-	result, err := command.Run(ctx, command.Command{Path: path, Input: "action=metadata\n", Limit: limit, MaxOutput: descriptionLimit})
+	return DescribeBy(ctx, new(command.Runner), path, limit)
+}
+
+// DescribeBy is Describe by a Runner that is kept: an agent that hangs inside the kernel isn't started again.
+func DescribeBy(ctx context.Context, programs *command.Runner, path string, limit time.Duration) (Metadata, error) {
+	result, err := programs.Run(ctx, command.Command{Path: path, Input: "action=metadata\n", Limit: limit, MaxOutput: descriptionLimit})
 	if err != nil {
 		return Metadata{}, fmt.Errorf("ask for metadata: %w", err)
 	}

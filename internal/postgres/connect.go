@@ -198,8 +198,17 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	return &Conn{Conn: conn}, nil
 }
 
+// ForgetService takes out of the process's environment the name of a service of libpq, which no setting keeps pgx from looking for. A program
+// that connects calls it once, before anything else: where it is missing and the environment has one, every Dial is ErrUnusableSettings.
+func ForgetService() error {
+	if err := os.Unsetenv("PGSERVICE"); err != nil {
+		return fmt.Errorf("forget PGSERVICE: %w", err)
+	}
+	return nil
+}
+
 // Settings are how to reach address (host:port) by a group's connection settings, all but the password and the session's parameters. They name
-// each setting that pgx would else take from the process's environment or home directory.
+// each setting that pgx would else take from the process's environment or home directory, but the one of ForgetService.
 func Settings(address string, connect failover.Connect) (ConnInfo, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -211,10 +220,6 @@ func Settings(address string, connect failover.Connect) (ConnInfo, error) {
 	mode := connect.SSLMode
 	if mode == "" {
 		mode = "prefer" // libpq's default
-	}
-	// No setting keeps pgx from looking for a service that the environment names.
-	if err := os.Unsetenv("PGSERVICE"); err != nil {
-		return nil, fmt.Errorf("%w: forget PGSERVICE: %w", ErrUnusableSettings, err)
 	}
 	return ConnInfo{
 		{"host", host},

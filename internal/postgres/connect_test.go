@@ -63,6 +63,9 @@ func TestTheEnvironmentDoesNotCount(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for _, value := range []string{"nonsense", ""} {
 				t.Setenv(name, value)
+				if err := postgres.ForgetService(); err != nil {
+					t.Fatal(err)
+				}
 				conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
 				if err != nil {
 					t.Fatalf("with %q: %v", value, err)

@@ -124,8 +124,8 @@ func (r *Recorder) run(w io.Writer) {
 	r.writeEnd(w, "")
 }
 
-// writeEnd writes the last line at once, since the process may be killed later. Where that fails it is tried once more when the process ends:
-// a disk may have room again by then.
+// writeEnd writes the last line at once, since the process may be killed later. Where that fails, what is left of it is tried once more when
+// the process ends: a disk may have room again by then.
 func (r *Recorder) writeEnd(w io.Writer, before string) {
 	r.mu.Lock()
 	why, last := r.why, end{}
@@ -135,11 +135,11 @@ func (r *Recorder) writeEnd(w io.Writer, before string) {
 	}
 	text, err := json.Marshal(line{End: &last})
 	if err == nil {
-		_, err = fmt.Fprintf(w, "%s%s\n", before, text)
-	}
-	if err != nil {
-		<-r.closing
-		_, err = fmt.Fprintf(w, "\n%s\n", text)
+		rest, written := fmt.Appendf(nil, "%s%s\n", before, text), 0
+		if written, err = w.Write(rest); err != nil {
+			<-r.closing
+			_, err = w.Write(rest[written:])
+		}
 	}
 	if why == nil {
 		r.cut = err

@@ -246,25 +246,50 @@ func TestRecorder_OfADiskThatHangsEndsAndHoldsNobodyUp(t *testing.T) {
 	}
 }
 
-// A disk that is full for a time leaves a part of a line; the end is written when the process ends, and what was whole can be replayed.
+// A disk that is full for a time leaves a part of a line, and maybe of the end; what is missing of the end is written when the process ends.
+// Wherever the disk becomes full, for the first and the second time, what was whole can be replayed.
 func TestRecorder_OfADiskThatHasRoomAgainSaysWhyItEnded(t *testing.T) {
-	disk := &small{room: 1 << 10}
-	told := make(chan error, 10)
+	for room := 1 << 10; room < 1<<10+100; room++ {
+		early, _ := recordOn(t, &small{room: room}, 1<<20)
+		if done, err := recording.Replay(early); err != nil || done.Steps == 0 || done.Ending != recording.EndedEarly || done.Why != errFull.Error() {
+			t.Fatalf("room for %d bytes: replayed %+v, %v", room, done, err)
+		}
+	}
+	for again := range 80 {
+		cut, whole := recordOn(t, &small{room: 1 << 10}, again)
+		want := recording.EndedCut
+		if whole {
+			want = recording.EndedEarly
+		}
+		if done, err := recording.Replay(cut); err != nil || done.Steps == 0 || done.Ending != want {
+			t.Fatalf("room for %d bytes more at the end: replayed %+v, %v, want %s", again, done, err, want)
+		}
+	}
+}
+
+// recordOn records a life on a disk until that is full, and ends it when there is so much room again. It says whether the end is whole.
+func recordOn(t *testing.T, disk *small, again int) (recorded io.Reader, whole bool) {
+	t.Helper()
+	recorder, _ := recordUntilFull(t, disk)
+	disk.empty(again)
+	closeRecorder(t, recorder)
+	return bytes.NewReader(disk.written), bytes.HasSuffix(bytes.TrimSpace(disk.written), []byte("}}"))
+}
+
+// recordUntilFull gives a life to a recorder until that says that it can't write, and why.
+func recordUntilFull(t *testing.T, to io.Writer) (*recording.Recorder, error) {
+	t.Helper()
 	l := begin(t, io.Discard)
 	closeRecorder(t, l.recorder)
-	l.recorder = recording.NewRecorder(disk, func(err error) { told <- err })
+	told := make(chan error, 1)
+	l.recorder = recording.NewRecorder(to, func(err error) { told <- err })
 	l.machine = l.recorder.Around(l.inner)
 	l.vote()
 	l.start()
 	for len(told) == 0 {
 		l.give(failover.Tick{})
 	}
-	disk.empty()
-	closeRecorder(t, l.recorder)
-	done, err := recording.Replay(bytes.NewReader(disk.written))
-	if err != nil || done.Steps == 0 || done.Ending != recording.EndedEarly || !strings.Contains(done.Why, errFull.Error()) {
-		t.Errorf("replayed %+v, %v", done, err)
-	}
+	return l.recorder, <-told
 }
 
 // Who can't write the end of a recording that was whole until then says so.
@@ -294,10 +319,10 @@ func (s *small) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-func (s *small) empty() {
+func (s *small) empty(room int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.room = 1 << 20
+	s.room = room
 }
 
 // hanging hangs until it may go on.

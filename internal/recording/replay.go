@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 
 	"github.com/hashicorp/raft"
 
@@ -84,7 +85,8 @@ type replay struct {
 }
 
 // Replay gives a recording to a new core and compares what comes back. A recording may end in the middle of a line: its process was
-// killed. It may have a broken line before its end: that is what could not be written. The error wraps ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
+// killed. It may have a broken line before its end, or before the beginning of one: that is what could not be written. The error wraps
+// ErrDiffers if something else came back, and names the line. It is ErrNothing if there was nothing to compare.
 func Replay(recorded io.Reader) (Replayed, error) {
 	r := newReplay()
 	err := r.run(recorded)
@@ -115,6 +117,7 @@ func (r *replay) run(recorded io.Reader) error {
 		case len(bytes.TrimSpace(text)) == 0:
 		case err != nil && broken == nil:
 			broken = fmt.Errorf("line %d of the recording: %w", number, err)
+		case broken != nil && err != nil && ended != nil && beginsEnd(text): // the disk was full again
 		case broken != nil && l.End == nil:
 			return broken
 		default:
@@ -127,6 +130,12 @@ func (r *replay) run(recorded io.Reader) error {
 			return nil // a line that is broken is where it was cut
 		}
 	}
+}
+
+// beginsEnd says whether a line that was cut can be the last one of a recording.
+func beginsEnd(text []byte) bool {
+	const beginning = `{"end":`
+	return bytes.HasPrefix(text, []byte(beginning)) || strings.HasPrefix(beginning, string(text))
 }
 
 func (r *replay) applied(index failover.Index, state *failover.State, events []failover.Event) {

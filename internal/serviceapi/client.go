@@ -55,9 +55,11 @@ func NewClient(address string, connect failover.Connect, resolve Resolver, dial 
 		dial = (&net.Dialer{}).DialContext
 	}
 	return newClient(address, connect, resolve, func(config *tls.Config) http.RoundTripper {
-		return &http.Transport{
-			DialContext: dial, TLSClientConfig: config, DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: largestHeader,
+		t := &http.Transport{DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: largestHeader, DialContext: gated(dial)}
+		if config != nil {
+			t.DialTLSContext = gated(encrypted(dial, config))
 		}
+		return t
 	})
 }
 
@@ -135,7 +137,7 @@ func (c *Client) State(ctx context.Context) (State, error) {
 	return s, nil
 }
 
-// Do gives an order.
+// Do gives an order. A client of NewClient reads the lease when its connection stands, as the last thing before the order goes out (S6).
 func (c *Client) Do(ctx context.Context, verb Verb, order Order) (State, error) {
 	body, err := json.Marshal(order)
 	if err != nil {
@@ -159,6 +161,7 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte, into
 	request.GetBody = nil // a request that may have arrived is never sent again behind the caller's back
 	request.Header.Set("User-Agent", "arbiter")
 	if body != nil {
+		request = request.WithContext(permitAtWrite(ctx))
 		request.Header.Set("Content-Type", "application/json")
 	}
 	if c.password != "" {
@@ -204,14 +207,17 @@ func withoutURL(err error) error {
 	return err
 }
 
-// Sent says whether a request that ended with this error may have reached the service, so that what it asked for may have
-// been done. A refusal was sent too, but did nothing: Refused tells.
-func Sent(err error) bool {
-	var operation *net.OpError
+// MayHaveActed says whether a service that ended an order with this error may have carried it out.
+func MayHaveActed(err error) bool {
+	var (
+		refusal   *Refusal
+		heldBack  *heldBackError
+		operation *net.OpError
+	)
 	switch {
-	case err == nil:
-		return true
-	case errors.Is(err, ErrUnusableSettings), errors.As(err, &operation) && operation.Op == "dial":
+	case errors.As(err, &refusal):
+		return refusal.Status >= http.StatusInternalServerError
+	case errors.Is(err, ErrUnusableSettings), errors.As(err, &heldBack), errors.As(err, &operation) && operation.Op == "dial":
 		return false
 	}
 	return true

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
 // service answers with a state whose operation names who asked and how.
@@ -103,7 +104,7 @@ func TestClientOrders(t *testing.T) {
 		t.Errorf("token: %+v, %v", state, err)
 	}
 	_, err = c.Do(t.Context(), VerbPromote, Order{Epoch: 7})
-	if Refused(err) != CodeNewerEpoch || !Sent(err) || !strings.Contains(err.Error(), "its token is 9") {
+	if Refused(err) != CodeNewerEpoch || MayHaveActed(err) || !strings.Contains(err.Error(), "its token is 9") {
 		t.Errorf("promote: %v", err)
 	}
 	if _, err := c.Do(t.Context(), VerbStop, Order{Epoch: 7}); !errors.Is(err, ErrNotTheContract) {
@@ -136,14 +137,14 @@ func TestClientRefusesImpossibleStates(t *testing.T) {
 	}
 }
 
-// What was never connected can't have been sent.
-func TestSent(t *testing.T) {
+// What was never connected, or held back, can't have been done.
+func TestMayHaveActed(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	promote := func(ctx context.Context) error {
-		c, err := NewClient(listener.Addr().String(), failover.Connect{SSLMode: "disable"}, nil, nil)
+		c, err := NewClient(listener.Addr().String(), Plain(), nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -151,20 +152,38 @@ func TestSent(t *testing.T) {
 		_, err = c.Do(ctx, VerbPromote, Order{})
 		return err
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	refused := permit.With(t.Context(), func() error { return permit.ErrExpired })
+	if err := promote(refused); !errors.Is(err, permit.ErrExpired) || MayHaveActed(err) {
+		t.Errorf("held back: %v", err)
+	}
 	go func() {
-		if conn, err := listener.Accept(); err == nil {
-			cancel()
-			_ = conn.Close()
+		for range 2 {
+			if conn, err := listener.Accept(); err == nil {
+				_, _ = conn.Read(make([]byte, 1)) // nothing comes of the one that is held back
+				_ = conn.Close()
+			}
 		}
 	}()
-	if err := promote(ctx); err == nil || !Sent(err) {
-		t.Errorf("a connection that was made: %v", err)
+	if err := promote(t.Context()); err == nil || !MayHaveActed(err) {
+		t.Errorf("a request of which something arrived: %v", err)
 	}
 	if err := listener.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if err := promote(t.Context()); err == nil || Sent(err) {
+	if err := promote(t.Context()); err == nil || MayHaveActed(err) {
 		t.Errorf("a connection that was refused: %v", err)
+	}
+	for _, test := range []struct {
+		err  error
+		want bool
+	}{
+		{&Refusal{Status: 409, Code: CodeNewerEpoch}, false},
+		{&Refusal{Status: 500, Code: "failed"}, true},
+		{fmt.Errorf("no such file: %w", ErrUnusableSettings), false},
+		{errors.New("anything else"), true},
+	} {
+		if got := MayHaveActed(test.err); got != test.want {
+			t.Errorf("%v may have acted: %v, want %v", test.err, got, test.want)
+		}
 	}
 }

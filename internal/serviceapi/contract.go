@@ -128,8 +128,8 @@ type Proof struct {
 // Code says why a service refused.
 type Code string
 
-// The codes. With each of the first group the service has done nothing; those of the second say what state it is in, and are
-// called as the evidence is in a group spec.
+// The codes. With each of the first group the service has done nothing; those of the second say what state it is in. Any other
+// evidence of one that is alive but failing is a code too, called as in a group spec.
 const (
 	CodeNewerEpoch  Code = "newer-epoch"  // the token is newer than the order's epoch
 	CodeOlderToken  Code = "token-older"  // the token has to be raised before
@@ -139,12 +139,7 @@ const (
 	CodeOtherRow    Code = "other-row"    // the epoch row is of another member or epoch
 	CodeBadOrder    Code = "bad-order"    // a field is missing or wrong
 
-	CodeStartingUp         = Code(failover.ReasonStartingUp)
-	CodeCrashRecovery      = Code(failover.ReasonCrashRecovery)
-	CodeShuttingDown       = Code(failover.ReasonShuttingDown)
-	CodeTooManyConnections = Code(failover.ReasonTooManyConnections)
-	CodeReadOnly           = Code(failover.ReasonReadOnly)
-	CodeDiskFull           = Code(failover.ReasonDiskFull)
+	CodeDiskFull = Code(failover.ReasonDiskFull)
 	// CodeWriteUnderWay answers a probe while an earlier one of the same arbiter has not ended; AgeMS is its age.
 	CodeWriteUnderWay Code = "write-under-way"
 )

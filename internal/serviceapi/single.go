@@ -92,16 +92,36 @@ func (s *single) connected(ctx context.Context) (net.Conn, error) {
 	if conn != nil {
 		return conn, nil
 	}
-	conn, err := s.dial(ctx, "tcp", s.address)
+	dial := s.dial
+	if s.tls != nil {
+		dial = encrypted(dial, s.tls)
+	}
+	conn, err := dial(ctx, "tcp", s.address)
 	if err != nil {
 		return nil, err
 	}
-	if s.tls != nil {
-		if conn, err = s.encrypt(ctx, conn); err != nil {
+	return conn, s.use(conn)
+}
+
+// encrypted dials and makes the connection one of TLS.
+func encrypted(dial Dial, config *tls.Config) Dial {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(address)
+		if err != nil {
 			return nil, err
 		}
+		plain, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		named := config.Clone()
+		named.ServerName = host
+		conn := tls.Client(plain, named)
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, errors.Join(err, plain.Close())
+		}
+		return conn, nil
 	}
-	return conn, s.use(conn)
 }
 
 // use begins to use a new connection, unless this client was closed while it was made.
@@ -179,20 +199,6 @@ func (s *single) CloseIdleConnections() {
 	s.closed = true
 	s.mu.Unlock()
 	s.drop()
-}
-
-func (s *single) encrypt(ctx context.Context, plain net.Conn) (net.Conn, error) {
-	host, _, err := net.SplitHostPort(s.address)
-	if err != nil {
-		return nil, errors.Join(err, plain.Close())
-	}
-	config := s.tls.Clone()
-	config.ServerName = host
-	conn := tls.Client(plain, config)
-	if err := conn.HandshakeContext(ctx); err != nil {
-		return nil, errors.Join(err, plain.Close())
-	}
-	return conn, nil
 }
 
 // ask sends a request and reads its answer up to the body.

@@ -42,8 +42,9 @@ func EffectiveSpec() *arbiterv1.GroupSpec {
 				Successes: proto.Uint32(3), Window: milliseconds(4000), Required: proto.Bool(true), Port: proto.Uint32(8008),
 				Http: &arbiterv1.HTTPCheck{
 					Tls: true, Path: proto.String("/health"), Method: proto.String("GET"), Statuses: []uint32{200, 204},
-					Headers:      map[string]*arbiterv1.Value{"X-B": literal("b"), "X-A": literal("a"), "X-C": literal("")},
-					BodyContains: "ok", CaFile: "/hca", ServerName: "db",
+					Headers:        map[string]*arbiterv1.Value{"X-B": literal("b"), "X-A": literal("a"), "X-C": literal("")},
+					HeadersContain: map[string]*arbiterv1.Value{"X-Role": literal("primary")},
+					BodyContains:   "ok", CaFile: "/hca", ServerName: "db",
 				},
 			}},
 		},

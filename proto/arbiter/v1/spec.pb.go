@@ -722,12 +722,14 @@ type HTTPCheck struct {
 	Method  *string           `protobuf:"bytes,3,opt,name=method,proto3,oneof" json:"method,omitempty"`
 	Headers map[string]*Value `protobuf:"bytes,4,rep,name=headers,proto3" json:"headers,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	// Default: 200 to 299.
-	Statuses      []uint32 `protobuf:"varint,5,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
-	BodyContains  string   `protobuf:"bytes,6,opt,name=body_contains,json=bodyContains,proto3" json:"body_contains,omitempty"`
-	CaFile        string   `protobuf:"bytes,7,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
-	ServerName    string   `protobuf:"bytes,8,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Statuses     []uint32 `protobuf:"varint,5,rep,packed,name=statuses,proto3" json:"statuses,omitempty"`
+	BodyContains string   `protobuf:"bytes,6,opt,name=body_contains,json=bodyContains,proto3" json:"body_contains,omitempty"`
+	CaFile       string   `protobuf:"bytes,7,opt,name=ca_file,json=caFile,proto3" json:"ca_file,omitempty"`
+	ServerName   string   `protobuf:"bytes,8,opt,name=server_name,json=serverName,proto3" json:"server_name,omitempty"`
+	// Headers that the answer must have, each with a value that contains this text.
+	HeadersContain map[string]*Value `protobuf:"bytes,9,rep,name=headers_contain,json=headersContain,proto3" json:"headers_contain,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *HTTPCheck) Reset() {
@@ -814,6 +816,13 @@ func (x *HTTPCheck) GetServerName() string {
 		return x.ServerName
 	}
 	return ""
+}
+
+func (x *HTTPCheck) GetHeadersContain() map[string]*Value {
+	if x != nil {
+		return x.HeadersContain
+	}
+	return nil
 }
 
 // Policy is what the owner of the group allows and promises.
@@ -1217,7 +1226,7 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\n" +
 	"_successesB\v\n" +
 	"\t_requiredB\a\n" +
-	"\x05_port\"\xd8\x03\n" +
+	"\x05_port\"\x94\x05\n" +
 	"\tHTTPCheck\x12\x10\n" +
 	"\x03tls\x18\x01 \x01(\bR\x03tls\x12!\n" +
 	"\x04path\x18\x02 \x01(\tB\b\xbaH\x05r\x03(\x80 H\x00R\x04path\x88\x01\x01\x126\n" +
@@ -1228,8 +1237,13 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\rbody_contains\x18\x06 \x01(\tB\b\xbaH\x05r\x03(\x80 R\fbodyContains\x12!\n" +
 	"\aca_file\x18\a \x01(\tB\b\xbaH\x05r\x03(\x80 R\x06caFile\x12)\n" +
 	"\vserver_name\x18\b \x01(\tB\b\xbaH\x05r\x03(\xff\x01R\n" +
-	"serverName\x1aM\n" +
+	"serverName\x12d\n" +
+	"\x0fheaders_contain\x18\t \x03(\v2).arbiter.v1.HTTPCheck.HeadersContainEntryB\x10\xbaH\r\x9a\x01\n" +
+	"\x10 \"\x06r\x04\x10\x01(@R\x0eheadersContain\x1aM\n" +
 	"\fHeadersEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12'\n" +
+	"\x05value\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\x05value:\x028\x01\x1aT\n" +
+	"\x13HeadersContainEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12'\n" +
 	"\x05value\x18\x02 \x01(\v2\x11.arbiter.v1.ValueR\x05value:\x028\x01B\a\n" +
 	"\x05_pathB\t\n" +
@@ -1291,7 +1305,7 @@ func file_arbiter_v1_spec_proto_rawDescGZIP() []byte {
 	return file_arbiter_v1_spec_proto_rawDescData
 }
 
-var file_arbiter_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_arbiter_v1_spec_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_arbiter_v1_spec_proto_goTypes = []any{
 	(*GroupSpec)(nil),           // 0: arbiter.v1.GroupSpec
 	(*MemberSpec)(nil),          // 1: arbiter.v1.MemberSpec
@@ -1307,8 +1321,9 @@ var file_arbiter_v1_spec_proto_goTypes = []any{
 	(*Route)(nil),               // 11: arbiter.v1.Route
 	nil,                         // 12: arbiter.v1.FenceDevice.SettingsEntry
 	nil,                         // 13: arbiter.v1.HTTPCheck.HeadersEntry
-	nil,                         // 14: arbiter.v1.Route.SettingsEntry
-	(*durationpb.Duration)(nil), // 15: google.protobuf.Duration
+	nil,                         // 14: arbiter.v1.HTTPCheck.HeadersContainEntry
+	nil,                         // 15: arbiter.v1.Route.SettingsEntry
+	(*durationpb.Duration)(nil), // 16: google.protobuf.Duration
 }
 var file_arbiter_v1_spec_proto_depIdxs = []int32{
 	1,  // 0: arbiter.v1.GroupSpec.members:type_name -> arbiter.v1.MemberSpec
@@ -1318,37 +1333,39 @@ var file_arbiter_v1_spec_proto_depIdxs = []int32{
 	11, // 4: arbiter.v1.GroupSpec.routes:type_name -> arbiter.v1.Route
 	2,  // 5: arbiter.v1.MemberSpec.fence:type_name -> arbiter.v1.FenceLevel
 	3,  // 6: arbiter.v1.FenceLevel.devices:type_name -> arbiter.v1.FenceDevice
-	15, // 7: arbiter.v1.FenceDevice.timeout:type_name -> google.protobuf.Duration
+	16, // 7: arbiter.v1.FenceDevice.timeout:type_name -> google.protobuf.Duration
 	12, // 8: arbiter.v1.FenceDevice.settings:type_name -> arbiter.v1.FenceDevice.SettingsEntry
 	4,  // 9: arbiter.v1.Connect.password:type_name -> arbiter.v1.Value
 	7,  // 10: arbiter.v1.Health.checks:type_name -> arbiter.v1.Check
-	15, // 11: arbiter.v1.Health.minimum_unhealthy:type_name -> google.protobuf.Duration
-	15, // 12: arbiter.v1.Health.restart_grace:type_name -> google.protobuf.Duration
-	15, // 13: arbiter.v1.Check.interval:type_name -> google.protobuf.Duration
-	15, // 14: arbiter.v1.Check.timeout:type_name -> google.protobuf.Duration
-	15, // 15: arbiter.v1.Check.window:type_name -> google.protobuf.Duration
+	16, // 11: arbiter.v1.Health.minimum_unhealthy:type_name -> google.protobuf.Duration
+	16, // 12: arbiter.v1.Health.restart_grace:type_name -> google.protobuf.Duration
+	16, // 13: arbiter.v1.Check.interval:type_name -> google.protobuf.Duration
+	16, // 14: arbiter.v1.Check.timeout:type_name -> google.protobuf.Duration
+	16, // 15: arbiter.v1.Check.window:type_name -> google.protobuf.Duration
 	8,  // 16: arbiter.v1.Check.http:type_name -> arbiter.v1.HTTPCheck
 	13, // 17: arbiter.v1.HTTPCheck.headers:type_name -> arbiter.v1.HTTPCheck.HeadersEntry
-	15, // 18: arbiter.v1.Policy.promised_outage:type_name -> google.protobuf.Duration
-	15, // 19: arbiter.v1.Policy.cooldown:type_name -> google.protobuf.Duration
-	15, // 20: arbiter.v1.Policy.lease:type_name -> google.protobuf.Duration
-	10, // 21: arbiter.v1.Policy.timeouts:type_name -> arbiter.v1.Timeouts
-	15, // 22: arbiter.v1.Policy.retry_interval:type_name -> google.protobuf.Duration
-	15, // 23: arbiter.v1.Timeouts.isolate:type_name -> google.protobuf.Duration
-	15, // 24: arbiter.v1.Timeouts.catch_up:type_name -> google.protobuf.Duration
-	15, // 25: arbiter.v1.Timeouts.promote:type_name -> google.protobuf.Duration
-	15, // 26: arbiter.v1.Timeouts.configure:type_name -> google.protobuf.Duration
-	15, // 27: arbiter.v1.Timeouts.route:type_name -> google.protobuf.Duration
-	15, // 28: arbiter.v1.Timeouts.verify:type_name -> google.protobuf.Duration
-	14, // 29: arbiter.v1.Route.settings:type_name -> arbiter.v1.Route.SettingsEntry
-	4,  // 30: arbiter.v1.FenceDevice.SettingsEntry.value:type_name -> arbiter.v1.Value
-	4,  // 31: arbiter.v1.HTTPCheck.HeadersEntry.value:type_name -> arbiter.v1.Value
-	4,  // 32: arbiter.v1.Route.SettingsEntry.value:type_name -> arbiter.v1.Value
-	33, // [33:33] is the sub-list for method output_type
-	33, // [33:33] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	14, // 18: arbiter.v1.HTTPCheck.headers_contain:type_name -> arbiter.v1.HTTPCheck.HeadersContainEntry
+	16, // 19: arbiter.v1.Policy.promised_outage:type_name -> google.protobuf.Duration
+	16, // 20: arbiter.v1.Policy.cooldown:type_name -> google.protobuf.Duration
+	16, // 21: arbiter.v1.Policy.lease:type_name -> google.protobuf.Duration
+	10, // 22: arbiter.v1.Policy.timeouts:type_name -> arbiter.v1.Timeouts
+	16, // 23: arbiter.v1.Policy.retry_interval:type_name -> google.protobuf.Duration
+	16, // 24: arbiter.v1.Timeouts.isolate:type_name -> google.protobuf.Duration
+	16, // 25: arbiter.v1.Timeouts.catch_up:type_name -> google.protobuf.Duration
+	16, // 26: arbiter.v1.Timeouts.promote:type_name -> google.protobuf.Duration
+	16, // 27: arbiter.v1.Timeouts.configure:type_name -> google.protobuf.Duration
+	16, // 28: arbiter.v1.Timeouts.route:type_name -> google.protobuf.Duration
+	16, // 29: arbiter.v1.Timeouts.verify:type_name -> google.protobuf.Duration
+	15, // 30: arbiter.v1.Route.settings:type_name -> arbiter.v1.Route.SettingsEntry
+	4,  // 31: arbiter.v1.FenceDevice.SettingsEntry.value:type_name -> arbiter.v1.Value
+	4,  // 32: arbiter.v1.HTTPCheck.HeadersEntry.value:type_name -> arbiter.v1.Value
+	4,  // 33: arbiter.v1.HTTPCheck.HeadersContainEntry.value:type_name -> arbiter.v1.Value
+	4,  // 34: arbiter.v1.Route.SettingsEntry.value:type_name -> arbiter.v1.Value
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_spec_proto_init() }
@@ -1375,7 +1392,7 @@ func file_arbiter_v1_spec_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_spec_proto_rawDesc), len(file_arbiter_v1_spec_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1,0 +1,31 @@
+//go:build linux
+
+package fence
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/hungfs"
+)
+
+// A status that nobody can end is asked for once, however often the path is looked at. It keeps nobody from switching off, and proves nothing.
+func TestS3_AnAgentThatCannotBeEndedIsStartedOnceAndProvesNothing(t *testing.T) {
+	r, hung := newRig(t), hungfs.Mount(t)
+	defer hung.LetGo() // before the rig looks for processes
+	m := member(level(r.device("1", "sticks-on-status", 500*time.Millisecond, "password", filepath.Join(hung.Folder, "any"))))
+	f := New(Options{})
+	for _, words := range []string{"time limit reached", "not started again", "not started again"} {
+		if path := f.PathStatus(t.Context(), m); path.Armed || !strings.Contains(path.Detail, "killed but still not ended") || !strings.Contains(path.Detail, words) {
+			t.Errorf("the path is %+v, want the word that it was %s", path, words)
+		}
+	}
+	proof, _ := f.Isolate(t.Context(), m, failover.Policy{}, nil)
+	wantProof(t, proof, unknown, "not started again")
+	if r.state("1") != "off" || r.calls("status", "1") != 1 {
+		t.Errorf("the machine is %s, its status was asked for %d times", r.state("1"), r.calls("status", "1"))
+	}
+}

@@ -1,0 +1,45 @@
+//go:build linux
+
+package command
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/hungfs"
+)
+
+// A program that hangs inside the kernel is started once, and again when it has ended.
+func TestRunnerDoesNotStartAgainWhatIsStuck(t *testing.T) {
+	fs, started := hungfs.Mount(t), filepath.Join(t.TempDir(), "started")
+	script := fmt.Sprintf("echo >>%s; exec cat %s", started, filepath.Join(fs.Folder, "any"))
+	hangs := Command{Path: "/bin/sh", Arguments: []string{"-c", script}, Limit: 50 * time.Millisecond}
+	var r Runner
+	if _, err := r.Run(t.Context(), hangs); !errors.Is(err, ErrStuck) || !errors.Is(err, ErrTimeLimit) {
+		t.Fatalf("the first: %v", err)
+	}
+	began := time.Now()
+	for range 3 {
+		if result, err := r.Run(t.Context(), hangs); !errors.Is(err, ErrStuck) || errors.Is(err, ErrTimeLimit) || result.Exit != -1 {
+			t.Fatalf("while it is stuck: %+v, %v", result, err)
+		}
+	}
+	if took := time.Since(began); took > stuckAfter {
+		t.Errorf("three refusals took %v", took)
+	}
+	if _, err := r.Run(t.Context(), Command{Path: "/bin/sh", Arguments: []string{"-c", "exit 0"}}); err != nil {
+		t.Errorf("another one: %v", err)
+	}
+	if content, err := os.ReadFile(started); err != nil || string(content) != "\n" {
+		t.Errorf("the starts: %q, %v", content, err)
+	}
+	fs.LetGo()
+	eventually(t, "it may be started again", func() bool {
+		_, err := r.Run(t.Context(), hangs)
+		return err == nil // cat fails at once now
+	})
+}
