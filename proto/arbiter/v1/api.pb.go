@@ -3257,10 +3257,7 @@ type CheckGroupResponse struct {
 	// What would be done if all arbiters saw the primary down.
 	WouldDo string `protobuf:"bytes,5,opt,name=would_do,json=wouldDo,proto3" json:"would_do,omitempty"`
 	// A failover could be done: would_do lists its actions. Otherwise it is a sentence about why not, or about the operation in progress.
-	Possible bool `protobuf:"varint,6,opt,name=possible,proto3" json:"possible,omitempty"`
-	// As the group's status has them: a group whose primary is down is not well, whatever a failover would come to.
-	Primary       string `protobuf:"bytes,7,opt,name=primary,proto3" json:"primary,omitempty"`
-	PrimaryStatus string `protobuf:"bytes,8,opt,name=primary_status,json=primaryStatus,proto3" json:"primary_status,omitempty"`
+	Possible      bool `protobuf:"varint,6,opt,name=possible,proto3" json:"possible,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3335,20 +3332,6 @@ func (x *CheckGroupResponse) GetPossible() bool {
 		return x.Possible
 	}
 	return false
-}
-
-func (x *CheckGroupResponse) GetPrimary() string {
-	if x != nil {
-		return x.Primary
-	}
-	return ""
-}
-
-func (x *CheckGroupResponse) GetPrimaryStatus() string {
-	if x != nil {
-		return x.PrimaryStatus
-	}
-	return ""
 }
 
 type CheckSpecRequest struct {
@@ -5022,9 +5005,11 @@ func (x *DiffGroupRequest) GetSpec() *GroupSpec {
 }
 
 type DiffGroupResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Differences   []*Difference          `protobuf:"bytes,1,rep,name=differences,proto3" json:"differences,omitempty"`
-	Version       uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Differences []*Difference          `protobuf:"bytes,1,rep,name=differences,proto3" json:"differences,omitempty"`
+	Version     uint64                 `protobuf:"varint,2,opt,name=version,proto3" json:"version,omitempty"`
+	// Always linearizable, as with every dry run: what somebody else has just applied is in it.
+	Freshness     *Freshness `protobuf:"bytes,3,opt,name=freshness,proto3" json:"freshness,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5071,6 +5056,13 @@ func (x *DiffGroupResponse) GetVersion() uint64 {
 		return x.Version
 	}
 	return 0
+}
+
+func (x *DiffGroupResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
 }
 
 // Difference is one changed key of a spec.
@@ -5480,8 +5472,8 @@ type LookAgain struct {
 	Index uint64                 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
 	// The member that matters: the answer rests on a look at it that ended since.
 	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
-	// Of the group's spec that the leader judges by: looks by an older one are no answer.
-	SpecVersion   uint64 `protobuf:"varint,4,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
+	// The log index of the entry that brought the spec that the leader judges by: looks by an older one are no answer.
+	SpecSince     uint64 `protobuf:"varint,5,opt,name=spec_since,json=specSince,proto3" json:"spec_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5537,9 +5529,9 @@ func (x *LookAgain) GetMember() string {
 	return ""
 }
 
-func (x *LookAgain) GetSpecVersion() uint64 {
+func (x *LookAgain) GetSpecSince() uint64 {
 	if x != nil {
-		return x.SpecVersion
+		return x.SpecSince
 	}
 	return 0
 }
@@ -6180,16 +6172,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\binsecure\x18\x04 \x01(\bR\binsecure\"y\n" +
 	"\x11CheckGroupRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xbe\x02\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xfd\x01\n" +
 	"\x12CheckGroupResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x124\n" +
 	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\x12/\n" +
 	"\bfindings\x18\x04 \x03(\v2\x13.arbiter.v1.FindingR\bfindings\x12\x19\n" +
 	"\bwould_do\x18\x05 \x01(\tR\awouldDo\x12\x1a\n" +
-	"\bpossible\x18\x06 \x01(\bR\bpossible\x12\x18\n" +
-	"\aprimary\x18\a \x01(\tR\aprimary\x12%\n" +
-	"\x0eprimary_status\x18\b \x01(\tR\rprimaryStatus\"\x8a\x01\n" +
+	"\bpossible\x18\x06 \x01(\bR\bpossible\"\x8a\x01\n" +
 	"\x10CheckSpecRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x121\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x94\x01\n" +
@@ -6310,10 +6300,11 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecR\x04spec\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\x04R\aversion\"E\n" +
 	"\x10DiffGroupRequest\x121\n" +
-	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"g\n" +
+	"\x04spec\x18\x01 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\"\x9c\x01\n" +
 	"\x11DiffGroupResponse\x128\n" +
 	"\vdifferences\x18\x01 \x03(\v2\x16.arbiter.v1.DifferenceR\vdifferences\x12\x18\n" +
-	"\aversion\x18\x02 \x01(\x04R\aversion\"N\n" +
+	"\aversion\x18\x02 \x01(\x04R\aversion\x123\n" +
+	"\tfreshness\x18\x03 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\"N\n" +
 	"\n" +
 	"Difference\x12\x12\n" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12\x16\n" +
@@ -6337,12 +6328,13 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"send_whole\x18\x02 \x01(\bH\x00R\tsendWhole\x126\n" +
 	"\n" +
 	"look_again\x18\x03 \x01(\v2\x15.arbiter.v1.LookAgainH\x00R\tlookAgainB\x06\n" +
-	"\x04kind\"r\n" +
+	"\x04kind\"\x82\x01\n" +
 	"\tLookAgain\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\x04R\x05index\x12\x16\n" +
-	"\x06member\x18\x03 \x01(\tR\x06member\x12!\n" +
-	"\fspec_version\x18\x04 \x01(\x04R\vspecVersion\"/\n" +
+	"\x06member\x18\x03 \x01(\tR\x06member\x12\x1d\n" +
+	"\n" +
+	"spec_since\x18\x05 \x01(\x04R\tspecSinceJ\x04\b\x04\x10\x05R\fspec_version\"/\n" +
 	"\x19GetBootstrapStatusRequest\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\"\x96\x01\n" +
 	"\x1aGetBootstrapStatusResponse\x12\x12\n" +
@@ -6602,71 +6594,72 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	82,  // 86: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
 	82,  // 87: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
 	63,  // 88: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	40,  // 89: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 90: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 91: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 92: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 93: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 94: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 95: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 96: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 97: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 98: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 99: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 100: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 101: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 102: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 103: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 104: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 105: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 106: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 107: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 108: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 109: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 110: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 111: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 112: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 113: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 114: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 115: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 116: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 117: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 118: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 119: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 120: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 121: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 122: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 123: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 124: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 125: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 126: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 127: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 128: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 129: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 130: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 131: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 132: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 133: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 134: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 135: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 136: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 137: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 138: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 139: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 140: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 141: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 142: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 143: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 144: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 145: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 146: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 147: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 148: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	123, // [123:149] is the sub-list for method output_type
-	97,  // [97:123] is the sub-list for method input_type
-	97,  // [97:97] is the sub-list for extension type_name
-	97,  // [97:97] is the sub-list for extension extendee
-	0,   // [0:97] is the sub-list for field type_name
+	5,   // 89: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 90: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 91: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 92: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 93: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 94: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 95: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 96: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 97: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 98: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 99: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 100: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 101: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 102: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 103: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 104: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 105: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 106: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 107: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 108: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 109: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 110: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 111: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 112: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 113: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 114: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 115: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 116: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 117: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 118: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 119: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 120: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 121: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 122: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 123: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 124: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 125: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 126: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 127: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 128: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 129: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 130: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 131: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 132: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 133: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 134: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 135: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 136: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 137: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 138: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 139: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 140: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 141: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 142: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 143: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 144: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 145: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 146: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 147: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 148: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 149: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	124, // [124:150] is the sub-list for method output_type
+	98,  // [98:124] is the sub-list for method input_type
+	98,  // [98:98] is the sub-list for extension type_name
+	98,  // [98:98] is the sub-list for extension extendee
+	0,   // [0:98] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
