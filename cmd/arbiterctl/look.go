@@ -62,7 +62,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args), AskArbiters: check}
+			request := &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args), AskArbiters: check || a.flags.output != "text"}
 			answer, err := c.GetStatus(cmd.Context(), request, r.options()...)
 			if err != nil {
 				return err
@@ -79,7 +79,7 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, too few arbiters have a view that counts, or certificates of arbiters end soon")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, nothing is heard from an arbiter, too few have a view that counts, or certificates of arbiters end soon")
 	return cmd
 }
 

@@ -434,7 +434,7 @@ func unpointed() *arbiterv1.Operation {
 	op := sample.Failover()
 	configure := step(op, "configure")
 	configure.Detail = "0 of 1 standbys point at pg-b, not: pg-c"
-	configure.Parts[0].Name, configure.Parts[0].Detail = "not done: pg-c points at pg-b", "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused"
+	configure.Parts[0].Undone, configure.Parts[0].Detail = true, "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused"
 	return op
 }
 
@@ -472,6 +472,17 @@ func TestStatus_ArbitersInDoubt(t *testing.T) {
 	r := statusOf(sample.Orders())
 	r.Arbiters[0].Doubt, r.Arbiters[1].Doubt = "ran 780ms late itself", "ran 712ms late itself"
 	golden(t, "status_doubt", screen.Status(style(), r))
+}
+
+// One silent arbiter of three stops nothing yet, and the next one does: that is trouble.
+func TestStatus_SilentArbiter(t *testing.T) {
+	r := statusOf(sample.Orders())
+	r.Arbiters[2].ViewCurrent = false
+	golden(t, "status_silent", screen.Status(style(), r))
+	r.Freshness.Linearizable = false
+	if troubles := screen.Troubles(r); len(troubles) != 0 {
+		t.Errorf("one that doesn't lead knows nobody's view, and says %q", troubles)
+	}
 }
 
 // A person who vouches for a member is told whether it is silent, or only nobody's name.

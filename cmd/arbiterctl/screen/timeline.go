@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -81,7 +82,7 @@ func lossText(op *arbiterv1.Operation) string {
 	if op.Result != "done" || op.To == "" || op.LossGrade == "" {
 		return ""
 	}
-	words := "nothing lost"
+	words := "nothing lost (observed bound)"
 	switch {
 	case op.LossGrade == "unknown":
 		words = "nobody knows what was lost"
@@ -148,7 +149,7 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale) row {
 	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, details: wrap(stepDetails(op, step)), proof: proofOf(step), log: logText(step)}
 	if step.Name == "verdict" {
-		r.name, r.log = "verdict down", basisText(op, r.log)
+		r.name, r.log = "verdict down", cmp.Or(basisText(op.Basis), r.log)
 	}
 	if slices.Contains(drawn, step.Name) {
 		r.bar = c.bar(step)
@@ -197,6 +198,9 @@ func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
 	}
+	if basis := basisText(step.Basis); basis != "" && step.Attempt <= 1 { // later tries are of the same decision
+		parts = append(parts, fmt.Sprintf("decided on %s (rule %s)", basis, orDash(step.Rule)))
+	}
 	return parts
 }
 
@@ -206,15 +210,12 @@ func saidByPart(step *arbiterv1.Step) bool {
 	return levelled && slices.ContainsFunc(step.Parts, func(p *arbiterv1.StepTime) bool { return p.Detail != "" && p.Detail == words })
 }
 
-// notDone begins the name of a part that did not succeed beside others of a step that did.
-const notDone = "not done: "
-
 // LeftUndone says whether some part of an operation's step did not succeed although the step did: of a configure, a standby that was not
 // pointed at the new primary.
 func LeftUndone(op *arbiterv1.Operation, step string) bool {
 	return slices.ContainsFunc(op.Steps, func(s *arbiterv1.Step) bool {
 		return s.Name == step && s.Result == "done" &&
-			slices.ContainsFunc(s.Parts, func(p *arbiterv1.StepTime) bool { return strings.HasPrefix(p.Name, notDone) })
+			slices.ContainsFunc(s.Parts, func(p *arbiterv1.StepTime) bool { return p.Undone })
 	})
 }
 
@@ -222,11 +223,13 @@ func LeftUndone(op *arbiterv1.Operation, step string) bool {
 func partText(part *arbiterv1.StepTime, failed bool) string {
 	const brief = 20
 	words := part.Name
+	if part.Undone {
+		words = "not done: " + words
+	}
 	if part.Length.AsDuration() > 0 {
 		words += " " + briefProto(part.Length)
 	}
-	failed = failed || strings.HasPrefix(part.Name, notDone)
-	if part.Detail != "" && (failed || len(part.Detail) <= brief) {
+	if part.Detail != "" && (failed || part.Undone || len(part.Detail) <= brief) {
 		words += " (" + part.Detail + ")"
 	}
 	return words
@@ -257,12 +260,12 @@ func logText(step *arbiterv1.Step) string {
 	return ""
 }
 
-// basisText names the entries that a verdict rests on.
-func basisText(op *arbiterv1.Operation, otherwise string) string {
-	if len(op.Basis) == 0 {
-		return otherwise
+// basisText names the entries that a decision rests on; empty if nothing is known of them.
+func basisText(basis []uint64) string {
+	if len(basis) == 0 {
+		return ""
 	}
-	lowest, highest := slices.Min(op.Basis), slices.Max(op.Basis)
+	lowest, highest := slices.Min(basis), slices.Max(basis)
 	if lowest == highest {
 		return fmt.Sprintf("log %d", lowest)
 	}
@@ -273,10 +276,8 @@ func receiptText(op *arbiterv1.Operation) string {
 	words := "receipt " + op.Id
 	switch {
 	case op.LossGrade == "" || op.To == "":
-	case op.LossGrade == "unknown":
-		words += " · before: loss bound unknown"
 	default:
-		words += fmt.Sprintf(" · before: loss bound %s (%s)", config.FormatBytes(op.LossBytes), op.LossGrade)
+		words += " · before: " + lossBound(op.LossGrade, op.LossBytes)
 	}
 	return words
 }
