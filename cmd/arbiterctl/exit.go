@@ -32,7 +32,8 @@ const exitStatusHelp = `What the exit statuses of arbiterctl mean:
   5  no arbiter leads or none can be reached; for reads, also when only a stale answer could be had, or
      one of an arbiter that was restarted and waits for a majority
   6  status --check: a group needs attention (held, primary degraded, not armed, not adopted, no standby, ...),
-     too few arbiters have a view that counts, so that nothing is failed over, or certificates of arbiters end soon;
+     nothing is heard from an arbiter, too few have a view that counts, so that nothing is failed over, or
+     certificates of arbiters end soon;
      check: something blocks a failover, or an arbiter did not answer
   7  the answer was lost: the change may or may not have been made (repeat it with the same --request-id)
 `

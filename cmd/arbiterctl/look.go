@@ -79,7 +79,7 @@ func (a *app) statusCommand() *cobra.Command {
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, too few arbiters have a view that counts, or certificates of arbiters end soon")
+	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, nothing is heard from an arbiter, too few have a view that counts, or certificates of arbiters end soon")
 	return cmd
 }
 

@@ -474,6 +474,17 @@ func TestStatus_ArbitersInDoubt(t *testing.T) {
 	golden(t, "status_doubt", screen.Status(style(), r))
 }
 
+// One silent arbiter of three stops nothing yet, and the next one does: that is trouble.
+func TestStatus_SilentArbiter(t *testing.T) {
+	r := statusOf(sample.Orders())
+	r.Arbiters[2].ViewCurrent = false
+	golden(t, "status_silent", screen.Status(style(), r))
+	r.Freshness.Linearizable = false
+	if troubles := screen.Troubles(r); len(troubles) != 0 {
+		t.Errorf("one that doesn't lead knows nobody's view, and says %q", troubles)
+	}
+}
+
 // A person who vouches for a member is told whether it is silent, or only nobody's name.
 func TestSeen(t *testing.T) {
 	const nobody = "No arbiter has reached its address: its name is not found.\n"

@@ -151,7 +151,7 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 	}
 	troubled := Troubles(r)
 	switch {
-	case len(r.Groups) == 0:
+	case len(r.Groups) == 0 && len(troubled) == 0:
 		return "Nothing is protected yet."
 	case len(troubled) == 0 && len(r.Groups) == 1:
 		return s.good(wellSentence(r.Groups[0]))
@@ -171,10 +171,12 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 }
 
 // Troubles says of everything that needs somebody what it is: what makes a failover impossible everywhere, then the groups,
-// the gravest first: a line that has room for three must not leave out the one that somebody has to get up for.
+// the gravest first: a line that has room for three must not leave out the one that somebody has to get up for. Last comes what is not lost yet.
 func Troubles(r *arbiterv1.GetStatusResponse) []string {
 	var troubles []string
-	if counting, voters := countingViews(r); r.Freshness != nil && 2*counting <= voters && len(r.Groups) > 0 {
+	counting, voters := countingViews(r)
+	enough := 2*counting > voters
+	if r.Freshness != nil && !enough && len(r.Groups) > 0 {
 		troubles = append(troubles, fmt.Sprintf("only %d of %d arbiters have a view that counts, so nothing is failed over", counting, voters))
 	}
 	groups := slices.Clone(r.Groups)
@@ -188,10 +190,25 @@ func Troubles(r *arbiterv1.GetStatusResponse) []string {
 			troubles = append(troubles, g.Group+" "+why)
 		}
 	}
+	if silent := silentVoters(r); len(silent) > 0 && enough {
+		troubles = append(troubles, fmt.Sprintf("nothing is heard from %s: %d of %d arbiters are left to decide", strings.Join(silent, " and "), counting, voters))
+	}
 	if ending := endingCertificates(r); len(ending) > 0 {
 		troubles = append(troubles, "the certificates of "+strings.Join(ending, " and ")+" must be renewed")
 	}
 	return troubles
+}
+
+// silentVoters are the voters that the one that leads hears nothing from: a failover still works without them, and the next loss may stop it.
+// Only the one that leads knows whose views it has.
+func silentVoters(r *arbiterv1.GetStatusResponse) []string {
+	var nodes []string
+	for _, a := range r.Arbiters {
+		if a.Voter && !a.ViewCurrent && r.GetFreshness().GetLinearizable() {
+			nodes = append(nodes, a.Node)
+		}
+	}
+	return nodes
 }
 
 // endingCertificates are the arbiters whose certificates have ended or soon will. Those that were not asked say nothing.
@@ -242,7 +259,7 @@ func primarySentence(g *arbiterv1.GroupStatus) string {
 // ArbitersLine is one line about the arbiters themselves.
 func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 	names := make([]string, 0, len(r.Arbiters))
-	voters, present := 0, 0
+	voters, present, silent := 0, 0, silentVoters(r)
 	for _, a := range r.Arbiters {
 		name := a.Node
 		switch {
@@ -250,7 +267,7 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 			name = s.warn(name + " leader in doubt")
 		case a.Leader:
 			name += " leader"
-		case a.Voter && !a.ViewCurrent && r.GetFreshness().GetLinearizable():
+		case slices.Contains(silent, a.Node):
 			name = s.warn(name + " away")
 		case a.Doubt != "":
 			name = s.warn(name + " in doubt")
