@@ -89,6 +89,11 @@ func (f fileMark) write(m mark) error {
 	return nil
 }
 
+// Kept is what an arbiter keeps in its data directory, and must be able to read and write with all that is below.
+func Kept(data string) []string {
+	return []string{fileMark{folder: data}.path(), filepath.Join(data, raftFolder)}
+}
+
 // CheckData refuses a data directory that is of another arbiter, or of another cluster than the certificate, before anything is opened or
 // started. One without a mark is new.
 func CheckData(folder string, node failover.NodeID, certificate *pki.Reloader) error {

@@ -55,7 +55,7 @@ func (n *Node) openStorage() (*Storage, error) {
 	if n.options.OpenStorage != nil {
 		return n.options.OpenStorage()
 	}
-	return OpenStorage(filepath.Join(n.options.Data, "raft"), n.log)
+	return OpenStorage(filepath.Join(n.options.Data, raftFolder), n.log)
 }
 
 func (n *Node) findCluster(ctx context.Context, storage *Storage) (string, error) {

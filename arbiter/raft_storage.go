@@ -3,6 +3,7 @@ package arbiter
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -24,6 +25,7 @@ const (
 	cachedEntries     = 512
 	currentTermKey    = "CurrentTerm" // Raft's own name for it in the stable store
 	folderMode        = 0o700
+	raftFolder        = "raft" // of the data directory
 	snapshotInterval  = 2 * time.Minute
 	snapshotThreshold = 8192
 	trailingLogs      = 10240
@@ -48,29 +50,57 @@ func OpenStorage(folder string, log hclog.Logger) (storage *Storage, err error) 
 	}
 	path := filepath.Join(folder, logFile)
 	defer recoverCorrupt(path, &err)()
-	bolt, err := raftboltdb.New(raftboltdb.Options{
-		Path:                    path,
-		BoltOptions:             &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType},
-		MsgpackUseNewTimeFormat: true,
-	})
+	bolt, snapshots, err := readStorage(folder, false, log)
 	if err != nil {
-		return nil, storageError(path, err)
-	}
-	if err := checkLog(bolt); err != nil {
-		return nil, errors.Join(corrupt(path, err), bolt.Close())
-	}
-	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, log.Named("raft-snapshot"))
-	if err != nil {
-		return nil, errors.Join(storageError(folder, err), bolt.Close())
-	}
-	if err := checkSnapshots(snapshots); err != nil {
-		return nil, errors.Join(corrupt(folder, err), bolt.Close())
+		return nil, err
 	}
 	storage, err = newStorage(folder, bolt, snapshots, bolt.Close)
 	if err != nil {
 		return nil, errors.Join(storageError(path, err), bolt.Close())
 	}
 	return storage, nil
+}
+
+// CheckStorage says whether the storage in a data directory could be opened, by reading all of it once and changing nothing in it. One that isn't there
+// yet could be. ErrStorageLocked: somebody uses it, and nothing was read.
+func CheckStorage(data string) (err error) {
+	folder := filepath.Join(data, raftFolder)
+	path := filepath.Join(folder, logFile)
+	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
+		return nil
+	} else if err != nil {
+		return storageError(path, err)
+	}
+	defer recoverCorrupt(path, &err)()
+	bolt, _, err := readStorage(folder, true, hclog.NewNullLogger())
+	if err != nil {
+		return err
+	}
+	return storageError(path, bolt.Close())
+}
+
+// readStorage opens the log and the snapshots in a folder, and reads them. Nobody else may have opened the log to write to it.
+func readStorage(folder string, readOnly bool, log hclog.Logger) (*raftboltdb.BoltStore, raft.SnapshotStore, error) {
+	path := filepath.Join(folder, logFile)
+	bolt, err := raftboltdb.New(raftboltdb.Options{
+		Path:                    path,
+		BoltOptions:             &bbolt.Options{Timeout: lockPatience, FreelistType: bbolt.FreelistMapType, ReadOnly: readOnly},
+		MsgpackUseNewTimeFormat: true,
+	})
+	if err != nil {
+		return nil, nil, storageError(path, err)
+	}
+	if err := checkLog(bolt); err != nil {
+		return nil, nil, errors.Join(corrupt(path, err), bolt.Close())
+	}
+	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, log.Named("raft-snapshot"))
+	if err != nil {
+		return nil, nil, errors.Join(storageError(folder, err), bolt.Close())
+	}
+	if err := checkSnapshots(snapshots); err != nil {
+		return nil, nil, errors.Join(corrupt(folder, err), bolt.Close())
+	}
+	return bolt, snapshots, nil
 }
 
 // MemoryStorage is a storage that forgets at Close, for tests.

@@ -124,20 +124,37 @@ func TestOpenStorage_SaysWhatIsWrong(t *testing.T) {
 		}, syscall.ENOTDIR, "raft"},
 	}
 	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			folder := filledStorage(t, 40)
-			test.harm(t, folder)
-			storage, err := OpenStorage(folder, quiet())
-			if err == nil {
-				defer storage.Close()
-			}
-			if !errors.Is(err, test.want) || (err != nil) != (test.want != nil) {
-				t.Fatalf("OpenStorage = %v, want %v", err, test.want)
-			}
-			if err != nil && !strings.Contains(err.Error(), test.says) {
-				t.Errorf("%q doesn't say %q", err, test.says)
-			}
-		})
+		for how, open := range map[string]func(folder string) error{"opened": openAndClose, "checked": func(folder string) error { return CheckStorage(filepath.Dir(folder)) }} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				folder := filledStorage(t, 40)
+				test.harm(t, folder)
+				err := open(folder)
+				if !errors.Is(err, test.want) || (err != nil) != (test.want != nil) {
+					t.Fatalf("got %v, want %v", err, test.want)
+				}
+				if err != nil && !strings.Contains(err.Error(), test.says) {
+					t.Errorf("%q doesn't say %q", err, test.says)
+				}
+			})
+		}
+	}
+}
+
+func openAndClose(folder string) error {
+	storage, err := OpenStorage(folder, quiet())
+	if err != nil {
+		return err
+	}
+	return storage.Close()
+}
+
+func TestCheckStorage_OfANewDataDirectory(t *testing.T) {
+	data := t.TempDir()
+	if err := CheckStorage(data); err != nil {
+		t.Error(err)
+	}
+	if made, err := os.ReadDir(data); err != nil || len(made) > 0 {
+		t.Errorf("it made %v (%v)", made, err)
 	}
 }
 

@@ -81,3 +81,13 @@ func TLSFromFiles(ca, certificate, key string) (*tls.Config, error) {
 	}
 	return reloader.Client(pki.Peer{Roles: []pki.Role{pki.RoleArbiter}}), nil
 }
+
+// ExpiryConcern says what of these certificates has ended at a time, or ends within 30 days (of one that lives for less than 90 days: within its
+// last third), and what to do; empty if nothing has and nothing will.
+func ExpiryConcern(ca, certificate, key string, now time.Time) (string, error) {
+	reloader, err := pki.NewReloader(pki.Files{Authorities: ca, Certificate: certificate, Key: key})
+	if err != nil {
+		return "", err
+	}
+	return reloader.Expiry(now).Concern, nil
+}

@@ -27,11 +27,26 @@ func (a *app) client() (*client.Client, error) {
 		if err != nil {
 			return nil, usageError{err}
 		}
+		if err := a.warnOfExpiry(context.TLS); err != nil {
+			return nil, usageError{err}
+		}
 	}
 	if a.connection, err = client.New(options); err != nil {
 		return nil, usageError{err}
 	}
 	return a.connection, nil
+}
+
+// warnOfExpiry says that the own certificate ends soon. Nobody else can: the arbiters see it at handshakes only, and show their own.
+func (a *app) warnOfExpiry(files config.TLSFiles) error {
+	concern, err := client.ExpiryConcern(files.CA, files.Cert, files.Key, a.now())
+	if err != nil {
+		return err
+	}
+	if concern != "" {
+		a.hint("arbiterctl: %s", concern)
+	}
+	return nil
 }
 
 // context is the cluster to talk to. Flags win over the context file; --address makes a context of its own.

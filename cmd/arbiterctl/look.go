@@ -62,7 +62,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			request := &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args), AskArbiters: check}
+			request := &arbiterv1.GetStatusRequest{Consistency: r.consistency(), Group: first(args), AskArbiters: check || a.flags.output != "text"}
 			answer, err := c.GetStatus(cmd.Context(), request, r.options()...)
 			if err != nil {
 				return err

@@ -368,9 +368,18 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	case "ending": // a group that is well, and an arbiter that has something to say of its certificates when it is asked
 		well := sample.Orders()
 		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
-		if r.AskArbiters {
+		if !r.AskArbiters {
+			for _, a := range answer.Arbiters {
+				a.Release, a.Certificates, a.Readiness = "", nil, arbiterv1.Readiness_READINESS_UNSPECIFIED
+			}
+		} else {
 			answer.Arbiters[1].Certificates.Concern = "its certificate az-b.crt ends soon"
 		}
+		return answer, nil
+	case "silent": // a group that is well, and an arbiter that nothing is heard from
+		well := sample.Orders()
+		well.Group, answer.Groups = r.Group, []*arbiterv1.GroupStatus{well}
+		answer.Arbiters[2].ViewCurrent = false
 		return answer, nil
 	case "in-doubt": // a group that is well, and arbiters of which two of three doubt themselves
 		well := sample.Orders()

@@ -54,7 +54,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		SilenceUsage:  true,
 	}
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
-	check := command.Flags().Bool("check", false, "read the file and the certificates, look whether the data directory is this arbiter's and can be written to, say what is wrong, and end; as the user of the service")
+	check := command.Flags().Bool("check", false, "read the file and the certificates, look whether the data directory is this arbiter's, can be written to and its log be opened, say what is wrong, and end; as the user of the service")
 	record := command.Flags().String("record", "", "keep all that decisions are made of in this folder, for make replay; it grows without bound")
 	command.RunE = func(*cobra.Command, []string) error {
 		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
@@ -65,11 +65,14 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		if err != nil {
 			return err
 		}
-		code = exitFailed
 		if *check {
+			if err := checkStorage(d.file.Data, stdout); err != nil {
+				return err
+			}
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
+		code = exitFailed
 		err = d.run(ctx, hangup, *record)
 		if errors.Is(err, arbiter.ErrStorageCorrupt) || errors.Is(err, arbiter.ErrClusterExists) {
 			code = exitBadInput

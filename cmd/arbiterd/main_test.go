@@ -13,7 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"golang.org/x/sys/unix"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
 )
 
 // logUntil is a log that ends a context once it has a text in it.
@@ -127,7 +130,7 @@ func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
 	}
 	asNobody(t, func() {
 		var out bytes.Buffer
-		if status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "can't be written to") {
+		if status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "can't be read and written to") {
 			t.Errorf("exit status %d: %s", status, out.String())
 		}
 	})
@@ -140,9 +143,67 @@ func TestACorruptLogIsNotTriedForEver(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o700), os.WriteFile(log, bytes.Repeat([]byte("no database "), 4096), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	var out bytes.Buffer
-	if status := run(t.Context(), []string{"--config", d.path}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "data directory is corrupt") {
-		t.Errorf("exit status %d: %s", status, out.String())
+	for _, arguments := range [][]string{{"--config", d.path}, {"--config", d.path, "--check"}} {
+		var out bytes.Buffer
+		if status := run(t.Context(), arguments, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "data directory is corrupt") {
+			t.Errorf("%q: exit status %d: %s", arguments, status, out.String())
+		}
+	}
+}
+
+// What a start as root left below the data directory is found by the service's user, and told to root.
+func TestWhatIsInTheDataDirectoryBelongsToAnother(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	storage, err := arbiter.OpenStorage(filepath.Join(d.file.Data, "raft"), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	look := func() (int, string) {
+		var out bytes.Buffer
+		return run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out), out.String()
+	}
+	if status, says := look(); status != 0 || !strings.Contains(says, "an arbiterd that runs uses "+d.file.Data) {
+		t.Errorf("in use: exit status %d: %s", status, says)
+	}
+	if err := storage.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if status, says := look(); status != 0 || strings.Contains(says, "note:") {
+		t.Errorf("all well: exit status %d: %s", status, says)
+	}
+	const user = 4711
+	if err := os.Chown(d.file.Data, user, user); err != nil {
+		t.Fatalf("the tests of this project run as root: %v", err)
+	}
+	log := filepath.Join(d.file.Data, "raft", "raft.db")
+	if status, says := look(); status != 0 || !strings.Contains(says, log+" belongs to user 0") {
+		t.Errorf("as root: exit status %d: %s", status, says)
+	}
+	if err := os.Chmod(d.file.Data, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	asNobody(t, func() {
+		if err := checkWritable(d.file.Data); err == nil || !strings.Contains(err.Error(), "chown -R arbiter: "+d.file.Data+" && chmod -R u+rwX "+d.file.Data) {
+			t.Errorf("as another: %v", err)
+		}
+	})
+}
+
+// A unit that doesn't name a data directory of one's own makes it read-only, and that is what is said.
+func TestTheDataDirectoryIsReadOnly(t *testing.T) {
+	folder := t.TempDir()
+	if err := unix.Mount("tmpfs", folder, "tmpfs", unix.MS_RDONLY, "size=1m"); err != nil {
+		t.Fatalf("mount a file system, as root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(folder, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, data := range []string{folder, filepath.Join(folder, "data")} {
+		if err := checkWritable(data); err == nil || !strings.Contains(err.Error(), "ReadWritePaths="+data) {
+			t.Errorf("%s: %v", data, err)
+		}
 	}
 }
 

@@ -25,20 +25,28 @@ type Expiry struct {
 // Expiry tells how the certificates in use stand at a time.
 func (r *Reloader) Expiry(now time.Time) Expiry {
 	l := r.current.Load()
+	whose, renew := l.identity.Role.expiryWords()
 	e := Expiry{Certificate: l.own.Leaf.NotAfter, Authority: l.issuer.NotAfter}
 	var concerns []string
 	if due(l.issuer, now) {
-		concerns = append(concerns, fmt.Sprintf("the authority in %s that its certificate rests on %s; change to a new authority everywhere",
-			l.files.Authorities, endText(e.Authority, now)))
+		concerns = append(concerns, fmt.Sprintf("the authority in %s that %s certificate rests on %s; change to a new authority everywhere",
+			l.files.Authorities, whose, endText(e.Authority, now)))
 	}
 	// A new certificate of an authority that ends no later would be cut to the same end.
 	if due(l.own.Leaf, now) && (len(concerns) == 0 || e.Authority.Sub(e.Certificate) > 24*time.Hour) {
-		concerns = append(concerns, fmt.Sprintf("its certificate %s %s; issue a new one (arbiterctl pki issue), put it there and reload",
-			l.files.Certificate, endText(e.Certificate, now)))
+		concerns = append(concerns, fmt.Sprintf("%s certificate %s %s; %s", whose, l.files.Certificate, endText(e.Certificate, now), renew))
 	}
 	e.Concern = strings.Join(concerns, "; ")
 	e.Over = !now.Before(e.Certificate) || !now.Before(e.Authority)
 	return e
+}
+
+// expiryWords are whose certificate it is, and how it gets a new one. An arbiter is told of; whoever else uses one is told it.
+func (r Role) expiryWords() (whose, renew string) {
+	if r == RoleArbiter {
+		return "its", "issue a new one (arbiterctl pki issue), put it there and reload"
+	}
+	return "your", "have a new one issued (arbiterctl pki issue) and put it there"
 }
 
 // due says whether it is time to see to a certificate.
