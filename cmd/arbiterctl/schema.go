@@ -14,7 +14,8 @@ func (a *app) schemaCommand() *cobra.Command {
 		Short: "The SQL that PostgreSQL needs once: role, least privileges, tables; needs no arbiter",
 		Long: `The SQL that a PostgreSQL primary needs once, run by a superuser in the database that the spec names under connect:
 
-  arbiterctl schema | psql -d postgres
+  arbiterctl schema > schema.sql                                              # here; copy it to the primary, and there:
+  runuser -u postgres -- psql -v ON_ERROR_STOP=1 -d postgres -f - < schema.sql
 
 It says for each privilege what it is for, and may be run again.`,
 		Args: atMost(0),
