@@ -175,6 +175,11 @@ func named(o failover.Outcome, name string) bool {
 	return slices.ContainsFunc(o.Steps, func(s failover.StepTime) bool { return s.Name == name })
 }
 
+// undone says whether a step of that name is told as one that did not succeed.
+func undone(o failover.Outcome, name string) bool {
+	return slices.ContainsFunc(o.Steps, func(s failover.StepTime) bool { return s.Name == name && s.Undone && s.Detail != "" })
+}
+
 func TestIsolate_OnlyTheFenceDecides(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -344,7 +349,7 @@ func TestConfigure_AStandbyThatIsGoneHoldsNobodyUp(t *testing.T) {
 		return failover.Outcome{Result: failover.ResultUnknown, Detail: "no answer"}
 	}}
 	o := f.run(t, failover.ActionConfigure, "db2", nil)
-	if o.Result != failover.ResultDone || o.Detail != "0 of 1 standbys point at db2, not: db3" || !named(o, "not done: db3 points at db2") {
+	if o.Result != failover.ResultDone || o.Detail != "0 of 1 standbys point at db2, not: db3" || !undone(o, "db3 points at db2") {
 		t.Errorf("outcome %+v", o)
 	}
 	if !slices.Equal(f.all(), []string{"point db3 at db2"}) {
@@ -427,11 +432,11 @@ func TestVerify_RoutesAreTimedOneAfterAnother(t *testing.T) {
 		const each = 40 * time.Millisecond
 		f := &fakeDrivers{verify: func(string) failover.Outcome {
 			time.Sleep(each) // virtual time: how long the write takes
-			return failover.Outcome{Result: failover.ResultDone, Took: each, Steps: []failover.StepTime{{Name: failover.WriteSeen + "db2", Length: each}}}
+			return failover.Outcome{Result: failover.ResultDone, Took: each, Steps: []failover.StepTime{{Name: "seen on db2", Length: each, WriteSeen: true}}}
 		}}
 		var ends []time.Duration
 		for _, step := range f.run(t, failover.ActionVerify, "db2", nil).Steps {
-			if strings.HasPrefix(step.Name, failover.WriteSeen) {
+			if step.WriteSeen {
 				ends = append(ends, step.Start+step.Length)
 			}
 		}
@@ -449,7 +454,7 @@ func TestVerify_StandbysAreToldAndDecideNothing(t *testing.T) {
 		}}
 		began := time.Now()
 		o := f.run(t, failover.ActionVerify, "db2", nil)
-		if o.Result != failover.ResultDone || !named(o, "not done: db3 follows db2") {
+		if o.Result != failover.ResultDone || !undone(o, "db3 follows db2") {
 			t.Errorf("outcome %+v", o)
 		}
 		if took := time.Since(began); took < 2*time.Second || took > 2*time.Second+clock.PollInterval {

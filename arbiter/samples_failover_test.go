@@ -18,6 +18,12 @@ import (
 // What the drivers say here, and how long they take, is what they said in a failover of real machines (make demo), and a real agent before a BMC
 // that hangs. All else is what the state machine and the planner make of it.
 
+// seen is a part in which a write was seen on the new primary.
+func seen(part failover.StepTime) failover.StepTime {
+	part.WriteSeen = true
+	return part
+}
+
 func part(name, detail string, start, length int) failover.StepTime {
 	return failover.StepTime{Name: name, Detail: detail, Start: milliseconds(start), Length: milliseconds(length)}
 }
@@ -110,7 +116,7 @@ func doneScript(t *testing.T) *script {
 	configure.Detail, configure.Took, configure.Steps = "1 of 1 standbys point at pg-b", milliseconds(50), []failover.StepTime{part("pg-c points at pg-b", "", 0, 50)}
 	route.Detail, route.Took, route.Steps = "clients are sent to pg-b", milliseconds(2), []failover.StepTime{part("haproxy-1 opened pg-b", "", 0, 2)}
 	verify.Detail, verify.Took = "write through db.example:5432 seen on pg-b under epoch 5", milliseconds(174)
-	verify.Steps = []failover.StepTime{part("written through the route", "try 1", 0, 45), part("seen on pg-b", "", 45, 12), part("pg-c follows pg-b", "", 0, 174)}
+	verify.Steps = []failover.StepTime{part("written through the route", "try 1", 0, 45), seen(part("seen on pg-b", "", 45, 12)), part("pg-c follows pg-b", "", 0, 174)}
 	s.do(map[failover.ActionKind]failover.Outcome{
 		failover.ActionIsolate: proven, failover.ActionCatchUp: catchUp, failover.ActionPromote: promote, failover.ActionConfigure: configure,
 		failover.ActionRoute: route, failover.ActionVerify: verify,

@@ -47,7 +47,7 @@ func (e executors) onStandbys(
 		outcomes[i] = do(ctx, m)
 		steps[i] = failover.StepTime{Name: string(m.Name) + " " + what, Start: start - began, Length: e.clock.Boot() - start}
 		if outcomes[i].Result != failover.ResultDone {
-			steps[i].Name, steps[i].Detail = "not done: "+steps[i].Name, outcomes[i].Detail
+			steps[i].Undone, steps[i].Detail = true, outcomes[i].Detail
 		}
 	})
 	for i, o := range outcomes {

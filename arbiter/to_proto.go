@@ -112,7 +112,7 @@ func stepToProto(s failover.Step) *arbiterv1.Step {
 		step.Proof = strings.TrimSpace(string(s.Proof.Grade) + " " + s.Proof.By)
 	}
 	for _, p := range s.Parts {
-		step.Parts = append(step.Parts, &arbiterv1.StepTime{Name: p.Name, Start: durationpb.New(p.Start), Length: durationpb.New(p.Length), Detail: p.Detail})
+		step.Parts = append(step.Parts, &arbiterv1.StepTime{Name: p.Name, Start: durationpb.New(p.Start), Length: durationpb.New(p.Length), Detail: p.Detail, Undone: p.Undone, WriteSeen: p.WriteSeen})
 	}
 	return step
 }

@@ -147,7 +147,7 @@ func (h *HTTP) VerifyThroughRoute(ctx context.Context, routeAddress string, a fa
 	for tries := 1; ; tries++ {
 		err := h.verifyOnce(ctx, routeAddress, member, a)
 		if err == nil {
-			r.step(failover.WriteSeen+string(a.Member)+", written through the route", fmt.Sprintf("try %d", tries))
+			r.writeSeen("seen on "+string(a.Member)+", written through the route", fmt.Sprintf("try %d", tries))
 			return r.outcome(failover.ResultDone, fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
 		}
 		if last == nil || ctx.Err() == nil {

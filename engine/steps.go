@@ -25,6 +25,12 @@ func (r *recorder) step(name, detail string) {
 	r.last = now
 }
 
+// writeSeen ends a step in which a write through a route was seen on the new primary.
+func (r *recorder) writeSeen(name, detail string) {
+	r.step(name, detail)
+	r.steps[len(r.steps)-1].WriteSeen = true
+}
+
 func (r *recorder) outcome(result failover.Result, detail string) failover.Outcome {
 	return failover.Outcome{Result: result, Detail: detail, Steps: r.steps, Took: time.Since(r.began)}
 }

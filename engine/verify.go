@@ -43,7 +43,7 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 			err = p.seenOnMember(ctx, routeAddress, member, a, proof)
 		}
 		if err == nil {
-			r.step(failover.WriteSeen+string(a.Member), "")
+			r.writeSeen("seen on "+string(a.Member), "")
 			return r.outcome(failover.ResultDone,
 				fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
 		}

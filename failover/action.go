@@ -127,6 +127,10 @@ type StepTime struct {
 	Start  time.Duration
 	Length time.Duration // both since the action began
 	Detail string
+	// Undone says that it did not succeed, beside others of the same action; Detail says why.
+	Undone bool `json:",omitempty"`
+	// WriteSeen says that at its end a write through a route was seen on the new primary.
+	WriteSeen bool `json:",omitempty"`
 }
 
 // Outcome is what one try of an action came to.

@@ -2,12 +2,8 @@ package failover
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
-
-// WriteSeen begins the name of the part of a verify that ends when a write through a route was seen on the new primary.
-const WriteSeen = "seen on "
 
 // WriteOutage is how long an operation kept writes away, by the wall clocks of arbiters: from the first sight of the fault or, where somebody
 // asked for it, from the beginning of the isolation, until a write through every route was seen on the new primary. What a verify goes on to
@@ -26,7 +22,7 @@ func WriteOutage(o *Operation) (time.Duration, bool) {
 func (s Step) writeSeen() WallTime {
 	var seen time.Duration
 	for _, p := range s.Parts {
-		if strings.HasPrefix(p.Name, WriteSeen) {
+		if p.WriteSeen {
 			seen = max(seen, p.Start+p.Length)
 		}
 	}

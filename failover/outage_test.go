@@ -11,9 +11,9 @@ func TestWriteOutage(t *testing.T) {
 	ms := func(n int) time.Duration { return time.Duration(n) * time.Millisecond }
 	verify := Step{Name: "verify", Began: at(300), Ended: at(2000), Result: ResultDone, Parts: []StepTime{
 		{Name: "written through the route", Length: ms(10)},
-		{Name: "seen on b", Start: ms(10), Length: ms(5)},
+		{Name: "seen on b", Start: ms(10), Length: ms(5), WriteSeen: true},
 		{Name: "written through the route", Start: ms(15), Length: ms(20)},
-		{Name: "seen on b", Start: ms(35), Length: ms(5)},
+		{Name: "seen on b", Start: ms(35), Length: ms(5), WriteSeen: true},
 		{Name: "c follows b", Start: 0, Length: ms(1700)},
 	}}
 	failed, bare := verify, verify

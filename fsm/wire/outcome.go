@@ -19,6 +19,7 @@ func wireOutcome(o failover.Outcome) *arbiterv1.Outcome {
 		Steps: each(o.Steps, func(s failover.StepTime) *arbiterv1.StepTime {
 			return &arbiterv1.StepTime{
 				Name: text(s.Name), Start: wireDuration(s.Start), Length: wireDuration(s.Length), Detail: text(s.Detail),
+				Undone: s.Undone, WriteSeen: s.WriteSeen,
 			}
 		}),
 		Took: wireDuration(o.Took),
@@ -42,7 +43,7 @@ func (f *faults) outcome(o *arbiterv1.Outcome) failover.Outcome {
 		Steps: each(o.GetSteps(), func(s *arbiterv1.StepTime) failover.StepTime {
 			return failover.StepTime{
 				Name: s.GetName(), Start: f.duration("start", s.GetStart()), Length: f.duration("length", s.GetLength()),
-				Detail: s.GetDetail(),
+				Detail: s.GetDetail(), Undone: s.GetUndone(), WriteSeen: s.GetWriteSeen(),
 			}
 		}),
 		Took: f.duration("took", o.GetTook()),

@@ -434,7 +434,7 @@ func unpointed() *arbiterv1.Operation {
 	op := sample.Failover()
 	configure := step(op, "configure")
 	configure.Detail = "0 of 1 standbys point at pg-b, not: pg-c"
-	configure.Parts[0].Name, configure.Parts[0].Detail = "not done: pg-c points at pg-b", "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused"
+	configure.Parts[0].Undone, configure.Parts[0].Detail = true, "point pg-c at pg-b: dial tcp 10.0.0.3:5432: connect: connection refused"
 	return op
 }
 

@@ -206,15 +206,12 @@ func saidByPart(step *arbiterv1.Step) bool {
 	return levelled && slices.ContainsFunc(step.Parts, func(p *arbiterv1.StepTime) bool { return p.Detail != "" && p.Detail == words })
 }
 
-// notDone begins the name of a part that did not succeed beside others of a step that did.
-const notDone = "not done: "
-
 // LeftUndone says whether some part of an operation's step did not succeed although the step did: of a configure, a standby that was not
 // pointed at the new primary.
 func LeftUndone(op *arbiterv1.Operation, step string) bool {
 	return slices.ContainsFunc(op.Steps, func(s *arbiterv1.Step) bool {
 		return s.Name == step && s.Result == "done" &&
-			slices.ContainsFunc(s.Parts, func(p *arbiterv1.StepTime) bool { return strings.HasPrefix(p.Name, notDone) })
+			slices.ContainsFunc(s.Parts, func(p *arbiterv1.StepTime) bool { return p.Undone })
 	})
 }
 
@@ -222,11 +219,13 @@ func LeftUndone(op *arbiterv1.Operation, step string) bool {
 func partText(part *arbiterv1.StepTime, failed bool) string {
 	const brief = 20
 	words := part.Name
+	if part.Undone {
+		words = "not done: " + words
+	}
 	if part.Length.AsDuration() > 0 {
 		words += " " + briefProto(part.Length)
 	}
-	failed = failed || strings.HasPrefix(part.Name, notDone)
-	if part.Detail != "" && (failed || len(part.Detail) <= brief) {
+	if part.Detail != "" && (failed || part.Undone || len(part.Detail) <= brief) {
 		words += " (" + part.Detail + ")"
 	}
 	return words

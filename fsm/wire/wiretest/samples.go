@@ -117,7 +117,7 @@ func Outcome() failover.Outcome {
 		Timeline: 5, Position: 77, Took: 212 * time.Millisecond,
 		Steps: []failover.StepTime{
 			{Name: "haproxy closed", Length: 3 * time.Millisecond},
-			{Name: "bmc off, read back off", Start: 3 * time.Millisecond, Length: 209 * time.Millisecond, Detail: "2 tries"},
+			{Name: "bmc off, read back off", Start: 3 * time.Millisecond, Length: 209 * time.Millisecond, Detail: "2 tries", Undone: true, WriteSeen: true},
 		},
 	}
 }

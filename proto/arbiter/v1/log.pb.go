@@ -2263,11 +2263,15 @@ func (x *MemberPosition) GetDetail() string {
 
 // StepTime is one measured part of an action.
 type StepTime struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Start         *durationpb.Duration   `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
-	Length        *durationpb.Duration   `protobuf:"bytes,3,opt,name=length,proto3" json:"length,omitempty"`
-	Detail        string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Start  *durationpb.Duration   `protobuf:"bytes,2,opt,name=start,proto3" json:"start,omitempty"`
+	Length *durationpb.Duration   `protobuf:"bytes,3,opt,name=length,proto3" json:"length,omitempty"`
+	Detail string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
+	// It did not succeed, beside others of the same action: of a configure, a standby that was not pointed at the new primary. Detail says why.
+	Undone bool `protobuf:"varint,5,opt,name=undone,proto3" json:"undone,omitempty"`
+	// At its end a write through a route was seen on the new primary: writes are back on that route.
+	WriteSeen     bool `protobuf:"varint,6,opt,name=write_seen,json=writeSeen,proto3" json:"write_seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2328,6 +2332,20 @@ func (x *StepTime) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *StepTime) GetUndone() bool {
+	if x != nil {
+		return x.Undone
+	}
+	return false
+}
+
+func (x *StepTime) GetWriteSeen() bool {
+	if x != nil {
+		return x.WriteSeen
+	}
+	return false
 }
 
 // Hold stops an operation and names what is missing.
@@ -3023,12 +3041,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\breceived\x18\x05 \x01(\x04R\breceived\x12\x1a\n" +
 	"\breplayed\x18\x06 \x01(\x04R\breplayed\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06detail\x18\b \x01(\tR\x06detail\"\x9a\x01\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\"\xd1\x01\n" +
 	"\bStepTime\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
 	"\x05start\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05start\x121\n" +
 	"\x06length\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x06length\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"j\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x16\n" +
+	"\x06undone\x18\x05 \x01(\bR\x06undone\x12\x1d\n" +
+	"\n" +
+	"write_seen\x18\x06 \x01(\bR\twriteSeen\"j\n" +
 	"\x04Hold\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x1c\n" +
 	"\toperation\x18\x02 \x01(\tR\toperation\x12\x16\n" +
