@@ -70,7 +70,7 @@ func (s *script) do(outcomes map[failover.ActionKind]failover.Outcome) {
 func (s *script) begin(d failover.Decision) {
 	s.t.Helper()
 	s.wait(5)
-	s.commit(failover.Intend{Group: s.group, Epoch: s.find().Epoch, Operation: d.Operation, Action: d.Action, Member: d.Member, Rule: d.Rule})
+	s.commit(failover.Intend{Group: s.group, Epoch: s.find().Epoch, Operation: d.Operation, Action: d.Action, Member: d.Member, Rule: d.Rule, Basis: d.Basis})
 	s.wait(2)
 }
 

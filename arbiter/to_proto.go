@@ -88,9 +88,7 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 	if o.Automatic {
 		op.Actor = "automatic"
 	}
-	for _, i := range o.Basis {
-		op.Basis = append(op.Basis, uint64(i))
-	}
+	op.Basis = indexesToProto(o.Basis)
 	for _, s := range o.Steps {
 		op.Steps = append(op.Steps, stepToProto(s))
 	}
@@ -103,10 +101,18 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 	return op
 }
 
+func indexesToProto(indexes []failover.Index) (list []uint64) {
+	for _, i := range indexes {
+		list = append(list, uint64(i))
+	}
+	return list
+}
+
 func stepToProto(s failover.Step) *arbiterv1.Step {
 	step := &arbiterv1.Step{
 		Name: s.Name, Began: timeToProto(s.Began), Took: durationpb.New(time.Duration(s.Ended - s.Began)), Member: string(s.Member),
 		Epoch: uint64(s.Epoch), Attempt: uint32(s.Attempt), Result: string(s.Result), Detail: s.Detail, IntentIndex: uint64(s.Intent), OutcomeIndex: uint64(s.Outcome),
+		Rule: s.Rule, Basis: indexesToProto(s.Basis),
 	}
 	if s.Proof.Grade != "" {
 		step.Proof = strings.TrimSpace(string(s.Proof.Grade) + " " + s.Proof.By)

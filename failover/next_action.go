@@ -33,9 +33,9 @@ func (c *change) intend(b Intend) *Refusal {
 	if last, ok := op.lastTry(); ok && (last.Name != string(b.Action) || last.Member != b.Member) {
 		op.Attempts = 0
 	}
-	op.Intent = &OpenIntent{Index: c.entry.Index, Epoch: b.Epoch, Action: b.Action, Member: b.Member, Reinstate: b.Reinstate, Wall: c.entry.Wall}
-	if len(b.Basis) > 0 {
-		op.Basis = b.Basis
+	op.Intent = &OpenIntent{
+		Index: c.entry.Index, Epoch: b.Epoch, Action: b.Action, Member: b.Member, Reinstate: b.Reinstate, Wall: c.entry.Wall,
+		Rule: b.Rule, Basis: keepNewest(b.Basis, basisKept),
 	}
 	return c.advance(g, intended[b.Action], "%s %s under epoch %d", b.Action, b.Member, b.Epoch)
 }
@@ -171,7 +171,7 @@ func (c *change) conclude(b Conclude) *Refusal {
 	op.addStep(Step{
 		Name: string(intent.Action), Began: stepBegan(c.entry.Wall, o), Ended: c.entry.Wall, Member: intent.Member,
 		Epoch: b.Epoch, Attempt: op.Attempts + 1, Intent: b.Intent, Outcome: c.entry.Index, Result: o.Result, Detail: o.Detail,
-		Proof: o.Proof, Parts: o.Steps,
+		Proof: o.Proof, Parts: o.Steps, Rule: intent.Rule, Basis: intent.Basis,
 	})
 	if intent.Action == ActionIsolate {
 		return c.concludeIsolate(g, o)

@@ -1,6 +1,9 @@
 package failover
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // TestNextLeavesItsInputAlone also where lists are full and make room.
 func TestNextLeavesItsInputAlone(t *testing.T) {
@@ -102,4 +105,25 @@ func TestNextIsTotal(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 	Explain(&s, "nobody", Durations{})
+}
+
+// What the second looks found does not take the place of what the verdict rested on: each decision keeps its own basis, the newest of it if it is long.
+func TestStep_KeepsWhatItWasDecidedOn(t *testing.T) {
+	w := given(t, ready)
+	before := slices.Clone(w.group(t).Operation.Basis)
+	intent := w.intend(t, ActionIsolate, "pg-a")
+	intent.Rule = "begin"
+	for i := range Index(basisKept + 3) {
+		intent.Basis = append(intent.Basis, 1000+i)
+	}
+	w.accepted(t, "a", 1, intent)
+	w.accepted(t, "a", 1, w.conclude(t, offProof()))
+	op := w.group(t).Operation
+	step, _ := op.lastTry()
+	if !slices.Equal(op.Basis, before) || len(before) == 0 {
+		t.Errorf("the verdict rests on %v, and rested on %v", op.Basis, before)
+	}
+	if step.Rule != "begin" || !slices.Equal(step.Basis, intent.Basis[3:]) {
+		t.Errorf("the isolation rests on %q %v", step.Rule, step.Basis)
+	}
 }

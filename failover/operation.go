@@ -51,9 +51,9 @@ type Operation struct {
 	Withheld     bool // what it would do has been told, and is not done: the policy only observes
 	// Configured, Routed and Verified are the actions after the promotion that are done.
 	Configured, Routed, Verified bool
-	Verdict                      string // what was thought when it was confirmed
-	Basis                        []Index
-	Arbiter                      NodeID // who held the lease last
+	Verdict                      string  // what was thought when it was confirmed
+	Basis                        []Index // of that verdict; what each later decision rests on is with its step
+	Arbiter                      NodeID  // who held the lease last
 	Steps                        []Step
 }
 
@@ -65,6 +65,8 @@ type OpenIntent struct {
 	Member    MemberName
 	Reinstate bool
 	Wall      WallTime
+	Rule      string  `json:",omitempty"` // by which it was decided
+	Basis     []Index `json:",omitempty"` // log indexes of observations that it rests on; see basisKept
 }
 
 // AcceptedLoss is an operator's word that the promotion of one member may lose so many bytes. The next intent to promote uses it up,
@@ -91,7 +93,12 @@ type Step struct {
 	Detail  string
 	Proof   Proof
 	Parts   []StepTime
+	Rule    string  `json:",omitempty"` // of an action: by which its intent was decided
+	Basis   []Index `json:",omitempty"` // of an action: log indexes of observations that its intent rests on; see basisKept
 }
+
+// basisKept bounds what is kept of the basis of one decision: the newest indexes. A verdict rests on one of each arbiter at most.
+const basisKept = 8
 
 // stepsKept bounds a timeline: an operation held for days retries many times.
 const stepsKept = 64

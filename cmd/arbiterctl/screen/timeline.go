@@ -1,6 +1,7 @@
 package screen
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -148,7 +149,7 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale) row {
 	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, details: wrap(stepDetails(op, step)), proof: proofOf(step), log: logText(step)}
 	if step.Name == "verdict" {
-		r.name, r.log = "verdict down", basisText(op, r.log)
+		r.name, r.log = "verdict down", cmp.Or(basisText(op.Basis), r.log)
 	}
 	if slices.Contains(drawn, step.Name) {
 		r.bar = c.bar(step)
@@ -196,6 +197,9 @@ func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 	}
 	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
+	}
+	if basis := basisText(step.Basis); basis != "" && step.Attempt <= 1 { // later tries are of the same decision
+		parts = append(parts, fmt.Sprintf("decided on %s (rule %s)", basis, orDash(step.Rule)))
 	}
 	return parts
 }
@@ -256,12 +260,12 @@ func logText(step *arbiterv1.Step) string {
 	return ""
 }
 
-// basisText names the entries that a verdict rests on.
-func basisText(op *arbiterv1.Operation, otherwise string) string {
-	if len(op.Basis) == 0 {
-		return otherwise
+// basisText names the entries that a decision rests on; empty if nothing is known of them.
+func basisText(basis []uint64) string {
+	if len(basis) == 0 {
+		return ""
 	}
-	lowest, highest := slices.Min(op.Basis), slices.Max(op.Basis)
+	lowest, highest := slices.Min(basis), slices.Max(basis)
 	if lowest == highest {
 		return fmt.Sprintf("log %d", lowest)
 	}

@@ -2154,17 +2154,18 @@ type Operation struct {
 	Began       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=began,proto3" json:"began,omitempty"`
 	Ended       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended,proto3" json:"ended,omitempty"`
 	// "running", "held", "done", "recovered", "aborted", "reinstated".
-	Result       string            `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
-	Steps        []*Step           `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
-	HeldReason   string            `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
-	HeldDetail   string            `protobuf:"bytes,15,opt,name=held_detail,json=heldDetail,proto3" json:"held_detail,omitempty"`
-	LossGrade    string            `protobuf:"bytes,16,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
-	LossBytes    uint64            `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
-	AcceptedLoss bool              `protobuf:"varint,18,opt,name=accepted_loss,json=acceptedLoss,proto3" json:"accepted_loss,omitempty"`
-	Verdict      string            `protobuf:"bytes,19,opt,name=verdict,proto3" json:"verdict,omitempty"`
-	Basis        []uint64          `protobuf:"varint,20,rep,packed,name=basis,proto3" json:"basis,omitempty"`
-	Positions    []*MemberPosition `protobuf:"bytes,21,rep,name=positions,proto3" json:"positions,omitempty"`
-	Arbiter      string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
+	Result       string  `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
+	Steps        []*Step `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
+	HeldReason   string  `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
+	HeldDetail   string  `protobuf:"bytes,15,opt,name=held_detail,json=heldDetail,proto3" json:"held_detail,omitempty"`
+	LossGrade    string  `protobuf:"bytes,16,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
+	LossBytes    uint64  `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	AcceptedLoss bool    `protobuf:"varint,18,opt,name=accepted_loss,json=acceptedLoss,proto3" json:"accepted_loss,omitempty"`
+	Verdict      string  `protobuf:"bytes,19,opt,name=verdict,proto3" json:"verdict,omitempty"`
+	// The log indexes of the observations that the verdict rests on. What each action rests on is with its step.
+	Basis     []uint64          `protobuf:"varint,20,rep,packed,name=basis,proto3" json:"basis,omitempty"`
+	Positions []*MemberPosition `protobuf:"bytes,21,rep,name=positions,proto3" json:"positions,omitempty"`
+	Arbiter   string            `protobuf:"bytes,22,opt,name=arbiter,proto3" json:"arbiter,omitempty"`
 	// While it runs: the log index at which it came to what an operator may be asked about. It was held, an action was intended, or a
 	// member was revoked or proven to have stopped. Requests name it in `seen`.
 	Turn uint64 `protobuf:"varint,23,opt,name=turn,proto3" json:"turn,omitempty"`
@@ -2385,18 +2386,21 @@ func (x *Operation) GetWriteOutage() *durationpb.Duration {
 type Step struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// For example "verdict", "lease", "isolate".
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Began         *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=began,proto3" json:"began,omitempty"`
-	Took          *durationpb.Duration   `protobuf:"bytes,3,opt,name=took,proto3" json:"took,omitempty"`
-	Member        string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Attempt       uint32                 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
-	Result        string                 `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
-	Detail        string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
-	Proof         string                 `protobuf:"bytes,9,opt,name=proof,proto3" json:"proof,omitempty"`
-	IntentIndex   uint64                 `protobuf:"varint,10,opt,name=intent_index,json=intentIndex,proto3" json:"intent_index,omitempty"`
-	OutcomeIndex  uint64                 `protobuf:"varint,11,opt,name=outcome_index,json=outcomeIndex,proto3" json:"outcome_index,omitempty"`
-	Parts         []*StepTime            `protobuf:"bytes,12,rep,name=parts,proto3" json:"parts,omitempty"`
+	Name         string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Began        *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=began,proto3" json:"began,omitempty"`
+	Took         *durationpb.Duration   `protobuf:"bytes,3,opt,name=took,proto3" json:"took,omitempty"`
+	Member       string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	Epoch        uint64                 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Attempt      uint32                 `protobuf:"varint,6,opt,name=attempt,proto3" json:"attempt,omitempty"`
+	Result       string                 `protobuf:"bytes,7,opt,name=result,proto3" json:"result,omitempty"`
+	Detail       string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	Proof        string                 `protobuf:"bytes,9,opt,name=proof,proto3" json:"proof,omitempty"`
+	IntentIndex  uint64                 `protobuf:"varint,10,opt,name=intent_index,json=intentIndex,proto3" json:"intent_index,omitempty"`
+	OutcomeIndex uint64                 `protobuf:"varint,11,opt,name=outcome_index,json=outcomeIndex,proto3" json:"outcome_index,omitempty"`
+	Parts        []*StepTime            `protobuf:"bytes,12,rep,name=parts,proto3" json:"parts,omitempty"`
+	// Of an action: the planner's rule by which it was decided, and the log indexes of the observations that this rests on, the newest 8.
+	Rule          string   `protobuf:"bytes,13,opt,name=rule,proto3" json:"rule,omitempty"`
+	Basis         []uint64 `protobuf:"varint,14,rep,packed,name=basis,proto3" json:"basis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2511,6 +2515,20 @@ func (x *Step) GetOutcomeIndex() uint64 {
 func (x *Step) GetParts() []*StepTime {
 	if x != nil {
 		return x.Parts
+	}
+	return nil
+}
+
+func (x *Step) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *Step) GetBasis() []uint64 {
+	if x != nil {
+		return x.Basis
 	}
 	return nil
 }
@@ -5964,7 +5982,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
 	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
 	"\x03now\x18\x18 \x01(\tR\x03now\x12<\n" +
-	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\"\xfd\x02\n" +
+	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -5978,7 +5996,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fintent_index\x18\n" +
 	" \x01(\x04R\vintentIndex\x12#\n" +
 	"\routcome_index\x18\v \x01(\x04R\foutcomeIndex\x12*\n" +
-	"\x05parts\x18\f \x03(\v2\x14.arbiter.v1.StepTimeR\x05parts\"\x9b\x01\n" +
+	"\x05parts\x18\f \x03(\v2\x14.arbiter.v1.StepTimeR\x05parts\x12\x12\n" +
+	"\x04rule\x18\r \x01(\tR\x04rule\x12\x14\n" +
+	"\x05basis\x18\x0e \x03(\x04R\x05basis\"\x9b\x01\n" +
 	"\x15ListOperationsRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1d\n" +
 	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\x12\x1e\n" +
