@@ -32,6 +32,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	orders.node().addDistance(plan, &orders.state, orders.find(), "")
 	well, check := orders.status(), orders.check()
 	orders.partOff()
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
@@ -177,6 +178,7 @@ func (s *script) send(doubts map[failover.NodeID]string) {
 			b.FencePaths = append(b.FencePaths, failover.FencePath{Group: s.group, Member: m.Name, Armed: true, Detail: m.Fence[0].Devices[0].Method, AsOf: s.state.Applied})
 			if node == "az-a" {
 				s.clock.Advance(10 * time.Millisecond)
+				s.view.setPath(b.FencePaths[len(b.FencePaths)-1])
 				s.view.observe(Report{Observation: o, Address: m.Address, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot()})
 			}
 		}

@@ -43,10 +43,14 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 		return nil, err
 	}
 	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
-	return rehearse(state, within, failover.StartOperation{
+	answer, err := rehearse(state, within, failover.StartOperation{
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
 		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
+	if answer.GetPossible() {
+		s.node.addDistance(answer, state, g, failover.MemberName(r.GetCandidate()))
+	}
+	return answer, err
 }
 
 // rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.

@@ -110,8 +110,8 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	if !ok {
 		return
 	}
-	status.LossGrade = string(best.Loss.Grade)
-	status.LagBytes = n.lag(g, best.Member)
+	status.LossGrade, status.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
+	status.LagBytes, status.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
 	if best.Eligible {
 		status.Candidate = string(best.Member)
 	} else if g.Operation == nil { // an operation says itself what it waits for
@@ -122,7 +122,8 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 		status.WouldLose = "nothing"
 	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
 		// Seen positions are as old as the last change, and the live distance may have grown; what was read after the fence may be more.
-		status.WouldLose = fmt.Sprintf("about %d bytes", max(best.Loss.Bytes, status.GetLagBytes()))
+		status.LossBytes = max(best.Loss.Bytes, status.GetLagBytes())
+		status.WouldLose = fmt.Sprintf("about %d bytes", status.GetLossBytes())
 	}
 }
 
@@ -146,7 +147,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	state := g.Member(m.Name)
 	status := &arbiterv1.MemberStatus{Member: string(m.Name), Zone: m.Zone, Address: m.Address, Authority: string(state.Authority), Status: string(state.Verdict)}
 	status.Armed, status.Fence = failover.MemberArmed(s, g, m.Name)
-	status.Views = n.viewsToProto(s, g, m.Name)
+	status.FenceAge, status.Views = n.fenceAge(g.Name, m.Name), n.viewsToProto(s, g, m.Name)
 	if state.Proof.Grade != "" {
 		status.Proof = fmt.Sprintf("%s %s", state.Proof.Grade, state.Proof.By)
 	}
@@ -166,8 +167,9 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 			break
 		}
 	}
-	status.Sync = slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
+	status.Sync = confirms(g, m)
 	if m.Name != g.Writer() {
+		status.LagAge = n.lagAge(g, m.Name)
 		status.LagBytes, status.NotFollowing = n.lag(g, m.Name), failover.NotFollowing(s, g, m.Name)
 		for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
 			if c.Member == m.Name {
@@ -176,6 +178,11 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 		}
 	}
 	return status
+}
+
+// confirms says whether the primary, when it was last seen, waited for this member at each commit.
+func confirms(g *failover.Group, m failover.MemberSpec) bool {
+	return slices.ContainsFunc(g.LastPrimary.Replicas, func(r failover.Replica) bool { return r.Name == m.ApplicationName && r.Sync })
 }
 
 // viewsToProto lists what each arbiter sees of a member, and whether that counts.
@@ -196,6 +203,9 @@ func (n *Node) viewsToProto(s *failover.State, g *failover.Group, member failove
 			if l.Node == node && l.Observation.Member == member && ok && l.Generation == known.Generation {
 				addLook(v, g, l.Observation)
 			}
+		}
+		if node == n.options.Node {
+			v.Age = n.lookAge(g.Name, member)
 		}
 		views = append(views, v)
 	}

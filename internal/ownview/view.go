@@ -26,6 +26,7 @@ type View struct {
 	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
 	fresh    map[Key]bool               // looks that were news when they came
 	unsent   map[Key]bool               // fence paths that have changed
+	worked   map[Key]time.Duration      // when a fence path answered last that it works, on the boot clock
 	specs    Specs
 	sequence uint64
 }
@@ -36,7 +37,7 @@ func New(node failover.NodeID) *View {
 		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{},
 		sent: map[Key]failover.Observation{}, words: map[Key]failover.Observation{}, paths: map[Key]failover.FencePath{},
 		troubles: map[Key]*trouble{}, reached: map[Key]time.Duration{},
-		fresh: map[Key]bool{}, unsent: map[Key]bool{}, specs: Specs{},
+		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, specs: Specs{},
 		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{},
 	}
 }
@@ -129,6 +130,9 @@ func (v *View) SetPath(m Moment, p failover.FencePath) (changed bool) {
 	}
 	known, ok := v.paths[key]
 	v.paths[key] = p
+	if p.Armed {
+		v.worked[key] = m.Boot
+	}
 	outdated := known.AsOf < now.Since // that of a machine that the member no longer is
 	changed = !ok || !known.SameWay(p) || outdated
 	if changed {
@@ -141,6 +145,12 @@ func (v *View) SetPath(m Moment, p failover.FencePath) (changed bool) {
 func (v *View) Look(key Key) (Report, bool) {
 	r, ok := v.looks[key]
 	return r, ok
+}
+
+// PathWorked is when a fence path answered last that it works, on the boot clock; false if it never did.
+func (v *View) PathWorked(key Key) (time.Duration, bool) {
+	at, ok := v.worked[key]
+	return at, ok
 }
 
 // dropUnknown forgets members that the committed specs no longer have.
@@ -163,6 +173,7 @@ func (v *View) dropUnknown(s *failover.State) {
 		if member(s, key) == nil {
 			delete(v.paths, key)
 			delete(v.unsent, key)
+			delete(v.worked, key)
 		}
 	}
 }

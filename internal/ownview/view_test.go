@@ -382,7 +382,7 @@ func TestView_ForgetsWhatTheSpecsNoLongerHave(t *testing.T) {
 	*f.state = failover.State{}
 	f.see("db1", failover.ReasonRefused, failover.Facts{}, 1)
 	f.nothingToSend(t, 1, "with the group gone")
-	if len(f.asks)+len(f.looks)+len(f.took)+len(f.sent)+len(f.paths) != 0 {
+	if len(f.asks)+len(f.looks)+len(f.took)+len(f.sent)+len(f.paths)+len(f.worked) != 0 {
 		t.Errorf("kept %v %v %v %v %v", f.asks, f.looks, f.took, f.sent, f.paths)
 	}
 }

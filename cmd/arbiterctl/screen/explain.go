@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/arbiter-ha/arbiter/config"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -180,6 +181,14 @@ func viewText(s Style, v *arbiterv1.View) string {
 	if words == "" && v.Since != nil {
 		words = "since " + s.clock(v.Since)
 	}
+	if v.Age != nil && (v.Status == "up" || v.Status == "degraded") {
+		if words == "answered" {
+			words = ""
+		} else if words != "" {
+			words += "; "
+		}
+		words += "last answer " + briefProto(v.Age) + " ago"
+	}
 	if !v.Counts {
 		why := v.WhyNot
 		if why == "" {
@@ -206,6 +215,34 @@ func guardLines(s Style, guards []*arbiterv1.Guard) []string {
 	return columns(nil, rows)
 }
 
+// knownOfPlan is what a plan rests on, and how old that is.
+func knownOfPlan(r *arbiterv1.FailoverResponse) []string {
+	if !r.Possible || r.Candidate == "" {
+		return nil
+	}
+	confirms := "asynchronous"
+	if r.Sync {
+		confirms = "synchronous"
+	}
+	behind := "how far it is behind isn't known to the arbiter that answers"
+	if r.LagAge != nil {
+		behind = fmt.Sprintf("%s behind as seen %s ago", config.FormatBytes(r.LagBytes), briefProto(r.LagAge))
+	}
+	lines := []string{fmt.Sprintf("%s is %s, %s; %s.", r.Candidate, confirms, behind, lossBound(r.LossGrade, r.LossBytes))}
+	if r.FenceAge != nil {
+		lines = append(lines, fmt.Sprintf("The fence of %s last answered %s ago.", r.Fenced, briefProto(r.FenceAge)))
+	}
+	return lines
+}
+
+// lossBound is what a promotion may lose, with how good that is.
+func lossBound(grade string, bytes uint64) string {
+	if grade == "unknown" {
+		return "loss bound unknown"
+	}
+	return fmt.Sprintf("loss bound %s (%s)", config.FormatBytes(bytes), grade)
+}
+
 // Plan draws what a failover would do, with its conditions where one of them isn't met.
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	var p page
@@ -214,6 +251,7 @@ func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 		plan = "Would " + plan + "."
 	}
 	p.line("%s", orDash(plan))
+	p.lines(knownOfPlan(r), "  ")
 	for _, g := range r.Guards {
 		if !g.Ok {
 			p.line("Conditions:")

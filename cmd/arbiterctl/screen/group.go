@@ -51,6 +51,9 @@ func groupLine(s Style, g *arbiterv1.GroupStatus) string {
 	parts := []string{
 		s.strong(g.Group), stateCell(s, g), epoch, loseText(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
 	}
+	if g.LagAge != nil {
+		parts = append(parts, "lag as seen "+briefProto(g.LagAge)+" ago")
+	}
 	if g.EpochGrade != "" {
 		parts = append(parts, "epoch check "+g.EpochGrade)
 	}
@@ -79,9 +82,13 @@ func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
 	case "REVOKED":
 		authority = s.bad(authority)
 	}
+	fence := fenceCell(s, m.Armed, m.Fence)
+	if m.Armed && m.FenceAge != nil {
+		fence += ", " + briefProto(m.FenceAge) + " ago"
+	}
 	return []string{
 		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), lagCell(m.LagBytes, m.Role == "standby"),
-		readyCell(s, m), fmt.Sprint(m.TokenEpoch), fenceCell(s, m.Armed, m.Fence), seenCell(s, m.Views),
+		readyCell(s, m), fmt.Sprint(m.TokenEpoch), fence, seenCell(s, m.Views),
 	}
 }
 

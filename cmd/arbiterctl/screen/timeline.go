@@ -82,7 +82,7 @@ func lossText(op *arbiterv1.Operation) string {
 	if op.Result != "done" || op.To == "" || op.LossGrade == "" {
 		return ""
 	}
-	words := "nothing lost"
+	words := "nothing lost (observed bound)"
 	switch {
 	case op.LossGrade == "unknown":
 		words = "nobody knows what was lost"
@@ -276,10 +276,8 @@ func receiptText(op *arbiterv1.Operation) string {
 	words := "receipt " + op.Id
 	switch {
 	case op.LossGrade == "" || op.To == "":
-	case op.LossGrade == "unknown":
-		words += " · before: loss bound unknown"
 	default:
-		words += fmt.Sprintf(" · before: loss bound %s (%s)", config.FormatBytes(op.LossBytes), op.LossGrade)
+		words += " · before: " + lossBound(op.LossGrade, op.LossBytes)
 	}
 	return words
 }

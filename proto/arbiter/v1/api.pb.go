@@ -794,8 +794,14 @@ type GroupStatus struct {
 	Next        []string `protobuf:"bytes,20,rep,name=next,proto3" json:"next,omitempty"`
 	SpecVersion uint64   `protobuf:"varint,21,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
 	// The grade of the epoch check at the targets (S9): "strong" or "weak".
-	EpochGrade    string `protobuf:"bytes,22,opt,name=epoch_grade,json=epochGrade,proto3" json:"epoch_grade,omitempty"`
-	Lease         *Lease `protobuf:"bytes,23,opt,name=lease,proto3" json:"lease,omitempty"`
+	EpochGrade string `protobuf:"bytes,22,opt,name=epoch_grade,json=epochGrade,proto3" json:"epoch_grade,omitempty"`
+	Lease      *Lease `protobuf:"bytes,23,opt,name=lease,proto3" json:"lease,omitempty"`
+	// The bound that would_lose puts into words: no more acknowledged bytes than this would be lost, if loss_grade is "observed"; about so many
+	// if it is "estimate"; it says nothing if it is "unknown".
+	LossBytes uint64 `protobuf:"varint,24,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	// How old lag_bytes is: when the arbiter that answers looked last at the candidate and at the primary, the older of both looks. Unset if it
+	// has not seen both.
+	LagAge        *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -991,6 +997,20 @@ func (x *GroupStatus) GetLease() *Lease {
 	return nil
 }
 
+func (x *GroupStatus) GetLossBytes() uint64 {
+	if x != nil {
+		return x.LossBytes
+	}
+	return 0
+}
+
+func (x *GroupStatus) GetLagAge() *durationpb.Duration {
+	if x != nil {
+		return x.LagAge
+	}
+	return nil
+}
+
 // PauseStatus says who paused a group, and why.
 type PauseStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1072,7 +1092,11 @@ type MemberStatus struct {
 	Views          []*View                `protobuf:"bytes,15,rep,name=views,proto3" json:"views,omitempty"`
 	Proof          string                 `protobuf:"bytes,16,opt,name=proof,proto3" json:"proof,omitempty"`
 	// Why it does not follow the present primary although it runs as a standby; empty if it does, or if that can't be said.
-	NotFollowing  string `protobuf:"bytes,17,opt,name=not_following,json=notFollowing,proto3" json:"not_following,omitempty"`
+	NotFollowing string `protobuf:"bytes,17,opt,name=not_following,json=notFollowing,proto3" json:"not_following,omitempty"`
+	// How long ago the arbiter that answers was last told by a level of its fence devices that they work; unset if it never was.
+	FenceAge *durationpb.Duration `protobuf:"bytes,18,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
+	// How old lag_bytes is; see GroupStatus.
+	LagAge        *durationpb.Duration `protobuf:"bytes,19,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1226,6 +1250,20 @@ func (x *MemberStatus) GetNotFollowing() string {
 	return ""
 }
 
+func (x *MemberStatus) GetFenceAge() *durationpb.Duration {
+	if x != nil {
+		return x.FenceAge
+	}
+	return nil
+}
+
+func (x *MemberStatus) GetLagAge() *durationpb.Duration {
+	if x != nil {
+		return x.LagAge
+	}
+	return nil
+}
+
 // View is what one arbiter sees of a member.
 type View struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -1235,9 +1273,11 @@ type View struct {
 	Detail string                 `protobuf:"bytes,4,opt,name=detail,proto3" json:"detail,omitempty"`
 	Since  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
 	// The view counts: it is current and the arbiter does not doubt itself.
-	Counts        bool          `protobuf:"varint,6,opt,name=counts,proto3" json:"counts,omitempty"`
-	WhyNot        string        `protobuf:"bytes,7,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
-	Checks        []*CheckState `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	Counts bool          `protobuf:"varint,6,opt,name=counts,proto3" json:"counts,omitempty"`
+	WhyNot string        `protobuf:"bytes,7,opt,name=why_not,json=whyNot,proto3" json:"why_not,omitempty"`
+	Checks []*CheckState `protobuf:"bytes,8,rep,name=checks,proto3" json:"checks,omitempty"`
+	// How long ago the newest look ended. Of the arbiter that answers only, since looks that see what was seen before are not sent.
+	Age           *durationpb.Duration `protobuf:"bytes,9,opt,name=age,proto3" json:"age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1324,6 +1364,13 @@ func (x *View) GetWhyNot() string {
 func (x *View) GetChecks() []*CheckState {
 	if x != nil {
 		return x.Checks
+	}
+	return nil
+}
+
+func (x *View) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
 	}
 	return nil
 }
@@ -3725,7 +3772,18 @@ type FailoverResponse struct {
 	// Of a dry run: the group's epoch, for the request that does what the plan says.
 	Epoch uint64 `protobuf:"varint,4,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	// Of a dry run: plan lists the actions. Otherwise it is a sentence about why nothing would be done, or about what has begun.
-	Possible      bool `protobuf:"varint,5,opt,name=possible,proto3" json:"possible,omitempty"`
+	Possible bool `protobuf:"varint,5,opt,name=possible,proto3" json:"possible,omitempty"`
+	// Of a dry run that is possible: who would be promoted, and as in GroupStatus and MemberStatus how far it is behind, by what was seen when,
+	// and what would be lost at most.
+	Candidate string               `protobuf:"bytes,6,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	Sync      bool                 `protobuf:"varint,7,opt,name=sync,proto3" json:"sync,omitempty"`
+	LagBytes  uint64               `protobuf:"varint,8,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	LagAge    *durationpb.Duration `protobuf:"bytes,9,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
+	LossGrade string               `protobuf:"bytes,10,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
+	LossBytes uint64               `protobuf:"varint,11,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	// Who would be fenced, and how long ago that fence has answered the arbiter that gives this answer.
+	Fenced        string               `protobuf:"bytes,12,opt,name=fenced,proto3" json:"fenced,omitempty"`
+	FenceAge      *durationpb.Duration `protobuf:"bytes,13,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3793,6 +3851,62 @@ func (x *FailoverResponse) GetPossible() bool {
 		return x.Possible
 	}
 	return false
+}
+
+func (x *FailoverResponse) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+func (x *FailoverResponse) GetSync() bool {
+	if x != nil {
+		return x.Sync
+	}
+	return false
+}
+
+func (x *FailoverResponse) GetLagBytes() uint64 {
+	if x != nil {
+		return x.LagBytes
+	}
+	return 0
+}
+
+func (x *FailoverResponse) GetLagAge() *durationpb.Duration {
+	if x != nil {
+		return x.LagAge
+	}
+	return nil
+}
+
+func (x *FailoverResponse) GetLossGrade() string {
+	if x != nil {
+		return x.LossGrade
+	}
+	return ""
+}
+
+func (x *FailoverResponse) GetLossBytes() uint64 {
+	if x != nil {
+		return x.LossBytes
+	}
+	return 0
+}
+
+func (x *FailoverResponse) GetFenced() string {
+	if x != nil {
+		return x.Fenced
+	}
+	return ""
+}
+
+func (x *FailoverResponse) GetFenceAge() *durationpb.Duration {
+	if x != nil {
+		return x.FenceAge
+	}
+	return nil
 }
 
 type AbortRequest struct {
@@ -5816,7 +5930,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xfe\x05\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xd1\x06\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5847,11 +5961,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fspec_version\x18\x15 \x01(\x04R\vspecVersion\x12\x1f\n" +
 	"\vepoch_grade\x18\x16 \x01(\tR\n" +
 	"epochGrade\x12'\n" +
-	"\x05lease\x18\x17 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\"m\n" +
+	"\x05lease\x18\x17 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\x12\x1d\n" +
+	"\n" +
+	"loss_bytes\x18\x18 \x01(\x04R\tlossBytes\x122\n" +
+	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xdd\x03\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xc9\x04\n" +
 	"\fMemberStatus\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
@@ -5871,7 +5988,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05fence\x18\x0e \x01(\tR\x05fence\x12&\n" +
 	"\x05views\x18\x0f \x03(\v2\x10.arbiter.v1.ViewR\x05views\x12\x14\n" +
 	"\x05proof\x18\x10 \x01(\tR\x05proof\x12#\n" +
-	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\"\xf5\x01\n" +
+	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\x126\n" +
+	"\tfence_age\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x122\n" +
+	"\alag_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\"\xa2\x02\n" +
 	"\x04View\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -5880,7 +5999,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x16\n" +
 	"\x06counts\x18\x06 \x01(\bR\x06counts\x12\x17\n" +
 	"\awhy_not\x18\a \x01(\tR\x06whyNot\x12.\n" +
-	"\x06checks\x18\b \x03(\v2\x16.arbiter.v1.CheckStateR\x06checks\"\x96\x01\n" +
+	"\x06checks\x18\b \x03(\v2\x16.arbiter.v1.CheckStateR\x06checks\x12+\n" +
+	"\x03age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x03age\"\x96\x01\n" +
 	"\x05Lease\x12\x16\n" +
 	"\x06holder\x18\x01 \x01(\tR\x06holder\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x125\n" +
@@ -6091,13 +6211,24 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12%\n" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xa1\x01\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xb2\x03\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
 	"\x06guards\x18\x03 \x03(\v2\x11.arbiter.v1.GuardR\x06guards\x12\x14\n" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
-	"\bpossible\x18\x05 \x01(\bR\bpossible\"\x8b\x01\n" +
+	"\bpossible\x18\x05 \x01(\bR\bpossible\x12\x1c\n" +
+	"\tcandidate\x18\x06 \x01(\tR\tcandidate\x12\x12\n" +
+	"\x04sync\x18\a \x01(\bR\x04sync\x12\x1b\n" +
+	"\tlag_bytes\x18\b \x01(\x04R\blagBytes\x122\n" +
+	"\alag_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x1d\n" +
+	"\n" +
+	"loss_grade\x18\n" +
+	" \x01(\tR\tlossGrade\x12\x1d\n" +
+	"\n" +
+	"loss_bytes\x18\v \x01(\x04R\tlossBytes\x12\x16\n" +
+	"\x06fenced\x18\f \x01(\tR\x06fenced\x126\n" +
+	"\tfence_age\x18\r \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\"\x8b\x01\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
@@ -6388,141 +6519,147 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	11,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
 	23,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	14,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	78,  // 14: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
-	13,  // 15: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	78,  // 16: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	79,  // 17: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	77,  // 18: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,   // 19: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 20: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	19,  // 21: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	13,  // 22: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	12,  // 23: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	17,  // 24: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	77,  // 25: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	77,  // 26: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	77,  // 27: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
-	18,  // 28: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	78,  // 29: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
-	0,   // 30: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 31: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	14,  // 32: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	22,  // 33: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	78,  // 34: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	78,  // 35: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	78,  // 36: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	24,  // 37: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	80,  // 38: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	77,  // 39: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	78,  // 40: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	77,  // 41: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	81,  // 42: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 43: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 44: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 45: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 46: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 47: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 48: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 49: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	31,  // 50: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 51: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	78,  // 52: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 53: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 54: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 55: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 56: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 57: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 58: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 59: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 60: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	82,  // 61: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 62: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 63: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 64: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	77,  // 65: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 66: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	40,  // 67: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	19,  // 68: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	40,  // 69: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 70: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 71: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 72: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 73: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 74: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 75: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 76: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	82,  // 77: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 78: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 79: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	82,  // 80: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	82,  // 81: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	63,  // 82: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 83: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 84: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 85: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 86: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 87: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 88: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 89: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 90: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 91: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 92: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 93: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 94: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 95: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 96: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 97: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 98: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 99: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 100: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 101: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 102: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 103: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 104: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 105: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 106: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 107: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 108: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 109: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 110: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 111: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 112: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 113: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 114: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 115: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 116: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 117: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 118: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 119: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 120: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 121: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 122: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 123: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 124: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 125: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 126: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 127: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 128: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 129: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 130: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 131: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 132: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 133: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 134: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 135: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 136: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 137: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 138: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 139: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 140: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 141: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 142: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 143: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	118, // [118:144] is the sub-list for method output_type
-	92,  // [92:118] is the sub-list for method input_type
-	92,  // [92:92] is the sub-list for extension type_name
-	92,  // [92:92] is the sub-list for extension extendee
-	0,   // [0:92] is the sub-list for field type_name
+	77,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
+	78,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	13,  // 16: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
+	77,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
+	77,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
+	78,  // 19: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	79,  // 20: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	77,  // 21: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	77,  // 22: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 23: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 24: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	19,  // 25: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	13,  // 26: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	12,  // 27: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	17,  // 28: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	77,  // 29: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	77,  // 30: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	77,  // 31: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	18,  // 32: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	78,  // 33: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 34: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 35: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	14,  // 36: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	22,  // 37: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	78,  // 38: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	78,  // 39: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	78,  // 40: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	24,  // 41: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	80,  // 42: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	77,  // 43: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	78,  // 44: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	77,  // 45: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	81,  // 46: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 47: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 48: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 49: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 50: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 51: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 52: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 53: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	31,  // 54: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 55: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	78,  // 56: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 57: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 58: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 59: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 60: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 61: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 62: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 63: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 64: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	82,  // 65: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 66: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 67: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 68: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	77,  // 69: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 70: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	40,  // 71: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	19,  // 72: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	77,  // 73: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	77,  // 74: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	40,  // 75: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 76: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 77: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 78: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 79: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 80: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 81: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 82: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	82,  // 83: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 84: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 85: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	82,  // 86: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	82,  // 87: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	63,  // 88: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 89: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 90: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 91: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 92: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 93: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 94: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 95: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 96: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 97: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 98: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 99: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 100: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 101: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 102: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 103: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 104: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 105: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 106: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 107: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 108: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 109: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 110: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 111: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 112: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 113: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 114: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 115: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 116: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 117: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 118: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 119: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 120: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 121: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 122: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 123: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 124: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 125: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 126: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 127: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 128: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 129: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 130: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 131: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 132: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 133: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 134: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 135: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 136: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 137: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 138: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 139: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 140: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 141: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 142: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 143: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 144: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 145: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 146: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 147: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 148: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 149: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	124, // [124:150] is the sub-list for method output_type
+	98,  // [98:124] is the sub-list for method input_type
+	98,  // [98:98] is the sub-list for extension type_name
+	98,  // [98:98] is the sub-list for extension extendee
+	0,   // [0:98] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
