@@ -292,7 +292,7 @@ func Armed(s *State, g *Group) (bool, string) {
 
 // MemberArmed says the same of one member. That its devices call it off while it answers counts more than what they tell anybody else.
 func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail string) {
-	detail = "no arbiter has tried its fence path yet"
+	detail = "no arbiter has said yet whether its fence answers"
 	for _, p := range g.Paths {
 		view, ok := s.View(p.Node)
 		if !ok || p.Path.Member != member || view.Generation != p.Generation {

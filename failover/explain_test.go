@@ -21,7 +21,7 @@ func TestPlanNamesAllDevicesAndRoutes(t *testing.T) {
 	}
 	spec.Routes = []Route{{Name: "lb-1"}, {Name: "lb-2"}}
 	const want = "fence pg-a by 2 x fence_apc and fence_ipmilan or by fence_vmware, promote pg-b at 0/3E8, route by lb-1 and lb-2, nothing would be lost. " +
-		"The fence of pg-a is NOT ARMED (no arbiter has tried its fence path yet): without its proof nobody is promoted, and nobody writes"
+		"The fence of pg-a is NOT ARMED (no arbiter has said yet whether its fence answers): without its proof nobody is promoted, and nobody writes"
 	if got := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}).WouldDo; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
