@@ -76,7 +76,8 @@ type Inspectors struct {
 	// Route asks a router whether it knows the members, and sends clients to the primary, if there is one.
 	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []Finding
 	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.
-	Astray func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) (string, error)
+	// The epoch is the group's: a router that knows a newer one answers nobody else.
+	Astray func(ctx context.Context, route failover.Route, group *failover.Group, primary failover.MemberName) (string, error)
 }
 
 // Drivers are all ways to the outside world that actions take.

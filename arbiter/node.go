@@ -197,7 +197,7 @@ func (n *Node) start(ctx context.Context) error {
 
 func (n *Node) newRouteWatch() *routeWatch {
 	return &routeWatch{
-		every: n.options.RoutesEvery, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray, propose: n.proposeBody,
+		every: n.options.RoutesEvery, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray, now: n.options.Clock.Wall, propose: n.proposeBody,
 		log: n.log.Named("routes"),
 	}
 }

@@ -25,7 +25,8 @@ type routeWatch struct {
 	every   time.Duration // between the end of one round and the next
 	leading *latch
 	state   func() *failover.State
-	astray  func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, writer failover.MemberName) (string, error)
+	astray  func(ctx context.Context, route failover.Route, group *failover.Group, writer failover.MemberName) (string, error)
+	now     func() time.Time
 	propose func(failover.Body, func(*fsm.Response, error))
 	log     hclog.Logger
 }
@@ -54,7 +55,7 @@ func (w *routeWatch) round(ctx context.Context) {
 	places := make(chan struct{}, routesAtOnce)
 	var wait sync.WaitGroup
 	for _, g := range s.Groups {
-		if writer := failover.RoutesLeadTo(s, g); writer != "" {
+		if writer := failover.RoutesLeadTo(s, g, failover.WallTimeOf(w.now())); writer != "" {
 			places <- struct{}{}
 			wait.Go(func() {
 				defer func() { <-places }()
@@ -69,7 +70,7 @@ func (w *routeWatch) look(ctx context.Context, g *failover.Group, writer failove
 	var found []string
 	for _, route := range g.Spec.Routes {
 		limited, cancel := context.WithTimeout(ctx, askRoute)
-		what, err := w.astray(limited, route, g.Name, g.Spec, writer)
+		what, err := w.astray(limited, route, g, writer)
 		cancel()
 		if err == nil && what != "" { // of a router that does not answer nothing is known: `check` tells of it
 			found = append(found, what)

@@ -30,6 +30,10 @@ func newWatchedRoutes() *watchedRoutes {
 		group: failover.Group{
 			Name: "pay", Spec: spec, Adopted: true, Epoch: 7, Stage: failover.Steady,
 			Members: []failover.Member{{Name: "db1", Authority: failover.AuthorityWriter}, {Name: "db2", Authority: failover.AuthorityNone}},
+			Looks: []failover.Look{{Node: "a", Generation: 1, Observation: failover.Observation{
+				Member: "db1", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}},
+				Facts: failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true},
+			}}},
 		},
 		answer: func(string) (string, error) { return "", nil },
 	}
@@ -38,12 +42,13 @@ func newWatchedRoutes() *watchedRoutes {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		g := w.group
-		return &failover.State{Groups: []*failover.Group{&g}}
+		return &failover.State{Voters: []failover.NodeID{"a"}, Views: []failover.View{{Node: "a", Generation: 1, Current: true}}, Groups: []*failover.Group{&g}}
 	}
-	w.astray = func(_ context.Context, r failover.Route, group failover.GroupName, _ *failover.Spec, writer failover.MemberName) (string, error) {
+	w.now = func() time.Time { return time.Unix(1_000_000_000, 0) }
+	w.astray = func(_ context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (string, error) {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.asked = append(w.asked, string(group)+" "+r.Name+" "+string(writer))
+		w.asked = append(w.asked, string(group.Name)+" "+r.Name+" "+string(writer))
 		return w.answer(r.Name)
 	}
 	w.propose = func(body failover.Body, done func(*fsm.Response, error)) {

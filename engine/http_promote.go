@@ -60,6 +60,9 @@ func (s service) leaveRecovery(ctx context.Context, a failover.Action, r *record
 		r.step("not in recovery", "nothing to promote")
 		return false, nil
 	}
+	if a.EpochOnly {
+		return false, ErrNotPrimary
+	}
 	requests := 0
 	for {
 		state, sent, err := s.order(ctx, serviceapi.VerbPromote, serviceapi.Order{SystemID: a.SystemID})

@@ -152,6 +152,16 @@ func TestHTTP_PromoteOfAPrimary(t *testing.T) {
 	}
 }
 
+func TestS2_HTTP_EpochOnlyPromotesNobody(t *testing.T) {
+	s := startServices(t)
+	action := s.action("b", 5)
+	action.EpochOnly = true
+	s.want(s.engine.Promote(limit(t, plenty), action), failover.ResultFailed, ErrNotPrimary)
+	if role := s.servers["b"].State().Role; role != failover.RoleStandby {
+		t.Errorf("b is %s", role)
+	}
+}
+
 func TestHTTP_PromoteOfAnotherSystem(t *testing.T) {
 	s := startServices(t)
 	a := s.action("b", 2)

@@ -50,7 +50,7 @@ func (k *keptSessions) take(ctx context.Context, key sessionKey) *postgres.Conn 
 		return conn
 	}
 	for ; conn != nil; conn = k.pop(key) {
-		conn.Close()
+		go conn.Close() // to say goodbye to who doesn't answer takes time
 	}
 	return nil
 }

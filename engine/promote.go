@@ -45,7 +45,7 @@ func (p *Postgres) RaiseToken(ctx context.Context, member failover.MemberSpec, s
 // Promote makes a.Member primary under a.Epoch (S9): it raises the server's token and reads it back, asks for the promotion on the condition
 // that the token is still this epoch and the server is in recovery, repeats that until the server has left recovery, and proves the end by
 // writing the epoch row with the server's own disk as the only witness. A server that is not in recovery, because an earlier try succeeded or, with
-// a.Reinstate, because it never left primary, only gets its token and the row.
+// a.Reinstate, because it never left primary, only gets its token and the row. With a.EpochOnly nothing else is done: a server in recovery is left there.
 //
 // Failed means that the server was not asked; whatever happens afterwards, and is not a success, is unknown.
 func (p *Postgres) Promote(ctx context.Context, a failover.Action) failover.Outcome {
@@ -82,12 +82,15 @@ func (p *Postgres) Promote(ctx context.Context, a failover.Action) failover.Outc
 
 // leaveRecovery asks for the promotion until the server is not in recovery any more. asked says that a request may have reached it.
 func (t *target) leaveRecovery(ctx context.Context, a failover.Action, r *recorder) (asked bool, err error) {
-	state, err := t.askOnce(ctx, a, true)
+	state, err := t.askOnce(ctx, a, !a.EpochOnly)
 	if err != nil {
 		return state.sent, err
 	}
 	if err := state.refusal(a); err != nil {
 		return false, err
+	}
+	if a.EpochOnly && state.inRecovery {
+		return false, ErrNotPrimary
 	}
 	if !state.inRecovery {
 		r.step("not in recovery", "nothing to promote")

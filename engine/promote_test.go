@@ -92,6 +92,22 @@ func TestReinstateWritesTheEpochRowOnly(t *testing.T) {
 	g.wantResult(g.engine.Promoted(limit(t, plenty), action), failover.ResultDone, nil)
 }
 
+// A reroute has the primary take a new epoch. One that somebody took into recovery meanwhile is left there.
+func TestS2_EpochOnlyPromotesNobody(t *testing.T) {
+	g := startGroup(t, "b")
+	for name, want := range map[failover.MemberName]failover.Result{"a": failover.ResultDone, "b": failover.ResultFailed} {
+		action := g.promotion(name, 5)
+		action.Reinstate, action.EpochOnly = true, true
+		outcome := g.engine.Promote(limit(t, plenty), action)
+		if outcome.Result != want {
+			t.Errorf("%s: %+v, want %s", name, outcome, want)
+		}
+	}
+	if !g.inRecovery("b") || g.servers["a"].Query("SELECT epoch FROM arbiter.epoch") != "5" {
+		t.Errorf("b in recovery: %v", g.inRecovery("b"))
+	}
+}
+
 func TestS9_OlderEpochIsRefused(t *testing.T) {
 	g := startGroup(t, "b")
 	g.wantAnswered(g.stop("b", 7))

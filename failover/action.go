@@ -31,6 +31,7 @@ type Action struct {
 	Attempt   int        // counts from 1; a try that was cut short does not count
 	Tried     bool       // this operation tried it before, and it may have been done: look first whether it is there already
 	Reinstate bool       // a promotion of the former primary that may never have left primary
+	EpochOnly bool       // a promotion of a primary that only takes the epoch: one that is in recovery is left as it is, and it fails
 	ReadBack  bool       // look first, as after a try: it was proven once
 	SystemID  string     // of the group, as adopted
 	Spec      *Spec

@@ -100,7 +100,7 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 			return false, refusal
 		}
 	}
-	writers := g.countFresh(s, m, func(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites })
+	writers := g.countFresh(s, m, acceptsWrites)
 	if writers >= s.Majority() {
 		return false, nil
 	}

@@ -98,6 +98,7 @@ func (s *step) action(g *Group) Action {
 	if intent.Action == ActionIsolate {
 		a.ReadBack = g.Member(intent.Member).ReadBack
 	}
+	a.EpochOnly = op.Kind == KindReroute && intent.Action == ActionPromote
 	if op.From != intent.Member || intent.Action == ActionCatchUp {
 		a.Former = op.From
 	}

@@ -153,12 +153,6 @@ func heldCommands(s *State, g *Group) []string {
 	if writer := g.Operation.Candidate; g.isStranger(s, writer) {
 		return anotherDatabase(g, writer)
 	}
-	if g.Operation.Kind == KindReroute {
-		return []string{
-			"mend what it says: clients may not reach the primary; it is tried again by itself, or at once if you say so:",
-			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", name, seen),
-		}
-	}
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return []string{

@@ -56,6 +56,7 @@ type Receipt struct {
 	Ended      WallTime
 	Result     OperationResult
 	Index      Index
+	Repeats    int `json:",omitempty"` // reroutes in a row before this one, whose receipts it took the place of
 }
 
 func (h History) clone() History {
@@ -75,7 +76,16 @@ func (h *History) addEpoch(row EpochRow) {
 	h.Epochs = keepNewest(append(h.Epochs, row), epochsKept)
 }
 
+// addReceipt adds a receipt. Reroutes in a row share one: they must not push out what happened before.
 func (h *History) addReceipt(receipt Receipt) {
+	if n := len(h.Receipts); n > 0 && receipt.Operation.Kind == KindReroute {
+		last := h.Receipts[n-1]
+		if last.Operation.Kind == KindReroute && receipt.Operation.Began < last.Ended+WallTime(rerouteForgotten) {
+			receipt.Repeats = last.Repeats + 1
+			h.Receipts = append(slices.Clone(h.Receipts[:n-1]), receipt)
+			return
+		}
+	}
 	h.Receipts = keepNewest(append(h.Receipts, receipt), receiptsKept)
 }
 

@@ -126,7 +126,8 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	if m.Authority != AuthorityWriter {
 		c.tell(g, AuthorityChanged, m.Name, "%s: %s to WRITER", m.Name, authorityText(m.Authority))
 	}
-	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince, m.Promoting = AuthorityWriter, Proof{}, false, false, 0, true
+	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince = AuthorityWriter, Proof{}, false, false, 0
+	m.Promoting = m.Promoting || op.Kind != KindReroute // which only has it take the epoch
 	op.Candidate = b.Member
 	if row := g.History.epochRow(g.Epoch); row != nil {
 		row.Writer = b.Member
@@ -183,7 +184,11 @@ func (c *change) conclude(b Conclude) *Refusal {
 	switch intent.Action {
 	case ActionCatchUp:
 		op.Positions = o.Positions
-	case ActionPromote: // it may die before any look at it is committed, and what it confirmed until then must not be judged by its predecessor
+	case ActionPromote:
+		if op.Kind == KindReroute {
+			break // it is the primary that it was
+		}
+		// It may die before any look at it is committed, and what it confirmed until then must not be judged by its predecessor.
 		m := g.Member(intent.Member)
 		m.Promoting, m.WriterSince = false, c.entry.Index
 		g.beginPrimary(&c.state, PrimaryFacts{Member: intent.Member, Timeline: o.Timeline, Written: o.Position})

@@ -147,6 +147,10 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 	if g.Operation.Aborted {
 		return refuse("", "operation %s is aborted", b.Operation)
 	}
+	if g.Operation.Kind == KindReroute {
+		c.endOperation(g, OperationEnded, OperationStopped, b.Detail)
+		return nil
+	}
 	c.hold(g, OperationHeld, b.Reason, b.Detail)
 	return nil
 }

@@ -3,16 +3,19 @@ package failover
 import (
 	"cmp"
 	"fmt"
+	"slices"
+	"time"
 )
 
 // A reroute brings the routes back to the writer that is recorded, when a router has forgotten or was told otherwise. It is the reinstatement
 // of a writer that never left: a new epoch, which that member takes, then the routes, then the proof. Nobody's authority changes, and it
-// isolates nobody: it gives way, at whatever stage, to everything that concerns who writes.
+// isolates nobody: it gives way, at whatever stage, to everything that concerns who writes. It is never held either: what didn't succeed ends it, and the
+// next look may begin another one.
 
 // startReroute takes the word of the arbiter that leads that a route of a settled group leads elsewhere than to its writer. A look from before
 // anything was done to the group since names an epoch that has passed.
 func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
-	switch v := Tally(&c.state, g, g.Writer()); {
+	switch {
 	case c.entry.Term != c.state.Reign.Term || c.entry.Proposer != c.state.Reign.Leader:
 		return refuse("S8", "%s in term %d does not lead", c.entry.Proposer, c.entry.Term)
 	case g.Operation != nil:
@@ -21,8 +24,8 @@ func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
 		return refuse("S4", "the routes were seen under epoch %d, and epoch %d is the present one", b.Epoch, g.Epoch)
 	case whyNoReroute(&c.state, g) != "":
 		return refuse("", "%s", whyNoReroute(&c.state, g))
-	case v.Status != StatusUp:
-		return refuse("", "%s is not seen up: %s", g.Writer(), v.Why)
+	case c.entry.Wall < g.rerouteAfter():
+		return refuse("", "the routes were brought back a short time ago, and are left alone until %s", g.rerouteAfter().Time().UTC().Format(time.RFC3339))
 	}
 	if _, ok := g.target(RouteAstray); !ok {
 		return refuse("", "%s is %s", g.Name, g.Stage)
@@ -63,15 +66,37 @@ func whyNoReroute(s *State, g *Group) string {
 		return fmt.Sprintf("%s is the writer now", cmp.Or(writer, "nobody"))
 	case Tally(s, g, writer).Status == StatusDown:
 		return fmt.Sprintf("%s is down", writer)
+	case g.countFresh(s, writer, acceptsWrites) < s.Majority():
+		return fmt.Sprintf("%s is not seen accepting writes by %d arbiters", writer, s.Majority())
 	case g.hasRevoked() || len(rogues(s, g)) > 0:
 		return "a member accepts writes without authority, which goes first"
 	}
 	return ""
 }
 
+func acceptsWrites(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites }
+
+// A router that forgets again and again, or that somebody changes against us, must not cost an epoch each time: after the second reroute in a row
+// there is a pause, which doubles with each further one.
+const (
+	reroutePause     = time.Minute
+	rerouteLongest   = time.Hour
+	rerouteForgotten = 2 * rerouteLongest // after which the next one is no more in a row with it
+)
+
+// rerouteAfter is when the next reroute may begin.
+func (g *Group) rerouteAfter() WallTime {
+	for _, r := range slices.Backward(g.History.Receipts) {
+		if r.Operation.Kind == KindReroute && r.Repeats > 0 {
+			return r.Ended + WallTime(min(reroutePause<<min(r.Repeats-1, 10), rerouteLongest))
+		}
+	}
+	return 0
+}
+
 // RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
-func RoutesLeadTo(s *State, g *Group) MemberName {
-	if g.Operation != nil || g.Stage != Steady || whyNoReroute(s, g) != "" {
+func RoutesLeadTo(s *State, g *Group, now WallTime) MemberName {
+	if g.Operation != nil || g.Stage != Steady || now < g.rerouteAfter() || whyNoReroute(s, g) != "" {
 		return ""
 	}
 	return g.Writer()

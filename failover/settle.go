@@ -121,7 +121,7 @@ func (c *change) confirm(g *Group, v Verdict) {
 // tellWithheld tells once what a failover would do that the policy only observes: as soon as the arbiters have looked again, on which it would begin.
 func (c *change) tellWithheld(g *Group) {
 	op := g.Operation
-	if op == nil || op.Withheld || !op.Automatic || g.Stage != Confirmed || g.Spec.Policy.Automation == AutomationFull ||
+	if op == nil || op.Withheld || !op.Automatic || op.Kind != KindFailover || g.Stage != Confirmed || g.Spec.Policy.Automation == AutomationFull ||
 		TallySince(&c.state, g, op.From, op.ConfirmedAt).Status != StatusDown {
 		return
 	}

@@ -61,7 +61,8 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 	return append(problems, astray(route, state, primary)...)
 }
 
-// Astray says in words what of a route leads elsewhere than to the primary, empty if nothing does. The error says that it isn't known.
+// Astray says in words what of a route leads elsewhere than to the primary and could be led there by a command, empty if nothing does. The
+// error says that it isn't known.
 func Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
 	router, err := New(route)
 	if err != nil {
@@ -72,7 +73,11 @@ func Astray(ctx context.Context, route failover.Route, r Request, primary failov
 		return "", err
 	}
 	var found []string
+	server, _ := state.Server(primary)
 	for _, p := range astray(route, state, primary) {
+		if p.Member == primary && !server.Closed {
+			continue // the router finds it dead, which no command mends
+		}
 		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
 	}
 	return strings.Join(found, "; "), nil
@@ -87,10 +92,15 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	}
 	open := state.Open()
 	if !slices.Contains(open, primary) {
-		problems = append(problems, Problem{
+		problem := Problem{
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
 			Fix: "automation brings them back within seconds, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
-		})
+		}
+		if server, _ := state.Server(primary); !server.Closed && len(open) == 0 {
+			problem.Message += ": the router itself does not find it alive"
+			problem.Fix = "see why: the router's own check, its address there, or the way between the two"
+		}
+		problems = append(problems, problem)
 	}
 	for _, member := range open {
 		if member != primary {

@@ -38,8 +38,8 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbit
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 			})...)
 		},
-		Astray: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) (string, error) {
-			return route.Astray(ctx, r, route.Request{Group: group, Members: spec.Members}, primary)
+		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (string, error) {
+			return route.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
 		},
 	}
 }

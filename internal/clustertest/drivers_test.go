@@ -147,7 +147,7 @@ func (h hands) RaiseToken(ctx context.Context, m failover.MemberSpec, _ *failove
 // Promote implements arbiter.Primaries.
 func (h hands) Promote(ctx context.Context, a failover.Action) failover.Outcome {
 	return h.act(ctx, a.Member, a.Epoch, func(d *database) {
-		if !d.primary {
+		if !d.primary && !a.EpochOnly {
 			d.primary, d.follows, d.timeline = true, "", d.timeline+1
 			h.world.note("promote %s epoch %d by %s", a.Member, a.Epoch, h.node)
 		}

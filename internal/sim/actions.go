@@ -340,6 +340,9 @@ func (r *actionRun) promote() {
 			m.changed()
 			return failover.Outcome{Result: failover.ResultDone, Timeline: m.head.branch.number, Position: m.head.at}
 		}
+		if a.EpochOnly {
+			return failed("it is in recovery")
+		}
 		m.askToPromote(r, takes)
 		return nil
 	}, func(answer any) {

@@ -199,7 +199,7 @@ func (h hands) RaiseToken(ctx context.Context, m failover.MemberSpec, _ *failove
 // Promote implements arbiter.Primaries.
 func (h hands) Promote(ctx context.Context, a failover.Action) failover.Outcome {
 	return h.act(ctx, "promote", a.Member, a.Epoch, func(m *member) {
-		if !m.primary {
+		if !m.primary && !a.EpochOnly {
 			m.primary, m.follows, m.timeline = true, "", m.timeline+1
 		}
 	})
