@@ -85,11 +85,13 @@ func TestHTTPEvidence(t *testing.T) {
 		{"answer's header is missing", plain, answering("X-Other", ""), failover.ReasonWrongAnswer},
 		{
 			"answer's header contains a secret", plain,
-			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_TOKEN"}}}, failover.ReasonAnswered,
+			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_TOKEN"}}},
+			failover.ReasonAnswered,
 		},
 		{
 			"answer's header can't be resolved", plain,
-			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_NO_TOKEN"}}}, failover.ReasonBadConfiguration,
+			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_NO_TOKEN"}}},
+			failover.ReasonBadConfiguration,
 		},
 		{"hangs before the header", plain, failover.HTTPCheck{Path: "/hang"}, failover.ReasonTimeout},
 		{"hangs in the body", plain, failover.HTTPCheck{Path: "/trickle", Body: "ready"}, failover.ReasonTimeout},
