@@ -100,12 +100,18 @@ func newFreezableDisk(t *testing.T) *freezableDisk {
 	if err := os.Chmod(folder, 0o777); err != nil {
 		t.Fatalf("open the disk to all: %v", err)
 	}
-	for dir := root; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
-		if err := os.Chmod(dir, 0o755); err != nil { // the server's account must get through
+	openToAll(t, root)
+	return &freezableDisk{t: t, folder: folder}
+}
+
+// openToAll lets the server's account get through to a folder.
+func openToAll(t *testing.T, folder string) {
+	t.Helper()
+	for dir := folder; dir != "/" && dir != os.TempDir(); dir = filepath.Dir(dir) {
+		if err := os.Chmod(dir, 0o755); err != nil {
 			t.Fatalf("open %s: %v", dir, err)
 		}
 	}
-	return &freezableDisk{t: t, folder: folder}
 }
 
 // freeze makes every write hang until thaw, or until the test ends.

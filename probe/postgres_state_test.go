@@ -60,6 +60,10 @@ func TestPostgresEvidence(t *testing.T) {
 			want: failover.ReasonReadOnly, class: failover.EvidenceFailing, role: failover.RolePrimary,
 		},
 		{
+			name: "disk full", arrange: diskFull,
+			want: failover.ReasonDiskFull, class: failover.EvidenceFailing, role: failover.RolePrimary,
+		},
+		{
 			name: "table of the write locked", arrange: locked, timeout: 2 * time.Second,
 			want: failover.ReasonSlow, class: failover.EvidenceFailing, role: failover.RolePrimary,
 		},
@@ -101,6 +105,10 @@ func TestPostgresEvidence(t *testing.T) {
 		{
 			name: "accepts and is silent", arrange: silent, timeout: 300 * time.Millisecond,
 			want: failover.ReasonTimeout, class: failover.EvidenceDead,
+		},
+		{
+			name: "no power, on the same network", arrange: withoutPower,
+			want: failover.ReasonNoRoute, class: failover.EvidenceDead,
 		},
 		{
 			name: "black hole", arrange: blackHole, timeout: 300 * time.Millisecond,

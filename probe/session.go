@@ -269,9 +269,7 @@ func (s *session) outlive() bool {
 	if !intime {
 		_ = s.socket.SetDeadline(time.Time{}) // the one that the context's end has set
 	}
-	if conn, can := s.socket.(*net.TCPConn); can {
-		_ = conn.SetKeepAliveConfig(postgres.KeepAlive()) // fails only for a connection that is lost, which shows soon enough
-	}
+	postgres.NoticeLoss(s.socket)
 	return intime
 }
 

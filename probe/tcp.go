@@ -37,11 +37,12 @@ func (TCP) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
 
 // dialTCP connects to host:port.
 func dialTCP(ctx context.Context, address string) (net.Conn, error) {
-	dialer := net.Dialer{KeepAliveConfig: postgres.KeepAlive()}
+	dialer := net.Dialer{KeepAlive: -1} // see NoticeLoss
 	conn, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("connect: %w", err)
 	}
+	postgres.NoticeLoss(conn)
 	return conn, nil
 }
 

@@ -285,11 +285,6 @@ func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(int64((d+time.Millisecond-1)/time.Millisecond), 10)
 }
 
-// KeepAlive makes an idle connection notice within 20 s that the other machine is gone.
-func KeepAlive() net.KeepAliveConfig {
-	return net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 5 * time.Second, Count: 3}
-}
-
 // dialGate lets sockets be opened only while Dial runs. Afterwards pgx would use it only to send a cancel request, from a
 // goroutine of up to 15 s: against a silent server those would pile up.
 type dialGate struct {
@@ -300,11 +295,12 @@ func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn,
 	if g.closed.Load() {
 		return nil, errAbandoned
 	}
-	dialer := net.Dialer{KeepAliveConfig: KeepAlive()}
+	dialer := net.Dialer{KeepAlive: -1} // see NoticeLoss
 	conn, err := dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
+	NoticeLoss(conn)
 	return &boundedConn{Conn: conn}, nil
 }
 

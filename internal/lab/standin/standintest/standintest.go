@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
@@ -150,8 +152,14 @@ func (s *Server) Kill() {
 	_ = s.stdin.Close()
 }
 
-// Freeze stops the process; Thaw lets it go on. A test that ends before Thaw kills it.
-func (s *Server) Freeze() { s.signal(syscall.SIGSTOP) }
+// Freeze stops the process, and waits until all its threads stand; Thaw lets it go on. A test that ends before Thaw kills it.
+func (s *Server) Freeze() {
+	s.t.Helper()
+	s.signal(syscall.SIGSTOP)
+	if err := unix.Waitid(unix.P_PID, s.cmd.Process.Pid, nil, unix.WSTOPPED, nil); err != nil {
+		s.t.Fatalf("wait until the process stands: %v", err)
+	}
+}
 
 // Thaw ends Freeze.
 func (s *Server) Thaw() { s.signal(syscall.SIGCONT) }
