@@ -10,7 +10,7 @@ import (
 // under a new epoch, and fence nobody. Not while the group is paused.
 func TestRoutes_ComeBackAfterTheRouterForgotThem(t *testing.T) {
 	full(t)
-	s := enter(t, plan{})
+	s := enter(t, plan{own: true}) // whose router, made anew, sends clients to the former primary
 	s.crash()
 	to, failover := s.failedOver()
 	s.promoted(to, failover)
