@@ -21,8 +21,8 @@ var (
 	ErrNotStandby = errors.New("the server is not in recovery")
 	// ErrNotPrimary says that the server is in recovery, although the action is for a primary that is one already.
 	ErrNotPrimary = errors.New("the server is in recovery, and this promotes nobody")
-	// ErrTokenNotTaken says that the server doesn't show the token that was written.
-	ErrTokenNotTaken = errors.New("the server does not take up its token")
+	// ErrTokenNotTaken says that the server doesn't show the token, or another setting, that was written.
+	ErrTokenNotTaken = errors.New("the server does not take up what was written")
 	// ErrNoConnInfo says that a standby has no usable primary_conninfo to start from.
 	ErrNoConnInfo = errors.New("no usable primary_conninfo")
 )
