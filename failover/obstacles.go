@@ -30,6 +30,12 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			Next: fmt.Sprintf("arbiterctl show %s", name),
 		})
 	}
+	if n := len(g.History.Receipts); n > 0 && g.History.Receipts[n-1].Repeats > 1 {
+		found = append(found, Obstacle{
+			Why:  fmt.Sprintf("its routes were brought back %d times in a row: something else changes the router, or makes it forget", g.History.Receipts[n-1].Repeats+1),
+			Next: fmt.Sprintf("arbiterctl show %s says what was found; pause the group while somebody else moves clients on purpose", name),
+		})
+	}
 	for _, guard := range automationGuards(g) {
 		if !guard.OK {
 			found = append(found, Obstacle{Blocks: guard.Name == guardAdopted, Why: guard.Detail, Next: remedy(s, g, guard)})

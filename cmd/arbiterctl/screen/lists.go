@@ -28,11 +28,18 @@ func History(s Style, r *arbiterv1.ListOperationsResponse) string {
 	rows := make([][]string, len(operations))
 	for i, op := range operations {
 		rows[i] = []string{
-			s.moment(op.Began), op.Group, op.Kind, moveText(op), epochText(op), resultCell(s, op), tookCell(s, op), lostCell(op), actorText(op), op.Id,
+			s.moment(op.Began), op.Group, kindText(op), moveText(op), epochText(op), resultCell(s, op), tookCell(s, op), lostCell(op), actorText(op), op.Id,
 		}
 	}
 	p.lines(columns([]string{"BEGAN", "GROUP", "KIND", "MOVE", "EPOCH", "RESULT", "TOOK", "LOST", "WHO", "OPERATION"}, rows), "")
 	return p.String()
+}
+
+func kindText(op *arbiterv1.Operation) string {
+	if op.Repeats > 0 {
+		return fmt.Sprintf("%s, the %d last", op.Kind, op.Repeats+1)
+	}
+	return op.Kind
 }
 
 func moveText(op *arbiterv1.Operation) string {

@@ -410,6 +410,14 @@ func TestTroubles_GravestFirst(t *testing.T) {
 	}
 }
 
+// Reroutes in a row share one receipt.
+func TestHistory_ReroutesInARow(t *testing.T) {
+	r := &arbiterv1.ListOperationsResponse{Operations: []*arbiterv1.Operation{{Kind: "reroute", From: "pg-a", To: "pg-a", Result: "done", Repeats: 4}}}
+	if text := screen.History(style(), r); !strings.Contains(text, "reroute, the 5 last") {
+		t.Error(text)
+	}
+}
+
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	g := sample.Degraded()

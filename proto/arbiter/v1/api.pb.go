@@ -2219,7 +2219,9 @@ type Operation struct {
 	// While it runs: what is done now, or what is waited for.
 	Now string `protobuf:"bytes,24,opt,name=now,proto3" json:"now,omitempty"`
 	// Of one that is done: from when writes stopped until a write through every route was seen on the new primary.
-	WriteOutage   *durationpb.Duration `protobuf:"bytes,25,opt,name=write_outage,json=writeOutage,proto3" json:"write_outage,omitempty"`
+	WriteOutage *durationpb.Duration `protobuf:"bytes,25,opt,name=write_outage,json=writeOutage,proto3" json:"write_outage,omitempty"`
+	// Of a reroute that ended: how many there were in a row before it. They share one receipt, that of the newest.
+	Repeats       uint32 `protobuf:"varint,26,opt,name=repeats,proto3" json:"repeats,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2427,6 +2429,13 @@ func (x *Operation) GetWriteOutage() *durationpb.Duration {
 		return x.WriteOutage
 	}
 	return nil
+}
+
+func (x *Operation) GetRepeats() uint32 {
+	if x != nil {
+		return x.Repeats
+	}
+	return 0
 }
 
 // Step is one line of an operation's timeline.
@@ -6070,7 +6079,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\x8c\x06\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\"\xa6\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -6102,7 +6111,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\aarbiter\x18\x16 \x01(\tR\aarbiter\x12\x12\n" +
 	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
 	"\x03now\x18\x18 \x01(\tR\x03now\x12<\n" +
-	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\"\xa7\x03\n" +
+	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\x12\x18\n" +
+	"\arepeats\x18\x1a \x01(\rR\arepeats\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
