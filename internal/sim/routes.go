@@ -71,7 +71,7 @@ func (w *routeWatch) round() {
 		}
 	}
 	for _, g := range s.Groups {
-		if writer := failover.RoutesLeadTo(s, g); writer != "" {
+		if writer := failover.RoutesLeadTo(s, g, w.node.wall()); writer != "" {
 			open++
 			w.look(g, writer, end)
 		}
@@ -177,7 +177,7 @@ func (s *sim) checkRoute(r *actionRun, to failover.MemberName) {
 func (r *router) astray(g *failover.Group) bool { return len(g.Spec.Routes) > 0 && r.to != g.Writer() }
 
 // checkRoutesBack is asked now and then when nothing goes wrong any more: clients are sent to a writer that serves within a bounded time,
-// whatever reroutes that takes.
+// whatever reroutes that takes, counted from the end of the pause after reroutes in a row.
 func (s *sim) checkRoutesBack() {
 	for _, service := range s.services {
 		r, g := service.router, s.ledger.newest.Group(service.name)
@@ -186,11 +186,36 @@ func (s *sim) checkRoutesBack() {
 			r.due = 0
 			continue
 		}
-		if r.due == 0 || r.dueTo != g.Writer() {
-			r.due, r.dueTo = s.now+routesBound, g.Writer()
+		if rest := s.routesRest(g); r.due == 0 || r.dueTo != g.Writer() || rest > 0 {
+			r.due, r.dueTo = s.now+rest+routesBound, g.Writer()
 		}
 		if s.now > r.due {
-			s.fail("route-astray", "clients of %s have been sent to %q for %s, and %s serves as the writer", g.Name, r.to, routesBound, g.Writer())
+			s.fail("route-astray", "clients of %s have been sent to %q for more than %s, and %s serves as the writer", g.Name, r.to, routesBound, g.Writer())
 		}
 	}
+}
+
+// routesRest is how long the routes of a group are still left alone after reroutes in a row, by the wall clock that shows the least: a minute after
+// the second one, twice as long after each further one, an hour at most.
+func (s *sim) routesRest(g *failover.Group) time.Duration {
+	last := len(g.History.Receipts) - 1
+	for last >= 0 && (g.History.Receipts[last].Operation.Kind != failover.KindReroute || g.History.Receipts[last].Repeats == 0) {
+		last--
+	}
+	if last < 0 {
+		return 0
+	}
+	receipt, rest := g.History.Receipts[last], time.Duration(0)
+	until := receipt.Ended + failover.WallTime(min(time.Minute<<min(receipt.Repeats-1, 6), time.Hour))
+	for _, n := range s.nodes {
+		if n.alive {
+			rest = max(rest, time.Duration(until-n.wall()))
+		}
+	}
+	return rest
+}
+
+// routesAwaited says whether a run goes on until the routes of a group lead to its writer: unless they are left alone for longer than it lasts.
+func (s *sim) routesAwaited(service *service, g *failover.Group) bool {
+	return service.router.astray(g) && s.now+s.routesRest(g)+2*routesBound < s.plan.Length+settleBound
 }

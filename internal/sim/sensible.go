@@ -414,7 +414,7 @@ func (s *sim) stuck() string {
 			return "there is no group " + string(service.name)
 		}
 		writers := service.writers()
-		if g.Adopted && g.Operation == nil && serves(g, writers) && !service.router.astray(g) {
+		if g.Adopted && g.Operation == nil && serves(g, writers) && !s.routesAwaited(service, g) {
 			continue
 		}
 		text := fmt.Sprintf("%s: %v acknowledge writes, clients are sent to %q. %s", g.Name, writers, service.router.to, failover.Explain(s.ledger.newest, g.Name, failover.Durations{SinceLastFailover: -1}).Summary)
