@@ -428,7 +428,7 @@ func (r *actionRun) route() {
 	})
 }
 
-// router changes where clients are sent. A router knows no epochs.
+// router changes where clients are sent.
 func (r *actionRun) router(change func(failover.MemberName) failover.MemberName, then func(ok bool)) {
 	n, s, g := r.node, r.node.sim, r.node.sim.service(r.action.Group)
 	if len(r.action.Spec.Routes) == 0 {
@@ -453,7 +453,9 @@ func (r *actionRun) router(change func(failover.MemberName) failover.MemberName,
 		if g.router.broken > 0 {
 			return
 		}
-		g.router.to = change(g.router.to)
+		to := change(g.router.to)
+		s.checkRoute(r, to)
+		g.router.lead(to)
 		s.net.datagram(g.router.name(), string(n.id), func() { n.enter(answer(true)) })
 	})
 }

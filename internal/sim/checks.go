@@ -132,6 +132,7 @@ func (s *sim) checkEntry(e *entry) {
 			s.checkAttested(e)
 		}
 	}
+	s.checkReroute(e, refused)
 	s.checkViews(e)
 	for _, ev := range e.events {
 		switch ev.Kind {

@@ -14,13 +14,13 @@
 //     heartbeats go on. It gives what hashicorp/raft gives and no more: a deposed leader that doesn't know it yet, proposals that are lost, late,
 //     or committed though their proposer was told that leadership was lost, a new leader with an old state. Confirmation of leadership is
 //     modelled exactly: a majority answered, in this term, what was sent after the question (S6).
-//   - The shell (node.go, view.go, stream.go, intake.go, actions.go): what package arbiter does between the core and the outside, in
+//   - The shell (node.go, view.go, stream.go, intake.go, actions.go, routes.go): what package arbiter does between the core and the outside, in
 //     the same order. It is a second text of the same logic, since the first is bound to goroutines and gRPC; a fault in arbiter's own text is
 //     found by its tests, not here. What of the shell is bound to neither is package ownview, and real.
 //   - Looks (prober.go), with thresholds and witnesses. A look that would see what the one before saw is not made, but reported when it counts
 //     that it would have been.
 //   - The world (member.go, replication.go, fence.go, network.go, clock.go): servers with histories of writes, synchronous replication,
-//     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router; links that
+//     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router, which forgets; links that
 //     are cut one way or both, lose, delay and double; clocks that drift, stop with a hypervisor, and go on through a freeze.
 //   - Operators: one who does the wrong thing at the wrong time, by an old view (operator.go), and, when nothing goes wrong any more, a
 //     sensible one who gives the commands that Explain names (sensible.go).
@@ -30,7 +30,7 @@
 // checks.go has the list: no two writers, no acknowledged write lost against the policy, no proof of what isn't so, no effect without an
 // open committed intent, a lease, and a confirmation after the intent; no two actors; no effect twice; epochs only grow; an isolation rests on looks since the
 // confirmation; an answer knows what anybody was told before; replicas hold equal bytes; and after all faults every group serves again within
-// a bounded time, if need be by the commands that a held operation names. A group that no command helps within 150 s is made anew by hand: they are
+// a bounded time, if need be by the commands that a held operation names, and clients are sent to its writer soon after, by nobody's command. A group that no command helps within 150 s is made anew by hand: they are
 // counted, and a search in which that is more than one in twenty seeds fails.
 //
 // Left out, by name (member.excuse): what a machine does whose power came back by itself or by an operator's hand after a fence, a member that

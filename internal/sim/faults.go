@@ -333,6 +333,8 @@ func (s *sim) applyToMember(m *member, item Item) {
 	case "router":
 		m.service.router.broken++
 		s.until(d, func() { m.service.router.broken-- })
+	case "router-forgets":
+		m.service.router.forget(item.Amount)
 	case "cut-member", "cut-member-some", "cut-replication", "cut-bmc":
 		s.cutMember(m, item, d)
 	case "device-slow", "device-hanging", "device-failing", "device-lying":

@@ -36,6 +36,7 @@ type node struct {
 	confirmed  time.Duration                    // true time at which it led for certain
 	intended   map[failover.Index]time.Duration // true time at which it applied each intent
 	intake     *intake
+	routes     *routeWatch
 	view       *view
 	sender     *sender
 	prober     *prober
@@ -70,6 +71,7 @@ func (n *node) start() {
 	n.actions = map[runKey]*actionRun{}
 	n.confirmed, n.intended = 0, map[failover.Index]time.Duration{}
 	n.intake = newIntake(n)
+	n.routes = &routeWatch{node: n}
 	n.view = newView(n)
 	n.sender = &sender{node: n}
 	n.prober = newProber(n)
@@ -185,6 +187,7 @@ func (n *node) give(what any) {
 	if leading := n.controller.Leading(); leading != n.leading {
 		n.leading = leading
 		n.intake.leadingChanged()
+		n.routes.leadingChanged()
 	}
 	n.wakes++
 	for _, o := range outputs {

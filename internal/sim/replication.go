@@ -136,14 +136,3 @@ func (g *service) ack(m *member, p position) {
 	}
 	g.acked = append(g.acked, p)
 }
-
-// router sends clients to one member.
-type router struct {
-	service *service
-	to      failover.MemberName // empty: closed
-	broken  int                 // how many faults make it refuse
-}
-
-func (r *router) target() *member { return r.service.member(r.to) }
-
-func (r *router) name() string { return "router-" + string(r.service.name) }

@@ -296,3 +296,55 @@ func TestScenario61_PausedOnTheWay(t *testing.T) {
 	}
 	nothingHappened(t, s)
 }
+
+// forgotten is a plan whose router forgets a failover: it sends clients to the former primary again, which is off. More may happen from that on.
+func forgotten(more ...Item) *Plan {
+	return crashed(3, 20*time.Second, append(more, Item{Kind: "router-forgets", At: forgets, Amount: 0})...)
+}
+
+// forgets is when the router of forgotten does.
+const forgets = time.Minute
+
+// ledToTheWriter asks that a run ended with clients at the writer, and nothing in progress.
+func ledToTheWriter(t *testing.T, s *sim) {
+	t.Helper()
+	g := s.ledger.newest.Group("g1")
+	if to := s.services[0].router.to; to == "" || to != g.Writer() || g.Operation != nil {
+		t.Errorf("clients are sent to %q, the writer is %q, %+v", to, g.Writer(), g.Operation)
+	}
+}
+
+// TestReroute_ARouterThatForgetsIsToldAgain, once, within the bound, though nobody calls for help.
+func TestReroute_ARouterThatForgetsIsToldAgain(t *testing.T) {
+	s := begin(t, forgotten(), forgets)
+	if to := s.services[0].router.to; to != "db1" || s.counts.reroutes > 0 {
+		t.Fatalf("clients are sent to %q, after %d reroutes", to, s.counts.reroutes)
+	}
+	epoch := s.ledger.newest.Group("g1").Epoch
+	s.playUntil(forgets + routesBound)
+	failedOverOnce(t, s)
+	ledToTheWriter(t, s)
+	if g := s.ledger.newest.Group("g1"); s.counts.reroutes != 1 || g.Epoch != epoch+1 {
+		t.Errorf("%d reroutes, epoch %d after %d", s.counts.reroutes, g.Epoch, epoch)
+	}
+}
+
+// TestReroute_TheLeaderIsStruckAtEveryPoint of a reroute, or the primary dies there: whoever is next brings the routes back, to whoever writes then.
+func TestReroute_TheLeaderIsStruckAtEveryPoint(t *testing.T) {
+	points := slices.Clone(rerouteHooks)
+	slices.Sort(points)
+	for _, point := range slices.Compact(points) {
+		for _, kind := range []string{"kill", "freeze", "pause", "cut-node", "disk-stall", "op-failover", "op-pause"} {
+			t.Run(point+"/"+kind, func(t *testing.T) {
+				s := play(t, forgotten(Item{Kind: kind, Hook: point, Node: -1, Member: -1, For: 30 * time.Second}), func(s *sim) {
+					s.hookUsed[0] = math.MinInt // not before the router has forgotten
+					s.at(forgets, func() { s.hookUsed[0] = 0 })
+				})
+				if s.hookUsed[0] == 0 {
+					t.Error("the point was not passed")
+				}
+				ledToTheWriter(t, s)
+			})
+		}
+	}
+}

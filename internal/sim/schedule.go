@@ -166,6 +166,7 @@ func Draw(seed uint64) *Plan {
 			For: d.between(200*time.Millisecond, 12*time.Second), Amount: d.IntN(1000), Member: -1, Group: d.IntN(len(p.Groups)),
 		})
 	}
+	p.Items = append(p.Items, drawRouters(newDice(seed, "routers"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
@@ -215,6 +216,37 @@ func drawItem(d dice, allowed map[string]bool, p *Plan) (Item, bool) {
 		return i, allowed[k.name]
 	}
 	return Item{}, false
+}
+
+// drawRouters is what goes wrong around routers: in half of the runs they forget, and an arbiter is struck where it brings a route back.
+func drawRouters(d dice, p *Plan) []Item {
+	if d.chance(50) {
+		return nil
+	}
+	var items []Item
+	for range 1 + d.IntN(8) {
+		at := d.between(12*time.Second, p.Length)
+		items = append(items, Item{Kind: "router-forgets", At: at, Group: d.IntN(len(p.Groups)), Amount: d.IntN(1000)})
+		if d.chance(30) {
+			items = append(items, Item{
+				Kind: pick(d, []string{"crash", "bounce", "op-pause", "op-failover", "op-adopt", "kill", "freeze", "slow", "dup", "router"}), At: at + d.between(0, 12*time.Second), Node: -1,
+				Group: d.IntN(len(p.Groups)), Member: -1, For: d.between(200*time.Millisecond, 12*time.Second), Amount: d.IntN(1000),
+			})
+		}
+	}
+	for range d.IntN(3) {
+		items = append(items, Item{
+			Kind: pick(d, []string{"kill", "freeze", "pause", "cut-node", "election", "crash", "op-pause", "op-failover"}), Hook: pick(d, rerouteHooks), Count: d.IntN(4),
+			For: d.between(200*time.Millisecond, 25*time.Second), Amount: d.IntN(1000), Member: -1, Group: d.IntN(len(p.Groups)),
+		})
+	}
+	return items
+}
+
+// rerouteHooks are the points of a reroute at which an arbiter may be struck.
+var rerouteHooks = []string{
+	"before-commit-StartOperation", "before-commit-StartOperation", "after-commit-StartOperation", "before-commit-acquire-lease", "after-commit-acquire-lease",
+	"before-effect-promote", "after-effect-promote", "before-effect-route", "before-effect-route", "after-effect-route", "before-effect-verify", "after-effect-verify",
 }
 
 // Describe prints the plan.

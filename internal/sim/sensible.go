@@ -372,6 +372,7 @@ func (s *sim) watchSettled() {
 	if s.done {
 		return
 	}
+	s.checkRoutesBack()
 	stuck := s.stuck()
 	switch {
 	case stuck == "" && s.settledAt == 0:
@@ -389,6 +390,22 @@ func (s *sim) watchSettled() {
 	s.after(settleLook, s.watchSettled)
 }
 
+// writers are the members that acknowledge writes.
+func (g *service) writers() []failover.MemberName {
+	var writers []failover.MemberName
+	for _, m := range g.members {
+		if m.acknowledges() {
+			writers = append(writers, m.name)
+		}
+	}
+	return writers
+}
+
+// serves says whether the recorded writer is the one that acknowledges writes.
+func serves(g *failover.Group, writers []failover.MemberName) bool {
+	return len(writers) == 1 && writers[0] == g.Writer()
+}
+
 // stuck says which group does not serve, and what is known of it.
 func (s *sim) stuck() string {
 	for _, service := range s.services {
@@ -396,16 +413,11 @@ func (s *sim) stuck() string {
 		if g == nil {
 			return "there is no group " + string(service.name)
 		}
-		var writers []failover.MemberName
-		for _, m := range service.members {
-			if m.acknowledges() {
-				writers = append(writers, m.name)
-			}
-		}
-		if g.Adopted && g.Operation == nil && len(writers) == 1 && writers[0] == g.Writer() {
+		writers := service.writers()
+		if g.Adopted && g.Operation == nil && serves(g, writers) && !s.routesAwaited(service, g) {
 			continue
 		}
-		text := fmt.Sprintf("%s: %v acknowledge writes. %s", g.Name, writers, failover.Explain(s.ledger.newest, g.Name, failover.Durations{SinceLastFailover: -1}).Summary)
+		text := fmt.Sprintf("%s: %v acknowledge writes, clients are sent to %q. %s", g.Name, writers, service.router.to, failover.Explain(s.ledger.newest, g.Name, failover.Durations{SinceLastFailover: -1}).Summary)
 		for _, m := range g.Members {
 			truth := service.member(m.Name)
 			text += fmt.Sprintf("; %s %s %s (power %v state %d primary %v follows %q token %d at %d/%d %s)", m.Name, m.Authority, m.Verdict, truth.host.powered,

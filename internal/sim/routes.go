@@ -1,0 +1,221 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// router sends clients to one member. It knows no epochs.
+type router struct {
+	service *service
+	to      failover.MemberName   // empty: closed
+	former  []failover.MemberName // where it sent them before, the first of all being what its file says
+	broken  int                   // how many faults make it refuse
+	due     time.Duration         // when it must lead to the writer, if nothing else is wrong until then
+	dueTo   failover.MemberName
+}
+
+func (r *router) target() *member { return r.service.member(r.to) }
+
+func (r *router) name() string { return "router-" + string(r.service.name) }
+
+// lead sends clients to a member from now on, or to nobody.
+func (r *router) lead(to failover.MemberName) {
+	if to != r.to {
+		r.former = append(r.former, r.to)
+		r.service.sim.note("%s sends clients to %q, no longer to %q", r.name(), to, r.to)
+	}
+	r.to = to
+}
+
+// forget is a reload to a former state.
+func (r *router) forget(which int) {
+	if len(r.former) > 0 {
+		r.lead(r.former[which%len(r.former)])
+	}
+}
+
+const (
+	routesEvery = 10 * time.Second
+	routeWait   = 5 * time.Second // for a router's answer to a look
+	// routesBound is how long clients may be sent elsewhere than to a writer that serves, when nothing goes wrong any more: a round, and the operation.
+	routesBound = 20 * time.Second
+)
+
+// routeWatch is the leader's look at where routers lead, as arbiter/route_watch.go does it: rounds go on, each some time after the end of the
+// one before, while this arbiter believes that it leads.
+type routeWatch struct {
+	node *node
+	goes bool // a round runs, or the pause after it
+}
+
+func (w *routeWatch) leadingChanged() {
+	if w.node.leading && !w.goes {
+		w.goes = true
+		w.round()
+	}
+}
+
+// round looks at the routes of every group once.
+func (w *routeWatch) round() {
+	if !w.node.leading {
+		w.goes = false
+		return
+	}
+	s, open := w.node.state, 1
+	end := func() {
+		if open--; open == 0 {
+			w.node.post(routesEvery, w.round)
+		}
+	}
+	for _, g := range s.Groups {
+		if writer := failover.RoutesLeadTo(s, g, w.node.wall()); writer != "" {
+			open++
+			w.look(g, writer, end)
+		}
+	}
+	end()
+}
+
+// look asks a router where it leads. One that does not answer is left alone.
+func (w *routeWatch) look(g *failover.Group, writer failover.MemberName, end func()) {
+	n, s, r := w.node, w.node.sim, w.node.sim.service(g.Name).router
+	s.counts.routeLooks++
+	heard := false
+	answer := func(astray bool, to failover.MemberName) {
+		if heard {
+			return
+		}
+		heard = true
+		if astray {
+			w.propose(g, fmt.Sprintf("clients are sent to %q, and the primary is %s", to, writer))
+		}
+		end()
+	}
+	n.post(routeWait, func() { answer(false, "") })
+	s.net.datagram(string(n.id), r.name(), func() {
+		if r.broken > 0 {
+			return
+		}
+		to := r.to
+		s.net.datagram(r.name(), string(n.id), func() { n.enter(func() { answer(to != writer, to) }) })
+	})
+}
+
+// propose asks for a reroute under the epoch of the state by which the look began. Some of them arrive twice, the second time late.
+func (w *routeWatch) propose(g *failover.Group, why string) {
+	n, s := w.node, w.node.sim
+	body := failover.StartOperation{Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, Request: failover.Request{Reason: why}}
+	s.passes(n, "before-commit", bodyName(body))
+	if !n.alive {
+		return
+	}
+	n.enter(func() { // it may have been frozen there
+		s.note("%s proposes a reroute of %s under epoch %d: %s", n.id, g.Name, g.Epoch, why)
+		n.commit(body, func(*entry, error) { s.passes(n, "after-commit", bodyName(body)) })
+		if !s.healed && s.netDice.chance(20) {
+			n.post(s.netDice.between(0, 20*time.Second), func() { n.commit(body, func(*entry, error) {}) })
+		}
+	})
+}
+
+// checkReroute asks of every entry that a reroute begins by a leader's look under the present epoch, does nothing to anybody but the writer,
+// isolates nobody, and ends as soon as something concerns who writes.
+func (s *sim) checkReroute(e *entry, refused bool) {
+	switch b := e.Body.(type) {
+	case failover.StartOperation:
+		was := e.before.Group(b.Group)
+		if b.Kind == failover.KindReroute && !refused {
+			s.counts.reroutes++
+			if b.Epoch != was.Epoch || e.Proposer != e.before.Reign.Leader || e.Term != e.before.Reign.Term {
+				s.fail("S4", "a reroute of %s begins by a look of %s in term %d under epoch %d, in epoch %d", b.Group, e.Proposer, e.Term, b.Epoch, was.Epoch)
+			}
+		}
+	case failover.Intend:
+		was := e.before.Group(b.Group)
+		if !refused && rerouted(was) && (b.Action == failover.ActionIsolate || b.Member != was.Writer()) {
+			s.fail("S14", "a reroute of %s means to %s %s, and %q is the writer", b.Group, b.Action, b.Member, was.Writer())
+		}
+	}
+	for _, g := range e.after.Groups {
+		if g == e.before.Group(g.Name) || !rerouted(g) {
+			continue
+		}
+		writer := g.Writer()
+		down := failover.Tally(e.after, g, writer).Status == failover.StatusDown
+		if writer != g.Operation.From || down || g.Pause != nil || !g.Adopted {
+			s.fail("S14", "a reroute of %s to %s goes on: adopted %v, paused %v, writer %q, down %v", g.Name, g.Operation.From, g.Adopted, g.Pause != nil, writer, down)
+		}
+	}
+}
+
+// rerouted says whether the operation in progress is a reroute.
+func rerouted(g *failover.Group) bool {
+	return g != nil && g.Operation != nil && g.Operation.Kind == failover.KindReroute
+}
+
+// checkRoute is asked when a router does what it is told for an action: clients are sent to nobody but the committed writer. What arrives after
+// its intent has ended is a late effect, at a target that checks no epochs.
+func (s *sim) checkRoute(r *actionRun, to failover.MemberName) {
+	a := r.action
+	if a.Kind != failover.ActionRoute {
+		return
+	}
+	if !s.openIntent(a) {
+		s.counts.lateRoutes++
+		s.note("a late effect at %s", s.service(a.Group).router.name())
+		return
+	}
+	if w := s.ledger.newest.Group(a.Group).Writer(); w != to {
+		s.fail("route-to-another", "clients of %s are sent to %q under epoch %d, and %q is the writer", a.Group, to, a.Epoch, w)
+	}
+}
+
+// astray says whether clients of a group are sent elsewhere than to its writer.
+func (r *router) astray(g *failover.Group) bool { return len(g.Spec.Routes) > 0 && r.to != g.Writer() }
+
+// checkRoutesBack is asked now and then when nothing goes wrong any more: clients are sent to a writer that serves within a bounded time,
+// whatever reroutes that takes, counted from the end of the pause after reroutes in a row.
+func (s *sim) checkRoutesBack() {
+	for _, service := range s.services {
+		r, g := service.router, s.ledger.newest.Group(service.name)
+		free := g != nil && g.Adopted && g.Pause == nil && (g.Operation == nil || rerouted(g))
+		if !free || !serves(g, service.writers()) || !r.astray(g) {
+			r.due = 0
+			continue
+		}
+		if rest := s.routesRest(g); r.due == 0 || r.dueTo != g.Writer() || rest > 0 {
+			r.due, r.dueTo = s.now+rest+routesBound, g.Writer()
+		}
+		if s.now > r.due {
+			s.fail("route-astray", "clients of %s have been sent to %q for more than %s, and %s serves as the writer", g.Name, r.to, routesBound, g.Writer())
+		}
+	}
+}
+
+// routesRest is how long the routes of a group are still left alone after reroutes in a row, by the wall clock that shows the least: a minute after
+// the second one, twice as long after each further one, an hour at most.
+func (s *sim) routesRest(g *failover.Group) time.Duration {
+	last := len(g.History.Receipts) - 1
+	for last >= 0 && (g.History.Receipts[last].Operation.Kind != failover.KindReroute || g.History.Receipts[last].Repeats == 0) {
+		last--
+	}
+	if last < 0 {
+		return 0
+	}
+	receipt, rest := g.History.Receipts[last], time.Duration(0)
+	until := receipt.Ended + failover.WallTime(min(time.Minute<<min(receipt.Repeats-1, 6), time.Hour))
+	for _, n := range s.nodes {
+		if n.alive {
+			rest = max(rest, time.Duration(until-n.wall()))
+		}
+	}
+	return rest
+}
+
+// routesAwaited says whether a run goes on until the routes of a group lead to its writer: unless they are left alone for longer than it lasts.
+func (s *sim) routesAwaited(service *service, g *failover.Group) bool {
+	return service.router.astray(g) && s.now+s.routesRest(g)+2*routesBound < s.plan.Length+settleBound
+}
