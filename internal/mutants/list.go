@@ -13,7 +13,7 @@ type Mutant struct {
 // All are the mutants, by the part of the core that they weaken; then those of an arbiter's own view, and of the shell.
 func All() []Mutant {
 	var all []Mutant
-	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership, ownView, shell} {
+	for _, part := range [][]Mutant{adoption, authority, staleness, views, leases, leadership, reroutes, ownView, shell} {
 		all = append(all, part...)
 	}
 	return all
@@ -28,6 +28,7 @@ const (
 	looksFile     = "failover/looks.go"
 	leaseFile     = "failover/controller_lease.go"
 	tryFile       = "failover/controller_action.go"
+	rerouteFile   = "failover/reroute.go"
 	batchFile     = "internal/ownview/batch.go"
 )
 
@@ -290,6 +291,17 @@ var leadership = []Mutant{
 	{
 		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
 		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
+	},
+}
+
+var reroutes = []Mutant{
+	{
+		Name: "reroute-past-its-reason", Rule: "S14", What: "a reroute goes on when the group is paused, its writer is down, or another one writes",
+		File: rerouteFile, Old: "if why := whyNoReroute(&c.state, g); why != \"\" {", New: "if why := whyNoReroute(&c.state, g); why == \"never\" {",
+	},
+	{
+		Name: "reroute-by-an-old-look", Rule: "S4", What: "a look at the routes from before the newest epoch begins a reroute",
+		File: rerouteFile, Old: "case b.Epoch != g.Epoch:", New: "case b.Epoch > g.Epoch:",
 	},
 }
 
