@@ -3,7 +3,6 @@ package failover
 import (
 	"cmp"
 	"fmt"
-	"slices"
 	"time"
 )
 
@@ -86,12 +85,12 @@ const (
 
 // rerouteAfter is when the next reroute may begin.
 func (g *Group) rerouteAfter() WallTime {
-	for _, r := range slices.Backward(g.History.Receipts) {
-		if r.Operation.Kind == KindReroute && r.Repeats > 0 {
-			return r.Ended + WallTime(min(reroutePause<<min(r.Repeats-1, 10), rerouteLongest))
-		}
+	n := len(g.History.Receipts)
+	if n == 0 || g.History.Receipts[n-1].Repeats == 0 { // anything else that was done sends the routes anew
+		return 0
 	}
-	return 0
+	last := g.History.Receipts[n-1]
+	return last.Ended + WallTime(min(reroutePause<<min(last.Repeats-1, 10), rerouteLongest))
 }
 
 // RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.

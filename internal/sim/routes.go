@@ -199,10 +199,7 @@ func (s *sim) checkRoutesBack() {
 // the second one, twice as long after each further one, an hour at most.
 func (s *sim) routesRest(g *failover.Group) time.Duration {
 	last := len(g.History.Receipts) - 1
-	for last >= 0 && (g.History.Receipts[last].Operation.Kind != failover.KindReroute || g.History.Receipts[last].Repeats == 0) {
-		last--
-	}
-	if last < 0 {
+	if last < 0 || g.History.Receipts[last].Repeats == 0 {
 		return 0
 	}
 	receipt, rest := g.History.Receipts[last], time.Duration(0)
