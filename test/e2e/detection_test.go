@@ -278,17 +278,37 @@ func TestScenario08_AliveButFailing(t *testing.T) {
 	}
 }
 
-// exhaust takes every connection of the primary, also those that others give back meanwhile, until the status shows it.
+// exhaust takes every connection of the primary, and goes on with those that others give back until it is released. It returns when the
+// status shows it.
 func (s *stage) exhaust(enough func(*arbiterv1.GroupStatus) bool) (release func()) {
 	s.t.Helper()
+	ctx, stop := context.WithCancel(s.ctx)
 	var taken []func()
-	s.until("without a free connection", func(g *arbiterv1.GroupStatus) bool {
-		more, err := s.primary.FillConnections(s.ctx)
-		s.must(err)
-		taken = append(taken, more)
-		return enough(g)
-	})
+	ended := make(chan error, 1)
+	go func() {
+		again := time.NewTicker(100 * time.Millisecond)
+		defer again.Stop()
+		for {
+			more, err := s.primary.FillConnections(ctx)
+			if err != nil {
+				ended <- err
+				return
+			}
+			taken = append(taken, more)
+			select {
+			case <-again.C:
+			case <-ctx.Done():
+				ended <- nil
+				return
+			}
+		}
+	}()
+	s.until("without a free connection", enough)
 	return func() {
+		stop()
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			s.t.Error(err)
+		}
 		for _, release := range taken {
 			release()
 		}
