@@ -198,7 +198,7 @@ func (n *Node) start(ctx context.Context) error {
 func (n *Node) newRouteWatch() *routeWatch {
 	return &routeWatch{
 		every: n.options.RoutesEvery, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray, now: n.options.Clock.Wall, propose: n.proposeBody,
-		log: n.log.Named("routes"),
+		log: n.log.Named("routes"), places: make(chan struct{}, routesAtOnce), looking: map[failover.GroupName]bool{},
 	}
 }
 

@@ -3,6 +3,8 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,13 +14,17 @@ import (
 	"github.com/arbiter-ha/arbiter/fsm"
 )
 
-// watchedRoutes is a watch over a settled group "pay" whose writer is db1, and what it asked and proposed.
+// watchedRoutes is a watch over settled groups whose writer is db1, "pay" and more if a test says so, and what it asked and proposed.
 type watchedRoutes struct {
 	*routeWatch
 
 	mu       sync.Mutex
 	group    failover.Group
+	more     []failover.GroupName // groups like that one
 	answer   func(route string) (string, error)
+	hangs    func(ctx context.Context, asked string) // what a router does before it answers
+	most     int                                     // were asked at the same time
+	asking   int
 	asked    []string
 	proposed []failover.StartOperation
 }
@@ -35,20 +41,37 @@ func newWatchedRoutes() *watchedRoutes {
 				Facts: failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true},
 			}}},
 		},
-		answer: func(string) (string, error) { return "", nil },
+		answer: func(string) (string, error) { return "", nil }, hangs: func(context.Context, string) {},
 	}
-	w.routeWatch = &routeWatch{every: 10 * time.Second, leading: newLatch(), log: quiet()}
+	w.routeWatch = &routeWatch{
+		every: 10 * time.Second, leading: newLatch(), log: quiet(), places: make(chan struct{}, routesAtOnce), looking: map[failover.GroupName]bool{},
+	}
 	w.state = func() *failover.State {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		g := w.group
-		return &failover.State{Voters: []failover.NodeID{"a"}, Views: []failover.View{{Node: "a", Generation: 1, Current: true}}, Groups: []*failover.Group{&g}}
+		s := &failover.State{Voters: []failover.NodeID{"a"}, Views: []failover.View{{Node: "a", Generation: 1, Current: true}}}
+		for _, name := range append([]failover.GroupName{w.group.Name}, w.more...) {
+			g := w.group
+			g.Name = name
+			s.Groups = append(s.Groups, &g)
+		}
+		return s
 	}
 	w.now = func() time.Time { return time.Unix(1_000_000_000, 0) }
-	w.astray = func(_ context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (string, error) {
+	w.astray = func(ctx context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (string, error) {
+		asked := string(group.Name) + " " + r.Name + " " + string(writer)
+		w.set(func() {
+			w.asked = append(w.asked, asked)
+			w.asking++
+			w.most = max(w.most, w.asking)
+		})
+		w.hangs(ctx, asked)
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		w.asked = append(w.asked, string(group.Name)+" "+r.Name+" "+string(writer))
+		w.asking--
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
 		return w.answer(r.Name)
 	}
 	w.propose = func(body failover.Body, done func(*fsm.Response, error)) {
@@ -64,6 +87,32 @@ func (w *watchedRoutes) set(change func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	change()
+}
+
+// lead lets the watch run under an arbiter that leads until the test ends.
+func (w *watchedRoutes) lead(t *testing.T) {
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = w.run(ctx) // always the end of the context
+	}()
+	t.Cleanup(func() { stop(); <-ended })
+	w.leading.set(true)
+}
+
+// after is how often a router was asked, and what was proposed, after some time more.
+func (w *watchedRoutes) after(d time.Duration, asked string) (times int, proposed []failover.StartOperation) {
+	time.Sleep(d)
+	synctest.Wait()
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, a := range w.asked {
+		if a == asked {
+			times++
+		}
+	}
+	return times, slices.Clone(w.proposed)
 }
 
 func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
@@ -83,7 +132,7 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 			t.Errorf("an arbiter that does not lead asked %q", w.asked)
 		}
 		w.leading.set(true)
-		if asked, proposed := after(15 * time.Second); asked != 4 || proposed != 0 || w.asked[0] != "pay front db1" {
+		if asked, proposed := after(15 * time.Second); asked != 4 || proposed != 0 || !slices.Contains(w.asked, "pay front db1") {
 			t.Errorf("two rounds of two routes that lead to the writer: asked %q, proposed %+v", w.asked, w.proposed)
 		}
 		w.set(func() {
@@ -107,5 +156,88 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 		if err := <-ended; !errors.Is(err, context.Canceled) {
 			t.Errorf("it ended with %v", err)
 		}
+	})
+}
+
+// A router that is silent until the time limit delays what is known of no other one: routes of other groups are brought back meanwhile, and the
+// next round comes when it should.
+func TestRouteWatch_ASilentRouterDelaysNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.more = []failover.GroupName{"shop"}
+		w.hangs = func(ctx context.Context, asked string) {
+			if asked == "pay front db1" {
+				<-ctx.Done()
+			}
+		}
+		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
+		w.lead(t)
+		if asked, proposed := w.after(0, "pay back db1"); asked != 1 || len(proposed) != 1 || proposed[0].Group != "shop" {
+			t.Errorf("at once: the other router of the group was asked %d times, proposed %+v", asked, proposed)
+		}
+		if _, proposed := w.after(askRoute, ""); len(proposed) != 2 || proposed[1].Group != "pay" || proposed[1].Request.Reason != "back leads elsewhere" {
+			t.Errorf("after the time limit: proposed %+v", proposed)
+		}
+		if asked, _ := w.after(w.every-askRoute, "shop front db1"); asked != 2 {
+			t.Errorf("when the second round is due: asked %d times", asked)
+		}
+	})
+}
+
+// What is found stands in the order of the spec, whoever answers first.
+func TestRouteWatch_FindingsKeepTheirOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.hangs = func(_ context.Context, asked string) {
+			if asked == "pay front db1" {
+				time.Sleep(time.Second)
+			}
+		}
+		w.answer = func(route string) (string, error) { return route, nil }
+		w.lead(t)
+		if _, proposed := w.after(2*time.Second, ""); len(proposed) != 1 || proposed[0].Request.Reason != "front; back" {
+			t.Errorf("proposed %+v", proposed)
+		}
+	})
+}
+
+// A look that does not end by its time limit is waited for, and not begun again beside itself.
+func TestRouteWatch_NoLookBesideItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.more = []failover.GroupName{"shop"}
+		w.hangs = func(_ context.Context, asked string) {
+			if asked == "pay front db1" {
+				time.Sleep(25 * time.Second)
+			}
+		}
+		w.lead(t)
+		if asked, _ := w.after(24*time.Second, "pay front db1"); asked != 1 {
+			t.Errorf("while it hangs it is asked %d times", asked)
+		}
+		if asked, _ := w.after(0, "shop front db1"); asked != 3 {
+			t.Errorf("meanwhile the other group's is asked %d times", asked)
+		}
+		if asked, _ := w.after(10*time.Second, "pay front db1"); asked != 2 {
+			t.Errorf("after it has ended it is asked %d times", asked)
+		}
+	})
+}
+
+// However many there are, only so many are asked at the same time, and all in the end.
+func TestRouteWatch_AsksOnlySoManyAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		for i := range 19 {
+			w.more = append(w.more, failover.GroupName(fmt.Sprintf("g%d", i)))
+		}
+		w.hangs = func(context.Context, string) { time.Sleep(100 * time.Millisecond) }
+		w.lead(t)
+		w.after(time.Second, "")
+		w.set(func() {
+			if w.most != routesAtOnce || len(w.asked) != 40 {
+				t.Errorf("%d were asked at the same time, %d in all", w.most, len(w.asked))
+			}
+		})
 	})
 }
