@@ -303,6 +303,14 @@ var reroutes = []Mutant{
 		Name: "reroute-by-an-old-look", Rule: "S4", What: "a look at the routes from before the newest epoch begins a reroute",
 		File: rerouteFile, Old: "case b.Epoch != g.Epoch:", New: "case b.Epoch > g.Epoch:",
 	},
+	{
+		Name: "reroute-without-a-reason", Rule: "S14", What: "a reroute begins whatever speaks against it, and ends in the same entry",
+		File: rerouteFile, Old: "case whyNoReroute(&c.state, g) != \"\":", New: "case whyNoReroute(&c.state, g) == \"never\":",
+	},
+	{
+		Name: "reroute-beside-an-unseen-writer", Rule: "S14", What: "a reroute does not ask whether a majority sees the writer accept writes",
+		File: rerouteFile, Old: "g.countFresh(s, writer, acceptsWrites) < s.Majority():", New: "g.countFresh(s, writer, acceptsWrites) < 0:",
+	},
 }
 
 var ownView = []Mutant{

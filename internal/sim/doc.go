@@ -20,7 +20,7 @@
 //   - Looks (prober.go), with thresholds and witnesses. A look that would see what the one before saw is not made, but reported when it counts
 //     that it would have been.
 //   - The world (member.go, replication.go, fence.go, network.go, clock.go): servers with histories of writes, synchronous replication,
-//     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router, which forgets; links that
+//     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router, which forgets, and finds dead who is alive; links that
 //     are cut one way or both, lose, delay and double; clocks that drift, stop with a hypervisor, and go on through a freeze.
 //   - Operators: one who does the wrong thing at the wrong time, by an old view (operator.go), and, when nothing goes wrong any more, a
 //     sensible one who gives the commands that Explain names (sensible.go).

@@ -155,6 +155,8 @@ func (s *sim) applyToNode(n *node, item Item) bool {
 				st.endSender()
 			}
 		}
+	case "misread":
+		n.enter(func() { n.routes.misread(s.services[item.Group%len(s.services)].name, d) })
 	case "drain":
 		n.enter(func() { n.input(failover.Drain{Why: "an operator asks for it"}) })
 	default:
@@ -333,6 +335,9 @@ func (s *sim) applyToMember(m *member, item Item) {
 	case "router":
 		m.service.router.broken++
 		s.until(d, func() { m.service.router.broken-- })
+	case "router-blind":
+		m.service.router.blind++
+		s.until(d, func() { m.service.router.blind-- })
 	case "router-forgets":
 		m.service.router.forget(item.Amount)
 	case "cut-member", "cut-member-some", "cut-replication", "cut-bmc":

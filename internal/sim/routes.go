@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -13,6 +14,7 @@ type router struct {
 	to      failover.MemberName   // empty: closed
 	former  []failover.MemberName // where it sent them before, the first of all being what its file says
 	broken  int                   // how many faults make it refuse
+	blind   int                   // how many faults make it find dead, by a check of its own, whoever it sends clients to
 	due     time.Duration         // when it must lead to the writer, if nothing else is wrong until then
 	dueTo   failover.MemberName
 }
@@ -20,6 +22,14 @@ type router struct {
 func (r *router) target() *member { return r.service.member(r.to) }
 
 func (r *router) name() string { return "router-" + string(r.service.name) }
+
+// leads is where clients arrive: at nobody while the router finds dead whom it sends them to.
+func (r *router) leads() failover.MemberName {
+	if r.blind > 0 {
+		return ""
+	}
+	return r.to
+}
 
 // lead sends clients to a member from now on, or to nobody.
 func (r *router) lead(to failover.MemberName) {
@@ -44,11 +54,11 @@ const (
 	routesBound = 20 * time.Second
 )
 
-// routeWatch is the leader's look at where routers lead, as arbiter/route_watch.go does it: rounds go on, each some time after the end of the
-// one before, while this arbiter believes that it leads.
+// routeWatch is the leader's look at where routers lead, as arbiter/route_watch.go does it: rounds begin, one some time after the other, while
+// this arbiter believes that it leads. No look lasts until the next round here.
 type routeWatch struct {
 	node *node
-	goes bool // a round runs, or the pause after it
+	goes bool // a round has begun, and the next one is due
 }
 
 func (w *routeWatch) leadingChanged() {
@@ -58,50 +68,55 @@ func (w *routeWatch) leadingChanged() {
 	}
 }
 
-// round looks at the routes of every group once.
+// round begins a look at the routes of every group.
 func (w *routeWatch) round() {
 	if !w.node.leading {
 		w.goes = false
 		return
 	}
-	s, open := w.node.state, 1
-	end := func() {
-		if open--; open == 0 {
-			w.node.post(routesEvery, w.round)
-		}
-	}
+	s := w.node.state
 	for _, g := range s.Groups {
 		if writer := failover.RoutesLeadTo(s, g, w.node.wall()); writer != "" {
-			open++
-			w.look(g, writer, end)
+			w.look(g, writer)
 		}
 	}
-	end()
+	w.node.post(routesEvery, w.round)
 }
 
-// look asks a router where it leads. One that does not answer is left alone.
-func (w *routeWatch) look(g *failover.Group, writer failover.MemberName, end func()) {
+// look asks a router where it leads. One that does not answer is left alone, and so is one that sends clients to the writer and finds it dead, which
+// no command mends.
+func (w *routeWatch) look(g *failover.Group, writer failover.MemberName) {
 	n, s, r := w.node, w.node.sim, w.node.sim.service(g.Name).router
 	s.counts.routeLooks++
 	heard := false
-	answer := func(astray bool, to failover.MemberName) {
-		if heard {
-			return
-		}
-		heard = true
-		if astray {
+	answer := func(to failover.MemberName) {
+		if !heard && to != writer {
 			w.propose(g, fmt.Sprintf("clients are sent to %q, and the primary is %s", to, writer))
 		}
-		end()
+		heard = true
 	}
-	n.post(routeWait, func() { answer(false, "") })
+	n.post(routeWait, func() { heard = true })
 	s.net.datagram(string(n.id), r.name(), func() {
 		if r.broken > 0 {
 			return
 		}
 		to := r.to
-		s.net.datagram(r.name(), string(n.id), func() { n.enter(func() { answer(to != writer, to) }) })
+		s.net.datagram(r.name(), string(n.id), func() { n.enter(func() { answer(to) }) })
 	})
+}
+
+// misreadEvery is how often an arbiter that is mistaken proposes a reroute.
+const misreadEvery = 700 * time.Millisecond
+
+// misread lets an arbiter believe for a time that the routes of a group lead astray and that its writer accepts writes, whatever is so, and propose
+// reroutes by that: what must not be is for the state machine to refuse.
+func (w *routeWatch) misread(group failover.GroupName, left time.Duration) {
+	if g := w.node.state.Group(group); g != nil {
+		w.propose(g, "an arbiter believes so")
+	}
+	if left > misreadEvery {
+		w.node.post(misreadEvery, func() { w.misread(group, left-misreadEvery) })
+	}
 }
 
 // propose asks for a reroute under the epoch of the state by which the look began. Some of them arrive twice, the second time late.
@@ -121,14 +136,23 @@ func (w *routeWatch) propose(g *failover.Group, why string) {
 	})
 }
 
-// checkReroute asks of every entry that a reroute begins by a leader's look under the present epoch, does nothing to anybody but the writer,
-// isolates nobody, and ends as soon as something concerns who writes.
+// checkReroute asks of every entry that a reroute begins by a leader's look under the present epoch and while a majority sees the writer accept
+// writes, does nothing to anybody but the writer, isolates nobody, and ends as soon as something concerns who writes, or no majority sees it.
 func (s *sim) checkReroute(e *entry, refused bool) {
 	switch b := e.Body.(type) {
 	case failover.StartOperation:
 		was := e.before.Group(b.Group)
-		if b.Kind == failover.KindReroute && !refused {
+		if b.Kind != failover.KindReroute {
+			break
+		}
+		seen := s.writerSeen(e.before, was)
+		if refused {
+			s.counts.rerouteUnseen(was, b, seen)
+		} else {
 			s.counts.reroutes++
+			if !seen {
+				s.fail("S14", "a reroute of %s begins, and no majority sees %q accept writes", b.Group, was.Writer())
+			}
 			if b.Epoch != was.Epoch || e.Proposer != e.before.Reign.Leader || e.Term != e.before.Reign.Term {
 				s.fail("S4", "a reroute of %s begins by a look of %s in term %d under epoch %d, in epoch %d", b.Group, e.Proposer, e.Term, b.Epoch, was.Epoch)
 			}
@@ -145,9 +169,36 @@ func (s *sim) checkReroute(e *entry, refused bool) {
 		}
 		writer := g.Writer()
 		down := failover.Tally(e.after, g, writer).Status == failover.StatusDown
-		if writer != g.Operation.From || down || g.Pause != nil || !g.Adopted {
-			s.fail("S14", "a reroute of %s to %s goes on: adopted %v, paused %v, writer %q, down %v", g.Name, g.Operation.From, g.Adopted, g.Pause != nil, writer, down)
+		if seen := s.writerSeen(e.after, g); writer != g.Operation.From || down || g.Pause != nil || !g.Adopted || !seen {
+			s.fail("S14", "a reroute of %s to %s goes on: adopted %v, paused %v, writer %q, down %v, seen accepting writes by a majority %v",
+				g.Name, g.Operation.From, g.Adopted, g.Pause != nil, writer, down, seen)
 		}
+	}
+}
+
+// writerSeen says by a plain reading of the views whether a majority of the voters sees the writer of a group accept writes: in views that count, by
+// looks that were told it themselves, since it became the writer.
+func (s *sim) writerSeen(state *failover.State, g *failover.Group) bool {
+	if g == nil || g.Writer() == "" {
+		return false
+	}
+	writer, votes := g.Member(g.Writer()), map[failover.NodeID]bool{}
+	for _, look := range g.Looks {
+		view, ok := state.View(look.Node)
+		counts := ok && view.Current && view.Doubt == "" && view.Generation == look.Generation && slices.Contains(state.Voters, look.Node)
+		o := look.Observation
+		if counts && o.Member == writer.Name && o.AsOf >= writer.WriterSince && o.Facts.Role == failover.RolePrimary && o.Facts.AcceptsWrites && !o.Facts.Stale {
+			votes[look.Node] = true
+		}
+	}
+	return len(votes) >= state.Majority()
+}
+
+// rerouteUnseen counts a reroute that was refused and would not have been if nobody had asked who sees the writer.
+func (c *counts) rerouteUnseen(g *failover.Group, b failover.StartOperation, seen bool) {
+	settled := g != nil && g.Adopted && g.Pause == nil && g.Operation == nil && g.Stage == failover.Steady && len(g.Spec.Routes) > 0
+	if settled && b.Epoch == g.Epoch && g.Writer() != "" && !seen {
+		c.unseenReroutes++
 	}
 }
 

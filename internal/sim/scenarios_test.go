@@ -348,3 +348,43 @@ func TestReroute_TheLeaderIsStruckAtEveryPoint(t *testing.T) {
 		}
 	}
 }
+
+// TestReroute_ARouterThatFindsThePrimaryDeadBeginsNone: it was restarted, has been told right, and no command mends what its own check finds.
+func TestReroute_ARouterThatFindsThePrimaryDeadBeginsNone(t *testing.T) {
+	p := quiet(3)
+	p.Items = []Item{{Kind: "router-blind", At: 20 * time.Second, Member: -1, For: time.Minute}}
+	s := play(t, p, nil)
+	nothingHappened(t, s)
+	if s.counts.reroutes != 0 || s.counts.routeLooks == 0 {
+		t.Errorf("%d reroutes after %d looks", s.counts.reroutes, s.counts.routeLooks)
+	}
+}
+
+// TestReroute_ToARouterThatFindsThePrimaryDead is tried once: it is told again where to lead clients, no proof of that comes, and then it is left alone.
+func TestReroute_ToARouterThatFindsThePrimaryDead(t *testing.T) {
+	s := begin(t, forgotten(Item{Kind: "router-blind", At: forgets - time.Second, Member: -1, For: 50 * time.Second}), forgets+45*time.Second)
+	g := s.ledger.newest.Group("g1")
+	ledToTheWriter(t, s)
+	if last := g.History.Receipts[len(g.History.Receipts)-1]; s.counts.reroutes != 1 || last.Operation.Kind != failover.KindReroute || last.Result == failover.OperationDone {
+		t.Errorf("%d reroutes, the last operation was %s: %s", s.counts.reroutes, last.Operation.Kind, last.Result)
+	}
+}
+
+// TestReroute_AMistakenArbiterIsRefused: the leader believes that clients are sent elsewhere than to a writer that serves, and nobody else sees it
+// accept writes. Once all do, a reroute may do no harm.
+func TestReroute_AMistakenArbiterIsRefused(t *testing.T) {
+	p := quiet(3)
+	p.Items = []Item{
+		{Kind: "full", At: 18 * time.Second, Member: 0, For: 20 * time.Second},
+		{Kind: "misread", At: 20 * time.Second, Node: -1, For: 20 * time.Second},
+	}
+	s := begin(t, p, 37*time.Second)
+	if s.counts.reroutes != 0 || s.counts.unseenReroutes < 10 || s.counts.starts != 0 {
+		t.Errorf("%d reroutes, %d refused, %d actions", s.counts.reroutes, s.counts.unseenReroutes, s.counts.starts)
+	}
+	s.playUntil(45 * time.Second)
+	if s.failure != nil || s.counts.reroutes == 0 {
+		t.Errorf("%v, %d reroutes", s.failure, s.counts.reroutes)
+	}
+	ledToTheWriter(t, s)
+}

@@ -240,6 +240,26 @@ func drawRouters(d dice, p *Plan) []Item {
 			For: d.between(200*time.Millisecond, 25*time.Second), Amount: d.IntN(1000), Member: -1, Group: d.IntN(len(p.Groups)),
 		})
 	}
+	return append(items, drawMistakes(d, p)...)
+}
+
+// drawMistakes is what goes wrong about who is believed to be there: an arbiter proposes reroutes by its own mistake, mostly beside something that
+// keeps others from seeing the writer, or writes from it, and a router finds members dead that are alive.
+func drawMistakes(d dice, p *Plan) []Item {
+	var items []Item
+	for range d.IntN(4) {
+		at, group := d.between(12*time.Second, p.Length), d.IntN(len(p.Groups))
+		items = append(items, Item{Kind: pick(d, []string{"misread", "misread", "router-blind"}), At: at, Node: d.IntN(p.Nodes+1) - 1, Group: group, Member: -1, For: d.between(time.Second, 30*time.Second)})
+		if d.chance(70) {
+			items = append(items, Item{
+				Kind: pick(d, []string{"crash", "bounce", "full", "stall", "host-freeze", "cut-member-some", "election", "kill", "reset-streams", "router-forgets"}),
+				At:   max(at-d.between(0, 5*time.Second), 12*time.Second), Node: -1, Group: group, Member: -1, For: d.between(200*time.Millisecond, 20*time.Second), Amount: d.IntN(1000),
+			})
+		}
+	}
+	if d.chance(30) { // before the new leader has heard from anybody
+		items = append(items, Item{Kind: "misread", Hook: "after-commit-begin-reign", Count: d.IntN(4), Group: d.IntN(len(p.Groups)), Member: -1, For: d.between(time.Second, 5*time.Second)})
+	}
 	return items
 }
 
