@@ -101,7 +101,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 		func() *broken { return checkRemoved(was, is) },
 		func() *broken { return checkLease(before, was, is, e) },
 		func() *broken { return checkFirstIsolate(before, was, is, e) },
-		func() *broken { return checkReroute(was, is, e) },
+		func() *broken { return checkReroute(before, was, is, e) },
 		func() *broken { return checkPromote(was, is, e) },
 		func() *broken { return checkCounted(was, is, e) },
 	)
@@ -358,8 +358,14 @@ func checkFirstIsolate(s *failover.State, was, is *failover.Group, e failover.En
 	return nil
 }
 
-// checkReroute asks that a reroute does nothing to anybody but the writer, and does not isolate that one.
-func checkReroute(was, is *failover.Group, e failover.Entry) *broken {
+// checkReroute asks that a reroute begins only where a majority sees the writer accept writes, does nothing to anybody else, and does not isolate
+// that one.
+func checkReroute(before *failover.State, was, is *failover.Group, e failover.Entry) *broken {
+	if was.Operation == nil && is.Operation != nil && is.Operation.Kind == failover.KindReroute {
+		if n := seeing(before, was, was.Writer(), primary); n*2 <= len(nodes) {
+			return breaks("S14", "a reroute begins, and %d arbiters see %q accept writes", n, was.Writer())
+		}
+	}
 	b, ok := e.Body.(failover.Intend)
 	if !ok || !intentOpened(was, is, e) || was.Operation.Kind != failover.KindReroute {
 		return nil
