@@ -314,6 +314,11 @@ func (c *Cluster) Protect() {
 	c.Eventually("the group is well", c.Well)
 }
 
+// Served says whether the group is well and its clients are sent to the primary.
+func (c *Cluster) Served(ctx context.Context) bool {
+	return c.Well(ctx) && c.World.Front() == c.World.Writer()
+}
+
 // Well says whether the group has a primary, in the world too, a standby that could take over, and nothing to do.
 func (c *Cluster) Well(ctx context.Context) bool {
 	g := c.Status(ctx)

@@ -18,7 +18,7 @@ var faults = []fault{
 	cutOneWay, cutBothWays, leaderAlone, leaderAlone, leaderBlind, leaderDeaf, leaderLate, leaderLate,
 	leaderLate, leaderLate, slowLink,
 	killed, killed, stopped, slowDisk, slowDisk, hungDisk, handedOver, handedOver, streamCut, streamCut, streamCut,
-	driversHang, driversHang, driversSlow, driversLate, driversLate, answersLost, unmounted, unmounted, nothing,
+	driversHang, driversHang, driversSlow, driversLate, driversLate, answersLost, unmounted, unmounted, nothing, routerForgets, routerForgets,
 }
 
 // dice are the chances of a search.
@@ -61,6 +61,12 @@ func (s *search) others(node failover.NodeID) []string {
 }
 
 func nothing(*search) (func(), string) { return func() {}, "nothing" }
+
+func routerForgets(s *search) (func(), string) {
+	to := []failover.MemberName{"db1", "db2", "db3"}[s.dice.IntN(3)]
+	s.c.World.Forget(to)
+	return func() {}, fmt.Sprintf("the router leads to %s", to)
+}
 
 func cutOneWay(s *search) (func(), string) {
 	a, b := s.twoNodes()

@@ -38,9 +38,10 @@ type hands struct {
 
 func (h hands) drivers() arbiter.Drivers {
 	return arbiter.Drivers{
-		Fencer: h,
-		Engine: func(failover.Engine) (arbiter.Engine, error) { return h, nil },
-		Router: func(failover.Route) (arbiter.Router, error) { return router{h}, nil },
+		Fencer:  h,
+		Engine:  func(failover.Engine) (arbiter.Engine, error) { return h, nil },
+		Router:  func(failover.Route) (arbiter.Router, error) { return router{h}, nil },
+		Inspect: arbiter.Inspectors{Astray: router{h}.astray},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
 			return func(context.Context) (bool, string) {
 				_, answers := h.look(m.Name)
@@ -269,6 +270,21 @@ func (r router) Close(ctx context.Context, a failover.Action, members ...failove
 // Open implements arbiter.Router.
 func (r router) Open(ctx context.Context, a failover.Action, to failover.MemberName) error {
 	return r.send(ctx, "open to "+string(to), a, func(failover.MemberName) failover.MemberName { return to })
+}
+
+// astray is arbiter.Inspectors.Astray: a router that can't be reached is silent until the limit of whoever asks.
+func (r router) astray(ctx context.Context, _ failover.Route, _ *failover.Group, primary failover.MemberName) (string, error) {
+	if err := r.linger(ctx, r.run.mood()); err != nil {
+		return "", err
+	}
+	if !r.net.Passes(r.run.host(), "router") {
+		<-ctx.Done()
+		return "", context.Cause(ctx)
+	}
+	if front := r.world.Front(); front != primary {
+		return fmt.Sprintf("clients are sent to %q", front), nil
+	}
+	return "", nil
 }
 
 func (r router) send(ctx context.Context, what string, a failover.Action, to func(failover.MemberName) failover.MemberName) error {

@@ -140,7 +140,7 @@ func (c *Cluster) start(node failover.NodeID, number int, disk *Disk, data strin
 	time := clock.Monotonic()
 	n, err := arbiter.New(arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: data, RaftListen: peer.Raft, GRPC: listener, Insecure: true,
-		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery,
+		Timing: c.timing, Clock: time, Log: c.log, Drivers: hands.drivers(), Specs: fake.Specs{}, Release: "test", FencePathEvery: pathEvery, RoutesEvery: routesEvery,
 		Record: r.tape.recorder, Network: r.net,
 		Applied: func(i failover.Index, s *failover.State, events []failover.Event) { c.truth.applied(r, i, s, events) },
 		OpenStorage: func() (*arbiter.Storage, error) {
@@ -180,8 +180,11 @@ func (c *Cluster) gone(r *run, dark bool) {
 	r.stop()
 }
 
-// pathEvery is how often fence paths are looked at.
-const pathEvery = time.Second
+// pathEvery is how often fence paths are looked at, and routesEvery how often routes are.
+const (
+	pathEvery   = time.Second
+	routesEvery = 10 * time.Second
+)
 
 // folder is where an arbiter keeps its mark.
 func (c *Cluster) folder(name string) string {

@@ -168,7 +168,8 @@ const (
 	lateLimit     = 15 * time.Minute
 )
 
-// recover ends all that is wrong, and looks whether the group gets well, and whether a failover that is due then ends.
+// recover ends all that is wrong, and looks whether the group gets well, whether a failover that is due then ends, and whether clients are brought
+// back when the router forgets it.
 func (s *search) recover() {
 	s.c.History.Note("fault", "no more faults")
 	s.agenda = nil
@@ -180,23 +181,42 @@ func (s *search) recover() {
 	}
 	s.c.Calm()
 	s.later(0, s.repair)
-	if !s.well("the group is well") {
+	if !s.well("the group is well", s.c.Well) {
 		return
 	}
 	was := s.c.World.Writer()
 	s.c.World.Crash(was)
-	if s.well("a failover that was due has ended") && s.c.World.Writer() == was {
+	if !s.well("a failover that was due has ended", s.c.Served) {
+		return
+	}
+	if s.c.World.Writer() == was {
 		s.c.History.Violate("failover", "%s is the primary again, although it was never started", was)
+	}
+	s.bringBack(was)
+}
+
+// bringBack lets the router send clients to the former primary again, and looks whether they are brought back, under an epoch that grew for it and
+// that the primary took.
+func (s *search) bringBack(former failover.MemberName) {
+	writer := s.c.World.Writer()
+	before := s.c.World.Token(writer)
+	s.c.World.Forget(former)
+	if !s.well("clients are brought back to the primary", s.c.Served) {
+		return
+	}
+	if now := s.c.World.Writer(); now != writer || s.c.World.Token(writer) <= before {
+		s.c.History.Violate("reroute", "clients were brought back to %s, which holds epoch %d; before, %s was the primary under epoch %d",
+			now, s.c.World.Token(now), writer, before)
 	}
 }
 
-// well waits until the group is well, and records it if that takes too long, or for ever. It ends as soon as a rule is broken.
-func (s *search) well(what string) bool {
+// well waits until a condition of the group holds, and records it if that takes too long, or for ever. It ends as soon as a rule is broken.
+func (s *search) well(what string, holds func(context.Context) bool) bool {
 	began, late := time.Now(), false
 	for broken := len(s.c.History.Breaches()); len(s.c.History.Breaches()) == broken; {
 		s.work()
 		ctx, done := context.WithTimeout(s.context, askLimit)
-		held := s.c.Well(ctx)
+		held := holds(ctx)
 		done()
 		took := time.Since(began)
 		switch {
@@ -221,8 +241,8 @@ func (c *Cluster) standing() string {
 	ctx, done := context.WithTimeout(context.Background(), askLimit)
 	defer done()
 	g := c.Status(ctx)
-	return fmt.Sprintf("stage %q, primary %q is %q, candidate %q, armed %v, notes %q; %q accepts writes",
-		g.GetStage(), g.GetPrimary(), g.GetPrimaryStatus(), g.GetCandidate(), g.GetArmed(), g.GetNotes(), c.World.Writer())
+	return fmt.Sprintf("stage %q, primary %q is %q, candidate %q, armed %v, notes %q; %q accepts writes, clients are sent to %q",
+		g.GetStage(), g.GetPrimary(), g.GetPrimaryStatus(), g.GetCandidate(), g.GetArmed(), g.GetNotes(), c.World.Writer(), c.World.Front())
 }
 
 // readPace is how often every arbiter is asked.

@@ -59,7 +59,7 @@ func search(t *testing.T, seed uint64, late *lateness) {
 		t.Errorf("%s\n\n%s\nmake virtual SEED=%d tries it again, but not every detail: the runtime has chances of its own",
 			c.History, strings.Join(breaches, "\n"), seed)
 	}
-	if onlyLate && (counts.Elections < 4 || counts.Failovers < 3 || counts.Effects == 0 || counts.Reads == 0) {
+	if onlyLate && (counts.Elections < 4 || counts.Failovers < 3 || counts.Reroutes == 0 || counts.Effects == 0 || counts.Reads == 0) {
 		t.Errorf("too little happened for a search: %+v", counts)
 	}
 }

@@ -33,7 +33,7 @@ type truth struct {
 
 // Counts say how much a run has seen, so that a search that sees nothing is noticed.
 type Counts struct {
-	Entries, Elections, Effects, Failovers, Reads int
+	Entries, Elections, Effects, Failovers, Reroutes, Reads int
 }
 
 type entry struct {
@@ -168,7 +168,7 @@ func (t *truth) checkLooks(index failover.Index, state *failover.State) {
 	}
 }
 
-// checkLease notes grants, and looks whether epochs only grow (S5).
+// checkLease notes grants and what comes of them, and looks whether epochs only grow (S5).
 func (t *truth) checkLease(index failover.Index, state *failover.State) {
 	g, was := state.Group(Group), t.newest.Group(Group)
 	if g == nil {
@@ -182,6 +182,9 @@ func (t *truth) checkLease(index failover.Index, state *failover.State) {
 	}
 	if was != nil && was.Writer() != g.Writer() && g.Writer() != "" {
 		t.counts.Failovers++
+	}
+	if op := g.Operation; op != nil && op.Kind == failover.KindReroute && (was.Operation == nil || was.Operation.ID != op.ID) {
+		t.counts.Reroutes++
 	}
 }
 

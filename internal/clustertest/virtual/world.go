@@ -97,6 +97,28 @@ func (w *World) Writer() failover.MemberName {
 	return ""
 }
 
+// Front is the member that the router sends clients to; empty if it sends them nowhere.
+func (w *World) Front() failover.MemberName {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.front
+}
+
+// Token is the epoch that a member keeps.
+func (w *World) Token(name failover.MemberName) failover.Epoch {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.find(name).token
+}
+
+// Forget lets the router lose what it was told: it sends clients to a member that it sent them to before.
+func (w *World) Forget(to failover.MemberName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.history.Note("world", "the router forgets: it leads to %q, no longer to %q", to, w.front)
+	w.front = to
+}
+
 // Crash ends a member's process. Its machine stays on.
 func (w *World) Crash(name failover.MemberName) {
 	w.change(name, string(name)+" crashes", func(m *member) { m.running = false })
