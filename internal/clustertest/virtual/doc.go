@@ -24,7 +24,8 @@
 //   - what every life recorded leads a new core to the same answers (package recording);
 //   - a view never goes back to an older look; an arbiter without its disk begins no log.
 //
-// Search lets things go wrong by chance, and looks at the end whether a failover that is due ends once all is mended.
+// Search lets things go wrong by chance, and looks at the end whether a failover that is due ends once all is mended, and whether clients are
+// brought back when the router forgets where they belong.
 //
 // # What it does not
 //
