@@ -141,10 +141,7 @@ func (x *explorer) expandAll(ctx context.Context, frontier []found, last bool) [
 func (x *explorer) expand(f *found, last bool, p *part) {
 	x.judge(f.key, -1, checkState(&f.state))
 	x.judge(f.key, -1, x.ender.check(f.state))
-	for i, m := range movesOf(&f.state) {
-		if m.odd && last {
-			continue
-		}
+	for i, m := range movesOf(&f.state, !last) {
 		e := m.entry(&f.state)
 		after, events := failover.Next(f.state, e)
 		p.entries++
@@ -248,7 +245,7 @@ func (x *explorer) history(at key, last int) []string {
 	s := roots()[o.move]
 	lines := []string{describe(&s)}
 	for i := len(path) - 1; i >= 0; i-- {
-		m := movesOf(&s)[path[i]]
+		m := movesOf(&s, true)[path[i]]
 		s, _ = failover.Next(s, m.entry(&s))
 		s = slim(s)
 		lines = append(lines, fmt.Sprintf("%s: %T %+v -> %s", m.proposer, m.body, m.body, describe(&s)))

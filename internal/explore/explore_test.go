@@ -53,7 +53,7 @@ func TestFoldedStatesGoOnAlike(t *testing.T) {
 // walk applies an entry that is accepted, more often one that was planned.
 func walk(dice *rand.Rand, s failover.State) failover.State {
 	for {
-		all := movesOf(&s)
+		all := movesOf(&s, true)
 		m := all[dice.IntN(len(all))]
 		if m.odd && dice.IntN(4) > 0 {
 			continue
@@ -70,7 +70,7 @@ func same(t *testing.T, a, b *failover.State) {
 	t.Helper()
 	next := func(s *failover.State) map[key]bool {
 		keys := map[key]bool{}
-		for _, m := range movesOf(s) {
+		for _, m := range movesOf(s, true) {
 			after, events := failover.Next(*s, m.entry(s))
 			if !refused(events) {
 				after = slim(after)

@@ -27,27 +27,44 @@ type moves struct {
 	list []move
 }
 
-func movesOf(s *failover.State) []move {
-	m := &moves{s: s, g: s.Group(group), list: make([]move, 0, 160)}
-	m.reigns()
+// movesOf begins with what costs nothing. What is odd follows if it is wanted.
+func movesOf(s *failover.State, odd bool) []move {
+	m := &moves{s: s, g: s.Group(group)}
+	m.free()
+	if odd {
+		m.odd()
+	}
+	return m.list
+}
+
+func (m *moves) free() {
 	m.views()
 	if m.g == nil {
+		return
+	}
+	m.planned()
+	if m.g.Operation != nil {
+		m.outcomes()
+	}
+}
+
+func (m *moves) odd() {
+	m.reigns()
+	m.doubts()
+	if m.g == nil {
 		m.ask(failover.ApplySpec{Group: group, Spec: variants[0].spec})
-		return m.list
+		return
 	}
 	m.sights()
 	m.specs()
 	m.adoptions()
 	m.requests()
-	m.planned()
 	m.leases()
 	if m.g.Operation != nil {
-		m.outcomes()
 		m.intents()
 		m.holds()
 		m.decisions()
 	}
-	return m.list
 }
 
 // propose adds what the present leader may propose; it costs nothing.
@@ -78,26 +95,33 @@ func (m *moves) batch(node failover.NodeID, observations ...failover.Observation
 	}
 }
 
-// views are looks that show what they showed before, sent again; doubts; and views that are lost.
+// views are looks that show what they showed before, sent again.
 func (m *moves) views() {
 	for _, node := range nodes {
-		view, _ := m.s.View(node)
 		again := m.batch(node, m.again(node)...)
 		if m.g != nil && m.g.Operation != nil {
 			again.Answers = []failover.Answer{{Group: group, Index: m.s.Applied}}
 		}
 		m.propose(failover.Observe{Batches: []failover.Batch{again}})
+	}
+}
+
+// doubts are views that are doubted, or not any more, and those that are lost.
+func (m *moves) doubts() {
+	for _, node := range nodes {
+		view, _ := m.s.View(node)
+		if !view.Current {
+			continue
+		}
 		doubted := m.batch(node)
 		if doubted.Doubt == "" {
 			doubted.Doubt = "it ran late"
 		} else {
 			doubted.Doubt = ""
 		}
-		if view.Current {
-			m.ask(failover.Observe{Batches: []failover.Batch{doubted}})
-			m.ask(failover.ExpireView{Node: node, Incarnation: view.Incarnation})
-			m.gap(node)
-		}
+		m.ask(failover.Observe{Batches: []failover.Batch{doubted}})
+		m.ask(failover.ExpireView{Node: node, Incarnation: view.Incarnation})
+		m.gap(node)
 	}
 }
 
