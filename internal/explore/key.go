@@ -95,7 +95,7 @@ func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *fa
 	}
 	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone ||
 		(seen == standby || seen == stranger) && m.Authority == failover.AuthorityWriter
-	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(o))
+	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(*o))
 }
 
 func encode(s *failover.State, g *failover.Group, about [][]byte, order []int) []byte {

@@ -448,6 +448,9 @@ func alike(was, is *failover.Group) bool {
 // sameSights says that the same looks count as before.
 func sameSights(before, after *failover.State) bool {
 	was, is := before.Group(group), after.Group(group)
+	if was == is && slices.Equal(before.Views, after.Views) {
+		return true // nothing was touched: groups are never changed, but replaced
+	}
 	for _, node := range nodes {
 		v, _ := before.View(node)
 		w, _ := after.View(node)

@@ -116,7 +116,7 @@ func (s sight) observation(m failover.MemberName, asOf failover.Index) failover.
 }
 
 // sightOf is what a look shows.
-func sightOf(o failover.Observation) sight {
+func sightOf(o *failover.Observation) sight {
 	switch {
 	case o.Facts.AcceptsWrites:
 		return primary
@@ -133,23 +133,28 @@ func sightOf(o failover.Observation) sight {
 }
 
 // lookOf is the look of an arbiter at a member, if its view was not voided since; doubts are not asked about here.
-func lookOf(s *failover.State, g *failover.Group, node failover.NodeID, m failover.MemberName) (failover.Observation, sight) {
+func lookOf(s *failover.State, g *failover.Group, node failover.NodeID, m failover.MemberName) (*failover.Observation, sight) {
 	view, _ := s.View(node)
+	if l := newest(g, node, m); l != nil && l.Generation == view.Generation && view.Current {
+		return &l.Observation, sightOf(&l.Observation)
+	}
+	return &failover.Observation{}, unseen
+}
+
+// newest is what an arbiter saw of a member last, nil if it never did.
+func newest(g *failover.Group, node failover.NodeID, m failover.MemberName) *failover.Look {
 	for i := range g.Looks {
-		l := &g.Looks[i]
-		if l.Node == node && l.Observation.Member == m && l.Generation == view.Generation && view.Current {
-			return l.Observation, sightOf(l.Observation)
+		if l := &g.Looks[i]; l.Node == node && l.Observation.Member == m {
+			return l
 		}
 	}
-	return failover.Observation{}, unseen
+	return nil
 }
 
 // shown is what an arbiter saw of a member last, also if its view was voided since: it will show that again.
 func shown(g *failover.Group, node failover.NodeID, m failover.MemberName) sight {
-	for i := range g.Looks {
-		if l := &g.Looks[i]; l.Node == node && l.Observation.Member == m {
-			return sightOf(l.Observation)
-		}
+	if l := newest(g, node, m); l != nil {
+		return sightOf(&l.Observation)
 	}
 	return untold
 }
