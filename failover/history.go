@@ -59,21 +59,17 @@ type Receipt struct {
 	Repeats    int `json:",omitempty"` // reroutes in a row before this one, whose receipts it took the place of
 }
 
-func (h History) clone() History {
-	return History{Epochs: slices.Clone(h.Epochs), Receipts: slices.Clone(h.Receipts)}
-}
-
 // addEpoch adds a row. Grants in a row to the same holder for the same operation, of which nothing came, share one: a held
 // operation is tried again for days.
 func (h *History) addEpoch(row EpochRow) {
 	if n := len(h.Epochs); n > 0 {
 		last := h.Epochs[n-1]
 		if last.Holder != "" && last.Holder == row.Holder && last.Term == row.Term && last.Operation == row.Operation && last.Writer == row.Writer && last.Proof == "" {
-			h.Epochs[n-1] = row
+			h.Epochs = withRow(h.Epochs, n-1, true, row)
 			return
 		}
 	}
-	h.Epochs = keepNewest(append(h.Epochs, row), epochsKept)
+	h.Epochs = keepNewest(append(slices.Clip(h.Epochs), row), epochsKept)
 }
 
 // addReceipt adds a receipt. Reroutes in a row share one: they must not push out what happened before.
@@ -82,14 +78,22 @@ func (h *History) addReceipt(receipt Receipt) {
 		last := h.Receipts[n-1]
 		if last.Operation.Kind == KindReroute && receipt.Operation.Began < last.Ended+WallTime(rerouteForgotten) {
 			receipt.Repeats = last.Repeats + 1
-			h.Receipts = append(slices.Clone(h.Receipts[:n-1]), receipt)
+			h.Receipts = withRow(h.Receipts, n-1, true, receipt)
 			return
 		}
 	}
-	h.Receipts = keepNewest(append(h.Receipts, receipt), receiptsKept)
+	h.Receipts = keepNewest(append(slices.Clip(h.Receipts), receipt), receiptsKept)
 }
 
-// epochRow returns the newest row of an epoch, nil if it is no longer kept.
+// amend changes the newest row of an epoch, if it is still kept.
+func (h *History) amend(epoch Epoch, change func(*EpochRow)) {
+	h.Epochs = slices.Clone(h.Epochs)
+	if row := h.epochRow(epoch); row != nil {
+		change(row)
+	}
+}
+
+// epochRow returns the newest row of an epoch, nil if it is no longer kept. Only amend changes it.
 func (h *History) epochRow(epoch Epoch) *EpochRow {
 	for i := len(h.Epochs) - 1; i >= 0; i-- {
 		if h.Epochs[i].Epoch == epoch {

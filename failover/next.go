@@ -14,7 +14,7 @@ type change struct {
 // Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
 // refuses changes nothing but the event counter, and yields a Rejected event.
 func Next(s State, e Entry) (State, []Event) {
-	c := &change{state: s.Clone(), entry: e}
+	c := &change{state: s.clone(), entry: e}
 	c.state.Applied = e.Index
 	refusal := c.apply()
 	if refusal == nil {
@@ -28,7 +28,7 @@ func Next(s State, e Entry) (State, []Event) {
 }
 
 func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
-	c := &change{state: s.Clone(), entry: e}
+	c := &change{state: s, entry: e}
 	c.state.Applied = e.Index
 	c.emit(Event{Kind: Rejected, Group: groupOf(e.Body), Rule: refusal.Rule, Text: refusal.Why, Next: refusal.Next})
 	return c.state, c.events

@@ -129,9 +129,7 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince = AuthorityWriter, Proof{}, false, false, 0
 	m.Promoting = m.Promoting || op.Kind != KindReroute // which only has it take the epoch
 	op.Candidate = b.Member
-	if row := g.History.epochRow(g.Epoch); row != nil {
-		row.Writer = b.Member
-	}
+	g.History.amend(g.Epoch, func(row *EpochRow) { row.Writer = b.Member })
 	return nil
 }
 
@@ -231,9 +229,7 @@ func (c *change) provenNone(g *Group, m *Member, proof Proof) *Refusal {
 	if op.Intent != nil && op.Intent.Member == m.Name {
 		op.Intent, op.Attempts = nil, 0
 	}
-	if row := g.History.epochRow(g.Epoch); row != nil {
-		row.Proof = fmt.Sprintf("%s %s %s", proof.Grade, proof.By, m.Name)
-	}
+	g.History.amend(g.Epoch, func(row *EpochRow) { row.Proof = fmt.Sprintf("%s %s %s", proof.Grade, proof.By, m.Name) })
 	if op.Kind == KindRefence && !g.hasRevoked() {
 		c.endOperation(g, OperationEnded, OperationDone, fmt.Sprintf("%s is isolated: %s", m.Name, proof.Grade))
 		return nil

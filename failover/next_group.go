@@ -90,7 +90,7 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 func (c *change) unretire(name GroupName) RetiredEpoch {
 	for i, r := range c.state.Retired {
 		if r.Group == name {
-			c.state.Retired = slices.Delete(c.state.Retired, i, i+1)
+			c.state.Retired = slices.Delete(slices.Clone(c.state.Retired), i, i+1)
 			return r
 		}
 	}
@@ -134,8 +134,8 @@ func sameFence(a, b []FenceLevel) bool {
 // dropLooks forgets what was seen of members that are gone, or that are another machine since.
 func (g *Group) dropLooks(changed []MemberName) {
 	gone := func(m MemberName) bool { return g.Member(m) == nil || slices.Contains(changed, m) }
-	g.Looks = slices.DeleteFunc(g.Looks, func(l Look) bool { return gone(l.Observation.Member) })
-	g.Paths = slices.DeleteFunc(g.Paths, func(p PathLook) bool { return gone(p.Path.Member) })
+	g.Looks = slices.DeleteFunc(slices.Clone(g.Looks), func(l Look) bool { return gone(l.Observation.Member) })
+	g.Paths = slices.DeleteFunc(slices.Clone(g.Paths), func(p PathLook) bool { return gone(p.Path.Member) })
 }
 
 func (c *change) deleteGroup(b DeleteGroup) *Refusal {
@@ -148,8 +148,8 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID)
 	}
 	c.tell(g, GroupDeleted, "", "deleted by %s", b.Request.by())
-	c.state.Retired = append(c.state.Retired, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
-	sort.Slice(c.state.Retired, func(i, j int) bool { return c.state.Retired[i].Group < c.state.Retired[j].Group })
+	at, there := slices.BinarySearchFunc(c.state.Retired, g.Name, func(r RetiredEpoch, name GroupName) int { return compare(r.Group, name) })
+	c.state.Retired = withRow(c.state.Retired, at, there, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
 	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
 	c.touch(g.Name)
 	return nil
@@ -274,6 +274,7 @@ func (c *change) restored(b Restored) *Refusal {
 		}
 		g.EverAdopted = false
 	}
+	c.state.Retired = slices.Clone(c.state.Retired)
 	for i := range c.state.Retired {
 		c.state.Retired[i].Epoch = max(c.state.Retired[i].Epoch, b.EpochsAbove)
 	}

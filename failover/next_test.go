@@ -38,6 +38,22 @@ func TestHistoryIsBounded(t *testing.T) {
 	}
 }
 
+func TestTwoFuturesOfAHistoryShareNoRow(t *testing.T) {
+	var h History
+	for i := range 3 { // a list that was appended to three times has room for a fourth row
+		h.addEpoch(EpochRow{Epoch: Epoch(i + 1)})
+		h.addReceipt(Receipt{Index: Index(i + 1)})
+	}
+	one, other := h, h
+	for i, future := range []*History{&one, &other} {
+		future.addEpoch(EpochRow{Epoch: Epoch(i + 10)})
+		future.addReceipt(Receipt{Index: Index(i + 10)})
+	}
+	if one.Epochs[3].Epoch != 10 || one.Receipts[3].Index != 10 {
+		t.Errorf("epoch %d, receipt of %d", one.Epochs[3].Epoch, one.Receipts[3].Index)
+	}
+}
+
 func TestGrantsOfWhichNothingCameShareARow(t *testing.T) {
 	var h History
 	h.addEpoch(EpochRow{Epoch: 1, Writer: "m", Why: "adopted"})

@@ -165,11 +165,8 @@ func (g *Group) sees(member MemberName, asOf Index) bool {
 }
 
 func (g *Group) setLook(l Look) {
-	if i, ok := g.lookAt(l.Node, l.Observation.Member); ok {
-		g.Looks[i] = l
-	} else {
-		g.Looks = slices.Insert(g.Looks, i, l)
-	}
+	i, there := g.lookAt(l.Node, l.Observation.Member)
+	g.Looks = withRow(g.Looks, i, there, l)
 }
 
 // tellPath tells when an arbiter's way to a member's fence was lost or found. That one is there at first is no news.
@@ -198,19 +195,11 @@ func (g *Group) pathAt(node NodeID, member MemberName) (int, bool) {
 }
 
 func (g *Group) setPath(p PathLook) {
-	i, ok := g.pathAt(p.Node, p.Path.Member)
-	if ok {
-		g.Paths[i] = p
-	} else {
-		g.Paths = slices.Insert(g.Paths, i, p)
-	}
+	i, there := g.pathAt(p.Node, p.Path.Member)
+	g.Paths = withRow(g.Paths, i, there, p)
 }
 
 func (g *Group) setAnswer(a AnswerRow) {
-	i, ok := slices.BinarySearchFunc(g.Answers, a.Node, func(r AnswerRow, n NodeID) int { return compare(r.Node, n) })
-	if ok {
-		g.Answers[i] = a
-	} else {
-		g.Answers = slices.Insert(g.Answers, i, a)
-	}
+	i, there := slices.BinarySearchFunc(g.Answers, a.Node, func(r AnswerRow, n NodeID) int { return compare(r.Node, n) })
+	g.Answers = withRow(g.Answers, i, there, a)
 }

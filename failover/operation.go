@@ -103,16 +103,13 @@ const basisKept = 8
 // stepsKept bounds a timeline: an operation held for days retries many times.
 const stepsKept = 64
 
+// clone copies an operation so that its own fields, and its intent, can be changed. Its lists are shared: who changes one makes a new one.
 func (o *Operation) clone() *Operation {
 	c := *o
 	if o.Intent != nil {
 		intent := *o.Intent
 		c.Intent = &intent
 	}
-	c.Positions = slices.Clone(o.Positions)
-	c.Basis = slices.Clone(o.Basis)
-	c.Steps = slices.Clone(o.Steps)
-	c.GoAheadFor = slices.Clone(o.GoAheadFor)
 	return &c
 }
 
@@ -124,7 +121,7 @@ func (o *Operation) inQuestion() MemberName { return cmp.Or(o.Candidate, o.From,
 func (o *Operation) release(reason HoldReason) {
 	o.GoAhead = true
 	if !slices.Contains(o.GoAheadFor, reason) {
-		o.GoAheadFor = append(o.GoAheadFor, reason)
+		o.GoAheadFor = append(slices.Clip(o.GoAheadFor), reason)
 	}
 }
 
@@ -141,9 +138,9 @@ func (o *Operation) forgetReleases() { o.GoAhead, o.GoAheadFor = false, nil }
 func (o *Operation) addStep(step Step) {
 	const beginning = 8
 	if len(o.Steps) >= stepsKept {
-		o.Steps = slices.Delete(o.Steps, beginning, beginning+1)
+		o.Steps = slices.Delete(slices.Clone(o.Steps), beginning, beginning+1)
 	}
-	o.Steps = append(o.Steps, step)
+	o.Steps = append(slices.Clip(o.Steps), step)
 }
 
 // lastTry is the newest finished try of an action, if there was one.

@@ -115,6 +115,14 @@ func (r *randomWorld) apply(t *rapid.T, e Entry) []Event {
 			t.Fatalf("%T goes another way on a restored state", e.Body)
 		}
 	}
+	if r.rare(4) { // two futures of one state share no row
+		later := e
+		later.Index, later.Wall = e.Index+1, e.Wall+WallTime(time.Hour)
+		Next(r.state, later)
+		if string(bytesOf(t, after)) != string(afterBytes) {
+			t.Fatalf("%T changed what another one had made of the same state", e.Body)
+		}
+	}
 	checkChange(t, &r.state, &after, e, events)
 	var counted Fleet
 	for _, g := range after.Groups {

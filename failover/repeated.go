@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // AnsweredRequest remembers a request, so that a repeated one changes nothing and is answered as it was the first time.
@@ -71,7 +72,7 @@ func (c *change) remember(asked *asked) {
 			answer.SpecVersion = c.state.Group(e.Group).SpecVersion
 		}
 	}
-	c.state.Requests = keepNewest(append(c.state.Requests, answer), requestsKept)
+	c.state.Requests = keepNewest(append(slices.Clip(c.state.Requests), answer), requestsKept)
 }
 
 // asked is an entry that somebody asked for.

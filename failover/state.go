@@ -173,9 +173,9 @@ func (s *State) groupAt(name GroupName) (int, bool) {
 
 // View returns what is known of an arbiter's view.
 func (s *State) View(node NodeID) (View, bool) {
-	for _, v := range s.Views {
-		if v.Node == node {
-			return v, true
+	for i := range s.Views {
+		if s.Views[i].Node == node {
+			return s.Views[i], true
 		}
 	}
 	return View{}, false
@@ -203,25 +203,18 @@ func (s *State) VotersUnderstand() EntryVersion {
 	return max(version, 1)
 }
 
-// Clone copies the state so that either copy can be changed by replacing elements of its slices. Groups are shared until
-// replaced.
-func (s State) Clone() State {
-	s.Voters = slices.Clone(s.Voters)
+// clone copies the state so that its views and groups can be replaced one by one. Its other lists are shared: who changes one makes a new one.
+func (s State) clone() State {
 	s.Views = slices.Clone(s.Views)
 	s.Groups = slices.Clone(s.Groups)
-	s.Retired = slices.Clone(s.Retired)
-	s.Requests = slices.Clone(s.Requests)
 	return s
 }
 
-// clone copies a group so that its own fields and the elements of its slices can be replaced.
+// clone copies a group so that its own fields and those of its members, its lease and its operation can be changed. Its other lists are
+// shared: who changes one makes a new one.
 func (g *Group) clone() *Group {
 	c := *g
 	c.Members = slices.Clone(g.Members)
-	c.Looks = slices.Clone(g.Looks)
-	c.Paths = slices.Clone(g.Paths)
-	c.Answers = slices.Clone(g.Answers)
-	c.History = g.History.clone()
 	if g.Lease != nil {
 		lease := *g.Lease
 		c.Lease = &lease
@@ -230,6 +223,15 @@ func (g *Group) clone() *Group {
 		c.Operation = g.Operation.clone()
 	}
 	return &c
+}
+
+// withRow is a new list with a row at a place: instead of the one that is there, or before it.
+func withRow[T any](rows []T, at int, there bool, row T) []T {
+	after := at
+	if there {
+		after++
+	}
+	return slices.Concat(rows[:at], []T{row}, rows[after:])
 }
 
 // Member returns the replicated state of a member, nil if there is none.
