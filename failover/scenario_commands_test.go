@@ -155,7 +155,7 @@ func (w *world) runQuestion(command string, a arguments) error {
 	case "state":
 		w.stateText(g)
 	case "verdict":
-		w.print("%s: %s", Tally(&w.state, g, MemberName(a.word(1))).Status, Tally(&w.state, g, MemberName(a.word(1))).Why)
+		w.print("%s: %s", Tally(&w.state, g, MemberName(a.word(1))).Status, Tally(&w.state, g, MemberName(a.word(1))).Why())
 	case "epochs":
 		for _, row := range g.History.Epochs {
 			w.print("%d %s %s %s %s", row.Epoch, row.Writer, row.Holder, row.Why, row.Proof)

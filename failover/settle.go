@@ -44,7 +44,7 @@ func (c *change) noteVerdicts(g *Group) {
 		before := m.Verdict
 		m.Verdict = v.Status
 		if before != "" || v.Status != StatusUnknown {
-			c.tell(g, MemberChanged, m.Name, "%s is %s: %s", m.Name, v.Status, v.Why)
+			c.tell(g, MemberChanged, m.Name, "%s is %s: %s", m.Name, v.Status, v.Why())
 		}
 	}
 }
@@ -89,16 +89,16 @@ func (c *change) followViews(g *Group) {
 	v := Tally(&c.state, g, subject)
 	switch stage := g.EffectiveStage(); {
 	case stage == Steady && len(v.For) > 0:
-		c.must(c.advance(g, ViewsFailing, "%s", v.Why))
+		c.must(c.advance(g, ViewsFailing, "%s", v.Why()))
 		c.confirm(g, v)
 	case stage == Suspected && v.Status == StatusDown:
 		c.confirm(g, v)
 	case stage == Suspected && len(v.For) == 0 && v.recovered():
-		c.must(c.advance(g, ViewsRecovered, "%s", v.Why))
+		c.must(c.advance(g, ViewsRecovered, "%s", v.Why()))
 	case g.Operation != nil && v.Status != StatusDown && v.recovered():
-		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why)
+		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())
 		if len(v.For) > 0 {
-			c.must(c.advance(g, ViewsFailing, "%s", v.Why))
+			c.must(c.advance(g, ViewsFailing, "%s", v.Why()))
 		}
 	}
 }
@@ -107,14 +107,14 @@ func (c *change) confirm(g *Group, v Verdict) {
 	if v.Status != StatusDown {
 		return
 	}
-	c.beginOperation(g, QuorumConfirmed, Operation{Kind: KindFailover, Automatic: true, From: v.Member, Verdict: v.Why, Basis: v.Basis})
+	c.beginOperation(g, QuorumConfirmed, Operation{Kind: KindFailover, Automatic: true, From: v.Member, Verdict: v.Why(), Basis: v.Basis})
 	g.Operation.addStep(Step{
 		Name: "fault", Began: firstSeen(&c.state, g, v), Ended: c.entry.Wall, Member: v.Member,
 		Result: ResultDone, Detail: firstEvidence(&c.state, g, v),
 	})
 	g.Operation.addStep(Step{
 		Name: "verdict", Began: c.entry.Wall, Ended: c.entry.Wall, Member: v.Member,
-		Result: ResultDone, Detail: v.Why, Outcome: c.entry.Index,
+		Result: ResultDone, Detail: v.Why(), Outcome: c.entry.Index,
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 type Verdict struct {
 	Member  MemberName
 	Status  Status
+	Voters  int      // how many there are
 	Needed  int      // votes that "down" needs
 	For     []NodeID // see it down
 	Against []NodeID // see it up or degraded
@@ -17,7 +18,6 @@ type Verdict struct {
 	// Witnesses are members whose received position grows: somebody writes, so "down" is contradicted.
 	Witnesses []MemberName
 	Basis     []Index // log indexes of the observations that the verdict rests on
-	Why       string
 }
 
 // Tally weighs all current views of one member. It asks for a majority of all voters, or for more if the policy says so.
@@ -32,7 +32,7 @@ func TallySince(s *State, g *Group, member MemberName, asked Index) Verdict {
 }
 
 func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verdict {
-	v := Verdict{Member: member, Needed: max(s.Majority(), g.Spec.Policy.DownVotes)}
+	v := Verdict{Member: member, Voters: len(s.Voters), Needed: max(s.Majority(), g.Spec.Policy.DownVotes)}
 	up, degraded := 0, 0
 	for _, node := range s.Voters {
 		look, ok := g.currentLook(s, node, member)
@@ -59,7 +59,6 @@ func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verd
 	slices.Sort(v.Basis)
 	v.Basis = slices.Compact(v.Basis)
 	v.Status = v.weigh(up, degraded, s.Majority())
-	v.Why = v.explain(len(s.Voters))
 	return v
 }
 
@@ -79,11 +78,12 @@ func (v Verdict) weigh(up, degraded, majority int) Status {
 // enough look.
 func (v Verdict) recovered() bool { return len(v.For)+len(v.Silent) < v.Needed }
 
-func (v Verdict) explain(voters int) string {
+// Why is the verdict's reasons in words.
+func (v Verdict) Why() string {
 	if v.Member == "" {
 		return "the group has no writer that could be seen down"
 	}
-	text := fmt.Sprintf("%d of %d arbiters see %s down, %d needed", len(v.For), voters, v.Member, v.Needed)
+	text := fmt.Sprintf("%d of %d arbiters see %s down, %d needed", len(v.For), v.Voters, v.Member, v.Needed)
 	if len(v.Silent) > 0 {
 		text += fmt.Sprintf("; no view that counts from %s", joinNodes(v.Silent))
 	}

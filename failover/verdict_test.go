@@ -37,7 +37,7 @@ func TestSpecWithoutAFailingCheck_AccusesNobody(t *testing.T) {
 	look()
 	v := Tally(&w.state, w.group(t), "pg-a")
 	if g := w.group(t); v.Status != StatusUnknown || len(v.Silent) != len(w.order) || g.Operation != nil || g.Stage != Steady {
-		t.Errorf("without it: %s (%s), %s, operation %v", v.Status, v.Why, g.Stage, g.Operation)
+		t.Errorf("without it: %s (%s), %s, operation %v", v.Status, v.Why(), g.Stage, g.Operation)
 	}
 }
 

@@ -353,7 +353,7 @@ func (s *sim) checkLooks(e *entry) {
 		return
 	}
 	if v := failover.Tally(e.before, g, b.Member); v.Status != failover.StatusDown || g.Pause != nil {
-		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why, g.Pause != nil)
+		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why(), g.Pause != nil)
 	}
 	since := max(op.ConfirmedAt, g.SpecSince) // a newer spec may look at something else
 	confirmed := s.ledger.at(since)
