@@ -37,10 +37,10 @@ func (f Fleet) near(at WallTime) int {
 }
 
 // recount keeps the counts of the fleet, from what this entry changed.
-func (c *change) recount(before *State) {
+func (c *change) recount() {
 	fleet, own := &c.state.Fleet, false
 	for _, name := range c.touched {
-		was, is := before.Group(name), c.state.Group(name)
+		was, is := c.before.Group(name), c.state.Group(name)
 		fleet.Adopted += is.countsAs() - was.countsAs()
 		if was.downSince() == is.downSince() {
 			continue

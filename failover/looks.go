@@ -6,22 +6,23 @@ import (
 	"strings"
 )
 
-// currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter.
-func (g *Group) currentLook(s *State, node NodeID, member MemberName) (Look, bool) {
+// currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter. It must not be changed.
+func (g *Group) currentLook(s *State, node NodeID, member MemberName) (*Look, bool) {
 	view, counts := s.viewThatCounts(node)
 	if !counts {
-		return Look{}, false
+		return nil, false
 	}
 	look, ok := g.look(node, member)
 	return look, ok && look.Generation == view.Generation
 }
 
-func (g *Group) look(node NodeID, member MemberName) (Look, bool) {
+// look returns what an arbiter saw of a member last, whatever became of its view. It must not be changed.
+func (g *Group) look(node NodeID, member MemberName) (*Look, bool) {
 	i, ok := g.lookAt(node, member)
 	if !ok {
-		return Look{}, false
+		return nil, false
 	}
-	return g.Looks[i], true
+	return &g.Looks[i], true
 }
 
 // lookAt finds the place of a look by binary search, without copying looks.
@@ -101,7 +102,7 @@ func (g *Group) countFresh(s *State, member MemberName, match func(Facts) bool) 
 	return n
 }
 
-func (g *Group) seenUp(l Look) bool {
+func (g *Group) seenUp(l *Look) bool {
 	status, _ := g.Spec.StatusOf(l.Observation)
 	return status == StatusUp || status == StatusDegraded
 }

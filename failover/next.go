@@ -7,14 +7,14 @@ type change struct {
 	state   State
 	entry   Entry
 	events  []Event
-	touched []GroupName // groups already copied, or deleted, in order
-	copied  map[GroupName]bool
+	before  *State
+	touched []GroupName // groups already copied, made or deleted, in order
 }
 
 // Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
 // refuses changes nothing but the event counter, and yields a Rejected event.
 func Next(s State, e Entry) (State, []Event) {
-	c := &change{state: s.clone(), entry: e}
+	c := &change{state: s.clone(), before: &s, entry: e}
 	c.state.Applied = e.Index
 	refusal := c.apply()
 	if refusal == nil {
@@ -23,12 +23,12 @@ func Next(s State, e Entry) (State, []Event) {
 	if refusal != nil {
 		return refused(s, e, refusal)
 	}
-	c.recount(&s)
+	c.recount()
 	return c.state, c.events
 }
 
 func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
-	c := &change{state: s, entry: e}
+	c := &change{state: s, before: &s, entry: e}
 	c.state.Applied = e.Index
 	c.emit(Event{Kind: Rejected, Group: groupOf(e.Body), Rule: refusal.Rule, Text: refusal.Why, Next: refusal.Next})
 	return c.state, c.events
@@ -110,19 +110,11 @@ func (c *change) group(name GroupName) *Group {
 	if !ok {
 		return nil
 	}
-	if !c.copied[name] {
-		c.state.Groups[i] = c.state.Groups[i].clone()
-		c.touch(name)
+	if g := c.state.Groups[i]; g == c.before.Group(name) { // it is still the one of the state before
+		c.state.Groups[i] = g.clone()
+		c.touched = append(c.touched, name)
 	}
 	return c.state.Groups[i]
-}
-
-func (c *change) touch(name GroupName) {
-	if c.copied == nil {
-		c.copied = map[GroupName]bool{}
-	}
-	c.copied[name] = true
-	c.touched = append(c.touched, name)
 }
 
 func (c *change) mustGroup(name GroupName) (*Group, *Refusal) {

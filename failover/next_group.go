@@ -81,7 +81,7 @@ func (c *change) createGroup(b ApplySpec, at int) *Refusal {
 		g.Members[i].Since = c.entry.Index
 	}
 	c.state.Groups = slices.Insert(c.state.Groups, at, g)
-	c.touch(g.Name)
+	c.touched = append(c.touched, g.Name)
 	c.tell(g, GroupApplied, "", "created by %s", b.Request.by())
 	return nil
 }
@@ -151,7 +151,7 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 	at, there := slices.BinarySearchFunc(c.state.Retired, g.Name, func(r RetiredEpoch, name GroupName) int { return compare(r.Group, name) })
 	c.state.Retired = withRow(c.state.Retired, at, there, RetiredEpoch{Group: g.Name, Epoch: g.Epoch, Lease: g.Lease})
 	c.state.Groups = slices.Delete(c.state.Groups, i, i+1)
-	c.touch(g.Name)
+	c.touched = append(c.touched, g.Name)
 	return nil
 }
 

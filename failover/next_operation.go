@@ -110,7 +110,9 @@ func (c *change) renewLease(b RenewLease) *Refusal {
 	if refusal := checkS4Epoch(g, c.entry, b.Epoch); refusal != nil {
 		return refusal
 	}
-	g.Lease.RenewedAt = c.entry.Index
+	renewed := *g.Lease
+	renewed.RenewedAt = c.entry.Index
+	g.Lease = &renewed
 	c.tell(g, LeaseRenewed, "", "lease of epoch %d renewed", g.Epoch)
 	return nil
 }

@@ -103,13 +103,9 @@ const basisKept = 8
 // stepsKept bounds a timeline: an operation held for days retries many times.
 const stepsKept = 64
 
-// clone copies an operation so that its own fields, and its intent, can be changed. Its lists are shared: who changes one makes a new one.
+// clone copies an operation so that its own fields can be changed. What it refers to is shared: who changes that makes a new one.
 func (o *Operation) clone() *Operation {
 	c := *o
-	if o.Intent != nil {
-		intent := *o.Intent
-		c.Intent = &intent
-	}
 	return &c
 }
 

@@ -52,14 +52,17 @@ func SaysRestarting(r Reason) bool {
 // restartSince is the entry since which an arbiter knows that a member restarts, 0 if it doesn't. A look of a view that was voided
 // since is carried over too: a new leader must not forget it.
 func (g *Group) restartSince(l Look) Index {
-	before, _ := g.look(l.Node, l.Observation.Member)
+	known := Index(0)
+	if before, ok := g.look(l.Node, l.Observation.Member); ok {
+		known = before.RestartSince
+	}
 	switch sign := g.Spec.restartSign(l.Observation); {
 	case sign == restartOver:
 		return 0
-	case sign == restartSaid && before.RestartSince == 0:
+	case sign == restartSaid && known == 0:
 		return l.Index
 	}
-	return before.RestartSince
+	return known
 }
 
 // noteRestarts remembers since when a majority has known that a member restarts, until a majority sees it serve. A service that begins

@@ -210,15 +210,11 @@ func (s State) clone() State {
 	return s
 }
 
-// clone copies a group so that its own fields and those of its members, its lease and its operation can be changed. Its other lists are
-// shared: who changes one makes a new one.
+// clone copies a group so that its own fields and those of its members and its operation can be changed. Everything else that it refers to
+// is shared: who changes it makes a new one.
 func (g *Group) clone() *Group {
 	c := *g
 	c.Members = slices.Clone(g.Members)
-	if g.Lease != nil {
-		lease := *g.Lease
-		c.Lease = &lease
-	}
 	if g.Operation != nil {
 		c.Operation = g.Operation.clone()
 	}

@@ -249,8 +249,8 @@ func (w *world) outdated(node NodeID, name GroupName, member MemberName) bool {
 	if g == nil || g.Member(member) == nil {
 		return false
 	}
-	look, _ := g.look(node, member)
-	return look.Observation.AsOf < g.Member(member).NotBefore(look.Observation)
+	look, there := g.look(node, member)
+	return !there || look.Observation.AsOf < g.Member(member).NotBefore(look.Observation)
 }
 
 // stateText is a group as an operator would want it read out.
