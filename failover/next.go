@@ -7,14 +7,15 @@ type change struct {
 	state   State
 	entry   Entry
 	events  []Event
-	before  *State
+	before  State
 	touched []GroupName // groups already copied, made or deleted, in order
+	looksOf *Group      // the one whose looks were copied last
 }
 
 // Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
 // refuses changes nothing but the event counter, and yields a Rejected event.
 func Next(s State, e Entry) (State, []Event) {
-	c := &change{state: s.clone(), before: &s, entry: e}
+	c := &change{state: s.clone(), before: s, entry: e}
 	c.state.Applied = e.Index
 	refusal := c.apply()
 	if refusal == nil {
@@ -28,7 +29,7 @@ func Next(s State, e Entry) (State, []Event) {
 }
 
 func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
-	c := &change{state: s, before: &s, entry: e}
+	c := &change{state: s, entry: e}
 	c.state.Applied = e.Index
 	c.emit(Event{Kind: Rejected, Group: groupOf(e.Body), Rule: refusal.Rule, Text: refusal.Why, Next: refusal.Next})
 	return c.state, c.events

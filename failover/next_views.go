@@ -136,7 +136,7 @@ func (c *change) takeBatch(b Batch) {
 		if g.sees(o.Member, o.AsOf) {
 			look := Look{Node: b.Node, Generation: generation, Index: c.entry.Index, Observation: o}
 			look.RestartSince = g.restartSince(look)
-			g.setLook(look)
+			c.setLook(g, look)
 			g.notePrimary(look)
 		}
 	}
@@ -164,9 +164,16 @@ func (g *Group) sees(member MemberName, asOf Index) bool {
 	return m != nil && asOf >= m.Since
 }
 
-func (g *Group) setLook(l Look) {
-	i, there := g.lookAt(l.Node, l.Observation.Member)
-	g.Looks = withRow(g.Looks, i, there, l)
+// setLook puts a look in its place. A batch has many, most often of one group after the other, whose looks are copied once for all of them.
+func (c *change) setLook(g *Group, l Look) {
+	if c.looksOf != g {
+		g.Looks, c.looksOf = slices.Clone(g.Looks), g
+	}
+	if i, there := g.lookAt(l.Node, l.Observation.Member); there {
+		g.Looks[i] = l
+	} else {
+		g.Looks = slices.Insert(g.Looks, i, l)
+	}
 }
 
 // tellPath tells when an arbiter's way to a member's fence was lost or found. That one is there at first is no news.
