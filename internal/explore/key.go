@@ -2,7 +2,7 @@ package explore
 
 import (
 	"bytes"
-	"hash/fnv"
+	"crypto/sha256"
 	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -13,11 +13,8 @@ import (
 type key [16]byte
 
 func keyOf(s *failover.State) key {
-	h := fnv.New128a()
-	_, _ = h.Write(canonical(s))
-	var k key
-	h.Sum(k[:0])
-	return k
+	sum := sha256.Sum256(canonical(s))
+	return key(sum[:16])
 }
 
 // canonical is the least of the encodings under all orders of members that look alike. Arbiters are sorted by what is known of them:
@@ -27,15 +24,16 @@ func canonical(s *failover.State) []byte {
 	if g == nil {
 		return retired(s)
 	}
+	sights := sightsOf(s, g)
 	about := make([][]byte, len(g.Members))
 	order := make([]int, len(g.Members))
 	for i := range g.Members {
-		about[i], order[i] = aboutMember(s, g, &g.Members[i]), i
+		about[i], order[i] = aboutMember(g, &g.Members[i], sights[i]), i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { return bytes.Compare(about[i], about[j]) })
 	var least []byte
 	permuteAlike(order, about, func(order []int) {
-		if written := encode(s, g, about, order); least == nil || bytes.Compare(written, least) < 0 {
+		if written := encode(s, g, about, sights, order); least == nil || bytes.Compare(written, least) < 0 {
 			least = written
 		}
 	})
@@ -59,10 +57,22 @@ func permuteAlike(order []int, about [][]byte, f func([]int)) {
 	step(0)
 }
 
+// sightsOf is what the arbiters see of each member, in the order of nodes.
+func sightsOf(s *failover.State, g *failover.Group) [][]byte {
+	all := make([][]byte, len(g.Members))
+	for i := range g.Members {
+		all[i] = make([]byte, len(nodes))
+		for j, node := range nodes {
+			all[i][j] = sightByte(s, g, node, &g.Members[i])
+		}
+	}
+	return all
+}
+
 // aboutMember is all that is known of a member but who sees it.
-func aboutMember(s *failover.State, g *failover.Group, m *failover.Member) []byte {
+func aboutMember(g *failover.Group, m *failover.Member, sights []byte) []byte {
 	op := g.Operation
-	b := writer{}
+	b := writer{data: make([]byte, 0, 64)}
 	b.text(string(m.Authority))
 	b.text(string(m.Proof.Grade))
 	b.flag(m.Rogue, m.ReadBack, m.Promoting, g.LastPrimary.Member == m.Name, g.Stranger != nil && g.Stranger.Member == m.Name)
@@ -77,12 +87,9 @@ func aboutMember(s *failover.State, g *failover.Group, m *failover.Member) []byt
 	}
 	spec, _ := g.Spec.Member(m.Name)
 	b.flag(spec.Address == elsewhere)
-	var sights []byte
-	for _, node := range nodes {
-		sights = append(sights, sightByte(s, g, node, m))
-	}
-	slices.Sort(sights)
+	at := len(b.data)
 	b.data = append(b.data, sights...)
+	slices.Sort(b.data[at:])
 	return b.data
 }
 
@@ -98,15 +105,15 @@ func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *fa
 	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(*o))
 }
 
-func encode(s *failover.State, g *failover.Group, about [][]byte, order []int) []byte {
+func encode(s *failover.State, g *failover.Group, about, sights [][]byte, order []int) []byte {
 	b := writer{data: make([]byte, 0, 256)}
 	encodeGroup(&b, s, g)
 	for _, i := range order {
 		b.data = append(b.data, about[i]...)
 	}
 	arbiters := make([][]byte, len(nodes))
-	for i, node := range nodes {
-		arbiters[i] = aboutArbiter(s, g, node, order)
+	for i := range nodes {
+		arbiters[i] = aboutArbiter(s, g, i, sights, order)
 	}
 	slices.SortFunc(arbiters, bytes.Compare)
 	for _, a := range arbiters {
@@ -115,8 +122,10 @@ func encode(s *failover.State, g *failover.Group, about [][]byte, order []int) [
 	return b.data
 }
 
-func aboutArbiter(s *failover.State, g *failover.Group, node failover.NodeID, order []int) []byte {
-	b := writer{}
+// aboutArbiter is all that is known of one of the nodes, with what it sees of the members in an order.
+func aboutArbiter(s *failover.State, g *failover.Group, at int, sights [][]byte, order []int) []byte {
+	b := writer{data: make([]byte, 0, 8)}
+	node := nodes[at]
 	view, _ := s.View(node)
 	answered := failover.Index(0)
 	for _, a := range g.Answers {
@@ -128,7 +137,7 @@ func aboutArbiter(s *failover.State, g *failover.Group, node failover.NodeID, or
 	again := op != nil && rank(g.EffectiveStage()) < rank(failover.Isolating) && answered >= op.ConfirmedAt
 	b.flag(view.Current, view.Doubt != "", again, again && answered >= g.SpecSince)
 	for _, i := range order {
-		b.data = append(b.data, sightByte(s, g, node, &g.Members[i]))
+		b.data = append(b.data, sights[i][at])
 	}
 	return b.data
 }

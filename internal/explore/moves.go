@@ -154,17 +154,15 @@ func (m *moves) again(node failover.NodeID) []failover.Observation {
 // so does of members that everybody sees alike.
 func (m *moves) sights() {
 	order := []int{0, 1, 2}[:len(m.g.Members)]
+	sights := sightsOf(m.s, m.g)
 	alike := make([]string, len(nodes)) // of each arbiter
-	for i, node := range nodes {
-		alike[i] = string(aboutArbiter(m.s, m.g, node, order))
+	for i := range nodes {
+		alike[i] = string(aboutArbiter(m.s, m.g, i, sights, order))
 	}
 	var known []string
 	for i := range m.g.Members {
 		member := &m.g.Members[i]
-		about := string(aboutMember(m.s, m.g, member))
-		for _, node := range nodes {
-			about += string(sightByte(m.s, m.g, node, member))
-		}
+		about := string(aboutMember(m.g, member, sights[i])) + string(sights[i])
 		if slices.Contains(known, about) {
 			continue
 		}
