@@ -81,7 +81,7 @@ func aboutMember(g *failover.Group, m *failover.Member, sights []byte) []byte {
 		proven := m.Proof.Grade == failover.ProofConfirmedOff && m.NoneSince > op.ConfirmedAt // by this operation
 		b.flag(op.From == m.Name, op.Candidate == m.Name, op.Wanted == m.Name, op.Intent != nil && op.Intent.Member == m.Name,
 			last.Member == m.Name, proven, proven && m.NoneSince < op.ProofsBefore, op.LossTaken != nil && op.LossTaken.Member == m.Name)
-		if g.EffectiveStage() == failover.CaughtUp { // elsewhere nobody is chosen by them
+		if judgedByPositions(g, op) {
 			b.flag(slices.ContainsFunc(op.Positions, func(p failover.MemberPosition) bool { return p.Member == m.Name && p.Answered }))
 		}
 	}
@@ -93,16 +93,28 @@ func aboutMember(g *failover.Group, m *failover.Member, sights []byte) []byte {
 	return b.data
 }
 
-// sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough: silence of one that was
-// told to stop, writes of one that was proven to have stopped, recovery of one that was promoted. Whatever is newer than a look now stays so.
+// sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough. Whatever is newer than a
+// look now stays so.
 func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *failover.Member) byte {
 	o, seen := lookOf(s, g, node, m.Name)
 	if seen == unseen {
 		return 0x80 | byte(shown(g, node, m.Name))
 	}
-	asked := seen == down && m.Authority == failover.AuthorityRevoked || seen == primary && m.Authority == failover.AuthorityNone ||
-		(seen == standby || seen == stranger) && m.Authority == failover.AuthorityWriter
-	return byte(seen)<<1 | bool2byte(asked && o.AsOf >= m.NotBefore(*o))
+	return byte(seen)<<1 | bool2byte(lateCounts(m, seen) && o.AsOf >= m.NotBefore(*o))
+}
+
+// lateCounts says where it is asked whether something was seen late enough: silence of one that was told to stop, writes of one that was proven to
+// have stopped, recovery of one that was promoted.
+func lateCounts(m *failover.Member, seen sight) bool {
+	switch m.Authority {
+	case failover.AuthorityRevoked:
+		return seen == down
+	case failover.AuthorityNone:
+		return seen == primary
+	case failover.AuthorityWriter:
+		return seen == standby || seen == stranger
+	}
+	return false
 }
 
 func encode(s *failover.State, g *failover.Group, about, sights [][]byte, order []int) []byte {
@@ -150,14 +162,16 @@ func encodeGroup(b *writer, s *failover.State, g *failover.Group) {
 		g.Lease != nil, g.Lease != nil && g.Lease.Term == s.Reign.Term, g.Lease != nil && g.Lease.Epoch == g.Epoch)
 	b.data = append(b.data, variantOf(g.Spec).class, byte(len(g.Members)))
 	if op := g.Operation; op != nil {
-		encodeOperation(b, g, op)
+		encodeOperation(b, s, g, op)
 	}
 }
 
-func encodeOperation(b *writer, g *failover.Group, op *failover.Operation) {
+func encodeOperation(b *writer, s *failover.State, g *failover.Group, op *failover.Operation) {
+	spent := op.Attempts >= g.Spec.Policy.MaxAttempts // for whoever holds the lease: another arbiter tries anew
 	b.text(string(op.Kind))
 	b.flag(op.Automatic, op.From == "", op.Candidate == "", op.Wanted == "", op.GoAhead, op.Reinstating, op.ReinstatedAt < g.Epoch, op.Aborted,
-		op.Configured, op.Routed, op.Verified, op.LossTaken != nil, op.Intent != nil)
+		op.Configured, op.Routed, op.Verified, op.LossTaken != nil, op.Intent != nil, spent, spent && op.Arbiter == s.Reign.Leader,
+		judgedByPositions(g, op))
 	released := slices.Clone(op.GoAheadFor)
 	slices.Sort(released)
 	for _, reason := range released {
@@ -168,6 +182,11 @@ func encodeOperation(b *writer, g *failover.Group, op *failover.Operation) {
 		b.text(string(i.Action))
 		b.flag(i.Reinstate, i.Epoch == g.Epoch)
 	}
+}
+
+// judgedByPositions says whether what was read after the fence says who could be promoted, and what that would lose.
+func judgedByPositions(g *failover.Group, op *failover.Operation) bool {
+	return len(op.Positions) > 0 && (op.Candidate == "" || g.EffectiveStage() == failover.CaughtUp)
 }
 
 func lastTry(op *failover.Operation) failover.Step {

@@ -216,7 +216,8 @@ func (m *moves) sees(by []failover.NodeID, show sight, member *failover.Member, 
 			return
 		}
 		before, was := lookOf(m.s, m.g, node, member.Name)
-		changed = changed || was != show || before.AsOf < member.NotBefore(*before) && asOf >= member.NotBefore(*before)
+		late := lateCounts(member, show) && before.AsOf < member.NotBefore(*before) && asOf >= member.NotBefore(*before)
+		changed = changed || was != show || late
 		batches = append(batches, m.batch(node, show.observation(member.Name, asOf)))
 	}
 	if changed {
