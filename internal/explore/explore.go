@@ -39,6 +39,7 @@ const most = 5
 type found struct {
 	state  failover.State
 	key    key
+	from   origin
 	depth  int
 	proofs proofs // by the history that led here first: states that differ in them have different keys
 }
@@ -63,52 +64,51 @@ type explorer struct {
 func Run(ctx context.Context, bounds Bounds, progress func(Report)) Report {
 	x := &explorer{bounds: bounds, seen: newSeenSet(), ender: ender{newSeenSet()}, started: time.Now()}
 	x.report.Bounds = bounds
-	var frontier []found
+	var starts []found
 	for i, s := range roots() {
-		k := keyOf(&s)
-		x.seen.add(k, origin{root: true, move: uint16(i)})
-		frontier = append(frontier, found{state: s, key: k})
+		starts = append(starts, found{state: s, key: keyOf(&s), from: origin{root: true, move: uint16(i)}})
 	}
-	for odd := 0; odd <= bounds.Odd && len(frontier) > 0; odd++ {
-		frontier = x.layer(ctx, frontier, odd == bounds.Odd, progress)
+	for odd := 0; odd <= bounds.Odd; odd++ {
+		starts = x.layer(ctx, starts, odd == bounds.Odd, progress)
 	}
 	x.report.Exhausted = ctx.Err() == nil && len(x.report.Violations) < most
 	x.snapshot(nil)
 	return x.report
 }
 
-// layer follows everything that costs nothing to its end, and returns what one entry from outside leads to.
-func (x *explorer) layer(ctx context.Context, frontier []found, last bool, progress func(Report)) []found {
-	var beyond []found
-	pending := map[key]origin{}
-	for len(frontier) > 0 && ctx.Err() == nil && !x.done() {
-		var next []found
-		for _, part := range x.expandAll(ctx, frontier, last) {
-			next = append(next, part.inside...)
-			for i, f := range part.beyond {
-				if _, ok := pending[f.key]; !ok {
-					pending[f.key] = part.origins[i]
+// layer follows everything that costs nothing to its end, from starts in the order of their depth, and returns what one odd entry leads to, in
+// that order too. All states of one depth come before those of the next, so that every history is the shortest.
+func (x *explorer) layer(ctx context.Context, starts []found, last bool, progress func(Report)) []found {
+	var frontier, beyond []found
+	pending := map[key]bool{}
+	for depth := 0; len(starts)+len(frontier) > 0 && ctx.Err() == nil && !x.done(); depth++ {
+		for len(starts) > 0 && starts[0].depth == depth {
+			if x.seen.add(starts[0].key, starts[0].from) { // it may have been come to without that entry since
+				frontier = append(frontier, starts[0])
+			}
+			starts[0] = found{} // it is large
+			starts = starts[1:]
+		}
+		parts := x.expandAll(ctx, frontier, last)
+		frontier = nil
+		for _, part := range parts {
+			frontier = append(frontier, part.inside...)
+			for _, f := range part.beyond {
+				if !pending[f.key] {
+					pending[f.key] = true
 					beyond = append(beyond, f)
 				}
 			}
 		}
-		frontier = next
 		x.snapshot(progress)
 	}
-	fresh := beyond[:0]
-	for _, f := range beyond {
-		if x.seen.add(f.key, pending[f.key]) { // it may have been come to without that entry since
-			fresh = append(fresh, f)
-		}
-	}
-	return fresh
+	return beyond
 }
 
 // part is what one worker found.
 type part struct {
 	inside  []found
 	beyond  []found
-	origins []origin // of beyond
 	entries int
 }
 
@@ -164,15 +164,12 @@ func (x *explorer) expand(f *found, last bool, p *part) {
 }
 
 func (x *explorer) keep(f *found, i int, m move, next found, p *part) {
-	k := keyOf(&next.state)
-	from := origin{from: f.key, move: uint16(i)}
-	next.key, next.depth = k, f.depth+1
-	if m.odd {
-		if !x.seen.has(k) {
-			p.beyond, p.origins = append(p.beyond, next), append(p.origins, from)
-		}
-	} else if x.seen.add(k, from) {
+	next.key, next.from, next.depth = keyOf(&next.state), origin{from: f.key, move: uint16(i)}, f.depth+1
+	switch {
+	case !m.odd && x.seen.add(next.key, next.from):
 		p.inside = append(p.inside, next)
+	case m.odd && !x.seen.has(next.key):
+		p.beyond = append(p.beyond, next)
 	}
 }
 
