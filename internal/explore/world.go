@@ -93,7 +93,24 @@ func (s sight) String() string {
 
 // observation is the look that shows this of a member.
 func (s sight) observation(m failover.MemberName, asOf failover.Index) failover.Observation {
-	o := failover.Observation{Group: group, Member: m, AsOf: asOf}
+	o := shows[s]
+	o.Member, o.AsOf = m, asOf
+	return o
+}
+
+// shows is how every sight looks, of whichever member. Looks are made for every state, and share what they refer to.
+var shows = makeShows()
+
+func makeShows() [silent + 1]failover.Observation {
+	var all [silent + 1]failover.Observation
+	for s := range all {
+		all[s] = sight(s).show()
+	}
+	return all
+}
+
+func (s sight) show() failover.Observation {
+	o := failover.Observation{Group: group}
 	reason := failover.ReasonAnswered
 	switch s {
 	case standby, stranger, silent:
