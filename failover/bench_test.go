@@ -74,6 +74,19 @@ func BenchmarkNextObserveAllOf1000(b *testing.B) {
 	}
 }
 
+// What is kept for people is not copied for an entry that adds nothing to it.
+func BenchmarkNextRefusedByAGroupWithAHistory(b *testing.B) {
+	s, _ := fleet(b, 1)
+	s.Groups[0].History = History{Epochs: make([]EpochRow, epochsKept), Receipts: make([]Receipt, receiptsKept)}
+	e := Entry{Index: s.Applied + 1, Term: 1, Proposer: "a", Body: RenewLease{Group: s.Groups[0].Name, Holder: "a", Epoch: 7}}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, events := Next(s, e); events[0].Kind != Rejected {
+			b.Fatal(events)
+		}
+	}
+}
+
 func BenchmarkPlanOneOf1000(b *testing.B) {
 	s, _ := fleet(b, 1000)
 	b.ReportAllocs()
