@@ -17,7 +17,7 @@ import (
 )
 
 func main() {
-	debug.SetGCPercent(400) // it makes much garbage and keeps little: a quarter of the time less than with 100
+	debug.SetGCPercent(250) // it makes much garbage and keeps little; 150 takes a sixth more of time, 400 a third more of memory for 3 % less
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	err := run(ctx)
