@@ -83,6 +83,9 @@ const (
 	ProofAttested             ProofGrade = "ATTESTED"
 )
 
+// fromDevice says whether a proof of this grade is the word of a member's fence devices.
+func (g ProofGrade) fromDevice() bool { return g == ProofConfirmedOff || g == ProofConfirmedIsolated }
+
 // DefaultProofs are the grades that end a member's authority where the policy does not say otherwise.
 func DefaultProofs() []ProofGrade {
 	return []ProofGrade{ProofConfirmedOff, ProofConfirmedIsolated, ProofHeldByAgent, ProofAttested}

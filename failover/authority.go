@@ -207,12 +207,22 @@ func checkS2(g *Group, m MemberName, reinstate bool) *Refusal {
 	return refuse("S2", "%s is %s and this is not a promotion in progress of it", m, authorityText(member.Authority))
 }
 
-// checkS3 decides whether an outcome ends a member's authority: its proof must be of a grade that the policy accepts.
-func checkS3(g *Group, proof Proof) *Refusal {
+// checkS3 decides whether an outcome ends a member's authority: its proof must be of a grade that the policy accepts, and not the word of devices
+// that were seen to be wrong about this member.
+func checkS3(g *Group, m *Member, proof Proof) *Refusal {
 	if !g.Spec.Policy.Accepts(proof.Grade) {
 		return refuse("S3", "proof %s does not end a member's right to write", gradeText(proof.Grade))
 	}
+	if m.FenceContradicted != "" && proof.Grade.fromDevice() {
+		return refuse("S3", "%s proves nothing of %s: %s", proof.Grade, m.Name, m.contradiction())
+	}
 	return nil
+}
+
+// contradiction says why the word of a member's devices proves nothing.
+func (m *Member) contradiction() string {
+	return fmt.Sprintf("its fence has said that it is off while %s reached it: is that the device of another machine? "+
+		"Check its plug or address in the spec, and the cable", m.FenceContradicted)
 }
 
 // checkS3Fresh refuses a promotion, of a candidate or of the former writer, beside a proof from before the operation was held: whoever was off

@@ -286,6 +286,9 @@ func Armed(s *State, g *Group) (bool, string) {
 
 // MemberArmed says the same of one member. That its devices call it off while it answers counts more than what they tell anybody else.
 func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail string) {
+	if m := g.Member(member); m != nil && m.FenceContradicted != "" {
+		return false, m.contradiction()
+	}
 	detail = "no arbiter has said yet whether its fence answers"
 	for _, p := range g.Paths {
 		view, ok := s.View(p.Node)

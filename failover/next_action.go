@@ -167,6 +167,9 @@ func (c *change) conclude(b Conclude) *Refusal {
 	}
 	op, o := g.Operation, b.Outcome
 	intent := *op.Intent
+	if refusal := refuseProof(g, o); refusal != nil {
+		o.Result, o.Detail, o.Proof = ResultUnknown, refusal.Error(), Proof{}
+	}
 	op.addStep(Step{
 		Name: string(intent.Action), Began: stepBegan(c.entry.Wall, o), Ended: c.entry.Wall, Member: intent.Member,
 		Epoch: b.Epoch, Attempt: op.Attempts + 1, Intent: b.Intent, Outcome: c.entry.Index, Result: o.Result, Detail: o.Detail,
@@ -215,10 +218,19 @@ func (c *change) failedTry(g *Group, o Outcome) *Refusal {
 }
 
 func (c *change) concludeIsolate(g *Group, o Outcome) *Refusal {
-	if refusal := checkS3(g, o.Proof); refusal != nil || o.Result != ResultDone {
+	if o.Result != ResultDone {
 		return c.failedTry(g, o)
 	}
 	return c.provenNone(g, g.Member(g.Operation.Intent.Member), o.Proof)
+}
+
+// refuseProof refuses a fence that says that it is done, and proves nothing. It counts as a try.
+func refuseProof(g *Group, o Outcome) *Refusal {
+	intent := g.Operation.Intent
+	if intent.Action != ActionIsolate || o.Result != ResultDone {
+		return nil
+	}
+	return checkS3(g, g.Member(intent.Member), o.Proof)
 }
 
 // provenNone ends a member's authority on proof (S3). When nobody else is left who may write, the isolation is proven.

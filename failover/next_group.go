@@ -36,7 +36,8 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	g.Members = membersOf(b.Spec, g)
 	g.dropLooks(changed)
 	for _, name := range changed {
-		g.Member(name).Since = c.entry.Index
+		m := g.Member(name)
+		m.Since, m.FenceContradicted = c.entry.Index, ""
 	}
 	if st := g.Stranger; st != nil && g.Member(st.Member) == nil {
 		g.Stranger = nil

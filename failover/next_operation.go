@@ -338,7 +338,7 @@ func (c *change) attest(b Attest) *Refusal {
 		return refusal
 	}
 	proof := g.attested(&c.state, m, b.Request)
-	if refusal := checkS3(g, proof); refusal != nil {
+	if refusal := checkS3(g, m, proof); refusal != nil {
 		return refusal
 	}
 	if refusal := checkAttestable(&c.state, g, b.Member); refusal != nil {

@@ -145,6 +145,7 @@ func (c *change) takeBatch(b Batch) {
 		if g.sees(p.Member, p.AsOf) {
 			c.tellPath(g, b.Node, p)
 			g.setPath(PathLook{Node: b.Node, Generation: generation, Path: p})
+			c.noteContradiction(g, b.Node, p)
 		}
 	}
 	for _, a := range b.Answers {
@@ -190,6 +191,20 @@ func (c *change) tellPath(g *Group, node NodeID, p FencePath) {
 		text = fmt.Sprintf("%s does not reach the fence of %s: %s", node, p.Member, p.Detail)
 	}
 	c.emit(Event{Kind: ArmedChanged, Group: g.Name, Member: p.Member, Text: text})
+}
+
+// noteContradiction keeps that the devices of a member are wrong about it beyond the look that showed it: when the member falls silent, that is what
+// counts. The devices are right again when one of them says that it is on.
+func (c *change) noteContradiction(g *Group, node NodeID, p FencePath) {
+	m := g.Member(p.Member)
+	switch {
+	case p.Contradicted && m.FenceContradicted == "":
+		m.FenceContradicted = node
+		c.tell(g, ArmedChanged, m.Name, "the fence of %s is not armed: %s", m.Name, m.contradiction())
+	case p.Armed && !p.Off && m.FenceContradicted != "":
+		m.FenceContradicted = ""
+		c.tell(g, ArmedChanged, m.Name, "the fence of %s says that it is on: it is not contradicted any more", m.Name)
+	}
 }
 
 func (g *Group) pathAt(node NodeID, member MemberName) (int, bool) {

@@ -152,10 +152,14 @@ type FencePath struct {
 	Off    bool   // all devices of such a level say that the machine is off
 	Detail string // which device, or why not
 	AsOf   Index  // applied when the device was asked
+	// Contradicted says that the member was reached, and found well, by a look that began after its devices had said that it is off.
+	Contradicted bool
 }
 
 // SameWay says whether two answers about a fence path are the same for the purpose of reporting changes.
-func (p FencePath) SameWay(other FencePath) bool { return p.Armed == other.Armed && p.Off == other.Off }
+func (p FencePath) SameWay(other FencePath) bool {
+	return p.Armed == other.Armed && p.Off == other.Off && p.Contradicted == other.Contradicted
+}
 
 // SameView says whether two observations of a member are the same for the purpose of reporting changes: positions,
 // details and times move all the time and are not compared.

@@ -363,3 +363,32 @@ func TestScenario28_ADeviceOfAnotherMachineArmsNobody(t *testing.T) {
 		t.Error("it answers, and its device calls it off again")
 	}
 }
+
+// What devices say of a member proves nothing once they were seen to be wrong about it, also when nobody sees the member any more (S3). A person's
+// word does; and so do the devices, once one of them has said that it is on, or the spec names others.
+func TestS3_ContradictedDevicesProveNothing(t *testing.T) {
+	begin := func(t *testing.T, between string) *world {
+		w := given(t, adopted+"paths b orders pg-a contradicted\n"+between+"observe all: pg-a=down(timeout)\nlook-again answers\n")
+		w.wantStage(t, Isolating)
+		return w
+	}
+	for _, grade := range []ProofGrade{ProofConfirmedOff, ProofConfirmedIsolated} {
+		w := begin(t, "")
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone, Proof: Proof{Grade: grade, By: "test"}}))
+		w.wantStage(t, Isolating)
+		step, _ := w.group(t).Operation.lastTry()
+		if m := w.group(t).Member("pg-a"); m.Authority != AuthorityRevoked || step.Result != ResultUnknown || step.Proof.Grade != "" {
+			t.Errorf("%s: %+v, %+v", grade, m, step)
+		}
+	}
+	for name, between := range map[string]string{
+		"one of them says that it is on": "paths c orders pg-a armed\n",
+		"the spec names others":          "apply orders fence=pg-a:other\nobserve all\nadopt orders\n",
+	} {
+		w := begin(t, between)
+		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone, Proof: Proof{Grade: ProofConfirmedOff, By: "test"}}))
+		if m := w.group(t).Member("pg-a"); m.Authority != AuthorityNone {
+			t.Errorf("%s: %+v", name, m)
+		}
+	}
+}

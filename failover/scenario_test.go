@@ -335,11 +335,11 @@ func (w *world) runLookAgain(a arguments) {
 	w.commit("", 0, Observe{Batches: batches})
 }
 
-// runPaths: paths a group member armed|off|silent.
+// runPaths: paths a group member armed|off|contradicted|silent.
 func (w *world) runPaths(a arguments) error {
 	node := w.arbiters[NodeID(a.word(0))]
 	b := w.batch(node, nil)
-	b.FencePaths = []FencePath{{Group: GroupName(a.word(1)), Member: MemberName(a.word(2)), Armed: a.word(3) != "silent", Off: a.word(3) == "off", Detail: a.word(3), AsOf: w.state.Applied}}
+	b.FencePaths = []FencePath{{Group: GroupName(a.word(1)), Member: MemberName(a.word(2)), Armed: a.word(3) != "silent", Off: a.word(3) == "off" || a.word(3) == "contradicted", Contradicted: a.word(3) == "contradicted", Detail: a.word(3), AsOf: w.state.Applied}}
 	w.commit("", 0, Observe{Batches: []Batch{b}})
 	return nil
 }

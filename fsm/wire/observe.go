@@ -26,6 +26,7 @@ func (f *faults) wireBatch(b failover.Batch) *arbiterv1.Batch {
 		FencePaths: each(b.FencePaths, func(p failover.FencePath) *arbiterv1.FencePath {
 			return &arbiterv1.FencePath{
 				Group: string(p.Group), Member: string(p.Member), Armed: p.Armed, Off: p.Off, Detail: text(p.Detail), AsOf: uint64(p.AsOf),
+				Contradicted: p.Contradicted,
 			}
 		}),
 		Answers: each(b.Answers, func(a failover.Answer) *arbiterv1.Answer {
@@ -44,6 +45,7 @@ func (f *faults) batch(b *arbiterv1.Batch) failover.Batch {
 			return failover.FencePath{
 				Group: failover.GroupName(p.GetGroup()), Member: failover.MemberName(p.GetMember()),
 				Armed: p.GetArmed(), Off: p.GetOff(), Detail: p.GetDetail(), AsOf: failover.Index(p.GetAsOf()),
+				Contradicted: p.GetContradicted(),
 			}
 		}),
 		Answers: each(b.GetAnswers(), func(a *arbiterv1.Answer) failover.Answer {

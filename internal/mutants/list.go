@@ -110,7 +110,8 @@ var authority = []Mutant{
 	},
 	{
 		Name: "accept-a-failed-fence", Rule: "S3", What: "an isolation that did not succeed counts if it names a proof",
-		File: actionFile, Old: "refusal != nil || o.Result != ResultDone {", New: "refusal != nil {",
+		File: actionFile, Old: "\tif o.Result != ResultDone {\n\t\treturn c.failedTry(g, o)\n\t}\n\treturn c.provenNone",
+		New: "\tif o.Result != ResultDone && o.Proof.Grade == \"\" {\n\t\treturn c.failedTry(g, o)\n\t}\n\treturn c.provenNone",
 	},
 	{
 		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",

@@ -26,6 +26,7 @@ type View struct {
 	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
 	fresh    map[Key]bool               // looks that were news when they came
 	unsent   map[Key]bool               // fence paths that have changed
+	saidOff  map[Key]time.Duration      // when the devices of a member that was well said that it is off, on the boot clock, until a look finds it dead
 	worked   map[Key]time.Duration      // when a fence path answered last that it works, on the boot clock
 	specs    Specs
 	sequence uint64
@@ -37,7 +38,7 @@ func New(node failover.NodeID) *View {
 		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{},
 		sent: map[Key]failover.Observation{}, words: map[Key]failover.Observation{}, paths: map[Key]failover.FencePath{},
 		troubles: map[Key]*trouble{}, reached: map[Key]time.Duration{},
-		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, specs: Specs{},
+		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, saidOff: map[Key]time.Duration{}, specs: Specs{},
 		asks: map[failover.GroupName]ask{}, answered: map[failover.GroupName]ask{},
 	}
 }
@@ -60,13 +61,34 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 		v.took[key] = r.Good
 	}
 	w.Points = v.noteTrouble(m, key, r)
+	contradicted := v.contradictPath(key, r)
 	// Most looks see what was seen before: with thousands of members nobody may go through all of them at each look, or at each change.
 	if v.news(m.State, key) {
 		v.fresh[key] = true
 	}
 	_, asked := v.asks[key.Group]
-	w.Changes = asked || v.fresh[key]
+	w.Changes = asked || v.fresh[key] || contradicted
 	return w
+}
+
+// contradictPath notes that a member is well, by a look that began after its devices had said that it is off, with no look in between that found
+// it dead: they are another machine's, or call things off that are not.
+func (v *View) contradictPath(key Key, r Report) (news bool) {
+	since, said := v.saidOff[key]
+	switch {
+	case !said:
+		return false
+	case r.Dead:
+		delete(v.saidOff, key)
+		return false
+	case r.Good == 0 || r.Reached <= since:
+		return false
+	}
+	delete(v.saidOff, key)
+	path := v.paths[key]
+	path.Contradicted = true
+	v.paths[key], v.unsent[key] = path, true
+	return true
 }
 
 // stray says that a look was made at a member that was removed meanwhile, or at an address that is no longer its own: it began after the
@@ -129,11 +151,17 @@ func (v *View) SetPath(m Moment, p failover.FencePath) (changed bool) {
 		return false // removed while it was asked
 	}
 	known, ok := v.paths[key]
-	v.paths[key] = p
+	outdated := known.AsOf < now.Since // that of a machine that the member no longer is
+	off := p.Armed && p.Off
+	p.Contradicted = off && known.Contradicted && !outdated
+	if v.paths[key] = p; off && v.looks[key].Good > 0 && !p.Contradicted {
+		v.saidOff[key] = m.Boot
+	} else {
+		delete(v.saidOff, key)
+	}
 	if p.Armed {
 		v.worked[key] = m.Boot
 	}
-	outdated := known.AsOf < now.Since // that of a machine that the member no longer is
 	changed = !ok || !known.SameWay(p) || outdated
 	if changed {
 		v.unsent[key] = true
@@ -174,6 +202,7 @@ func (v *View) dropUnknown(s *failover.State) {
 			delete(v.paths, key)
 			delete(v.unsent, key)
 			delete(v.worked, key)
+			delete(v.saidOff, key)
 		}
 	}
 }

@@ -65,7 +65,7 @@ func Samples(t interface{ Fatal(args ...any) }) []Sample {
 		{"reinstate/seen", failover.Reinstate{Request: Request, Group: "pay", Operation: "pay-1030", Seen: 1052}},
 		{"attest/seen", failover.Attest{Request: Request, Group: "pay", Operation: "pay-1030", Member: "db1", Seen: 1053}},
 		{"observe/fence-path", failover.Observe{Batches: []failover.Batch{{
-			Node: "a2", Incarnation: 99, Sequence: 4, FencePaths: []failover.FencePath{{Group: "pay", Member: "db2", AsOf: 1029, Off: true}},
+			Node: "a2", Incarnation: 99, Sequence: 4, FencePaths: []failover.FencePath{{Group: "pay", Member: "db2", AsOf: 1029, Off: true, Contradicted: true}},
 		}}}},
 		{"restored", failover.Restored{Request: Request, EpochsAbove: 1000}},
 	}

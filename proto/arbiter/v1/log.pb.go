@@ -1092,7 +1092,9 @@ type FencePath struct {
 	// The log index that was applied when the device was asked.
 	AsOf uint64 `protobuf:"varint,5,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
 	// All devices of a level that answered say that the machine is off.
-	Off           bool `protobuf:"varint,6,opt,name=off,proto3" json:"off,omitempty"`
+	Off bool `protobuf:"varint,6,opt,name=off,proto3" json:"off,omitempty"`
+	// The member was reached, and found well, by a look that began after they had said so.
+	Contradicted  bool `protobuf:"varint,7,opt,name=contradicted,proto3" json:"contradicted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1165,6 +1167,13 @@ func (x *FencePath) GetAsOf() uint64 {
 func (x *FencePath) GetOff() bool {
 	if x != nil {
 		return x.Off
+	}
+	return false
+}
+
+func (x *FencePath) GetContradicted() bool {
+	if x != nil {
+		return x.Contradicted
 	}
 	return false
 }
@@ -2948,14 +2957,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\aReplica\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstreaming\x18\x02 \x01(\bR\tstreaming\x12\x12\n" +
-	"\x04sync\x18\x03 \x01(\bR\x04sync\"\x8e\x01\n" +
+	"\x04sync\x18\x03 \x01(\bR\x04sync\"\xb2\x01\n" +
 	"\tFencePath\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x14\n" +
 	"\x05armed\x18\x03 \x01(\bR\x05armed\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\x12\x13\n" +
 	"\x05as_of\x18\x05 \x01(\x04R\x04asOf\x12\x10\n" +
-	"\x03off\x18\x06 \x01(\bR\x03off\"B\n" +
+	"\x03off\x18\x06 \x01(\bR\x03off\x12\"\n" +
+	"\fcontradicted\x18\a \x01(\bR\fcontradicted\"B\n" +
 	"\n" +
 	"ExpireView\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12 \n" +

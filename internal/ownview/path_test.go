@@ -1,0 +1,86 @@
+package ownview
+
+import (
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// reach reports a look that reached the member over a new connection, and found it well or dead.
+func (f *fixture) reach(well bool) {
+	began := f.now
+	f.now += 10 * time.Millisecond
+	r := Report{
+		Observation: failover.Observation{
+			Group: "pay", Member: "db1", Facts: failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true}, AsOf: 100,
+			Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}},
+		},
+		Check: "postgres", Began: began, Ended: f.now, Dead: !well,
+	}
+	if well {
+		r.Good, r.Reached = f.now-began, began
+	}
+	f.observe(r)
+}
+
+// Devices that call a member off between two looks that find it well are wrong about it. The view says so once, until they say something else.
+func TestContradictedPath(t *testing.T) {
+	off := failover.FencePath{Group: "pay", Member: "db1", Armed: true, Off: true, AsOf: 100}
+	on := failover.FencePath{Group: "pay", Member: "db1", Armed: true, AsOf: 100}
+	tests := []struct {
+		name string
+		do   func(f *fixture)
+		want bool
+	}{
+		{"well before and after", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true) }, true},
+		{"it was switched off", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false) }, false},
+		{"it was switched off and on", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false); f.reach(true) }, false},
+		{"it was off, and boots", func(f *fixture) { f.reach(false); f.setPath(off); f.now++; f.reach(true) }, false},
+		{"no look since", func(f *fixture) { f.reach(true); f.setPath(off) }, false},
+		{"the devices say that it is on", func(f *fixture) { f.reach(true); f.setPath(on); f.now++; f.reach(true) }, false},
+		{"off again, and silent since", func(f *fixture) {
+			f.reach(true)
+			f.setPath(off)
+			f.now++
+			f.reach(true)
+			f.reach(false)
+			f.setPath(off)
+		}, true},
+		{"on meanwhile", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true); f.setPath(on) }, false},
+		{"another machine meanwhile", func(f *fixture) {
+			f.reach(true)
+			f.setPath(off)
+			f.now++
+			f.reach(true)
+			f.group.Members[0].Since = 200
+			off := off
+			off.AsOf = 200
+			f.setPath(off)
+		}, false},
+	}
+	for _, test := range tests {
+		f := newFixture()
+		test.do(f)
+		if paths := f.whole().FencePaths; len(paths) != 1 || paths[0].Contradicted != test.want {
+			t.Errorf("%s: %+v, want contradicted %v", test.name, paths, test.want)
+		}
+	}
+}
+
+// That a path is contradicted is news, and is sent without waiting for the device to be asked again.
+func TestContradictedPathIsSentAtOnce(t *testing.T) {
+	f := newFixture()
+	f.reach(true)
+	f.setPath(failover.FencePath{Group: "pay", Member: "db1", Armed: true, Off: true, AsOf: 100})
+	f.whole()
+	f.now++
+	if f.reach(true); !f.last.Changes {
+		t.Error("nobody is told")
+	}
+	if b, _, _ := f.changes(1); len(b.FencePaths) != 1 || !b.FencePaths[0].Contradicted {
+		t.Errorf("%+v", b)
+	}
+	f.reach(true)
+	f.nothingToSend(t, 1, "it was told already")
+}
