@@ -135,17 +135,21 @@ func (c *commandRouter) status(ctx context.Context, r Request) (State, error) {
 	}
 	answer, err := parseCommandAnswer(text)
 	if err != nil {
-		return State{}, err
+		return State{}, fmt.Errorf("%w, got %s", err, c.said(text))
 	}
 	var state State
 	for _, name := range answer.Open {
 		if _, err := r.member(name); err != nil {
-			return State{}, fmt.Errorf("%w: it says that clients reach %q: %w", ErrBadAnswer, oneLine(string(name)), err)
+			return State{}, fmt.Errorf("%w: it says that clients reach %q: %w", ErrBadAnswer, c.said(string(name)), err)
 		}
 	}
 	for _, member := range r.Members {
 		open := slices.Contains(answer.Open, member.Name)
-		state.Servers = append(state.Servers, Server{Member: member.Name, Name: string(member.Name), Open: open, Closed: !open})
+		server := Server{Member: member.Name, Name: string(member.Name), Open: open, Closed: !open}
+		if !open {
+			server.Told = "closed"
+		}
+		state.Servers = append(state.Servers, server)
 	}
 	return state, nil
 }
@@ -159,7 +163,7 @@ func parseCommandAnswer(text string) (commandAnswer, error) {
 		return commandAnswer{}, fmt.Errorf("%w: want {\"open\": [...]}: %w", ErrBadAnswer, err)
 	}
 	if answer.Open == nil || decoder.More() {
-		return commandAnswer{}, fmt.Errorf("%w: want one object {\"open\": [...]}, got %s", ErrBadAnswer, oneLine(text))
+		return commandAnswer{}, fmt.Errorf("%w: want one object {\"open\": [...]}", ErrBadAnswer)
 	}
 	return answer, nil
 }
@@ -207,7 +211,7 @@ func (c *commandRouter) run(ctx context.Context, request commandRequest) (string
 	case result.Stdout.Cut:
 		return "", fmt.Errorf("%w: it is too long", ErrBadAnswer)
 	}
-	return c.settings.redactor.Redact(result.Stdout.Text), nil // parts of it may end up in an error
+	return result.Stdout.Text, nil
 }
 
 func environment(request commandRequest) []string {
@@ -231,8 +235,11 @@ func (c *commandRouter) words(o program.Output) string {
 	if o.Cut {
 		return oneLine(c.settings.redactor.RedactCut(o.Text))
 	}
-	return oneLine(c.settings.redactor.Redact(o.Text))
+	return c.said(o.Text)
 }
+
+// said is a text of the program without secrets. What is read from it is read before: a secret may be part of a name.
+func (c *commandRouter) said(text string) string { return oneLine(c.settings.redactor.Redact(text)) }
 
 func (c *commandRouter) wrap(verb string, err error) error {
 	if err == nil {

@@ -183,3 +183,21 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		t.Errorf("IPv6: %v", err)
 	}
 }
+
+// A setting that is a secret, however short, may be part of a member's name: what the program says is read as it is.
+func TestCommandAnswersAreReadBeforeTheyAreRedacted(t *testing.T) {
+	router, dir := newSwitch(t, "good")
+	site := filepath.Join(dir, "site")
+	if err := os.WriteFile(site, []byte("b"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	route := failover.Route{Router: "command", Name: "switch", Settings: append(
+		literals("command", router.(*commandRouter).path, "dir", dir, "mode", "good"), failover.Setting{Key: "site", File: site})}
+	reading, err := New(route)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := reading.Open(t.Context(), switchRequest(7), "pg-b"); err != nil {
+		t.Error(err)
+	}
+}

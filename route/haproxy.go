@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -142,7 +143,14 @@ func (h *haproxy) serverOf(member failover.MemberName) string {
 func (h *haproxy) State(ctx context.Context, r Request) (State, error) {
 	ctx, end := bounded(ctx)
 	defer end()
-	state, _, err := h.apply(ctx, r, nil)
+	state, present, err := h.apply(ctx, r, nil)
+	for i, server := range state.Servers {
+		spec, _ := r.member(server.Member)
+		// Whether a name can be looked up here is not the router's fault.
+		if commands, err := h.readdress(ctx, spec, present[server.Name]); err == nil && len(commands) > 0 {
+			state.Servers[i].Wanted = h.addressOf(spec)
+		}
+	}
 	return state, h.wrap("look", err)
 }
 
@@ -196,7 +204,7 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 	if err != nil {
 		return err
 	}
-	first := slices.Concat(commands, address, []string{"set server " + h.backend + "/" + h.serverOf(member) + " state ready"})
+	first := slices.Concat(commands, address, h.opening(present[h.serverOf(member)]))
 	began := time.Now()
 	return h.untilProven(ctx, r, first, commands, func(s State) error {
 		if time.Since(began) > sessionPatience {
@@ -206,16 +214,29 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 	})
 }
 
+// opening are the commands that make a server take clients. A server of weight 0 gets that of its line in the configuration again, which every way of
+// balancing allows (Management Guide, "set weight").
+func (h *haproxy) opening(present serverState) []string {
+	server := h.backend + "/" + present.name
+	ready := []string{"set server " + server + " state ready"}
+	if present.weight == 0 {
+		ready = append(ready, "set weight "+server+" 100%")
+	}
+	return ready
+}
+
+// addressOf is where a member's clients are to be sent.
+func (h *haproxy) addressOf(member failover.MemberSpec) string {
+	return cmp.Or(h.address[member.Name], member.Address)
+}
+
 // readdress are the commands that give a server the member's address, none if it has it. Sessions with the old address are
 // ended: it may be that of another machine.
 func (h *haproxy) readdress(ctx context.Context, member failover.MemberSpec, present serverState) ([]string, error) {
 	if h.keep {
 		return nil, nil
 	}
-	want := member.Address
-	if address, found := h.address[member.Name]; found {
-		want = address
-	}
+	want := h.addressOf(member)
 	host, port, err := net.SplitHostPort(want)
 	if err != nil {
 		return nil, fmt.Errorf("%w: address %q of member %s is not host:port", ErrBadSetting, want, member.Name)
@@ -318,7 +339,7 @@ func (h *haproxy) state(r Request, servers map[string]serverState, statistics ma
 		of := statistics[s.name]
 		state.Servers = append(state.Servers, Server{
 			Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
-			Open: s.usable() && !(of.backup && active), Closed: s.inMaintenance(), Sessions: of.sessions,
+			Open: s.usable() && !(of.backup && active), Told: s.told(), Closed: s.inMaintenance(), Sessions: of.sessions,
 		})
 		amongBackups = amongBackups || of.backup
 		delete(strangers, s.name)

@@ -63,10 +63,24 @@ const (
 type serverState struct {
 	name, address, port, fqdn string
 	admin                     int
+	weight                    int // it gets no new clients with 0
 	running                   bool
 }
 
-func (s serverState) ready() bool { return s.admin&(adminMaintenance|adminDrain) == 0 }
+func (s serverState) ready() bool { return s.told() == "" }
+
+// told is what it was told that keeps new clients away, in a word; empty if nothing does.
+func (s serverState) told() string {
+	switch {
+	case s.admin&adminMaintenance != 0:
+		return "maintenance"
+	case s.admin&adminDrain != 0:
+		return "drain"
+	case s.weight == 0:
+		return "weight 0"
+	}
+	return ""
+}
 
 // usable means that HAProxy would send clients there.
 func (s serverState) usable() bool { return s.ready() && s.running }
@@ -111,7 +125,7 @@ func parseServerLine(column map[string]int, fields []string) (s serverState, bac
 	}
 	s = serverState{name: get("srv_name"), address: get("srv_addr"), port: get("srv_port"), fqdn: get("srv_fqdn")}
 	backend = get("be_name")
-	operational, admin := get("srv_op_state"), get("srv_admin_state")
+	operational, admin, weight := get("srv_op_state"), get("srv_admin_state"), get("srv_uweight")
 	if err != nil {
 		return s, backend, err
 	}
@@ -121,6 +135,9 @@ func parseServerLine(column map[string]int, fields []string) (s serverState, bac
 	}
 	if s.admin, err = strconv.Atoi(admin); err != nil || s.admin < 0 {
 		return s, backend, fmt.Errorf("srv_admin_state %q", admin)
+	}
+	if s.weight, err = strconv.Atoi(weight); err != nil || s.weight < 0 {
+		return s, backend, fmt.Errorf("srv_uweight %q", weight)
 	}
 	s.running = state == operationalStarting || state == operationalRunning
 	return s, backend, nil

@@ -75,7 +75,7 @@ func Astray(ctx context.Context, route failover.Route, r Request, primary failov
 	var found []string
 	server, _ := state.Server(primary)
 	for _, p := range astray(route, state, primary) {
-		if p.Member == primary && !server.Closed {
+		if p.Member == primary && server.Told == "" && server.Wanted == "" {
 			continue // the router finds it dead, which no command mends
 		}
 		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
@@ -86,7 +86,7 @@ func Astray(ctx context.Context, route failover.Route, r Request, primary failov
 // astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was
 // reloaded and has forgotten what it was told.
 func astray(route failover.Route, state State, primary failover.MemberName) (problems []Problem) {
-	known := slices.ContainsFunc(state.Servers, func(s Server) bool { return s.Member == primary })
+	server, known := state.Server(primary)
 	if primary == "" || !known {
 		return nil
 	}
@@ -96,11 +96,20 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
 			Fix: "automation brings them back within seconds, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
 		}
-		if server, _ := state.Server(primary); !server.Closed && len(open) == 0 {
+		switch {
+		case server.Told != "":
+			problem.Message += fmt.Sprintf(" (%s)", server.Told)
+		case len(open) == 0 && server.Wanted == "":
 			problem.Message += ": the router itself does not find it alive"
 			problem.Fix = "see why: the router's own check, its address there, or the way between the two"
 		}
 		problems = append(problems, problem)
+	}
+	if server.Wanted != "" {
+		problems = append(problems, Problem{
+			Member: primary, Message: fmt.Sprintf("route %s has it at %s, and its address is %s", route.Name, server.Address, server.Wanted),
+			Fix: "automation sets it right within seconds, where it is on; a failover does it too. Where the router is to have an address of its own, say so in the route: address.MEMBER, or addresses: keep",
+		})
 	}
 	for _, member := range open {
 		if member != primary {

@@ -149,7 +149,7 @@ func TestInspect_ClientsAstray(t *testing.T) {
 		"":     nil,
 		"pg-a": nil,
 		"pg-b": {
-			"pg-b warning=false: route haproxy-1 sends no clients to it, and it is the primary",
+			"pg-b warning=false: route haproxy-1 sends no clients to it, and it is the primary (maintenance)",
 			"pg-a warning=true: route haproxy-1 may send clients to it, and the primary is pg-b",
 		},
 	} {
@@ -159,7 +159,7 @@ func TestInspect_ClientsAstray(t *testing.T) {
 	}
 	for primary, want := range map[failover.MemberName]string{
 		"pg-a": "",
-		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary; pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
+		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary (maintenance); pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
 	} {
 		if found, err := Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
 			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
@@ -178,5 +178,55 @@ func TestInspect_ClientsAstray(t *testing.T) {
 	}
 	if found := look("pg-b"); len(found) > 0 {
 		t.Errorf("after it was opened: %q", found)
+	}
+}
+
+// Whatever a router was told that keeps clients away from the primary, or sends them to another address, is found, and Open undoes it.
+func TestAstray_WhatOpenMends(t *testing.T) {
+	for name, test := range map[string]struct{ command, check, astray string }{
+		"drain":  {"set server orders/pg-a state drain", "sends no clients to it, and it is the primary (drain)", "(drain)"},
+		"weight": {"set weight orders/pg-a 0", "sends no clients to it, and it is the primary (weight 0)", "(weight 0)"},
+		"address": {
+			"set server orders/pg-a addr 127.0.0.1 port 9", "has it at 127.0.0.1:9, and its address is 127.0.0.1:", "has it at 127.0.0.1:9",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, "")
+			front := haproxyRoute("socket", "unix://"+l.unix, "backend", "orders", "server.pg-c", "third")
+			l.wantServer("pg-a")
+			socket, err := parseEndpoint("unix://" + l.unix)
+			if err != nil {
+				t.Fatal(err)
+			}
+			answers, err := socket.exchange(t.Context(), []string{test.command}, true)
+			if err != nil || !succeeded(test.command, answers[0]) {
+				t.Fatal(answers, err)
+			}
+			problems := Inspect(t.Context(), front, l.request(), "pg-a")
+			if len(problems) != 1 || !strings.Contains(problems[0].Message, test.check) || strings.Contains(problems[0].Message, "alive") {
+				t.Errorf("check: %+v", problems)
+			}
+			if found, err := Astray(t.Context(), front, l.request(), "pg-a"); err != nil || !strings.Contains(found, test.astray) {
+				t.Errorf("astray: %q, %v", found, err)
+			}
+			if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-a"); err != nil {
+				t.Fatal(err)
+			}
+			l.wantServer("pg-a")
+			if found, err := Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
+				t.Errorf("after it was opened: %q, %v", found, err)
+			}
+		})
+	}
+}
+
+// A server that its line in the configuration keeps without clients is not taken for an open one.
+func TestHAProxyOpensNobodyOfWeightZero(t *testing.T) {
+	l := newLab(t, "weight 0")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	err := l.router("unix://"+l.unix).Open(ctx, l.request(), "pg-b")
+	if !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "weight 0") {
+		t.Errorf("got %v", err)
 	}
 }

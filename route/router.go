@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,8 +48,10 @@ type Server struct {
 	Member   failover.MemberName
 	Name     string // the router's own name for it
 	Address  string // host:port to which it sends clients; empty if it doesn't say
+	Wanted   string // host:port to which Open would have them sent, if that is another one, and the router is to be told
 	Open     bool   // it takes new clients
-	Closed   bool   // it takes no new clients because it was told so; a server that the router finds dead is neither
+	Told     string // what it was told that keeps new clients away ("maintenance", say); empty for a server that the router only finds dead
+	Closed   bool   // it takes no new clients because it was told so for good
 	Sessions int    // sessions that are there now; 0 if the router doesn't say
 }
 
@@ -85,7 +88,8 @@ func (s State) Open() []failover.MemberName {
 func (s State) ProvesOpen(member failover.MemberName) error {
 	for _, server := range s.Servers {
 		if server.Member == member && !server.Open {
-			return fmt.Errorf("%w: %s takes no clients", ErrNotProven, member)
+			why := cmp.Or(server.Told, "the router does not find it alive, or others go before it")
+			return fmt.Errorf("%w: %s takes no clients (%s)", ErrNotProven, member, why)
 		}
 		if server.Member != member {
 			if err := server.provesClosed(); err != nil {
