@@ -335,19 +335,33 @@ func (e verifyExecutor) verifyRoutes(ctx context.Context, a failover.Action, eng
 	if len(addresses) == 0 {
 		addresses = append(addresses, e.member(a).Address)
 	}
-	var all failover.Outcome
-	began := e.clock.Boot()
-	for _, address := range addresses {
-		later := e.clock.Boot() - began
-		o := engine.VerifyThroughRoute(ctx, address, a)
-		if o.Result != failover.ResultDone {
-			return o
-		}
-		for i := range o.Steps {
-			o.Steps[i].Start += later
-		}
-		o.Steps = append(all.Steps, o.Steps...)
-		all = o
+	outcomes := make([]failover.Outcome, len(addresses))
+	var tried sync.WaitGroup
+	for i, address := range addresses { // side by side: one that leads nowhere must not take the others' time
+		tried.Go(func() { outcomes[i] = engine.VerifyThroughRoute(ctx, address, a) })
 	}
+	tried.Wait()
+	return verified(outcomes)
+}
+
+// verified is the outcome for all routes: done if all are, and otherwise with what every other one says.
+func verified(outcomes []failover.Outcome) failover.Outcome {
+	all := failover.Outcome{Result: failover.ResultDone}
+	var said, missing []string
+	for _, o := range outcomes {
+		all.Steps, all.Took = append(all.Steps, o.Steps...), max(all.Took, o.Took)
+		if o.Result == failover.ResultDone {
+			said = append(said, o.Detail)
+			continue
+		}
+		missing = append(missing, o.Detail)
+		if all.Result == failover.ResultDone || o.Result == failover.ResultUnknown {
+			all.Result = o.Result
+		}
+	}
+	if len(missing) > 0 {
+		said = missing
+	}
+	all.Detail = strings.Join(said, "; ")
 	return all
 }

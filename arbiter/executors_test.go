@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -426,24 +427,41 @@ func TestVerify_EveryRoute(t *testing.T) {
 	}
 }
 
-// When the write through the last route was seen is when the outage ended: the parts of a later route begin after those of the one before.
-func TestVerify_RoutesAreTimedOneAfterAnother(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		const each = 40 * time.Millisecond
-		f := &fakeDrivers{verify: func(string) failover.Outcome {
-			time.Sleep(each) // virtual time: how long the write takes
-			return failover.Outcome{Result: failover.ResultDone, Took: each, Steps: []failover.StepTime{{Name: "seen on db2", Length: each, WriteSeen: true}}}
-		}}
-		var ends []time.Duration
-		for _, step := range f.run(t, failover.ActionVerify, "db2", nil).Steps {
-			if step.WriteSeen {
-				ends = append(ends, step.Start+step.Length)
+// Routes are tried side by side, and every one that leads elsewhere is named. When the write through the last one was seen is when the outage ended.
+func TestVerify_RoutesAreTriedSideBySide(t *testing.T) {
+	takes := map[string]time.Duration{"lb1:5432": 3 * time.Second, "lb2:5432": 40 * time.Millisecond}
+	for name, test := range map[string]struct {
+		result failover.Result
+		says   string
+	}{
+		"all lead there": {failover.ResultDone, ""},
+		"none does":      {failover.ResultFailed, "lb1:5432 leads elsewhere; lb2:5432 leads elsewhere"},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			f := &fakeDrivers{verify: func(address string) failover.Outcome {
+				time.Sleep(takes[address]) // virtual time: how long the write takes
+				o := failover.Outcome{Result: test.result, Took: takes[address], Steps: []failover.StepTime{{Name: address, Length: takes[address], WriteSeen: true}}}
+				if test.says != "" {
+					o.Detail = address + " leads elsewhere"
+				}
+				return o
+			}}
+			began := time.Now()
+			o := f.run(t, failover.ActionVerify, "db2", nil)
+			if took := time.Since(began); took != 3*time.Second || o.Took != took || o.Result != test.result || o.Detail != test.says && test.says != "" {
+				t.Errorf("%s: %+v after %v", name, o, took)
 			}
-		}
-		if want := []time.Duration{each, 2 * each}; !slices.Equal(ends, want) {
-			t.Errorf("the writes were seen after %v, want %v", ends, want)
-		}
-	})
+			ends := map[string]time.Duration{}
+			for _, step := range o.Steps {
+				if step.WriteSeen {
+					ends[step.Name] = step.Start + step.Length
+				}
+			}
+			if !maps.Equal(ends, takes) {
+				t.Errorf("%s: the writes were seen after %v, want %v", name, ends, takes)
+			}
+		})
+	}
 }
 
 func TestVerify_StandbysAreToldAndDecideNothing(t *testing.T) {

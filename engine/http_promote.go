@@ -146,20 +146,13 @@ func (h *HTTP) VerifyThroughRoute(ctx context.Context, routeAddress string, a fa
 		return r.failed(fmt.Errorf("verify the route %s: %w", routeAddress, err))
 	}
 	defer member.Close()
-	var last error // what a try came to that was not cut short by the end of its time
-	for tries := 1; ; tries++ {
-		err := h.verifyOnce(ctx, routeAddress, member, a)
-		if err == nil {
-			r.writeSeen("seen on "+string(a.Member)+", written through the route", fmt.Sprintf("try %d", tries))
-			return r.outcome(failover.ResultDone, fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
+	return r.verified(ctx, routeAddress, a, func(ctx context.Context, number int) error {
+		if err := h.verifyOnce(ctx, routeAddress, member, a); err != nil {
+			return err
 		}
-		if last == nil || ctx.Err() == nil {
-			last = err
-		}
-		if clock.Pause(ctx, verifyEvery) != nil {
-			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, last))
-		}
-	}
+		r.writeSeen("seen on "+string(a.Member)+", written through the route", fmt.Sprintf("try %d", number))
+		return nil
+	})
 }
 
 func (h *HTTP) verifyOnce(ctx context.Context, routeAddress string, member service, a failover.Action) error {

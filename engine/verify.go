@@ -18,6 +18,9 @@ import (
 // verifyEvery is the pause between tries of a route that may take a moment to change.
 const verifyEvery = 10 * time.Millisecond
 
+// verifyTry bounds one try: several round trips and a write to the server's disk.
+const verifyTry = 2 * time.Second
+
 // ErrRouteElsewhere says that a routed address leads to another server than the new primary.
 var ErrRouteElsewhere = errors.New("the route leads elsewhere")
 
@@ -31,27 +34,39 @@ func (p *Postgres) VerifyThroughRoute(ctx context.Context, routeAddress string, 
 	if !known {
 		return r.failed(fmt.Errorf("verify the route %s: the group has no member %s", routeAddress, a.Member))
 	}
-	var last error // what a try came to that was not cut short by the end of its time
-	for tries := 1; ; tries++ {
+	return r.verified(ctx, routeAddress, a, func(ctx context.Context, number int) error {
 		proof := rand.Text()
-		err := p.continueUnder(ctx, member, a)
-		if err == nil {
-			err = p.writeThroughRoute(ctx, routeAddress, a, proof)
+		if err := p.continueUnder(ctx, member, a); err != nil {
+			return err
 		}
-		if err == nil {
-			r.step("written through the route", fmt.Sprintf("try %d", tries))
-			err = p.seenOnMember(ctx, routeAddress, member, a, proof)
+		if err := p.writeThroughRoute(ctx, routeAddress, a, proof); err != nil {
+			return err
 		}
+		r.step("written through the route", fmt.Sprintf("try %d", number))
+		if err := p.seenOnMember(ctx, routeAddress, member, a, proof); err != nil {
+			return err
+		}
+		r.writeSeen("seen on "+string(a.Member), "")
+		return nil
+	})
+}
+
+// verified is the outcome of a route that is tried until it leads to the new primary, or ctx ends. Each try has a limit of its own: a connection may
+// have been let in before the route changed, and hang.
+func (r *recorder) verified(ctx context.Context, routeAddress string, a failover.Action, try func(ctx context.Context, number int) error) failover.Outcome {
+	var last error // what a try came to that was not cut short by the end of its time
+	for number := 1; ; number++ {
+		limited, cancel := context.WithTimeout(ctx, verifyTry)
+		err := try(limited, number)
+		cancel()
 		if err == nil {
-			r.writeSeen("seen on "+string(a.Member), "")
-			return r.outcome(failover.ResultDone,
-				fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
+			return r.outcome(failover.ResultDone, fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
 		}
 		if last == nil || ctx.Err() == nil {
 			last = err
 		}
 		if clock.Pause(ctx, verifyEvery) != nil {
-			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, tries, last))
+			return r.failed(fmt.Errorf("verify the route %s, %d tries: %w", routeAddress, number, last))
 		}
 	}
 }
