@@ -35,7 +35,9 @@ type OperationResult string
 const (
 	OperationDone      OperationResult = "done"
 	OperationRecovered OperationResult = "recovered" // the primary came back before anything was done
-	OperationStopped   OperationResult = "aborted"
+	OperationStopped   OperationResult = "stopped"   // by what goes first, or by what took its reason away
+	OperationFailed    OperationResult = "failed"    // its own tries did not succeed
+	OperationCalledOff OperationResult = "aborted"   // by an operator
 	// OperationReinstated is a failover that was rolled back: it measures no outage that a failover would have.
 	OperationReinstated OperationResult = "reinstated"
 )
@@ -76,7 +78,7 @@ func (h *History) addEpoch(row EpochRow) {
 func (h *History) addReceipt(receipt Receipt) {
 	if n := len(h.Receipts); n > 0 && receipt.Operation.Kind == KindReroute {
 		last := h.Receipts[n-1]
-		if last.Operation.Kind == KindReroute && receipt.Operation.Began < last.Ended+WallTime(rerouteForgotten) {
+		if last.Operation.Kind == KindReroute && inARow(last.Ended, receipt.Operation.Began) {
 			receipt.Repeats = last.Repeats + 1
 			h.Receipts = withRow(h.Receipts, n-1, true, receipt)
 			return

@@ -127,7 +127,9 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		c.tell(g, AuthorityChanged, m.Name, "%s: %s to WRITER", m.Name, authorityText(m.Authority))
 	}
 	m.Authority, m.Proof, m.Rogue, m.ReadBack, m.NoneSince = AuthorityWriter, Proof{}, false, false, 0
-	m.Promoting = m.Promoting || op.Kind != KindReroute // which only has it take the epoch
+	if op.Kind != KindReroute { // which only has it take the epoch
+		m.Promoting = true
+	}
 	op.Candidate = b.Member
 	g.History.amend(g.Epoch, func(row *EpochRow) { row.Writer = b.Member })
 	return nil

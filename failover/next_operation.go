@@ -17,6 +17,7 @@ func (c *change) endOperation(g *Group, kind EventKind, result OperationResult, 
 	if (result == OperationDone || result == OperationReinstated) && op.Kind == KindFailover && op.Automatic {
 		g.LastFailover = c.entry.Wall
 	}
+	g.countReroute(&op, result, c.entry.Wall)
 	g.History.addReceipt(Receipt{Operation: op, To: g.Writer(), EpochAfter: g.Epoch, Ended: c.entry.Wall, Result: result, Index: c.entry.Index})
 	g.Operation = nil
 }
@@ -150,7 +151,7 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 		return refuse("", "operation %s is aborted", b.Operation)
 	}
 	if g.Operation.Kind == KindReroute {
-		c.endOperation(g, OperationEnded, OperationStopped, b.Detail)
+		c.endOperation(g, OperationEnded, OperationFailed, b.Detail)
 		return nil
 	}
 	c.hold(g, OperationHeld, b.Reason, b.Detail)
@@ -264,7 +265,7 @@ func (c *change) abort(b Abort) *Refusal {
 	}
 	op, why := g.Operation, "by "+b.Request.by()
 	if op.Kind == KindReroute {
-		c.endOperation(g, OperationEnded, OperationStopped, why)
+		c.endOperation(g, OperationEnded, OperationCalledOff, why)
 		return nil
 	}
 	if op.Candidate != "" {
@@ -273,7 +274,7 @@ func (c *change) abort(b Abort) *Refusal {
 	}
 	op.addStep(Step{Name: "aborted", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultDone, Detail: why, Outcome: c.entry.Index})
 	if !op.Automatic && !pastIsolateIntent(g.EffectiveStage()) {
-		c.endOperation(g, OperationEnded, OperationStopped, why)
+		c.endOperation(g, OperationEnded, OperationCalledOff, why)
 		return nil
 	}
 	op.Aborted, op.Reinstating, op.LossTaken = true, false, nil

@@ -212,9 +212,6 @@ func planPromotion(g *Group) Decision {
 // failed again.
 func planGiveUp(s *State, g *Group, d Durations) Decision {
 	op, waiting := g.Operation, Decision{}
-	if op.Kind == KindReroute { // it ends, and a failover begins, by all that this asks for
-		return waiting
-	}
 	v := Tally(s, g, op.Candidate)
 	if g.otherCandidate(s) == "" {
 		if behind, ok := tooMuchLost(s, g); ok && behind.Loss.Grade != LossUnknown && v.Status == StatusDown {
@@ -290,19 +287,27 @@ func planRest(g *Group, d Durations) Decision {
 	return planTry(g, d, reason, string(op.Intent.Action)+" of %s did not succeed")
 }
 
+// bringsBack says what a reinstatement does, or a reroute, which is one.
+func (o *Operation) bringsBack() string {
+	if o.Kind == KindReroute {
+		return "routes are brought back to " + string(o.From)
+	}
+	return string(o.From) + " is reinstated"
+}
+
 // planReinstate brings the former writer back: whatever runs is ended first, then a newer epoch, then its promotion (S2).
 func planReinstate(g *Group, d Durations) Decision {
 	op := g.Operation
 	rogue := rogueBeside(g, op.From)
 	switch {
 	case d.Running && (op.Intent == nil || op.Intent.Epoch <= op.ReinstatedAt):
-		return g.decide(StepCancel, "reinstate", "what runs is ended before %s is reinstated", op.From)
+		return g.decide(StepCancel, "reinstate", "what runs is ended before %s", op.bringsBack())
 	case rogue != "" && g.roguesByHand() != "":
-		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s is reinstated, and %s", rogue, op.From, g.roguesByHand()))
+		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s, and %s", rogue, op.bringsBack(), g.roguesByHand()))
 	case d.LeaseLeft <= 0:
 		return planLease(g, d)
 	case g.Epoch <= op.ReinstatedAt:
-		return g.decide(StepAcquire, "reinstate", "%s is reinstated under a newer epoch", op.From)
+		return g.decide(StepAcquire, "reinstate", "%s under a newer epoch", op.bringsBack())
 	case op.Intent != nil: // to isolate a rogue
 		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
 	case rogue != "":

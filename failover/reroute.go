@@ -23,8 +23,8 @@ func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
 		return refuse("S4", "the routes were seen under epoch %d, and epoch %d is the present one", b.Epoch, g.Epoch)
 	case whyNoReroute(&c.state, g) != "":
 		return refuse("", "%s", whyNoReroute(&c.state, g))
-	case c.entry.Wall < g.rerouteAfter():
-		return refuse("", "the routes were brought back a short time ago, and are left alone until %s", g.rerouteAfter().Time().UTC().Format(time.RFC3339))
+	case g.Reroutes.rest(g.Reroutes.since(c.entry.Wall)) > 0:
+		return refuse("", "%s", g.Reroutes.leftAlone())
 	}
 	if _, ok := g.target(RouteAstray); !ok {
 		return refuse("", "%s is %s", g.Name, g.Stage)
@@ -75,6 +75,13 @@ func whyNoReroute(s *State, g *Group) string {
 
 func acceptsWrites(f Facts) bool { return f.Role == RolePrimary && f.AcceptsWrites }
 
+// Reroutes are those in a row that came to an end of their own. One that something else ended says nothing of the router. Whatever else sends the
+// routes anew begins a new row.
+type Reroutes struct {
+	Done, Failed int
+	Ended        WallTime // of the newest of them
+}
+
 // A router that forgets again and again, or that somebody changes against us, must not cost an epoch each time: after the second reroute in a row
 // there is a pause, which doubles with each further one.
 const (
@@ -83,19 +90,58 @@ const (
 	rerouteForgotten = 2 * rerouteLongest // after which the next one is no more in a row with it
 )
 
-// rerouteAfter is when the next reroute may begin.
-func (g *Group) rerouteAfter() WallTime {
-	n := len(g.History.Receipts)
-	if n == 0 || g.History.Receipts[n-1].Repeats == 0 { // anything else that was done sends the routes anew
+func (r Reroutes) count() int { return r.Done + r.Failed }
+
+// pause is how long the routes are left alone after the newest one.
+func (r Reroutes) pause() time.Duration {
+	if r.count() < 2 {
 		return 0
 	}
-	last := g.History.Receipts[n-1]
-	return last.Ended + WallTime(min(reroutePause<<min(last.Repeats-1, 10), rerouteLongest))
+	return min(reroutePause<<min(r.count()-2, 10), rerouteLongest)
+}
+
+// since is how long ago the newest one ended; negative if the clock by which it did is ahead of this one.
+func (r Reroutes) since(now WallTime) time.Duration { return time.Duration(now - r.Ended) }
+
+// rest is how much of the pause is left. A pause that has yet to begin is one of another arbiter's clock, and counts for nothing: that clock may be
+// days ahead.
+func (r Reroutes) rest(since time.Duration) time.Duration {
+	if since < 0 {
+		return 0
+	}
+	return max(r.pause()-since, 0)
+}
+
+// leftAlone says until when the routes are left alone, and why.
+func (r Reroutes) leftAlone() string {
+	until := (r.Ended + WallTime(r.pause())).Time().UTC().Format(time.RFC3339)
+	return fmt.Sprintf("its routes are left alone until %s, after %d reroutes in a row", until, r.count())
+}
+
+// inARow says whether what happened at a time is in a row with what happened before.
+func inARow(before, now WallTime) bool { return now < before+WallTime(rerouteForgotten) }
+
+// countReroute keeps count of the reroutes in a row when an operation ends.
+func (g *Group) countReroute(op *Operation, result OperationResult, now WallTime) {
+	switch {
+	case op.Kind != KindReroute && op.Routed:
+		g.Reroutes = Reroutes{}
+	case op.Kind == KindReroute && (result == OperationDone || result == OperationFailed):
+		if !inARow(g.Reroutes.Ended, op.Began) {
+			g.Reroutes = Reroutes{}
+		}
+		if result == OperationDone {
+			g.Reroutes.Done++
+		} else {
+			g.Reroutes.Failed++
+		}
+		g.Reroutes.Ended = now
+	}
 }
 
 // RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
 func RoutesLeadTo(s *State, g *Group, now WallTime) MemberName {
-	if g.Operation != nil || g.Stage != Steady || now < g.rerouteAfter() || whyNoReroute(s, g) != "" {
+	if g.Operation != nil || g.Stage != Steady || g.Reroutes.rest(g.Reroutes.since(now)) > 0 || whyNoReroute(s, g) != "" {
 		return ""
 	}
 	return g.Writer()

@@ -1,6 +1,10 @@
 package failover
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"time"
+)
 
 // astray is what the arbiter that leads says of the routes of a group.
 func (w *world) astray(t *testing.T) StartOperation {
@@ -24,6 +28,8 @@ func TestS14_ARerouteBeginsOnlyInASettledGroup(t *testing.T) {
 		"the primary is down":         {before: "keep a\nobserve all: pg-a=down(refused)\n", node: "a", refused: true},
 		"nobody has looked":           {before: "depose a\nreign b 2\n", node: "b", refused: true},
 		"an operation is in progress": {before: "keep a\nfailover orders\n", node: "a", refused: true},
+		"a member has changed":        {before: "apply orders address=pg-c:elsewhere\n", node: "a", refused: true},
+		"it has no routes":            {before: "apply orders routes=none\n", node: "a", refused: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(t, adopted+test.before)
@@ -38,6 +44,49 @@ func TestS14_ARerouteBeginsOnlyInASettledGroup(t *testing.T) {
 	seen := w.astray(t)
 	seen.Epoch--
 	w.refused(t, "S4", "a", 1, seen)
+	w.do(t, "depose a\nreign a 2\nobserve all: pg-a=primary@1000 pg-b=standby@1000 pg-c=standby@990\n")
+	w.refused(t, "S8", "a", 1, w.astray(t)) // of its earlier term, and late
+	w.accepted(t, "a", 2, w.astray(t))
+}
+
+// After reroutes in a row routes are left alone for a minute, then for twice as long each time, for an hour at most.
+func TestRoutesAreLeftAloneLongerEachTime(t *testing.T) {
+	for count, want := range []time.Duration{0, 0, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 16 * time.Minute, 32 * time.Minute, time.Hour, time.Hour} {
+		if got := (Reroutes{Done: count}).pause(); got != want {
+			t.Errorf("after %d: %s", count, got)
+		}
+	}
+	if got := (Reroutes{Done: 1 << 40, Failed: 1}).pause(); got != time.Hour {
+		t.Errorf("after very many: %s", got)
+	}
+}
+
+// S10: by the wall clock of another arbiter, which may be days ahead, routes are not left alone for days.
+func TestS10_AClockThatIsAheadKeepsNoRoutesAstray(t *testing.T) {
+	const back = "outcome promote done timeline=1 position=1000\noutcome route done\noutcome verify done\n"
+	w := given(t, adopted)
+	w.now += 24 * time.Hour
+	w.do(t, "astray orders\n"+back+"astray orders\n"+back)
+	leads := func() MemberName { return RoutesLeadTo(&w.state, w.group(t), w.wall()) }
+	if to := leads(); to != "" {
+		t.Errorf("right after it, by the same clock, they must lead to %q", to)
+	}
+	w.refused(t, "", "a", 1, w.astray(t))
+	w.now -= 24 * time.Hour
+	if to := leads(); to != "pg-a" {
+		t.Errorf("by a clock that is a day behind they must lead to %q", to)
+	}
+	w.accepted(t, "a", 1, w.astray(t))
+}
+
+// What operators read of a reroute, also while the lease of what was done before it goes on, is of routes: nobody is reinstated.
+func TestARerouteIsToldAsWhatItIs(t *testing.T) {
+	w := given(t, adopted+"keep a\nastray orders\n")
+	for _, d := range []Durations{{}, {Running: true}, {LeaseLeft: time.Second}, {LeaseLeft: time.Second, Running: true}} {
+		if got := Plan(&w.state, "orders", d); strings.Contains(got.Detail, "reinstate") {
+			t.Errorf("%+v: %s", d, got.Detail)
+		}
+	}
 }
 
 // S2, S14: a reroute does nothing but to the writer, which stays it, and isolates nobody.
@@ -58,6 +107,9 @@ func TestS14_ARerouteIsAboutTheWriterAlone(t *testing.T) {
 	writer := w.intend(t, ActionPromote, "pg-a")
 	writer.Reinstate = true
 	w.accepted(t, "a", 1, writer)
+	if w.group(t).Member("pg-a").Promoting {
+		t.Error("it counts as one that may become the primary at any time")
+	}
 	w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone}))
 	w.refused(t, "S4", "a", 1, w.intend(t, ActionRoute, "pg-b"))
 	w.refused(t, "S14", "a", 1, w.intend(t, ActionIsolate, "pg-a"))

@@ -80,6 +80,8 @@ type Group struct {
 	LastPrimary PrimaryFacts
 	// LastFailover is when the last automatic failover ended, for the cool-down.
 	LastFailover WallTime
+	// Reroutes are the newest ones in a row.
+	Reroutes Reroutes `json:",omitzero"`
 	// DownSince is when its primary turned down, for the fleet brake; 0: it is not.
 	DownSince WallTime
 	// History is for people; no entry is judged by it.

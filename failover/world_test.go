@@ -116,6 +116,9 @@ func (w *world) printOutput(a *arbiter, output any) {
 		if o.Action.ReadBack {
 			how += " (read back first)"
 		}
+		if o.Action.EpochOnly {
+			how += " (epoch only)"
+		}
 		w.print("%s: start %s %s of %s, epoch %d, try %d%s", a.node, o.Action.Kind, o.Action.Member, o.Action.Group, o.Action.Epoch, o.Action.Attempt, how)
 	case Extend:
 		w.print("%s: extend lease of the running action of %s", a.node, o.Group)

@@ -312,6 +312,14 @@ var reroutes = []Mutant{
 		Name: "reroute-beside-an-unseen-writer", Rule: "S14", What: "a reroute does not ask whether a majority sees the writer accept writes",
 		File: rerouteFile, Old: "g.countFresh(s, writer, acceptsWrites) < s.Majority():", New: "g.countFresh(s, writer, acceptsWrites) < 0:",
 	},
+	{
+		Name: "reroute-counts-what-was-stopped", Rule: "routes", What: "a reroute that a new leader or a pause ended counts as one after which the router forgot again",
+		File: rerouteFile, Old: "case op.Kind == KindReroute && (result == OperationDone || result == OperationFailed):", New: "case op.Kind == KindReroute:",
+	},
+	{
+		Name: "reroute-promotes", Rule: "S2", What: "a reroute promotes its primary, if that was taken into recovery meanwhile",
+		File: tryFile, Old: "a.EpochOnly = op.Kind == KindReroute && intent.Action == ActionPromote", New: "a.EpochOnly = false",
+	},
 }
 
 var ownView = []Mutant{

@@ -145,6 +145,7 @@ func (s *sim) applyToNode(n *node, item Item) bool {
 	case "wall-step":
 		step := time.Duration(item.Amount-500) * 500 * time.Millisecond
 		n.wallOffset += step
+		s.wallSteps += max(step, -step)
 		n.enter(func() { n.view.watch(ownview.Lateness{Step: max(step, -step)}) })
 	case "election":
 		n.enter(func() { n.raft.do(func() { n.raft.election() }) })

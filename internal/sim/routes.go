@@ -17,6 +17,8 @@ type router struct {
 	blind   int                   // how many faults make it find dead, by a check of its own, whoever it sends clients to
 	due     time.Duration         // when it must lead to the writer, if nothing else is wrong until then
 	dueTo   failover.MemberName
+	row     int           // reroutes in a row that came to an end of their own
+	rowEnds time.Duration // when the newest of them did
 }
 
 func (r *router) target() *member { return r.service.member(r.to) }
@@ -163,6 +165,7 @@ func (s *sim) checkReroute(e *entry, refused bool) {
 			s.fail("S14", "a reroute of %s means to %s %s, and %q is the writer", b.Group, b.Action, b.Member, was.Writer())
 		}
 	}
+	s.countRow(e)
 	for _, g := range e.after.Groups {
 		if g == e.before.Group(g.Name) || !rerouted(g) {
 			continue
@@ -172,6 +175,26 @@ func (s *sim) checkReroute(e *entry, refused bool) {
 		if seen := s.writerSeen(e.after, g); writer != g.Operation.From || down || g.Pause != nil || !g.Adopted || !seen {
 			s.fail("S14", "a reroute of %s to %s goes on: adopted %v, paused %v, writer %q, down %v, seen accepting writes by a majority %v",
 				g.Name, g.Operation.From, g.Adopted, g.Pause != nil, writer, down, seen)
+		}
+	}
+}
+
+// countRow counts reroutes in a row by what ended each: the outcome of its last action, or its leader, which has tried often enough. What anything
+// else ended does not count. Another operation that has changed the routes ends the row.
+func (s *sim) countRow(e *entry) {
+	for _, was := range e.before.Groups {
+		is := e.after.Group(was.Name)
+		if was.Operation == nil || is != nil && is.Operation != nil && is.Operation.ID == was.Operation.ID {
+			continue
+		}
+		r := s.service(was.Name).router
+		switch e.Body.(type) {
+		case failover.Conclude, failover.HoldOperation:
+			if rerouted(was) {
+				r.row, r.rowEnds = r.row+1, s.now
+			} else if was.Operation.Routed {
+				r.row = 0
+			}
 		}
 	}
 }
@@ -237,7 +260,7 @@ func (s *sim) checkRoutesBack() {
 			r.due = 0
 			continue
 		}
-		if rest := s.routesRest(g); r.due == 0 || r.dueTo != g.Writer() || rest > 0 {
+		if rest := r.rest(); r.due == 0 || r.dueTo != g.Writer() || rest > 0 {
 			r.due, r.dueTo = s.now+rest+routesBound, g.Writer()
 		}
 		if s.now > r.due {
@@ -246,24 +269,17 @@ func (s *sim) checkRoutesBack() {
 	}
 }
 
-// routesRest is how long the routes of a group are still left alone after reroutes in a row, by the wall clock that shows the least: a minute after
-// the second one, twice as long after each further one, an hour at most.
-func (s *sim) routesRest(g *failover.Group) time.Duration {
-	last := len(g.History.Receipts) - 1
-	if last < 0 || g.History.Receipts[last].Repeats == 0 {
+// rest is how long the routes may still be left alone after reroutes in a row: a minute after the second one, twice as long after each further one,
+// an hour at most; and for as long as wall clocks are apart.
+func (r *router) rest() time.Duration {
+	if r.row < 2 {
 		return 0
 	}
-	receipt, rest := g.History.Receipts[last], time.Duration(0)
-	until := receipt.Ended + failover.WallTime(min(time.Minute<<min(receipt.Repeats-1, 6), time.Hour))
-	for _, n := range s.nodes {
-		if n.alive {
-			rest = max(rest, time.Duration(until-n.wall()))
-		}
-	}
-	return rest
+	s, pause := r.service.sim, min(time.Minute<<min(r.row-2, 6), time.Hour)
+	return max(r.rowEnds+pause+s.wallSteps-s.now, 0)
 }
 
 // routesAwaited says whether a run goes on until the routes of a group lead to its writer: unless they are left alone for longer than it lasts.
 func (s *sim) routesAwaited(service *service, g *failover.Group) bool {
-	return service.router.astray(g) && s.now+s.routesRest(g)+2*routesBound < s.plan.Length+settleBound
+	return service.router.astray(g) && s.now+service.router.rest()+2*routesBound < s.plan.Length+settleBound
 }

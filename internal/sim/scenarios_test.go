@@ -349,6 +349,23 @@ func TestReroute_TheLeaderIsStruckAtEveryPoint(t *testing.T) {
 	}
 }
 
+// TestReroute_WhatEndsItOnTheWayIsNotTheRouter: two in a row end with the reign of their leader, which says nothing of the router, and the third
+// begins with the next look.
+func TestReroute_WhatEndsItOnTheWayIsNotTheRouter(t *testing.T) {
+	strikes := func(times int) Item {
+		return Item{Kind: "kill", Hook: "before-effect-promote", Count: times, Node: -1, Member: -1, For: 5 * time.Second}
+	}
+	s := begin(t, forgotten(strikes(0), strikes(1)), 10*time.Second)
+	s.hookUsed[0], s.hookUsed[1] = math.MinInt, math.MinInt // not before the router has forgotten
+	s.playUntil(forgets)
+	s.hookUsed[0], s.hookUsed[1] = 0, 0
+	s.playUntil(forgets + 50*time.Second)
+	ledToTheWriter(t, s)
+	if s.counts.reroutes != 3 || s.services[0].router.row != 1 {
+		t.Errorf("%d reroutes, of which %d came to their end", s.counts.reroutes, s.services[0].router.row)
+	}
+}
+
 // TestReroute_ARouterThatFindsThePrimaryDeadBeginsNone: it was restarted, has been told right, and no command mends what its own check finds.
 func TestReroute_ARouterThatFindsThePrimaryDeadBeginsNone(t *testing.T) {
 	p := quiet(3)

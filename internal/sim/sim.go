@@ -41,6 +41,7 @@ type sim struct {
 	wishes    map[string]string // what was asked for by each request that was carried out
 	hookUsed  map[int]int       // by item: how often its point was passed
 	requests  int
+	wallSteps time.Duration // how far wall clocks were set, all together: no two of them are further apart
 	sensible  []*sensibleOperator
 	settledAt time.Duration
 }
