@@ -133,6 +133,9 @@ func endOf(op *arbiterv1.Operation) time.Time {
 	return last
 }
 
+// ended are the results of an operation that goes on no more.
+var ended = []string{"done", "recovered", "aborted", "stopped", "failed", "reinstated"}
+
 func timelineLines(s Style, op *arbiterv1.Operation) []string {
 	begin := beginningOf(op)
 	scale := scaleOf(op)
@@ -140,7 +143,7 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 	for _, step := range op.Steps {
 		rows = append(rows, stepRow(s, op, step, begin, scale))
 	}
-	if op.Result == "done" || op.Result == "recovered" || op.Result == "aborted" || op.Result == "reinstated" {
+	if slices.Contains(ended, op.Result) {
 		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, details: []string{receiptText(op)}})
 	}
 	return layout(s, rows)
