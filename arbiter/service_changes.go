@@ -211,11 +211,8 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
-	switch known := before.Group(name); {
-	case r.GetDryRun():
+	if r.GetDryRun() {
 		return s.rehearseApply(before, body)
-	case !again && known != nil && string(known.SpecSource) == string(body.Source):
-		return described(known, "unchanged", known.SpecVersion), nil // nothing to write down
 	}
 	if _, err := s.change(ctx, body); err != nil {
 		return nil, err
@@ -267,7 +264,10 @@ func rejectionIn(events []failover.Event) *failover.Event {
 // appliedBy is the answer to an apply that was carried out, now or before: the first version was created.
 func appliedBy(done failover.AnsweredRequest, state *failover.State) *arbiterv1.ApplyGroupResponse {
 	result := "changed"
-	if done.SpecVersion == 1 {
+	switch {
+	case done.Unchanged:
+		result = "unchanged"
+	case done.SpecVersion == 1:
 		result = "created"
 	}
 	return described(state.Group(done.Group), result, done.SpecVersion)

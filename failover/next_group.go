@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"bytes"
 	"slices"
 	"sort"
 )
@@ -16,6 +17,9 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 	i, exists := c.state.groupAt(b.Group)
 	if !exists {
 		return c.createGroup(b, i)
+	}
+	if applied := c.state.Groups[i]; len(b.Source) > 0 && bytes.Equal(b.Source, applied.SpecSource) {
+		return nil // that it was asked for is remembered: asked for again it must not undo what somebody else has applied since
 	}
 	g := c.group(b.Group)
 	if b.Expected != 0 && b.Expected != g.SpecVersion {

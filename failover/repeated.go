@@ -21,6 +21,7 @@ type AnsweredRequest struct {
 	Member      MemberName `json:",omitempty"` // that was adopted
 	Epoch       Epoch      `json:",omitempty"` // of an adoption, or kept of a deleted group
 	SpecVersion uint64     `json:",omitempty"` // that was applied; 1: the group was created
+	Unchanged   bool       `json:",omitempty"` // it was applied before already
 }
 
 // requestsKept bounds how many request ids are remembered.
@@ -68,9 +69,11 @@ func (c *change) remember(asked *asked) {
 			answer.Member, answer.Epoch = e.Member, e.Epoch
 		case GroupDeleted:
 			answer.Epoch = e.Epoch
-		case GroupApplied:
-			answer.SpecVersion = c.state.Group(e.Group).SpecVersion
 		}
+	}
+	if _, applies := c.entry.Body.(ApplySpec); applies {
+		answer.SpecVersion = c.state.Group(answer.Group).SpecVersion
+		answer.Unchanged = !slices.ContainsFunc(c.events, func(e Event) bool { return e.Kind == GroupApplied })
 	}
 	c.state.Requests = keepNewest(append(slices.Clip(c.state.Requests), answer), requestsKept)
 }

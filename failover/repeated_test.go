@@ -83,6 +83,18 @@ func TestRequests_AreAnsweredAsTheFirstTime(t *testing.T) {
 	if n := len(w.group(t).Members); n != 3 {
 		t.Errorf("the repeated request was carried out again: %d members", n)
 	}
+	text := apply("third", testSpec("pg-a", "pg-b"))
+	text.Source = []byte("two members")
+	w.accepted(t, "", 0, text)
+	text.Request.ID, text.Expected = "same text", 1
+	w.accepted(t, "", 0, text)
+	three := apply("fifth", testSpec("pg-a", "pg-b", "pg-c"))
+	three.Source = []byte("three members")
+	w.accepted(t, "", 0, three)
+	w.accepted(t, "", 0, text)
+	if done, _ := w.state.Answered("same text"); !done.Unchanged || done.SpecVersion != 3 || w.group(t).SpecVersion != 4 || len(w.group(t).Members) != 3 {
+		t.Errorf("what changed nothing was answered by %+v, and asked for again after another change it made version %d", done, w.group(t).SpecVersion)
+	}
 	other := first
 	other.Written = []byte("other")
 	w.refused(t, "", "", 0, other)

@@ -181,7 +181,7 @@ func (w *world) runGroup(fields []string) error {
 	if err != nil {
 		return err
 	}
-	w.commit("", 0, ApplySpec{Request: Request{Actor: "dana", Reason: "test"}, Group: name, Spec: spec, Source: []byte("source")})
+	w.commit("", 0, ApplySpec{Request: Request{Actor: "dana", Reason: "test"}, Group: name, Spec: spec, Source: []byte(strings.Join(fields, " "))})
 	return nil
 }
 
