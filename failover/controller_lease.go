@@ -17,6 +17,7 @@ func (c *Controller) margin(d time.Duration) time.Duration {
 
 func (c *Controller) durations(g *Group, gc *control, now time.Duration, wall WallTime) Durations {
 	d := Durations{InStage: now - gc.stageAt, SinceAttempt: time.Hour, SinceLastFailover: -1, Running: gc.running != nil}
+	d.SinceReroute = g.Reroutes.since(wall)
 	if g.Operation != nil {
 		d.VerdictStood = now - gc.operationAt
 	}

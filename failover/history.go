@@ -26,6 +26,16 @@ type EpochRow struct {
 	Proof  string
 	// Operation is what it was granted for; empty for an adoption.
 	Operation OperationID
+	Reroute   bool `json:",omitempty"` // that is one
+}
+
+// replaces says whether a row takes the place of the one before it: grants in a row to the same holder for the same operation, of which nothing
+// came, since a held operation is tried again for days; and those of reroutes in a row, since a router may forget for days.
+func (r EpochRow) replaces(last EpochRow) bool {
+	if r.Reroute && last.Reroute {
+		return inARow(last.Wall, r.Wall)
+	}
+	return last.Holder != "" && last.Holder == r.Holder && last.Term == r.Term && last.Operation == r.Operation && last.Writer == r.Writer && last.Proof == ""
 }
 
 // OperationResult is how an operation ended.
@@ -61,15 +71,11 @@ type Receipt struct {
 	Repeats    int `json:",omitempty"` // reroutes in a row before this one, whose receipts it took the place of
 }
 
-// addEpoch adds a row. Grants in a row to the same holder for the same operation, of which nothing came, share one: a held
-// operation is tried again for days.
+// addEpoch adds a row, or replaces the newest.
 func (h *History) addEpoch(row EpochRow) {
-	if n := len(h.Epochs); n > 0 {
-		last := h.Epochs[n-1]
-		if last.Holder != "" && last.Holder == row.Holder && last.Term == row.Term && last.Operation == row.Operation && last.Writer == row.Writer && last.Proof == "" {
-			h.Epochs = withRow(h.Epochs, n-1, true, row)
-			return
-		}
+	if n := len(h.Epochs); n > 0 && row.replaces(h.Epochs[n-1]) {
+		h.Epochs = withRow(h.Epochs, n-1, true, row)
+		return
 	}
 	h.Epochs = keepNewest(append(slices.Clip(h.Epochs), row), epochsKept)
 }

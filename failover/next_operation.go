@@ -94,7 +94,7 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
 	g.History.addEpoch(EpochRow{
 		Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
-		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict), Operation: op.ID,
+		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict), Operation: op.ID, Reroute: op.Kind == KindReroute,
 	})
 	op.addStep(Step{
 		Name: "lease", Began: c.entry.Wall, Ended: c.entry.Wall, Epoch: g.Epoch, Result: ResultDone, Outcome: c.entry.Index,

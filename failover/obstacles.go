@@ -30,9 +30,9 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			Next: fmt.Sprintf("arbiterctl show %s", name),
 		})
 	}
-	if n := len(g.History.Receipts); n > 0 && g.History.Receipts[n-1].Repeats > 1 {
+	if r := g.Reroutes; r.count() > 1 && d.SinceReroute < rerouteForgotten {
 		found = append(found, Obstacle{
-			Why:  fmt.Sprintf("its routes were brought back %d times in a row: something else changes the router, or makes it forget", g.History.Receipts[n-1].Repeats+1),
+			Why:  r.advice(d.SinceReroute),
 			Next: fmt.Sprintf("arbiterctl show %s says what was found; pause the group while somebody else moves clients on purpose", name),
 		})
 	}

@@ -13,6 +13,7 @@ type Durations struct {
 	InStage           time.Duration // since this process saw the present stage, or the newest hold
 	SinceAttempt      time.Duration // since the newest try ended here; large if there was none
 	SinceLastFailover time.Duration // by the wall clock if this process has not seen it; negative if there was none
+	SinceReroute      time.Duration // by the wall clock; of a group that had none it says nothing
 	LeaseLeft         time.Duration // of this arbiter's own lease; 0 if it holds none
 	LeaseWait         time.Duration // until a lease of somebody else must have run out on any clock
 	Running           bool          // an action of this group runs here

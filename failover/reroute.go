@@ -63,9 +63,10 @@ func whyNoReroute(s *State, g *Group) string {
 		return fmt.Sprintf("%s has no routes", g.Name)
 	case writer == "" || g.Operation != nil && g.Operation.From != writer:
 		return fmt.Sprintf("%s is the writer now", cmp.Or(writer, "nobody"))
-	case Tally(s, g, writer).Status == StatusDown:
-		return fmt.Sprintf("%s is down", writer)
 	case g.countFresh(s, writer, acceptsWrites) < s.Majority():
+		if Tally(s, g, writer).Status == StatusDown {
+			return fmt.Sprintf("%s is down", writer)
+		}
 		return fmt.Sprintf("%s is not seen accepting writes by %d arbiters", writer, s.Majority())
 	case g.hasRevoked() || len(rogues(s, g)) > 0:
 		return "a member accepts writes without authority, which goes first"
@@ -112,10 +113,26 @@ func (r Reroutes) rest(since time.Duration) time.Duration {
 	return max(r.pause()-since, 0)
 }
 
-// leftAlone says until when the routes are left alone, and why.
+// leftAlone says until when the routes are left alone, and after what.
 func (r Reroutes) leftAlone() string {
 	until := (r.Ended + WallTime(r.pause())).Time().UTC().Format(time.RFC3339)
-	return fmt.Sprintf("its routes are left alone until %s, after %d reroutes in a row", until, r.count())
+	return fmt.Sprintf("its routes are left alone until %s, after %s", until, r)
+}
+
+func (r Reroutes) String() string {
+	return fmt.Sprintf("%d reroutes in a row, of which %d brought them back", r.count(), r.Done)
+}
+
+// advice is what an operator should know of them.
+func (r Reroutes) advice(since time.Duration) string {
+	text := fmt.Sprintf("its routes needed %s", r)
+	if r.rest(since) > 0 {
+		text = r.leftAlone()
+	}
+	if r.Done > 1 {
+		text += ": something else changes the router, or makes it forget"
+	}
+	return text
 }
 
 // inARow says whether what happened at a time is in a row with what happened before.

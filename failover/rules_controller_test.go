@@ -444,3 +444,17 @@ func TestS6_AnOutcomeIsConfirmedAtAPace(t *testing.T) {
 		t.Errorf("the outcome is not committed: %s", got)
 	}
 }
+
+// TestS8_AnOutcomeOfAnEarlierReignIsForgotten: what this arbiter was about to say of an action, when it lost its reign, has nothing to do with what
+// is refused to it in its next one.
+func TestS8_AnOutcomeOfAnEarlierReignIsForgotten(t *testing.T) {
+	w := given(t, isolating+"keep a\noutcome isolate CONFIRMED_OFF\ndepose a\nlose a\nkeep a no\nreign a 9\nkeep a\ntick 5s\n")
+	gc := w.arbiters["a"].controller.groups["orders"]
+	if gc.proposed.id == 0 {
+		t.Fatalf("it asks for nothing\n%s", w.out.String())
+	}
+	w.step(w.arbiters["a"], ProposalEnded{ID: gc.proposed.id, Refused: true})
+	if gc.ended != nil {
+		t.Errorf("it wants to conclude %+v", gc.ended)
+	}
+}

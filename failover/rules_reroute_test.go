@@ -61,6 +61,19 @@ func TestRoutesAreLeftAloneLongerEachTime(t *testing.T) {
 	}
 }
 
+// A row of reroutes ends when something else has sent the routes anew, and by nothing else.
+func TestAnotherOperationEndsARowOfReroutes(t *testing.T) {
+	g := &Group{Reroutes: Reroutes{Done: 1, Failed: 1}}
+	g.countReroute(&Operation{Kind: KindFailover}, OperationRecovered, 1)
+	if g.Reroutes.count() != 2 {
+		t.Error("a failover that did nothing ends it")
+	}
+	g.countReroute(&Operation{Kind: KindFailover, Routed: true}, OperationDone, 1)
+	if g.Reroutes.count() != 0 {
+		t.Error("a failover does not end it")
+	}
+}
+
 // S10: by the wall clock of another arbiter, which may be days ahead, routes are not left alone for days.
 func TestS10_AClockThatIsAheadKeepsNoRoutesAstray(t *testing.T) {
 	const back = "outcome promote done timeline=1 position=1000\noutcome route done\noutcome verify done\n"
