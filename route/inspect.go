@@ -94,7 +94,7 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if !slices.Contains(open, primary) {
 		problem := Problem{
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
-			Fix: "automation brings them back within seconds, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
+			Fix: "automation brings them back within seconds, or after the pause that follows reroutes in a row, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
 		}
 		switch {
 		case server.Told != "":
@@ -115,7 +115,7 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 		if member != primary {
 			problems = append(problems, Problem{
 				Warning: true, Member: member, Message: fmt.Sprintf("route %s may send clients to it, and the primary is %s", route.Name, primary),
-				Fix: "automation takes it out of the router within seconds, where it is on; otherwise do it by hand, and a failover does it too",
+				Fix: "automation takes it out of the router within seconds, or after the pause that follows reroutes in a row, where it is on; otherwise do it by hand, and a failover does it too",
 			})
 		}
 	}

@@ -2200,7 +2200,8 @@ type Operation struct {
 	EpochAfter  uint64                 `protobuf:"varint,9,opt,name=epoch_after,json=epochAfter,proto3" json:"epoch_after,omitempty"`
 	Began       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=began,proto3" json:"began,omitempty"`
 	Ended       *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=ended,proto3" json:"ended,omitempty"`
-	// "running", "held", "done", "recovered", "aborted", "reinstated".
+	// "running", "held", "done", "recovered", "aborted" (by an operator), "stopped" (by what went first), "failed" (a reroute that did not
+	// succeed), "reinstated".
 	Result       string  `protobuf:"bytes,12,opt,name=result,proto3" json:"result,omitempty"`
 	Steps        []*Step `protobuf:"bytes,13,rep,name=steps,proto3" json:"steps,omitempty"`
 	HeldReason   string  `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
