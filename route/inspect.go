@@ -108,7 +108,7 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if server.Wanted != "" {
 		problems = append(problems, Problem{
 			Member: primary, Message: fmt.Sprintf("route %s has it at %s, and its address is %s", route.Name, server.Address, server.Wanted),
-			Fix: "automation sets it right within seconds, where it is on; a failover does it too. Where the router is to have an address of its own, say so in the route: address.MEMBER, or addresses: keep",
+			Fix: "automation sets it right within seconds, or after the pause that follows reroutes in a row, where it is on; a failover does it too. Where the router is to have an address of its own, say so in the route: address.MEMBER, or addresses: keep",
 		})
 	}
 	for _, member := range open {

@@ -332,6 +332,9 @@ func (r *actionRun) promote() {
 	if !s.healed && s.worldDice.chance(8) {
 		takes = s.worldDice.between(time.Second, 15*time.Second)
 	}
+	if g := s.ledger.newest.Group(a.Group); rerouted(g) && g.Operation.ID == a.Operation && !a.EpochOnly {
+		s.fail("S2", "a reroute of %s would promote %s, if that is in recovery", a.Group, a.Member)
+	}
 	r.effect(m, func() any {
 		if m.system != a.SystemID || !m.raise(a.Epoch) {
 			return failed("it refuses")
