@@ -282,7 +282,12 @@ func (s *script) leaveBehind() {
 
 // billingScript is a group whose failover is held after the fence, since the best standby is too far behind.
 func billingScript(t *testing.T) *script {
-	s := newScript(t, sampleSpec("fence_vmware_rest", 16_000_000, "pg-1", "pg-2"), "billing", time.Date(2026, 11, 20, 12, 4, 31, 500_000_000, time.UTC), 9113)
+	spec := sampleSpec("fence_vmware_rest", 16_000_000, "pg-1", "pg-2")
+	for _, m := range spec.Members { // nobody can suspend these machines
+		device := &m.Fence[0].Devices[0]
+		device.Settings = append(device.Settings, failover.Setting{Key: "proof", Value: "off"})
+	}
+	s := newScript(t, spec, "billing", time.Date(2026, 11, 20, 12, 4, 31, 500_000_000, time.UTC), 9113)
 	const written, held = failover.LSN(1_000_000_000), failover.LSN(928_654_322)
 	s.see("pg-1", well, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, Written: written, Epoch: 7}, scriptNodes...)
 	s.see("pg-2", well, failover.Facts{Role: failover.RoleStandby, Received: written, Replayed: written, Streaming: true, Epoch: 7}, scriptNodes...)

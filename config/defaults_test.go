@@ -116,7 +116,7 @@ func TestDefaults_TimeoutsKeepThePromise(t *testing.T) {
 }
 
 func TestDefaults_IsolateHoldsAllLevels(t *testing.T) {
-	second := "      - [{device: fence_apc, ip: pdu-b, plug: 7}, {device: fence_apc, ip: pdu-c, plug: 7}]\nconnect:"
+	second := "      - [{device: fence_apc, proof: off, ip: pdu-b, plug: 7}, {device: fence_apc, proof: off, ip: pdu-c, plug: 7}]\nconnect:"
 	text := strings.Replace(strings.Replace(onePage(t), "connect:", second, 1), "promised_outage: 30s", "promised_outage: 90s", 1)
 	if got := Defaults(mustLoad(t, text)).Policy.Timeouts.Isolate.AsDuration(); got != 40*time.Second {
 		t.Errorf("isolate is %v with two levels of 2 x 10s, want 40s", got)

@@ -43,7 +43,7 @@ func TestDifferences_ByName(t *testing.T) {
 		text := "group: g\nmembers: [" + strings.Join(members, ", ") + "]\n"
 		return strings.ReplaceAll(text, "F}", fence+"}")
 	}
-	const ipmi, outlet4, outlet5 = "[{device: fence_ipmilan, ip: x}]", "[{device: fence_apc, ip: p, plug: 4}]", "[{device: fence_apc, ip: p, plug: 5}]"
+	const ipmi, outlet4, outlet5 = "[{device: fence_ipmilan, ip: x}]", "[{device: fence_apc, proof: off, ip: p, plug: 4}]", "[{device: fence_apc, proof: off, ip: p, plug: 5}]"
 	for _, test := range []struct {
 		name, before, after string
 		want                []string
@@ -68,7 +68,7 @@ func TestDifferences_ByName(t *testing.T) {
 			"a second device of one kind", spec("["+outlet4+"]", a), spec("["+strings.TrimSuffix(outlet4, "]")+", "+strings.TrimPrefix(outlet5, "[")+"]", a),
 			[]string{
 				"members[a].fence[fence_apc][fence_apc 2].device:  to fence_apc", "members[a].fence[fence_apc][fence_apc 2].ip:  to p",
-				"members[a].fence[fence_apc][fence_apc 2].plug:  to 5",
+				"members[a].fence[fence_apc][fence_apc 2].plug:  to 5", "members[a].fence[fence_apc][fence_apc 2].proof:  to \"off\"",
 			},
 		},
 	} {

@@ -565,8 +565,8 @@ func TestLoadGroup_SurvivesAnyText(t *testing.T) {
 // The agents for shared storage have a setting that is one letter away from the key for the agent itself.
 func TestFenceDevices_IsPassedOn(t *testing.T) {
 	const text = "group: g\nmembers:\n" +
-		"  - {name: pg-a, zone: a, address: \"10.0.0.1:5432\", fence: [[{device: fence_scsi, devices: \"/dev/sdb,/dev/sdc\", plug: pg-a}]]}\n" +
-		"  - {name: pg-b, zone: b, address: \"10.0.0.2:5432\", fence: [[{device: fence_mpath, devices: /dev/mapper/a, key: 2}]]}\n"
+		"  - {name: pg-a, zone: a, address: \"10.0.0.1:5432\", fence: [[{device: fence_scsi, proof: off, devices: \"/dev/sdb,/dev/sdc\", plug: pg-a}]]}\n" +
+		"  - {name: pg-b, zone: b, address: \"10.0.0.2:5432\", fence: [[{device: fence_mpath, proof: off, devices: /dev/mapper/a, key: 2}]]}\n"
 	spec := mustLoad(t, text)
 	for i, want := range []string{"/dev/sdb,/dev/sdc", "/dev/mapper/a"} {
 		if got := spec.Members[i].Fence[0].Devices[0].Settings["devices"].GetLiteral(); got != want {

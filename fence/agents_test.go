@@ -53,6 +53,14 @@ func TestDocsListTheAgents(t *testing.T) {
 			t.Errorf("%s\nlists %v\nand the code has %v", row, got, want)
 		}
 	}
+	for _, agent := range devices.Agents(devices.Misreads) {
+		_, message := devices.ProofFault(agent)
+		_, why, _ := strings.Cut(message, ": ")
+		why, _, _ = strings.Cut(why, "; use another device")
+		if !regexp.MustCompile("(?m)^\\| (`fence_[a-z0-9_]+`, )*`" + agent + "`(, `fence_[a-z0-9_]+`)* \\| " + regexp.QuoteMeta(why) + " \\|$").Match(text) {
+			t.Errorf("no row says of %s: %s", agent, why)
+		}
+	}
 }
 
 func TestFenceDummy(t *testing.T) {

@@ -228,6 +228,25 @@ func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
 	}
 }
 
+// TestS3_AgentsThatMisreadMustBeAnsweredFor: they take for off what is on, suspended, or not there at all.
+func TestS3_AgentsThatMisreadMustBeAnsweredFor(t *testing.T) {
+	for _, method := range devices.Agents(devices.Misreads) {
+		device := deviceOf("/usr/sbin/"+method, "plug", "1")
+		if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "proof" || !strings.Contains(problems[0].Message, method+" doesn't prove") {
+			t.Errorf("%s: %+v", method, problems)
+		}
+		if _, err := New(Options{}).open(device); err == nil {
+			t.Errorf("%s is used", method)
+		}
+		for proof, want := range map[string]failover.ProofGrade{"off": off, "isolated": isolated} {
+			device = deviceOf(method, "plug", "1", "proof", proof)
+			if problems := CheckSettings(device); len(problems) != 0 || gradeOf(device) != want {
+				t.Errorf("%s, proof %s: %s, %+v", method, proof, gradeOf(device), problems)
+			}
+		}
+	}
+}
+
 // TestS3_UnknownAgentsMustSayWhatTheirOffProves: one that only isolates would be taken for one that switches off.
 func TestS3_UnknownAgentsMustSayWhatTheirOffProves(t *testing.T) {
 	for _, method := range []string{"fence_aws_vpc_net", "/opt/fence_own"} {
@@ -247,7 +266,7 @@ func TestS3_UnknownAgentsMustSayWhatTheirOffProves(t *testing.T) {
 
 func TestGradeOfIsolatingAgents(t *testing.T) {
 	for method, want := range map[string]failover.ProofGrade{
-		"fence_scsi": isolated, "/usr/sbin/fence_mpath": isolated, "fence_ipmilan": off, "fence_azure_arm": off,
+		"fence_brocade": isolated, "/usr/sbin/fence_sanbox2": isolated, "fence_ipmilan": off, "fence_azure_arm": off,
 	} {
 		if got := gradeOf(failover.FenceDevice{Method: method}); got != want {
 			t.Errorf("%s: %s", method, got)

@@ -34,7 +34,8 @@ var (
 
 const controller = "controller"
 
-// kinds are the agents of the ClusterLabs collection. Whoever adds one has read what its off does and where its status comes from.
+// kinds are the agents of the ClusterLabs collection. Whoever adds one has read what its off does, where its status comes from, and what it
+// makes of answers that are neither on nor off: see misreading.
 var kinds = []kind{
 	// Management controllers: the address is that of one machine's own, whatever protocol it is asked by.
 	{
@@ -103,7 +104,6 @@ var kinds = []kind{
 	// These cut a machine off from its storage or its network, and leave it running.
 	{class: Isolates, device: address, machine: plug, unsaid: telnet, agents: []string{"fence_brocade", "fence_sanbox2"}},
 	{class: Isolates, device: address, machine: plug, unsaid: snmp, agents: []string{"fence_cisco_mds", "fence_ifmib"}},
-	{class: Isolates, device: address, machine: plug, unsaid: web, agents: []string{"fence_vmware_vcloud_network"}},
 	{class: Isolates, device: []string{"devices"}, machine: []string{"key", "plug"}, agents: []string{"fence_mpath", "fence_scsi"}},
 }
 
@@ -120,7 +120,54 @@ var unproving = map[string]string{
 	"fence_ovh":             "its off starts the machine again, with another system",
 	"fence_rcd_serial":      "it presses the reset button, so the machine starts again, and it can't read what became of it",
 	"fence_sbd":             "its status is the message that its off has left on a disk, whether or not the machine has read it",
-	"fence_skalar":          "it also calls a machine off that is starting, or whose host it can't reach",
+}
+
+// misreading are agents that do switch a machine off, or cut it off, but whose status also says off when that isn't so, and when. It was read
+// in their code (fence-agents 4.12.1): an agent that says off only for the very word of its device isn't here.
+var misreading = []struct {
+	why    string
+	agents []string
+}{
+	{
+		"it calls off whatever its device doesn't call on, also what doesn't exist",
+		[]string{"fence_apc_snmp", "fence_emerson", "fence_ibmblade", "fence_intelmodular", "fence_ipdu", "fence_tripplite_snmp"},
+	},
+	{"it calls off whatever its switch doesn't call up, also a port that doesn't exist", []string{"fence_cisco_mds", "fence_ifmib"}},
+	{
+		"it calls off whatever its controller doesn't call enabled, also an answer of which it has read only the beginning",
+		[]string{"fence_ilo3_ssh", "fence_ilo4_ssh", "fence_ilo5_ssh", "fence_ilo_mp", "fence_ilo_ssh"},
+	},
+	{"it calls off whatever isn't in S0, also a machine that sleeps", []string{"fence_amt"}},
+	{"it takes a word of an outlet's name that begins with OFF for its state", []string{"fence_apc"}},
+	{"it takes outlets 10 to 19 for outlet 1, 20 to 29 for outlet 2", []string{"fence_cyberpower_ssh"}},
+	{"it calls off whatever its manager doesn't call on, also a blade that is missing or isn't the expected one", []string{"fence_cisco_ucs"}},
+	{"it takes the first word on or off in an answer for the state, whatever it is about", []string{"fence_drac"}},
+	{"of several outlets in one plug it asks only for the first", []string{"fence_eaton_snmp"}},
+	{"in a VPC it calls off whatever its cloud doesn't call online", []string{"fence_ecloud"}},
+	{"it calls off whatever isn't operating or active, also a partition that is degraded, paused or has exceptions", []string{"fence_ibmz"}},
+	{"it calls off a machine of which Kubernetes has no instance just now, also while it starts again by itself", []string{"fence_kubevirt"}},
+	{"it calls off whatever it doesn't know to be on, also a partition that is suspended or migrates", []string{"fence_lpar"}},
+	{"it calls off every key that isn't on the devices, also one that is misspelt, and where nothing is reserved", []string{"fence_mpath", "fence_scsi"}},
+	{"it calls off a machine that is hibernated", []string{"fence_pve"}},
+	{"it reads the last word of a group's state, so it also calls off a group of outlets of which some are on", []string{"fence_raritan_px3"}},
+	{"it calls off a machine of which its manager gives no state", []string{"fence_rhevm"}},
+	{"it calls off a machine that is starting, or whose host can't be reached", []string{"fence_skalar"}},
+	{"it calls off whatever isn't in the list of running machines, also one that is saved, and when there is no list", []string{"fence_vbox"}},
+	{"it calls off whatever virsh doesn't call running, also a machine that is suspended or shutting down, and when there is no virsh", []string{"fence_virsh"}},
+	{"it calls off whatever isn't powered on, also a machine that is suspended", []string{"fence_vmware", "fence_vmware_soap"}},
+	{"it calls off a machine that is suspended", []string{"fence_vmware_rest", "fence_vmware_vcloud"}},
+	{"it calls off a group of outlets of which it reads none as on", []string{"fence_wti"}},
+	{"it calls off a guest that doesn't exist", []string{"fence_zvmip"}},
+}
+
+// whyMisreading says when an agent calls a machine off that isn't; empty if it doesn't.
+func whyMisreading(agent string) string {
+	for _, one := range misreading {
+		if slices.Contains(one.agents, agent) {
+			return one.why
+		}
+	}
+	return ""
 }
 
 // kindOf finds an agent by its name or its path. The name is "" if the table doesn't have it.

@@ -19,6 +19,8 @@ const (
 	Isolates
 	// ProvesNothing: the agent's word is not about the machine.
 	ProvesNothing
+	// Misreads: the agent switches off or isolates, but its status also says off when that isn't so.
+	Misreads
 )
 
 // ClassOf is that of an agent, which is given by its name or its path.
@@ -26,23 +28,24 @@ func ClassOf(method string) Class {
 	if _, found := unproving[path.Base(method)]; found {
 		return ProvesNothing
 	}
+	if whyMisreading(path.Base(method)) != "" {
+		return Misreads
+	}
 	_, k := kindOf(method)
 	return k.class
 }
 
 // Agents are those of a class, in alphabetical order.
 func Agents(of Class) []string {
-	var names []string
+	names := slices.Collect(maps.Keys(unproving))
 	for _, k := range kinds {
-		if k.class == of {
-			names = append(names, k.agents...)
-		}
+		names = append(names, k.agents...)
 	}
-	if of == ProvesNothing {
-		names = slices.Collect(maps.Keys(unproving))
+	for _, one := range misreading {
+		names = append(names, one.agents...)
 	}
 	slices.Sort(names)
-	return names
+	return slices.DeleteFunc(slices.Compact(names), func(name string) bool { return ClassOf(name) != of })
 }
 
 // What the setting proof of a device may say that its off amounts to.
@@ -67,6 +70,10 @@ func ProofFault(method string) (key, message string) {
 	case ProvesNothing:
 		return "device", fmt.Sprintf("%s can't prove that a machine is off: %s; use a device that switches the machine off. If more stands behind it here, "+
 			"say what its off amounts to, and answer for it: proof: off, or proof: isolated", name, unproving[name])
+	case Misreads:
+		return "proof", fmt.Sprintf("%s doesn't prove that a machine is off: %s; use another device, or, if that can't happen here, "+
+			"say what its off amounts to, and answer for it: proof: off (the machine is switched off), or proof: isolated (it runs on, "+
+			"cut off from its storage or its clients)", name, whyMisreading(name))
 	case Unknown:
 		return "proof", fmt.Sprintf("%s is none of the agents whose off Arbiter knows; say what it amounts to, and answer for it: "+
 			"proof: off (the machine is switched off), or proof: isolated (it runs on, cut off from its storage or its clients)", name)

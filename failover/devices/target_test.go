@@ -130,10 +130,14 @@ func TestS3_TwoTargetsAreNotTakenForOne(t *testing.T) {
 
 func TestS3_ProofFault(t *testing.T) {
 	for method, want := range map[string][2]string{
-		"fence_ipmilan": {}, "/usr/sbin/fence_scsi": {},
-		"fence_sbd":         {"device", "fence_sbd can't prove that a machine is off: "},
-		"fence_aws_vpc_net": {"proof", "fence_aws_vpc_net is none of the agents "},
-		"/opt/lab":          {"proof", "lab is none of the agents "},
+		"fence_ipmilan": {}, "/usr/sbin/fence_brocade": {}, "fence_redfish": {}, "fence_xenapi": {},
+		"fence_virsh":          {"proof", "fence_virsh doesn't prove that a machine is off: it calls off whatever virsh doesn't call running, "},
+		"/usr/sbin/fence_scsi": {"proof", "fence_scsi doesn't prove that a machine is off: it calls off every key that isn't on the devices, "},
+		"fence_ibmblade":       {"proof", "fence_ibmblade doesn't prove that a machine is off: it calls off whatever its device doesn't call on, "},
+		"fence_vmware_rest":    {"proof", "fence_vmware_rest doesn't prove that a machine is off: it calls off a machine that is suspended; "},
+		"fence_sbd":            {"device", "fence_sbd can't prove that a machine is off: "},
+		"fence_aws_vpc_net":    {"proof", "fence_aws_vpc_net is none of the agents "},
+		"/opt/lab":             {"proof", "lab is none of the agents "},
 	} {
 		if key, message := ProofFault(method); key != want[0] || !strings.HasPrefix(message, want[1]) || (message == "") != (want[1] == "") {
 			t.Errorf("%s: %q, %q", method, key, message)
@@ -143,7 +147,7 @@ func TestS3_ProofFault(t *testing.T) {
 
 // Every agent is in one place of the table.
 func TestAgents(t *testing.T) {
-	all := slices.Concat(Agents(SwitchesOff), Agents(Isolates), Agents(ProvesNothing))
+	all := slices.Concat(Agents(SwitchesOff), Agents(Isolates), Agents(ProvesNothing), Agents(Misreads))
 	slices.Sort(all)
 	if distinct := slices.Compact(slices.Clone(all)); len(distinct) != len(all) {
 		t.Errorf("some are there twice: %q", all)
@@ -152,5 +156,13 @@ func TestAgents(t *testing.T) {
 		if ClassOf(agent) == Unknown || !slices.Contains(Agents(ClassOf(agent)), agent) {
 			t.Errorf("%s is of class %v", agent, ClassOf(agent))
 		}
+	}
+	var listed []string
+	for _, one := range misreading {
+		listed = append(listed, one.agents...)
+	}
+	slices.Sort(listed)
+	if !slices.Equal(listed, Agents(Misreads)) {
+		t.Errorf("some are there twice, or prove nothing anyway: %q", listed)
 	}
 }
