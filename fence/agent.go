@@ -154,8 +154,10 @@ func (a *agent) status(ctx context.Context) (power, error) {
 }
 
 var (
-	saysOff     = regexp.MustCompile(`(?i)\boff\b`)
-	statusIsOn  = regexp.MustCompile(`(?im)^\s*status:\s*on\b`)
+	// saysOff is a line of its own: "off" also stands in usage texts, in errors ("failed to power off") and in "on, not off".
+	saysOff = regexp.MustCompile(`(?im)^\s*(status:)?\s*off\s*$`)
+	// saysElse is what a machine that is off isn't called beside it. A word that is part of a name (db-on) is not meant.
+	saysElse    = regexp.MustCompile(`(?im)(^|[^\w.-])on([^\w.-]|$)|\busage\b`)
 	statusIsOff = regexp.MustCompile(`(?im)^\s*status:\s*off\b`)
 )
 
@@ -166,7 +168,8 @@ const (
 )
 
 // readStatus takes an answer to status apart. Exit status 2 is also what Python, shells and many programs use for errors
-// of their own (no such file, bad arguments), so it means OFF only if the program also says so, or says nothing at all.
+// of their own (no such file, bad arguments), so it means OFF only if a line of its standard output says so and nothing there
+// contradicts, or if it says nothing at all (ADR 5).
 func readStatus(result command.Result) (power, error) {
 	switch result.Exit {
 	case exitOn:
@@ -176,7 +179,7 @@ func readStatus(result command.Result) (power, error) {
 		return powerOn, nil
 	case exitOff:
 		silent := strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == ""
-		if statusIsOn.MatchString(result.Stdout.Text) || !silent && !saysOff.MatchString(result.Stdout.Text) {
+		if says := result.Stdout.Text; !silent && (!saysOff.MatchString(says) || saysElse.MatchString(says)) {
 			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but it does not say so: %q", ErrContradiction, summary(result))
 		}
 		return powerOff, nil

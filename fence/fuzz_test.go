@@ -3,7 +3,9 @@
 package fence
 
 import (
+	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -26,7 +28,7 @@ func FuzzReadStatus(f *testing.F) {
 			t.Fatalf("%s with error %v", state, err)
 		}
 		quiet := strings.TrimSpace(stdout+stderr) == ""
-		if state == powerOff && (exit != 2 || !quiet && !strings.Contains(strings.ToLower(stdout), "off")) {
+		if state == powerOff && (exit != 2 || !quiet && !slices.ContainsFunc(strings.Split(strings.ToLower(stdout), "\n"), lineIsOff)) {
 			t.Fatalf("off from %d, %q, %q", exit, stdout, stderr)
 		}
 		if state == powerOn && exit != 0 {
@@ -37,6 +39,41 @@ func FuzzReadStatus(f *testing.F) {
 			t.Fatalf("summary %q", line)
 		}
 	})
+}
+
+func lineIsOff(line string) bool {
+	line = strings.TrimSpace(line)
+	return line == "off" || strings.HasSuffix(line, "off") && strings.Contains(line, "tatu")
+}
+
+func TestS3_OffIsReadOnlyFromALineThatSaysIt(t *testing.T) {
+	for stdout, want := range map[string]power{
+		"Status: OFF\n":                        powerOff,
+		"status: off\r\n":                      powerOff,
+		" OFF ":                                powerOff,
+		"off":                                  powerOff,
+		"Status:OFF\n":                         powerOff,
+		"":                                     powerOff,
+		"Identity: db1\nStatus: OFF\n":         powerOff,
+		"TowerA_Outlet1\ndb-on\nStatus: OFF\n": powerOff, // fence_cdu names all its outlets
+		"UUID: 1 NAME: db POWER STATUS: Halted\nStatus: OFF\n":     powerOff, // fence_xenapi with verbose
+		"usage: fence_rack [-o on|off|reboot|status]\n":            powerUnknown,
+		"Usage:\n  fence_rack ACTION\nactions:\n  status\n  off\n": powerUnknown,
+		"Failed to power off: no such plug\n":                      powerUnknown,
+		"power is on, not off\n":                                   powerUnknown,
+		"the machine is on\noff\n":                                 powerUnknown,
+		"Status: ON\nStatus: OFF\n":                                powerUnknown,
+		"Status: ON\n":                                             powerUnknown,
+		"Status: OFF?\n":                                           powerUnknown,
+		"Status: off or unreachable\n":                             powerUnknown,
+		"switched off\n":                                           powerUnknown,
+		"offline\n":                                                powerUnknown,
+	} {
+		state, err := readStatus(command.Result{Exit: 2, Stdout: command.Output{Text: stdout}})
+		if state != want || (err == nil) != (want == powerOff) || err != nil && !errors.Is(err, ErrContradiction) {
+			t.Errorf("%q: %s, %v", stdout, state, err)
+		}
+	}
 }
 
 func FuzzListedName(f *testing.F) {
