@@ -111,11 +111,16 @@ func timeoutOf(device failover.FenceDevice) time.Duration {
 	return device.Timeout
 }
 
-// call asks the agent for one action. limit bounds this call; 0 leaves it to the context.
+// call asks the agent for one action. limit bounds this call; 0 leaves it to the context. The answer is what the agent said, for reading: a
+// secret may be a word of it ("off", the machine's name). What is shown of it goes through saying.
 func (a *agent) call(ctx context.Context, action string, limit time.Duration) (command.Result, error) {
-	result, err := a.programs.Run(ctx, command.Command{Path: a.path, Input: a.settings + "action=" + action + "\n", Limit: limit})
+	return a.programs.Run(ctx, command.Command{Path: a.path, Input: a.settings + "action=" + action + "\n", Limit: limit})
+}
+
+// saying is the summary of an answer, without secrets.
+func (a *agent) saying(result command.Result) string {
 	result.Stdout.Text, result.Stderr.Text = a.clean(result.Stdout), a.clean(result.Stderr)
-	return result, err
+	return summary(result)
 }
 
 func (a *agent) clean(o command.Output) string {
@@ -133,9 +138,9 @@ func (a *agent) off(ctx context.Context, limit time.Duration) error {
 	result, err := a.call(ctx, "off", limit)
 	switch {
 	case err != nil:
-		return fmt.Errorf("off: %w%s", bareCause(err), inBrackets(result))
+		return fmt.Errorf("off: %w%s", bareCause(err), a.inBrackets(result))
 	case result.Exit != 0:
-		return fmt.Errorf("off: %w: %s", ErrAgent, summary(result))
+		return fmt.Errorf("off: %w: %s", ErrAgent, a.saying(result))
 	}
 	return nil
 }
@@ -144,11 +149,11 @@ func (a *agent) off(ctx context.Context, limit time.Duration) error {
 func (a *agent) status(ctx context.Context) (power, error) {
 	result, err := a.call(ctx, "status", 0)
 	if err != nil {
-		return powerUnknown, fmt.Errorf("status: %w%s", bareCause(err), inBrackets(result))
+		return powerUnknown, fmt.Errorf("status: %w%s", bareCause(err), a.inBrackets(result))
 	}
 	state, err := readStatus(result)
 	if err != nil {
-		return powerUnknown, fmt.Errorf("status: %w", err)
+		return powerUnknown, fmt.Errorf("status: %w: %s", err, a.saying(result))
 	}
 	return state, nil
 }
@@ -174,17 +179,17 @@ func readStatus(result command.Result) (power, error) {
 	switch result.Exit {
 	case exitOn:
 		if statusIsOff.MatchString(result.Stdout.Text) {
-			return powerUnknown, fmt.Errorf("%w: exit status 0 means on, but it says %q", ErrContradiction, summary(result))
+			return powerUnknown, fmt.Errorf("%w: exit status 0 means on, but it does not say so", ErrContradiction)
 		}
 		return powerOn, nil
 	case exitOff:
 		silent := strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == ""
 		if says := result.Stdout.Text; !silent && (!saysOff.MatchString(says) || saysElse.MatchString(says)) {
-			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but it does not say so: %q", ErrContradiction, summary(result))
+			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but it does not say so", ErrContradiction)
 		}
 		return powerOff, nil
 	}
-	return powerUnknown, fmt.Errorf("%w: %s", ErrAgent, summary(result))
+	return powerUnknown, ErrAgent
 }
 
 // bareCause drops the "run PATH:" of a command's error: the device is named already.
@@ -196,9 +201,9 @@ func bareCause(err error) error {
 }
 
 // inBrackets adds what a program had said before it was ended.
-func inBrackets(result command.Result) string {
+func (a *agent) inBrackets(result command.Result) string {
 	if strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == "" {
 		return ""
 	}
-	return " (" + summary(result) + ")"
+	return " (" + a.saying(result) + ")"
 }

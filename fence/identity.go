@@ -35,14 +35,14 @@ func (a *agent) checkIdentity(ctx context.Context) error {
 		return fmt.Errorf("%w: status: %w", ErrWrongTarget, bareCause(err))
 	}
 	if match := identityLine.FindStringSubmatch(answer.Stdout.Text); match != nil {
-		return compareNames(want, match[1])
+		return a.compareNames(want, match[1])
 	}
 	answer, err = a.call(ctx, "list", 0)
 	if err != nil {
 		return fmt.Errorf("%w: list: %w", ErrWrongTarget, bareCause(err))
 	}
 	if answer.Exit != 0 {
-		return fmt.Errorf("%w: %s is set, but the agent can't list its machines: %s", ErrWrongTarget, expectNameKey, summary(answer))
+		return fmt.Errorf("%w: %s is set, but the agent can't list its machines: %s", ErrWrongTarget, expectNameKey, a.saying(answer))
 	}
 	plug, found := plugOf(a.device)
 	if !found {
@@ -56,14 +56,14 @@ func (a *agent) checkIdentity(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return compareNames(want, got)
+	return a.compareNames(want, got)
 }
 
-func compareNames(want, got string) error {
+func (a *agent) compareNames(want, got string) error {
 	if want == got {
 		return nil
 	}
-	return fmt.Errorf("%w: the device says it is %q, the spec expects %q", ErrWrongTarget, shorten(got, 60), want)
+	return fmt.Errorf("%w: the device says it is %q, the spec expects %q", ErrWrongTarget, shorten(a.redactor.Redact(got), 60), want)
 }
 
 // listedName finds a plug in an answer to list, which has a line "plug,alias" for each machine.

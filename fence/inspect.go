@@ -68,7 +68,10 @@ func (f *Fencer) inspectDevice(ctx context.Context, device failover.FenceDevice)
 	if slices.ContainsFunc(problems, isFault) {
 		return problems
 	}
-	_, err := f.withAgent(ctx, device, (*agent).answers)
+	_, err := f.withAgent(ctx, device, func(a *agent, ctx context.Context) (string, error) {
+		_, err := a.answers(ctx)
+		return "", err
+	})
 	switch {
 	case err == nil:
 		return problems

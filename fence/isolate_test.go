@@ -325,3 +325,38 @@ func TestScenario55_DetailHasNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestS3_AnswersAreReadBeforeSecretsAreTakenOut: a password that is a word of the answer takes nothing from its meaning.
+func TestS3_AnswersAreReadBeforeSecretsAreTakenOut(t *testing.T) {
+	for name, test := range map[string]struct{ mode, password string }{
+		"the state":           {"identity", "OFF"},
+		"part of the state":   {"identity", "Status"},
+		"the name":            {"identity", "db1"},
+		"the name, by list":   {"good", "db1"},
+		"the plug, by list":   {"good", "1"},
+		"what comes of state": {"good", "off"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			file := filepath.Join(t.TempDir(), "password")
+			if err := os.WriteFile(file, []byte(test.password), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			device := r.device("1", test.mode, generous, "alias", "db1", "expect_name", "db1")
+			device.Settings = append(device.Settings, failover.Setting{Key: "password", File: file})
+			f, m := New(Options{}), member(level(device))
+			proof, _ := f.Isolate(t.Context(), m, failover.Policy{}, nil)
+			wantProof(t, proof, off)
+			if path := f.PathStatus(t.Context(), m); !path.Armed || !path.Off {
+				t.Errorf("path %+v", path)
+			}
+			wrong := r.device("1", test.mode, generous, "alias", "db1", "expect_name", "db2")
+			wrong.Settings = append(wrong.Settings, failover.Setting{Key: "password", File: file})
+			proof, _ = f.Isolate(t.Context(), member(level(wrong)), failover.Policy{}, nil)
+			wantProof(t, proof, unknown)
+			if test.password == "db1" && strings.Contains(proof.Detail, "db1") {
+				t.Errorf("secret in %q", proof.Detail)
+			}
+		})
+	}
+}

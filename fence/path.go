@@ -45,31 +45,31 @@ func (f *Fencer) levelAnswers(ctx context.Context, level failover.FenceLevel) (o
 	if len(level.Devices) == 0 {
 		return false, errNoDevices
 	}
-	errs, states := make([]error, len(level.Devices)), make([]string, len(level.Devices))
+	errs, states := make([]error, len(level.Devices)), make([]power, len(level.Devices))
 	var all sync.WaitGroup
 	for i, device := range level.Devices {
 		all.Go(func() {
-			state, err := f.withAgent(ctx, device, func(a *agent, ctx context.Context) (string, error) {
+			_, err := f.withAgent(ctx, device, func(a *agent, ctx context.Context) (_ string, err error) {
 				if err := f.understand(ctx, device); err != nil {
 					return "", err
 				}
-				return a.answers(ctx)
+				states[i], err = a.answers(ctx)
+				return "", err
 			})
-			if states[i] = state; err != nil {
+			if err != nil {
 				errs[i] = fmt.Errorf("%s: %w", label(device), err)
 			}
 		})
 	}
 	all.Wait()
-	on := func(state string) bool { return state != string(powerOff) }
+	on := func(state power) bool { return state != powerOff }
 	return !slices.ContainsFunc(states, on), errors.Join(errs...)
 }
 
-// answers checks that a device knows the state of the right machine.
-func (a *agent) answers(ctx context.Context) (string, error) {
+// answers checks that a device knows the state of the right machine, and says which it is.
+func (a *agent) answers(ctx context.Context) (power, error) {
 	if err := a.checkIdentity(ctx); err != nil {
-		return "", err
+		return powerUnknown, err
 	}
-	state, err := a.status(ctx)
-	return string(state), err
+	return a.status(ctx)
 }
