@@ -13,11 +13,14 @@ import (
 type Target struct {
 	// Device is what is asked, Machine the one of several behind it; empty if it isn't named, or if there is only one.
 	Device, Machine string
+	// host is Device without its port.
+	host string
 }
 
-// MayBe says whether two devices may act on the same machine: they do, or they ask the same device and one of them doesn't say which machine.
+// MayBe says whether two devices may act on the same machine: they do, or they ask the same address and one of them doesn't say which machine,
+// or only the ports differ: one controller answers each protocol at another one.
 func (t Target) MayBe(other Target) bool {
-	return t == other || t.Device == other.Device && (t.Machine == "" || other.Machine == "")
+	return t.host == other.host && (t.Machine == other.Machine || t.Machine == "" || other.Machine == "")
 }
 
 // Kept stands for the value of a setting that is kept elsewhere: it is known by where it is kept.
@@ -38,12 +41,13 @@ func TargetOf(method string, settings map[string]string) Target {
 	}
 	device, machine := k.pick(k.device, known), k.pick(k.machine, known)
 	if device == "" && machine == "" {
-		return Target{Device: path.Base(method), Machine: allBut(known)}
+		return Target{Device: path.Base(method), Machine: allBut(known), host: path.Base(method)}
 	}
 	if k.family != "" {
 		name = k.family
 	}
-	return Target{Device: name + device, Machine: machine}
+	delete(known, "ipport")
+	return Target{Device: name + device, Machine: machine, host: name + k.pick(k.device, known)}
 }
 
 // pick writes those settings of some names that are set, in this order.

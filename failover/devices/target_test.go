@@ -98,7 +98,11 @@ func TestS3_TwoTargetsAreNotTakenForOne(t *testing.T) {
 		maybe bool
 	}{
 		{"fence_ipmilan ip=a", "fence_ipmilan ip=b", false},
-		{"fence_ipmilan ip=a", "fence_ipmilan ip=a ipport=6230", false},
+		{"fence_ipmilan ip=a", "fence_ipmilan ip=a ipport=6230", true},
+		{"fence_ipmilan ip=a ipport=6230", "fence_redfish ip=a ipport=8443", true},
+		{"fence_ipmilan ip=a ipport=6230", "fence_redfish ip=b ipport=6230", false},
+		{"fence_apc ip=pdu ipport=2323 plug=4", "fence_apc_snmp ip=pdu ipport=1161 plug=4", true},
+		{"fence_apc ip=pdu ipport=2323 plug=4", "fence_apc_snmp ip=pdu ipport=1161 plug=5", false},
 		{"fence_ipmilan ip=a", "fence_ipmilan ip=a target=0x82", true},
 		{"fence_redfish ip=a systems_uri=/redfish/v1/Systems/1", "fence_redfish ip=a systems_uri=/redfish/v1/Systems/2", false},
 		{"fence_redfish ip=a systems_uri=/redfish/v1/Systems/1", "fence_ipmilan ip=a", true},
