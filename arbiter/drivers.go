@@ -84,7 +84,8 @@ type Inspectors struct {
 type Drivers struct {
 	Fencer Fencer
 	Engine func(failover.Engine) (Engine, error)
-	Router func(failover.Route) (Router, error)
+	// Router reads a route's settings within the context.
+	Router func(context.Context, failover.Route) (Router, error)
 	// Answers is a fresh look at whether a member answers, by this arbiter alone, for at most the given time.
 	Answers func(member failover.MemberSpec, wait time.Duration) Answers
 	Inspect Inspectors

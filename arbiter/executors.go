@@ -65,17 +65,17 @@ func (e executors) others(a failover.Action) []failover.MemberSpec {
 
 // closeRoutes keeps clients away from a member on all routes at once. It reports steps, and never decides anything.
 func (e executors) closeRoutes(ctx context.Context, a failover.Action) []failover.StepTime {
-	return e.onRoutes(a, "closed", func(r Router) error { return r.Close(ctx, a, a.Member) })
+	return e.onRoutes(ctx, a, "closed", func(r Router) error { return r.Close(ctx, a, a.Member) })
 }
 
-func (e executors) onRoutes(a failover.Action, verb string, do func(Router) error) []failover.StepTime {
+func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string, do func(Router) error) []failover.StepTime {
 	began := e.clock.Boot()
 	steps := make([]failover.StepTime, len(a.Spec.Routes))
 	var wait sync.WaitGroup
 	for i, r := range a.Spec.Routes {
 		wait.Go(func() {
 			start := e.clock.Boot()
-			router, err := e.drivers.Router(r)
+			router, err := e.drivers.Router(ctx, r)
 			if err == nil {
 				err = do(router)
 			}
@@ -284,7 +284,7 @@ func (e routeExecutor) Check(context.Context, failover.Action) failover.Outcome 
 
 func (e routeExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
 	o := failover.Outcome{Result: failover.ResultDone, Detail: "clients are sent to " + string(a.Member)}
-	o.Steps = e.onRoutes(a, "opened "+string(a.Member), func(r Router) error { return r.Open(ctx, a, a.Member) })
+	o.Steps = e.onRoutes(ctx, a, "opened "+string(a.Member), func(r Router) error { return r.Open(ctx, a, a.Member) })
 	for _, s := range o.Steps {
 		if s.Detail != "" {
 			o.Result, o.Detail = failover.ResultFailed, s.Name+": "+s.Detail

@@ -149,7 +149,7 @@ func (f *fakeDrivers) run(t *testing.T, kind failover.ActionKind, member failove
 		Fencer:  f,
 		Engine:  func(failover.Engine) (Engine, error) { return f, f.engine },
 		Answers: func(failover.MemberSpec, time.Duration) Answers { return nil },
-		Router: func(r failover.Route) (Router, error) {
+		Router: func(_ context.Context, r failover.Route) (Router, error) {
 			if f.router != nil {
 				if err := f.router(r.Name); err != nil {
 					return nil, err

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -16,11 +17,11 @@ const lookAgain = 3 * time.Millisecond
 // HTTP acts on services that offer the contract of docs/http-engine.md, themselves or by an adapter. The service compares epochs: looking at its
 // token and acting on it are one step there. HTTP keeps no state.
 type HTTP struct {
-	resolve serviceapi.Resolver
+	secrets *secret.Reader
 }
 
-// NewHTTP returns an engine that resolves references to passwords with resolve.
-func NewHTTP(resolve serviceapi.Resolver) *HTTP { return &HTTP{resolve: resolve} }
+// NewHTTP returns an engine that reads passwords and TLS files with secrets.
+func NewHTTP(secrets *secret.Reader) *HTTP { return &HTTP{secrets: secrets} }
 
 // service is one member, to be acted on under one epoch.
 type service struct {
@@ -29,8 +30,8 @@ type service struct {
 }
 
 // reach returns the service at an address; it doesn't connect yet. Close it.
-func (h *HTTP) reach(address string, connect failover.Connect, epoch failover.Epoch) (service, error) {
-	client, err := serviceapi.NewClient(address, connect, h.resolve, nil)
+func (h *HTTP) reach(ctx context.Context, address string, connect failover.Connect, epoch failover.Epoch) (service, error) {
+	client, err := serviceapi.NewClient(ctx, address, connect, h.secrets, nil)
 	return service{Client: client, epoch: epoch}, err
 }
 
@@ -77,7 +78,7 @@ func (s service) raise(ctx context.Context) error {
 // RaiseToken makes an epoch the token of one service, so that it refuses whoever acts under an older one (S9).
 func (h *HTTP) RaiseToken(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome {
 	r := startRecorder()
-	s, err := h.reach(member.Address, spec.Connect, epoch)
+	s, err := h.reach(ctx, member.Address, spec.Connect, epoch)
 	if err != nil {
 		return r.failed(fmt.Errorf("raise the token of %s: %w", member.Name, err))
 	}
@@ -91,7 +92,7 @@ func (h *HTTP) RaiseToken(ctx context.Context, member failover.MemberSpec, spec 
 // EndSessions ends the connections of clients to a member that is being isolated, as well as the service can. Only the fence proves anything.
 func (h *HTTP) EndSessions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch) failover.Outcome {
 	r := startRecorder()
-	s, err := h.reach(member.Address, spec.Connect, epoch)
+	s, err := h.reach(ctx, member.Address, spec.Connect, epoch)
 	if err != nil {
 		return r.failed(fmt.Errorf("end the sessions on %s: %w", member.Name, err))
 	}

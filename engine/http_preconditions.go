@@ -13,7 +13,7 @@ import (
 // from outside. A member that can't be asked is a problem too.
 func (h *HTTP) Preconditions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []Problem {
 	found := &findings{member: member, spec: spec}
-	s, err := h.reach(member.Address, spec.Connect, 0)
+	s, err := h.reach(ctx, member.Address, spec.Connect, 0)
 	if err != nil {
 		found.blocks("can't be asked: "+err.Error(), "put the secrets and certificates of the spec's connect on this arbiter's machine, or mend the spec")
 		return found.problems

@@ -18,7 +18,7 @@ import (
 // recovery only gets its token and the row. Failed means that the service was not asked, or refused; anything else that is no success is unknown.
 func (h *HTTP) Promote(ctx context.Context, a failover.Action) failover.Outcome {
 	r := startRecorder()
-	s, err := h.memberOf(a)
+	s, err := h.memberOf(ctx, a)
 	if err != nil {
 		return r.failed(fmt.Errorf("promote %s: %w", a.Member, err))
 	}
@@ -39,12 +39,12 @@ func (h *HTTP) Promote(ctx context.Context, a failover.Action) failover.Outcome 
 	return judgeRow(r, state, a)
 }
 
-func (h *HTTP) memberOf(a failover.Action) (service, error) {
+func (h *HTTP) memberOf(ctx context.Context, a failover.Action) (service, error) {
 	member, known := a.Spec.Member(a.Member)
 	if !known {
 		return service{}, errors.New("the group has no such member")
 	}
-	return h.reach(member.Address, a.Spec.Connect, a.Epoch)
+	return h.reach(ctx, member.Address, a.Spec.Connect, a.Epoch)
 }
 
 // leaveRecovery orders the promotion until the service is primary. asked says that it may have been carried out.
@@ -97,7 +97,7 @@ func checkSystem(state serviceapi.State, systemID string) error {
 // this epoch; unknown, that it can't be seen, or that a part is missing, so that Promote must be repeated.
 func (h *HTTP) Promoted(ctx context.Context, a failover.Action) failover.Outcome {
 	r := startRecorder()
-	s, err := h.memberOf(a)
+	s, err := h.memberOf(ctx, a)
 	if err != nil {
 		return r.failed(fmt.Errorf("look at %s: %w", a.Member, err))
 	}
@@ -141,7 +141,7 @@ func judgeRow(r *recorder, state serviceapi.State, a failover.Action) failover.O
 // that the epoch row there is that of a.Member under a.Epoch, is read on the member's own address. It repeats this until it succeeds or ctx ends.
 func (h *HTTP) VerifyThroughRoute(ctx context.Context, routeAddress string, a failover.Action) failover.Outcome {
 	r := startRecorder()
-	member, err := h.memberOf(a)
+	member, err := h.memberOf(ctx, a)
 	if err != nil {
 		return r.failed(fmt.Errorf("verify the route %s: %w", routeAddress, err))
 	}
@@ -160,7 +160,7 @@ func (h *HTTP) verifyOnce(ctx context.Context, routeAddress string, member servi
 		return err
 	}
 	// A connection of its own for each try: where it leads is what is tried.
-	route, err := h.reach(routeAddress, a.Spec.Connect, a.Epoch)
+	route, err := h.reach(ctx, routeAddress, a.Spec.Connect, a.Epoch)
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,7 @@ func (h *HTTP) StopFollowing(
 	ctx context.Context, member failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
 ) failover.MemberPosition {
 	return readPosition(member, func(position *failover.MemberPosition) error {
-		s, err := h.reach(member.Address, spec.Connect, epoch)
+		s, err := h.reach(ctx, member.Address, spec.Connect, epoch)
 		if err != nil {
 			return err
 		}
@@ -57,7 +57,7 @@ func (h *HTTP) Point(
 	ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch, systemID string,
 ) failover.Outcome {
 	r := startRecorder()
-	s, err := h.reach(standby.Address, spec.Connect, epoch)
+	s, err := h.reach(ctx, standby.Address, spec.Connect, epoch)
 	if err != nil {
 		return r.failed(fmt.Errorf("point %s at %s: %w", standby.Name, primary.Name, err))
 	}
@@ -88,12 +88,12 @@ func (h *HTTP) AwaitFollowing(
 func (h *HTTP) awaitFollowing(
 	ctx context.Context, standby, primary failover.MemberSpec, spec *failover.Spec, epoch failover.Epoch,
 ) error {
-	from, err := h.reach(primary.Address, spec.Connect, epoch)
+	from, err := h.reach(ctx, primary.Address, spec.Connect, epoch)
 	if err != nil {
 		return err
 	}
 	defer from.Close()
-	to, err := h.reach(standby.Address, spec.Connect, epoch)
+	to, err := h.reach(ctx, standby.Address, spec.Connect, epoch)
 	if err != nil {
 		return err
 	}

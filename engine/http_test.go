@@ -12,6 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
 	"github.com/arbiter-ha/arbiter/internal/permit"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -28,7 +29,7 @@ func startServices(t *testing.T) *services {
 	t.Helper()
 	a := standintest.Start(t, "a", "b")
 	s := &services{
-		t: t, engine: NewHTTP(nil), spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: serviceapi.Plain()},
+		t: t, engine: NewHTTP(new(secret.Reader)), spec: &failover.Spec{Engine: failover.EngineHTTP, Connect: serviceapi.Plain()},
 		servers:  map[failover.MemberName]*standintest.Server{"a": a, "b": a.Standby("b"), "c": a.Standby("c")},
 		systemID: a.State().SystemID,
 	}
@@ -244,7 +245,7 @@ func TestS6_HTTP_TheLeaseIsReadOnceConnected(t *testing.T) {
 		}
 		return permit.ErrExpired
 	})
-	outcome := NewHTTP(nil).EndSessions(lost, member, &failover.Spec{Connect: serviceapi.Plain()}, 5)
+	outcome := NewHTTP(new(secret.Reader)).EndSessions(lost, member, &failover.Spec{Connect: serviceapi.Plain()}, 5)
 	server.Close() // ends what the handler does
 	if outcome.Result != failover.ResultFailed || !strings.Contains(outcome.Detail, permit.ErrExpired.Error()) || asked {
 		t.Errorf("outcome %s %q, asked: %v", outcome.Result, outcome.Detail, asked)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // serverProcess is the process that serves a session.
@@ -121,7 +122,7 @@ func TestS9_AKeptSessionOfAnOlderEpochIsRefused(t *testing.T) {
 	g := startGroup(t, "b")
 	g.wantAnswered(g.stop("b", 5))
 	deposed := g.engine
-	g.engine = NewPostgres(nil)
+	g.engine = NewPostgres(new(secret.Reader))
 	g.wantAnswered(g.stop("b", 6))
 	g.engine = deposed
 	g.wantResult(g.promote("b", 5), failover.ResultFailed, ErrNewerEpoch)

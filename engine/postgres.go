@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Errors that name why a server refused. The text of an outcome carries them; they can be matched in the errors of this package.
@@ -30,13 +31,13 @@ var (
 // Postgres acts on PostgreSQL servers, version 15 or later, by SQL alone. What it needs to remember is on the servers; it keeps
 // nothing but sessions that are open, for some seconds.
 type Postgres struct {
-	resolve postgres.Resolver
+	secrets *secret.Reader
 	kept    keptSessions
 }
 
-// NewPostgres returns an engine that resolves references to passwords with resolve.
-func NewPostgres(resolve postgres.Resolver) *Postgres {
-	return &Postgres{resolve: resolve, kept: keptSessions{idle: map[sessionKey][]keptSession{}}}
+// NewPostgres returns an engine that reads passwords and TLS files with secrets.
+func NewPostgres(secrets *secret.Reader) *Postgres {
+	return &Postgres{secrets: secrets, kept: keptSessions{idle: map[sessionKey][]keptSession{}}}
 }
 
 // session is one for acting on a member under an epoch: a kept one if there is one, else a new one.
@@ -61,7 +62,7 @@ func (p *Postgres) session(ctx context.Context, member failover.MemberSpec, conn
 
 // dial opens a new session, which shows what the server does now.
 func (p *Postgres) dial(ctx context.Context, key sessionKey) (*postgres.Conn, error) {
-	return postgres.NewConnector(key.connect, p.resolve).Dial(ctx, key.address, sessionOptions(ctx, key.epoch))
+	return postgres.NewConnector(key.connect, p.secrets).Dial(ctx, key.address, sessionOptions(ctx, key.epoch))
 }
 
 // sessionOptions make a session independent of what is set for the role or the database.

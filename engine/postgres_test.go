@@ -11,6 +11,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 func TestMain(m *testing.M) {
@@ -41,7 +42,7 @@ func startDurableGroup(t testing.TB, standbys ...failover.MemberName) *group {
 func startGroupOn(t testing.TB, primary *postgrestest.Server, standbys ...failover.MemberName) *group {
 	t.Helper()
 	g := &group{
-		t: t, engine: NewPostgres(nil), spec: &failover.Spec{Engine: failover.EnginePostgres, Connect: postgrestest.Connect()},
+		t: t, engine: NewPostgres(new(secret.Reader)), spec: &failover.Spec{Engine: failover.EnginePostgres, Connect: postgrestest.Connect()},
 		servers:  map[failover.MemberName]*postgrestest.Server{"a": primary},
 		systemID: primary.Query("SELECT system_identifier FROM pg_control_system()"),
 	}

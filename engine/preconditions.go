@@ -28,7 +28,7 @@ type Problem struct {
 func (p *Postgres) Preconditions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []Problem {
 	found := &findings{member: member, spec: spec}
 	// A plain session: the others hide some of the settings that are looked at.
-	conn, err := postgres.NewConnector(spec.Connect, p.resolve).Dial(ctx, member.Address, postgres.Options{})
+	conn, err := postgres.NewConnector(spec.Connect, p.secrets).Dial(ctx, member.Address, postgres.Options{})
 	if err != nil {
 		found.cannotAsk(err)
 		return found.problems

@@ -62,7 +62,7 @@ func TestPreconditionsOfWhoCannotBeAsked(t *testing.T) {
 		if address != "" {
 			member.Address = address
 		}
-		found := NewPostgres(secret.Resolve).Preconditions(limit(t, plenty), member, &spec)
+		found := NewPostgres(new(secret.Reader)).Preconditions(limit(t, plenty), member, &spec)
 		if len(found) != 1 || !found[0].Blocks {
 			t.Fatalf("problems: %+v", found)
 		}

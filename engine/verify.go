@@ -102,7 +102,7 @@ func (p *Postgres) continueUnder(ctx context.Context, member failover.MemberSpec
 
 // writeThroughRoute uses neither parameters of the session nor the extended protocol, so that it also passes a connection pool.
 func (p *Postgres) writeThroughRoute(ctx context.Context, routeAddress string, a failover.Action, proof string) error {
-	conn, err := postgres.NewConnector(a.Spec.Connect, p.resolve).Dial(ctx, routeAddress, postgres.Options{})
+	conn, err := postgres.NewConnector(a.Spec.Connect, p.secrets).Dial(ctx, routeAddress, postgres.Options{})
 	if err != nil {
 		return err
 	}

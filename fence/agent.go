@@ -49,7 +49,7 @@ type agent struct {
 }
 
 // open gets a device ready.
-func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
+func (f *Fencer) open(ctx context.Context, device failover.FenceDevice) (*agent, error) {
 	path, err := f.find(device.Method)
 	if err != nil {
 		return nil, err
@@ -57,7 +57,7 @@ func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
 	if problems := checkSettings(device); len(problems) > 0 {
 		return nil, fmt.Errorf("%w: %s", ErrBadSetting, problems[0].message)
 	}
-	lines, secrets, err := resolve(device.Settings)
+	lines, secrets, err := f.resolve(ctx, device.Settings)
 	if err != nil {
 		return nil, err
 	}
@@ -68,13 +68,13 @@ func (f *Fencer) open(device failover.FenceDevice) (*agent, error) {
 func (f *Fencer) find(method string) (string, error) { return fenceagent.Find(method, f.directories) }
 
 // resolve makes the lines for standard input, and lists the secrets in them.
-func resolve(settings []failover.Setting) (lines string, secrets []string, err error) {
+func (f *Fencer) resolve(ctx context.Context, settings []failover.Setting) (lines string, secrets []string, err error) {
 	var b strings.Builder
 	for _, s := range settings {
 		if isReserved(s.Key) {
 			continue
 		}
-		value, err := secret.Resolve(s)
+		value, err := f.secrets.Resolve(ctx, s)
 		if err != nil {
 			return "", nil, err
 		}
@@ -94,12 +94,12 @@ func resolve(settings []failover.Setting) (lines string, secrets []string, err e
 
 // withAgent opens a device, gives it its time and works on it. No text that comes back has a secret in it.
 func (f *Fencer) withAgent(ctx context.Context, device failover.FenceDevice, w work) (string, error) {
-	a, err := f.open(device)
+	ctx, end := context.WithTimeoutCause(ctx, timeoutOf(device), command.ErrTimeLimit)
+	defer end()
+	a, err := f.open(ctx, device)
 	if err != nil {
 		return "", err
 	}
-	ctx, end := context.WithTimeoutCause(ctx, timeoutOf(device), command.ErrTimeLimit)
-	defer end()
 	detail, err := w(a, ctx)
 	return a.redactor.Redact(detail), a.redactor.Error(err)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const (
@@ -27,11 +28,14 @@ type Options struct {
 	// Directories are searched in order for a device's executable that is given by its name alone; empty means
 	// fenceagent.DefaultDirectories.
 	Directories []string
+	// Secrets reads what settings refer to; nil means a Reader of its own.
+	Secrets *secret.Reader
 }
 
 // Fencer fences members through devices.
 type Fencer struct {
 	directories  []string
+	secrets      *secret.Reader
 	programs     command.Runner
 	descriptions descriptions
 }
@@ -41,7 +45,10 @@ func New(o Options) *Fencer {
 	if len(o.Directories) == 0 {
 		o.Directories = fenceagent.DefaultDirectories()
 	}
-	return &Fencer{directories: o.Directories}
+	if o.Secrets == nil {
+		o.Secrets = new(secret.Reader)
+	}
+	return &Fencer{directories: o.Directories, secrets: o.Secrets}
 }
 
 // Answers looks whether a member still answers and says how it was seen. It is asked after the devices said off, so a

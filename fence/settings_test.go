@@ -218,7 +218,7 @@ func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
 			if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "device" || !strings.Contains(problems[0].Message, method+" can't prove") {
 				t.Errorf("%s: %+v", device.Method, problems)
 			}
-			if _, err := New(Options{}).open(device); err == nil {
+			if _, err := New(Options{}).open(t.Context(), device); err == nil {
 				t.Errorf("%s is used", device.Method)
 			}
 		}
@@ -235,7 +235,7 @@ func TestS3_AgentsThatMisreadMustBeAnsweredFor(t *testing.T) {
 		if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "proof" || !strings.Contains(problems[0].Message, method+" doesn't prove") {
 			t.Errorf("%s: %+v", method, problems)
 		}
-		if _, err := New(Options{}).open(device); err == nil {
+		if _, err := New(Options{}).open(t.Context(), device); err == nil {
 			t.Errorf("%s is used", method)
 		}
 		for proof, want := range map[string]failover.ProofGrade{"off": off, "isolated": isolated} {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/hungfs"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // A status that nobody can end is asked for once, however often the path is looked at. It keeps nobody from switching off, and proves nothing.
@@ -27,5 +28,25 @@ func TestS3_AnAgentThatCannotBeEndedIsStartedOnceAndProvesNothing(t *testing.T) 
 	wantProof(t, proof, unknown, "not started again")
 	if r.state("1") != "off" || r.calls("status", "1") != 1 {
 		t.Errorf("the machine is %s, its status was asked for %d times", r.state("1"), r.calls("status", "1"))
+	}
+}
+
+// A password whose file system hangs takes a device's time, and no more: the next level gets its turn.
+func TestAPasswordThatIsNeverReadHoldsUpOneDevice(t *testing.T) {
+	r, never := newRig(t), make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	hangs := r.device("1", "good", 20*time.Millisecond)
+	hangs.Settings = append(hangs.Settings, failover.Setting{Key: "password", File: "/hung/password"})
+	f := New(Options{Secrets: &secret.Reader{Open: func(string) (secret.File, error) {
+		<-never
+		return secret.File{}, nil
+	}}})
+	proof, _ := f.Isolate(t.Context(), member(level(hangs), level(r.device("2", "good", generous))), failover.Policy{}, nil)
+	wantProof(t, proof, failover.ProofConfirmedOff, "")
+	if proof, _ = f.Isolate(t.Context(), member(level(hangs)), failover.Policy{}, nil); !strings.Contains(proof.Detail, "/hung/password") {
+		t.Errorf("the proof is %+v", proof)
+	}
+	if path := f.PathStatus(t.Context(), member(level(hangs))); path.Armed || !strings.Contains(path.Detail, "/hung/password") {
+		t.Errorf("the path is %+v", path)
 	}
 }

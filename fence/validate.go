@@ -73,7 +73,7 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 		problems = append(problems, Problem{Key: fault.key, Message: fault.message})
 	}
 	for _, s := range device.Settings {
-		problems = append(problems, validateSecret(s)...)
+		problems = append(problems, f.validateSecret(ctx, s)...)
 	}
 	m, err := f.describe(ctx, device)
 	switch {
@@ -87,7 +87,7 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 	return append(problems, checkAgainst(m, device)...)
 }
 
-func validateSecret(s failover.Setting) []Problem {
+func (f *Fencer) validateSecret(ctx context.Context, s failover.Setting) []Problem {
 	if s.File == "" && s.Env == "" {
 		if secret.IsSecret(s) && s.Value != "" {
 			return []Problem{{Key: s.Key, Warning: true, Message: fmt.Sprintf(
@@ -95,14 +95,14 @@ func validateSecret(s failover.Setting) []Problem {
 		}
 		return nil
 	}
-	value, err := secret.Resolve(s)
+	value, err := f.secrets.Resolve(ctx, s)
 	if err != nil {
 		return []Problem{{Key: s.Key, Message: err.Error(), Fix: "put the secret there on this arbiter's machine, readable for the user of arbiterd"}}
 	}
 	if err := checkValue(s.Key, value); err != nil {
 		return []Problem{{Key: s.Key, Message: err.Error()}}
 	}
-	if warning := secret.Warning(s); warning != "" {
+	if warning := f.secrets.Warning(ctx, s); warning != "" {
 		return []Problem{{Key: s.Key, Message: warning, Warning: true}}
 	}
 	return nil

@@ -12,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const (
@@ -24,7 +25,7 @@ const (
 
 // connector opens sessions. It keeps what is the same for each of them: settings that were read, and keys.
 type connector struct {
-	resolve postgres.Resolver
+	secrets *secret.Reader
 	now     func() time.Duration
 	keys    scramKeys
 
@@ -56,8 +57,8 @@ func (c *connector) open(ctx context.Context, address string, connect failover.C
 		password string
 	)
 	err := readInTime(ctx, func() (err error) {
-		if r, err = c.route(routeKey{address, connect}); err == nil {
-			password, err = c.password(connect)
+		if r, err = c.route(ctx, routeKey{address, connect}); err == nil {
+			password, err = c.password(ctx, connect)
 		}
 		return err
 	})
@@ -80,11 +81,8 @@ func (c *connector) open(ctx context.Context, address string, connect failover.C
 	return s, err
 }
 
-func (c *connector) password(connect failover.Connect) (string, error) {
-	if connect.Password.File == "" && connect.Password.Env == "" {
-		return connect.Password.Value, nil
-	}
-	password, err := c.resolve(connect.Password)
+func (c *connector) password(ctx context.Context, connect failover.Connect) (string, error) {
+	password, err := c.secrets.Resolve(ctx, connect.Password)
 	if err != nil {
 		return "", fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
 	}
@@ -106,7 +104,7 @@ func openFirst(ctx context.Context, l login, channels []*tls.Config) (*session, 
 
 // openByLibrary logs in with the full PostgreSQL library, which knows every method, and takes the connection over from it.
 func (c *connector) openByLibrary(ctx context.Context, address string, connect failover.Connect, parameters map[string]string) (*session, error) {
-	conn, err := postgres.NewConnector(connect, c.resolve).Dial(ctx, address, postgres.Options{Parameters: parameters})
+	conn, err := postgres.NewConnector(connect, c.secrets).Dial(ctx, address, postgres.Options{Parameters: parameters})
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +132,7 @@ func (r *route) setLibrary() {
 }
 
 // route returns a route that is fresh enough.
-func (c *connector) route(key routeKey) (*route, error) {
+func (c *connector) route(ctx context.Context, key routeKey) (*route, error) {
 	now := c.now()
 	c.mu.Lock()
 	known := c.routes[key]
@@ -142,7 +140,7 @@ func (c *connector) route(key routeKey) (*route, error) {
 	if known != nil && now-known.made < routeAge {
 		return known, nil
 	}
-	made, err := newRoute(key, now)
+	made, err := c.newRoute(ctx, key, now)
 	if err != nil {
 		return nil, err
 	}
@@ -158,15 +156,11 @@ func (c *connector) route(key routeKey) (*route, error) {
 	return made, nil
 }
 
-// newRoute reads the settings with the library, which knows libpq's rules for sslmode and the TLS files.
-func newRoute(key routeKey, now time.Duration) (*route, error) {
-	info, err := postgres.Settings(key.address, key.connect)
+// newRoute reads the settings and the TLS files.
+func (c *connector) newRoute(ctx context.Context, key routeKey, now time.Duration) (*route, error) {
+	config, err := postgres.ReadSettings(ctx, c.secrets, key.address, key.connect)
 	if err != nil {
 		return nil, err
-	}
-	config, err := pgconn.ParseConfig(info.String())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", postgres.ErrUnusableSettings, err)
 	}
 	r := &route{made: now, user: config.User, database: config.Database, channels: []*tls.Config{config.TLSConfig}}
 	r.network, r.address = pgconn.NetworkAddress(config.Host, config.Port)

@@ -249,7 +249,7 @@ func TestPostgresPasswordThatIsReplacedCountsAtOnce(t *testing.T) {
 		}
 	}
 	write(postgrestest.Password)
-	p := NewPostgres(PostgresOptions{Node: "az-a", Resolve: secret.Resolve})
+	p := NewPostgres(PostgresOptions{Node: "az-a", Secrets: new(secret.Reader)})
 	t.Cleanup(p.Close)
 	c := patientCheck()
 	target := postgresTarget("pg-a", server.Address, c)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // processCPU is how much CPU this process has used.
@@ -26,7 +27,7 @@ func processCPU(t testing.TB) time.Duration {
 func BenchmarkPostgresLook(b *testing.B) {
 	server := postgrestest.Start(b)
 	c := patientCheck()
-	p := NewPostgres(PostgresOptions{Node: "az-a"})
+	p := NewPostgres(PostgresOptions{Node: "az-a", Secrets: new(secret.Reader)})
 	defer p.Close()
 	target := postgresTarget("pg-a", server.Address, c)
 	lookAt(p, target, c) // derives the keys
@@ -59,7 +60,7 @@ func BenchmarkTenGroups(b *testing.B) {
 	looks := make(chan failover.Reason, 100000)
 	s := NewScheduler(Options{
 		Node: "az-a", Report: func(r Report) { looks <- r.Look.Evidence.Reason },
-		Checkers: map[failover.CheckKind]Checker{failover.CheckPostgres: NewPostgres(PostgresOptions{Node: "az-a"})},
+		Checkers: map[failover.CheckKind]Checker{failover.CheckPostgres: NewPostgres(PostgresOptions{Node: "az-a", Secrets: new(secret.Reader)})},
 	})
 	s.SetTargets(all)
 	ctx, cancel := context.WithCancel(context.Background())

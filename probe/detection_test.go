@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // watch runs a scheduler over a group's members and gives what it reports.
@@ -18,7 +19,7 @@ func watch(t *testing.T, check failover.Check, members map[failover.MemberName]s
 	reports := make(chan Report, 10000)
 	s := NewScheduler(Options{
 		Node: "az-a", Report: func(r Report) { reports <- r },
-		Checkers: map[failover.CheckKind]Checker{failover.CheckPostgres: NewPostgres(PostgresOptions{Node: "az-a"})},
+		Checkers: map[failover.CheckKind]Checker{failover.CheckPostgres: NewPostgres(PostgresOptions{Node: "az-a", Secrets: new(secret.Reader)})},
 	})
 	var all []Target
 	for name, address := range members {

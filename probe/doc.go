@@ -18,8 +18,8 @@
 //   - The write of a postgres check is never outstanding twice on one member, as far as the member says (of a service check: that is
 //     the service's part of the contract). AcceptsWrites means that one was committed.
 //   - No detail of an evidence holds a secret, and what a member says takes at most some kilobytes of an Observation.
-//   - A look that never comes back, as a file system hangs from which this arbiter reads passwords or certificates, is told as this arbiter's
-//     own trouble once no other look can be begun beside it.
+//   - A look whose time goes by while this arbiter reads passwords or certificates, as their file system hangs, is told as this arbiter's own
+//     trouble; so is one that never comes back, for whatever reason, once no other look can be begun beside it.
 //
 // What a refused or reset look leads to: the next one after 10 ms, until the check's number of failures is reached. What the
 // first bad look at a primary leads to: a look at each standby that streams at once, and another 25 ms later, so that a

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -12,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
-	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,17 +27,17 @@ const (
 	largestHeader = 64 << 10
 )
 
-var (
-	errNoHTTPCheck = errors.New("the check doesn't say what to ask for; set its http part")
-	errNoCA        = errors.New("the CA file holds no certificate in PEM form")
-)
+var errNoHTTPCheck = errors.New("the check doesn't say what to ask for; set its http part")
 
 // HTTP checks that the member answers a request as expected: over a new connection each time, without following
 // redirects, without a proxy.
-type HTTP struct{}
+type HTTP struct{ secrets *secret.Reader }
+
+// NewHTTP returns a check that reads the values and the CA file of its settings with secrets.
+func NewHTTP(secrets *secret.Reader) *HTTP { return &HTTP{secrets: secrets} }
 
 // Look sends the request and compares the answer.
-func (HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
+func (h *HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
 	if c.HTTP == nil {
 		return badHTTPCheck(errNoHTTPCheck)
 	}
@@ -49,13 +47,13 @@ func (HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
 		expected []failover.Setting
 	)
 	err := readInTime(ctx, func() (err error) {
-		if request, err = httpRequest(ctx, t.Address(c), c.HTTP); err != nil {
+		if request, err = h.request(ctx, t.Address(c), c.HTTP); err != nil {
 			return err
 		}
-		if client, err = httpClient(c.HTTP); err != nil {
+		if client, err = h.client(ctx, c.HTTP); err != nil {
 			return err
 		}
-		expected, err = resolved(c.HTTP.Answers)
+		expected, err = h.resolved(ctx, c.HTTP.Answers)
 		return err
 	})
 	switch {
@@ -71,24 +69,24 @@ func badHTTPCheck(err error) Look {
 	return Look{Evidence: failover.Evidence{Reason: failover.ReasonBadConfiguration, Detail: err.Error()}}
 }
 
-func httpRequest(ctx context.Context, address string, h *failover.HTTPCheck) (*http.Request, error) {
+func (h *HTTP) request(ctx context.Context, address string, check *failover.HTTPCheck) (*http.Request, error) {
 	target := url.URL{Scheme: "http", Host: address, Path: "/"}
-	if h.TLS {
+	if check.TLS {
 		target.Scheme = "https"
 	}
-	if h.Path != "" {
-		reference, err := url.Parse(h.Path)
+	if check.Path != "" {
+		reference, err := url.Parse(check.Path)
 		if err != nil {
 			return nil, fmt.Errorf("read the check's path: %w", err)
 		}
 		target.Path, target.RawPath, target.RawQuery = reference.Path, reference.RawPath, reference.RawQuery
 	}
-	request, err := http.NewRequestWithContext(ctx, h.Method, target.String(), http.NoBody)
+	request, err := http.NewRequestWithContext(ctx, check.Method, target.String(), http.NoBody)
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
 	}
 	request.Header.Set("User-Agent", "arbiter")
-	headers, err := resolved(h.Headers)
+	headers, err := h.resolved(ctx, check.Headers)
 	for _, header := range headers {
 		if strings.EqualFold(header.Key, "Host") {
 			request.Host = header.Value
@@ -100,10 +98,10 @@ func httpRequest(ctx context.Context, address string, h *failover.HTTPCheck) (*h
 }
 
 // resolved are settings with their values.
-func resolved(settings []failover.Setting) ([]failover.Setting, error) {
+func (h *HTTP) resolved(ctx context.Context, settings []failover.Setting) ([]failover.Setting, error) {
 	values := make([]failover.Setting, 0, len(settings))
 	for _, s := range settings {
-		value, err := secret.Resolve(s)
+		value, err := h.secrets.Resolve(ctx, s)
 		if err != nil {
 			return nil, err
 		}
@@ -112,20 +110,20 @@ func resolved(settings []failover.Setting) ([]failover.Setting, error) {
 	return values, nil
 }
 
-// httpClient returns a client for one request. It is not kept, so that a CA file which was replaced counts at once.
-func httpClient(h *failover.HTTPCheck) (*http.Client, error) {
+// client returns a client for one request. It is not kept, so that a CA file which was replaced counts at once.
+func (h *HTTP) client(ctx context.Context, check *failover.HTTPCheck) (*http.Client, error) {
 	transport := &http.Transport{
 		DialContext:            (&net.Dialer{}).DialContext,
 		DisableKeepAlives:      true,
 		DisableCompression:     true,
 		MaxResponseHeaderBytes: largestHeader,
 	}
-	if h.TLS {
-		transport.TLSClientConfig = &tls.Config{ServerName: h.ServerName, MinVersion: tls.VersionTLS12}
-		if h.CAFile != "" {
-			pool, err := readCA(h.CAFile)
+	if check.TLS {
+		transport.TLSClientConfig = &tls.Config{ServerName: check.ServerName, MinVersion: tls.VersionTLS12}
+		if check.CAFile != "" {
+			pool, err := h.secrets.Authorities(ctx, check.CAFile)
 			if err != nil {
-				return nil, err
+				return nil, fmt.Errorf("ca_file: %w", err)
 			}
 			transport.TLSClientConfig.RootCAs = pool
 		}
@@ -134,18 +132,6 @@ func httpClient(h *failover.HTTPCheck) (*http.Client, error) {
 		Transport:     transport,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}, nil
-}
-
-func readCA(path string) (*x509.CertPool, error) {
-	pem, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read the CA file: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read the CA file %s: %w", path, errNoCA)
-	}
-	return pool, nil
 }
 
 // ask sends the request. The expected headers have their values, which no detail repeats: they may be secrets.

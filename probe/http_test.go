@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // httpHandler behaves as the path says.
@@ -112,7 +113,7 @@ func TestHTTPEvidence(t *testing.T) {
 			if test.want == failover.ReasonTimeout {
 				c.Timeout = 200 * ms
 			}
-			look := lookAt(HTTP{}, tcpTarget(test.address), c)
+			look := lookAt(NewHTTP(new(secret.Reader)), tcpTarget(test.address), c)
 			if look.Evidence.Reason != test.want {
 				t.Fatalf("evidence: got %+v, want %s", look.Evidence, test.want)
 			}
@@ -128,7 +129,7 @@ func answering(name, text string) failover.HTTPCheck {
 }
 
 func TestHTTPWithoutItsPart(t *testing.T) {
-	if look := lookAt(HTTP{}, tcpTarget("127.0.0.1:1"), fastCheck()); look.Evidence.Reason != failover.ReasonBadConfiguration {
+	if look := lookAt(NewHTTP(new(secret.Reader)), tcpTarget("127.0.0.1:1"), fastCheck()); look.Evidence.Reason != failover.ReasonBadConfiguration {
 		t.Fatalf("evidence: got %+v, want bad-configuration", look.Evidence)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Postgres checks that a PostgreSQL server accepts a new session, answers what it is, and, outside recovery, commits a
@@ -39,7 +40,7 @@ type Postgres struct {
 type PostgresOptions struct {
 	Node    failover.NodeID
 	Clock   clock.Clock // nil: the machine's
-	Resolve postgres.Resolver
+	Secrets *secret.Reader
 }
 
 type memberKey struct {
@@ -80,7 +81,7 @@ func NewPostgres(options PostgresOptions) *Postgres {
 	}
 	stopped, stop := context.WithCancel(context.Background())
 	return &Postgres{
-		options: options, connector: connector{resolve: options.Resolve, now: options.Clock.Boot},
+		options: options, connector: connector{secrets: options.Secrets, now: options.Clock.Boot},
 		write: writeStatement(options.Node), stop: stop, stopped: stopped, members: map[memberKey]*watched{},
 	}
 }

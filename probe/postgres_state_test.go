@@ -14,6 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // setting shortens the tables below.
@@ -130,7 +131,7 @@ func TestPostgresEvidence(t *testing.T) {
 				test.change(&target)
 			}
 			p := newPostgres(t)
-			p.connector.resolve = func(failover.Setting) (string, error) { return "", os.ErrNotExist }
+			p.connector.secrets.Open = func(string) (secret.File, error) { return secret.File{}, os.ErrNotExist }
 			look := lookAt(p, target, c)
 			if look.Evidence.Reason != test.want || failover.ClassOf(look.Evidence.Reason) != test.class {
 				t.Fatalf("evidence: got %+v, want %s (%s)", look.Evidence, test.want, test.class)
@@ -146,7 +147,7 @@ func exhausted(t *testing.T) string {
 	server := postgrestest.Start(t, setting("max_connections", "8"), setting("superuser_reserved_connections", "3"),
 		setting("max_wal_senders", "2"))
 	for range 5 {
-		conn, err := postgres.Dial(context.Background(), server.Address, postgrestest.Connect(), postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(context.Background(), server.Address, postgres.Options{})
 		if err != nil {
 			t.Fatalf("use up the connections: %v", err)
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // postgresTarget is a member at an address, watched by one postgres check.
@@ -28,7 +29,7 @@ func patientCheck() failover.Check {
 
 func newPostgres(t *testing.T) *Postgres {
 	t.Helper()
-	p := NewPostgres(PostgresOptions{Node: "az-a"})
+	p := NewPostgres(PostgresOptions{Node: "az-a", Secrets: new(secret.Reader)})
 	t.Cleanup(p.Close)
 	return p
 }

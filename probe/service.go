@@ -12,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -23,15 +24,15 @@ import (
 // old the first is.
 type Service struct {
 	node    failover.NodeID
-	resolve serviceapi.Resolver
+	secrets *secret.Reader
 
 	mu   sync.Mutex
 	held map[memberKey]*heldService
 }
 
 // NewService returns a check for any number of members.
-func NewService(node failover.NodeID, resolve serviceapi.Resolver) *Service {
-	return &Service{node: node, resolve: resolve, held: map[memberKey]*heldService{}}
+func NewService(node failover.NodeID, secrets *secret.Reader) *Service {
+	return &Service{node: node, secrets: secrets, held: map[memberKey]*heldService{}}
 }
 
 // heldService is a connection that is kept open to a member.
@@ -58,7 +59,7 @@ func (s *Service) Look(ctx context.Context, t Target, c failover.Check) Look {
 func (s *Service) lookAnew(ctx context.Context, t Target, c failover.Check) Look {
 	var client *serviceapi.Client
 	err := readInTime(ctx, func() (err error) {
-		client, err = serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dialAny, nil)
+		client, err = serviceapi.NewSingle(ctx, t.Address(c), t.Spec.Connect, s.secrets, dialAny, nil)
 		return err
 	})
 	if err != nil {
@@ -106,13 +107,13 @@ func (s *Service) tryWrite(ctx context.Context, client *serviceapi.Client, c fai
 func (s *Service) Hold(ctx context.Context, t Target, c failover.Check) (bool, error) {
 	lost := make(chan error, 1)
 	dial := func(ctx context.Context, _, address string) (net.Conn, error) { return dialTCP(ctx, address) }
-	client, err := serviceapi.NewSingle(t.Address(c), t.Spec.Connect, s.resolve, dial, func(err error) { lost <- err })
+	opening, cancel := context.WithTimeout(ctx, c.Timeout)
+	defer cancel()
+	client, err := serviceapi.NewSingle(opening, t.Address(c), t.Spec.Connect, s.secrets, dial, func(err error) { lost <- err })
 	if err != nil {
 		return false, err
 	}
 	defer client.Close()
-	opening, cancel := context.WithTimeout(ctx, c.Timeout)
-	defer cancel()
 	if _, err := client.State(opening); err != nil {
 		return false, err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin/standintest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -31,7 +32,7 @@ func TestServiceFactsOfPrimaryAndStandby(t *testing.T) {
 	if refused := standby.Do(serviceapi.VerbToken, serviceapi.Order{Epoch: 7}); refused != nil {
 		t.Fatal(refused)
 	}
-	s, c := NewService("az-a", nil), serviceCheck()
+	s, c := NewService("az-a", new(secret.Reader)), serviceCheck()
 	before := primary.State().Written
 	f := wantLook(t, s, serviceTarget("a", primary.Address), c, failover.ReasonAnswered).Facts
 	if f.Role != failover.RolePrimary || !f.AcceptsWrites || f.SystemID == "" || f.Timeline != 1 || f.Written == 0 ||
@@ -49,7 +50,7 @@ func TestServiceFactsOfPrimaryAndStandby(t *testing.T) {
 
 func TestServiceEvidenceOfAProcess(t *testing.T) {
 	primary := standintest.Start(t, "a")
-	s, c, target := NewService("az-a", nil), serviceCheck(), serviceTarget("a", primary.Address)
+	s, c, target := NewService("az-a", new(secret.Reader)), serviceCheck(), serviceTarget("a", primary.Address)
 	short := c
 	short.Timeout = 200 * time.Millisecond
 	primary.Freeze()
@@ -119,7 +120,7 @@ func TestServiceEvidenceOfAnswers(t *testing.T) {
 			if test.want == failover.ReasonWriteStalled || test.want == failover.ReasonTimeout {
 				c.Timeout = 200 * time.Millisecond
 			}
-			wantLook(t, NewService("az-a", nil), serviceTarget("a", server.Listener.Addr().String()), c, test.want)
+			wantLook(t, NewService("az-a", new(secret.Reader)), serviceTarget("a", server.Listener.Addr().String()), c, test.want)
 		})
 	}
 }
@@ -129,7 +130,7 @@ func TestServiceStalledDisk(t *testing.T) {
 	disk := newFreezableDisk(t)
 	t.Setenv("TMPDIR", disk.folder)
 	primary := standintest.Start(t, "a")
-	s, c, target := NewService("az-a", nil), serviceCheck(), serviceTarget("a", primary.Address)
+	s, c, target := NewService("az-a", new(secret.Reader)), serviceCheck(), serviceTarget("a", primary.Address)
 	wantLook(t, s, target, c, failover.ReasonAnswered)
 	disk.freeze()
 	for i := range 3 { // the first waits for its own write; the others are told how old it is
@@ -158,7 +159,7 @@ func TestServiceEarlierWriteUnderWay(t *testing.T) {
 			fmt.Fprint(w, `{"role":"primary"}`)
 		}))
 		t.Cleanup(server.Close)
-		look := wantLook(t, NewService("az-a", nil), serviceTarget("a", server.Listener.Addr().String()), serviceCheck(), test.want)
+		look := wantLook(t, NewService("az-a", new(secret.Reader)), serviceTarget("a", server.Listener.Addr().String()), serviceCheck(), test.want)
 		if look.Partial != test.partial || look.Facts.AcceptsWrites {
 			t.Errorf("a write %v old: %+v", test.age, look)
 		}
@@ -177,7 +178,7 @@ func heldTo(t testing.TB, s *Service, target Target) <-chan error {
 
 func TestServiceHeldConnectionEndsWithTheProcess(t *testing.T) {
 	primary := standintest.Start(t, "a")
-	lost := heldTo(t, NewService("az-a", nil), serviceTarget("a", primary.Address))
+	lost := heldTo(t, NewService("az-a", new(secret.Reader)), serviceTarget("a", primary.Address))
 	primary.Kill()
 	select {
 	case err := <-lost:
@@ -192,7 +193,7 @@ func TestServiceHeldConnectionEndsWithTheProcess(t *testing.T) {
 func TestServiceStandbyIsAskedThroughTheHeldConnection(t *testing.T) {
 	primary := standintest.Start(t, "a")
 	standby := primary.Standby("b")
-	s, target, c := NewService("az-a", nil), serviceTarget("b", standby.Address), serviceCheck()
+	s, target, c := NewService("az-a", new(secret.Reader)), serviceTarget("b", standby.Address), serviceCheck()
 	lost := heldTo(t, s, target)
 	key := memberKey{target.Group, target.Member.Name}
 	for i := range 2*asksThroughHeld + 3 {
@@ -228,7 +229,7 @@ func BenchmarkServiceLook(b *testing.B) {
 	standby := primary.Standby("b")
 	for name, server := range map[failover.MemberName]*standintest.Server{"primary": primary, "standby": standby} {
 		b.Run(string(name), func(b *testing.B) {
-			s, c, target := NewService("az-a", nil), serviceCheck(), serviceTarget(name, server.Address)
+			s, c, target := NewService("az-a", new(secret.Reader)), serviceCheck(), serviceTarget(name, server.Address)
 			heldTo(b, s, target)
 			began := processCPU(b)
 			b.ReportAllocs()

@@ -3,17 +3,24 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // errHeldUp says that a look had no time left for the member when this arbiter had read its settings. It is this arbiter's own trouble: what
 // comes of such a look must not be taken for a member that doesn't answer.
 var errHeldUp = errors.New("this arbiter took too long to read the files of the check's settings (passwords, certificates); their file system is slow or hangs")
 
-// readInTime reads settings, of which some may be in files. A file can't be read under a deadline: see Scheduler for what never comes back.
+// readInTime reads settings, of which some may be in files.
 func readInTime(ctx context.Context, read func() error) error {
 	began := time.Now()
-	if err := read(); err != nil {
+	err := read()
+	switch {
+	case errors.Is(err, secret.ErrNotInTime):
+		return fmt.Errorf("%w: %v", errHeldUp, err) // without its meaning: to those who read settings it is a fault of theirs
+	case err != nil:
 		return err
 	}
 	deadline, limited := ctx.Deadline()

@@ -121,7 +121,7 @@ func (t *task) ended(began time.Duration) {
 const overdueAfter = time.Second
 
 // hung says that as many looks are under way as may be, and that the first of them should have been back long ago: it does what knows no
-// deadline, as reading a file of a file system that hangs.
+// deadline.
 func (t *task) hung(now time.Duration) bool {
 	return len(t.begun) >= t.limit() && now-t.begun[0] > t.check.Timeout+overdueAfter
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // tcpTarget is a member at an address, watched by one check without a spec of its own.
@@ -97,8 +98,8 @@ func TestEveryKindTellsANameThatIsNotFound(t *testing.T) {
 		target  func(address string) Target
 	}{
 		"tcp":      {TCP{}, fastCheck(), tcpTarget},
-		"http":     {HTTP{}, http, tcpTarget},
-		"service":  {NewService("az-a", nil), serviceCheck(), func(address string) Target { return serviceTarget("a", address) }},
+		"http":     {NewHTTP(new(secret.Reader)), http, tcpTarget},
+		"service":  {NewService("az-a", new(secret.Reader)), serviceCheck(), func(address string) Target { return serviceTarget("a", address) }},
 		"postgres": {newPostgres(t), patientCheck(), func(address string) Target { return postgresTarget("a", address, patientCheck()) }},
 	} {
 		t.Run(name, func(t *testing.T) {

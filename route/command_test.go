@@ -28,7 +28,7 @@ func newSwitch(t *testing.T, mode string) (Router, string) {
 	}
 	settings := literals("command", path, "dir", dir, "mode", mode)
 	settings = append(settings, failover.Setting{Key: "password", File: filepath.Join(dir, "password")})
-	router, err := New(failover.Route{Router: "command", Name: "switch", Settings: settings})
+	router, err := routers().Of(t.Context(), failover.Route{Router: "command", Name: "switch", Settings: settings})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,13 +173,13 @@ func TestNewRefusesBadSettings(t *testing.T) {
 		"relative command": {failover.Route{Router: "command", Name: "c", Settings: literals("command", "x")}, "absolute path"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := New(test.route)
+			_, err := routers().Of(t.Context(), test.route)
 			if err == nil || !strings.Contains(err.Error(), test.word) || !strings.Contains(err.Error(), test.route.Name) {
 				t.Errorf("got %v", err)
 			}
 		})
 	}
-	if _, err := New(haproxyRoute("socket", "tcp://[::1]:9999", "backend", "orders")); err != nil {
+	if _, err := routers().Of(t.Context(), haproxyRoute("socket", "tcp://[::1]:9999", "backend", "orders")); err != nil {
 		t.Errorf("IPv6: %v", err)
 	}
 }
@@ -193,7 +193,7 @@ func TestCommandAnswersAreReadBeforeTheyAreRedacted(t *testing.T) {
 	}
 	route := failover.Route{Router: "command", Name: "switch", Settings: append(
 		literals("command", router.(*commandRouter).path, "dir", dir, "mode", "good"), failover.Setting{Key: "site", File: site})}
-	reading, err := New(route)
+	reading, err := routers().Of(t.Context(), route)
 	if err != nil {
 		t.Fatal(err)
 	}

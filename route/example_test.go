@@ -35,7 +35,7 @@ func TestExample_KeepsItsStateOverAReload(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = syscall.Kill(-l.process.Process.Pid, syscall.SIGKILL); _ = l.process.Wait() })
-	router, err := New(haproxyRoute("socket", "tcp://"+api, "backend", "orders"))
+	router, err := routers().Of(t.Context(), haproxyRoute("socket", "tcp://"+api, "backend", "orders"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const generous = 20 * time.Second
@@ -133,9 +134,11 @@ func (l *lab) request() Request {
 	return Request{Group: "orders-db", Epoch: 5, Members: l.members}
 }
 
+func routers() *Routers { return NewRouters(new(secret.Reader)) }
+
 func (l *lab) router(socket string, more ...string) Router {
 	l.t.Helper()
-	router, err := New(haproxyRoute(append([]string{"socket", socket, "backend", "orders", "server.pg-c", "third"}, more...)...))
+	router, err := routers().Of(l.t.Context(), haproxyRoute(append([]string{"socket", socket, "backend", "orders", "server.pg-c", "third"}, more...)...))
 	if err != nil {
 		l.t.Fatal(err)
 	}
@@ -394,8 +397,8 @@ func TestHAProxyRefusals(t *testing.T) {
 		want   error
 		word   string
 	}{
-		"no such backend":      {one(New(haproxyRoute("socket", good, "backend", "nope"))), "pg-a", nil, "backend"},
-		"no such server":       {one(New(haproxyRoute("socket", good, "backend", "orders"))), "pg-c", nil, "pg-c"},
+		"no such backend":      {one(routers().Of(t.Context(), haproxyRoute("socket", good, "backend", "nope"))), "pg-a", nil, "backend"},
+		"no such server":       {one(routers().Of(t.Context(), haproxyRoute("socket", good, "backend", "orders"))), "pg-c", nil, "pg-c"},
 		"no such member":       {l.router(good), "pg-z", nil, "has no member pg-z"},
 		"socket without admin": {l.router(good + ".poor"), "pg-b", ErrRefused, "Permission denied"},
 		"nobody listens":       {l.router("tcp://" + freePort(t)), "pg-a", ErrUnreachable, "connection refused"},
@@ -468,7 +471,7 @@ func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
 			connection.Close()
 		}
 	}()
-	router, err := New(haproxyRoute("socket", "tcp://"+listener.Addr().String(), "backend", "orders"))
+	router, err := routers().Of(t.Context(), haproxyRoute("socket", "tcp://"+listener.Addr().String(), "backend", "orders"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,8 +22,8 @@ type Problem struct {
 // Inspect asks a router whether it would send clients where a failover wants them, and changes nothing: its settings are known,
 // its secrets can be resolved on this machine, it answers, it has a server for each member, and sends clients to the primary as long as
 // there is one (empty: there is none now, or somebody is about to change it).
-func Inspect(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) []Problem {
-	router, err := New(route)
+func (rs *Routers) Inspect(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) []Problem {
+	router, err := rs.Of(ctx, route)
 	if err != nil {
 		return []Problem{{Message: err.Error(), Fix: "mend the route in the group's spec, or put its secrets on this arbiter's machine"}}
 	}
@@ -63,8 +63,8 @@ func Inspect(ctx context.Context, route failover.Route, r Request, primary failo
 
 // Astray says in words what of a route leads elsewhere than to the primary and could be led there by a command, empty if nothing does. The
 // error says that it isn't known.
-func Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
-	router, err := New(route)
+func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
+	router, err := rs.Of(ctx, route)
 	if err != nil {
 		return "", err
 	}

@@ -30,7 +30,7 @@ func TestInspect_HAProxy(t *testing.T) {
 		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `"sokket": unknown setting`, "mend the route", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			problems := Inspect(t.Context(), haproxyRoute(test.settings...), l.request(), "")
+			problems := routers().Inspect(t.Context(), haproxyRoute(test.settings...), l.request(), "")
 			if test.what == "" {
 				if len(problems) > 0 {
 					t.Errorf("problems: %+v", problems)
@@ -60,23 +60,23 @@ func TestInspect_Command(t *testing.T) {
 		return failover.Route{Router: "command", Name: "switch", Settings: settings}
 	}
 	for _, mode := range []string{"good", "strict"} { // strict asks even a look for its epoch
-		if problems := Inspect(t.Context(), route(t, mode), switchRequest(0), ""); len(problems) > 0 {
+		if problems := routers().Inspect(t.Context(), route(t, mode), switchRequest(0), ""); len(problems) > 0 {
 			t.Errorf("a router that remembers epochs, mode %s: %+v", mode, problems)
 		}
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	problems := Inspect(ctx, route(t, "hangs"), switchRequest(0), "")
+	problems := routers().Inspect(ctx, route(t, "hangs"), switchRequest(0), "")
 	if len(problems) != 1 || !problems[0].Silent || time.Since(began) > 10*time.Second {
 		t.Errorf("a router that hangs: %+v after %v", problems, time.Since(began))
 	}
 	gone := route(t, "good")
 	gone.Settings = append(gone.Settings, failover.Setting{Key: "token", File: "/nowhere/token"})
-	if problems := Inspect(t.Context(), gone, switchRequest(0), ""); len(problems) != 1 || !strings.Contains(problems[0].Message, "/nowhere/token") || !strings.Contains(problems[0].Fix, "secrets") {
+	if problems := routers().Inspect(t.Context(), gone, switchRequest(0), ""); len(problems) != 1 || !strings.Contains(problems[0].Message, "/nowhere/token") || !strings.Contains(problems[0].Fix, "secrets") {
 		t.Errorf("a secret that isn't there: %+v", problems)
 	}
-	for _, p := range Inspect(t.Context(), route(t, "fails"), switchRequest(0), "") {
+	for _, p := range routers().Inspect(t.Context(), route(t, "fails"), switchRequest(0), "") {
 		if strings.Contains(p.Message, "hunter2") {
 			t.Errorf("secret in %+v", p)
 		}
@@ -125,7 +125,7 @@ func TestInspect_HAProxyBackups(t *testing.T) {
 			}
 			l.wantServer(test.reached)
 			var found []string
-			for _, p := range Inspect(t.Context(), front, r, "pg-b") {
+			for _, p := range routers().Inspect(t.Context(), front, r, "pg-b") {
 				found = append(found, fmt.Sprintf("%s warning=%v: %s", p.Member, p.Warning, p.Message))
 			}
 			if !slices.Equal(found, test.want) {
@@ -140,7 +140,7 @@ func TestInspect_ClientsAstray(t *testing.T) {
 	l := newLab(t, "") // it comes up with pg-a open and the others closed
 	front := haproxyRoute("socket", "unix://"+l.unix, "backend", "orders", "server.pg-c", "third")
 	look := func(primary failover.MemberName) (found []string) {
-		for _, p := range Inspect(t.Context(), front, l.request(), primary) {
+		for _, p := range routers().Inspect(t.Context(), front, l.request(), primary) {
 			found = append(found, fmt.Sprintf("%s warning=%v: %s", p.Member, p.Warning, p.Message))
 		}
 		return found
@@ -161,16 +161,16 @@ func TestInspect_ClientsAstray(t *testing.T) {
 		"pg-a": "",
 		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary (maintenance); pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
 	} {
-		if found, err := Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
+		if found, err := routers().Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
 			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
 		}
 	}
-	if found, err := Astray(t.Context(), haproxyRoute("socket", "tcp://"+freePort(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
+	if found, err := routers().Astray(t.Context(), haproxyRoute("socket", "tcp://"+freePort(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
 		t.Errorf("nobody listens: %q, %v", found, err)
 	}
 	without := l.request()
 	without.Members = without.Members[1:] // pg-a left the group
-	if problems := Inspect(t.Context(), front, without, ""); len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "server pg-a too, which is no member's") {
+	if problems := routers().Inspect(t.Context(), front, without, ""); len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "server pg-a too, which is no member's") {
 		t.Errorf("a member that left the group: %+v", problems)
 	}
 	if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-b"); err != nil {
@@ -202,18 +202,18 @@ func TestAstray_WhatOpenMends(t *testing.T) {
 			if err != nil || !succeeded(test.command, answers[0]) {
 				t.Fatal(answers, err)
 			}
-			problems := Inspect(t.Context(), front, l.request(), "pg-a")
+			problems := routers().Inspect(t.Context(), front, l.request(), "pg-a")
 			if len(problems) != 1 || !strings.Contains(problems[0].Message, test.check) || strings.Contains(problems[0].Message, "alive") {
 				t.Errorf("check: %+v", problems)
 			}
-			if found, err := Astray(t.Context(), front, l.request(), "pg-a"); err != nil || !strings.Contains(found, test.astray) {
+			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || !strings.Contains(found, test.astray) {
 				t.Errorf("astray: %q, %v", found, err)
 			}
 			if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-a"); err != nil {
 				t.Fatal(err)
 			}
 			l.wantServer("pg-a")
-			if found, err := Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
+			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
 				t.Errorf("after it was opened: %q, %v", found, err)
 			}
 		})

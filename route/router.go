@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 var (
@@ -163,21 +164,29 @@ func driverOf(route failover.Route) (driver, error) {
 	return d, nil
 }
 
-// New returns the driver of a route. It resolves the route's settings but doesn't talk to the router.
-func New(route failover.Route) (Router, error) {
-	router, err := newRouter(route)
+// Routers makes the drivers of routes, and keeps what they have in common. It may be used by several goroutines.
+type Routers struct {
+	secrets *secret.Reader
+}
+
+// NewRouters returns Routers that read what settings refer to with secrets.
+func NewRouters(secrets *secret.Reader) *Routers { return &Routers{secrets: secrets} }
+
+// Of returns the driver of a route. It resolves the route's settings, within ctx, but doesn't talk to the router.
+func (rs *Routers) Of(ctx context.Context, route failover.Route) (Router, error) {
+	router, err := rs.router(ctx, route)
 	if err != nil {
 		return nil, fmt.Errorf("route %s: %w", route.Name, err)
 	}
 	return router, nil
 }
 
-func newRouter(route failover.Route) (Router, error) {
+func (rs *Routers) router(ctx context.Context, route failover.Route) (Router, error) {
 	d, err := driverOf(route)
 	if err != nil {
 		return nil, err
 	}
-	s, err := resolve(route)
+	s, err := resolve(ctx, rs.secrets, route)
 	if err != nil {
 		return nil, err
 	}

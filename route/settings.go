@@ -1,6 +1,7 @@
 package route
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,14 +53,14 @@ func unresolved(route failover.Route) settings {
 	return s
 }
 
-func resolve(route failover.Route) (settings, error) {
+func resolve(ctx context.Context, from *secret.Reader, route failover.Route) (settings, error) {
 	s := settings{route: route.Name, values: map[string]string{}, later: map[string]bool{}}
 	var secrets []string
 	for _, setting := range route.Settings {
 		if _, twice := s.values[setting.Key]; twice {
 			return settings{}, fmt.Errorf("%w: %q is there twice", ErrBadSetting, setting.Key)
 		}
-		value, err := secret.Resolve(setting)
+		value, err := from.Resolve(ctx, setting)
 		if err != nil {
 			return settings{}, err
 		}

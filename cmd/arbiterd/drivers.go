@@ -18,10 +18,11 @@ import (
 )
 
 // drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
-func drivers(fencing *fence.Fencer) arbiter.Drivers {
+func drivers(fencing *fence.Fencer, secrets *secret.Reader) arbiter.Drivers {
+	routers := route.NewRouters(secrets)
 	engines := map[failover.Engine]service{
-		failover.EnginePostgres: engine.NewPostgres(secret.Resolve),
-		failover.EngineHTTP:     engine.NewHTTP(secret.Resolve),
+		failover.EnginePostgres: engine.NewPostgres(secrets),
+		failover.EngineHTTP:     engine.NewHTTP(secrets),
 	}
 	return arbiter.Drivers{
 		Fencer: fencer{fencing},
@@ -32,8 +33,11 @@ func drivers(fencing *fence.Fencer) arbiter.Drivers {
 			}
 			return found, nil
 		},
-		Router:  newRouter,
-		Inspect: inspectors(engines, fencing),
+		Router: func(ctx context.Context, r failover.Route) (arbiter.Router, error) {
+			driver, err := routers.Of(ctx, r)
+			return router{driver}, err
+		},
+		Inspect: inspectors(engines, fencing, routers),
 		Answers: func(m failover.MemberSpec, wait time.Duration) arbiter.Answers {
 			return arbiter.Answers(fence.AnswersAt(m.Address, wait))
 		},
@@ -46,12 +50,12 @@ type service interface {
 	Preconditions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []engine.Problem
 }
 
-func checkers(node failover.NodeID) map[failover.CheckKind]probe.Checker {
+func checkers(node failover.NodeID, secrets *secret.Reader) map[failover.CheckKind]probe.Checker {
 	return map[failover.CheckKind]probe.Checker{
 		failover.CheckTCP:      &probe.TCP{},
-		failover.CheckHTTP:     &probe.HTTP{},
-		failover.CheckPostgres: probe.NewPostgres(probe.PostgresOptions{Node: node, Resolve: secret.Resolve}),
-		failover.CheckService:  probe.NewService(node, secret.Resolve),
+		failover.CheckHTTP:     probe.NewHTTP(secrets),
+		failover.CheckPostgres: probe.NewPostgres(probe.PostgresOptions{Node: node, Secrets: secrets}),
+		failover.CheckService:  probe.NewService(node, secrets),
 	}
 }
 
@@ -69,11 +73,6 @@ func (f fencer) ReadBack(ctx context.Context, m failover.MemberSpec, p failover.
 // router tells a route driver for whom it is asked.
 type router struct{ route.Router }
 
-func newRouter(r failover.Route) (arbiter.Router, error) {
-	driver, err := route.New(r)
-	return router{driver}, err
-}
-
 func (r router) Close(ctx context.Context, a failover.Action, members ...failover.MemberName) error {
 	return r.Router.Close(ctx, requestOf(a), members...)
 }
@@ -89,10 +88,10 @@ func requestOf(a failover.Action) route.Request {
 // prober adapts the scheduler's values to the node's.
 type prober struct{ *probe.Scheduler }
 
-func newProber(c clock.Clock, log hclog.Logger) func(failover.NodeID, func() failover.Index, func(arbiter.Report)) arbiter.Prober {
+func newProber(c clock.Clock, secrets *secret.Reader, log hclog.Logger) func(failover.NodeID, func() failover.Index, func(arbiter.Report)) arbiter.Prober {
 	return func(node failover.NodeID, applied func() failover.Index, report func(arbiter.Report)) arbiter.Prober {
 		return prober{probe.NewScheduler(probe.Options{
-			Node: node, Clock: c, Applied: applied, Checkers: checkers(node), Logger: log,
+			Node: node, Clock: c, Applied: applied, Checkers: checkers(node, secrets), Logger: log,
 			Report: func(r probe.Report) { report(reportOf(r)) },
 		})}
 	}

@@ -13,7 +13,7 @@ import (
 )
 
 // inspectors hand what the drivers find wrong to the node, in its words.
-func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbiter.Inspectors {
+func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, routers *route.Routers) arbiter.Inspectors {
 	return arbiter.Inspectors{
 		Member: func(ctx context.Context, m failover.MemberSpec, spec *failover.Spec) []arbiter.Finding {
 			e, known := engines[spec.Engine]
@@ -34,12 +34,12 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer) arbit
 		},
 		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []arbiter.Finding {
 			request := route.Request{Group: group, Members: spec.Members}
-			return append(unverified(r), findings(route.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
+			return append(unverified(r), findings(routers.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 			})...)
 		},
 		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (string, error) {
-			return route.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
+			return routers.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
 		},
 	}
 }

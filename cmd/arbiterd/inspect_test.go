@@ -12,6 +12,7 @@ import (
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fence"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // chatty is a program that ends badly and says all that it was told.
@@ -33,17 +34,17 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	secret := failover.Setting{Key: "password", File: password}
+	setting := failover.Setting{Key: "password", File: password}
 	member := failover.MemberSpec{
 		Name: "pg-a", Address: rude(t),
-		Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{Method: program, Timeout: 10 * time.Second, Settings: []failover.Setting{secret, {Key: "proof", Value: "off"}}}}}},
+		Fence: []failover.FenceLevel{{Devices: []failover.FenceDevice{{Method: program, Timeout: 10 * time.Second, Settings: []failover.Setting{setting, {Key: "proof", Value: "off"}}}}}},
 	}
 	spec := &failover.Spec{
 		Engine: failover.EnginePostgres, Members: []failover.MemberSpec{member},
 		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable", Password: failover.Setting{File: password}},
 	}
-	route := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}, secret}}
-	inspect := drivers(fence.New(fence.Options{})).Inspect
+	route := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}, setting}}
+	inspect := drivers(fence.New(fence.Options{}), new(secret.Reader)).Inspect
 	for name, found := range map[string][]arbiter.Finding{
 		"member": inspect.Member(t.Context(), member, spec),
 		"fence":  inspect.Fence(t.Context(), member),
@@ -69,7 +70,7 @@ func TestInspectors_AdviseToVerifyRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	front := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}}}
-	inspect := drivers(fence.New(fence.Options{})).Inspect
+	inspect := drivers(fence.New(fence.Options{}), new(secret.Reader)).Inspect
 	found := inspect.Route(t.Context(), front, "pay", &failover.Spec{}, "")
 	if len(found) != 1 || found[0].Blocks || !strings.Contains(found[0].What, "route front has no verify_address") || found[0].Next == "" {
 		t.Errorf("without an address: %+v", found)

@@ -27,6 +27,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/recording"
 	"github.com/arbiter-ha/arbiter/internal/release"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Exit statuses.
@@ -167,11 +168,12 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	c, fencing := clock.System(), fence.New(fence.Options{Directories: d.file.FenceAgentDirs})
+	c, secrets := clock.System(), new(secret.Reader)
+	fencing := fence.New(fence.Options{Directories: d.file.FenceAgentDirs, Secrets: secrets})
 	node, err := arbiter.New(arbiter.Options{
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
-		Drivers: drivers(fencing), NewProber: newProber(c, d.log), Specs: specs{fencing},
+		Drivers: drivers(fencing, secrets), NewProber: newProber(c, secrets, d.log), Specs: specs{fencing},
 		Release: release.Name(), FencePathEvery: fencePathEvery, RoutesEvery: routesEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {

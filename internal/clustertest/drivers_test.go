@@ -28,7 +28,9 @@ func (h hands) drivers() arbiter.Drivers {
 	return arbiter.Drivers{
 		Fencer: h,
 		Engine: func(failover.Engine) (arbiter.Engine, error) { return h, nil },
-		Router: func(r failover.Route) (arbiter.Router, error) { return router{hands: h, name: r.Name}, nil },
+		Router: func(_ context.Context, r failover.Route) (arbiter.Router, error) {
+			return router{hands: h, name: r.Name}, nil
+		},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
 			return func(context.Context) (bool, string) {
 				_, answers := h.world.facts(m.Name)

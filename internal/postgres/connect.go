@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // closeBound is how long ending a connection may take. It only decides whether the server reads a polite farewell or
@@ -44,9 +44,6 @@ func DoubtCertificate(err error) error {
 // errAbandoned refuses the cancel request that pgx would send over a second connection.
 var errAbandoned = errors.New("the connection was abandoned; no cancel request is sent")
 
-// Resolver returns the value that a setting holds or refers to.
-type Resolver func(failover.Setting) (string, error)
-
 // Options are what differs between the connections of one group.
 type Options struct {
 	// ApplicationName is what the server lists the session under; empty means "arbiter".
@@ -64,28 +61,12 @@ type Options struct {
 // Connector opens connections to the members of one group.
 type Connector struct {
 	connect failover.Connect
-	resolve Resolver
+	secrets *secret.Reader
 }
 
-// NewConnector returns a Connector that resolves the password at each Dial, so that a rotated one is used at once.
-func NewConnector(connect failover.Connect, resolve Resolver) Connector {
-	return Connector{connect: connect, resolve: resolve}
-}
-
-// Dial opens a new connection to address (host:port) within ctx. The caller closes it.
-func (c Connector) Dial(ctx context.Context, address string, options Options) (*Conn, error) {
-	resolved := c.connect
-	if resolved.Password.File != "" || resolved.Password.Env != "" {
-		if c.resolve == nil {
-			return nil, fmt.Errorf("%w: the password is a reference and there is nothing to resolve it", ErrUnusableSettings)
-		}
-		password, err := c.resolve(resolved.Password)
-		if err != nil {
-			return nil, fmt.Errorf("%w: password: %w", ErrUnusableSettings, err)
-		}
-		resolved.Password = failover.Setting{Value: password}
-	}
-	return Dial(ctx, address, resolved, options)
+// NewConnector returns a Connector that reads the password and the TLS files at each Dial, so that rotated ones are used at once.
+func NewConnector(connect failover.Connect, secrets *secret.Reader) Connector {
+	return Connector{connect: connect, secrets: secrets}
 }
 
 // ServerError is what a server itself said.
@@ -169,10 +150,9 @@ func (c *Conn) Close() {
 	_ = c.Conn.Close(ctx)
 }
 
-// Dial opens a new connection to address (host:port, IPv6 in brackets, or a socket folder and port) within ctx.
-// connect.Password.Value is the password itself. The caller closes the connection.
-func Dial(ctx context.Context, address string, connect failover.Connect, options Options) (*Conn, error) {
-	config, err := parseConfig(address, connect, options)
+// Dial opens a new connection to address (host:port, IPv6 in brackets, or a socket folder and port) within ctx. The caller closes it.
+func (c Connector) Dial(ctx context.Context, address string, options Options) (*Conn, error) {
+	config, err := c.config(ctx, address, options)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +164,7 @@ func Dial(ctx context.Context, address string, connect failover.Connect, options
 	showedCertificate := false
 	config.AfterNetConnect = func(_ context.Context, _ *pgconn.Config, conn net.Conn) (net.Conn, error) {
 		_, encrypted := conn.(*tls.Conn)
-		showedCertificate = encrypted && connect.SSLCert != ""
+		showedCertificate = encrypted && c.connect.SSLCert != ""
 		return conn, nil
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
@@ -207,54 +187,15 @@ func ForgetService() error {
 	return nil
 }
 
-// Settings are how to reach address (host:port) by a group's connection settings, all but the password and the session's parameters. They name
-// each setting that pgx would else take from the process's environment or home directory, but the one of ForgetService.
-func Settings(address string, connect failover.Connect) (ConnInfo, error) {
-	host, port, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, fmt.Errorf("%w: split address %q into host and port: %w", ErrUnusableSettings, address, err)
-	}
-	if host == "" || strings.Contains(host, ",") {
-		return nil, fmt.Errorf("%w: address %q must name one host", ErrUnusableSettings, address)
-	}
-	mode := connect.SSLMode
-	if mode == "" {
-		mode = "prefer" // libpq's default
-	}
-	return ConnInfo{
-		{"host", host},
-		{"port", port},
-		{"user", connect.User},
-		{"database", connect.Database},
-		{"password", ""},
-		{"passfile", ""},
-		{"sslmode", mode},
-		{"sslrootcert", connect.SSLRoot},
-		{"sslcert", connect.SSLCert},
-		{"sslkey", connect.SSLKey},
-		{"sslcertmode", "allow"},
-		{"sslpassword", ""},
-		{"sslsni", "1"},
-		{"sslnegotiation", ""},
-		{"channel_binding", "prefer"},
-		{"require_auth", ""},
-		{"min_protocol_version", ""},
-		{"max_protocol_version", ""},
-		{"target_session_attrs", "any"},
-		{"connect_timeout", "0"},
-	}, nil
-}
-
-func parseConfig(address string, connect failover.Connect, options Options) (*pgx.ConnConfig, error) {
-	info, err := Settings(address, connect)
+// config is all that pgx needs to open a session.
+func (c Connector) config(ctx context.Context, address string, options Options) (*pgx.ConnConfig, error) {
+	config, err := ReadSettings(ctx, c.secrets, address, c.connect)
 	if err != nil {
 		return nil, err
 	}
-	config, err := pgx.ParseConfig(info.String())
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrUnusableSettings, err)
+	if config.Password, err = c.secrets.Resolve(ctx, c.connect.Password); err != nil {
+		return nil, fmt.Errorf("%w: password: %w", ErrUnusableSettings, err)
 	}
-	config.Password = connect.Password.Value
 	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	config.StatementCacheCapacity = 0
 	config.DescriptionCacheCapacity = 0

@@ -15,6 +15,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
@@ -30,7 +31,7 @@ func TestDialSetsTheSession(t *testing.T) {
 	server := postgrestest.Start(t)
 	t.Setenv("PGAPPNAME", "from the environment")
 	t.Setenv("PGOPTIONS", "-c work_mem=1MB")
-	conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{
 		LocalCommit: true, StatementTimeout: 1500 * time.Microsecond, LockTimeout: time.Second, Parameters: map[string]string{"search_path": "pg_catalog"},
 	})
 	if err != nil {
@@ -66,7 +67,7 @@ func TestTheEnvironmentDoesNotCount(t *testing.T) {
 				if err := postgres.ForgetService(); err != nil {
 					t.Fatal(err)
 				}
-				conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+				conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 				if err != nil {
 					t.Fatalf("with %q: %v", value, err)
 				}
@@ -82,7 +83,7 @@ func TestDialOverIPv6(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := postgres.Dial(within(t, 10*time.Second), net.JoinHostPort("::1", port), postgrestest.Connect(), postgres.Options{})
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), net.JoinHostPort("::1", port), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,20 +93,15 @@ func TestDialOverIPv6(t *testing.T) {
 func TestConnectorResolvesThePassword(t *testing.T) {
 	server := postgrestest.Start(t)
 	connect := postgrestest.Connect()
-	connect.Password = failover.Setting{Env: "SOME_NAME"}
-	resolve := func(s failover.Setting) (string, error) {
-		if s.Env != "SOME_NAME" {
-			return "", errors.New("unknown reference")
-		}
-		return postgrestest.Password, nil
-	}
-	conn, err := postgres.NewConnector(connect, resolve).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	t.Setenv("CONNECT_TEST_PASSWORD", postgrestest.Password)
+	connect.Password = failover.Setting{Env: "CONNECT_TEST_PASSWORD"}
+	conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
-	connect.Password.Env = "OTHER"
-	_, err = postgres.NewConnector(connect, resolve).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	connect.Password.Env = "CONNECT_TEST_OTHER"
+	_, err = postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 	if got := postgres.Classify(err).Reason; got != failover.ReasonBadConfiguration || !errors.Is(err, postgres.ErrUnusableSettings) {
 		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonBadConfiguration)
 	}
@@ -114,7 +110,7 @@ func TestConnectorResolvesThePassword(t *testing.T) {
 // Neither dialling nor a statement nor closing may hang on a server that is frozen, and nothing may pile up.
 func TestFrozenServerHoldsNobody(t *testing.T) {
 	server := postgrestest.Start(t)
-	held, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+	held, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +119,7 @@ func TestFrozenServerHoldsNobody(t *testing.T) {
 	before := runtime.NumGoroutine()
 	begun := time.Now()
 	for range 20 {
-		_, err := postgres.Dial(within(t, 20*time.Millisecond), server.Address, postgrestest.Connect(), postgres.Options{})
+		_, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 20*time.Millisecond), server.Address, postgres.Options{})
 		if got := postgres.Classify(err).Reason; got != failover.ReasonTimeout {
 			t.Fatalf("%v is classified as %s; want %s", err, got, failover.ReasonTimeout)
 		}
@@ -144,7 +140,7 @@ func TestFrozenServerHoldsNobody(t *testing.T) {
 
 func TestClassifyCancelledByTheCaller(t *testing.T) {
 	server := postgrestest.Start(t)
-	conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -166,7 +162,7 @@ type classified struct {
 func (c classified) dial(change func(*failover.Connect), options postgres.Options) (*postgres.Conn, error) {
 	connect := postgrestest.Connect()
 	change(&connect)
-	return postgres.Dial(within(c.t, 10*time.Second), c.Address, connect, options)
+	return postgres.NewConnector(connect, new(secret.Reader)).Dial(within(c.t, 10*time.Second), c.Address, options)
 }
 
 // login is how a new connection ends.
@@ -301,7 +297,7 @@ func TestClassifyRealServers(t *testing.T) {
 func TestClassifyCrashRecoveryAndStartingUp(t *testing.T) {
 	server := postgrestest.Start(t)
 	reason := func() failover.Reason {
-		conn, err := postgres.Dial(within(t, 5*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 5*time.Second), server.Address, postgres.Options{})
 		if err == nil {
 			conn.Close()
 		}
@@ -338,7 +334,7 @@ func TestBrokenConnectionIsAResetInEveryStatement(t *testing.T) {
 	server := postgrestest.Start(t)
 	var conns []*postgres.Conn
 	for range 4 {
-		conn, err := postgres.Dial(within(t, 10*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -368,7 +364,7 @@ func TestClassifyShuttingDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Eventually("shutting down is seen", func() bool {
-		conn, err := postgres.Dial(within(t, 5*time.Second), server.Address, postgrestest.Connect(), postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 5*time.Second), server.Address, postgres.Options{})
 		if err == nil {
 			conn.Close()
 		}

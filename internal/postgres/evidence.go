@@ -17,6 +17,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Classify says what an error from Dial or from a statement is evidence of; no error is evidence of an answer.
@@ -49,6 +50,8 @@ func reasonHere(err error) failover.Reason {
 	var name *net.DNSError
 	var parse *pgconn.ParseConfigError
 	switch {
+	case errors.Is(err, secret.ErrNotInTime):
+		return failover.ReasonArbiterTrouble
 	case errors.Is(err, ErrUnusableSettings), errors.As(err, &parse):
 		return failover.ReasonBadConfiguration
 	case errors.Is(err, context.Canceled), errors.Is(err, os.ErrPermission):

@@ -17,6 +17,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // authority issues certificates for one test.
@@ -126,7 +127,7 @@ func TestSSLModes(t *testing.T) {
 	} {
 		connect := postgrestest.Connect()
 		c.change(&connect)
-		conn, err := postgres.Dial(within(t, 10*time.Second), c.address, connect, postgres.Options{})
+		conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), c.address, postgres.Options{})
 		if got := postgres.Classify(err).Reason; got != c.want {
 			t.Errorf("%s: %v is classified as %s; want %s", c.name, err, got, c.want)
 		}

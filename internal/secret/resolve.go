@@ -1,9 +1,9 @@
 package secret
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 
@@ -24,21 +24,18 @@ var (
 	ErrEmpty = errors.New("secret is empty")
 	// ErrNotSet: the environment variable does not exist in the arbiter's environment.
 	ErrNotSet = errors.New("environment variable is not set")
-	// ErrNotAFile: the path leads to a directory, a device or a pipe.
-	ErrNotAFile = errors.New("not a regular file")
-	// ErrTooLarge: the file holds more than a secret can be.
-	ErrTooLarge = errors.New("file is larger than 64 KiB")
 )
 
 // Resolve returns the value of a setting: its literal, the content of its file without one trailing newline, or the
-// value of its environment variable. The error names the setting and the source, never the content.
-func Resolve(s failover.Setting) (string, error) {
+// value of its environment variable. The error names the setting and the source, never the content; it is ErrNotInTime if the context ended
+// before a file was read.
+func (r *Reader) Resolve(ctx context.Context, s failover.Setting) (string, error) {
 	if sources(s) > 1 {
 		return "", fmt.Errorf("resolve%s: %w: keep one of a value, a file and an environment variable", named(s), ErrAmbiguous)
 	}
 	switch {
 	case s.File != "":
-		value, err := readFile(s.File)
+		value, err := r.readSecret(ctx, s.File)
 		if err != nil {
 			return "", fmt.Errorf("resolve%s from file %s: %w", named(s), s.File, err)
 		}
@@ -71,40 +68,19 @@ func sources(s failover.Setting) int {
 	return n
 }
 
-func readFile(path string) (string, error) {
-	info, err := os.Stat(path) // before opening: opening a pipe would wait for its writer
-	if err != nil {
-		return "", withoutPath(err)
+func (r *Reader) readSecret(ctx context.Context, path string) (string, error) {
+	file, err := r.read(ctx, path)
+	switch {
+	case err != nil:
+		return "", err
+	case len(file.Content) > largest:
+		return "", fmt.Errorf("%w: it has more than %d KiB", ErrTooLarge, largest>>10)
 	}
-	if !info.Mode().IsRegular() {
-		return "", ErrNotAFile
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, largest+1))
-	if err != nil {
-		return "", withoutPath(err)
-	}
-	if len(content) > largest {
-		return "", ErrTooLarge
-	}
-	value := trimNewline(string(content))
+	value := trimNewline(string(file.Content))
 	if value == "" {
 		return "", ErrEmpty
 	}
 	return value, nil
-}
-
-// withoutPath drops the operation and the path of a file error, since the caller names the path already.
-func withoutPath(err error) error {
-	var pathError *os.PathError
-	if errors.As(err, &pathError) {
-		return pathError.Err
-	}
-	return err
 }
 
 // trimNewline removes one line end, which editors and shells add, and no other white space: it may belong to the secret.
@@ -125,16 +101,16 @@ func readEnv(name string) (string, error) {
 }
 
 // Warning says what is careless about where a setting's value is kept, or nothing.
-func Warning(s failover.Setting) string {
+func (r *Reader) Warning(ctx context.Context, s failover.Setting) string {
 	if s.File == "" {
 		return ""
 	}
-	info, err := os.Stat(s.File)
-	if err != nil || info.Mode().Perm()&worldReadable == 0 {
+	file, err := r.read(ctx, s.File)
+	if err != nil || file.Mode.Perm()&worldReadable == 0 {
 		return ""
 	}
 	return fmt.Sprintf("file %s (setting %q) can be read by everybody on this machine (mode %04o): run chmod o= %s",
-		s.File, s.Key, info.Mode().Perm(), s.File)
+		s.File, s.Key, file.Mode.Perm(), s.File)
 }
 
 // IsSecret says whether a setting's value must never be shown: everything that comes from a file or the environment,

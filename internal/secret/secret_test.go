@@ -56,7 +56,7 @@ func TestResolve(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.setting.Key = "password"
-			got, err := Resolve(test.setting)
+			got, err := new(Reader).Resolve(t.Context(), test.setting)
 			if got != test.want || !errors.Is(err, test.err) {
 				t.Fatalf("got %q, %v; want %q, %v", got, err, test.want, test.err)
 			}
@@ -72,11 +72,11 @@ func TestResolve(t *testing.T) {
 
 func TestWarningOnlyForWorldReadableFiles(t *testing.T) {
 	open := failover.Setting{Key: "password", File: write(t, "s3cret", 0o644)}
-	if got := Warning(open); !strings.Contains(got, open.File) || strings.Contains(got, "s3cret") {
+	if got := new(Reader).Warning(t.Context(), open); !strings.Contains(got, open.File) || strings.Contains(got, "s3cret") {
 		t.Errorf("got %q", got)
 	}
 	for _, s := range []failover.Setting{{Value: "x"}, {File: write(t, "s", 0o640)}, {File: "/nowhere"}, {Env: "HOME"}} {
-		if got := Warning(s); got != "" {
+		if got := new(Reader).Warning(t.Context(), s); got != "" {
 			t.Errorf("%+v: got %q", s, got)
 		}
 	}

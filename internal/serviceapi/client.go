@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,10 +11,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // largestAnswer and largestHeader bound what is read of an answer, in bytes.
@@ -31,9 +30,6 @@ var (
 	ErrNotTheContract = errors.New("the answer is not one of the contract in docs/http-engine.md")
 )
 
-// Resolver finds the value of a setting that may be a reference to a secret.
-type Resolver func(failover.Setting) (string, error)
-
 // Dial connects like net.Dialer's DialContext.
 type Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
@@ -47,14 +43,14 @@ type Client struct {
 	http           *http.Client
 }
 
-// NewClient returns a client for the service at address. It uses one connection,
+// NewClient returns a client for the service at address; what the settings refer to is read within ctx. It uses one connection,
 // which it keeps open between requests; dial replaces how
 // connections are made, if it isn't nil.
-func NewClient(address string, connect failover.Connect, resolve Resolver, dial Dial) (*Client, error) {
+func NewClient(ctx context.Context, address string, connect failover.Connect, secrets *secret.Reader, dial Dial) (*Client, error) {
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
-	return newClient(address, connect, resolve, func(config *tls.Config) http.RoundTripper {
+	return newClient(ctx, address, connect, secrets, func(config *tls.Config) http.RoundTripper {
 		t := &http.Transport{DisableCompression: true, MaxConnsPerHost: 1, MaxResponseHeaderBytes: largestHeader, DialContext: gated(dial)}
 		if config != nil {
 			t.DialTLSContext = gated(encrypted(dial, config))
@@ -67,24 +63,26 @@ func NewClient(address string, connect failover.Connect, resolve Resolver, dial 
 // NewClient's. Requests are made one at a time; another one fails with ErrBusy.
 //
 // lost, if it isn't nil, gets the error by which the connection has ended between two requests.
-func NewSingle(address string, connect failover.Connect, resolve Resolver, dial Dial, lost func(error)) (*Client, error) {
-	return newClient(address, connect, resolve, func(config *tls.Config) http.RoundTripper {
+func NewSingle(ctx context.Context, address string, connect failover.Connect, secrets *secret.Reader, dial Dial, lost func(error)) (*Client, error) {
+	return newClient(ctx, address, connect, secrets, func(config *tls.Config) http.RoundTripper {
 		return &single{address: address, dial: dial, tls: config, lost: lost}
 	})
 }
 
-func newClient(address string, connect failover.Connect, resolve Resolver, over func(*tls.Config) http.RoundTripper) (*Client, error) {
+func newClient(
+	ctx context.Context, address string, connect failover.Connect, secrets *secret.Reader, over func(*tls.Config) http.RoundTripper,
+) (*Client, error) {
 	c := &Client{base: "http://" + address + Prefix}
 	var config *tls.Config // nil: plain TCP
 	if connect.SSLMode != "disable" {
 		var err error
-		if config, err = tlsConfig(connect); err != nil {
+		if config, err = tlsConfig(ctx, connect, secrets); err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnusableSettings, err)
 		}
 		c.base = "https://" + address + Prefix
 	}
 	if p := connect.Password; p.Value != "" || p.File != "" || p.Env != "" {
-		password, err := resolve(p)
+		password, err := secrets.Resolve(ctx, p)
 		if err != nil {
 			return nil, fmt.Errorf("%w: resolve the password: %w", ErrUnusableSettings, err)
 		}
@@ -97,25 +95,21 @@ func newClient(address string, connect failover.Connect, resolve Resolver, over 
 	return c, nil
 }
 
-func tlsConfig(connect failover.Connect) (*tls.Config, error) {
+func tlsConfig(ctx context.Context, connect failover.Connect, secrets *secret.Reader) (*tls.Config, error) {
 	if connect.SSLMode != "verify-full" {
 		return nil, fmt.Errorf("sslmode %q can't be used with engine http; use disable or verify-full", connect.SSLMode)
 	}
 	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if connect.SSLRoot != "" {
-		pem, err := os.ReadFile(connect.SSLRoot)
-		if err != nil {
-			return nil, fmt.Errorf("read the CA file: %w", err)
-		}
-		config.RootCAs = x509.NewCertPool()
-		if !config.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read the CA file %s: it holds no certificate in PEM form", connect.SSLRoot)
+		var err error
+		if config.RootCAs, err = secrets.Authorities(ctx, connect.SSLRoot); err != nil {
+			return nil, fmt.Errorf("sslrootcert: %w", err)
 		}
 	}
 	if connect.SSLCert != "" {
-		certificate, err := tls.LoadX509KeyPair(connect.SSLCert, connect.SSLKey)
+		certificate, err := secrets.KeyPair(ctx, connect.SSLCert, connect.SSLKey)
 		if err != nil {
-			return nil, fmt.Errorf("read the client certificate: %w", err)
+			return nil, fmt.Errorf("sslcert and sslkey: %w", err)
 		}
 		config.Certificates = []tls.Certificate{certificate}
 	}

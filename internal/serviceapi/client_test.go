@@ -17,6 +17,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // service answers with a state whose operation names who asked and how.
@@ -37,13 +38,18 @@ func service(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func secretOf(value string) Resolver {
-	return func(failover.Setting) (string, error) {
-		if value == "" {
-			return "", errors.New("no such file")
+// passwordFile is where the client's password is.
+const passwordFile = "/secrets/p"
+
+// secretOf reads a password that isn't on the disk, unless it is empty, and everything else that is.
+func secretOf(value string) *secret.Reader {
+	return &secret.Reader{Open: func(path string) (secret.File, error) {
+		if path == passwordFile && value != "" {
+			return secret.File{Content: []byte(value)}, nil
 		}
-		return value, nil
-	}
+		content, err := os.ReadFile(path)
+		return secret.File{Content: content}, err
+	}}
 }
 
 func TestClient(t *testing.T) {
@@ -56,7 +62,7 @@ func TestClient(t *testing.T) {
 	if err := os.WriteFile(ca, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	password := failover.Setting{File: "/secrets/p"}
+	password := failover.Setting{File: passwordFile}
 	for _, test := range []struct {
 		name    string
 		server  *httptest.Server
@@ -71,10 +77,10 @@ func TestClient(t *testing.T) {
 		{"unknown CA", secure, failover.Connect{SSLMode: "verify-full", User: "u", Password: password}, "s3cret", "certificate"},
 		{"plain client", secure, failover.Connect{SSLMode: "disable", User: "u", Password: password}, "s3cret", "contract"},
 		{"secret is missing", plain, failover.Connect{SSLMode: "disable", Password: password}, "", "resolve the password"},
-		{"no CA file", secure, failover.Connect{SSLMode: "verify-full", SSLRoot: ca + "x"}, "", "read the CA file"},
+		{"no CA file", secure, failover.Connect{SSLMode: "verify-full", SSLRoot: ca + "x"}, "", "sslrootcert: read "},
 		{"mode of libpq", plain, failover.Connect{SSLMode: "prefer"}, "", "use disable or verify-full"},
 	} {
-		c, err := NewClient(test.server.Listener.Addr().String(), test.connect, secretOf(test.secret), nil)
+		c, err := NewClient(t.Context(), test.server.Listener.Addr().String(), test.connect, secretOf(test.secret), nil)
 		var state State
 		if err == nil {
 			t.Cleanup(c.Close)
@@ -95,7 +101,7 @@ func TestClientOrders(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(service))
 	t.Cleanup(server.Close)
 	connect := failover.Connect{SSLMode: "disable", User: "u", Password: failover.Setting{Value: "s3cret"}}
-	c, err := NewClient(server.Listener.Addr().String(), connect, secretOf("s3cret"), nil)
+	c, err := NewClient(t.Context(), server.Listener.Addr().String(), connect, secretOf("s3cret"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +123,7 @@ func TestClientRefusesImpossibleStates(t *testing.T) {
 	var answer string
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, answer) }))
 	t.Cleanup(server.Close)
-	c, err := NewClient(server.Listener.Addr().String(), Plain(), nil, nil)
+	c, err := NewClient(t.Context(), server.Listener.Addr().String(), Plain(), new(secret.Reader), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +150,7 @@ func TestMayHaveActed(t *testing.T) {
 		t.Fatal(err)
 	}
 	promote := func(ctx context.Context) error {
-		c, err := NewClient(listener.Addr().String(), Plain(), nil, nil)
+		c, err := NewClient(t.Context(), listener.Addr().String(), Plain(), new(secret.Reader), nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const standby = `{"role":"standby"}`
@@ -30,7 +32,7 @@ func connectSingle(t *testing.T, handle http.HandlerFunc, lost func(error)) (*Cl
 	}
 	server.Start()
 	t.Cleanup(server.Close)
-	client, err := NewSingle(server.Listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, lost)
+	client, err := NewSingle(t.Context(), server.Listener.Addr().String(), Plain(), new(secret.Reader), (&net.Dialer{}).DialContext, lost)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +99,7 @@ func TestSingle_TellsWhenTheConnectionHasEnded(t *testing.T) {
 				fmt.Fprint(conn, test.goodbye)
 			}()
 			lost := make(chan error, 1)
-			client, err := NewSingle(listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, func(err error) { lost <- err })
+			client, err := NewSingle(t.Context(), listener.Addr().String(), Plain(), new(secret.Reader), (&net.Dialer{}).DialContext, func(err error) { lost <- err })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -190,7 +192,7 @@ func TestSingle_ClosedDuringLooks(t *testing.T) {
 	t.Cleanup(server.Close)
 	bothWays(t, func(t *testing.T, lost func(error)) {
 		for i := range 300 {
-			client, err := NewSingle(server.Listener.Addr().String(), Plain(), nil, (&net.Dialer{}).DialContext, lost)
+			client, err := NewSingle(t.Context(), server.Listener.Addr().String(), Plain(), new(secret.Reader), (&net.Dialer{}).DialContext, lost)
 			if err != nil {
 				t.Fatal(err)
 			}

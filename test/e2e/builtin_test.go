@@ -120,7 +120,7 @@ func refusesWhatCameLate(t *testing.T, ctx context.Context, l *lab.Lab, old *bui
 
 func order(t *testing.T, ctx context.Context, s *builtin.Server, verb serviceapi.Verb, o serviceapi.Order) (serviceapi.State, error) {
 	t.Helper()
-	c, err := s.Client()
+	c, err := s.Client(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}

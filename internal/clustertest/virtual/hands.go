@@ -40,7 +40,7 @@ func (h hands) drivers() arbiter.Drivers {
 	return arbiter.Drivers{
 		Fencer:  h,
 		Engine:  func(failover.Engine) (arbiter.Engine, error) { return h, nil },
-		Router:  func(failover.Route) (arbiter.Router, error) { return router{h}, nil },
+		Router:  func(context.Context, failover.Route) (arbiter.Router, error) { return router{h}, nil },
 		Inspect: arbiter.Inspectors{Astray: router{h}.astray},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
 			return func(context.Context) (bool, string) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -106,8 +107,8 @@ func (s *Server) Process() *hosts.Process { return s.process }
 func (s *Server) Crash(ctx context.Context) error { return s.host.KillAll(ctx) }
 
 // Client is a client of the contract that reaches the service through its socket file. The caller closes it.
-func (s *Server) Client() (*serviceapi.Client, error) {
-	return serviceapi.NewClient("socket", serviceapi.Plain(), nil, s.dialSocket)
+func (s *Server) Client(ctx context.Context) (*serviceapi.Client, error) {
+	return serviceapi.NewClient(ctx, "socket", serviceapi.Plain(), new(secret.Reader), s.dialSocket)
 }
 
 func (s *Server) dialSocket(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -116,7 +117,7 @@ func (s *Server) dialSocket(ctx context.Context, _, _ string) (net.Conn, error) 
 
 // State asks the service what it is.
 func (s *Server) State(ctx context.Context) (serviceapi.State, error) {
-	client, err := s.Client()
+	client, err := s.Client(ctx)
 	if err != nil {
 		return serviceapi.State{}, err
 	}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // patience is how long a server may take to start, stop, or turn up, on a machine that is busy.
@@ -309,7 +310,7 @@ func (s *Server) keep(conn *postgres.Conn, err error) *postgres.Conn {
 
 func (s *Server) dial(ctx context.Context, role string) (*postgres.Conn, error) {
 	connect := failover.Connect{User: role, Database: Database, SSLMode: "disable"}
-	return postgres.Dial(ctx, s.Address, connect, postgres.Options{ApplicationName: "test"})
+	return postgres.NewConnector(connect, new(secret.Reader)).Dial(ctx, s.Address, postgres.Options{ApplicationName: "test"})
 }
 
 // Exec runs a statement as the superuser on a new connection.

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/arbiter-ha/arbiter/internal/lab/standin"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	"github.com/arbiter-ha/arbiter/internal/serviceapi"
 )
 
@@ -174,7 +175,7 @@ func (s *Server) signal(signal syscall.Signal) {
 // Client is a client of the contract, closed with the test.
 func (s *Server) Client() *serviceapi.Client {
 	s.t.Helper()
-	client, err := serviceapi.NewClient(s.Address, serviceapi.Plain(), nil, nil)
+	client, err := serviceapi.NewClient(s.t.Context(), s.Address, serviceapi.Plain(), new(secret.Reader), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
