@@ -29,7 +29,7 @@ var (
 	ErrCanceled = errors.New("canceled")
 	// ErrKilled: the program was ended by a signal that did not come from Run.
 	ErrKilled = errors.New("ended by a signal")
-	// ErrStuck: the program was killed but its process has not ended; it hangs inside the kernel.
+	// ErrStuck: the program was killed but its process, or one of its children, has not ended; it hangs inside the kernel.
 	ErrStuck = errors.New("killed but still not ended")
 )
 
@@ -65,6 +65,7 @@ func Run(ctx context.Context, c Command) (Result, error) { return new(Runner).Ru
 type finished struct {
 	result Result
 	err    error
+	left   *group // of which a process has not ended, though it was killed; nil if none is left
 }
 
 // await waits for the end of the program, but not for ever once it was told to end: then it is stuck.

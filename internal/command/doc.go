@@ -20,5 +20,5 @@
 // the same again before it has ended.
 //
 // Goroutines: one per call, with an operating system thread of its own while the program runs, and two that read its output; all
-// end before Run returns, except with ErrStuck.
+// end before Run returns, except with ErrStuck: then one waits until the last process has ended.
 package command

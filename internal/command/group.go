@@ -22,6 +22,8 @@ const (
 	guardScript = `trap '' HUP INT TERM; read -r nothing; kill -KILL 0`
 	// goneInterval is how often a killed group is looked at until its last process has ended.
 	goneInterval = time.Millisecond
+	// leftInterval is how often a group is looked at that was given up.
+	leftInterval = time.Second
 )
 
 // group is a process group led by a guard. The guard isn't reaped before the end, so its process id, which names the
@@ -64,8 +66,8 @@ func (g *group) kill() {
 	}
 }
 
-// end kills the group, and returns when its last process has ended; ErrStuck if one doesn't end.
-func (g *group) end() error {
+// end kills the group, and returns true when its last process has ended, false if one doesn't end.
+func (g *group) end() bool {
 	g.kill()
 	g.rope.Close()
 	g.mu.Lock()
@@ -75,18 +77,25 @@ func (g *group) end() error {
 	return g.waitGone()
 }
 
-// waitGone returns when only ended processes are left in the group. The usual case is decided by one system call. As
-// long as processes are left, the group's id isn't given to others.
-func (g *group) waitGone() error {
+// waitGone returns true when only ended processes are left in the group, false if that takes too long. The usual case is decided by one
+// system call. As long as processes are left, the group's id isn't given to others.
+func (g *group) waitGone() bool {
 	if errors.Is(syscall.Kill(-g.id, 0), syscall.ESRCH) {
-		return nil
+		return true
 	}
 	for giveUp := time.Now().Add(stuckAfter); g.alive(); time.Sleep(goneInterval) {
 		if time.Now().After(giveUp) {
-			return ErrStuck
+			return false
 		}
 	}
-	return nil
+	return true
+}
+
+// outlive returns when the last process of a group that has not ended in time has ended after all.
+func (g *group) outlive() {
+	for g.alive() {
+		time.Sleep(leftInterval)
+	}
 }
 
 // alive says whether a process of the group still runs. Ended processes that nobody has reaped yet don't count: they do

@@ -27,8 +27,14 @@ func runLocked(ctx context.Context, c Command) finished {
 		return finished{err: fmt.Errorf("%w: %w", ErrNotStarted, err)}
 	}
 	f := runInGroup(ctx, c, g)
-	if err := g.end(); err != nil && f.err == nil {
-		f.err = err
+	if g.end() {
+		return f
+	}
+	f.left = g
+	if f.err == nil {
+		f.err = fmt.Errorf("%w: a child that it left", ErrStuck)
+	} else {
+		f.err = fmt.Errorf("%w: a child that it left: %w", ErrStuck, f.err)
 	}
 	return f
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Runner runs programs, and doesn't start again what is stuck: a program that hangs inside the kernel keeps a process and a thread, and each
-// further one would keep as much. The same is what has the same path, arguments and input: that a status hangs is no reason not to try off.
+// Runner runs programs, and doesn't start again what is stuck: a program that hangs inside the kernel, or leaves a child there, keeps a process
+// and a thread, and each further one would keep as much. The same is what has the same path, arguments and input: that a status hangs is no reason not to try off.
 // The zero value may be used, by several goroutines.
 type Runner struct {
 	mu    sync.Mutex
@@ -41,8 +41,15 @@ func (r *Runner) Run(ctx context.Context, c Command) (Result, error) {
 	done := make(chan finished, 1)
 	go func() { done <- runLocked(limited, c) }()
 	f, stuck := await(limited, done)
-	if stuck {
-		r.keep(c, began, done)
+	switch {
+	case stuck:
+		r.keep(c, began, func() {
+			if late := <-done; late.left != nil {
+				late.left.outlive()
+			}
+		})
+	case f.left != nil:
+		r.keep(c, began, f.left.outlive)
 	}
 	f.result.Took = time.Since(began)
 	if f.err == nil {
@@ -59,8 +66,8 @@ func (r *Runner) stuckSince(c Command) (time.Time, bool) {
 	return since, stuck
 }
 
-// keep remembers a program that is stuck until it has ended after all.
-func (r *Runner) keep(c Command, began time.Time, done <-chan finished) {
+// keep remembers a program that is stuck until ended returns: it, and all children that it has left, have ended after all.
+func (r *Runner) keep(c Command, began time.Time, ended func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stuck == nil {
@@ -68,7 +75,7 @@ func (r *Runner) keep(c Command, began time.Time, done <-chan finished) {
 	}
 	r.stuck[jobOf(c)] = began
 	go func() {
-		<-done
+		ended()
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if r.stuck[jobOf(c)].Equal(began) { // and not of another one that was already running then

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -42,4 +44,41 @@ func TestRunnerDoesNotStartAgainWhatIsStuck(t *testing.T) {
 		_, err := r.Run(t.Context(), hangs)
 		return err == nil // cat fails at once now
 	})
+}
+
+// A program that has ended, but left a child that hangs inside the kernel, counts as stuck until that child has ended.
+func TestRunnerDoesNotStartAgainWhatLeftAStuckChild(t *testing.T) {
+	for name, end := range map[string]string{"ends by itself": "exit 0", "is ended": "exec sleep 1000"} {
+		t.Run(name, func(t *testing.T) {
+			fs, dir := hungfs.Mount(t), t.TempDir()
+			started, hangs := filepath.Join(dir, "started"), filepath.Join(dir, "hangs")
+			script := fmt.Sprintf("echo >>%s; cat %s & until [ -e %s ]; do sleep 0.01; done; %s", started, filepath.Join(fs.Folder, "any"), hangs, end)
+			leaves := Command{Path: "/bin/sh", Arguments: []string{"-c", script}, Limit: 2 * time.Second}
+			var sure sync.WaitGroup
+			sure.Go(func() {
+				<-fs.Hangs()
+				if err := os.WriteFile(hangs, nil, 0o600); err != nil {
+					t.Error(err)
+				}
+			})
+			var r Runner
+			if _, err := r.Run(t.Context(), leaves); !errors.Is(err, ErrStuck) || errors.Is(err, ErrTimeLimit) != (end != "exit 0") {
+				t.Fatalf("the first: %v", err)
+			}
+			sure.Wait()
+			for began := time.Now(); time.Since(began) < leftInterval; {
+				if _, err := r.Run(t.Context(), leaves); !errors.Is(err, ErrStuck) || !strings.Contains(err.Error(), "not started again") {
+					t.Fatalf("while its child is stuck: %v", err)
+				}
+			}
+			if content, err := os.ReadFile(started); err != nil || string(content) != "\n" {
+				t.Errorf("the starts: %q, %v", content, err)
+			}
+			fs.LetGo()
+			eventually(t, "it may be started again", func() bool {
+				_, err := r.Run(t.Context(), leaves)
+				return !errors.Is(err, ErrStuck)
+			})
+		})
+	}
 }
