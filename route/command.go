@@ -37,6 +37,7 @@ const (
 type commandRouter struct {
 	settings settings
 	path     string
+	programs *program.Runner
 }
 
 // commandRequest is what the program is told.
@@ -74,8 +75,8 @@ func checkCommand(s settings) []Fault {
 	return c.faults
 }
 
-func newCommand(s settings) (Router, error) {
-	return &commandRouter{settings: s, path: s.values["command"]}, nil
+func newCommand(s settings, programs *program.Runner) (Router, error) {
+	return &commandRouter{settings: s, path: s.values["command"], programs: programs}, nil
 }
 
 // Close runs the program's close and proves it by its status.
@@ -198,7 +199,7 @@ func (c *commandRouter) run(ctx context.Context, request commandRequest) (string
 	if _, found := ctx.Deadline(); found {
 		limit = 0
 	}
-	result, err := program.Run(ctx, program.Command{Path: c.path, Input: string(input) + "\n", Environment: environment(request), Limit: limit})
+	result, err := c.programs.Run(ctx, program.Command{Path: c.path, Input: string(input) + "\n", Environment: environment(request), Limit: limit})
 	switch {
 	case errors.Is(err, program.ErrNotStarted):
 		return "", fmt.Errorf("%w: %w", ErrBadSetting, err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/command"
 )
 
 const (
@@ -112,7 +113,7 @@ func memberIn(key string) (failover.MemberName, bool) {
 	return "", false
 }
 
-func newHAProxy(s settings) (Router, error) {
+func newHAProxy(s settings, _ *command.Runner) (Router, error) {
 	socket, err := parseEndpoint(s.values["socket"])
 	if err != nil {
 		return nil, err

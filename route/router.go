@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -152,7 +153,7 @@ type Router interface {
 // driver makes the routers of one kind. make is called only with settings that check found nothing wrong with.
 type driver struct {
 	check func(settings) []Fault
-	make  func(settings) (Router, error)
+	make  func(settings, *command.Runner) (Router, error)
 }
 
 func driverOf(route failover.Route) (driver, error) {
@@ -166,7 +167,8 @@ func driverOf(route failover.Route) (driver, error) {
 
 // Routers makes the drivers of routes, and keeps what they have in common. It may be used by several goroutines.
 type Routers struct {
-	secrets *secret.Reader
+	secrets  *secret.Reader
+	programs command.Runner
 }
 
 // NewRouters returns Routers that read what settings refer to with secrets.
@@ -193,5 +195,5 @@ func (rs *Routers) router(ctx context.Context, route failover.Route) (Router, er
 	if faults := d.check(s); len(faults) > 0 {
 		return nil, s.redactor.Error(faults[0].err())
 	}
-	return d.make(s)
+	return d.make(s, &rs.programs)
 }
