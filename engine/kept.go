@@ -28,8 +28,10 @@ type sessionKey struct {
 // keptSessions are the idle sessions of one engine. They hold no lock, and nothing of what was done on them: only that they are open is saved, so
 // that whoever takes one has to look, lock and compare tokens as on a new one (S9).
 type keptSessions struct {
-	mutex sync.Mutex
-	idle  map[sessionKey][]keptSession
+	mutex  sync.Mutex
+	idle   map[sessionKey][]keptSession
+	closed bool           // nothing is kept any more
+	open   sync.WaitGroup // counts sessions that were put here, until they were handed out again or closed
 }
 
 type keptSession struct {
@@ -47,12 +49,35 @@ func (k *keptSessions) take(ctx context.Context, key sessionKey) *postgres.Conn 
 	defer cancel()
 	_, err := conn.Exec(bounded, "SELECT set_config('statement_timeout', $1, false)", statementTimeout(ctx))
 	if err == nil {
+		k.open.Done()
 		return conn
 	}
 	for ; conn != nil; conn = k.pop(key) {
-		go conn.Close() // to say goodbye to who doesn't answer takes time
+		go k.end(conn) // to say goodbye to who doesn't answer takes time
 	}
 	return nil
+}
+
+// end closes a session that was put here.
+func (k *keptSessions) end(conn *postgres.Conn) {
+	defer k.open.Done()
+	conn.Close()
+}
+
+// close closes the idle sessions and those to come, and returns when all are closed.
+func (k *keptSessions) close() {
+	k.mutex.Lock()
+	k.closed = true
+	for _, sessions := range k.idle {
+		for _, s := range sessions {
+			if s.expiry.Stop() {
+				go k.end(s.conn)
+			}
+		}
+	}
+	clear(k.idle)
+	k.mutex.Unlock()
+	k.open.Wait()
 }
 
 func (k *keptSessions) pop(key sessionKey) *postgres.Conn {
@@ -68,7 +93,7 @@ func (k *keptSessions) pop(key sessionKey) *postgres.Conn {
 	return nil
 }
 
-// put keeps a session that an action is done with, or closes it if it can't be used again.
+// put keeps a session that an action is done with, or closes it if it can't be used again or nothing is kept any more.
 func (k *keptSessions) put(key sessionKey, conn *postgres.Conn) {
 	if !conn.Reset() {
 		conn.Close()
@@ -76,6 +101,11 @@ func (k *keptSessions) put(key sessionKey, conn *postgres.Conn) {
 	}
 	k.mutex.Lock()
 	defer k.mutex.Unlock()
+	if k.closed {
+		conn.Close()
+		return
+	}
+	k.open.Add(1)
 	k.set(key, append(k.idle[key], keptSession{conn: conn, expiry: time.AfterFunc(keepFor, func() { k.expire(key, conn) })}))
 }
 
@@ -84,7 +114,7 @@ func (k *keptSessions) expire(key sessionKey, conn *postgres.Conn) {
 	k.mutex.Lock()
 	k.set(key, slices.DeleteFunc(k.idle[key], func(s keptSession) bool { return s.conn == conn }))
 	k.mutex.Unlock()
-	conn.Close()
+	k.end(conn)
 }
 
 // set is called with the mutex held.

@@ -99,6 +99,32 @@ func TestAKeptSessionThatIsGoneIsReplaced(t *testing.T) {
 	}
 }
 
+func TestNoSessionOutlivesTheEngine(t *testing.T) {
+	g := startGroup(t, "b")
+	kept, used := g.session("b", 5), g.session("b", 5)
+	kept.close()
+	g.engine.Close()
+	if !kept.IsClosed() || used.IsClosed() {
+		t.Errorf("closed: a kept session %v, one that is used %v", kept.IsClosed(), used.IsClosed())
+	}
+	used.close()
+	if !used.IsClosed() || len(g.engine.kept.idle) != 0 {
+		t.Errorf("the session that was used is closed: %v; kept: %v", used.IsClosed(), g.engine.kept.idle)
+	}
+	g.engine.Close() // again
+}
+
+func TestClosingWaitsForNoServer(t *testing.T) {
+	g := startGroup(t, "b")
+	g.session("b", 5).close()
+	g.servers["b"].Freeze()
+	began := time.Now()
+	g.engine.Close()
+	if took := time.Since(began); took > plenty/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
 func TestAKeptSessionThatHangsIsGivenUpInTime(t *testing.T) {
 	g := startGroup(t, "b")
 	g.session("b", 5).close()
@@ -123,6 +149,7 @@ func TestS9_AKeptSessionOfAnOlderEpochIsRefused(t *testing.T) {
 	g.wantAnswered(g.stop("b", 5))
 	deposed := g.engine
 	g.engine = NewPostgres(new(secret.Reader))
+	t.Cleanup(g.engine.Close)
 	g.wantAnswered(g.stop("b", 6))
 	g.engine = deposed
 	g.wantResult(g.promote("b", 5), failover.ResultFailed, ErrNewerEpoch)

@@ -29,7 +29,7 @@ var (
 )
 
 // Postgres acts on PostgreSQL servers, version 15 or later, by SQL alone. What it needs to remember is on the servers; it keeps
-// nothing but sessions that are open, for some seconds.
+// nothing but sessions that are open, for some seconds. Close it.
 type Postgres struct {
 	secrets *secret.Reader
 	kept    keptSessions
@@ -39,6 +39,10 @@ type Postgres struct {
 func NewPostgres(secrets *secret.Reader) *Postgres {
 	return &Postgres{secrets: secrets, kept: keptSessions{idle: map[sessionKey][]keptSession{}}}
 }
+
+// Close closes the sessions that are kept, within a moment even of servers that don't answer. What an action still has open is closed when it is
+// done with it.
+func (p *Postgres) Close() { p.kept.close() }
 
 // session is one for acting on a member under an epoch: a kept one if there is one, else a new one.
 type session struct {

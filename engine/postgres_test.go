@@ -46,6 +46,7 @@ func startGroupOn(t testing.TB, primary *postgrestest.Server, standbys ...failov
 		servers:  map[failover.MemberName]*postgrestest.Server{"a": primary},
 		systemID: primary.Query("SELECT system_identifier FROM pg_control_system()"),
 	}
+	t.Cleanup(func() { g.engine.Close() })
 	for _, name := range standbys {
 		g.servers[name] = primary.Standby(string(name))
 	}

@@ -17,13 +17,11 @@ import (
 	"github.com/arbiter-ha/arbiter/route"
 )
 
-// drivers hands the concrete drivers to the node, which knows them only by its own interfaces.
-func drivers(fencing *fence.Fencer, secrets *secret.Reader) arbiter.Drivers {
-	routers := route.NewRouters(secrets)
-	engines := map[failover.Engine]service{
-		failover.EnginePostgres: engine.NewPostgres(secrets),
-		failover.EngineHTTP:     engine.NewHTTP(secrets),
-	}
+// drivers hands the concrete drivers to the node, which knows them only by its own interfaces. Call end when the node has ended: it closes what
+// drivers keep open.
+func drivers(fencing *fence.Fencer, secrets *secret.Reader) (all arbiter.Drivers, end func()) {
+	routers, postgres := route.NewRouters(secrets), engine.NewPostgres(secrets)
+	engines := map[failover.Engine]service{failover.EnginePostgres: postgres, failover.EngineHTTP: engine.NewHTTP(secrets)}
 	return arbiter.Drivers{
 		Fencer: fencer{fencing},
 		Engine: func(name failover.Engine) (arbiter.Engine, error) {
@@ -41,7 +39,7 @@ func drivers(fencing *fence.Fencer, secrets *secret.Reader) arbiter.Drivers {
 		Answers: func(m failover.MemberSpec, wait time.Duration) arbiter.Answers {
 			return arbiter.Answers(fence.AnswersAt(m.Address, wait))
 		},
-	}
+	}, postgres.Close
 }
 
 // service is all that an engine does for a kind of service.

@@ -44,7 +44,9 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 		Connect: failover.Connect{User: "arbiter", Database: "postgres", SSLMode: "disable", Password: failover.Setting{File: password}},
 	}
 	route := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}, setting}}
-	inspect := drivers(fence.New(fence.Options{}), new(secret.Reader)).Inspect
+	all, end := drivers(fence.New(fence.Options{}), new(secret.Reader))
+	t.Cleanup(end)
+	inspect := all.Inspect
 	for name, found := range map[string][]arbiter.Finding{
 		"member": inspect.Member(t.Context(), member, spec),
 		"fence":  inspect.Fence(t.Context(), member),
@@ -70,7 +72,9 @@ func TestInspectors_AdviseToVerifyRoutes(t *testing.T) {
 		t.Fatal(err)
 	}
 	front := failover.Route{Router: "command", Name: "front", Settings: []failover.Setting{{Key: "command", Value: program}}}
-	inspect := drivers(fence.New(fence.Options{}), new(secret.Reader)).Inspect
+	all, end := drivers(fence.New(fence.Options{}), new(secret.Reader))
+	t.Cleanup(end)
+	inspect := all.Inspect
 	found := inspect.Route(t.Context(), front, "pay", &failover.Spec{}, "")
 	if len(found) != 1 || found[0].Blocks || !strings.Contains(found[0].What, "route front has no verify_address") || found[0].Next == "" {
 		t.Errorf("without an address: %+v", found)

@@ -170,10 +170,12 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 	}
 	c, secrets := clock.System(), new(secret.Reader)
 	fencing := fence.New(fence.Options{Directories: d.file.FenceAgentDirs, Secrets: secrets})
+	all, end := drivers(fencing, secrets)
+	defer end()
 	node, err := arbiter.New(arbiter.Options{
 		Node: failover.NodeID(d.file.Node), Zone: d.file.Zone, Peers: peers(d.file), Data: d.file.Data, RaftListen: d.file.RaftListen, GRPC: listener,
 		TLS: d.tls, Insecure: d.file.InsecurePlaintext, Timing: timing, Clock: c, Log: d.log,
-		Drivers: drivers(fencing, secrets), NewProber: newProber(c, secrets, d.log), Specs: specs{fencing},
+		Drivers: all, NewProber: newProber(c, secrets, d.log), Specs: specs{fencing},
 		Release: release.Name(), FencePathEvery: fencePathEvery, RoutesEvery: routesEvery, ReferencePoints: d.file.ReferencePoints, Record: recorder, Failpoint: failpointOfTests(),
 	})
 	if err != nil {
