@@ -207,22 +207,39 @@ func (t *target) writeToken(ctx context.Context, epoch setting) error {
 // another connection, so that then older sessions have them too. Only a new connection proves it; but this one, which costs the server no
 // process, tells when it is time for that.
 func (t *target) readBack(ctx context.Context, settings []setting) error {
+	missing := "" // when last looked
 	for {
-		missing, err := notShown(ctx, t.conn.Conn, settings)
-		if err == nil && missing == "" {
-			missing, err = t.notShownToOthers(ctx, settings)
-		}
-		if err != nil {
+		now, err := t.notShownAnywhere(ctx, settings)
+		switch {
+		case err == nil && now == "":
+			return nil
+		case err == nil:
+			missing = now
+		case ctx.Err() == nil || missing == "":
 			return fmt.Errorf("read the settings back: %w", err)
 		}
-		if missing == "" {
-			return nil
-		}
 		if clock.Pause(ctx, readBackEvery) != nil {
-			return fmt.Errorf("%w: %s was written and reloaded, but a new connection shows another value; "+
-				"look for one given on the command line, by ALTER ROLE or by ALTER DATABASE: %w", ErrTokenNotTaken, missing, ctx.Err())
+			return fmt.Errorf("%w: %s was written and reloaded, but a new connection shows another value; look for %s: %w",
+				ErrTokenNotTaken, missing, hiding(missing), ctx.Err())
 		}
 	}
+}
+
+// notShownAnywhere names a setting of which this session, or else a new one, shows another value.
+func (t *target) notShownAnywhere(ctx context.Context, settings []setting) (name string, err error) {
+	if name, err = notShown(ctx, t.conn.Conn, settings); err != nil || name != "" {
+		return name, err
+	}
+	return t.notShownToOthers(ctx, settings)
+}
+
+// hiding is what can keep a server from showing a setting that was written: only the token is one that a session may set.
+func hiding(name string) string {
+	const everywhere = "one given on the command line, or for an error in the server's files (SELECT * FROM pg_file_settings WHERE error IS NOT NULL)"
+	if name == epochSetting {
+		return "one given by ALTER ROLE or by ALTER DATABASE, " + everywhere
+	}
+	return everywhere
 }
 
 func (t *target) notShownToOthers(ctx context.Context, settings []setting) (name string, err error) {
