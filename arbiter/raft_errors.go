@@ -24,6 +24,8 @@ var (
 	ErrStorageLocked = errors.New("data directory is in use by another process")
 	// ErrStorageCorrupt says that the log, the votes or the snapshots can't be read back.
 	ErrStorageCorrupt = errors.New("data directory is corrupt")
+	// ErrStorageUnused says that the first start in this data directory ended before it had made a log to write to: nothing was ever kept in it.
+	ErrStorageUnused = errors.New("data directory was never used")
 	// ErrDiskFull says that nothing could be written for lack of space.
 	ErrDiskFull = errors.New("disk is full")
 	// ErrStorageEmpty says that a node was to be started that has never been part of a cluster.

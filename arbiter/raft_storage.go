@@ -62,7 +62,7 @@ func OpenStorage(folder string, log hclog.Logger) (storage *Storage, err error) 
 }
 
 // CheckStorage says whether the storage in a data directory could be opened, by reading all of it once and changing nothing in it. One that isn't there
-// yet could be. ErrStorageLocked: somebody uses it, and nothing was read.
+// yet could be, and so could one of ErrStorageUnused. ErrStorageLocked: somebody uses it, and nothing was read.
 func CheckStorage(data string) (err error) {
 	folder := filepath.Join(data, raftFolder)
 	path := filepath.Join(folder, logFile)
@@ -72,11 +72,30 @@ func CheckStorage(data string) (err error) {
 		return storageError(path, err)
 	}
 	defer recoverCorrupt(path, &err)()
+	if err := checkUsed(path); err != nil {
+		return err
+	}
 	bolt, _, err := readStorage(folder, true, hclog.NewNullLogger())
 	if err != nil {
 		return err
 	}
 	return storageError(path, bolt.Close())
+}
+
+// checkUsed says ErrStorageUnused of a log that has no buckets. They are made in one transaction, the first one, before anything is written: a
+// file without them is what is left of a start that was killed before, and the next start makes them.
+func checkUsed(path string) error {
+	db, err := bbolt.Open(path, 0, &bbolt.Options{Timeout: lockPatience, ReadOnly: true})
+	if err != nil {
+		return storageError(path, err)
+	}
+	err = db.View(func(tx *bbolt.Tx) error {
+		if name, _ := tx.Cursor().First(); name == nil {
+			return fmt.Errorf("read %s: %w: a first start ended before anything was written to it", path, ErrStorageUnused)
+		}
+		return nil
+	})
+	return errors.Join(err, db.Close())
 }
 
 // readStorage opens the log and the snapshots in a folder, and reads them. Nobody else may have opened the log to write to it.

@@ -158,6 +158,53 @@ func TestCheckStorage_OfANewDataDirectory(t *testing.T) {
 	}
 }
 
+// A first start that is killed leaves an empty file, one without buckets, or one that has grown but not got them: the next one goes on from there.
+func TestCheckStorage_OfAFirstStartThatWasKilled(t *testing.T) {
+	for name, leave := range map[string]func(path string) error{
+		"nothing written": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+		"no buckets":      leaveBolt,
+		"grown for them": func(path string) error {
+			return errors.Join(leaveBolt(path), os.Truncate(path, 1<<16))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data := t.TempDir()
+			folder := filepath.Join(data, raftFolder)
+			if err := os.Mkdir(folder, folderMode); err != nil {
+				t.Fatal(err)
+			}
+			if err := leave(filepath.Join(folder, logFile)); err != nil {
+				t.Fatal(err)
+			}
+			if err := CheckStorage(data); err != nil && (!errors.Is(err, ErrStorageUnused) || errors.Is(err, ErrStorageCorrupt)) {
+				t.Errorf("checked: %v", err)
+			}
+			storage, err := OpenStorage(folder, quiet())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if empty, err := storage.Empty(); err != nil || !empty {
+				t.Errorf("empty: %v, %v", empty, err)
+			}
+			if err := storage.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if err := CheckStorage(data); err != nil {
+				t.Errorf("checked after the start: %v", err)
+			}
+		})
+	}
+}
+
+// leaveBolt is what the store's constructor has done before its first transaction.
+func leaveBolt(path string) error {
+	db, err := bbolt.Open(path, 0o600, nil)
+	if err != nil {
+		return err
+	}
+	return db.Close()
+}
+
 func TestOpenStorage_DamagedSnapshot(t *testing.T) {
 	folder := filledStorage(t, 3)
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, quiet())

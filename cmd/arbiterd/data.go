@@ -84,8 +84,12 @@ func readOnly(data, path string, err error) error {
 // it has read it.
 func checkStorage(data string, notes io.Writer) error {
 	err := arbiter.CheckStorage(data)
-	if errors.Is(err, arbiter.ErrStorageLocked) {
+	switch {
+	case errors.Is(err, arbiter.ErrStorageLocked):
 		fmt.Fprintf(notes, "note: an arbiterd that runs uses %s: its log was not read here\n", data)
+		err = nil
+	case errors.Is(err, arbiter.ErrStorageUnused):
+		fmt.Fprintf(notes, "note: a first start in %s ended before anything was written to its log: nothing is lost, start arbiterd again\n", data)
 		err = nil
 	}
 	if err != nil || os.Geteuid() != 0 {

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"go.etcd.io/bbolt"
 	"golang.org/x/sys/unix"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
@@ -161,6 +162,26 @@ func TestACorruptLogIsNotTriedForEver(t *testing.T) {
 }
 
 // What a start as root left below the data directory is found by the service's user, and told to root.
+// What a first start leaves that is killed in the middle of making its log is no corrupt one.
+func TestCheckAfterAFirstStartThatWasKilled(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	folder := filepath.Join(d.file.Data, "raft")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log, err := bbolt.Open(filepath.Join(folder, "raft.db"), 0o600, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out); status != 0 || !strings.Contains(out.String(), "nothing is lost, start arbiterd again") {
+		t.Errorf("exit status %d: %s", status, out.String())
+	}
+}
+
 func TestWhatIsInTheDataDirectoryBelongsToAnother(t *testing.T) {
 	d, _, _, _ := prepared(t, newAuthority(t))
 	storage, err := arbiter.OpenStorage(filepath.Join(d.file.Data, "raft"), hclog.NewNullLogger())
