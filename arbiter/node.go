@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -103,6 +104,7 @@ type Node struct {
 	cluster string
 	held    logEnd        // in the log when this arbiter started; set before the API serves
 	advance chan struct{} // closed and replaced at every applied entry
+	reigned time.Duration // when the present reign's beginning was applied here, by the boot-time clock
 	specs   chan struct{} // has room for one: specs may have changed
 	ready   arbiterv1.Readiness
 	leader  chan struct{} // closed and replaced when the leader may have changed
@@ -236,6 +238,9 @@ func (n *Node) onApplied(index failover.Index, state *failover.State, events []f
 	n.mu.Lock()
 	close(n.advance)
 	n.advance = make(chan struct{})
+	if state.Reign.Index == index {
+		n.reigned = n.options.Clock.Boot()
+	}
 	l := n.loop
 	n.mu.Unlock()
 	if l != nil {
@@ -249,19 +254,50 @@ func (n *Node) onApplied(index failover.Index, state *failover.State, events []f
 
 // awaitApplied waits until an index is applied here.
 func (n *Node) awaitApplied(ctx context.Context, index failover.Index) error {
+	err := n.await(ctx, func(s *failover.State) bool { return s.Applied >= index || s.Reign.Index >= index })
+	if err != nil {
+		return fmt.Errorf("wait for index %d: %w", index, err)
+	}
+	return nil
+}
+
+// await waits until something holds of the applied state. The error is the cause of the context's end.
+func (n *Node) await(ctx context.Context, holds func(*failover.State) bool) error {
 	for {
 		n.mu.Lock()
 		advance := n.advance
 		n.mu.Unlock()
-		if n.fsm.State().Applied >= index || n.fsm.State().Reign.Index >= index {
+		if holds(n.fsm.State()) {
 			return nil
 		}
 		select {
 		case <-advance:
 		case <-ctx.Done():
-			return fmt.Errorf("wait for index %d: %w", index, context.Cause(ctx))
+			return context.Cause(ctx)
 		}
 	}
+}
+
+// viewsLimit is how long after the beginning of a reign, beyond a heartbeat by which all learn of it, the leader waits for the arbiters' views.
+const viewsLimit = time.Second
+
+// awaitViews waits until the views that the beginning of this reign voided are here again, or have had their time: until then nobody knows whether
+// an arbiter is silent and a primary unknown, or just not heard again.
+func (n *Node) awaitViews(ctx context.Context) {
+	n.mu.Lock()
+	until := n.reigned + n.options.Timing.Heartbeat + viewsLimit
+	n.mu.Unlock()
+	ctx, cancel := clock.WithDeadline(ctx, n.options.Clock, until)
+	defer cancel()
+	_ = n.await(ctx, viewsCurrent) // what is missing then is missing
+}
+
+// viewsCurrent says whether there is a view of each voter.
+func viewsCurrent(s *failover.State) bool {
+	return !slices.ContainsFunc(s.Voters, func(node failover.NodeID) bool {
+		v, _ := s.View(node)
+		return !v.Current
+	})
 }
 
 // Propose submits an entry for the loop and returns at once.

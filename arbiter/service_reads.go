@@ -14,6 +14,9 @@ import (
 
 // GetStatus says who is primary, whether it is safe, and what a failover would lose.
 func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) (*arbiterv1.GetStatusResponse, error) {
+	if leading, _ := s.node.leading.get(); leading && r.GetConsistency() != arbiterv1.Consistency_CONSISTENCY_STALE {
+		s.node.awaitViews(ctx)
+	}
 	state, freshness, err := s.read(ctx, r.GetConsistency())
 	if err != nil {
 		return nil, err

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -452,5 +454,54 @@ func TestTransferLeadership_ToWhomItWasMeantFor(t *testing.T) {
 	c.kill(gone)
 	if _, err := transfer(string(gone)); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), string(to)+" leads on") {
 		t.Errorf("a transfer to one that is gone: %v", err)
+	}
+}
+
+// A leader that has just been elected has no views yet. It says so to nobody who asks in that moment: a monitoring system would take it for silent
+// arbiters and an unknown primary.
+func TestStatusOfANewLeader_WaitsForTheViews(t *testing.T) {
+	c := newCluster(t, true)
+	var (
+		holding atomic.Bool
+		release = make(chan struct{})
+	)
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
+	c.failpoint = func(_ failover.NodeID, where string) {
+		if where == "before-commit-observe" && holding.Load() {
+			<-release
+		}
+	}
+	defer free() // before the cluster's own end: its loops wait here
+	c.startAll()
+	c.applyAndAdopt("pay")
+	former := c.leader()
+	holding.Store(true)
+	if _, err := c.api(former).TransferLeadership(t.Context(), &arbiterv1.TransferLeadershipRequest{Change: c.change("")}); err != nil {
+		t.Fatal(err)
+	}
+	leader := c.leader()
+	answered := make(chan *arbiterv1.GetStatusResponse, 1)
+	go func() {
+		answer, err := c.api(leader).GetStatus(t.Context(), &arbiterv1.GetStatusRequest{})
+		if err != nil {
+			t.Error(err)
+		}
+		answered <- answer
+	}()
+	select {
+	case answer := <-answered:
+		t.Fatalf("it said before it had a view: %v", answer.GetArbiters())
+	case <-time.After(50 * time.Millisecond):
+	}
+	free()
+	answer := <-answered
+	for _, a := range answer.GetArbiters() {
+		if a.GetVoter() && !a.GetViewCurrent() {
+			t.Errorf("it did not wait for the view of %s", a.GetNode())
+		}
+	}
+	if g := answer.GetGroups(); len(g) != 1 || g[0].GetPrimaryStatus() != "up" {
+		t.Errorf("the groups are %v", g)
 	}
 }
