@@ -199,8 +199,9 @@ func (n *Node) start(ctx context.Context) error {
 
 func (n *Node) newRouteWatch() *routeWatch {
 	return &routeWatch{
-		every: n.options.RoutesEvery, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray, now: n.options.Clock.Wall, propose: n.proposeBody,
-		log: n.log.Named("routes"), places: make(chan struct{}, routesAtOnce), looking: map[failover.GroupName]bool{},
+		every: n.options.RoutesEvery, clock: n.options.Clock, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray,
+		propose: n.proposeBody, log: n.log.Named("routes"), places: make(chan struct{}, routesAtOnce), hungPlaces: make(chan struct{}, hungRoutesAtOnce),
+		looking: map[routesLook]bool{},
 	}
 }
 

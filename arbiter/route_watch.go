@@ -2,6 +2,7 @@ package arbiter
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -14,27 +15,48 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
-// routesAtOnce bounds how many routers are asked at the same time: a route may be a command, which is a process.
-const routesAtOnce = 8
+const (
+	// routesAtOnce bounds how many routers are asked at the same time: a route may be a command, which is a process.
+	routesAtOnce = 8
+	// hungRoutesAtOnce bounds how many are asked beside them of those that gave no answer in time when they were asked last.
+	hungRoutesAtOnce = 4
+)
+
+// errReignOver is the cause of the contexts of looks that outlive their arbiter's leadership.
+var errReignOver = errors.New("this arbiter leads no more")
 
 // routeWatch is the leader's look at whether the routes of groups with nothing in progress lead to their writers. A router forgets that over a
 // crash, and people change it by hand. It changes nothing: it proposes an operation, which the state machine refuses if anything was done
 // to the group since the look began.
 //
-// One goroutine runs it, with one per group that is looked at and one per route of it: a router that is silent until its time limit keeps nobody
-// else's routes waiting, nor the next round. A group whose look goes on then is left out of it.
+// One goroutine runs it, with one per look and one per route that is asked. A router that is silent until its time limit keeps nobody else's
+// routes waiting, nor the next round, and from then on not even its own group's: such routers are looked at apart, in places of their own.
+// A look that goes on when the next one is due takes its place.
 type routeWatch struct {
 	every   time.Duration // between the beginnings of two rounds
+	clock   clock.Clock
 	leading *latch
 	state   func() *failover.State
 	astray  func(ctx context.Context, route failover.Route, group *failover.Group, writer failover.MemberName) (string, error)
-	now     func() time.Time
 	propose func(failover.Body, func(*fsm.Response, error))
 	log     hclog.Logger
-	places  chan struct{} // one is taken while a router is asked
+	// One place is taken while a router is asked, of one kind or the other.
+	places, hungPlaces chan struct{}
 
 	mu      sync.Mutex
-	looking map[failover.GroupName]bool // whose look is under way
+	looking map[routesLook]bool   // those under way
+	unread  map[watchedRoute]bool // routes of which it is not known where they lead; true if their router hung. Of this reign alone
+}
+
+// routesLook names a look at the routes of a group whose routers hung when they were asked last, or at its other ones.
+type routesLook struct {
+	group failover.GroupName
+	hung  bool
+}
+
+type watchedRoute struct {
+	group failover.GroupName
+	name  string
 }
 
 func (w *routeWatch) run(ctx context.Context) error {
@@ -43,11 +65,7 @@ func (w *routeWatch) run(ctx context.Context) error {
 	for {
 		leading, changed := w.leading.get()
 		if leading {
-			w.round(ctx, &looks)
-			if err := clock.Pause(ctx, w.every); err != nil {
-				return err
-			}
-			continue
+			w.reign(ctx, changed, &looks)
 		}
 		select {
 		case <-changed:
@@ -57,47 +75,88 @@ func (w *routeWatch) run(ctx context.Context) error {
 	}
 }
 
-// round begins a look at the routes of every group that is not being looked at.
+// reign begins rounds until this arbiter leads no more, which closes over. The looks that are under way then end, and come to nothing.
+func (w *routeWatch) reign(ctx context.Context, over <-chan struct{}, looks *sync.WaitGroup) {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(errReignOver)
+	w.forget()
+	for {
+		w.round(ctx, looks)
+		select {
+		case <-time.After(w.every): // a suspend need not count
+		case <-over:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (w *routeWatch) forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unread = map[watchedRoute]bool{}
+}
+
+// round begins the looks at the routes of every group that are not under way.
 func (w *routeWatch) round(ctx context.Context, looks *sync.WaitGroup) {
 	s := w.state()
 	for _, g := range s.Groups {
-		writer := failover.RoutesLeadTo(s, g, failover.WallTimeOf(w.now()))
-		if writer == "" || !w.begins(g.Name) {
+		writer := failover.RoutesLeadTo(s, g, failover.WallTimeOf(w.clock.Wall()))
+		if writer == "" {
 			continue
 		}
-		looks.Go(func() {
-			defer w.ends(g.Name)
-			w.look(ctx, g, writer)
-		})
+		for _, hung := range []bool{false, true} {
+			look := routesLook{g.Name, hung}
+			if routes := w.begin(look, g.Spec.Routes); len(routes) > 0 {
+				looks.Go(func() {
+					defer w.end(look)
+					w.look(ctx, look, routes, g, writer)
+				})
+			}
+		}
 	}
 }
 
-// begins notes that a group is looked at, unless it is already.
-func (w *routeWatch) begins(group failover.GroupName) bool {
+// begin notes that a look is under way, and returns its share of a group's routes: none if it is under way already.
+func (w *routeWatch) begin(look routesLook, all []failover.Route) []failover.Route {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.looking[group] {
-		return false
+	if w.looking[look] {
+		return nil
 	}
-	w.looking[group] = true
-	return true
+	var routes []failover.Route
+	for _, route := range all {
+		if w.unread[watchedRoute{look.group, route.Name}] == look.hung {
+			routes = append(routes, route)
+		}
+	}
+	if len(routes) > 0 {
+		w.looking[look] = true
+	}
+	return routes
 }
 
-func (w *routeWatch) ends(group failover.GroupName) {
+func (w *routeWatch) end(look routesLook) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	delete(w.looking, group)
+	delete(w.looking, look)
 }
 
-func (w *routeWatch) look(ctx context.Context, g *failover.Group, writer failover.MemberName) {
-	found := make([]string, len(g.Spec.Routes))
+// look asks some of a group's routers side by side, and proposes to lead back what is astray once all of them answered or may no more.
+func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failover.Route, g *failover.Group, writer failover.MemberName) {
+	places := w.places
+	if look.hung {
+		places = w.hungPlaces
+	}
+	found := make([]string, len(routes))
 	var asked sync.WaitGroup
-	for i, route := range g.Spec.Routes {
-		asked.Go(func() { found[i] = w.ask(ctx, route, g, writer) })
+	for i, route := range routes {
+		asked.Go(func() { found[i] = w.ask(ctx, places, route, g, writer) })
 	}
 	asked.Wait()
 	found = slices.DeleteFunc(found, func(what string) bool { return what == "" })
-	if len(found) == 0 {
+	if len(found) == 0 || ctx.Err() != nil {
 		return
 	}
 	body := failover.StartOperation{
@@ -106,25 +165,49 @@ func (w *routeWatch) look(ctx context.Context, g *failover.Group, writer failove
 	w.propose(body, func(response *fsm.Response, err error) {
 		switch {
 		case err != nil: // the next round looks again
+			w.log.Warn("fate of a reroute is unknown", "group", g.Name, "error", err)
 		case response.Rejection != nil:
 			w.log.Info("routes left alone", "group", g.Name, "why", response.Rejection.Text)
 		}
 	})
 }
 
-// ask says what of a route leads astray, empty if nothing is known to: of a router that does not answer `check` tells.
-func (w *routeWatch) ask(ctx context.Context, route failover.Route, g *failover.Group, writer failover.MemberName) string {
+// ask says what of a route leads astray, empty if nothing is known to.
+func (w *routeWatch) ask(ctx context.Context, places chan struct{}, route failover.Route, g *failover.Group, writer failover.MemberName) string {
 	select {
-	case w.places <- struct{}{}:
+	case places <- struct{}{}:
 	case <-ctx.Done():
 		return ""
 	}
-	defer func() { <-w.places }()
-	limited, cancel := context.WithTimeout(ctx, askRoute)
+	defer func() { <-places }()
+	limited, cancel := clock.WithTimeout(ctx, w.clock, askRoute)
 	defer cancel()
 	what, err := w.astray(limited, route, g, writer)
+	w.note(ctx, watchedRoute{g.Name, route.Name}, err, limited.Err() != nil)
 	if err != nil {
 		return ""
 	}
 	return what
+}
+
+// note keeps whether it is known where a route leads, and logs when that changes. What a look of a reign that is over came to is not kept: its end
+// may be why the router was not heard.
+func (w *routeWatch) note(ctx context.Context, route watchedRoute, err error, hung bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	_, before := w.unread[route]
+	if err == nil {
+		delete(w.unread, route)
+	} else {
+		w.unread[route] = hung
+	}
+	switch {
+	case err != nil && !before:
+		w.log.Warn("not known where a route leads", "group", route.group, "route", route.name, "error", err)
+	case err == nil && before:
+		w.log.Info("known again where a route leads", "group", route.group, "route", route.name)
+	}
 }

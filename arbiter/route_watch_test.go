@@ -1,17 +1,22 @@
 package arbiter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // watchedRoutes is a watch over settled groups whose writer is db1, "pay" and more if a test says so, and what it asked and proposed.
@@ -27,6 +32,8 @@ type watchedRoutes struct {
 	asking   int
 	asked    []string
 	proposed []failover.StartOperation
+	refuses  error        // what a proposal comes to
+	said     bytes.Buffer // the log
 }
 
 func newWatchedRoutes() *watchedRoutes {
@@ -44,7 +51,8 @@ func newWatchedRoutes() *watchedRoutes {
 		answer: func(string) (string, error) { return "", nil }, hangs: func(context.Context, string) {},
 	}
 	w.routeWatch = &routeWatch{
-		every: 10 * time.Second, leading: newLatch(), log: quiet(), places: make(chan struct{}, routesAtOnce), looking: map[failover.GroupName]bool{},
+		every: 10 * time.Second, clock: clock.Monotonic(), leading: newLatch(), log: hclog.New(&hclog.LoggerOptions{Output: &w.said, DisableTime: true}),
+		places: make(chan struct{}, routesAtOnce), hungPlaces: make(chan struct{}, hungRoutesAtOnce), looking: map[routesLook]bool{},
 	}
 	w.state = func() *failover.State {
 		w.mu.Lock()
@@ -57,7 +65,6 @@ func newWatchedRoutes() *watchedRoutes {
 		}
 		return s
 	}
-	w.now = func() time.Time { return time.Unix(1_000_000_000, 0) }
 	w.astray = func(ctx context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (string, error) {
 		asked := string(group.Name) + " " + r.Name + " " + string(writer)
 		w.set(func() {
@@ -70,7 +77,7 @@ func newWatchedRoutes() *watchedRoutes {
 		defer w.mu.Unlock()
 		w.asking--
 		if ctx.Err() != nil {
-			return "", ctx.Err()
+			return "", context.Cause(ctx)
 		}
 		return w.answer(r.Name)
 	}
@@ -78,7 +85,7 @@ func newWatchedRoutes() *watchedRoutes {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.proposed = append(w.proposed, body.(failover.StartOperation))
-		done(&fsm.Response{}, nil)
+		done(&fsm.Response{}, w.refuses)
 	}
 	return w
 }
@@ -159,17 +166,24 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 	})
 }
 
+// hang lets the named routes hang until whoever asks gives up.
+func (w *watchedRoutes) hang(asked ...string) {
+	w.set(func() {
+		w.hangs = func(ctx context.Context, a string) {
+			if slices.Contains(asked, a) {
+				<-ctx.Done()
+			}
+		}
+	})
+}
+
 // A router that is silent until the time limit delays what is known of no other one: routes of other groups are brought back meanwhile, and the
-// next round comes when it should.
+// next round comes when it should. From then on it delays those of its own group no more either.
 func TestRouteWatch_ASilentRouterDelaysNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatchedRoutes()
 		w.more = []failover.GroupName{"shop"}
-		w.hangs = func(ctx context.Context, asked string) {
-			if asked == "pay front db1" {
-				<-ctx.Done()
-			}
-		}
+		w.hang("pay front db1")
 		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
 		w.lead(t)
 		if asked, proposed := w.after(0, "pay back db1"); asked != 1 || len(proposed) != 1 || proposed[0].Group != "shop" {
@@ -180,6 +194,96 @@ func TestRouteWatch_ASilentRouterDelaysNobody(t *testing.T) {
 		}
 		if asked, _ := w.after(w.every-askRoute, "shop front db1"); asked != 2 {
 			t.Errorf("when the second round is due: asked %d times", asked)
+		}
+		if asked, proposed := w.after(0, "pay front db1"); asked != 2 || len(proposed) != 4 || proposed[2].Request.Reason == proposed[3].Request.Reason {
+			t.Errorf("in the second round: the silent router is asked %d times, proposed %+v", asked, proposed)
+		}
+	})
+}
+
+// However many routers are silent until the time limit, none of those that answer waits for its turn behind them, and one that answers again
+// is told from them.
+func TestRouteWatch_ManySilentRouters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		silent := []string{"pay front db1"}
+		for i := range 19 {
+			w.more = append(w.more, failover.GroupName(fmt.Sprintf("g%d", i)))
+			silent = append(silent, fmt.Sprintf("g%d front db1", i))
+		}
+		w.hang(silent...)
+		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
+		w.lead(t)
+		w.after(40*time.Second-time.Millisecond, "")
+		w.set(func() { w.proposed = nil })
+		if _, proposed := w.after(time.Millisecond, ""); len(proposed) != 20 {
+			t.Errorf("a round of 20 routes that lead elsewhere beside as many silent routers: at once proposed %+v", proposed)
+		}
+		w.hang()
+		w.after(time.Minute, "")
+		w.set(func() { w.proposed = nil })
+		if _, proposed := w.after(w.every, ""); len(proposed) != 20 || proposed[0].Request.Reason != "front leads elsewhere; back leads elsewhere" {
+			t.Errorf("after all answered again: proposed %+v", proposed)
+		}
+	})
+}
+
+// That it isn't known where a route leads is logged once, and that it is again; a proposal that fails each time.
+func TestRouteWatch_LogsWhatChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		said := func() string {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			defer w.said.Reset()
+			return w.said.String()
+		}
+		w.hang("pay front db1")
+		w.lead(t)
+		const silent = "[WARN]  not known where a route leads: group=pay route=front error=\"deadline passed on the boot-time clock: context deadline exceeded\"\n"
+		w.after(time.Minute, "")
+		if got := said(); got != silent {
+			t.Errorf("while it is silent: %q", got)
+		}
+		w.set(func() { w.refuses = errors.New("no quorum") })
+		w.answer = func(route string) (string, error) { return strings.TrimPrefix(route, "back"), nil }
+		w.hang()
+		w.after(w.every, "")
+		const back, failed = "[INFO]  known again where a route leads: group=pay route=front\n", "[WARN]  fate of a reroute is unknown: group=pay error=\"no quorum\"\n"
+		if got := said(); got != back+failed {
+			t.Errorf("when it answers: %q", got)
+		}
+		w.hang("pay front db1")
+		w.after(w.every+askRoute, "")
+		said()
+		w.leading.set(false)
+		w.after(0, "")
+		w.leading.set(true)
+		w.after(askRoute, "")
+		if got := said(); got != silent {
+			t.Errorf("in another reign: %q", got)
+		}
+	})
+}
+
+// A look ends with the reign in which it began, and comes to nothing; the next reign begins with a round of its own.
+func TestRouteWatch_LooksEndWithTheReign(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.hang("pay front db1")
+		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
+		w.lead(t)
+		w.after(time.Second, "")
+		w.leading.set(false)
+		w.after(time.Second, "")
+		w.set(func() {
+			if w.asking != 0 || len(w.proposed) != 0 || w.said.Len() != 0 {
+				t.Errorf("after the reign: %d are asked still, proposed %+v, said %q", w.asking, w.proposed, w.said.String())
+			}
+		})
+		w.leading.set(true)
+		if asked, _ := w.after(0, "pay front db1"); asked != 2 {
+			t.Errorf("when the next reign begins: asked %d times in all", asked)
 		}
 	})
 }
