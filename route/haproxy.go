@@ -147,6 +147,9 @@ func (h *haproxy) State(ctx context.Context, r Request) (State, error) {
 	state, present, err := h.apply(ctx, r, nil)
 	for i, server := range state.Servers {
 		spec, _ := r.member(server.Member)
+		if present[server.Name].admin&adminNoAddress != 0 {
+			continue // HAProxy 2.6 lets no command give it its first one
+		}
 		// Whether a name can be looked up here is not the router's fault.
 		if commands, err := h.readdress(ctx, spec, present[server.Name]); err == nil && len(commands) > 0 {
 			state.Servers[i].Wanted = h.addressOf(spec)
@@ -340,7 +343,7 @@ func (h *haproxy) state(r Request, servers map[string]serverState, statistics ma
 		of := statistics[s.name]
 		state.Servers = append(state.Servers, Server{
 			Member: member.Name, Name: s.name, Address: net.JoinHostPort(s.address, s.port),
-			Open: s.usable() && !(of.backup && active), Told: s.told(), Closed: s.inMaintenance(), Sessions: of.sessions,
+			Open: s.usable() && !(of.backup && active), Told: s.told(), Kept: s.kept(), Closed: s.inMaintenance(), Sessions: of.sessions,
 		})
 		amongBackups = amongBackups || of.backup
 		delete(strangers, s.name)

@@ -49,8 +49,7 @@ const (
 	adminForcedDrain          = 0x08
 	adminInheritedDrain       = 0x10
 	adminNoAddress            = 0x20
-	adminMaintenance          = adminForcedMaintenance | adminInheritedMaintenance | adminNoAddress
-	adminDrain                = adminForcedDrain | adminInheritedDrain
+	adminInherited            = adminInheritedMaintenance | adminInheritedDrain
 )
 
 // The operational states (srv_op_state) of a server that takes clients. Stopped is 0, stopping 3.
@@ -63,21 +62,34 @@ const (
 type serverState struct {
 	name, address, port, fqdn string
 	admin                     int
-	weight                    int // it gets no new clients with 0
+	weight, initialWeight     int // it gets no new clients with 0; as its line in the configuration has it
 	running                   bool
 }
 
-func (s serverState) ready() bool { return s.told() == "" }
+func (s serverState) ready() bool { return s.told() == "" && s.kept() == "" }
 
-// told is what it was told that keeps new clients away, in a word; empty if nothing does.
+// told is what a command told it that keeps new clients away, in a word; empty if none did.
 func (s serverState) told() string {
 	switch {
-	case s.admin&adminMaintenance != 0:
+	case s.admin&adminForcedMaintenance != 0:
 		return "maintenance"
-	case s.admin&adminDrain != 0:
+	case s.admin&adminForcedDrain != 0:
 		return "drain"
-	case s.weight == 0:
+	case s.weight == 0 && s.initialWeight != 0:
 		return "weight 0"
+	}
+	return ""
+}
+
+// kept is what else keeps new clients away, which no command to this server takes back; empty if nothing does.
+func (s serverState) kept() string {
+	switch {
+	case s.admin&adminInherited != 0:
+		return "maintenance or drain of the server that it tracks"
+	case s.admin&adminNoAddress != 0:
+		return "no address: its name was not found"
+	case s.weight == 0 && s.initialWeight == 0:
+		return "weight 0 in the configuration"
 	}
 	return ""
 }
@@ -125,7 +137,7 @@ func parseServerLine(column map[string]int, fields []string) (s serverState, bac
 	}
 	s = serverState{name: get("srv_name"), address: get("srv_addr"), port: get("srv_port"), fqdn: get("srv_fqdn")}
 	backend = get("be_name")
-	operational, admin, weight := get("srv_op_state"), get("srv_admin_state"), get("srv_uweight")
+	operational, admin, weight, initial := get("srv_op_state"), get("srv_admin_state"), get("srv_uweight"), get("srv_iweight")
 	if err != nil {
 		return s, backend, err
 	}
@@ -138,6 +150,9 @@ func parseServerLine(column map[string]int, fields []string) (s serverState, bac
 	}
 	if s.weight, err = strconv.Atoi(weight); err != nil || s.weight < 0 {
 		return s, backend, fmt.Errorf("srv_uweight %q", weight)
+	}
+	if s.initialWeight, err = strconv.Atoi(initial); err != nil || s.initialWeight < 0 {
+		return s, backend, fmt.Errorf("srv_iweight %q", initial)
 	}
 	s.running = state == operationalStarting || state == operationalRunning
 	return s, backend, nil

@@ -95,6 +95,9 @@ defaults
   timeout connect 2s
   timeout client 1m
   timeout server 1m
+backend followed
+  server first 127.0.0.1:1 check inter 500ms
+  server nameless nosuch.invalid:5432 init-addr none
 listen orders
   bind %s
   server pg-a %s %s
@@ -461,7 +464,7 @@ func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
 			for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
 				switch {
 				case strings.HasPrefix(command, "show servers state"):
-					_, _ = io.WriteString(connection, "1\n# be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\norders pg-a 10.0.0.1 0 1 1 - 5432\n\n")
+					_, _ = io.WriteString(connection, "1\n# be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port\norders pg-a 10.0.0.1 0 1 1 1 - 5432\n\n")
 				case strings.HasPrefix(command, "show stat"):
 					_, _ = io.WriteString(connection, "# pxname,svname,scur\norders,pg-a,1\n\n")
 				default:

@@ -76,7 +76,7 @@ func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, 
 	server, _ := state.Server(primary)
 	for _, p := range astray(route, state, primary) {
 		if p.Member == primary && server.Told == "" && server.Wanted == "" {
-			continue // the router finds it dead, which no command mends
+			continue // the router keeps them away by itself, or finds it dead, which no command mends
 		}
 		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
 	}
@@ -99,6 +99,9 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 		switch {
 		case server.Told != "":
 			problem.Message += fmt.Sprintf(" (%s)", server.Told)
+		case server.Kept != "":
+			problem.Message += fmt.Sprintf(": the router keeps them away by itself (%s)", server.Kept)
+			problem.Fix = "change what keeps them away in the router: automation can't, nor a failover"
 		case len(open) == 0 && server.Wanted == "":
 			problem.Message += ": the router itself does not find it alive"
 			problem.Fix = "see why: the router's own check, its address there, or the way between the two"

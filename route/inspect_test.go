@@ -181,6 +181,19 @@ func TestInspect_ClientsAstray(t *testing.T) {
 	}
 }
 
+// give gives HAProxy a command, as somebody may by hand.
+func (l *lab) give(command string) {
+	l.t.Helper()
+	socket, err := parseEndpoint("unix://" + l.unix)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	answers, err := socket.exchange(l.t.Context(), []string{command}, true)
+	if err != nil || !succeeded(command, answers[0]) {
+		l.t.Fatal(answers, err)
+	}
+}
+
 // Whatever a router was told that keeps clients away from the primary, or sends them to another address, is found, and Open undoes it.
 func TestAstray_WhatOpenMends(t *testing.T) {
 	for name, test := range map[string]struct{ command, check, astray string }{
@@ -194,14 +207,7 @@ func TestAstray_WhatOpenMends(t *testing.T) {
 			l := newLab(t, "")
 			front := haproxyRoute("socket", "unix://"+l.unix, "backend", "orders", "server.pg-c", "third")
 			l.wantServer("pg-a")
-			socket, err := parseEndpoint("unix://" + l.unix)
-			if err != nil {
-				t.Fatal(err)
-			}
-			answers, err := socket.exchange(t.Context(), []string{test.command}, true)
-			if err != nil || !succeeded(test.command, answers[0]) {
-				t.Fatal(answers, err)
-			}
+			l.give(test.command)
 			problems := routers().Inspect(t.Context(), front, l.request(), "pg-a")
 			if len(problems) != 1 || !strings.Contains(problems[0].Message, test.check) || strings.Contains(problems[0].Message, "alive") {
 				t.Errorf("check: %+v", problems)
@@ -215,6 +221,29 @@ func TestAstray_WhatOpenMends(t *testing.T) {
 			l.wantServer("pg-a")
 			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
 				t.Errorf("after it was opened: %q, %v", found, err)
+			}
+		})
+	}
+}
+
+// What keeps clients away from the primary and no command to its server takes back is told as it is, and begins nothing.
+func TestAstray_WhatNoCommandMends(t *testing.T) {
+	for name, test := range map[string]struct{ options, backend, server, command, check string }{
+		"drain of another":    {"track followed/first", "orders", "pg-a", "set server followed/first state drain", "(maintenance or drain of the server that it tracks)"},
+		"maintenance of one":  {"track followed/first", "orders", "pg-a", "set server followed/first state maint", "(maintenance or drain of the server that it tracks)"},
+		"configured weight":   {"weight 0", "orders", "pg-a", "set server orders/pg-a state ready", "(weight 0 in the configuration)"},
+		"a name not resolved": {"", "followed", "nameless", "set server followed/nameless state ready", "(no address: its name was not found)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t, test.options)
+			l.give(test.command)
+			front := haproxyRoute("socket", "unix://"+l.unix, "backend", test.backend, "server.pg-a", test.server)
+			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
+				t.Errorf("astray: %q, %v", found, err)
+			}
+			problems := slices.DeleteFunc(routers().Inspect(t.Context(), front, l.request(), "pg-a"), func(p Problem) bool { return p.Member != "pg-a" })
+			if len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "keeps them away by itself "+test.check) {
+				t.Errorf("check: %+v", problems)
 			}
 		})
 	}

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	twoServers = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_fqdn srv_port\n" +
-		"2 pg 1 db1 127.0.0.1 0 1 1 - 18001\n2 pg 2 db2 ::1 2 4 1 db2.internal 18009\n"
+	twoServers = "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port\n" +
+		"2 pg 1 db1 127.0.0.1 0 1 1 1 - 18001\n2 pg 2 db2 ::1 2 4 1 1 db2.internal 18009\n"
 	twoStatistics = "# pxname,svname,qcur,scur,bck\npg,db1,0,3,0\npg,db2,0,0,1\n"
 )
 
@@ -65,11 +65,12 @@ func TestParseServersState(t *testing.T) {
 		"another backend":   strings.Replace(twoServers, "2 pg 2", "2 other 2", 1),
 		"missing column":    strings.Replace(twoServers, "srv_admin_state", "srv_x", 1),
 		"short line":        twoServers + "2 pg 3 db3\n",
-		"twice":             twoServers + "2 pg 2 db2 ::1 2 4 1 - 18009\n",
+		"twice":             twoServers + "2 pg 2 db2 ::1 2 4 1 1 - 18009\n",
 		"not a number":      strings.Replace(twoServers, " 2 4 ", " 2 x ", 1),
 		"unknown state":     strings.Replace(twoServers, " 2 4 ", " 9 4 ", 1),
 		"negative admin":    strings.Replace(twoServers, " 2 4 ", " 2 -1 ", 1),
 		"no weight":         strings.Replace(twoServers, "srv_uweight", "srv_x", 1),
+		"no initial weight": strings.Replace(twoServers, "srv_iweight", "srv_x", 1),
 		"header without #":  strings.Replace(twoServers, "# be_id", "be_id", 1),
 		"only the version":  "1\n",
 		"version, no lines": "1",
@@ -78,7 +79,7 @@ func TestParseServersState(t *testing.T) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
-	if servers, err := parseServersState(strings.Replace(twoServers, " 2 4 1 ", " 2 4 0 ", 1), "pg"); err != nil || servers["db2"].usable() || servers["db2"].told() != "weight 0" {
+	if servers, err := parseServersState(strings.Replace(twoServers, " 2 4 1 1 ", " 2 4 0 1 ", 1), "pg"); err != nil || servers["db2"].usable() || servers["db2"].told() != "weight 0" {
 		t.Errorf("weight 0: %+v, %v", servers, err)
 	}
 	for admin, want := range map[string][2]bool{ // ready, in maintenance by command

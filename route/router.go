@@ -52,7 +52,8 @@ type Server struct {
 	Address  string // host:port to which it sends clients; empty if it doesn't say
 	Wanted   string // host:port to which Open would have them sent, if that is another one, and the router is to be told
 	Open     bool   // it takes new clients
-	Told     string // what it was told that keeps new clients away ("maintenance", say); empty for a server that the router only finds dead
+	Told     string // what it was told that keeps new clients away ("maintenance", say), which Open takes back; empty for a server that the router only finds dead
+	Kept     string // what else keeps them away, if the router says so, which Open does not take back
 	Closed   bool   // it takes no new clients because it was told so for good
 	Sessions int    // sessions that are there now; 0 if the router doesn't say
 }
@@ -90,7 +91,7 @@ func (s State) Open() []failover.MemberName {
 func (s State) ProvesOpen(member failover.MemberName) error {
 	for _, server := range s.Servers {
 		if server.Member == member && !server.Open {
-			why := cmp.Or(server.Told, "the router does not find it alive, or others go before it")
+			why := cmp.Or(server.Told, server.Kept, "the router does not find it alive, or others go before it")
 			return fmt.Errorf("%w: %s takes no clients (%s)", ErrNotProven, member, why)
 		}
 		if server.Member != member {
