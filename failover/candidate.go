@@ -77,6 +77,8 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		if p.Detail != "" {
 			c.Why += ": " + p.Detail
 		}
+	case p.SystemID != g.SystemID && g.SystemID == "":
+		c.Why = "the group is not adopted, so it is not known whose standby it should be"
 	case p.SystemID != g.SystemID:
 		c.Why = fmt.Sprintf("its system identifier %s is not the group's, %s", p.SystemID, g.SystemID)
 	case state.Rogue:

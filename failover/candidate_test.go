@@ -92,6 +92,15 @@ func TestCandidatesAreRanked(t *testing.T) {
 }
 
 // Scenarios 17 and 18: what is known of the loss with synchronous replication.
+// Before the first adoption no database is recorded that a member could be compared with.
+func TestNobodyIsAStandbyOfAGroupThatWasNeverAdopted(t *testing.T) {
+	g := &Group{Name: "orders", Spec: &Spec{}, Members: []Member{{Name: "b"}}}
+	c := judge(g, MemberSpec{Name: "b", Priority: 100}, []MemberPosition{{Member: "b", Answered: true, SystemID: "sys1"}})
+	if want := "the group is not adopted, so it is not known whose standby it should be"; c.Eligible || c.Why != want {
+		t.Errorf("eligible %v: %q", c.Eligible, c.Why)
+	}
+}
+
 func TestLossBounds(t *testing.T) {
 	at := func(m MemberName, position LSN) MemberPosition {
 		return MemberPosition{Member: m, Answered: true, SystemID: "sys1", Received: position}

@@ -103,9 +103,9 @@ func timeGuards(s *State, g *Group, d Durations) []Guard {
 	health, policy := g.Spec.Health, g.Spec.Policy
 	released := g.Operation != nil && g.Operation.released(HoldCooldown)
 	cool := d.SinceLastFailover < 0 || d.SinceLastFailover >= policy.Cooldown || released
-	last := "there was no failover yet"
+	last := "there was no automatic failover yet"
 	if d.SinceLastFailover >= 0 {
-		last = fmt.Sprintf("the last failover was %s ago", d.SinceLastFailover.Truncate(1e9))
+		last = fmt.Sprintf("the last automatic failover was %s ago", d.SinceLastFailover.Truncate(1e9))
 	}
 	guards := []Guard{{
 		Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,

@@ -61,6 +61,9 @@ func (a *app) confirm(c *changing, group, consequence string) error {
 	}
 	fmt.Fprintf(a.stderr, "%s\nType the group's name to go on: ", strings.TrimSpace(consequence))
 	line, err := a.readLine()
+	if !isTerminal(a.stdin) || !strings.HasSuffix(line, "\n") { // nobody's Enter has ended the line of the question
+		fmt.Fprintln(a.stderr)
+	}
 	if err != nil {
 		return err
 	}

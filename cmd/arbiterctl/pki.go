@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -68,6 +69,9 @@ func (a *app) pkiIssueCommand() *cobra.Command {
 				return err
 			}
 			authority, err := pki.LoadAuthority(folder)
+			if errors.Is(err, fs.ErrNotExist) {
+				return usage("%v; name the authority's folder with --dir, or make one: arbiterctl pki init CLUSTER --dir %s", err, folder)
+			}
 			if err != nil {
 				return pkiError(err)
 			}
@@ -102,6 +106,9 @@ const longestDays = 3650
 func checkIssue(cmd *cobra.Command, role string, days int, verbs []string) error {
 	if role == "" {
 		return usage("say what the certificate may do: --role arbiter, operator, viewer or agent")
+	}
+	if !slices.Contains(pki.Roles(), pki.Role(role)) {
+		return usage("--role %s: there is no such role; it can be arbiter, operator, viewer or agent", role)
 	}
 	if cmd.Flags().Changed("days") && (days < 1 || days > longestDays) {
 		return usage("--days %d: from 1 to %d", days, longestDays)

@@ -402,7 +402,7 @@ func heldAt(what string) *arbiterv1.GroupStatus {
 	g.Group, g.Operation.Group = what, what
 	switch what {
 	case "unfenced":
-		g.Members[0].Authority, g.Operation.HeldReason, g.Operation.HeldDetail = "WRITER", "cool-down", "the last failover was 9s ago, and 71345678 bytes may be lost"
+		g.Members[0].Authority, g.Operation.HeldReason, g.Operation.HeldDetail = "WRITER", "cool-down", "the last automatic failover was 9s ago, and 71345678 bytes may be lost"
 	case "rogue":
 		g.Members[1].Authority, g.Operation.Kind, g.Operation.From = "REVOKED", "refence", "pg-2"
 	case "promoting":

@@ -418,6 +418,24 @@ func TestHistory_ReroutesInARow(t *testing.T) {
 	}
 }
 
+// Nobody will replace a primary that is down before its group is adopted: that is the answer.
+func TestNeedsAttention_OfADownPrimaryThatIsNotAdopted(t *testing.T) {
+	g := sample.Orders()
+	g.Adopted, g.PrimaryStatus = false, "down"
+	if text := screen.Status(style(), statusOf(g)); !strings.HasPrefix(text, "orders-db is not adopted; pg-a is primary and down.\n") {
+		t.Error(text)
+	}
+}
+
+// Before the adoption nobody is the group's primary, and whoever accepts writes is no standby for that.
+func TestStatus_ThePrimaryOfANewGroupIsNoStandby(t *testing.T) {
+	g := sample.Orders()
+	g.Adopted, g.Primary, g.Candidate = false, "", ""
+	if text := screen.Status(style(), statusOf(g)); strings.Contains(text, "pg-a not ready") || !strings.Contains(text, "pg-b not ready") {
+		t.Error(text)
+	}
+}
+
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	g := sample.Degraded()

@@ -83,6 +83,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.Stage == "held" && g.Adopted, heldText(g)},
 		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + strings.ReplaceAll(g.Stage, "_", " ")},
 		{g.Adopted && g.Primary == "", "has no primary"},
+		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
 		{g.PrimaryStatus == "down", "has a primary that is down"},
 		{g.PrimaryStatus == "unknown", "has a primary that is unknown"},
 		{!g.Adopted, "is not adopted"},
@@ -343,7 +344,7 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 		}
 		return ready
 	}
-	others := slices.DeleteFunc(slices.Clone(g.Members), func(m *arbiterv1.MemberStatus) bool { return m.Member == g.Primary })
+	others := slices.DeleteFunc(slices.Clone(g.Members), func(m *arbiterv1.MemberStatus) bool { return m.Member == g.Primary || m.Role == "primary" })
 	if len(others) == 0 {
 		return s.bad("none")
 	}
