@@ -172,9 +172,17 @@ func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.Arb
 			if f.GetAbout() == aboutDatabase && f.GetUnreachable() && failover.SeenDown(s, group, failover.MemberName(f.GetMember())) {
 				f.Severity = arbiterv1.Severity_SEVERITY_ADVICE
 				f.What = "it is down, so it was not looked at (" + f.GetWhat() + ")"
-				f.Next = fmt.Sprintf("start it as a standby, then check again: arbiterctl status %s", group)
+				f.Next = nextOfDown(s.Group(group), failover.MemberName(f.GetMember()))
 			}
 		}
 		slices.SortStableFunc(check.GetFindings(), func(a, b *arbiterv1.Finding) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
 	}
+}
+
+// nextOfDown is what to do about a member that is down. A former primary that is merely started has log that the new one doesn't have.
+func nextOfDown(g *failover.Group, member failover.MemberName) string {
+	if member == g.Writer() {
+		return fmt.Sprintf("see what is done about the primary: arbiterctl explain %s", g.Name)
+	}
+	return fmt.Sprintf("bring it back as a standby (docs/operations.md, \"A rogue\", has the steps), then see whether it follows: arbiterctl status %s", g.Name)
 }

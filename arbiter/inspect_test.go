@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -17,6 +18,16 @@ func TestSettledPrimary(t *testing.T) {
 	for group, want := range map[failover.GroupName]failover.MemberName{"moved": "b", "moving": "", "without": "", "unknown": ""} {
 		if got := settledPrimary(s, group); got != want {
 			t.Errorf("%s: %q, want %q", group, got, want)
+		}
+	}
+}
+
+// Whoever starts a former primary as it is has a member with another history.
+func TestNextOfDown(t *testing.T) {
+	g := &failover.Group{Name: "orders", Members: []failover.Member{{Name: "a"}, {Name: "b", Authority: failover.AuthorityWriter}}}
+	for member, want := range map[failover.MemberName]string{"a": "docs/operations.md", "b": "arbiterctl explain orders"} {
+		if next := nextOfDown(g, member); !strings.Contains(next, want) {
+			t.Errorf("%s: %q doesn't say %q", member, next, want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 		}
 	}
 	if guard := candidateGuard(s, g); !guard.OK && g.Adopted {
-		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: fmt.Sprintf("arbiterctl status %s", name)})
+		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: fmt.Sprintf("arbiterctl status %s says of each member why it is not ready", name)})
 	}
 	for _, guard := range append(timeGuards(s, g, d), brakeGuard(s, g)) {
 		if !guard.OK && guard.Name != guardMinimum {

@@ -140,7 +140,7 @@ func (a *app) addGlobalFlags(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&a.flags.context, "context", "", "name of the context to use (default: $ARBITER_CONTEXT, else the current one)")
 	f.StringVar(&a.flags.config, "config", "", "file of contexts (default: $ARBITER_CONFIG, else ~/.config/arbiter/contexts.yaml)")
-	f.StringSliceVar(&a.flags.addresses, "address", nil, "host:port of an arbiter's gRPC; repeat or separate with commas (default: the context's)")
+	f.StringSliceVar(&a.flags.addresses, "address", nil, "host:port of an arbiter's gRPC; repeat or separate with commas (default: the context's; the current context isn't used with it, one that is named is)")
 	f.StringVar(&a.flags.ca, "ca", "", "certificate of the cluster's authority (default: the context's)")
 	f.StringVar(&a.flags.cert, "cert", "", "own certificate (default: the context's)")
 	f.StringVar(&a.flags.key, "key", "", "own private key (default: the context's)")

@@ -169,10 +169,11 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 	}
 	conn, err := pgx.ConnectConfig(ctx, config)
 	gate.closed.Store(true)
-	if err != nil && showedCertificate {
-		err = DoubtCertificate(err)
-	}
 	if err != nil {
+		err = dialError{err}
+		if showedCertificate {
+			err = DoubtCertificate(err)
+		}
 		return nil, fmt.Errorf("connect to %s: %w", address, err)
 	}
 	return &Conn{Conn: conn}, nil

@@ -371,3 +371,37 @@ func TestClassifyShuttingDown(t *testing.T) {
 		return postgres.Classify(err).Reason == failover.ReasonShuttingDown
 	})
 }
+
+// A timeline has no room for an address that is said four times.
+func TestDialSaysOnceWhatWasRefused(t *testing.T) {
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	if err := closed.Close(); err != nil {
+		t.Fatal(err)
+	}
+	server := postgrestest.Start(t)
+	stranger := postgrestest.Connect()
+	stranger.Database = "none"
+	for want, dial := range map[string]func() (*postgres.Conn, error){
+		"connect to " + nobody + ": connection refused": func() (*postgres.Conn, error) {
+			return postgres.Dial(within(t, 10*time.Second), nobody, postgrestest.Connect(), postgres.Options{})
+		},
+		"connect to " + server.Address + `: the server says: FATAL: database "none" does not exist (SQLSTATE 3D000)`: func() (*postgres.Conn, error) {
+			return postgres.Dial(within(t, 10*time.Second), server.Address, stranger, postgres.Options{})
+		},
+		"connect to nobody.invalid:5432: lookup nobody.invalid": func() (*postgres.Conn, error) {
+			return postgres.Dial(within(t, 10*time.Second), "nobody.invalid:5432", postgrestest.Connect(), postgres.Options{})
+		},
+	} {
+		conn, err := dial()
+		if err == nil {
+			conn.Close()
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
