@@ -169,7 +169,10 @@ func heldCommands(s *State, g *Group) []string {
 			fmt.Sprintf("or make it a standby again: arbiterctl adopt %s", name),
 		}
 	case HoldNoCandidate:
-		return []string{"make a member answer as a standby: it goes on by itself"}
+		if from := g.Operation.From; from != "" && !pastIsolateIntent(g.EffectiveStage()) {
+			return []string{fmt.Sprintf("bring %s back, which has not been fenced, or a standby: it goes on by itself", from)}
+		}
+		return []string{"bring a standby back: it goes on by itself"}
 	case HoldPromote:
 		return promoteCommands(s, g, seen)
 	case HoldAborted:
