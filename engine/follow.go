@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -201,14 +202,14 @@ func (t *target) replicationName(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrNoConnInfo, err)
 	}
-	// A fallback_application_name there never counts: the server puts its own in its place.
-	if name, _ := info.Get("application_name"); name != "" {
-		return name, nil
-	}
-	if clusterName != "" {
-		return clusterName, nil
-	}
-	return "walreceiver", nil
+	return walreceiverName(info, clusterName), nil
+}
+
+// walreceiverName is the name by which a standby's walreceiver makes itself known. A fallback_application_name in its primary_conninfo never
+// counts: the server puts its own in its place.
+func walreceiverName(info postgres.ConnInfo, clusterName string) string {
+	name, _ := info.Get("application_name")
+	return cmp.Or(name, clusterName, "walreceiver")
 }
 
 func replicationState(ctx context.Context, primary *postgres.Conn, name string) (string, error) {

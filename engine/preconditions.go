@@ -149,7 +149,7 @@ func tableQuestion(table string) string {
 
 // settingNames are the parameters that the checks look at. It is a table that never changes.
 var settingNames = []string{
-	"allow_alter_system", "data_checksums", "fsync", "full_page_writes", "hot_standby",
+	"allow_alter_system", "cluster_name", "data_checksums", "fsync", "full_page_writes", "hot_standby",
 	"max_wal_senders", "primary_conninfo", "primary_slot_name", "recovery_min_apply_delay", "recovery_target_timeline",
 	"synchronous_commit", "synchronous_standby_names", "wal_level", "wal_log_hints", "default_transaction_read_only",
 }
@@ -263,8 +263,9 @@ func (f *findings) checkStandby(facts serverFacts) {
 		f.blocks("primary_conninfo is empty: it follows nobody, and can't be pointed at another primary",
 			"ALTER SYSTEM SET primary_conninfo = 'host=... user=...'")
 	default:
-		f.checkConnInfo(info)
+		f.checkConnInfo(info, facts.settings["cluster_name"])
 	}
+	f.checkRuleOfStandby(facts)
 	if slot := facts.settings["primary_slot_name"]; slot != "" {
 		f.advises("it uses the replication slot "+slot+", which must exist on every member that may become primary",
 			"create the slot on all members, or use wal_keep_size instead")
@@ -277,13 +278,27 @@ func (f *findings) checkStandby(facts serverFacts) {
 	}
 }
 
-func (f *findings) checkConnInfo(info postgres.ConnInfo) {
+func (f *findings) checkConnInfo(info postgres.ConnInfo, clusterName string) {
 	if port, _ := info.Get("port"); port == stoppedPort {
 		f.advises("it was told to stop following its primary, by an operation that has not ended yet", "look at the group's status")
 	}
-	if name, _ := info.Get("application_name"); f.member.ApplicationName != "" && name != f.member.ApplicationName {
-		f.blocks(fmt.Sprintf("its primary_conninfo has application_name %q, the spec says %q: what it confirms would not be counted",
-			name, f.member.ApplicationName), "make the two agree")
+	if name := walreceiverName(info, clusterName); f.member.ApplicationName != "" && name != f.member.ApplicationName {
+		f.blocks(fmt.Sprintf("it makes itself known as %q, and the spec says %q: what it confirms would not be counted", name, f.member.ApplicationName),
+			fmt.Sprintf("set application_name=%s in its primary_conninfo, or its name in the spec", f.member.ApplicationName))
+	}
+}
+
+// checkRuleOfStandby looks at the rule of synchronous replication that the member will go by once it is the primary.
+func (f *findings) checkRuleOfStandby(facts serverFacts) {
+	rule, err := postgres.ParseSyncRule(facts.settings["synchronous_standby_names"])
+	switch own := f.member.ApplicationName; {
+	case err != nil:
+		f.advises("synchronous_standby_names can't be read: "+err.Error(), "write it in one of the documented forms")
+	case own != "" && slices.Contains(rule.Names, own):
+		f.advises("its synchronous_standby_names names itself: as a primary it would wait for itself", "name only the other members on each member")
+	case f.spec.Policy.MaxLossBytes == 0 && rule.Need == 0:
+		f.advises("it has no synchronous_standby_names: after a failover to it the next one would be held, since the policy allows no loss (max_loss: none)",
+			"name the other members in synchronous_standby_names on each member")
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
@@ -142,10 +143,42 @@ func TestPreconditionsOfAStandby(t *testing.T) {
 	b.Start()
 	b.WaitReady()
 	for _, want := range []string{
-		`blocks: its primary_conninfo has application_name "other", the spec says "b"`, "advice: it uses the replication slot b_slot",
+		`blocks: it makes itself known as "other", and the spec says "b"`, "advice: it uses the replication slot b_slot",
 		"advice: recovery_min_apply_delay is set", "blocks: recovery_target_timeline is current",
 	} {
 		g.wantProblem("b", want)
+	}
+}
+
+// A standby's own rule counts from its promotion on, and without an application_name its cluster_name is what its primary knows it by.
+func TestPreconditionsOfAStandbyThatIsToBecomePrimary(t *testing.T) {
+	g := startGroup(t, "b")
+	b := g.servers["b"]
+	found := func() string { // apart from the fsync of tests
+		return strings.Join(slices.DeleteFunc(g.problems("b"), func(p string) bool { return strings.Contains(p, "fsync") }), "; ")
+	}
+	g.wantProblem("b", "advice: it has no synchronous_standby_names")
+	for rule, want := range map[string]string{`FIRST 1 (b, c)`: "advice: its synchronous_standby_names names itself", `FIRST 1 (a)`: ""} {
+		b.Configure(postgrestest.Setting{Key: "synchronous_standby_names", Value: rule})
+		b.Exec("SELECT pg_reload_conf()")
+		b.Eventually("the rule is in force", func() bool { return b.Query("SHOW synchronous_standby_names") == rule })
+		if found := found(); want == "" && found != "" || !strings.HasPrefix(found, want) {
+			t.Errorf("%s: problems %q; want %q", rule, found, want)
+		}
+	}
+
+	info, err := postgres.ParseConnInfo(b.Query("SELECT current_setting('primary_conninfo')"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Configure(
+		postgrestest.Setting{Key: "primary_conninfo", Value: info.Without("application_name").String()}, postgrestest.Setting{Key: "cluster_name", Value: "b"},
+	)
+	b.Stop()
+	b.Start()
+	b.WaitReady()
+	if found := found(); found != "" {
+		t.Errorf("known by its cluster_name: problems %q", found)
 	}
 }
 

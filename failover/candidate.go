@@ -133,6 +133,9 @@ func tooMuchLost(s *State, g *Group) (Candidate, bool) {
 }
 
 func lossText(g *Group, loss LossBound) string {
+	if loss.Grade == LossEstimate && loss.Bytes == 0 {
+		return fmt.Sprintf("nothing is seen that would be lost by promoting it, but that is an estimate (%s), and the policy allows no loss", loss.Why)
+	}
 	allowed := "none"
 	if n := g.Spec.Policy.MaxLossBytes; n > 0 {
 		allowed = fmt.Sprintf("%d bytes", n)
