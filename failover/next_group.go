@@ -2,6 +2,7 @@ package failover
 
 import (
 	"bytes"
+	"fmt"
 	"slices"
 	"sort"
 )
@@ -174,8 +175,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 		member = writable[0] // two of them are refused below
 	}
 	if member == "" {
-		return refuse("S0", "nobody is seen accepting writes in %s", g.Name).
-			advise("see `arbiterctl explain %s`; name the member to adopt", g.Name)
+		return refuse("S0", "nobody is seen accepting writes in %s", g.Name).advise("%s", adviceWithoutWriter(&c.state, g))
 	}
 	promote, refusal := checkS0(&c.state, g, member, b.Attested)
 	if refusal != nil {
@@ -199,6 +199,16 @@ func (c *change) adopt(b Adopt) *Refusal {
 		})
 	}
 	return nil
+}
+
+// adviceWithoutWriter is for an adoption that finds nobody accepting writes: right after `apply` the arbiters have not told yet what they see.
+func adviceWithoutWriter(s *State, g *Group) string {
+	for _, m := range g.Members {
+		if Tally(s, g, m.Name).Status == StatusUnknown {
+			return fmt.Sprintf("too few arbiters have told what they see of %s: ask again in some seconds, or look at `arbiterctl explain %s`", m.Name, g.Name)
+		}
+	}
+	return fmt.Sprintf("see `arbiterctl explain %s`; name the member to adopt", g.Name)
 }
 
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {

@@ -392,3 +392,18 @@ func TestS3_ContradictedDevicesProveNothing(t *testing.T) {
 		}
 	}
 }
+
+// Right after `apply` nobody has looked yet; that passes by itself, and somebody who writes a script must know.
+func TestAnAdoptionBeforeTheFirstLookSaysToAskAgain(t *testing.T) {
+	fresh := "arbiters a b c\ngroup orders pg-a pg-b pg-c\nreign a 1\n"
+	for looks, want := range map[string]string{
+		"": "ask again in some seconds",
+		"observe a pg-a=standby@1 pg-b=standby@1 pg-c=standby@1\n":    "too few arbiters have told what they see of pg-a",
+		"observe all: pg-a=standby@1 pg-b=standby@1 pg-c=standby@1\n": "name the member to adopt",
+	} {
+		w := given(t, fresh+looks)
+		if next := adviceWithoutWriter(&w.state, w.group(t)); !strings.Contains(next, want) {
+			t.Errorf("after %q: %q doesn't say %q", looks, next, want)
+		}
+	}
+}
