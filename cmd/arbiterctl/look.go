@@ -178,7 +178,7 @@ func (a *app) showCommand() *cobra.Command {
 				return notFoundError{fmt.Errorf("there was no operation on %s yet", args[0])}
 			}
 			err = a.show(answer, func() string {
-				return screen.Operation(a.style(), answer.Operation, r.nextFor(cmd.Context(), c, answer.Operation)...)
+				return screen.Stale(a.style(), answer.Freshness) + screen.Operation(a.style(), answer.Operation, r.nextFor(cmd.Context(), c, answer.Operation)...)
 			})
 			return errors.Join(err, r.unasked(answer.Freshness))
 		},

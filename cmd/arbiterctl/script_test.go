@@ -244,16 +244,22 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 	case *arbiterv1.GetStatusRequest:
 		return statusAnswer(node, r)
 	case *arbiterv1.ExplainRequest:
-		return found(r.Group, sample.Explain())
+		answer := sample.Explain()
+		age(answer.Freshness, node, r)
+		return found(r.Group, answer)
 	case *arbiterv1.GetEpochsRequest:
-		return found(r.Group, sample.Epochs())
+		answer := sample.Epochs()
+		age(answer.Freshness, node, r)
+		return found(r.Group, answer)
 	case *arbiterv1.GetOperationRequest:
 		op := sample.Failover()
 		if r.Group == "billing" {
 			op = sample.HeldFailover()
 			op.Id, op.Group, op.Turn = "billing-9120", r.Group, sample.Billing().Operation.Turn
 		}
-		return found(r.Group, &arbiterv1.GetOperationResponse{Freshness: sample.Status().Freshness, Operation: op})
+		answer := &arbiterv1.GetOperationResponse{Freshness: sample.Status().Freshness, Operation: op}
+		age(answer.Freshness, node, r)
+		return found(r.Group, answer)
 	case *arbiterv1.ListOperationsRequest:
 		return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: []*arbiterv1.Operation{sample.Failover()}}, nil
 	case *arbiterv1.ListArbitersRequest:
@@ -354,11 +360,16 @@ func refuseFields(fields ...string) error {
 	return refused.Err()
 }
 
+// age makes it what a node knew last, if a request takes that.
+func age(f *arbiterv1.Freshness, node string, r interface{ GetConsistency() arbiterv1.Consistency }) {
+	if r.GetConsistency() == arbiterv1.Consistency_CONSISTENCY_STALE {
+		f.Linearizable, f.Node, f.Leader = false, node, ""
+	}
+}
+
 func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, error) {
 	answer := sample.Status()
-	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
-		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
-	}
+	age(answer.Freshness, node, r)
 	switch r.Group {
 	case "":
 		return answer, nil
@@ -418,9 +429,7 @@ func checkAnswer(node string, r *arbiterv1.CheckGroupRequest) (proto.Message, er
 		answer = sample.BlockedCheck()
 		answer.Group = r.Group
 	}
-	if r.Consistency == arbiterv1.Consistency_CONSISTENCY_STALE {
-		answer.Freshness.Linearizable, answer.Freshness.Node, answer.Freshness.Leader = false, node, ""
-	}
+	age(answer.Freshness, node, r)
 	return found(r.Group, answer)
 }
 

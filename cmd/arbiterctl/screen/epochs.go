@@ -25,10 +25,10 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	if r.Writer != "" {
 		writer = "writer " + r.Writer
 	}
-	p.line("%s", s.strong(fmt.Sprintf("epoch %d · %s · %s", r.Epoch, writer, lease)))
 	if stale := staleLine(s, r.Freshness); stale != "" {
 		p.line("%s", stale)
 	}
+	p.line("%s", s.strong(fmt.Sprintf("epoch %d · %s · %s", r.Epoch, writer, lease)))
 	shown := r.History
 	if most > 0 && len(shown) > most {
 		shown = shown[:most]

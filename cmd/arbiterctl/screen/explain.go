@@ -22,11 +22,14 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	if safetyRule.MatchString(r.Rule) && !strings.Contains(answer, r.Rule) {
 		answer += " (rule " + r.Rule + ")"
 	}
-	p.line("%s", s.strong(answer))
 	if stale := staleLine(s, r.Freshness); stale != "" {
+		if r.Freshness.Leader == "" { // whatever is shown below: it has kept, and keeps, anything from being done
+			p.line("%s", s.bad(noLeader+"."))
+		}
 		p.line("%s", stale)
 		p.labelled("", "next:", restartedAdvice(r.Freshness))
 	}
+	p.line("%s", s.strong(answer))
 	p.lines(seenLines(s, r), "  ")
 	for _, c := range r.Checks {
 		p.line("%s", checkRule(c, r))

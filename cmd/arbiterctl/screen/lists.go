@@ -161,7 +161,7 @@ func arbitersAnswer(s Style, r *arbiterv1.ListArbitersResponse) string {
 		transport = "INSECURE PLAINTEXT"
 	}
 	if leader == "" {
-		return s.bad("No arbiter leads: nothing is fenced and nothing is promoted; a healthy primary goes on.")
+		return s.bad(noLeader + "; a healthy primary goes on.")
 	}
 	words := fmt.Sprintf("%s leads in term %d, %d of %d present; cluster %s, %s.", leader, r.GetFreshness().GetTerm(), present, voters, orDash(r.ClusterId), transport)
 	if f := r.Freshness; f != nil && !f.Linearizable {

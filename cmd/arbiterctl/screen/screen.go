@@ -189,6 +189,9 @@ func (p *page) labelled(indent, label string, texts []string) {
 	}
 }
 
+// noLeader is the answer to most questions while it lasts.
+const noLeader = "No arbiter leads: nothing is fenced and nothing is promoted"
+
 // staleLine says that an answer may be old, and why. It is empty for one that is not.
 func staleLine(s Style, f *arbiterv1.Freshness) string {
 	switch {
@@ -200,6 +203,15 @@ func staleLine(s Style, f *arbiterv1.Freshness) string {
 		return s.bad(restartedSentence(f))
 	}
 	return s.bad(fmt.Sprintf("This is what %s knew last (log %d) and may be old.", orDash(f.Node), f.AppliedIndex))
+}
+
+// Stale is staleLine with its end, for a page that has no place for it; empty for an answer that is not.
+func Stale(s Style, f *arbiterv1.Freshness) string {
+	var p page
+	if stale := staleLine(s, f); stale != "" {
+		p.line("%s", stale)
+	}
+	return p.String()
 }
 
 func restartedSentence(f *arbiterv1.Freshness) string {

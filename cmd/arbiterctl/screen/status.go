@@ -239,7 +239,7 @@ func countingViews(r *arbiterv1.GetStatusResponse) (counting, voters int) {
 
 func leaderless(s Style, f *arbiterv1.Freshness) string {
 	if f.Leader == "" {
-		return s.bad(" No arbiter leads: nothing is fenced and nothing is promoted.")
+		return s.bad(" " + noLeader + ".")
 	}
 	return ""
 }
