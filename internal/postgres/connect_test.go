@@ -387,13 +387,13 @@ func TestDialSaysOnceWhatWasRefused(t *testing.T) {
 	stranger.Database = "none"
 	for want, dial := range map[string]func() (*postgres.Conn, error){
 		"connect to " + nobody + ": connection refused": func() (*postgres.Conn, error) {
-			return postgres.Dial(within(t, 10*time.Second), nobody, postgrestest.Connect(), postgres.Options{})
+			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), nobody, postgres.Options{})
 		},
 		"connect to " + server.Address + `: the server says: FATAL: database "none" does not exist (SQLSTATE 3D000)`: func() (*postgres.Conn, error) {
-			return postgres.Dial(within(t, 10*time.Second), server.Address, stranger, postgres.Options{})
+			return postgres.NewConnector(stranger, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
 		},
 		"connect to nobody.invalid:5432: lookup nobody.invalid": func() (*postgres.Conn, error) {
-			return postgres.Dial(within(t, 10*time.Second), "nobody.invalid:5432", postgrestest.Connect(), postgres.Options{})
+			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), "nobody.invalid:5432", postgres.Options{})
 		},
 	} {
 		conn, err := dial()
