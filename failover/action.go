@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"fmt"
 	"slices"
 	"time"
 )
@@ -108,6 +109,11 @@ type Proof struct {
 	Grade  ProofGrade
 	By     string // the device, agent or person
 	Detail string
+}
+
+// of is the proof in the words of an epoch's row.
+func (p Proof) of(member MemberName) string {
+	return fmt.Sprintf("%s %s %s", p.Grade, p.By, member)
 }
 
 // MemberPosition is how far one standby has got, read live while nobody writes any more.

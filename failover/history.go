@@ -1,6 +1,10 @@
 package failover
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // History is what is kept for people: bounded, and apart from the state that decides. Only to whom a leader offers its leadership goes by it.
 type History struct {
@@ -36,6 +40,22 @@ func (r EpochRow) replaces(last EpochRow) bool {
 		return inARow(last.Wall, r.Wall)
 	}
 	return last.Holder != "" && last.Holder == r.Holder && last.Term == r.Term && last.Operation == r.Operation && last.Writer == r.Writer && last.Proof == ""
+}
+
+// proofsBeside are, for the row of the epoch in which a member is promoted, the proofs of the others that its operation rests on, the oldest
+// first: also those that were given under an earlier epoch, as a person's word while no lease was held. An operation that began without a
+// writer rests on whatever has been proven before it.
+func (g *Group) proofsBeside(promoted MemberName) string {
+	op := g.Operation
+	proven := slices.DeleteFunc(slices.Clone(g.Members), func(m Member) bool {
+		return m.Name == promoted || m.Proof.Grade == "" || op.From != "" && m.NoneSince <= op.ConfirmedAt
+	})
+	slices.SortStableFunc(proven, func(a, b Member) int { return cmp.Compare(a.NoneSince, b.NoneSince) })
+	words := make([]string, len(proven))
+	for i, m := range proven {
+		words[i] = m.Proof.of(m.Name)
+	}
+	return strings.Join(words, ", ")
 }
 
 // OperationResult is how an operation ended.

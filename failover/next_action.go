@@ -131,7 +131,7 @@ func (c *change) intendPromote(g *Group, b Intend) *Refusal {
 		m.Promoting = true
 	}
 	op.Candidate = b.Member
-	g.History.amend(g.Epoch, func(row *EpochRow) { row.Writer = b.Member })
+	g.History.amend(g.Epoch, func(row *EpochRow) { row.Writer, row.Proof = b.Member, g.proofsBeside(b.Member) })
 	return nil
 }
 
@@ -243,7 +243,7 @@ func (c *change) provenNone(g *Group, m *Member, proof Proof) *Refusal {
 	if op.Intent != nil && op.Intent.Member == m.Name {
 		op.Intent, op.Attempts = nil, 0
 	}
-	g.History.amend(g.Epoch, func(row *EpochRow) { row.Proof = fmt.Sprintf("%s %s %s", proof.Grade, proof.By, m.Name) })
+	g.History.amend(g.Epoch, func(row *EpochRow) { row.Proof = proof.of(m.Name) })
 	if op.Kind == KindRefence && !g.hasRevoked() {
 		c.endOperation(g, OperationEnded, OperationDone, fmt.Sprintf("%s is isolated: %s", m.Name, proof.Grade))
 		return nil
