@@ -15,7 +15,6 @@ import (
 	"github.com/hashicorp/raft"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
@@ -86,29 +85,21 @@ func newBootstrap(options BootstrapOptions, marks markKeeper) (*Bootstrap, error
 
 // checkDisk compares the mark with the Raft log.
 func (b *Bootstrap) checkDisk(m mark, found bool) error {
-	empty, err := b.options.Storage.Empty()
+	held, err := b.options.Storage.contents()
 	if err != nil {
 		return err
 	}
-	logOf, err := b.options.Storage.clusterID()
-	if err != nil {
+	if found {
+		if err := m.fits(b.options.Node, b.options.TLS); err != nil {
+			return err
+		}
+	}
+	if err := m.goesWith(found, held); err != nil {
 		return err
 	}
-	switch {
-	case !found && empty:
-		return nil
-	case !found:
-		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: %s", ErrBadMark, b.options.Storage.Path, markFile, fsm.LostArbiter)
-	case m.fits(b.options.Node, b.options.TLS) != nil:
-		return m.fits(b.options.Node, b.options.TLS)
-	case logOf != "" && logOf != m.ClusterID:
-		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says", b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, markFile)
-	case m.State == BootstrapMember && logOf == "":
-		return fmt.Errorf("%w: this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: %s",
-			ErrBadMark, m.ClusterID, b.options.Storage.Path, fsm.LostArbiter)
-	case m.State == BootstrapPrepared && m.ListHash != b.self.ListHash:
-		return fmt.Errorf("%w: the list was changed after this arbiter was prepared, and before a cluster was formed; put it back, or empty the data directories of all arbiters.\nprepared with %s\nconfigured is %s",
-			ErrListsDiffer, m.List, b.self.List)
+	if m.State == BootstrapPrepared && m.ListHash != b.self.ListHash {
+		return fmt.Errorf("%w: %w: the list was changed after this arbiter was prepared, and before a cluster was formed; put it back, or empty the data directories of all arbiters.\nprepared with %s\nconfigured is %s",
+			ErrBadMark, ErrListsDiffer, m.List, b.self.List)
 	}
 	return nil
 }

@@ -55,6 +55,9 @@ func (n *Node) openStorage() (*Storage, error) {
 	if n.options.OpenStorage != nil {
 		return n.options.OpenStorage()
 	}
+	if err := checkLogLost(n.options.Data); err != nil {
+		return nil, err
+	}
 	return OpenStorage(filepath.Join(n.options.Data, raftFolder), n.log)
 }
 

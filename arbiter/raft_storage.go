@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -25,7 +26,8 @@ const (
 	cachedEntries     = 512
 	currentTermKey    = "CurrentTerm" // Raft's own name for it in the stable store
 	folderMode        = 0o700
-	raftFolder        = "raft" // of the data directory
+	raftFolder        = "raft"      // of the data directory
+	snapshotsFolder   = "snapshots" // of the Raft folder: Raft's own name for it
 	snapshotInterval  = 2 * time.Minute
 	snapshotThreshold = 8192
 	trailingLogs      = 10240
@@ -61,25 +63,71 @@ func OpenStorage(folder string, log hclog.Logger) (storage *Storage, err error) 
 	return storage, nil
 }
 
-// CheckStorage says whether the storage in a data directory could be opened, by reading all of it once and changing nothing in it. One that isn't there
-// yet could be, and so could one of ErrStorageUnused. ErrStorageLocked: somebody uses it, and nothing was read.
+// CheckStorage says whether the storage in a data directory could be opened, and whether it goes together with the arbiter's mark, by reading all of
+// it once and changing nothing in it. One that isn't there yet could be, and so could one of ErrStorageUnused. ErrStorageLocked: somebody uses it, and
+// nothing was read.
 func CheckStorage(data string) (err error) {
 	folder := filepath.Join(data, raftFolder)
 	path := filepath.Join(folder, logFile)
-	if info, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil
-	} else if err != nil {
-		return storageError(path, err)
-	}
-	defer recoverCorrupt(path, &err)()
-	if err := checkUsed(path); err != nil {
-		return err
-	}
-	bolt, _, err := readStorage(folder, true, hclog.NewNullLogger())
+	m, found, err := fileMark{folder: data}.read()
 	if err != nil {
 		return err
 	}
-	return storageError(path, bolt.Close())
+	if there, err := hasLog(path); err != nil {
+		return err
+	} else if !there {
+		return m.goesWith(found, withoutLog(folder))
+	}
+	defer recoverCorrupt(path, &err)()
+	if err := checkUsed(path); errors.Is(err, ErrStorageUnused) {
+		return cmp.Or(m.goesWith(found, withoutLog(folder)), err)
+	} else if err != nil {
+		return err
+	}
+	bolt, snapshots, err := readStorage(folder, true, hclog.NewNullLogger())
+	if err != nil {
+		return err
+	}
+	storage, err := newStorage(path, bolt, snapshots, bolt.Close)
+	if err != nil {
+		return errors.Join(storageError(path, err), bolt.Close())
+	}
+	held, err := storage.contents()
+	if err == nil {
+		err = m.goesWith(found, held)
+	}
+	return errors.Join(err, storageError(path, storage.Close()))
+}
+
+// hasLog says whether there is a log. A file of no length is what is left of a start that was killed before.
+func hasLog(path string) (bool, error) {
+	switch info, err := os.Stat(path); {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, storageError(path, err)
+	default:
+		return info.Size() > 0, nil
+	}
+}
+
+// withoutLog is what a Raft folder holds in which there is no log: snapshots at most.
+func withoutLog(folder string) contents {
+	entries, err := os.ReadDir(filepath.Join(folder, snapshotsFolder))
+	return contents{path: filepath.Join(folder, logFile), empty: err != nil || len(entries) == 0}
+}
+
+// checkLogLost refuses a data directory whose log is lost, before a new one is made in its place.
+func checkLogLost(data string) error {
+	folder := filepath.Join(data, raftFolder)
+	m, found, err := fileMark{folder: data}.read()
+	if err != nil {
+		return err
+	}
+	if there, err := hasLog(filepath.Join(folder, logFile)); there || err != nil {
+		return err
+	}
+	return m.goesWith(found, withoutLog(folder))
 }
 
 // checkUsed says ErrStorageUnused of a log that has no buckets. They are made in one transaction, the first one, before anything is written: a
@@ -109,15 +157,16 @@ func readStorage(folder string, readOnly bool, log hclog.Logger) (*raftboltdb.Bo
 	if err != nil {
 		return nil, nil, storageError(path, err)
 	}
-	if err := checkLog(bolt); err != nil {
-		return nil, nil, errors.Join(corrupt(path, err), bolt.Close())
-	}
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, log.Named("raft-snapshot"))
 	if err != nil {
 		return nil, nil, errors.Join(storageError(folder, err), bolt.Close())
 	}
-	if err := checkSnapshots(snapshots); err != nil {
+	covered, err := checkSnapshots(snapshots)
+	if err != nil {
 		return nil, nil, errors.Join(corrupt(folder, err), bolt.Close())
+	}
+	if err := checkLog(bolt, covered); err != nil {
+		return nil, nil, errors.Join(corrupt(path, err), bolt.Close())
 	}
 	return bolt, snapshots, nil
 }
@@ -165,11 +214,28 @@ func (s *Storage) Empty() (bool, error) {
 	return !has, nil
 }
 
+// contents is what a storage holds, as far as a mark must go together with it.
+type contents struct {
+	path      string
+	empty     bool   // it has never been part of a cluster
+	clusterID string // whose log and votes it holds; empty: nobody's
+}
+
+func (s *Storage) contents() (contents, error) {
+	empty, err := s.Empty()
+	if err != nil {
+		return contents{}, err
+	}
+	id, err := s.clusterID()
+	return contents{path: s.Path, empty: empty, clusterID: id}, err
+}
+
 // Close closes the files. The Raft node must have been shut down.
 func (s *Storage) Close() error { return s.close() }
 
-// checkLog reads every entry, and checks that none is missing in between.
-func checkLog(store raft.LogStore) error {
+// checkLog reads every entry, and checks that none is missing after the newest snapshot, which covers all up to an index. Before that entries may be
+// missing: a follower that was sent a snapshot goes on after it, and keeps what it had before.
+func checkLog(store raft.LogStore, covered uint64) error {
 	first, err := store.FirstIndex()
 	if err != nil {
 		return err
@@ -181,9 +247,15 @@ func checkLog(store raft.LogStore) error {
 	if first == 0 {
 		return nil
 	}
+	if first > covered+1 {
+		return fmt.Errorf("entries %d to %d are neither in the log nor in a snapshot", covered+1, first-1)
+	}
 	for index := first; index <= last; index++ {
 		var entry raft.Log
-		if err := store.GetLog(index, &entry); err != nil {
+		switch err := store.GetLog(index, &entry); {
+		case errors.Is(err, raft.ErrLogNotFound) && index <= covered:
+			continue
+		case err != nil:
 			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
 		}
 		if entry.Index != index {
@@ -199,18 +271,18 @@ func checkLog(store raft.LogStore) error {
 	return nil
 }
 
-// checkSnapshots opens the newest snapshot, which compares its checksum. Raft would fall back to an older one, and the log
-// may not reach back that far.
-func checkSnapshots(store raft.SnapshotStore) error {
+// checkSnapshots opens the newest snapshot, which compares its checksum, and says up to which entry it reaches. Raft would fall back to an older one,
+// and the log may not reach back that far.
+func checkSnapshots(store raft.SnapshotStore) (covered uint64, err error) {
 	snapshots, err := store.List()
 	if err != nil || len(snapshots) == 0 {
-		return err
+		return 0, err
 	}
 	_, content, err := store.Open(snapshots[0].ID)
 	if err != nil {
-		return fmt.Errorf("snapshot %s: %w", snapshots[0].ID, err)
+		return 0, fmt.Errorf("snapshot %s: %w", snapshots[0].ID, err)
 	}
-	return content.Close()
+	return snapshots[0].Index, content.Close()
 }
 
 // recoverCorrupt turns a panic of the storage's libraries into an error: bbolt and Raft panic on pages and entries that

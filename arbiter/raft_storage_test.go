@@ -26,7 +26,7 @@ func freePort(t *testing.T, host string) string {
 	return listener.Addr().String()
 }
 
-// filledStorage makes a storage with entries on disk and closes it.
+// filledStorage makes a storage with entries on disk, with its mark beside it, and closes it.
 func filledStorage(t *testing.T, entries int) (folder string) {
 	t.Helper()
 	folder = filepath.Join(t.TempDir(), "raft")
@@ -43,10 +43,16 @@ func filledStorage(t *testing.T, entries int) (folder string) {
 			t.Fatal(err)
 		}
 	}
-	if err := storage.Close(); err != nil {
+	if err := errors.Join(storage.Close(), writeMark(filepath.Dir(folder), BootstrapMember)); err != nil {
 		t.Fatal(err)
 	}
 	return folder
+}
+
+// writeMark marks a data directory as one of az-a of cluster 1.
+func writeMark(data string, state BootstrapState) error {
+	self := standing("az-a", state, "1")
+	return fileMark{data}.write(mark{Node: self.Node, ClusterID: self.ClusterID, State: state, ListHash: self.ListHash, List: self.List})
 }
 
 func editBolt(t *testing.T, folder string, edit func(logs *bbolt.Bucket) error) {
@@ -205,13 +211,14 @@ func leaveBolt(path string) error {
 	return db.Close()
 }
 
-func TestOpenStorage_DamagedSnapshot(t *testing.T) {
-	folder := filledStorage(t, 3)
+// addSnapshot makes a snapshot that reaches up to an entry.
+func addSnapshot(t *testing.T, folder string, covered uint64) raft.SnapshotSink {
+	t.Helper()
 	snapshots, err := raft.NewFileSnapshotStoreWithLogger(folder, snapshotsKept, quiet())
 	if err != nil {
 		t.Fatal(err)
 	}
-	sink, err := snapshots.Create(1, 3, 1, raft.Configuration{}, 1, newFaultNetwork().join("az-a"))
+	sink, err := snapshots.Create(1, covered, 1, raft.Configuration{}, 1, newFaultNetwork().join("az-a"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,6 +228,83 @@ func TestOpenStorage_DamagedSnapshot(t *testing.T) {
 	if err := sink.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return sink
+}
+
+// A follower that was sent a snapshot keeps the entries that it had before, and goes on after it: what is missing in between is in the snapshot.
+func TestOpenStorage_WhatIsMissingIsInTheSnapshot(t *testing.T) {
+	for covered, whole := range map[uint64]bool{8: false, 9: true, 20: true} {
+		folder := filledStorage(t, 40)
+		editBolt(t, folder, func(logs *bbolt.Bucket) error {
+			return errors.Join(logs.Delete([]byte{7: 6}), logs.Delete([]byte{7: 9}))
+		})
+		addSnapshot(t, folder, covered)
+		for how, err := range map[string]error{"opened": openAndClose(folder), "checked": CheckStorage(filepath.Dir(folder))} {
+			if whole && err != nil || !whole && !errors.Is(err, ErrStorageCorrupt) {
+				t.Errorf("entries 6 and 9 are missing, and a snapshot reaches up to %d: %s: %v", covered, how, err)
+			}
+		}
+	}
+}
+
+// One of the two is lost: an arbiter that went on with the other might vote twice.
+func TestCheckStorage_OfADataDirectoryThatLostAPart(t *testing.T) {
+	lose := func(t *testing.T, path ...string) {
+		if err := os.RemoveAll(filepath.Join(path...)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	tests := map[string]struct {
+		harm func(t *testing.T, data string)
+		want error
+		says string
+	}{
+		"nothing":         {func(*testing.T, string) {}, nil, ""},
+		"the mark":        {func(t *testing.T, data string) { lose(t, data, markFile) }, ErrBadMark, "holds a Raft log and cluster.json is gone"},
+		"the log":         {func(t *testing.T, data string) { lose(t, data, raftFolder, logFile) }, ErrBadMark, "its Raft log"},
+		"the Raft folder": {func(t *testing.T, data string) { lose(t, data, raftFolder) }, ErrBadMark, "is gone, with its votes"},
+		"what is in the log": {func(t *testing.T, data string) {
+			lose(t, data, raftFolder, logFile)
+			if err := leaveBolt(filepath.Join(data, raftFolder, logFile)); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrBadMark, "is gone, with its votes"},
+		"the length of the log": {func(t *testing.T, data string) {
+			if err := os.Truncate(filepath.Join(data, raftFolder, logFile), 0); err != nil {
+				t.Fatal(err)
+			}
+		}, ErrBadMark, "is gone, with its votes"},
+		"both": {func(t *testing.T, data string) { lose(t, data, raftFolder); lose(t, data, markFile) }, nil, ""},
+		"the mark and the log, not the snapshots": {func(t *testing.T, data string) {
+			addSnapshot(t, filepath.Join(data, raftFolder), 3)
+			lose(t, data, raftFolder, logFile)
+			lose(t, data, markFile)
+		}, ErrBadMark, "cluster.json is gone"},
+		"the log of one that never voted": {func(t *testing.T, data string) {
+			lose(t, data, raftFolder)
+			if err := writeMark(data, BootstrapPrepared); err != nil {
+				t.Fatal(err)
+			}
+		}, nil, ""},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			data := filepath.Dir(filledStorage(t, 3))
+			test.harm(t, data)
+			err := CheckStorage(data)
+			if !errors.Is(err, test.want) || (err != nil) != (test.want != nil) {
+				t.Fatalf("CheckStorage = %v, want %v", err, test.want)
+			}
+			if err != nil && !(strings.Contains(err.Error(), test.says) && strings.Contains(err.Error(), "leave this arbiter stopped")) {
+				t.Errorf("%q doesn't say %q, and what to do", err, test.says)
+			}
+		})
+	}
+}
+
+func TestOpenStorage_DamagedSnapshot(t *testing.T) {
+	folder := filledStorage(t, 3)
+	sink := addSnapshot(t, folder, 3)
 	if storage, err := OpenStorage(folder, quiet()); err != nil {
 		t.Fatal(err)
 	} else {

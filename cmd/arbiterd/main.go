@@ -80,7 +80,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		}
 		code = exitFailed
 		err = d.run(ctx, hangup, *record)
-		if errors.Is(err, arbiter.ErrStorageCorrupt) || errors.Is(err, arbiter.ErrClusterExists) {
+		if errors.Is(err, arbiter.ErrStorageCorrupt) || errors.Is(err, arbiter.ErrBadMark) || errors.Is(err, arbiter.ErrClusterExists) {
 			code = exitBadInput
 		}
 		return err

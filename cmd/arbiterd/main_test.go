@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -87,7 +88,7 @@ func TestAWrongCommandLineIsBadInput(t *testing.T) {
 func TestTheDataIsOfAnotherCluster(t *testing.T) {
 	for name, refused := range map[string]bool{"lab": false, "another": true} {
 		d, _, _, _ := prepared(t, newAuthority(t))
-		mark := fmt.Sprintf(`{"format":1,"node":"a","cluster_id":"1","cluster_name":%q,"state":"member"}`, name)
+		mark := fmt.Sprintf(`{"format":1,"node":"a","cluster_id":"1","cluster_name":%q,"state":"prepared"}`, name)
 		if err := os.WriteFile(filepath.Join(d.file.Data, "cluster.json"), []byte(mark), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -146,6 +147,17 @@ func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
 	})
 }
 
+// refusedForGood tests that a start, and --check, say the same of a data directory, and end so that it is not tried again.
+func refusedForGood(t *testing.T, d *daemon, says string) {
+	t.Helper()
+	for _, arguments := range [][]string{{"--config", d.path}, {"--config", d.path, "--check"}} {
+		var out bytes.Buffer
+		if status := run(t.Context(), arguments, &out, &out); status != exitBadInput || !strings.Contains(out.String(), says) {
+			t.Errorf("%q: exit status %d: %s", arguments, status, out.String())
+		}
+	}
+}
+
 // A log that can't be read back doesn't get better by another start.
 func TestACorruptLogIsNotTriedForEver(t *testing.T) {
 	d, _, _, _ := prepared(t, newAuthority(t))
@@ -153,15 +165,37 @@ func TestACorruptLogIsNotTriedForEver(t *testing.T) {
 	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o700), os.WriteFile(log, bytes.Repeat([]byte("no database "), 4096), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	for _, arguments := range [][]string{{"--config", d.path}, {"--config", d.path, "--check"}} {
-		var out bytes.Buffer
-		if status := run(t.Context(), arguments, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "data directory is corrupt") {
-			t.Errorf("%q: exit status %d: %s", arguments, status, out.String())
-		}
+	refusedForGood(t, d, "data directory is corrupt")
+}
+
+// A data directory that lost a part doesn't get it back by another start: --check and the start say the same, and the start makes nothing in its place.
+func TestALostPartOfTheDataIsNotTriedForEver(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	mark := `{"format":1,"node":"a","cluster_id":"1","cluster_name":"lab","state":"member"}`
+	if err := os.WriteFile(filepath.Join(d.file.Data, "cluster.json"), []byte(mark), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refusedForGood(t, d, "raft.db is gone, with its votes")
+	if _, err := os.Stat(filepath.Join(d.file.Data, "raft")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("it made a log in place of the lost one: %v", err)
 	}
 }
 
-// What a start as root left below the data directory is found by the service's user, and told to root.
+// A log whose cluster.json is lost is of nobody: it is neither taken over nor made new.
+func TestALostMarkIsNotTriedForEver(t *testing.T) {
+	d, _, _, _ := prepared(t, newAuthority(t))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	log := &logUntil{want: "entering leader state", found: cancel}
+	if status := run(ctx, []string{"--config", d.path}, log, log); status != 0 {
+		t.Fatalf("a first start: exit status %d:\n%s", status, log.text.String())
+	}
+	if err := os.Remove(filepath.Join(d.file.Data, "cluster.json")); err != nil {
+		t.Fatal(err)
+	}
+	refusedForGood(t, d, "holds a Raft log and cluster.json is gone")
+}
+
 // What a first start leaves that is killed in the middle of making its log is no corrupt one.
 func TestCheckAfterAFirstStartThatWasKilled(t *testing.T) {
 	d, _, _, _ := prepared(t, newAuthority(t))
@@ -182,6 +216,7 @@ func TestCheckAfterAFirstStartThatWasKilled(t *testing.T) {
 	}
 }
 
+// What a start as root left below the data directory is found by the service's user, and told to root.
 func TestWhatIsInTheDataDirectoryBelongsToAnother(t *testing.T) {
 	d, _, _, _ := prepared(t, newAuthority(t))
 	storage, err := arbiter.OpenStorage(filepath.Join(d.file.Data, "raft"), hclog.NewNullLogger())

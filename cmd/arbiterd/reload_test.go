@@ -23,8 +23,8 @@ func prepared(t *testing.T, authority *pki.Authority) (d *daemon, log *bytes.Buf
 	}
 	file := filepath.Join(folder, "arbiterd.yaml")
 	write = func(level string) {
-		text := fmt.Sprintf("node: a\ndata: %s\nraft: {listen: \"127.0.0.1:7400\"}\ngrpc: {listen: \"127.0.0.1:7401\"}\n", folder) +
-			fmt.Sprintf("arbiters:\n  a: {raft: \"127.0.0.1:7400\", grpc: \"127.0.0.1:7401\"}\nlog: {level: %s}\n", level) +
+		text := fmt.Sprintf("node: a\ndata: %s\nraft: {listen: \"%s:7400\"}\ngrpc: {listen: \"%[2]s:7401\"}\n", folder, ownAddress()) +
+			fmt.Sprintf("arbiters:\n  a: {raft: \"%s:7400\", grpc: \"%[1]s:7401\"}\nlog: {level: %s}\n", ownAddress(), level) +
 			fmt.Sprintf("tls: {ca: %s, cert: %s, key: %s}\n", certificates.Authorities, certificates.Certificate, certificates.Key)
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
