@@ -82,6 +82,21 @@ func CheckStorage(data string) (err error) {
 	return storageError(path, bolt.Close())
 }
 
+// ReadLog visits every entry of the log in a data directory, the oldest first, and changes nothing in it. ErrStorageLocked: somebody uses it.
+func ReadLog(data string, visit func(*raft.Log) error) (err error) {
+	folder := filepath.Join(data, raftFolder)
+	path := filepath.Join(folder, logFile)
+	defer recoverCorrupt(path, &err)()
+	bolt, _, err := readStorage(folder, true, hclog.NewNullLogger())
+	if err != nil {
+		return err
+	}
+	if err := eachEntry(bolt, visit); err != nil {
+		return errors.Join(fmt.Errorf("read %s: %w", path, err), bolt.Close())
+	}
+	return storageError(path, bolt.Close())
+}
+
 // checkUsed says ErrStorageUnused of a log that has no buckets. They are made in one transaction, the first one, before anything is written: a
 // file without them is what is left of a start that was killed before, and the next start makes them.
 func checkUsed(path string) error {
@@ -170,6 +185,16 @@ func (s *Storage) Close() error { return s.close() }
 
 // checkLog reads every entry, and checks that none is missing in between.
 func checkLog(store raft.LogStore) error {
+	return eachEntry(store, func(entry *raft.Log) error {
+		if entry.Type != raft.LogCommand {
+			return nil
+		}
+		return fsm.Intact(entry.Data)
+	})
+}
+
+// eachEntry visits every entry from the first one on. An error says which it is about.
+func eachEntry(store raft.LogStore, visit func(*raft.Log) error) error {
 	first, err := store.FirstIndex()
 	if err != nil {
 		return err
@@ -183,16 +208,13 @@ func checkLog(store raft.LogStore) error {
 	}
 	for index := first; index <= last; index++ {
 		var entry raft.Log
-		if err := store.GetLog(index, &entry); err != nil {
-			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
+		if err = store.GetLog(index, &entry); err == nil && entry.Index != index {
+			err = fmt.Errorf("it says it is entry %d", entry.Index)
 		}
-		if entry.Index != index {
-			return fmt.Errorf("entry %d of %d to %d says it is entry %d", index, first, last, entry.Index)
+		if err == nil {
+			err = visit(&entry)
 		}
-		if entry.Type != raft.LogCommand {
-			continue
-		}
-		if err := fsm.Intact(entry.Data); err != nil {
+		if err != nil {
 			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
 		}
 	}
