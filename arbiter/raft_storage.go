@@ -130,6 +130,25 @@ func checkLogLost(data string) error {
 	return m.goesWith(found, withoutLog(folder))
 }
 
+// ReadLog visits every entry of the log in a data directory, the oldest first, and changes nothing in it. ErrStorageLocked: somebody uses it.
+func ReadLog(data string, visit func(*raft.Log) error) (err error) {
+	folder := filepath.Join(data, raftFolder)
+	path := filepath.Join(folder, logFile)
+	defer recoverCorrupt(path, &err)()
+	bolt, snapshots, err := readStorage(folder, true, hclog.NewNullLogger())
+	if err != nil {
+		return err
+	}
+	covered, err := checkSnapshots(snapshots)
+	if err == nil {
+		err = eachEntry(bolt, covered, visit)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("read %s: %w", path, err), bolt.Close())
+	}
+	return storageError(path, bolt.Close())
+}
+
 // checkUsed says ErrStorageUnused of a log that has no buckets. They are made in one transaction, the first one, before anything is written: a
 // file without them is what is left of a start that was killed before, and the next start makes them.
 func checkUsed(path string) error {
@@ -233,9 +252,19 @@ func (s *Storage) contents() (contents, error) {
 // Close closes the files. The Raft node must have been shut down.
 func (s *Storage) Close() error { return s.close() }
 
-// checkLog reads every entry, and checks that none is missing after the newest snapshot, which covers all up to an index. Before that entries may be
-// missing: a follower that was sent a snapshot goes on after it, and keeps what it had before.
+// checkLog reads every entry, and checks that none is missing after the newest snapshot, which covers all up to an index.
 func checkLog(store raft.LogStore, covered uint64) error {
+	return eachEntry(store, covered, func(entry *raft.Log) error {
+		if entry.Type != raft.LogCommand {
+			return nil
+		}
+		return fsm.Intact(entry.Data)
+	})
+}
+
+// eachEntry visits every entry from the first one on. An error says which it is about. Of those that a snapshot covers some may be missing: a follower that
+// was sent one goes on after it, and keeps what it had before.
+func eachEntry(store raft.LogStore, covered uint64, visit func(*raft.Log) error) error {
 	first, err := store.FirstIndex()
 	if err != nil {
 		return err
@@ -252,19 +281,17 @@ func checkLog(store raft.LogStore, covered uint64) error {
 	}
 	for index := first; index <= last; index++ {
 		var entry raft.Log
-		switch err := store.GetLog(index, &entry); {
-		case errors.Is(err, raft.ErrLogNotFound) && index <= covered:
-			continue
-		case err != nil:
-			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
-		}
-		if entry.Index != index {
-			return fmt.Errorf("entry %d of %d to %d says it is entry %d", index, first, last, entry.Index)
-		}
-		if entry.Type != raft.LogCommand {
+		err := store.GetLog(index, &entry)
+		if errors.Is(err, raft.ErrLogNotFound) && index <= covered {
 			continue
 		}
-		if err := fsm.Intact(entry.Data); err != nil {
+		if err == nil && entry.Index != index {
+			err = fmt.Errorf("it says it is entry %d", entry.Index)
+		}
+		if err == nil {
+			err = visit(&entry)
+		}
+		if err != nil {
 			return fmt.Errorf("entry %d of %d to %d: %w", index, first, last, err)
 		}
 	}

@@ -16,10 +16,13 @@ import (
 )
 
 const (
-	// routesAtOnce bounds how many routers are asked at the same time: a route may be a command, which is a process.
+	// routesAtOnce bounds how many routers are asked at the same time, for as long as placePatience: a route may be a command, which is a process.
 	routesAtOnce = 8
 	// hungRoutesAtOnce bounds how many are asked beside them of those that gave no answer in time when they were asked last.
 	hungRoutesAtOnce = 4
+	// placePatience is how long a router keeps others from its place, if it answered in time when it was asked last, or was not asked in this
+	// reign yet: a router that only waits costs nothing, and one dead HAProxy may be that of a hundred groups.
+	placePatience = 250 * time.Millisecond
 )
 
 // errReignOver is the cause of the contexts of looks that outlive their arbiter's leadership.
@@ -30,7 +33,8 @@ var errReignOver = errors.New("this arbiter leads no more")
 // to the group since the look began.
 //
 // One goroutine runs it, with one per look and one per route that is asked. A router that is silent until its time limit keeps nobody else's
-// routes waiting, nor the next round, and from then on not even its own group's: such routers are looked at apart, in places of their own.
+// routes waiting but for a moment, nor the next round, and from then on not even its own group's: such routers are looked at apart, in places
+// of their own.
 // A look that goes on when the next one is due takes its place.
 type routeWatch struct {
 	every   time.Duration // between the beginnings of two rounds
@@ -179,7 +183,11 @@ func (w *routeWatch) ask(ctx context.Context, places chan struct{}, route failov
 	case <-ctx.Done():
 		return ""
 	}
-	defer func() { <-places }()
+	leave := sync.OnceFunc(func() { <-places })
+	defer leave()
+	if places == w.places {
+		defer time.AfterFunc(placePatience, leave).Stop() // a suspend need not count
+	}
 	limited, cancel := clock.WithTimeout(ctx, w.clock, askRoute)
 	defer cancel()
 	what, err := w.astray(limited, route, g, writer)

@@ -228,6 +228,26 @@ func TestRouteWatch_ManySilentRouters(t *testing.T) {
 	})
 }
 
+// In the first round of a reign it isn't known yet who is silent. However many are, those that answer wait for them only a moment.
+func TestRouteWatch_TheFirstRoundWaitsForSilentRoutersOnlyAMoment(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		silent := []string{"pay front db1", "pay back db1"}
+		for i := range 19 {
+			name := fmt.Sprintf("g%d", i)
+			w.more = append(w.more, failover.GroupName(name), failover.GroupName("well-"+name))
+			silent = append(silent, name+" front db1", name+" back db1")
+		}
+		w.hang(silent...)
+		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
+		w.lead(t)
+		turns := time.Duration((len(silent) + routesAtOnce - 1) / routesAtOnce)
+		if _, proposed := w.after(turns*placePatience, ""); len(proposed) != 19 {
+			t.Errorf("19 groups beside %d silent routers, after %v: proposed of %d", len(silent), turns*placePatience, len(proposed))
+		}
+	})
+}
+
 // That it isn't known where a route leads is logged once, and that it is again; a proposal that fails each time.
 func TestRouteWatch_LogsWhatChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

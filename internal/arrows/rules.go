@@ -92,9 +92,10 @@ var layers = []layer{
 	},
 	{folder: "internal/recording", may: []string{"fsm", "failover"}, why: "a recording is of the core and its log, and of nothing else"},
 	{folder: "internal/mutants", why: "it builds what looks for bugs, and imports nothing of it"},
+	{folder: "internal/logkinds", may: []string{"arbiter", "fsm", "failover"}, why: "what a log consists of is read by those who write it"},
 	{
 		folder: "internal/lab",
-		may:    join([]string{"client", "config", "proto", "internal/recording"}, foundation),
+		may:    join([]string{"client", "config", "proto", "internal/recording", "internal/logkinds"}, foundation),
 		why:    "the lab runs the released binaries from outside, as a user does",
 	},
 	{
@@ -118,7 +119,7 @@ type exclusive struct {
 var exclusives = []exclusive{
 	{
 		library:   "github.com/hashicorp/raft",
-		only:      []string{"arbiter", "fsm/*.go", "internal/clustertest", "internal/recording"},
+		only:      []string{"arbiter", "fsm/*.go", "internal/clustertest", "internal/recording", "internal/logkinds"},
 		why:       "consensus has one home: everything else sees committed state or nothing",
 		withTests: true,
 	},

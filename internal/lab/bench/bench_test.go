@@ -13,6 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/logkinds"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -87,6 +88,46 @@ func TestStoppedBenchReturnsWhatItHas(t *testing.T) {
 	cancel()
 	if _, err := Run(ctx, Options{Fault: lab.Crash, Runs: 1}); !errors.Is(err, context.Canceled) {
 		t.Errorf("stopped bench: %v", err)
+	}
+}
+
+// A follower that is restarted sends its view anew: that is what the log grew by.
+func TestIdleTellsWhatTheLogGrewBy(t *testing.T) {
+	var progress strings.Builder
+	idle, follower := report.Idle{}, ""
+	err := trial(t.Context(), lab.Options{Binaries: programs(t), Service: lab.Builtin, Groups: 1}, time.Minute, &progress, func(ctx context.Context, l *lab.Lab) error {
+		if err := protectMany(ctx, l, IdleOptions{Lab: lab.Options{Service: lab.Builtin}, Groups: 1, Profile: "normal", Progress: &progress}); err != nil {
+			return err
+		}
+		before, err := read(ctx, l)
+		if err != nil {
+			return err
+		}
+		restarted, err := restartOne(ctx, l, &idle)
+		if err != nil {
+			return err
+		}
+		follower = restarted.Name()
+		after := before
+		for after.status.GetFreshness().GetAppliedIndex() < before.status.GetFreshness().GetAppliedIndex()+2 { // a silent view, a whole one
+			if after, err = read(ctx, l); err != nil {
+				return err
+			}
+		}
+		return tellGrowth(ctx, l, restarted, growthBetween(before, after), &idle)
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, progress.String())
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(idle.LogsKept) })
+	if _, err := os.Stat(filepath.Join(idle.LogsKept, follower, "arbiterd.log")); err != nil {
+		t.Errorf("the logs were not kept: %v", err)
+	}
+	if len(idle.Entries) < 2 || len(idle.WholeViews) != 1 {
+		t.Fatalf("got %+v", idle)
+	}
+	if w := idle.WholeViews[0]; w.Arbiter != follower || w.Why != logkinds.NewStream || w.Views != 1 || w.Bytes == 0 {
+		t.Errorf("the view of %s: got %+v", follower, w)
 	}
 }
 

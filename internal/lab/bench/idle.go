@@ -14,6 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/logkinds"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -62,12 +63,15 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 		if err := clock.Pause(ctx, idleWarmUp); err != nil {
 			return err
 		}
-		idle, err := measureIdle(ctx, l, options)
+		idle, grown, err := measureIdle(ctx, l, options)
 		if err != nil {
 			return err
 		}
 		idle.ServingMS, idle.Shared = report.Milliseconds(l.Serving), shared(options)
-		idle.AgainMS, err = restartOne(ctx, l)
+		follower, err := restartOne(ctx, l, &idle)
+		if err == nil && grown.entries() > 0 {
+			err = tellGrowth(ctx, l, follower, grown, &idle)
+		}
 		result.Idle = append(result.Idle, idle)
 		return err
 	})
@@ -102,15 +106,43 @@ func shared(options IdleOptions) string {
 	return ""
 }
 
-// restartOne restarts an arbiter that does not lead, and says in how many ms it serves again.
-func restartOne(ctx context.Context, l *lab.Lab) (float64, error) {
+// restartOne restarts an arbiter that does not lead, and notes in how many ms it serves again.
+func restartOne(ctx context.Context, l *lab.Lab, idle *report.Idle) (follower *lab.Arbiter, err error) {
 	leader, err := l.Leader(ctx)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	follower := l.Arbiters[slices.IndexFunc(l.Arbiters, func(a *lab.Arbiter) bool { return a != leader })]
+	follower = l.Arbiters[slices.IndexFunc(l.Arbiters, func(a *lab.Arbiter) bool { return a != leader })]
 	took, err := l.Restart(ctx, follower)
-	return report.Milliseconds(took), err
+	idle.AgainMS = report.Milliseconds(took)
+	return follower, err
+}
+
+// growth is which entries the log gained.
+type growth struct{ after, upTo uint64 }
+
+func (g growth) entries() int { return int(g.upTo) - int(g.after) }
+
+// tellGrowth notes what the log grew by, and keeps what the arbiters said meanwhile: nothing was to happen. It ends the follower, since
+// nobody else may have its log open.
+func tellGrowth(ctx context.Context, l *lab.Lab, follower *lab.Arbiter, grown growth, idle *report.Idle) (err error) {
+	if idle.LogsKept, err = l.KeepLogs(); err != nil {
+		return err
+	}
+	if err := follower.Stop(ctx); err != nil {
+		return err
+	}
+	counted, err := logkinds.Read(follower.DataDir(), grown.after, grown.upTo)
+	if err != nil {
+		return fmt.Errorf("count what the log of %s grew by: %w", follower.Name(), err)
+	}
+	for _, k := range counted.Kinds {
+		idle.Entries = append(idle.Entries, report.IdleEntries{Kind: k.Name, Entries: k.Entries, Bytes: k.Bytes})
+	}
+	for _, w := range counted.Whole {
+		idle.WholeViews = append(idle.WholeViews, report.IdleWhole{Arbiter: w.Arbiter, Why: w.Why, Views: w.Views, Bytes: w.Bytes})
+	}
+	return nil
 }
 
 // protectMany makes all groups ready; the first has the name that evidence is asked about.
@@ -186,22 +218,22 @@ func read(ctx context.Context, l *lab.Lab) (reading, error) {
 	return r, nil
 }
 
-// entriesBetween is how many entries were applied between two readings.
-func entriesBetween(before, after reading) int {
-	return int(after.status.GetFreshness().GetAppliedIndex()) - int(before.status.GetFreshness().GetAppliedIndex())
+// growthBetween is what was applied between two readings.
+func growthBetween(before, after reading) growth {
+	return growth{before.status.GetFreshness().GetAppliedIndex(), after.status.GetFreshness().GetAppliedIndex()}
 }
 
-func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (report.Idle, error) {
+func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (idle report.Idle, grown growth, err error) {
 	before, err := read(ctx, l)
 	if err != nil {
-		return report.Idle{}, err
+		return idle, grown, err
 	}
 	if err := clock.Pause(ctx, options.Duration); err != nil {
-		return report.Idle{}, err
+		return idle, grown, err
 	}
 	after, err := read(ctx, l)
 	if err != nil {
-		return report.Idle{}, err
+		return idle, grown, err
 	}
 	took := after.at - before.at
 	var arbiters []report.IdleArbiter
@@ -214,8 +246,8 @@ func measureIdle(ctx context.Context, l *lab.Lab, options IdleOptions) (report.I
 			LogBytesPerMinute: float64(to.Written-from.Written) / took.Minutes(),
 		})
 	}
-	idle := report.NewIdle(options.Groups, arbiters)
+	idle, grown = report.NewIdle(options.Groups, arbiters), growthBetween(before, after)
 	idle.Seconds = took.Seconds()
-	idle.LogEntriesPerMinute = float64(entriesBetween(before, after)) / took.Minutes()
-	return idle, nil
+	idle.LogEntriesPerMinute = float64(grown.entries()) / took.Minutes()
+	return idle, grown, nil
 }

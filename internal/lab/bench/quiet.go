@@ -141,7 +141,7 @@ func (s *spell) watch(ctx context.Context, rest time.Duration) (time.Duration, e
 	s.result.WritesTried += len(writer.Attempts()) - tried
 	s.result.WritesMissed += len(writer.Attempts()) - tried - (writer.Acked() - acked)
 	s.result.LongestGapMS = max(s.result.LongestGapMS, report.Milliseconds(writer.LongestGap(began.Boot)))
-	s.result.LogEntries += entriesBetween(before, after)
+	s.result.LogEntries += growthBetween(before, after).entries()
 	lost, err := s.lab.Lost(ctx, writer, s.lab.Service(after.status.GetGroups()[0].GetPrimary()))
 	if s.broke(lost, len(truth.Doubles(writer))) {
 		s.lab.Evidence(s.Progress, lab.Group)

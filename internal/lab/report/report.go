@@ -92,6 +92,26 @@ type Idle struct {
 	Seconds float64 `json:"seconds,omitempty"`
 	// Arbiters are the arbiters one by one.
 	Arbiters []IdleArbiter `json:"arbiters,omitempty"`
+	// Entries are what the log grew by meanwhile, by kind; empty if it didn't. WholeViews are those among them that an arbiter sent whole.
+	Entries    []IdleEntries `json:"entries,omitempty"`
+	WholeViews []IdleWhole   `json:"whole_views,omitempty"`
+	// LogsKept is where the arbiters' own messages were kept, if the log grew.
+	LogsKept string `json:"logs_kept,omitempty"`
+}
+
+// IdleEntries are the entries of one kind.
+type IdleEntries struct {
+	Kind    string `json:"kind"`
+	Entries int    `json:"entries"`
+	Bytes   int    `json:"bytes"`
+}
+
+// IdleWhole is how often an arbiter sent its whole view for one reason.
+type IdleWhole struct {
+	Arbiter string `json:"arbiter"`
+	Why     string `json:"why"`
+	Views   int    `json:"views"`
+	Bytes   int    `json:"bytes"`
 }
 
 // IdleArbiter is the cost of one arbiter, in the units of Idle.

@@ -112,6 +112,8 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 		{Name: "az-a", Leader: true, CPUPercent: 4.5, RSSMB: 40}, {Name: "az-b", CPUPercent: 1, RSSMB: 43, LogBytesPerMinute: 4096},
 	}))
 	b.Idle[0].ServingMS, b.Idle[0].AgainMS, b.Idle[0].Shared = 640, 120, "they share a machine"
+	b.Idle[0].Entries, b.Idle[0].LogsKept = []IdleEntries{{Kind: "views: whole", Entries: 2, Bytes: 880_000}}, "/kept"
+	b.Idle[0].WholeViews = []IdleWhole{{Arbiter: "az-b", Why: "new leader", Views: 3, Bytes: 879_000}}
 	var out strings.Builder
 	if err := b.WriteMarkdown(&out); err != nil {
 		t.Fatal(err)
@@ -120,6 +122,7 @@ func TestMarkdownIsReadyForDocuments(t *testing.T) {
 		"\n\n| ms | min | p50 | p90 | max |\n| --- | ---:| ---:| ---:| ---:|\n| detect |", "| outage | 180 | 231 | 231 | 231 |\n\n2 acknowledged",
 		"| az-a (leader) | 4.50 | 40.0 | 0 |", "4.5 % of a core, 43.0 MB, log grows 4096 bytes",
 		"640 ms for a whole new cluster, 120 ms for one", "\n\nthey share a machine",
+		"| views: whole | 2 | 880000 |", "| az-b: new leader | 3 | 879000 |", "kept in /kept\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, out.String())

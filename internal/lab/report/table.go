@@ -31,23 +31,54 @@ func (b *Bench) write(to io.Writer, gap string, render func(table.Writer) string
 		parts = append(parts, b.Quiet.price(), render(b.Quiet.table()))
 	}
 	for _, idle := range b.Idle {
-		parts = append(parts, fmt.Sprintf("idle with %d groups: %.1f %% of a core, %.1f MB, log grows %.0f bytes and %.0f entries per minute",
-			idle.Groups, idle.CPUPercent, idle.RSSMB, idle.LogBytesPerMinute, idle.LogEntriesPerMinute))
-		if len(idle.Arbiters) > 0 {
-			parts = append(parts, render(idle.table()))
-		}
-		if idle.ServingMS > 0 {
-			parts = append(parts, fmt.Sprintf("from start to serving: %.0f ms for a whole new cluster, %.0f ms for one arbiter that was restarted among them",
-				idle.ServingMS, idle.AgainMS))
-		}
-		if idle.Shared != "" {
-			parts = append(parts, idle.Shared)
-		}
+		parts = append(parts, idle.parts(render)...)
 	}
 	if _, err := io.WriteString(to, strings.Join(parts, "\n"+gap)+"\n"); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
 	return nil
+}
+
+// parts are the tables and sentences about what it costs when nothing happens.
+func (i Idle) parts(render func(table.Writer) string) []string {
+	parts := []string{fmt.Sprintf("idle with %d groups: %.1f %% of a core, %.1f MB, log grows %.0f bytes and %.0f entries per minute",
+		i.Groups, i.CPUPercent, i.RSSMB, i.LogBytesPerMinute, i.LogEntriesPerMinute)}
+	if len(i.Arbiters) > 0 {
+		parts = append(parts, render(i.table()))
+	}
+	if len(i.Entries) > 0 {
+		parts = append(parts, render(i.entriesTable()))
+	}
+	if len(i.WholeViews) > 0 {
+		parts = append(parts, render(i.wholeTable()))
+	}
+	if i.LogsKept != "" {
+		parts = append(parts, "the log grew: what the arbiters said meanwhile was kept in "+i.LogsKept)
+	}
+	if i.ServingMS > 0 {
+		parts = append(parts, fmt.Sprintf("from start to serving: %.0f ms for a whole new cluster, %.0f ms for one arbiter that was restarted among them",
+			i.ServingMS, i.AgainMS))
+	}
+	if i.Shared != "" {
+		parts = append(parts, i.Shared)
+	}
+	return parts
+}
+
+func (i Idle) entriesTable() table.Writer {
+	t := newTable("entries of the log", "how many", "bytes")
+	for _, e := range i.Entries {
+		t.AppendRow(table.Row{e.Kind, e.Entries, e.Bytes})
+	}
+	return t
+}
+
+func (i Idle) wholeTable() table.Writer {
+	t := newTable("whole views", "how many", "bytes")
+	for _, w := range i.WholeViews {
+		t.AppendRow(table.Row{w.Arbiter + ": " + w.Why, w.Views, w.Bytes})
+	}
+	return t
 }
 
 func (b *Bench) headline() string {
