@@ -98,14 +98,16 @@ func (b *Bootstrap) checkDisk(m mark, found bool) error {
 	case !found && empty:
 		return nil
 	case !found:
-		return fmt.Errorf("%w: %s holds a Raft log and no %s; restore nothing by hand: %s", ErrBadMark, b.options.Storage.Path, markFile, fsm.LostArbiter)
-	case m.fits(b.options.Node, b.options.TLS) != nil:
-		return m.fits(b.options.Node, b.options.TLS)
+		return fmt.Errorf("%w: %s is missing, beside a Raft log in %s; restore nothing by hand: %s",
+			ErrBadMark, fileMark{b.options.Folder}.path(), b.options.Storage.Path, fsm.LostArbiter)
+	case m.fits(b.options.Folder, b.options.Node, b.options.TLS) != nil:
+		return m.fits(b.options.Folder, b.options.Node, b.options.TLS)
 	case logOf != "" && logOf != m.ClusterID:
-		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says", b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, markFile)
+		return fmt.Errorf("the Raft log in %s %w: %s, and not %s as %s says; configure as `data` a directory whose parts belong together",
+			b.options.Storage.Path, ErrOtherClusterID, logOf, m.ClusterID, fileMark{b.options.Folder}.path())
 	case m.State == BootstrapMember && logOf == "":
-		return fmt.Errorf("%w: this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: %s",
-			ErrBadMark, m.ClusterID, b.options.Storage.Path, fsm.LostArbiter)
+		return fmt.Errorf("%w: by %s this arbiter is a member of cluster %s, and its Raft log in %s is gone, with its votes: %s",
+			ErrBadMark, fileMark{b.options.Folder}.path(), m.ClusterID, b.options.Storage.Path, fsm.LostArbiter)
 	case m.State == BootstrapPrepared && m.ListHash != b.self.ListHash:
 		return fmt.Errorf("%w: the list was changed after this arbiter was prepared, and before a cluster was formed; put it back, or empty the data directories of all arbiters.\nprepared with %s\nconfigured is %s",
 			ErrListsDiffer, m.List, b.self.List)
@@ -259,7 +261,8 @@ func (b *Bootstrap) Join(clusterID string) error {
 		return nil
 	}
 	if self.State != BootstrapEmpty {
-		return fmt.Errorf("join cluster %s: %w: this arbiter is %s for cluster %s; use an empty data directory", clusterID, ErrBadMark, self.State, self.ClusterID)
+		return fmt.Errorf("join cluster %s: %w: by %s this arbiter is %s for cluster %s; configure an empty directory as `data`",
+			clusterID, ErrBadMark, fileMark{b.options.Folder}.path(), self.State, self.ClusterID)
 	}
 	if clusterID == "" || strings.TrimSpace(clusterID) != clusterID {
 		return errors.New("join a cluster: give its id, as `arbiterctl arbiters` shows it")
