@@ -101,19 +101,21 @@ func CheckData(folder string, node failover.NodeID, certificate *pki.Reloader) e
 	if err != nil || !found {
 		return err
 	}
-	return m.fits(node, certificate)
+	return m.fits(folder, node, certificate)
 }
 
-// fits refuses the mark of another arbiter or of another cluster. The certificate is nil without TLS.
-func (m mark) fits(node failover.NodeID, certificate *pki.Reloader) error {
+// fits refuses the mark of another arbiter or of another cluster, as found in a folder. The certificate is nil without TLS.
+func (m mark) fits(folder string, node failover.NodeID, certificate *pki.Reloader) error {
 	if m.Node != node {
-		return fmt.Errorf("%w: the data directory is of arbiter %s, and this is %s; check which directory is configured", ErrBadMark, m.Node, node)
+		return fmt.Errorf("%w: by %s the data directory is of arbiter %s, and this is %s; "+
+			"configure the directory of %s as `data`, or an empty one if it never ran",
+			ErrBadMark, fileMark{folder}.path(), m.Node, node, node)
 	}
 	if certificate == nil || m.ClusterName == "" || m.ClusterName == certificate.Identity().Cluster {
 		return nil
 	}
-	return fmt.Errorf("this data directory %w: it is of cluster %q, and %s is a certificate of cluster %q; check which of the two is meant, and issue the certificate from the authority of its cluster: arbiterctl pki issue --role arbiter %s",
-		ErrOtherClusterID, m.ClusterName, certificate.Files().Certificate, certificate.Identity().Cluster, node)
+	return fmt.Errorf("the data directory %s %w: it is of cluster %q, and %s is a certificate of cluster %q; check which of the two is meant, and issue the certificate from the authority of its cluster: arbiterctl pki issue --role arbiter %s",
+		folder, ErrOtherClusterID, m.ClusterName, certificate.Files().Certificate, certificate.Identity().Cluster, node)
 }
 
 // goesWith refuses a mark and a storage of which one is lost while the other is there, or is of another cluster: what the arbiter voted for can't

@@ -90,7 +90,7 @@ func (b *Bootstrap) checkDisk(m mark, found bool) error {
 		return err
 	}
 	if found {
-		if err := m.fits(b.options.Node, b.options.TLS); err != nil {
+		if err := m.fits(b.options.Folder, b.options.Node, b.options.TLS); err != nil {
 			return err
 		}
 	}
@@ -250,7 +250,8 @@ func (b *Bootstrap) Join(clusterID string) error {
 		return nil
 	}
 	if self.State != BootstrapEmpty {
-		return fmt.Errorf("join cluster %s: %w: this arbiter is %s for cluster %s; use an empty data directory", clusterID, ErrBadMark, self.State, self.ClusterID)
+		return fmt.Errorf("join cluster %s: %w: by %s this arbiter is %s for cluster %s; configure an empty directory as `data`",
+			clusterID, ErrBadMark, fileMark{b.options.Folder}.path(), self.State, self.ClusterID)
 	}
 	if clusterID == "" || strings.TrimSpace(clusterID) != clusterID {
 		return errors.New("join a cluster: give its id, as `arbiterctl arbiters` shows it")

@@ -184,6 +184,9 @@ func TestNewBootstrap_RefusesADirectoryThatDoesNotFit(t *testing.T) {
 			if err != nil && !strings.Contains(err.Error(), test.says) {
 				t.Errorf("%q doesn't say %q", err, test.says)
 			}
+			if file := filepath.Join(folder, markFile); err != nil && !errors.Is(err, ErrListsDiffer) && !strings.Contains(err.Error(), file) {
+				t.Errorf("%q doesn't name %s", err, file)
+			}
 		})
 	}
 }
@@ -214,6 +217,27 @@ func TestScenario57_WipedArbiterNeitherFormsNorVotes(t *testing.T) {
 	}
 }
 
+// Who meets another cluster is told which directory makes this arbiter one of its own.
+func TestRun_AmongAnotherCluster_NamesTheDirectory(t *testing.T) {
+	folder := t.TempDir()
+	self := standing("az-a", BootstrapPrepared, "1")
+	if err := (fileMark{folder}).write(mark{Node: "az-a", ClusterID: "1", State: BootstrapPrepared, ListHash: self.ListHash, List: self.List}); err != nil {
+		t.Fatal(err)
+	}
+	b, err := NewBootstrap(BootstrapOptions{
+		Node: "az-a", List: threeArbiters, Folder: folder, Storage: MemoryStorage(), Clock: clock.System(), Log: quiet(),
+		Peers: peersFunc(func(_ context.Context, peer failover.NodeID) (BootstrapStatus, error) {
+			return standing(peer, BootstrapMember, "2"), nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Run(t.Context()); !errors.Is(err, ErrOtherClusterID) || !strings.Contains(err.Error(), "the data directory here is "+folder) {
+		t.Errorf("Run = %v, want ErrOtherClusterID with %s", err, folder)
+	}
+}
+
 func TestJoin_UnderANewName(t *testing.T) {
 	list := append(slices.Clone(threeArbiters), Peer{Node: "az-d", Raft: "d:7400", GRPC: "d:7401"})
 	options := BootstrapOptions{
@@ -234,8 +258,8 @@ func TestJoin_UnderANewName(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := b.Join("2"); !errors.Is(err, ErrBadMark) {
-		t.Errorf("Join of a second cluster = %v, want ErrBadMark", err)
+	if err := b.Join("2"); !errors.Is(err, ErrBadMark) || !strings.Contains(err.Error(), filepath.Join(options.Folder, markFile)) {
+		t.Errorf("Join of a second cluster = %v, want ErrBadMark with the file", err)
 	}
 	again, err := NewBootstrap(options)
 	if err != nil {

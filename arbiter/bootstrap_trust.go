@@ -25,9 +25,12 @@ func (b *Bootstrap) warnOfCertificates(answers []bootstrapAnswer, warned map[fai
 	}
 }
 
-// withFiles adds to an error about certificates which files are meant, and what to do.
+// withFiles adds to an error about certificates, or about the data directory, which files are meant, and what to do.
 func (b *Bootstrap) withFiles(err error) error {
-	if !errors.Is(err, ErrNotTrusted) {
+	switch {
+	case errors.Is(err, ErrOtherClusterID):
+		return fmt.Errorf("%w (the data directory here is %s)", err, b.options.Folder)
+	case !errors.Is(err, ErrNotTrusted):
 		return err
 	}
 	return fmt.Errorf("%w; %s", err, b.certificateAdvice())

@@ -77,7 +77,7 @@ func TestClusterName_IsKeptOnceAccepted_AndThenHeldTo(t *testing.T) {
 			t.Errorf("%s with a certificate of another cluster: %v", what, err)
 			continue
 		}
-		for _, part := range []string{`of cluster "lab"`, other.Files().Certificate, `of cluster "other"`, "arbiterctl pki issue --role arbiter az-a"} {
+		for _, part := range []string{folder, `of cluster "lab"`, other.Files().Certificate, `of cluster "other"`, "arbiterctl pki issue --role arbiter az-a"} {
 			if !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: %q doesn't say %q", what, err, part)
 			}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -184,8 +185,9 @@ type changing interface {
 	GetGroup() string
 }
 
-// exists refuses a change to a group that the leader does not know, unless it was carried out already. A follower says first who leads.
-func (s *service) exists(r changing) error {
+// exists refuses a change to a group that the leader does not know, or to members that it does not have, unless it was carried out already.
+// A follower says first who leads.
+func (s *service) exists(r changing, members ...string) error {
 	if err := s.leads(); err != nil {
 		return err
 	}
@@ -193,15 +195,34 @@ func (s *service) exists(r changing) error {
 	if _, again := state.Answered(r.GetChange().GetRequestId()); again {
 		return nil
 	}
-	_, err := s.group(state, r.GetGroup())
-	return err
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return err
+	}
+	return haveMembers(g, members...)
 }
 
-// operation is the one that a change is about: the named one, else the one that it was about the first time, else the present one.
+// haveMembers refuses names that no member of a group has. An empty one leaves the choice to the arbiters.
+func haveMembers(g *failover.Group, names ...string) error {
+	for _, name := range names {
+		if name == "" || g.Member(failover.MemberName(name)) != nil {
+			continue
+		}
+		known := make([]string, len(g.Members))
+		for i, m := range g.Members {
+			known[i] = string(m.Name)
+		}
+		return status.Errorf(codes.NotFound, "%s has no member %q; there are %s", g.Name, name, strings.Join(known, ", "))
+	}
+	return nil
+}
+
+// operation is the one that a change is about: the named one, else the one that it was about the first time, else the present one. The change
+// may be about a member too.
 func (s *service) operation(r interface {
 	changing
 	GetOperation() string
-},
+}, members ...string,
 ) (failover.OperationID, error) {
 	if err := s.leads(); err != nil {
 		return "", err
@@ -215,6 +236,8 @@ func (s *service) operation(r interface {
 	switch {
 	case err != nil:
 		return "", err
+	case haveMembers(g, members...) != nil:
+		return "", haveMembers(g, members...)
 	case named != "":
 		return named, nil
 	case g.Operation == nil:

@@ -18,7 +18,7 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if r.GetDryRun() {
 		return s.dryRun(ctx, r)
 	}
-	if err := s.exists(r); err != nil {
+	if err := s.exists(r, r.GetCandidate()); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.StartOperation{
@@ -40,6 +40,9 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 	name := failover.GroupName(r.GetGroup())
 	g, err := s.group(state, r.GetGroup())
 	if err != nil {
+		return nil, err
+	}
+	if err := haveMembers(g, r.GetCandidate()); err != nil {
 		return nil, err
 	}
 	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
@@ -100,7 +103,7 @@ func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) 
 
 // Release lets a held operation go on.
 func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*arbiterv1.ReleaseResponse, error) {
-	id, err := s.operation(r)
+	id, err := s.operation(r, r.GetMember())
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +121,7 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 
 // Attest takes the caller's word that a revoked member cannot write.
 func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbiterv1.AttestResponse, error) {
-	id, err := s.operation(r)
+	id, err := s.operation(r, r.GetMember())
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +161,7 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 
 // Adopt records who the writer is.
 func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbiterv1.AdoptResponse, error) {
-	if err := s.exists(r); err != nil {
+	if err := s.exists(r, append([]string{r.GetMember()}, r.GetAttest()...)...); err != nil {
 		return nil, err
 	}
 	attested := make([]failover.MemberName, len(r.GetAttest()))

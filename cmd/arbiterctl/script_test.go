@@ -269,6 +269,9 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 	case *arbiterv1.CheckSpecRequest:
 		return &arbiterv1.CheckSpecResponse{Freshness: sample.Status().Freshness, Group: r.Spec.Group, Arbiters: sample.Checks()}, nil
 	case *arbiterv1.FailoverRequest:
+		if r.Candidate == "pg-z" {
+			return nil, status.Errorf(codes.NotFound, "%s has no member %q; there are pg-a, pg-b, pg-c", r.Group, r.Candidate)
+		}
 		if r.DryRun {
 			return found(r.Group, sample.Plan())
 		}

@@ -148,6 +148,45 @@ func TestRepeatedRequest_DoesNothing(t *testing.T) {
 	}
 }
 
+// A member that doesn't exist is no refusal: whoever asks for it has mistyped a name, and is told which there are.
+func TestUnknownMember_IsNotFound(t *testing.T) {
+	c := startProtecting(t)
+	api := c.api(c.leader())
+	for name, call := range map[string]func() error{
+		"failover": func() error {
+			_, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change("move it"), Group: "pay", Candidate: "db9"})
+			return err
+		},
+		"dry run": func() error {
+			_, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change(""), Group: "pay", Candidate: "db9", DryRun: true})
+			return err
+		},
+		"adopt": func() error {
+			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change(""), Group: "pay", Member: "db9"})
+			return err
+		},
+		"adopt, vouching": func() error {
+			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change("it is off"), Group: "pay", Attest: []string{"db2", "db9"}})
+			return err
+		},
+		"release": func() error {
+			_, err := api.Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", Member: "db9", AcceptLoss: true, AcceptUnknownLoss: true})
+			return err
+		},
+		"attest": func() error {
+			_, err := api.Attest(t.Context(), &arbiterv1.AttestRequest{Change: c.change("it is off"), Group: "pay", Member: "db9"})
+			return err
+		},
+	} {
+		if err := call(); status.Code(err) != codes.NotFound || status.Convert(err).Message() != `pay has no member "db9"; there are db1, db2, db3` {
+			t.Errorf("%s: %v, want NotFound with the members", name, err)
+		}
+	}
+	if g := c.status(t.Context(), "pay"); g.GetStage() != "steady" {
+		t.Errorf("pay is %s after that", g.GetStage())
+	}
+}
+
 func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 	c := startCluster(t)
 	api := c.api(c.leader())
