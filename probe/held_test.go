@@ -50,6 +50,12 @@ func opened(s *postgrestest.Server) string {
 	return s.Query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'arbiter-hold/az-a'")
 }
 
+// awaited says whether the server waits for what the held session says. Before that, while it hands over its last message, it says nothing when it is
+// told to quit (PqCommBusy in PostgreSQL's pqcomm.c), also if that message has arrived.
+func awaited(s *postgrestest.Server) bool {
+	return s.Query("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'arbiter-hold/az-a' AND wait_event = 'ClientRead'") == "1"
+}
+
 func TestPostgresStandbyIsAskedThroughTheHeldSession(t *testing.T) {
 	primary := postgrestest.Start(t)
 	standby := primary.Standby("pg-b")
@@ -125,6 +131,7 @@ func TestPostgresLastWordsAreHeard(t *testing.T) {
 			server := postgrestest.Start(t)
 			c := patientCheck()
 			lost := holdSession(t, newPostgres(t), postgresTarget("pg-a", server.Address, c), c)
+			server.Eventually("the held session is waited for", func() bool { return awaited(server) })
 			test.end(server)
 			if err := <-lost; postgres.Classify(err).Reason != test.want {
 				t.Fatalf("end of the held session: got %v, want what means %s", err, test.want)

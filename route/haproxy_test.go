@@ -22,7 +22,12 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
-const generous = 20 * time.Second
+const (
+	generous = 20 * time.Second
+	// haproxyPatience is what HAProxy gives a server to take a connection, four times, before it drops the client. With 2 s that was a test that
+	// failed after 8 s of a busy machine.
+	haproxyPatience = "20s"
+)
 
 // namedServer accepts connections, says its name on each, and keeps it open. left hears of each whose other side says no more.
 func namedServer(t *testing.T, name string, left chan<- string) string {
@@ -92,7 +97,7 @@ func newLab(t *testing.T, options string, backups ...string) *lab {
   stats socket %s.poor mode 600 level user
 defaults
   mode tcp
-  timeout connect 2s
+  timeout connect %s
   timeout client 1m
   timeout server 1m
 backend followed
@@ -106,7 +111,7 @@ listen orders
 listen other
   bind %s
   server pg-a %s
-`, l.unix, l.tcp, l.unix, l.frontend, l.members[0].Address, of("pg-a"), l.members[1].Address, of("pg-b"), of("third"), freePort(t), l.members[0].Address)
+`, l.unix, l.tcp, l.unix, haproxyPatience, l.frontend, l.members[0].Address, of("pg-a"), l.members[1].Address, of("pg-b"), of("third"), freePort(t), l.members[0].Address)
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
@@ -194,9 +199,20 @@ func (l *lab) wantServer(name string) *session {
 	l.t.Helper()
 	s, err := l.connect()
 	if err != nil || s.server != name {
-		l.t.Fatalf("reached %+v, %v; want %s", s, err, name)
+		l.t.Fatalf("reached %+v, %v; want %s; HAProxy says\n%s", s, err, name, l.says())
 	}
 	return s
+}
+
+// says is what HAProxy says of its servers: their state, and how often a connection to each failed.
+func (l *lab) says() string {
+	ctx, cancel := context.WithTimeout(l.t.Context(), generous)
+	defer cancel()
+	answers, err := endpoint{"unix", l.unix}.exchange(ctx, []string{"show servers state", "show stat"}, false)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.Join(answers, "\n")
 }
 
 func TestHAProxyClosesAndOpens(t *testing.T) {

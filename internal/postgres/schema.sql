@@ -5,6 +5,10 @@
 
 DO $do$
 BEGIN
+    IF current_setting('server_version_num')::int4 < 150000 THEN
+        RAISE EXCEPTION 'PostgreSQL % is too old for Arbiter', current_setting('server_version')
+            USING HINT = 'Upgrade to PostgreSQL 15 or later: before it only superusers may ALTER SYSTEM.';
+    END IF;
     IF to_regrole('"arbiter"') IS NULL THEN
         CREATE ROLE "arbiter" LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION;
     END IF;
