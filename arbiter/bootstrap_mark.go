@@ -120,19 +120,20 @@ func (m mark) fits(folder string, node failover.NodeID, certificate *pki.Reloade
 
 // goesWith refuses a mark and a storage of which one is lost while the other is there, or is of another cluster: what the arbiter voted for can't
 // be known then. An arbiter that is only prepared has never voted, so its log may be missing.
-func (m mark) goesWith(found bool, held contents) error {
+func (m mark) goesWith(folder string, found bool, held contents) error {
+	file := fileMark{folder}.path()
 	switch {
 	case !found && !held.empty:
-		return fmt.Errorf("%w: %s holds a Raft log and %s is gone, which says of whom; don't repair or restore it: %s",
-			ErrBadMark, filepath.Dir(held.path), markFile, fsm.LostArbiter)
+		return fmt.Errorf("%w: %s is gone, which says whose the Raft log in %s is; don't repair or restore it: %s",
+			ErrBadMark, file, held.path, fsm.LostArbiter)
 	case !found:
 		return nil
 	case held.clusterID != "" && held.clusterID != m.ClusterID:
-		return fmt.Errorf("%w: the Raft log in %s %w: %s, and not %s as %s says; check which directory is configured",
-			ErrBadMark, held.path, ErrOtherClusterID, held.clusterID, m.ClusterID, markFile)
+		return fmt.Errorf("%w: the Raft log in %s %w: %s, and not %s as %s says; configure as `data` a directory whose parts belong together",
+			ErrBadMark, held.path, ErrOtherClusterID, held.clusterID, m.ClusterID, file)
 	case m.State == BootstrapMember && held.clusterID == "":
 		return fmt.Errorf("%w: by %s this arbiter is a member of cluster %s, and its Raft log %s is gone, with its votes; don't repair or restore it: %s",
-			ErrBadMark, markFile, m.ClusterID, held.path, fsm.LostArbiter)
+			ErrBadMark, file, m.ClusterID, held.path, fsm.LostArbiter)
 	}
 	return nil
 }

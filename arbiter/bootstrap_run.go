@@ -94,7 +94,7 @@ func (b *Bootstrap) checkDisk(m mark, found bool) error {
 			return err
 		}
 	}
-	if err := m.goesWith(found, held); err != nil {
+	if err := m.goesWith(b.options.Folder, found, held); err != nil {
 		return err
 	}
 	if m.State == BootstrapPrepared && m.ListHash != b.self.ListHash {

@@ -146,7 +146,7 @@ func TestNewBootstrap_RefusesADirectoryThatDoesNotFit(t *testing.T) {
 	}{
 		"nothing":                {func(*testing.T, string, *Storage) {}, nil, ""},
 		"member":                 {func(t *testing.T, f string, s *Storage) { begun(t, s, "1"); writeMark(t, f, func(*mark) {}) }, nil, ""},
-		"log without mark":       {func(t *testing.T, _ string, s *Storage) { begun(t, s, "1") }, ErrBadMark, "holds a Raft log and cluster.json is gone"},
+		"log without mark":       {func(t *testing.T, _ string, s *Storage) { begun(t, s, "1") }, ErrBadMark, "cluster.json is gone"},
 		"mark without log":       {func(t *testing.T, f string, _ *Storage) { writeMark(t, f, func(*mark) {}) }, ErrBadMark, "its Raft log memory is gone"},
 		"log of another cluster": {func(t *testing.T, f string, s *Storage) { begun(t, s, "2"); writeMark(t, f, func(*mark) {}) }, ErrOtherClusterID, "2, and not 1"},
 		"another arbiter's directory": {func(t *testing.T, f string, s *Storage) {

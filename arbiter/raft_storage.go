@@ -76,11 +76,11 @@ func CheckStorage(data string) (err error) {
 	if there, err := hasLog(path); err != nil {
 		return err
 	} else if !there {
-		return m.goesWith(found, withoutLog(folder))
+		return m.goesWith(data, found, withoutLog(folder))
 	}
 	defer recoverCorrupt(path, &err)()
 	if err := checkUsed(path); errors.Is(err, ErrStorageUnused) {
-		return cmp.Or(m.goesWith(found, withoutLog(folder)), err)
+		return cmp.Or(m.goesWith(data, found, withoutLog(folder)), err)
 	} else if err != nil {
 		return err
 	}
@@ -94,7 +94,7 @@ func CheckStorage(data string) (err error) {
 	}
 	held, err := storage.contents()
 	if err == nil {
-		err = m.goesWith(found, held)
+		err = m.goesWith(data, found, held)
 	}
 	return errors.Join(err, storageError(path, storage.Close()))
 }
@@ -127,7 +127,7 @@ func checkLogLost(data string) error {
 	if there, err := hasLog(filepath.Join(folder, logFile)); there || err != nil {
 		return err
 	}
-	return m.goesWith(found, withoutLog(folder))
+	return m.goesWith(data, found, withoutLog(folder))
 }
 
 // ReadLog visits every entry of the log in a data directory, the oldest first, and changes nothing in it. ErrStorageLocked: somebody uses it.

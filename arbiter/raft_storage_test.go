@@ -260,7 +260,7 @@ func TestCheckStorage_OfADataDirectoryThatLostAPart(t *testing.T) {
 		says string
 	}{
 		"nothing":         {func(*testing.T, string) {}, nil, ""},
-		"the mark":        {func(t *testing.T, data string) { lose(t, data, markFile) }, ErrBadMark, "holds a Raft log and cluster.json is gone"},
+		"the mark":        {func(t *testing.T, data string) { lose(t, data, markFile) }, ErrBadMark, "cluster.json is gone"},
 		"the log":         {func(t *testing.T, data string) { lose(t, data, raftFolder, logFile) }, ErrBadMark, "its Raft log"},
 		"the Raft folder": {func(t *testing.T, data string) { lose(t, data, raftFolder) }, ErrBadMark, "is gone, with its votes"},
 		"what is in the log": {func(t *testing.T, data string) {

@@ -193,7 +193,7 @@ func TestALostMarkIsNotTriedForEver(t *testing.T) {
 	if err := os.Remove(filepath.Join(d.file.Data, "cluster.json")); err != nil {
 		t.Fatal(err)
 	}
-	refusedForGood(t, d, "holds a Raft log and cluster.json is gone")
+	refusedForGood(t, d, "cluster.json is gone")
 }
 
 // What a first start leaves that is killed in the middle of making its log is no corrupt one.
