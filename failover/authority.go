@@ -221,8 +221,16 @@ func checkS3(g *Group, m *Member, proof Proof) *Refusal {
 
 // contradiction says why the word of a member's devices proves nothing.
 func (m *Member) contradiction() string {
-	return fmt.Sprintf("its fence has said that it is off while %s reached it: is that the device of another machine? "+
-		"Check its plug or address in the spec, and the cable", m.FenceContradicted)
+	return fmt.Sprintf("its fence has said that it is off while %s reached it", m.FenceContradicted)
+}
+
+// contradictionHint is what to look at then.
+const contradictionHint = "Is that the device of another machine? Check its plug or address, and the cable"
+
+// misfenced says that the devices of a member are not to be asked to switch anything off: their word could prove nothing, and who knows whose machine it is.
+func (g *Group) misfenced(member MemberName) bool {
+	m := g.Member(member)
+	return m != nil && m.FenceContradicted != ""
 }
 
 // checkS3Fresh refuses a promotion, of a candidate or of the former writer, beside a proof from before the operation was held: whoever was off

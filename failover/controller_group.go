@@ -200,7 +200,7 @@ func (s *step) hold(g *Group, gc *control, d Decision) {
 // better one: otherwise leadership would go round and round.
 func (s *step) offerBetterPath(g *Group) bool {
 	intent := g.Operation.Intent
-	if intent == nil || intent.Action != ActionIsolate || g.Operation.Attempts < g.Spec.Policy.MaxAttempts {
+	if intent == nil || intent.Action != ActionIsolate || g.misfenced(intent.Member) || g.Operation.Attempts < g.Spec.Policy.MaxAttempts {
 		return false
 	}
 	own := g.armedPath(s.state, s.self, intent.Member)

@@ -194,6 +194,9 @@ func heldCommands(s *State, g *Group) []string {
 // stopped first, or, as the former writer, let write again.
 func unprovenCommands(s *State, g *Group, seen string) []string {
 	m := g.revoked()
+	if g.misfenced(m) {
+		return misfencedCommands(s, g, m, seen)
+	}
 	retried := fmt.Sprintf("make the fence of %s reachable: it is tried again by itself; or, ", m)
 	attest := fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", g.Name, m, seen)
 	_, answering := g.anyLook(s, m, answers)
@@ -210,6 +213,30 @@ func unprovenCommands(s *State, g *Group, seen string) []string {
 		}
 	}
 	return []string{retried + fmt.Sprintf("if it is certain that %s is off:", m), attest}
+}
+
+// misfencedCommands are what helps where the devices of a member were seen to be wrong about it, so that they are not asked.
+func misfencedCommands(s *State, g *Group, m MemberName, seen string) []string {
+	later := fmt.Sprintf("later, name the right device of %s in the spec (arbiterctl apply), or, once it is right again: arbiterctl adopt %s", m, g.Name)
+	if !pastIsolateIntent(g.EffectiveStage()) {
+		return []string{
+			fmt.Sprintf("bring %s back, on which nothing was done: this ends by itself; or, if it is certain that it is off, go on, and vouch for it then:", m),
+			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen),
+			later,
+		}
+	}
+	if m == g.Operation.From && g.mayBeReinstated() && g.answersNow(s, m) {
+		return []string{
+			fmt.Sprintf("since %s answers, let it write again:", m),
+			fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", g.Name, seen),
+			later,
+		}
+	}
+	return []string{
+		fmt.Sprintf("switch %s off by hand, and vouch for it once no arbiter sees it answer any more:", m),
+		fmt.Sprintf("arbiterctl attest %s %s %s --reason \"...\"", g.Name, m, seen),
+		later,
+	}
 }
 
 // firstFind is what to look at before an operation is let go on, where nothing but a release is needed.
@@ -290,7 +317,7 @@ func Armed(s *State, g *Group) (bool, string) {
 // MemberArmed says the same of one member. That its devices call it off while it answers counts more than what they tell anybody else.
 func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail string) {
 	if m := g.Member(member); m != nil && m.FenceContradicted != "" {
-		return false, m.contradiction()
+		return false, m.contradiction() + ". " + contradictionHint
 	}
 	detail = "no arbiter has said yet whether its fence answers"
 	for _, p := range g.Paths {
@@ -299,8 +326,7 @@ func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail stri
 			continue
 		}
 		if g.fencesAnother(s, p) {
-			return false, fmt.Sprintf("its fence says that it is off (%s), and %s sees it answer: is that the device of another machine? "+
-				"Check its plug or address in the spec, and the cable", p.Path.Detail, p.Node)
+			return false, fmt.Sprintf("its fence says that it is off (%s), and %s sees it answer. %s", p.Path.Detail, p.Node, contradictionHint)
 		}
 		if !armed {
 			armed, detail = p.Path.Armed, p.Path.Detail

@@ -12,6 +12,7 @@ const (
 	guardPaused      = "not paused"
 	guardAutomation  = "automation"
 	guardCandidate   = "candidate"
+	guardFence       = "fence"
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
 	guardRestart     = "restart grace"
@@ -32,7 +33,7 @@ func beginGuards(s *State, g *Group, d Durations) []Guard {
 func failoverGuards(s *State, g *Group, d Durations) []Guard {
 	v := Tally(s, g, g.Writer())
 	guards := append(automationGuards(g), Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why()})
-	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g))
+	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g), fenceGuardOf(g, g.Writer()))
 	return append(guards, timeGuards(s, g, d)...)
 }
 
@@ -41,7 +42,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	op := g.Operation
 	if !op.Automatic {
 		if op.Kind == KindFailover {
-			return []Guard{lookedAgain(s, g), candidateGuard(s, g)}
+			return []Guard{fenceGuard(g), lookedAgain(s, g), candidateGuard(s, g)}
 		}
 		return nil
 	}
@@ -56,7 +57,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	v := Tally(s, g, op.From)
 	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why()})
 	again := TallySince(s, g, op.From, op.ConfirmedAt)
-	return append(guards, brakeGuard(s, g),
+	return append(guards, brakeGuard(s, g), fenceGuard(g),
 		Guard{Name: guardLookedAgain, OK: again.Status == StatusDown, Detail: "counting only looks after the confirmation: " + again.Why()},
 		candidateGuard(s, g))
 }
@@ -97,6 +98,21 @@ func candidateGuard(s *State, g *Group) Guard {
 	}
 	reason, detail := noCandidate(ranked)
 	return Guard{Name: guardCandidate, Hold: reason, Detail: detail}
+}
+
+// fenceGuard asks for a fence whose word can prove something: else nobody could be promoted, and some other machine might be switched off.
+func fenceGuard(g *Group) Guard {
+	guard := fenceGuardOf(g, g.Operation.From)
+	guard.OK = guard.OK || g.Operation.released(HoldFenceUnproven)
+	return guard
+}
+
+func fenceGuardOf(g *Group, member MemberName) Guard {
+	m := g.Member(member)
+	if m == nil || m.FenceContradicted == "" || m.Authority == AuthorityNone {
+		return Guard{Name: guardFence, OK: true, Detail: "nobody has seen its fence be wrong"}
+	}
+	return Guard{Name: guardFence, Hold: HoldFenceUnproven, Detail: fmt.Sprintf("%s is not fenced: %s", member, m.contradiction())}
 }
 
 func timeGuards(s *State, g *Group, d Durations) []Guard {

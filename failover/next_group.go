@@ -191,6 +191,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 		c.endOperation(g, OperationEnded, OperationStopped, "adopted by "+b.Request.by())
 	}
 	c.recordAdoption(g, b, member, promote)
+	c.trustFences(g, b.Request)
 	if promote {
 		c.beginOperation(g, OperatorAsked, Operation{
 			Kind: KindFailover, Actor: b.Request.Actor, Reason: b.Request.Reason,
@@ -198,6 +199,16 @@ func (c *change) adopt(b Adopt) *Refusal {
 		})
 	}
 	return nil
+}
+
+// trustFences takes the word of devices again that were seen to be wrong about their members: whoever adopts a group has looked at all of it.
+func (c *change) trustFences(g *Group, by Request) {
+	for i := range g.Members {
+		if m := &g.Members[i]; m.FenceContradicted != "" {
+			m.FenceContradicted = ""
+			c.tell(g, ArmedChanged, m.Name, "the fence of %s is believed again: the group was adopted by %s", m.Name, by.by())
+		}
+	}
 }
 
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {

@@ -194,17 +194,24 @@ func (c *change) tellPath(g *Group, node NodeID, p FencePath) {
 }
 
 // noteContradiction keeps that the devices of a member are wrong about it beyond the look that showed it: when the member falls silent, that is what
-// counts. The devices are right again when one of them says that it is on.
+// counts. What they say later proves nothing of it, also not that they are right: another machine is switched on again, too. Only a person can tell, by
+// another fence in the spec, or by adopting the group anew. A proof by them on which a promotion would still rest is void (S3).
 func (c *change) noteContradiction(g *Group, node NodeID, p FencePath) {
 	m := g.Member(p.Member)
-	switch {
-	case p.Contradicted && m.FenceContradicted == "":
-		m.FenceContradicted = node
-		c.tell(g, ArmedChanged, m.Name, "the fence of %s is not armed: %s", m.Name, m.contradiction())
-	case p.Armed && !p.Off && m.FenceContradicted != "":
-		m.FenceContradicted = ""
-		c.tell(g, ArmedChanged, m.Name, "the fence of %s says that it is on: it is not contradicted any more", m.Name)
+	if !p.Contradicted || m.FenceContradicted != "" {
+		return
 	}
+	m.FenceContradicted = node
+	c.tell(g, ArmedChanged, m.Name, "the fence of %s is not armed: %s. %s", m.Name, m.contradiction(), contradictionHint)
+	if op := g.Operation; op != nil && op.restsOn(m) {
+		m.Authority, m.RevokedSince, m.Proof = AuthorityRevoked, c.entry.Index, Proof{}
+		c.tell(g, AuthorityChanged, m.Name, "%s is REVOKED: its proof is void, since %s (S3)", m.Name, m.contradiction())
+	}
+}
+
+// restsOn says that the operation has not promoted anybody yet, and will do so on the word of this member's devices.
+func (o *Operation) restsOn(m *Member) bool {
+	return o.Candidate == "" && m.Authority == AuthorityNone && m.Proof.Grade.fromDevice() && m.NoneSince > o.ConfirmedAt
 }
 
 func (g *Group) pathAt(node NodeID, member MemberName) (int, bool) {

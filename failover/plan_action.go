@@ -7,7 +7,10 @@ import (
 
 // planIsolate isolates whoever may still write, one after the other.
 func planIsolate(g *Group, d Durations) Decision {
-	if g.Operation.Intent != nil {
+	if intent := g.Operation.Intent; intent != nil {
+		if decision, misfenced := planMisfenced(g, d, intent.Member); misfenced {
+			return decision
+		}
 		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
 	}
 	if decision, ok := planRogue(g, d); ok {
@@ -73,7 +76,18 @@ func planRogue(g *Group, d Durations) (Decision, bool) {
 	if byHand := g.roguesByHand(); byHand != "" && g.Member(rogue).Rogue {
 		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and %s", rogue, byHand)), true
 	}
+	if decision, misfenced := planMisfenced(g, d, rogue); misfenced {
+		return decision, true
+	}
 	return g.intend(ActionIsolate, rogue), true
+}
+
+// planMisfenced holds for a person where the devices of a member that must be isolated were seen to be wrong about it.
+func planMisfenced(g *Group, d Durations, member MemberName) (Decision, bool) {
+	if !g.misfenced(member) || d.Running {
+		return Decision{}, false
+	}
+	return g.hold(HoldFenceUnproven, fmt.Sprintf("%s is not fenced: %s", member, g.Member(member).contradiction())), true
 }
 
 // roguesByHand says why rogues are not fenced without an operator's word, empty if they are.

@@ -364,31 +364,74 @@ func TestScenario28_ADeviceOfAnotherMachineArmsNobody(t *testing.T) {
 	}
 }
 
-// What devices say of a member proves nothing once they were seen to be wrong about it, also when nobody sees the member any more (S3). A person's
-// word does; and so do the devices, once one of them has said that it is on, or the spec names others.
+const contradicted = "paths b orders pg-a contradicted\n"
+
+// What devices say of a member proves nothing once they were seen to be wrong about it, also when nobody sees the member any more (S3).
 func TestS3_ContradictedDevicesProveNothing(t *testing.T) {
-	begin := func(t *testing.T, between string) *world {
-		w := given(t, adopted+"paths b orders pg-a contradicted\n"+between+"observe all: pg-a=down(timeout)\nlook-again answers\n")
-		w.wantStage(t, Isolating)
-		return w
-	}
 	for _, grade := range []ProofGrade{ProofConfirmedOff, ProofConfirmedIsolated} {
-		w := begin(t, "")
-		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone, Proof: Proof{Grade: grade, By: "test"}}))
-		w.wantStage(t, Isolating)
+		w := given(t, adopted+"observe all: pg-a=down(timeout)\nlook-again answers\n")
+		w.wantStarted(t, "a", ActionIsolate)
+		w.do(t, contradicted+"outcome isolate "+string(grade)+"\n")
 		step, _ := w.group(t).Operation.lastTry()
 		if m := w.group(t).Member("pg-a"); m.Authority != AuthorityRevoked || step.Result != ResultUnknown || step.Proof.Grade != "" {
 			t.Errorf("%s: %+v, %+v", grade, m, step)
 		}
+		w.wantHeld(t, HoldFenceUnproven)
 	}
-	for name, between := range map[string]string{
-		"one of them says that it is on": "paths c orders pg-a armed\n",
-		"the spec names others":          "apply orders fence=pg-a:other\nobserve all\nadopt orders\n",
+}
+
+// They are not asked either: nothing is begun, and what ends a member's right to write is a person's word.
+func TestS3_ContradictedDevicesAreNotAsked(t *testing.T) {
+	const down = "observe all: pg-a=down(timeout)\nlook-again answers\n"
+	w := given(t, adopted+contradicted+down)
+	w.wantHeld(t, HoldFenceUnproven)
+	w.wantAuthorities(t, writer, none, none)
+	w.do(t, "release orders\nlook-again answers\n")
+	w.wantHeld(t, HoldFenceUnproven)
+	w.wantAuthorities(t, revoked, none, none)
+	w.wantStarted(t, "a")
+	w.do(t, "tick 1m\n")
+	w.wantStarted(t, "a")
+	w.do(t, "observe all: pg-a=down(timeout)\nattest orders pg-a\n")
+	w.wantAuthorities(t, none, none, none)
+
+	w = given(t, adopted+contradicted+down)
+	w.do(t, "observe all: pg-a=primary@1000\n")
+	if w.group(t).Operation != nil {
+		t.Error("it goes on, though the primary is well again and nothing was done")
+	}
+
+	w = given(t, adopted+"keep a\n"+down+"commit a\nlook-again answers\n"+contradicted)
+	w.refused(t, "S14", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}
+
+// Nor does a proof of theirs stand that came before, as long as nobody was promoted on it.
+func TestS3_AContradictionVoidsAProofByTheSameDevices(t *testing.T) {
+	const isolated = "observe all: pg-a=down(timeout)\nlook-again answers\noutcome isolate CONFIRMED_OFF\n"
+	for contradicts, want := range map[string]Authority{contradicted: revoked, "paths b orders pg-a off\n": none} {
+		w := given(t, adopted+isolated)
+		w.wantAuthorities(t, none, none, none)
+		w.do(t, contradicts+"outcome catch_up pg-b@1000 pg-c@990\n")
+		w.wantAuthorities(t, want)
+		if promoted := w.group(t).Operation.Candidate != ""; promoted == (want == revoked) {
+			t.Errorf("%s: candidate %q", contradicts, w.group(t).Operation.Candidate)
+		}
+	}
+}
+
+// Only a person can tell that devices are right again: what they say themselves is no better than what they said before.
+func TestS3_ContradictedDevicesDontVouchForThemselves(t *testing.T) {
+	for between, trusted := range map[string]bool{
+		"paths b orders pg-a armed\npaths c orders pg-a armed\n":             false,
+		"reign b 2\npaths b orders pg-a armed\n":                             false,
+		"adopt orders\n":                                                     true,
+		"apply orders fence=pg-a:other\nobserve all\nadopt orders\n":         true,
+		"apply orders fence=pg-b:other\nobserve all\n":                       false,
+		"paths b orders pg-a armed\nadopt orders\npaths b orders pg-a off\n": true,
 	} {
-		w := begin(t, between)
-		w.accepted(t, "a", 1, w.conclude(t, Outcome{Result: ResultDone, Proof: Proof{Grade: ProofConfirmedOff, By: "test"}}))
-		if m := w.group(t).Member("pg-a"); m.Authority != AuthorityNone {
-			t.Errorf("%s: %+v", name, m)
+		w := given(t, adopted+contradicted+between)
+		if m := w.group(t).Member("pg-a"); (m.FenceContradicted == "") != trusted {
+			t.Errorf("after %q: %+v, want them trusted: %v", between, m, trusted)
 		}
 	}
 }

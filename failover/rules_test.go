@@ -89,7 +89,7 @@ func (w *world) accepted(t *testing.T, node NodeID, term Term, body Body) {
 
 func (w *world) wantAuthorities(t *testing.T, want ...Authority) {
 	t.Helper()
-	for i, m := range w.group(t).Members {
+	for i, m := range w.group(t).Members[:len(want)] {
 		if m.Authority != want[i] {
 			t.Errorf("%s is %q, want %q", m.Name, m.Authority, want[i])
 		}
@@ -100,6 +100,14 @@ func (w *world) wantStage(t *testing.T, want Stage) {
 	t.Helper()
 	if g := w.group(t); g.Stage != want {
 		t.Errorf("stage %s, want %s (%s)", g.Stage, want, g.Hold.Detail)
+	}
+}
+
+func (w *world) wantHeld(t *testing.T, want HoldReason) {
+	t.Helper()
+	w.wantStage(t, Held)
+	if g := w.group(t); g.Hold.Reason != want {
+		t.Errorf("held for %q, want %q (%s)", g.Hold.Reason, want, g.Hold.Detail)
 	}
 }
 

@@ -24,6 +24,19 @@ func (f *fixture) reach(well bool) {
 	f.observe(r)
 }
 
+// miss reports a look that got no answer at all.
+func (f *fixture) miss() {
+	began := f.now
+	f.now += 10 * time.Millisecond
+	f.observe(Report{
+		Observation: failover.Observation{
+			Group: "pay", Member: "db1", AsOf: 100,
+			Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonTimeout}}},
+		},
+		Check: "postgres", Began: began, Ended: f.now,
+	})
+}
+
 // Devices that call a member off between two looks that find it well are wrong about it. The view says so once, until they say something else.
 func TestContradictedPath(t *testing.T) {
 	off := failover.FencePath{Group: "pay", Member: "db1", Armed: true, Off: true, AsOf: 100}
@@ -34,6 +47,7 @@ func TestContradictedPath(t *testing.T) {
 		want bool
 	}{
 		{"well before and after", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true) }, true},
+		{"it was silent meanwhile", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.miss(); f.reach(true) }, false},
 		{"it was switched off", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false) }, false},
 		{"it was switched off and on", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false); f.reach(true) }, false},
 		{"it was off, and boots", func(f *fixture) { f.reach(false); f.setPath(off); f.now++; f.reach(true) }, false},

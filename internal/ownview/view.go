@@ -72,16 +72,16 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 }
 
 // contradictPath notes that a member is well, by a look that began after its devices had said that it is off, with no look in between that found
-// it dead: they are another machine's, or call things off that are not.
+// it otherwise, so that it was not off for a moment: they are another machine's, or call things off that are not.
 func (v *View) contradictPath(key Key, r Report) (news bool) {
 	since, said := v.saidOff[key]
 	switch {
 	case !said:
 		return false
-	case r.Dead:
+	case r.Good == 0:
 		delete(v.saidOff, key)
 		return false
-	case r.Good == 0 || r.Reached <= since:
+	case r.Reached <= since:
 		return false
 	}
 	delete(v.saidOff, key)

@@ -4,11 +4,14 @@ import (
 	"context"
 	"flag"
 	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
 	"github.com/arbiter-ha/arbiter/internal/lab/power"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -91,8 +94,47 @@ func (s *stage) repairWhenHeld(ctx context.Context) {
 			_ = s.Power.SetFault(m.Name(), power.Fault{}) // a member that isn't there any more needs no repair
 		}
 		s.repair.made.Store(true)
+		if lied() {
+			s.vouchWhereAdvised(ctx)
+		}
 		return
 	}
+}
+
+// vouchWhereAdvised does what `explain` advises where devices were seen to lie, and are not believed any more, repaired or not: the member is switched
+// off by hand, and vouched for.
+func (s *stage) vouchWhereAdvised(ctx context.Context) {
+	for {
+		text, _ := s.Ctl(ctx, "explain", lab.Group)
+		if _, held, _ := strings.Cut(string(text), "is not fenced: its fence has said that it is off"); held != "" {
+			s.obey(ctx, string(text))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// advised is a command of those that `explain` names for an operation that is held for a fence.
+var advised = regexp.MustCompile(`arbiterctl (release|attest) (\S+)( pg-\w)? --seen (\d+)`)
+
+// obey does the first thing that is advised. What has changed meanwhile is refused, and advised anew.
+func (s *stage) obey(ctx context.Context, explained string) {
+	found := advised.FindStringSubmatch(explained)
+	if found == nil {
+		return
+	}
+	command := []string{found[1], found[2]}
+	if member := strings.TrimSpace(found[3]); member != "" {
+		i := slices.IndexFunc(s.Members, func(m *database.Server) bool { return m.Name() == member })
+		if i < 0 || s.Members[i].Host().PowerOff(ctx) != nil {
+			return
+		}
+		command = append(command, member)
+	}
+	_, _ = s.Ctl(ctx, append(command, "--seen", found[4], "--yes", "--reason", "switched off by hand")...)
 }
 
 func heldForItsFence(g *arbiterv1.GroupStatus) bool {
