@@ -121,7 +121,7 @@ func checkS0Settled(g *Group, m MemberName, attested []MemberName) *Refusal {
 	for _, other := range g.Members {
 		if other.Promoting && other.Name != m && !slices.Contains(attested, other.Name) {
 			return refuse("S7", "%s was told to become the primary, and may still do so at any time", other.Name).
-				advise("stop %s, and vouch for it: arbiterctl adopt %s --member %s --attest %s --reason \"...\"", other.Name, g.Name, m, other.Name)
+				advise("stop %s, and vouch for it: %s", other.Name, attestingAdoption(g.Name, m, append(slices.Clone(attested), other.Name)))
 		}
 	}
 	return nil
@@ -143,7 +143,7 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 			advise("rebuild %s from %s, or take it out of the group", other, m)
 	}
 	return refuse("S0", "%d of %d arbiters see %s in recovery, %d are needed", seen, len(s.Voters), other, s.Majority()).
-		advise("if it is certain that %s does not write, vouch for it: arbiterctl adopt %s --member %s --attest %s --reason \"...\"", other, g.Name, m, other)
+		advise("if it is certain that %s does not write, vouch for it: %s", other, attestingAdoption(g.Name, m, append(slices.Clone(attested), other)))
 }
 
 // checkAttestable asks that a person's word on a member is borne out (DESIGN section 6): nobody sees it answering, and a majority

@@ -151,7 +151,7 @@ func nextCommands(s *State, g *Group) []string {
 func heldCommands(s *State, g *Group) []string {
 	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
 	if writer := g.Operation.Candidate; g.isStranger(s, writer) {
-		return anotherDatabase(g, writer)
+		return anotherDatabase(s, g, writer)
 	}
 	switch g.Hold.Reason {
 	case HoldLossBound:

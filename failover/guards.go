@@ -77,7 +77,7 @@ func lookedAgain(s *State, g *Group) Guard {
 func automationGuards(g *Group) []Guard {
 	adopted := Guard{Name: guardAdopted, OK: g.Adopted, Detail: "the group's writer is known and recorded"}
 	if !g.Adopted {
-		adopted.Detail = fmt.Sprintf("nothing automatic happens: %s (arbiterctl adopt %s)", g.whyUnadopted(), g.Name)
+		adopted.Detail = "nothing automatic happens: " + g.whyUnadopted()
 	}
 	paused := Guard{Name: guardPaused, OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {

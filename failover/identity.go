@@ -86,30 +86,3 @@ func (g *Group) whyUnadopted() string {
 	}
 	return fmt.Sprintf("%s is not adopted, its writer is not recorded", g.Name)
 }
-
-// anotherDatabase is what an operator can do if the recorded writer is another database than it was.
-func anotherDatabase(g *Group, writer MemberName) []string {
-	return []string{
-		fmt.Sprintf("%s, the recorded writer, is another database. Stop it and bring the old one back; or, if this is the one to protect, rebuild the others from it; then:", writer),
-		fmt.Sprintf("arbiterctl adopt %s", g.Name),
-	}
-}
-
-// adoptCommands are what an operator can do about a group that is not adopted.
-func adoptCommands(s *State, g *Group) []string {
-	adopt := fmt.Sprintf("arbiterctl adopt %s", g.Name)
-	st := g.Stranger
-	if st == nil {
-		return []string{adopt}
-	}
-	switch now := g.toldID(s, st.Member); {
-	case now == st.Recorded:
-		return []string{fmt.Sprintf("%s answers with %s again. If that is the database to protect:", st.Member, now), adopt}
-	case st.Member == g.Writer():
-		return anotherDatabase(g, st.Member)
-	}
-	return []string{
-		fmt.Sprintf("rebuild %s from the primary, or take it out of the spec (arbiterctl apply); then:", st.Member),
-		adopt,
-	}
-}

@@ -2,7 +2,6 @@ package failover
 
 import (
 	"bytes"
-	"fmt"
 	"slices"
 	"sort"
 )
@@ -199,16 +198,6 @@ func (c *change) adopt(b Adopt) *Refusal {
 		})
 	}
 	return nil
-}
-
-// adviceWithoutWriter is for an adoption that finds nobody accepting writes: right after `apply` the arbiters have not told yet what they see.
-func adviceWithoutWriter(s *State, g *Group) string {
-	for _, m := range g.Members {
-		if Tally(s, g, m.Name).Status == StatusUnknown {
-			return fmt.Sprintf("too few arbiters have told what they see of %s: ask again in some seconds, or look at `arbiterctl explain %s`", m.Name, g.Name)
-		}
-	}
-	return fmt.Sprintf("see `arbiterctl explain %s`; name the member to adopt", g.Name)
 }
 
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {

@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // beginOperation starts an operation at this entry.
 func (c *change) beginOperation(g *Group, kind EventKind, op Operation) {
@@ -34,7 +37,7 @@ func (c *change) startOperation(b StartOperation) *Refusal {
 	case b.Kind != KindFailover:
 		return refuse("", "%s can't be asked for", b.Kind)
 	case !g.Adopted:
-		return refuse("S0", "%s is not adopted", g.Name).advise("arbiterctl adopt %s", g.Name)
+		return refuse("S0", "%s is not adopted", g.Name).advise("%s", strings.Join(adoptCommands(&c.state, g), " "))
 	case g.Operation != nil && !g.givesWay():
 		return refuse("", "operation %s is in progress", g.Operation.ID).advise("arbiterctl show %s", g.Name)
 	case b.Candidate != "" && g.Member(b.Candidate) == nil:

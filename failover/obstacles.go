@@ -1,6 +1,9 @@
 package failover
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Obstacle is something that the committed state has against a failover.
 type Obstacle struct {
@@ -56,9 +59,7 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 func remedy(s *State, g *Group, guard Guard) string {
 	switch guard.Name {
 	case guardAdopted:
-		if commands := adoptCommands(s, g); len(commands) > 0 {
-			return commands[0]
-		}
+		return strings.Join(adoptCommands(s, g), " ")
 	case guardPaused:
 		return fmt.Sprintf("arbiterctl resume %s", g.Name)
 	}

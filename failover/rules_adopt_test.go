@@ -399,7 +399,7 @@ func TestAnAdoptionBeforeTheFirstLookSaysToAskAgain(t *testing.T) {
 	for looks, want := range map[string]string{
 		"": "ask again in some seconds",
 		"observe a pg-a=standby@1 pg-b=standby@1 pg-c=standby@1\n":    "too few arbiters have told what they see of pg-a",
-		"observe all: pg-a=standby@1 pg-b=standby@1 pg-c=standby@1\n": "name the member to adopt",
+		"observe all: pg-a=standby@1 pg-b=standby@1 pg-c=standby@1\n": "start the primary, and ask again",
 	} {
 		w := given(t, fresh+looks)
 		if next := adviceWithoutWriter(&w.state, w.group(t)); !strings.Contains(next, want) {

@@ -143,3 +143,52 @@ func TestS0_AnotherSystemIdentifierIsSeenWhenTheVotersChange(t *testing.T) {
 		t.Errorf("adopted %v, stranger %+v", g.Adopted, g.Stranger)
 	}
 }
+
+// What is advised about an adoption is accepted as it stands: it vouches for everybody who can't be seen, fenced before or not.
+func TestS0_TheAdvisedAdoptionIsAccepted(t *testing.T) {
+	const fenced = finished + "observe all: pg-a=down(no-route)\nobserve all: pg-c=stranger@7\n"
+	tests := []struct{ name, given, want string }{
+		{"everybody is seen", adopted + "observe all: pg-c=stranger@7\nobserve all: pg-c=standby@1000\n", "arbiterctl adopt orders"},
+		{
+			"a standby is away", adopted + "observe all: pg-c=down(refused)\napply orders fence=pg-b:other\nobserve all: pg-b=standby@1000\n",
+			"arbiterctl adopt orders --member pg-a --attest pg-c --reason \"...\"",
+		},
+		{
+			"the fenced primary is away", fenced + "observe all: pg-c=standby@1000\n",
+			"arbiterctl adopt orders --member pg-b --attest pg-a --reason \"...\"",
+		},
+		{
+			"nobody writes", fenced + "observe all: pg-c=standby@1000 pg-b=down(refused)\n",
+			"arbiterctl adopt orders --member pg-c --attest pg-a,pg-b --reason \"...\"",
+		},
+		{"nobody writes, and the other standby is another database that was stopped", adopted + "observe all: pg-c=stranger@7\n" +
+			"observe all: pg-a=down(refused) pg-c=down(refused)\n", "arbiterctl adopt orders --member pg-b --attest pg-a,pg-c --reason \"...\""},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			w := given(t, test.given)
+			if w.group(t).Adopted {
+				t.Fatal("still adopted")
+			}
+			e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1})
+			if advised := e.Next[len(e.Next)-1]; advised != test.want {
+				t.Fatalf("advised is %q", e.Next)
+			}
+			ask := Adopt{Request: w.request(), Group: "orders"}
+			if words := strings.Fields(test.want); len(words) > 3 {
+				ask.Member, ask.Attested = MemberName(words[4]), splitMembers(words[6])
+				w.refused(t, "S0", "", 0, Adopt{Request: w.request(), Group: "orders"})
+			}
+			w.accepted(t, "", 0, ask)
+		})
+	}
+}
+
+// A refusal for one member names it beside those that the request vouches for already.
+func TestS0_ARefusedAdoptionKeepsWhoIsVouchedFor(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-b=down(refused) pg-c=down(refused)\n")
+	rejected, _ := w.entry("", 0, Adopt{Request: w.request(), Group: "orders", Attested: []MemberName{"pg-b"}})
+	if want := "arbiterctl adopt orders --member pg-a --attest pg-b,pg-c --reason"; !strings.Contains(rejected.Next, want) {
+		t.Errorf("advised is %q, not %s", rejected.Next, want)
+	}
+}

@@ -1,0 +1,122 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// adoption is the request to adopt a group that the rules would accept by what is seen now (S0). Members that nobody reaches are vouched for,
+// whatever was once proven of them: a machine that was off may have been switched on since.
+type adoption struct {
+	group    GroupName
+	member   MemberName // empty if nobody can be the writer
+	attest   []MemberName
+	promotes bool // nobody writes, and the member is promoted
+	unseen   bool // the arbiters have looked, and see nobody who accepts writes
+}
+
+// adoptionNow looks for the request, on the condition that one member, if any is named, is made a standby before.
+func adoptionNow(s *State, g *Group, mended MemberName) adoption {
+	writable := g.seenWritable(s)
+	if len(writable) == 1 {
+		return adoption{group: g.Name, member: writable[0], attest: g.toVouchFor(s, writable[0], mended)}
+	}
+	for i := range g.Members {
+		m := g.Members[i].Name
+		others := g.toVouchFor(s, m, mended)
+		spec, _ := g.Spec.Member(m)
+		if promote, refusal := checkS0(s, g, m, others); refusal == nil && promote && spec.Priority > 0 { // no other one passes: this one answers
+			return adoption{group: g.Name, member: m, attest: others, promotes: true}
+		}
+	}
+	untold := slices.ContainsFunc(g.Members, func(m Member) bool { return Tally(s, g, m.Name).Status == StatusUnknown })
+	return adoption{group: g.Name, unseen: len(writable) == 0 && !untold}
+}
+
+// toVouchFor are the members beside the writer that can't be seen as its standbys, and that an operator may vouch for.
+func (g *Group) toVouchFor(s *State, writer, mended MemberName) []MemberName {
+	var names []MemberName
+	for _, m := range g.Members {
+		if m.Name != writer && m.Name != mended && checkS0Standby(s, g, writer, m.Name, nil) != nil && checkAttestable(s, g, m.Name) == nil {
+			names = append(names, m.Name)
+		}
+	}
+	return names
+}
+
+// lines are the command, after what must be so for it.
+func (a adoption) lines() []string {
+	switch {
+	case a.unseen:
+		return []string{"nobody is seen accepting writes: start the primary; then:", a.command()}
+	case a.promotes:
+		return []string{"nobody is seen accepting writes: start the primary, and adopt the group then; or " + a.promotion(), a.command()}
+	case len(a.attest) > 0:
+		return []string{a.condition(), a.command()}
+	}
+	return []string{a.command()}
+}
+
+func (a adoption) condition() string {
+	return fmt.Sprintf("no arbiter reaches %s: start it as a standby, and adopt the group then; or make sure that it will not write, and vouch for it, "+
+		"also if it was fenced before:", joinMembers(a.attest))
+}
+
+func (a adoption) promotion() string {
+	return fmt.Sprintf("make sure that %s will not write, and have %s promoted by vouching for that:", joinMembers(a.attest), a.member)
+}
+
+func (a adoption) command() string {
+	if len(a.attest) == 0 {
+		return "arbiterctl adopt " + string(a.group)
+	}
+	return attestingAdoption(a.group, a.member, a.attest)
+}
+
+// attestingAdoption is the command that adopts a group, and vouches for members.
+func attestingAdoption(group GroupName, member MemberName, attest []MemberName) string {
+	names := make([]string, len(attest))
+	for i, m := range attest {
+		names[i] = string(m)
+	}
+	return fmt.Sprintf("arbiterctl adopt %s --member %s --attest %s --reason \"...\"", group, member, strings.Join(names, ","))
+}
+
+// adoptCommands are what an operator can do about a group that is not adopted.
+func adoptCommands(s *State, g *Group) []string {
+	st, now := g.Stranger, adoptionNow(s, g, "")
+	if st == nil {
+		return now.lines()
+	}
+	switch id := g.toldID(s, st.Member); {
+	case id == st.Recorded:
+		return append([]string{fmt.Sprintf("%s answers with %s again. If that is the database to protect:", st.Member, id)}, now.lines()...)
+	case st.Member == g.Writer():
+		return anotherDatabase(s, g, st.Member)
+	case now.promotes: // the stranger has been stopped
+		return now.lines()
+	}
+	return append([]string{fmt.Sprintf("rebuild %s from the primary, or take it out of the spec (arbiterctl apply); then:", st.Member)},
+		adoptionNow(s, g, st.Member).lines()...)
+}
+
+// anotherDatabase is what an operator can do if the recorded writer is another database than it was.
+func anotherDatabase(s *State, g *Group, writer MemberName) []string {
+	return append([]string{
+		fmt.Sprintf("%s, the recorded writer, is another database. Stop it and bring the old one back; or, if this is the one to protect, rebuild the others from it; then:", writer),
+	}, adoptionNow(s, g, "").lines()...)
+}
+
+// adviceWithoutWriter is for an adoption that finds nobody accepting writes: right after `apply` the arbiters have not told yet what they see.
+func adviceWithoutWriter(s *State, g *Group) string {
+	for _, m := range g.Members {
+		if Tally(s, g, m.Name).Status == StatusUnknown {
+			return fmt.Sprintf("too few arbiters have told what they see of %s: ask again in some seconds, or look at `arbiterctl explain %s`", m.Name, g.Name)
+		}
+	}
+	if now := adoptionNow(s, g, ""); now.promotes {
+		return "start the primary, and ask again; or " + now.promotion() + " " + now.command()
+	}
+	return fmt.Sprintf("start the primary, and ask again; see `arbiterctl explain %s` for what each arbiter sees", g.Name)
+}
