@@ -66,6 +66,18 @@ func (g *Group) anyLook(s *State, member MemberName, match func(Observation) boo
 	return "", false
 }
 
+// sentAnew counts the voters of which nothing that they saw of a member is void, waiting to be sent whole again.
+func (g *Group) sentAnew(s *State, member MemberName) int {
+	n := 0
+	for _, node := range s.Voters {
+		view, _ := s.View(node)
+		if look, ok := g.look(node, member); !ok || look.Generation == view.Generation {
+			n++
+		}
+	}
+	return n
+}
+
 // seenWritable are the members that anybody sees accepting writes.
 func (g *Group) seenWritable(s *State) []MemberName {
 	var names []MemberName

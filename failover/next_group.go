@@ -274,7 +274,7 @@ func (c *change) restored(b Restored) *Refusal {
 		g.Pause = &Paused{Actor: b.Request.Actor, Reason: "restored from backup: " + b.Request.Reason, Since: c.entry.Wall}
 		for i := range g.Members {
 			m := &g.Members[i]
-			*m = Member{Name: m.Name, Verdict: m.Verdict, Promoting: m.Promoting, Since: m.Since}
+			*m = Member{Name: m.Name, Verdict: m.Verdict, Told: m.Told, Promoting: m.Promoting, Since: m.Since}
 		}
 		g.EverAdopted = false
 	}

@@ -34,16 +34,19 @@ func (c *change) settle() *Refusal {
 	return nil
 }
 
+// noteVerdicts tells when the verdict on a member changed. That views are void, as all are when a new reign begins, is no news of a member: until a
+// majority has sent them anew it is unknown to what decides, and what is told next is what differs from what was told last.
 func (c *change) noteVerdicts(g *Group) {
 	for i := range g.Members {
 		m := &g.Members[i]
 		v := Tally(&c.state, g, m.Name)
-		if v.Status == m.Verdict {
-			continue
-		}
-		before := m.Verdict
-		m.Verdict = v.Status
-		if before != "" || v.Status != StatusUnknown {
+		told, first := cmp.Or(m.Told, m.Verdict), m.Verdict == ""
+		m.Verdict, m.Told = v.Status, ""
+		switch {
+		case v.Status == told || first && v.Status == StatusUnknown:
+		case v.Status == StatusUnknown && g.sentAnew(&c.state, m.Name) < c.state.Majority():
+			m.Told = told
+		default:
 			c.tell(g, MemberChanged, m.Name, "%s is %s: %s", m.Name, v.Status, v.Why())
 		}
 	}

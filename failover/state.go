@@ -113,6 +113,8 @@ type Member struct {
 	// Since is the entry that gave it its present address and fence: whatever was seen before that was seen of another machine (S0).
 	Since   Index
 	Verdict Status
+	// Told is the verdict that was told last, while this one is unknown only because views that are void have not been sent anew; else empty.
+	Told Status `json:",omitempty"`
 	// RestartSince is the entry since which a majority has known that it restarts, until it serves again; 0: it doesn't.
 	RestartSince Index `json:",omitempty"`
 }
