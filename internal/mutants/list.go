@@ -114,6 +114,14 @@ var authority = []Mutant{
 		New: "\tif o.Result != ResultDone && o.Proof.Grade == \"\" {\n\t\treturn c.failedTry(g, o)\n\t}\n\treturn c.provenNone",
 	},
 	{
+		Name: "believe-a-device-that-was-wrong", Rule: "S3", What: "devices that called a member off while it was reached prove later that it is off",
+		File: authorityFile, Old: "if m.FenceContradicted != \"\" && proof.Grade.fromDevice() {", New: "if false {",
+	},
+	{
+		Name: "believe-a-device-that-says-off-again", Rule: "S3", What: "devices that were wrong are right again when somebody else is told that the member is off",
+		File: viewsFile, Old: "case p.Armed && !p.Off && m.FenceContradicted != \"\":", New: "case p.Armed && !p.Contradicted && m.FenceContradicted != \"\":",
+	},
+	{
 		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
 		File: "failover/operation.go", Old: "m.NoneSince < g.Operation.ProofsBefore", New: "m.NoneSince < 0",
 	},

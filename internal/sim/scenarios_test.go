@@ -405,3 +405,19 @@ func TestReroute_AMistakenArbiterIsRefused(t *testing.T) {
 	}
 	ledToTheWriter(t, s)
 }
+
+// A device that calls the primary off, which all arbiters reach, proves nothing of it later, when nobody does: the failover waits until a device
+// of it says the truth.
+func TestS3_ADeviceThatWasSeenToBeWrongIsNotBelieved(t *testing.T) {
+	p := quiet(3)
+	p.Length = 3 * time.Minute
+	p.Items = []Item{
+		{Kind: "device-lying", At: 20 * time.Second, Member: 0, For: 20 * time.Second, Amount: 0}, // three times as long
+		{Kind: "cut-member", At: 40 * time.Second, Member: 0, For: 90 * time.Second, Amount: 1},
+	}
+	s := play(t, p, nil)
+	if s.counts.contradicted == 0 || s.counts.disbelieved == 0 {
+		t.Errorf("%d devices were contradicted, and %d times not believed", s.counts.contradicted, s.counts.disbelieved)
+	}
+	failedOverOnce(t, s)
+}
