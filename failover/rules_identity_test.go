@@ -149,12 +149,18 @@ func TestS0_TheAdvisedAdoptionIsAccepted(t *testing.T) {
 	const fenced = finished + "observe all: pg-a=down(no-route)\nobserve all: pg-c=stranger@7\n"
 	tests := []struct{ name, given, want string }{
 		{"everybody is seen", adopted + "observe all: pg-c=stranger@7\nobserve all: pg-c=standby@1000\n", "arbiterctl adopt orders"},
-		{"a standby is away", adopted + "observe all: pg-c=down(refused)\napply orders fence=pg-b:other\nobserve all: pg-b=standby@1000\n",
-			"arbiterctl adopt orders --member pg-a --attest pg-c --reason \"...\""},
-		{"the fenced primary is away", fenced + "observe all: pg-c=standby@1000\n",
-			"arbiterctl adopt orders --member pg-b --attest pg-a --reason \"...\""},
-		{"nobody writes", fenced + "observe all: pg-c=standby@1000 pg-b=down(refused)\n",
-			"arbiterctl adopt orders --member pg-c --attest pg-a,pg-b --reason \"...\""},
+		{
+			"a standby is away", adopted + "observe all: pg-c=down(refused)\napply orders fence=pg-b:other\nobserve all: pg-b=standby@1000\n",
+			"arbiterctl adopt orders --member pg-a --attest pg-c --reason \"...\"",
+		},
+		{
+			"the fenced primary is away", fenced + "observe all: pg-c=standby@1000\n",
+			"arbiterctl adopt orders --member pg-b --attest pg-a --reason \"...\"",
+		},
+		{
+			"nobody writes", fenced + "observe all: pg-c=standby@1000 pg-b=down(refused)\n",
+			"arbiterctl adopt orders --member pg-c --attest pg-a,pg-b --reason \"...\"",
+		},
 		{"nobody writes, and the other standby is another database that was stopped", adopted + "observe all: pg-c=stranger@7\n" +
 			"observe all: pg-a=down(refused) pg-c=down(refused)\n", "arbiterctl adopt orders --member pg-b --attest pg-a,pg-c --reason \"...\""},
 	}

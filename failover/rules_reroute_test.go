@@ -89,7 +89,11 @@ func TestS10_AClockThatIsAheadKeepsNoRoutesAstray(t *testing.T) {
 	if to := leads(); to != "pg-a" {
 		t.Errorf("by a clock that is a day behind they must lead to %q", to)
 	}
-	w.accepted(t, "a", 1, w.astray(t))
+	w.do(t, "astray orders\n"+back)
+	if r := w.group(t).Reroutes; r.count() != 3 || r.rest(r.since(w.wall())) != 2*time.Minute {
+		t.Errorf("only one begins early: after it %s are left alone for %s, by the clock that it ended by", r, r.rest(r.since(w.wall())))
+	}
+	w.refused(t, "", "a", 1, w.astray(t))
 }
 
 // What operators read of a reroute, also while the lease of what was done before it goes on, is of routes: nobody is reinstated.

@@ -134,6 +134,7 @@ func (s *sim) checkEntry(e *entry) {
 	}
 	s.checkReroute(e, refused)
 	s.checkViews(e)
+	s.forgetContradicted(e)
 	for _, ev := range e.events {
 		switch ev.Kind {
 		case failover.OperationEnded:
@@ -189,9 +190,11 @@ func (s *sim) checkProof(e *entry, g *failover.Group, was, is *failover.Member) 
 		m.excused("somebody vouched for it")
 		return
 	}
-	if m.excuse.since < s.isolationBegan(e) {
+	began := s.isolationBegan(e)
+	if m.excuse.since < began {
 		m.excuse = excuse{} // what was so before is what this isolation was for
 	}
+	s.excuseLie(m, began)
 	if mayWrite && m.excuse.why == "" {
 		s.fail("false-proof", "%s of %s is NONE by %s (%s) from entry %d on, and may write", is.Name, g.Name, is.Proof.Grade, is.Proof.By, e.Index)
 	}
@@ -381,6 +384,10 @@ func (s *sim) checkOutcome(e *entry) {
 	}
 	if op == nil || op.Intent == nil || op.Intent.Index != b.Intent {
 		s.fail("outcome-twice", "an outcome of intent %d of %s counts though that is not open", b.Intent, b.Group)
+		return
+	}
+	if b.Outcome.Proof.Grade == failover.ProofConfirmedOff && s.contradicted[memberKey{Group: b.Group, Member: op.Intent.Member}] {
+		s.counts.disbelieved++
 	}
 }
 
@@ -401,7 +408,9 @@ func (s *sim) checkViews(e *entry) {
 	case failover.Observe:
 		for _, batch := range b.Batches {
 			if slices.Contains(e.before.Voters, batch.Node) {
-				s.takeBatch(batch)
+				if s.takeBatch(batch) {
+					s.noteContradicted(e, batch)
+				}
 			}
 		}
 	}
@@ -412,7 +421,8 @@ func (s *sim) checkViews(e *entry) {
 	}
 }
 
-func (s *sim) takeBatch(b failover.Batch) {
+// takeBatch says whether a batch counts.
+func (s *sim) takeBatch(b failover.Batch) bool {
 	v := s.views[b.Node]
 	if v == nil {
 		v = &failover.View{}
@@ -422,11 +432,14 @@ func (s *sim) takeBatch(b failover.Batch) {
 	switch {
 	case newer && b.Whole:
 		v.Incarnation, v.Sequence, v.Current = b.Incarnation, b.Sequence, true
+		return true
 	case newer && v.Current && b.Incarnation == v.Incarnation && b.Sequence == v.Sequence+1:
 		v.Sequence++
+		return true
 	case newer:
 		v.Current = false
 	}
+	return false
 }
 
 // checkAttested: nobody's word counts against what an arbiter sees.

@@ -34,7 +34,7 @@
 // counted, and a search in which that is more than one in twenty seeds fails.
 //
 // Left out, by name (member.excuse): what a machine does whose power came back by itself or by an operator's hand after a fence, a member that
-// somebody falsely vouched for, one that a device lied about while the arbiter that fenced it could not see it, another database under the
+// somebody falsely vouched for, one that a device lied about before any arbiter had shown that its devices do, while the one that fenced it could not see it, another database under the
 // same name, and a late effect at a target that checks no epochs.
 //
 // # What is not modelled

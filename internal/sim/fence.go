@@ -153,13 +153,3 @@ func (s *sim) fenceOff(d *device, run *actionRun) {
 	d.host.fenced = true
 	s.powerOff(d.host)
 }
-
-// lied notes that a device said off of a machine that is on: what the servers there do from now on is the device's.
-func (s *sim) lied(h *host) {
-	s.note("the device lies: %s is on", h.name)
-	for _, m := range s.membersOn(h) {
-		if m.primary {
-			m.excused("a device lied about it")
-		}
-	}
-}

@@ -47,6 +47,7 @@ type member struct {
 	sessions bool       // a client holds an open session
 	keptDown bool       // by an operator who switched its machine on: it would start as a primary without a right to it
 	excuse   excuse
+	lied     time.Duration // when a device last called its machine off that was on
 }
 
 // excuse is why a member may be accepting writes although nobody meant it to, in breach of a proof's assumptions. It excuses nothing that is

@@ -490,9 +490,11 @@ func (p *prober) lookAtPaths() {
 			if m == nil {
 				continue
 			}
-			mode := n.sim.device(m.host, 0).mode
-			armed := n.sim.net.bothWays(string(n.id), bmc(m.host)) && mode != failing && mode != hanging
-			n.view.setPath(failover.FencePath{Group: key.Group, Member: key.Member, Armed: armed, Detail: "asked", AsOf: n.state.Applied})
+			path := n.sim.pathTo(n, key, m)
+			n.view.setPath(path)
+			if path.Off { // the next look may contradict that
+				p.poke(key)
+			}
 		}
 	})
 }

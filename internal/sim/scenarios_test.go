@@ -405,3 +405,20 @@ func TestReroute_AMistakenArbiterIsRefused(t *testing.T) {
 	}
 	ledToTheWriter(t, s)
 }
+
+// A device that calls the primary off, which all arbiters reach, proves nothing of it later, when nobody does, and is not asked to switch anything off:
+// a failover waits, and ends by itself when the primary is reached again.
+func TestS3_ADeviceThatWasSeenToBeWrongIsNotAsked(t *testing.T) {
+	p := quiet(3)
+	p.Length = 3 * time.Minute
+	p.Items = []Item{
+		{Kind: "device-lying", At: 20 * time.Second, Member: 0, For: 20 * time.Second, Amount: 0}, // three times as long
+		{Kind: "cut-member", At: 40 * time.Second, Member: 0, For: 12 * time.Second, Amount: 1},
+	}
+	s := play(t, p, nil)
+	g := s.ledger.newest.Groups[0]
+	last := g.History.Receipts
+	if s.counts.contradicted == 0 || s.counts.starts != 0 || g.Writer() != "db1" || len(last) != 1 {
+		t.Errorf("%d devices were contradicted, %d actions begun; the writer is %q after %d operations", s.counts.contradicted, s.counts.starts, g.Writer(), len(last))
+	}
+}

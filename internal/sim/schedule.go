@@ -167,6 +167,7 @@ func Draw(seed uint64) *Plan {
 		})
 	}
 	p.Items = append(p.Items, drawRouters(newDice(seed, "routers"), p)...)
+	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
 }

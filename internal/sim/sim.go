@@ -44,6 +44,8 @@ type sim struct {
 	wallSteps time.Duration // how far wall clocks were set, all together: no two of them are further apart
 	sensible  []*sensibleOperator
 	settledAt time.Duration
+
+	contradicted map[memberKey]bool // members whose devices were seen to be wrong
 }
 
 // deviceKey names one device: that of a level, on a machine.
@@ -75,7 +77,7 @@ var nodeNames = []failover.NodeID{"a", "b", "c", "d", "e", "f"}
 
 func newSim(p *Plan, keep bool) *sim {
 	s := &sim{
-		plan: p, byID: map[failover.NodeID]*node{}, devices: map[deviceKey]*device{}, begun: map[startKey]bool{}, releases: map[failover.GroupName]int{}, views: map[failover.NodeID]*failover.View{}, reported: map[runKey]int{},
+		plan: p, byID: map[failover.NodeID]*node{}, devices: map[deviceKey]*device{}, begun: map[startKey]bool{}, releases: map[failover.GroupName]int{}, views: map[failover.NodeID]*failover.View{}, contradicted: map[memberKey]bool{}, reported: map[runKey]int{},
 		epochs: map[failover.GroupName]failover.Epoch{}, wishes: map[string]string{}, hookUsed: map[int]int{},
 		netDice: newDice(p.Seed, "streams"), worldDice: newDice(p.Seed, "world"), checkDice: newDice(p.Seed, "checks"),
 	}
