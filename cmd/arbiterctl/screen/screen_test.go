@@ -98,7 +98,7 @@ func TestScreens(t *testing.T) {
 			return screen.Contexts(s, &config.Contexts{}, "/home/dana/.config/arbiter/contexts.yaml")
 		},
 		"validate_group": func() string {
-			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"the settings of router haproxy"})
+			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"what /usr/local/bin/move makes of the settings of its route"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
