@@ -375,6 +375,9 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	age(answer.Freshness, node, r)
 	switch r.Group {
 	case "":
+		if !answer.Freshness.Linearizable && r.AskArbiters {
+			answer.Arbiters[1].Readiness, answer.Arbiters[2].Readiness = arbiterv1.Readiness_READINESS_SILENT, arbiterv1.Readiness_READINESS_SILENT
+		}
 		return answer, nil
 	case "unfenced", "rogue", "promoting": // held where a release lets somebody be fenced
 		answer.Groups = []*arbiterv1.GroupStatus{heldAt(r.Group)}

@@ -34,6 +34,9 @@ func TestScreens(t *testing.T) {
 		"status_empty":      func() string { return screen.Status(s, statusOf()) },
 		"status_many":       func() string { return screen.Status(s, statusOf(troubled()...)) },
 		"status_stale":      func() string { return screen.Status(s, stale()) },
+		"status_stale_one":  func() string { return screen.Status(s, staleAsked(2)) },
+		"status_stale_two":  func() string { return screen.Status(s, staleAsked(1, 2)) },
+		"group_stale_two":   func() string { return screen.Group(s, staleAsked(1, 2)) },
 		"status_colour":     func() string { return screen.Status(coloured(), sample.Status()) },
 		"group":             func() string { return screen.Group(s, statusOf(sample.Orders())) },
 		"status_unfollowed": func() string { return screen.Status(s, statusOf(sample.Unfollowed())) },
@@ -209,6 +212,15 @@ func restartedStatus(groups ...*arbiterv1.GroupStatus) *arbiterv1.GetStatusRespo
 	r.Freshness, r.Groups, r.Insecure = sample.Restarted(), groups, false
 	if len(groups) > 0 {
 		r.Freshness.AppliedIndex = 8192
+	}
+	return r
+}
+
+// staleAsked is what an arbiter knew last that has asked the others, and got no answer from one of three, or from two.
+func staleAsked(silent ...int) *arbiterv1.GetStatusResponse {
+	r := stale()
+	for _, i := range silent {
+		silence(r.Arbiters[i])
 	}
 	return r
 }
