@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"github.com/arbiter-ha/arbiter/internal/keys"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -213,9 +214,13 @@ func addressFault(address, example string) string {
 	return ""
 }
 
-// routeFaults are about routes.
+// routeFaults are about routes. A wrong one would otherwise show when the old primary is off already.
 func routeFaults(spec *arbiterv1.GroupSpec) []Fault {
 	var faults []Fault
+	members := make([]string, len(spec.Members))
+	for i, m := range spec.Members {
+		members[i] = m.Name
+	}
 	names := map[string]int{}
 	for i, r := range spec.Routes {
 		path := fmt.Sprintf("routes[%d]", i)
@@ -225,19 +230,22 @@ func routeFaults(spec *arbiterv1.GroupSpec) []Fault {
 				faults = append(faults, Fault{Path: path + ".verify_address", Message: why})
 			}
 		}
-		for _, key := range requiredSettings[r.Router] {
-			if r.Settings[key] == nil {
-				faults = append(faults, Fault{Path: path + "." + key, Message: fmt.Sprintf("is missing; router %s needs it", r.Router)})
-			}
+		settings := routeSettings(r)
+		for _, f := range append(routesettings.Check(r.Router, settings), routesettings.CheckMembers(r.Router, settings, members)...) {
+			faults = append(faults, Fault{Path: path + "." + f.Key, Message: f.Message})
 		}
 	}
 	return faults
 }
 
-// requiredSettings are the settings without which a router can't work.
-var requiredSettings = map[string][]string{
-	"haproxy": {"backend", "socket"},
-	"command": {"command"},
+// routeSettings are a route's settings as far as a spec shows them.
+func routeSettings(r *arbiterv1.Route) routesettings.Settings {
+	s := routesettings.Settings{Values: map[string]string{}, Later: map[string]bool{}}
+	for key, value := range r.Settings {
+		s.Values[key] = value.GetLiteral()
+		s.Later[key] = value.GetFile() != "" || value.GetEnv() != ""
+	}
+	return s
 }
 
 // connectFaults are about how arbiters log in.

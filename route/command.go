@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -62,17 +61,6 @@ type commandMember struct {
 // commandAnswer is what the program answers to status.
 type commandAnswer struct {
 	Open []failover.MemberName `json:"open"`
-}
-
-func checkCommand(s settings) []Fault {
-	c := checks{settings: s}
-	c.required("command", func(path string) error {
-		if !filepath.IsAbs(path) {
-			return fmt.Errorf("%q must be an absolute path, because arbiters don't search for it", oneLine(path))
-		}
-		return nil
-	})
-	return c.faults
 }
 
 func newCommand(s settings, programs *program.Runner) (Router, error) {

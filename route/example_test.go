@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
 // The example of deploy/ keeps over a reload what the arbiters have said. It runs as it stands there, at other addresses.
@@ -71,7 +72,7 @@ func answers(socket string) bool {
 
 // worker is the process that answers now; empty while none does.
 func (l *lab) worker(api string) string {
-	answers, err := endpoint{"tcp", api}.exchange(l.t.Context(), []string{"show info"}, false)
+	answers, err := endpoint{routesettings.Endpoint{Network: "tcp", Address: api}}.exchange(l.t.Context(), []string{"show info"}, false)
 	if err != nil {
 		return ""
 	}

@@ -8,15 +8,13 @@ import (
 	"maps"
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
 const (
@@ -53,66 +51,6 @@ type resolver interface {
 	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
 }
 
-// haproxyName is what HAProxy allows in the names of backends and servers. It has nothing that ends a command.
-var haproxyName = regexp.MustCompile(`^[A-Za-z0-9_.:-]+$`)
-
-// checkHAProxy finds what is wrong with a route's settings.
-func checkHAProxy(s settings) []Fault {
-	c := checks{settings: s}
-	c.onlyKnown("socket", "backend", "addresses", "server.", "address.")
-	c.required("socket", func(value string) error {
-		_, err := parseEndpoint(value)
-		return err
-	})
-	c.required("backend", checkName)
-	c.value("addresses", func(value string) error {
-		if value != "" && value != "set" && value != "keep" {
-			return fmt.Errorf("can be \"set\" or \"keep\", not %q", oneLine(value))
-		}
-		return nil
-	})
-	for _, key := range sortedKeys(s.values) {
-		switch {
-		case strings.HasPrefix(key, serverPrefix):
-			c.required(key, checkName)
-		case strings.HasPrefix(key, addressPrefix):
-			c.required(key, checkAddress)
-		}
-	}
-	return c.faults
-}
-
-func checkName(value string) error {
-	if !haproxyName.MatchString(value) {
-		return fmt.Errorf("%q is no name in HAProxy: use letters, digits and . : _ -", oneLine(value))
-	}
-	return nil
-}
-
-func checkAddress(value string) error {
-	host, port, err := net.SplitHostPort(value)
-	if _, number := strconv.ParseUint(port, 10, 16); err != nil || host == "" || number != nil {
-		return fmt.Errorf("%q is no host:port", oneLine(value))
-	}
-	return nil
-}
-
-// The beginnings of settings that are about one member.
-const (
-	serverPrefix  = "server."
-	addressPrefix = "address."
-)
-
-// memberIn is the member that a setting is about, if it is about one.
-func memberIn(key string) (failover.MemberName, bool) {
-	for _, prefix := range []string{serverPrefix, addressPrefix} {
-		if member, found := strings.CutPrefix(key, prefix); found {
-			return failover.MemberName(member), true
-		}
-	}
-	return "", false
-}
-
 func newHAProxy(s settings, _ *command.Runner) (Router, error) {
 	socket, err := parseEndpoint(s.values["socket"])
 	if err != nil {
@@ -123,10 +61,11 @@ func newHAProxy(s settings, _ *command.Runner) (Router, error) {
 		servers: map[failover.MemberName]string{}, address: map[failover.MemberName]string{},
 	}
 	for key, value := range s.values {
-		if member, found := memberIn(key); found && strings.HasPrefix(key, serverPrefix) {
-			h.servers[member] = value
-		} else if found {
-			h.address[member] = value
+		switch prefix, member, _ := routesettings.MemberIn(key); prefix {
+		case routesettings.ServerPrefix:
+			h.servers[failover.MemberName(member)] = value
+		case routesettings.AddressPrefix:
+			h.address[failover.MemberName(member)] = value
 		}
 	}
 	return h, nil

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode"
 )
 
 // splitAnswers takes the answers to several commands apart: each ends with an empty line, and an answer without text is
@@ -200,22 +199,4 @@ func parseStatistics(answer, backend string) (map[string]serverStatistics, error
 		statistics[cell("svname")] = serverStatistics{sessions: n, backup: cell("bck") == "1"}
 	}
 	return statistics, nil
-}
-
-// oneLine makes a router's words fit for an error: one line, printable, short.
-func oneLine(text string) string {
-	const limit = 160
-	text = strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return ' '
-		}
-		return r
-	}, strings.TrimSpace(text))
-	if runes := []rune(text); len(runes) > limit {
-		text = string(runes[:limit]) + " ..."
-	}
-	if text == "" {
-		return "(nothing)"
-	}
-	return text
 }

@@ -6,34 +6,21 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"path/filepath"
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/internal/permit"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
 // answerLimit bounds what is read of HAProxy's answers, in bytes: some thousand servers.
 const answerLimit = 4 << 20
 
-// endpoint is where a stats socket listens.
-type endpoint struct {
-	network string // "unix" or "tcp"
-	address string
-}
-
-func (e endpoint) String() string { return e.network + "://" + e.address }
+// endpoint is a stats socket.
+type endpoint struct{ routesettings.Endpoint }
 
 func parseEndpoint(text string) (endpoint, error) {
-	network, address, found := strings.Cut(text, "://")
-	switch {
-	case found && network == "unix" && filepath.IsAbs(address):
-		return endpoint{network: network, address: address}, nil
-	case found && network == "tcp":
-		if host, port, err := net.SplitHostPort(address); err == nil && host != "" && port != "" {
-			return endpoint{network: network, address: address}, nil
-		}
-	}
-	return endpoint{}, fmt.Errorf("%q must be unix:///path or tcp://host:port, for example tcp://lb-1.internal:9999", oneLine(text))
+	parsed, err := routesettings.ParseEndpoint(text)
+	return endpoint{parsed}, err
 }
 
 // exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after
@@ -61,7 +48,7 @@ func (e endpoint) exchange(ctx context.Context, commands []string, change bool) 
 
 func (e endpoint) roundTrip(ctx context.Context, request string, change bool) (string, error) {
 	var dialer net.Dialer
-	connection, err := dialer.DialContext(ctx, e.network, e.address)
+	connection, err := dialer.DialContext(ctx, e.Network, e.Address)
 	if err != nil {
 		return "", err
 	}

@@ -119,14 +119,6 @@ func TestParseStatistics(t *testing.T) {
 	}
 }
 
-func TestOneLine(t *testing.T) {
-	for text, want := range map[string]string{"": "(nothing)", "a\nb\x1b[0m": "a b [0m", strings.Repeat("ä", 200): strings.Repeat("ä", 160) + " ..."} {
-		if got := oneLine(text); got != want {
-			t.Errorf("%q: got %q", text, got)
-		}
-	}
-}
-
 // FuzzHAProxyAnswers: whatever comes, nothing panics, and what is taken for closed was said to be in maintenance.
 func FuzzHAProxyAnswers(f *testing.F) {
 	f.Add("\n\n" + twoServers + "\n" + twoStatistics + "\n")

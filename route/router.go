@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -151,17 +152,14 @@ type Router interface {
 	State(ctx context.Context, r Request) (State, error)
 }
 
-// driver makes the routers of one kind. make is called only with settings that check found nothing wrong with.
-type driver struct {
-	check func(settings) []Fault
-	make  func(settings, *command.Runner) (Router, error)
-}
+// driver makes the routers of one kind, of settings that nothing was found wrong with.
+type driver func(settings, *command.Runner) (Router, error)
 
 func driverOf(route failover.Route) (driver, error) {
-	drivers := map[string]driver{"haproxy": {checkHAProxy, newHAProxy}, "command": {checkCommand, newCommand}}
+	drivers := map[string]driver{routesettings.HAProxy: newHAProxy, routesettings.Command: newCommand}
 	d, found := drivers[route.Router]
 	if !found {
-		return driver{}, fmt.Errorf("%w: router %q is unknown; use haproxy or command", ErrBadSetting, route.Router)
+		return nil, fmt.Errorf("%w: router %q is unknown; use haproxy or command", ErrBadSetting, route.Router)
 	}
 	return d, nil
 }
@@ -193,8 +191,8 @@ func (rs *Routers) router(ctx context.Context, route failover.Route) (Router, er
 	if err != nil {
 		return nil, err
 	}
-	if faults := d.check(s); len(faults) > 0 {
-		return nil, s.redactor.Error(faults[0].err())
+	if err := s.check(route.Router); err != nil {
+		return nil, err
 	}
-	return d.make(s, &rs.programs)
+	return d(s, &rs.programs)
 }

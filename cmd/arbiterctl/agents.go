@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -117,16 +119,16 @@ func (l *localAgents) ask(ctx context.Context, device string) localAgent {
 
 // unchecked says what of a spec only arbiters can check, a line for each thing.
 func (l *localAgents) unchecked(spec *arbiterv1.GroupSpec) []string {
-	var lines, routers []string
+	var lines, programs []string
 	for _, device := range slices.Sorted(maps.Keys(l.described)) {
 		if why := l.described[device].silent; why != "" && uses(spec, device) {
 			lines = append(lines, fmt.Sprintf("the settings of %s: %s", device, why))
 		}
 	}
 	for _, route := range spec.Routes {
-		if !slices.Contains(routers, route.Router) {
-			routers = append(routers, route.Router)
-			lines = append(lines, fmt.Sprintf("the settings of router %s", route.Router))
+		if program := route.Settings["command"].GetLiteral(); route.Router == routesettings.Command && !slices.Contains(programs, program) {
+			programs = append(programs, program)
+			lines = append(lines, fmt.Sprintf("what %s makes of the settings of its route", cmp.Or(program, "the program of a command router")))
 		}
 	}
 	for _, held := range config.References(spec) {

@@ -67,6 +67,7 @@ func (a *app) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			answer = askedWhoAnswers(cmd.Context(), c, request, answer)
 			if len(args) > 0 && len(answer.Groups) == 0 {
 				return notFoundError{fmt.Errorf("there is no group %q; see `arbiterctl status`", args[0])}
 			}
@@ -81,6 +82,20 @@ func (a *app) statusCommand() *cobra.Command {
 	r.addFlag(cmd)
 	cmd.Flags().BoolVar(&check, "check", false, "exit with status 6 if any group shown needs attention, nothing is heard from an arbiter, too few have a view that counts, or certificates of arbiters end soon")
 	return cmd
+}
+
+// askedWhoAnswers is a status with what every arbiter says of itself, where nobody leads: then the question is which of them to start. Where
+// that can't be had, the answer is as it was.
+func askedWhoAnswers(ctx context.Context, c *client.Client, request *arbiterv1.GetStatusRequest, answer *arbiterv1.GetStatusResponse) *arbiterv1.GetStatusResponse {
+	if f := answer.GetFreshness(); f.GetLinearizable() || f.GetLeader() != "" || request.AskArbiters {
+		return answer
+	}
+	again := &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_STALE, Group: request.Group, AskArbiters: true}
+	asked, err := c.GetStatus(ctx, again)
+	if err != nil {
+		return answer
+	}
+	return asked
 }
 
 func attention(check bool, answer *arbiterv1.GetStatusResponse) error {

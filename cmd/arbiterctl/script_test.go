@@ -311,8 +311,8 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 	defer a.mutex.Unlock()
 	switch r := request.(type) {
 	case *arbiterv1.ApplyGroupRequest:
-		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "my backend" {
-			return nil, refuseFields("routes[0].backend", "is no name in HAProxy", "spec.members[1].fence[0][0].method", "would restart the machine")
+		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "refused" {
+			return nil, refuseFields("routes[0].backend", "is refused by whoever knows better", "spec.members[1].fence[0][0].method", "would restart the machine")
 		}
 		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "late" && !r.DryRun {
 			return nil, refuseFields("members[0].address", "is a server of another group since a moment ago")
@@ -375,6 +375,9 @@ func statusAnswer(node string, r *arbiterv1.GetStatusRequest) (proto.Message, er
 	age(answer.Freshness, node, r)
 	switch r.Group {
 	case "":
+		if !answer.Freshness.Linearizable && r.AskArbiters {
+			answer.Arbiters[1].Readiness, answer.Arbiters[2].Readiness = arbiterv1.Readiness_READINESS_SILENT, arbiterv1.Readiness_READINESS_SILENT
+		}
 		return answer, nil
 	case "unfenced", "rogue", "promoting": // held where a release lets somebody be fenced
 		answer.Groups = []*arbiterv1.GroupStatus{heldAt(r.Group)}

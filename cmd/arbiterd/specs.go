@@ -14,14 +14,13 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fence"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
-	"github.com/arbiter-ha/arbiter/route"
 )
 
 // specs fills in and checks what operators write.
 type specs struct{ fencer *fence.Fencer }
 
-// Effective returns the spec with every default. What only a driver can tell of its settings is checked here too: a wrong route would
-// otherwise show when the old primary is off already.
+// Effective returns the spec with every default. What only the driver of fences can tell of their settings is checked here too: a wrong
+// one would otherwise show when the primary is to be switched off.
 func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
 	full := config.Defaults(written)
 	if faults := s.faults(written, full); len(faults) > 0 {
@@ -53,7 +52,7 @@ func (specs) Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Differ
 
 func (specs) faults(written, full *arbiterv1.GroupSpec) config.Faults {
 	faults := config.Faults(config.Validate(written))
-	return faults.And(slices.Concat(deviceFaults(full), proofFaults(full), routeFaults(full)))
+	return faults.And(slices.Concat(deviceFaults(full), proofFaults(full)))
 }
 
 // eachDevice visits the fence devices of a spec, by their paths in YAML.
@@ -167,20 +166,6 @@ func levelProofs(m *arbiterv1.MemberSpec, policy failover.Policy) (gives []strin
 		accepted = accepted || policy.Accepts(grade)
 	}
 	return gives, accepted
-}
-
-func routeFaults(spec *arbiterv1.GroupSpec) []config.Fault {
-	var members []failover.MemberName
-	for _, m := range spec.Members {
-		members = append(members, failover.MemberName(m.Name))
-	}
-	var faults []config.Fault
-	for i, r := range spec.Routes {
-		for _, p := range route.CheckSettings(failover.Route{Router: r.Router, Name: r.GetName(), Settings: settings(r.Settings)}, members) {
-			faults = append(faults, config.Fault{Path: fmt.Sprintf("routes[%d].%s", i, p.Key), Message: p.Message})
-		}
-	}
-	return faults
 }
 
 // settings are a spec's settings as drivers take them, in the order of their keys.

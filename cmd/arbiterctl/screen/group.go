@@ -14,7 +14,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
 	arbiterNotes(&p, r)
-	p.labelled("", "next:", restartedAdvice(r.Freshness))
+	p.labelled("", "next:", leaderlessAdvice(r))
 	for _, g := range r.Groups {
 		p.line("")
 		p.line("%s", groupLine(s, g))

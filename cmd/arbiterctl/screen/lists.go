@@ -93,9 +93,7 @@ func lostCell(op *arbiterv1.Operation) string {
 func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 	var p page
 	p.line("%s", arbitersAnswer(s, r))
-	if words := missingQuorum(r); words != "" {
-		p.labelled("", "next:", []string{words})
-	}
+	p.labelled("", "next:", missingQuorum(r.Arbiters, r.Freshness))
 	rows := make([][]string, len(r.Arbiters))
 	for i, a := range r.Arbiters {
 		contact := "-"
@@ -191,14 +189,14 @@ func roleOf(a *arbiterv1.ArbiterStatus) string {
 
 // missingQuorum says what to do where too few arbiters answer for one of them to lead. Where one does lead, a majority is there, whoever it
 // could not ask for its description just now.
-func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
-	if r.GetFreshness().GetLinearizable() {
-		return ""
+func missingQuorum(arbiters []*arbiterv1.ArbiterStatus, f *arbiterv1.Freshness) []string {
+	if f.GetLinearizable() {
+		return nil
 	}
 	voters := 0
 	var silent []string
-	known := slices.ContainsFunc(r.Arbiters, func(a *arbiterv1.ArbiterStatus) bool { return a.Voter })
-	for _, a := range r.Arbiters {
+	known := slices.ContainsFunc(arbiters, func(a *arbiterv1.ArbiterStatus) bool { return a.Voter })
+	for _, a := range arbiters {
 		if known && !a.Voter { // where nobody knows who votes, all that are configured count
 			continue
 		}
@@ -209,9 +207,9 @@ func missingQuorum(r *arbiterv1.ListArbitersResponse) string {
 	}
 	answering := voters - len(silent)
 	if needed := voters/2 + 1; answering < needed {
-		return fmt.Sprintf("%d of %d answer, %d are needed: start arbiterd on %s, with the disk that it had", answering, voters, needed, strings.Join(silent, " or "))
+		return []string{fmt.Sprintf("%d of %d answer, %d are needed: start arbiterd on %s, with the disk that it had", answering, voters, needed, strings.Join(silent, " or "))}
 	}
-	return ""
+	return nil
 }
 
 func viewCell(s Style, r *arbiterv1.ListArbitersResponse, a *arbiterv1.ArbiterStatus) string {

@@ -34,6 +34,9 @@ func TestScreens(t *testing.T) {
 		"status_empty":      func() string { return screen.Status(s, statusOf()) },
 		"status_many":       func() string { return screen.Status(s, statusOf(troubled()...)) },
 		"status_stale":      func() string { return screen.Status(s, stale()) },
+		"status_stale_one":  func() string { return screen.Status(s, staleAsked(2)) },
+		"status_stale_two":  func() string { return screen.Status(s, staleAsked(1, 2)) },
+		"group_stale_two":   func() string { return screen.Group(s, staleAsked(1, 2)) },
 		"status_colour":     func() string { return screen.Status(coloured(), sample.Status()) },
 		"group":             func() string { return screen.Group(s, statusOf(sample.Orders())) },
 		"status_unfollowed": func() string { return screen.Status(s, statusOf(sample.Unfollowed())) },
@@ -98,7 +101,7 @@ func TestScreens(t *testing.T) {
 			return screen.Contexts(s, &config.Contexts{}, "/home/dana/.config/arbiter/contexts.yaml")
 		},
 		"validate_group": func() string {
-			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"the settings of router haproxy"})
+			return screen.Meaning(s, "orders-db", meaning(t)) + screen.Unchecked("Not checked here; arbiters do, by arbiterctl check -f FILE:", []string{"what /usr/local/bin/move makes of the settings of its route"})
 		},
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
@@ -209,6 +212,15 @@ func restartedStatus(groups ...*arbiterv1.GroupStatus) *arbiterv1.GetStatusRespo
 	r.Freshness, r.Groups, r.Insecure = sample.Restarted(), groups, false
 	if len(groups) > 0 {
 		r.Freshness.AppliedIndex = 8192
+	}
+	return r
+}
+
+// staleAsked is what an arbiter knew last that has asked the others, and got no answer from one of three, or from two.
+func staleAsked(silent ...int) *arbiterv1.GetStatusResponse {
+	r := stale()
+	for _, i := range silent {
+		silence(r.Arbiters[i])
 	}
 	return r
 }

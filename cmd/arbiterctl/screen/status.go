@@ -19,7 +19,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 	if len(r.Groups) == 0 {
 		p.line("%s", noGroups(r.Freshness))
 	}
-	p.labelled("", "next:", restartedAdvice(r.Freshness))
+	p.labelled("", "next:", leaderlessAdvice(r))
 	if len(r.Groups) == 0 {
 		return p.String()
 	}
@@ -244,6 +244,14 @@ func leaderless(s Style, f *arbiterv1.Freshness) string {
 	return ""
 }
 
+// leaderlessAdvice is what to do where no arbiter leads, as far as it is known who answers.
+func leaderlessAdvice(r *arbiterv1.GetStatusResponse) []string {
+	if advice := missingQuorum(r.Arbiters, r.Freshness); len(advice) > 0 {
+		return advice
+	}
+	return restartedAdvice(r.Freshness)
+}
+
 func wellSentence(g *arbiterv1.GroupStatus) string {
 	return fmt.Sprintf("%s is well: %s is primary, %s could take over, a failover would lose %s, each member can be fenced.",
 		g.Group, g.Primary, g.Candidate, orDash(g.WouldLose))
@@ -270,6 +278,8 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 			name += " leader"
 		case slices.Contains(silent, a.Node):
 			name = s.warn(name + " away")
+		case a.Readiness == arbiterv1.Readiness_READINESS_SILENT && !r.GetFreshness().GetLinearizable():
+			name = s.bad(name + " no answer")
 		case a.Doubt != "":
 			name = s.warn(name + " in doubt")
 		}
