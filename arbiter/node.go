@@ -28,8 +28,8 @@ type Specs interface {
 	// names the fields.
 	Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
 	// EffectiveHere also has the fence agents on this machine say what they can do and which settings they don't know, as far as they do in
-	// time. It runs programs that the spec names: it is for callers who may have that done.
-	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error)
+	// time. It runs programs that the spec names: it is for callers who may have that done. The notes are what the operator should know of them.
+	EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (effective *arbiterv1.GroupSpec, notes []string, err error)
 	// LongestOutage is how long writes stop at worst in a failover of a group with this effective spec, if no step needs a second try.
 	LongestOutage(effective *arbiterv1.GroupSpec) time.Duration
 	// Differences lists what of two effective specs differs, by the keys of their files; the first is empty where there is no group yet.

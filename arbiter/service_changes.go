@@ -186,7 +186,7 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 	if err := s.leads(); err != nil {
 		return nil, err
 	}
-	effective, wrong := s.effectiveHere(ctx, r.GetSpec())
+	effective, notes, wrong := s.effectiveHere(ctx, r.GetSpec())
 	// Only now: agents take their time, in which another arbiter may have come to lead, and the group to change.
 	before, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
 	if err != nil {
@@ -212,14 +212,23 @@ func (s *service) ApplyGroup(ctx context.Context, r *arbiterv1.ApplyGroupRequest
 		return nil, status.Error(codes.InvalidArgument, err.Error())
 	}
 	if r.GetDryRun() {
-		return s.rehearseApply(before, body)
+		answer, err := s.rehearseApply(before, body)
+		return noted(answer, notes), err
 	}
 	if _, err := s.change(ctx, body); err != nil {
 		return nil, err
 	}
 	after := s.node.fsm.State()
 	done, _ = after.Answered(asks.ID)
-	return appliedBy(done, after), nil
+	return noted(appliedBy(done, after), notes), nil
+}
+
+// noted adds notes to an answer, if there is one.
+func noted(answer *arbiterv1.ApplyGroupResponse, notes []string) *arbiterv1.ApplyGroupResponse {
+	if answer != nil {
+		answer.Notes = append(answer.Notes, notes...)
+	}
+	return answer
 }
 
 // rehearseApply applies a spec to a copy of the state, and says what became of it.
@@ -242,7 +251,7 @@ func (s *service) rehearseApply(before *failover.State, body failover.ApplySpec)
 const askAgents = 5 * time.Second
 
 // effectiveHere leaves half of the caller's time for the rest of the call.
-func (s *service) effectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+func (s *service) effectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (effective *arbiterv1.GroupSpec, notes []string, err error) {
 	limit := askAgents
 	if deadline, bounded := ctx.Deadline(); bounded {
 		limit = min(limit, time.Until(deadline)/2)

@@ -58,13 +58,16 @@ func (d *descriptions) keep(path string, kept description) {
 }
 
 // CheckAgent finds what the agent installed on this machine has against a device: it doesn't describe itself, lacks an action that a proof
-// needs, or doesn't know a setting. It finds nothing where that can't be told: there is no such agent on this machine, or it doesn't answer
+// needs, or doesn't know a setting. That it isn't there is a warning. It finds nothing where that can't be told: the agent doesn't answer
 // within the context's time. An agent is asked once, and again only after an upgrade or before something is found: what it is made of may have
 // been upgraded without it.
 func (f *Fencer) CheckAgent(ctx context.Context, device failover.FenceDevice) []Problem {
 	path, err := f.find(device.Method)
-	if err != nil {
-		return nil
+	switch {
+	case errors.Is(err, ErrNoExecutable) && fenceagent.IsExecutableName(device.Method):
+		return []Problem{f.absent(device)}
+	case err != nil:
+		return nil // CheckSettings says more
 	}
 	if m, found := f.descriptions.get(path); found && len(m.Lacks()) == 0 && len(unknownSettings(m, device)) == 0 {
 		return nil

@@ -57,6 +57,28 @@ func TestCheckAgentAsksAnAgentOnceAndAgainBeforeItRefuses(t *testing.T) {
 	}
 }
 
+// An agent that isn't there is told of, by where it was looked for and by what to do; another arbiter may have it.
+func TestCheckAgentWarnsOfAnAgentThatIsNotThere(t *testing.T) {
+	dir := t.TempDir()
+	for method, fix := range map[string]string{
+		"fence_ipmilan": "install the package fence-agents (Debian, SUSE) or fence-agents-all (Red Hat)", "fence_xvm": "install the package fence-virt",
+		"fence_ipmilann": "did you mean fence_ipmilan? If not, no package", "fence_mine": "no package that Arbiter knows brings it: install it",
+		filepath.Join(dir, "folder", "fence_ilo"): "install the package fence-agents ",
+	} {
+		problems := New(Options{Directories: []string{dir, "/nowhere"}}).CheckAgent(t.Context(), deviceOf(method, "proof", "off"))
+		if len(problems) != 1 || !problems[0].Warning || problems[0].Key != "device" || !strings.HasPrefix(problems[0].Fix, fix) {
+			t.Fatalf("%s: %+v", method, problems)
+		}
+		where := dir + "/" + method + ", /nowhere/" + method
+		if filepath.IsAbs(method) {
+			where = method
+		}
+		if want := filepath.Base(method) + " is not installed on the arbiter that leads: there is no executable " + where; problems[0].Message != want {
+			t.Errorf("got %q, want %q", problems[0].Message, want)
+		}
+	}
+}
+
 func TestCheckAgentSaysNothingWhereItCannotTell(t *testing.T) {
 	dir := t.TempDir()
 	hangs := filepath.Join(dir, "fence_hangs")
@@ -65,7 +87,7 @@ func TestCheckAgentSaysNothingWhereItCannotTell(t *testing.T) {
 	}
 	ctx, end := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer end()
-	for _, method := range []string{"fence_nowhere", "../fence_x", hangs} {
+	for _, method := range []string{"../fence_x", hangs} {
 		device := failover.FenceDevice{Method: method, Timeout: time.Hour, Settings: literals("adress", "bmc")}
 		if problems := New(Options{}).CheckAgent(ctx, device); len(problems) != 0 {
 			t.Errorf("%s: %+v", method, problems)

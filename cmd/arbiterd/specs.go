@@ -31,13 +31,14 @@ func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, er
 }
 
 // EffectiveHere also has the fence agents on this machine say what they can do and which settings they don't know: an agent itself goes on
-// without them, and what it then does shows when it is needed.
-func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
-	full := config.Defaults(written)
-	if faults := s.faults(written, full).And(s.agentFaults(ctx, full)); len(faults) > 0 {
-		return nil, faults
+// without them, and what it then does shows when it is needed. The notes are about agents that aren't here.
+func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (full *arbiterv1.GroupSpec, notes []string, err error) {
+	full = config.Defaults(written)
+	wrong, notes := s.askAgents(ctx, full)
+	if faults := s.faults(written, full).And(wrong); len(faults) > 0 {
+		return nil, nil, faults
 	}
-	return full, nil
+	return full, notes, nil
 }
 
 // LongestOutage is what `validate` says of the spec.
@@ -77,30 +78,49 @@ func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
 // agentsAtOnce bounds how many agents describe themselves at the same time; each is an interpreter that starts.
 const agentsAtOnce = 4
 
-// agentFaults asks an agent that several devices have only once; different ones side by side.
-func (s specs) agentFaults(ctx context.Context, spec *arbiterv1.GroupSpec) []config.Fault {
-	type place struct {
-		path   string
-		device failover.FenceDevice
-	}
-	byMethod := map[string][]place{}
+// deviceAt is a fence device, with its path in YAML.
+type deviceAt struct {
+	path   string
+	device failover.FenceDevice
+}
+
+// askAgents asks an agent that several devices have only once; different ones side by side.
+func (s specs) askAgents(ctx context.Context, spec *arbiterv1.GroupSpec) (faults []config.Fault, notes []string) {
+	byMethod := map[string][]deviceAt{}
 	eachDevice(spec, func(path string, device failover.FenceDevice) {
-		byMethod[device.Method] = append(byMethod[device.Method], place{path, device})
+		byMethod[device.Method] = append(byMethod[device.Method], deviceAt{path, device})
 	})
 	methods := slices.Sorted(maps.Keys(byMethod))
-	found := make([][]config.Fault, len(methods))
+	found, absent := make([][]config.Fault, len(methods)), make([][]string, len(methods))
 	var all errgroup.Group
 	all.SetLimit(agentsAtOnce)
 	for i, method := range methods {
 		all.Go(func() error {
-			for _, p := range byMethod[method] {
-				found[i] = append(found[i], problemsAt(p.path, s.fencer.CheckAgent(ctx, p.device))...)
-			}
+			found[i], absent[i] = s.askAgent(ctx, byMethod[method])
 			return nil
 		})
 	}
 	_ = all.Wait() // none of them fails
-	return slices.Concat(found...)
+	return slices.Concat(found...), slices.Concat(absent...)
+}
+
+// askAgent asks the one agent of several devices. A warning about all of them is one note.
+func (s specs) askAgent(ctx context.Context, devices []deviceAt) (faults []config.Fault, notes []string) {
+	about := map[string][]string{}
+	for _, d := range devices {
+		for _, p := range s.fencer.CheckAgent(ctx, d.device) {
+			if !p.Warning {
+				faults = append(faults, problemsAt(d.path, []fence.Problem{p})...)
+				continue
+			}
+			says := p.Message + "; " + p.Fix
+			about[says] = append(about[says], d.path+"."+p.Key)
+		}
+	}
+	for _, says := range slices.Sorted(maps.Keys(about)) {
+		notes = append(notes, strings.Join(about[says], ", ")+": "+says)
+	}
+	return faults, notes
 }
 
 func problemsAt(path string, problems []fence.Problem) []config.Fault {

@@ -110,8 +110,8 @@ func TestEffectiveHereRefusesSettingsThatAgentsDoNotKnow(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.EffectiveHere(t.Context(), right); err != nil {
-		t.Errorf("a right spec: %v", err)
+	if _, notes, err := s.EffectiveHere(t.Context(), right); err != nil || len(notes) > 0 {
+		t.Errorf("a right spec: %q, %v", notes, err)
 	}
 	if lines, err := os.ReadFile(asked); err != nil || string(lines) != "x\n" {
 		t.Errorf("two devices with the same agent asked it %q, %v", lines, err)
@@ -131,7 +131,25 @@ func TestEffectiveHereRefusesSettingsThatAgentsDoNotKnow(t *testing.T) {
 		t.Error("an agent was run all the same")
 	}
 	const adress = `members[1].fence[0][0].adress: fence_ipmilan does not know the setting "adress"; did you mean "ip"?`
-	if _, err := s.EffectiveHere(t.Context(), wrong); err == nil || err.Error() != socket+"\n"+adress {
+	if _, _, err := s.EffectiveHere(t.Context(), wrong); err == nil || err.Error() != socket+"\n"+adress {
 		t.Errorf("with agents: %v", err)
+	}
+}
+
+// An agent that is not on this machine is no fault, since another arbiter may have it. It is told of: it may be a typing error.
+func TestEffectiveHereNotesAgentsThatAreNotHere(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join("..", "..", "config", "testdata", "one-page.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, _, err := config.ParseGroup("g.yaml", []byte(strings.ReplaceAll(string(page), "fence_ipmilan", "fence_ipmilann, proof: off")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, notes, err := specs{fence.New(fence.Options{Directories: []string{"/nowhere"}})}.EffectiveHere(t.Context(), spec)
+	const want = "members[0].fence[0][0].device, members[1].fence[0][0].device: fence_ipmilann is not installed on the arbiter that leads: " +
+		"there is no executable /nowhere/fence_ipmilann; did you mean fence_ipmilan?"
+	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], want) {
+		t.Errorf("got %q, %v", notes, err)
 	}
 }

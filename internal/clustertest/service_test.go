@@ -3,6 +3,7 @@ package clustertest
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -382,6 +383,20 @@ func TestWatchEvents_OnlyWhileTheArbiterLeads(t *testing.T) {
 	}
 }
 
+// An agent that the leader doesn't have is told of, and refused by nobody.
+func TestApply_NotesAnAbsentAgent(t *testing.T) {
+	c := startCluster(t)
+	api := c.api(c.leader())
+	absent := writtenSpec("absent")
+	absent.Members[0].Fence[0].Devices[0].Device = fake.AbsentAgent
+	for _, dryRun := range []bool{true, false} {
+		answer, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: absent, DryRun: dryRun})
+		if err != nil || !slices.Contains(answer.GetNotes(), fake.AbsentAgent+" is not here") {
+			t.Errorf("an agent that the leader does not have, dry run %v: %v, %v", dryRun, answer, err)
+		}
+	}
+}
+
 // slowAgents are specs whose fence agents take as long as the test says.
 type slowAgents struct {
 	fake.Specs
@@ -391,7 +406,7 @@ type slowAgents struct {
 }
 
 // EffectiveHere implements arbiter.Specs.
-func (s slowAgents) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+func (s slowAgents) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, []string, error) {
 	select {
 	case <-s.slow:
 		s.asked <- struct{}{}

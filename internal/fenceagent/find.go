@@ -20,19 +20,24 @@ func IsExecutableName(method string) bool {
 	return filepath.IsAbs(method) || method != "" && method == filepath.Base(method) && method != "." && method != ".."
 }
 
-// Find looks an executable up: a path as it is, a name in the directories, in their order.
-func Find(method string, directories []string) (string, error) {
-	candidates := []string{method}
-	switch {
-	case filepath.IsAbs(method):
-	case !IsExecutableName(method):
-		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
-	default:
-		candidates = nil
-		for _, directory := range directories {
-			candidates = append(candidates, filepath.Join(directory, method))
-		}
+// Candidates are the paths at which an executable is looked for: a path as it is, a name in the directories, in their order.
+func Candidates(method string, directories []string) []string {
+	if filepath.IsAbs(method) {
+		return []string{method}
 	}
+	var paths []string
+	for _, directory := range directories {
+		paths = append(paths, filepath.Join(directory, method))
+	}
+	return paths
+}
+
+// Find looks an executable up at its candidates.
+func Find(method string, directories []string) (string, error) {
+	if !IsExecutableName(method) {
+		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
+	}
+	candidates := Candidates(method, directories)
 	for _, path := range candidates {
 		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 {
 			return path, nil

@@ -91,18 +91,26 @@ func (Specs) Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Differ
 // UnknownSetting is what no fence agent knows.
 const UnknownSetting = "colour"
 
+// AbsentAgent is a fence agent that no machine has, of which there is a note.
+const AbsentAgent = "fence_absent"
+
 // ErrUnknownSetting is what agents say of it.
 var ErrUnknownSetting = errors.New("the agent does not know that setting")
 
 // EffectiveHere implements arbiter.Specs.
-func (s Specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+func (s Specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, []string, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
-		return nil, errors.New("agents are asked without a time limit")
+		return nil, nil, errors.New("agents are asked without a time limit")
 	}
+	var notes []string
 	for _, m := range written.GetMembers() {
 		if m.Fence[0].Devices[0].Settings[UnknownSetting] != nil {
-			return nil, ErrUnknownSetting
+			return nil, nil, ErrUnknownSetting
+		}
+		if m.Fence[0].Devices[0].Device == AbsentAgent {
+			notes = append(notes, AbsentAgent+" is not here")
 		}
 	}
-	return s.Effective(written)
+	effective, err := s.Effective(written)
+	return effective, notes, err
 }
