@@ -8,6 +8,7 @@ import (
 	"net"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
@@ -17,8 +18,9 @@ const answerLimit = 4 << 20
 
 // endpoint is where a stats socket listens.
 type endpoint struct {
-	network string // "unix" or "tcp"
-	address string
+	network  string // "unix" or "tcp"
+	address  string
+	resolver *net.Resolver // nil: that of this machine
 }
 
 func (e endpoint) String() string { return e.network + "://" + e.address }
@@ -39,12 +41,15 @@ func parseEndpoint(text string) (endpoint, error) {
 // exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after
 // one of them has failed. If they change something, the lease is read once HAProxy is reached (S6), which may take long.
 func (e endpoint) exchange(ctx context.Context, commands []string, change bool) ([]string, error) {
+	start := time.Now()
 	text, err := e.roundTrip(ctx, strings.Join(commands, ";")+"\n", change)
 	if errors.Is(err, permit.ErrExpired) {
 		return nil, err
 	}
 	if err != nil {
-		if ctx.Err() != nil {
+		if name := nameUnresolved(ctx, err, time.Since(start)); name != nil {
+			err = name
+		} else if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -60,7 +65,7 @@ func (e endpoint) exchange(ctx context.Context, commands []string, change bool) 
 }
 
 func (e endpoint) roundTrip(ctx context.Context, request string, change bool) (string, error) {
-	var dialer net.Dialer
+	dialer := net.Dialer{Resolver: e.resolver}
 	connection, err := dialer.DialContext(ctx, e.network, e.address)
 	if err != nil {
 		return "", err
