@@ -50,7 +50,7 @@ type agent struct {
 
 // open gets a device ready.
 func (f *Fencer) open(ctx context.Context, device failover.FenceDevice) (*agent, error) {
-	path, err := f.find(device.Method)
+	path, err := f.find(ctx, device.Method)
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +65,9 @@ func (f *Fencer) open(ctx context.Context, device failover.FenceDevice) (*agent,
 }
 
 // find looks an executable up: a path as it is, a name in the directories.
-func (f *Fencer) find(method string) (string, error) { return fenceagent.Find(method, f.directories) }
+func (f *Fencer) find(ctx context.Context, method string) (string, error) {
+	return fenceagent.Find(ctx, f.secrets, method, f.directories)
+}
 
 // resolve makes the lines for standard input, and lists the secrets in them.
 func (f *Fencer) resolve(ctx context.Context, settings []failover.Setting) (lines string, secrets []string, err error) {

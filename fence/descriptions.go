@@ -6,12 +6,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // descriptions are what agents said of themselves, by the paths of their executables. The zero value knows none.
@@ -32,20 +32,19 @@ type executable struct {
 	modified int64 // in nanoseconds since 1970
 }
 
-func executableAt(path string) (executable, error) {
-	info, err := os.Stat(path)
+func (f *Fencer) executableAt(ctx context.Context, path string) (executable, error) {
+	info, err := fenceagent.Look(ctx, f.secrets, path)
 	if err != nil {
 		return executable{}, err
 	}
 	return executable{size: info.Size(), modified: info.ModTime().UnixNano()}, nil
 }
 
-func (d *descriptions) get(path string) (fenceagent.Metadata, bool) {
-	now, err := executableAt(path)
+func (d *descriptions) get(path string) (description, bool) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	kept, found := d.known[path]
-	return kept.said, found && err == nil && kept.of == now
+	return kept, found
 }
 
 func (d *descriptions) keep(path string, kept description) {
@@ -57,19 +56,29 @@ func (d *descriptions) keep(path string, kept description) {
 	d.known[path] = kept
 }
 
+// described is what an agent said of itself, if it is still the same executable.
+func (f *Fencer) described(ctx context.Context, path string) (fenceagent.Metadata, bool) {
+	kept, found := f.descriptions.get(path)
+	if !found {
+		return fenceagent.Metadata{}, false
+	}
+	now, err := f.executableAt(ctx, path)
+	return kept.said, err == nil && kept.of == now
+}
+
 // CheckAgent finds what the agent installed on this machine has against a device: it doesn't describe itself, lacks an action that a proof
 // needs, or doesn't know a setting. That it isn't there is a warning. It finds nothing where that can't be told: the agent doesn't answer
 // within the context's time. An agent is asked once, and again only after an upgrade or before something is found: what it is made of may have
 // been upgraded without it.
 func (f *Fencer) CheckAgent(ctx context.Context, device failover.FenceDevice) []Problem {
-	path, err := f.find(device.Method)
+	path, err := f.find(ctx, device.Method)
 	switch {
 	case errors.Is(err, ErrNoExecutable) && fenceagent.IsExecutableName(device.Method):
 		return []Problem{f.absent(device)}
 	case err != nil:
 		return nil // CheckSettings says more
 	}
-	if m, found := f.descriptions.get(path); found && len(m.Lacks()) == 0 && len(unknownSettings(m, device)) == 0 {
+	if m, found := f.described(ctx, path); found && len(m.Lacks()) == 0 && len(unknownSettings(m, device)) == 0 {
 		return nil
 	}
 	m, err := f.describe(ctx, device)
@@ -85,11 +94,11 @@ func (f *Fencer) CheckAgent(ctx context.Context, device failover.FenceDevice) []
 // understand makes sure that a device's agent says of itself that it can do what a proof needs. Of a program that doesn't, nobody knows what
 // its exit statuses mean: /bin/true calls every machine on.
 func (f *Fencer) understand(ctx context.Context, device failover.FenceDevice) error {
-	path, err := f.find(device.Method)
+	path, err := f.find(ctx, device.Method)
 	if err != nil {
 		return err
 	}
-	m, found := f.descriptions.get(path)
+	m, found := f.described(ctx, path)
 	if !found {
 		if m, err = f.describe(ctx, device); err != nil {
 			return fmt.Errorf("metadata: %w", err)
@@ -103,12 +112,15 @@ func (f *Fencer) understand(ctx context.Context, device failover.FenceDevice) er
 
 // describe asks a device's agent to describe itself. No machine is touched and no secret is passed.
 func (f *Fencer) describe(ctx context.Context, device failover.FenceDevice) (fenceagent.Metadata, error) {
-	path, err := f.find(device.Method)
+	path, err := f.find(ctx, device.Method)
 	if err != nil {
 		return fenceagent.Metadata{}, err
 	}
-	of, err := executableAt(path)
-	if err != nil {
+	of, err := f.executableAt(ctx, path)
+	switch {
+	case errors.Is(err, secret.ErrNotInTime):
+		return fenceagent.Metadata{}, err
+	case err != nil:
 		return fenceagent.Metadata{}, fmt.Errorf("%w: %w", ErrNoExecutable, err)
 	}
 	m, err := fenceagent.DescribeBy(ctx, &f.programs, path, timeoutOf(device))

@@ -3,6 +3,9 @@
 package fence
 
 import (
+	"context"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -48,5 +51,32 @@ func TestAPasswordThatIsNeverReadHoldsUpOneDevice(t *testing.T) {
 	}
 	if path := f.PathStatus(t.Context(), member(level(hangs))); path.Armed || !strings.Contains(path.Detail, "/hung/password") {
 		t.Errorf("the path is %+v", path)
+	}
+}
+
+// An agent whose file system doesn't even say whether it is there takes a device's time, and no more, wherever it is asked for.
+func TestAnAgentThatCannotBeLookedForHoldsUpOneDevice(t *testing.T) {
+	r, never := newRig(t), make(chan struct{})
+	t.Cleanup(func() { close(never) })
+	hangs := r.device("1", "good", 20*time.Millisecond)
+	hangs.Method = "/hung/fence_x"
+	f := New(Options{Secrets: &secret.Reader{Stat: func(path string) (fs.FileInfo, error) {
+		if strings.HasPrefix(path, "/hung/") {
+			<-never
+		}
+		return os.Stat(path)
+	}}})
+	proof, _ := f.Isolate(t.Context(), member(level(hangs), level(r.device("2", "good", generous))), failover.Policy{}, nil)
+	wantProof(t, proof, failover.ProofConfirmedOff, "")
+	if path := f.PathStatus(t.Context(), member(level(hangs))); path.Armed || !strings.Contains(path.Detail, "look at /hung/fence_x: "+secret.ErrNotInTime.Error()) {
+		t.Errorf("the path is %+v", path)
+	}
+	hasty, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if problems := f.CheckAgent(hasty, hangs); len(problems) != 0 {
+		t.Errorf("apply says %+v of an agent that may be there", problems)
+	}
+	if problems := f.Validate(hasty, member(level(hangs))); len(problems) != 1 || !problems[0].Silent || !strings.Contains(problems[0].Message, "/hung/fence_x") {
+		t.Errorf("check says %+v", problems)
 	}
 }

@@ -81,6 +81,8 @@ func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice
 		return append(problems, undescribed(err))
 	case errors.Is(err, ErrNoExecutable):
 		return append(problems, Problem{Message: err.Error(), Fix: "install it on this arbiter's machine, or give its absolute path"})
+	case errors.Is(err, secret.ErrNotInTime):
+		return append(problems, Problem{Message: err.Error(), Fix: "see why the file system of the fence agent hangs on this arbiter's machine", Silent: true})
 	case err != nil:
 		return append(problems, Problem{Message: err.Error(), Fix: "run the agent by hand with action=metadata, and see why it fails or hangs", Silent: true})
 	}

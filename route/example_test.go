@@ -72,7 +72,7 @@ func answers(socket string) bool {
 
 // worker is the process that answers now; empty while none does.
 func (l *lab) worker(api string) string {
-	answers, err := endpoint{routesettings.Endpoint{Network: "tcp", Address: api}}.exchange(l.t.Context(), []string{"show info"}, false)
+	answers, err := endpoint{Endpoint: routesettings.Endpoint{Network: "tcp", Address: api}}.exchange(l.t.Context(), []string{"show info"}, false)
 	if err != nil {
 		return ""
 	}

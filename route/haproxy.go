@@ -206,7 +206,11 @@ func (h *haproxy) lookUp(ctx context.Context, host string) ([]netip.Addr, error)
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []netip.Addr{ip.Unmap()}, nil
 	}
+	start := time.Now()
 	ips, err := h.resolver.LookupNetIP(ctx, "ip", host)
+	if name := nameUnresolved(ctx, err, time.Since(start)); name != nil {
+		return nil, name
+	}
 	if err != nil {
 		return nil, err
 	}

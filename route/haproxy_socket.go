@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
@@ -16,22 +17,28 @@ import (
 const answerLimit = 4 << 20
 
 // endpoint is a stats socket.
-type endpoint struct{ routesettings.Endpoint }
+type endpoint struct {
+	routesettings.Endpoint
+	resolver *net.Resolver // nil: that of this machine
+}
 
 func parseEndpoint(text string) (endpoint, error) {
 	parsed, err := routesettings.ParseEndpoint(text)
-	return endpoint{parsed}, err
+	return endpoint{Endpoint: parsed}, err
 }
 
 // exchange gives commands in one round trip and returns an answer for each. HAProxy carries all of them out, also after
 // one of them has failed. If they change something, the lease is read once HAProxy is reached (S6), which may take long.
 func (e endpoint) exchange(ctx context.Context, commands []string, change bool) ([]string, error) {
+	start := time.Now()
 	text, err := e.roundTrip(ctx, strings.Join(commands, ";")+"\n", change)
 	if errors.Is(err, permit.ErrExpired) {
 		return nil, err
 	}
 	if err != nil {
-		if ctx.Err() != nil {
+		if name := nameUnresolved(ctx, err, time.Since(start)); name != nil {
+			err = name
+		} else if ctx.Err() != nil {
 			err = context.Cause(ctx)
 		}
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
@@ -47,7 +54,7 @@ func (e endpoint) exchange(ctx context.Context, commands []string, change bool) 
 }
 
 func (e endpoint) roundTrip(ctx context.Context, request string, change bool) (string, error) {
-	var dialer net.Dialer
+	dialer := net.Dialer{Resolver: e.resolver}
 	connection, err := dialer.DialContext(ctx, e.Network, e.Address)
 	if err != nil {
 		return "", err

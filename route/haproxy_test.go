@@ -19,6 +19,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
+	"github.com/arbiter-ha/arbiter/internal/routesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -208,7 +209,7 @@ func (l *lab) wantServer(name string) *session {
 func (l *lab) says() string {
 	ctx, cancel := context.WithTimeout(l.t.Context(), generous)
 	defer cancel()
-	answers, err := endpoint{"unix", l.unix}.exchange(ctx, []string{"show servers state", "show stat"}, false)
+	answers, err := endpoint{Endpoint: routesettings.Endpoint{Network: "unix", Address: l.unix}}.exchange(ctx, []string{"show servers state", "show stat"}, false)
 	if err != nil {
 		return err.Error()
 	}

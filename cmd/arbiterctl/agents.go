@@ -13,6 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -100,8 +101,11 @@ func (l *localAgents) ask(ctx context.Context, device string) localAgent {
 	if !strings.HasPrefix(device, "fence_") {
 		return localAgent{silent: "only programs in the usual folders whose names begin with fence_ are run here"}
 	}
-	path, err := fenceagent.Find(device, l.directories)
-	if err != nil {
+	path, err := fenceagent.Find(ctx, new(secret.Reader), device, l.directories)
+	switch {
+	case errors.Is(err, secret.ErrNotInTime):
+		return localAgent{silent: err.Error()}
+	case err != nil:
 		return localAgent{silent: "it is not installed here"}
 	}
 	said, err := fenceagent.Describe(ctx, path, askAgents)

@@ -68,6 +68,9 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
 		d, err := prepare(*path, stderr)
+		if errors.Is(err, secret.ErrNotInTime) {
+			code = exitFailed // the next start may find a file system that answers
+		}
 		if err != nil {
 			return err
 		}
@@ -112,14 +115,17 @@ type daemon struct {
 	file *config.ArbiterFile
 	tls  *pki.Reloader
 	log  hclog.Logger
+	// files reads what the process reads again while it runs.
+	files *secret.Reader
 }
 
 func prepare(path string, stderr io.Writer) (*daemon, error) {
-	file, warnings, err := readFile(path)
+	files := new(secret.Reader)
+	file, warnings, err := readFile(files, path)
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{path: path, file: file, log: hclog.New(&hclog.LoggerOptions{
+	d := &daemon{path: path, file: file, files: files, log: hclog.New(&hclog.LoggerOptions{
 		Name: "arbiterd", Level: hclog.LevelFromString(file.LogLevel),
 		JSONFormat: file.LogFormat == "json", Output: stderr, Exclude: newRepeats(time.Now).exclude,
 	})}
@@ -145,10 +151,15 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), d.tls)
 }
 
-func readFile(path string) (*config.ArbiterFile, config.Faults, error) {
-	text, err := os.ReadFile(path)
+// readLimit is how long the file system of the arbiter's file may take.
+const readLimit = 5 * time.Second
+
+func readFile(files *secret.Reader, path string) (*config.ArbiterFile, config.Faults, error) {
+	ctx, cancel := secret.Within(context.Background(), readLimit)
+	defer cancel()
+	text, err := files.ReadFile(ctx, path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the arbiter's file: %w", err)
+		return nil, nil, fmt.Errorf("the arbiter's file: %w", err)
 	}
 	return config.ParseArbiterFile(path, text)
 }
@@ -168,7 +179,7 @@ func (d *daemon) run(ctx context.Context, hangup <-chan os.Signal, folder string
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	c, secrets := clock.System(), new(secret.Reader)
+	c, secrets := clock.System(), d.files
 	fencing := fence.New(fence.Options{Directories: d.file.FenceAgentDirs, Secrets: secrets})
 	all, end := drivers(fencing, secrets)
 	defer end()
@@ -256,7 +267,7 @@ func referencePoints(file *config.ArbiterFile) string {
 
 // reload takes new certificates, from the same files, and the log level; whatever is wrong with them leaves the old ones in force.
 func (d *daemon) reload() {
-	file, _, err := readFile(d.path)
+	file, _, err := readFile(d.files, d.path)
 	if err != nil {
 		d.log.Error("SIGHUP: the file is wrong, nothing was changed", "error", err)
 		return

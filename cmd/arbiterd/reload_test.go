@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/internal/pki"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // prepared is a daemon with certificates of its own, with nothing started, and what it logs. write writes its file anew, with a log level.
@@ -203,4 +204,34 @@ func TestReloadRefusesWhatIsWrongAndKeepsTheOld(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A file that doesn't answer changes nothing and holds up nothing for long; one at the start may answer at the next one, so that is tried again.
+func TestReloadOfAFileThatHangsKeepsTheOld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, log, _, write := prepared(t, newAuthority(t))
+		write("debug")
+		letGo := make(chan struct{})
+		d.files.Open = func(path string) (secret.File, error) {
+			<-letGo
+			text, err := os.ReadFile(path)
+			return secret.File{Content: text}, err
+		}
+		d.reload()
+		said := log.String()
+		for _, part := range []string{"[ERROR]", "nothing was changed", d.path, "it did not answer within 5s"} {
+			if !strings.Contains(said, part) {
+				t.Errorf("the log doesn't say %q:\n%s", part, said)
+			}
+		}
+		if d.log.IsDebug() {
+			t.Error("a level was taken that was not read")
+		}
+		close(letGo)
+		synctest.Wait()
+		d.reload()
+		if !d.log.IsDebug() {
+			t.Errorf("the file was let go, and not read:\n%s", log.String())
+		}
+	})
 }

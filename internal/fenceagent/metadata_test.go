@@ -2,8 +2,14 @@ package fenceagent
 
 import (
 	"errors"
+	"io/fs"
+	"os"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const described = `words before it
@@ -68,13 +74,35 @@ func TestParseRefuses(t *testing.T) {
 
 func TestFind(t *testing.T) {
 	for _, method := range []string{"", ".", "..", "sbin/fence_x", "../fence_x"} {
-		if path, err := Find(method, []string{"/"}); !errors.Is(err, ErrNoExecutable) {
+		if path, err := Find(t.Context(), new(secret.Reader), method, []string{"/"}); !errors.Is(err, ErrNoExecutable) {
 			t.Errorf("%q is %q, %v", method, path, err)
 		}
 	}
-	if path, err := Find("sh", []string{"/nowhere", "/bin"}); err != nil || path != "/bin/sh" {
+	if path, err := Find(t.Context(), new(secret.Reader), "sh", []string{"/nowhere", "/bin"}); err != nil || path != "/bin/sh" {
 		t.Errorf("sh is %q, %v", path, err)
 	}
+}
+
+// A folder that doesn't answer ends the look: what is in the next one may be another program than the one that was meant.
+func TestFind_InAFolderThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := make(chan struct{})
+		files := &secret.Reader{Stat: func(path string) (fs.FileInfo, error) {
+			if strings.HasPrefix(path, "/hung/") {
+				<-never
+			}
+			return os.Stat(path)
+		}}
+		start := time.Now()
+		path, err := Find(t.Context(), files, "sh", []string{"/hung", "/bin"})
+		if !errors.Is(err, secret.ErrNotInTime) || !strings.Contains(err.Error(), "look at /hung/sh: ") || !strings.Contains(err.Error(), "it did not answer within 2s") {
+			t.Errorf("got %q, %v", path, err)
+		}
+		if took := time.Since(start); took != lookLimit {
+			t.Errorf("it took %s", took)
+		}
+		close(never)
+	})
 }
 
 func FuzzParse(f *testing.F) {

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"context"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -18,6 +19,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 const (
@@ -87,8 +90,10 @@ func NewAuthority(cluster string) (*Authority, error) {
 
 // LoadAuthority reads what Init wrote.
 func LoadAuthority(folder string) (*Authority, error) {
-	certificatePath := filepath.Join(folder, authorityCertificateFile)
-	certificates, err := readCertificates(certificatePath)
+	ctx, cancel := secret.Within(context.Background(), readLimit)
+	defer cancel()
+	disk, certificatePath := new(secret.Reader), filepath.Join(folder, authorityCertificateFile)
+	certificates, err := readCertificates(ctx, disk, certificatePath)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +102,7 @@ func LoadAuthority(folder string) (*Authority, error) {
 		return nil, fmt.Errorf("read authority %s: %w", certificatePath, err)
 	}
 	keyPath := filepath.Join(folder, authorityKeyFile)
-	key, err := readKey(keyPath)
+	key, err := readKey(ctx, disk, keyPath)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +201,9 @@ func (a *Authority) writeCertificate(path string) error {
 	if !errors.Is(err, ErrExists) {
 		return err
 	}
-	present, err := readCertificates(path)
+	ctx, cancel := secret.Within(context.Background(), readLimit)
+	defer cancel()
+	present, err := readCertificates(ctx, new(secret.Reader), path)
 	if err != nil {
 		return err
 	}

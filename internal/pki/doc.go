@@ -14,5 +14,5 @@
 // file of authorities may hold the old and the new one during the change). Connections that are open during a reload go
 // on with what was checked when they began.
 //
-// Goroutines: none. A Reloader may be used from any.
+// Goroutines: those of the reads of a Reloader, which go on while a file system hangs (package secret). A Reloader may be used from any.
 package pki

@@ -2,14 +2,16 @@ package pki
 
 import (
 	"bytes"
+	"context"
 	"crypto"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
-	"os"
 	"runtime"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Files are the paths that make up an identity on disk, all PEM.
@@ -28,17 +30,22 @@ type loaded struct {
 	issuer   *x509.Certificate // see issuerOf
 }
 
+// readLimit is how long the file systems of the three files may take together.
+const readLimit = 5 * time.Second
+
 // load reads the files and checks everything that a peer would.
-func load(files Files) (*loaded, error) {
-	authorities, err := readCertificates(files.Authorities)
+func load(disk *secret.Reader, files Files) (*loaded, error) {
+	ctx, cancel := secret.Within(context.Background(), readLimit)
+	defer cancel()
+	authorities, err := readCertificates(ctx, disk, files.Authorities)
 	if err != nil {
 		return nil, err
 	}
-	chain, err := readCertificates(files.Certificate)
+	chain, err := readCertificates(ctx, disk, files.Certificate)
 	if err != nil {
 		return nil, err
 	}
-	key, err := readKey(files.Key)
+	key, err := readKey(ctx, disk, files.Key)
 	if err != nil {
 		return nil, err
 	}
@@ -66,8 +73,8 @@ func load(files Files) (*loaded, error) {
 	return l, nil
 }
 
-func readCertificates(path string) ([]*x509.Certificate, error) {
-	data, err := os.ReadFile(path)
+func readCertificates(ctx context.Context, disk *secret.Reader, path string) ([]*x509.Certificate, error) {
+	data, err := disk.ReadFile(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadFiles, err)
 	}
@@ -89,19 +96,15 @@ func readCertificates(path string) ([]*x509.Certificate, error) {
 }
 
 // readKey reads a private key, and refuses one that everybody on the machine can read.
-func readKey(path string) (crypto.Signer, error) {
-	info, err := os.Stat(path)
+func readKey(ctx context.Context, disk *secret.Reader, path string) (crypto.Signer, error) {
+	file, err := disk.Read(ctx, path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrBadFiles, err)
 	}
-	if mode := info.Mode().Perm(); mode&0o007 != 0 && runtime.GOOS != "windows" {
+	if mode := file.Mode.Perm(); mode&0o007 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%w: the private key %s is open to everybody (mode %04o); run: chmod 600 %s", ErrBadFiles, path, mode, path)
 	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrBadFiles, err)
-	}
-	block, _ := pem.Decode(bytes.TrimSpace(data))
+	block, _ := pem.Decode(bytes.TrimSpace(file.Content))
 	if block == nil {
 		return nil, fmt.Errorf("%w: %s holds no private key in PEM", ErrBadFiles, path)
 	}

@@ -6,29 +6,32 @@ import (
 	"fmt"
 	"slices"
 	"sync/atomic"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // Reloader serves an identity to TLS and re-reads its files when told to, usually at SIGHUP.
 type Reloader struct {
 	files   Files
+	disk    *secret.Reader
 	current atomic.Pointer[loaded]
 }
 
 // NewReloader reads the files for the first time.
 func NewReloader(files Files) (*Reloader, error) {
-	first, err := load(files)
+	r := &Reloader{files: files, disk: new(secret.Reader)}
+	first, err := load(r.disk, files)
 	if err != nil {
 		return nil, err
 	}
-	r := &Reloader{files: files}
 	r.current.Store(first)
 	return r, nil
 }
 
 // Reload reads the files again. New handshakes use them from then on. If they can't be used, or if they say that this
-// process is somebody else, nothing changes.
+// process is somebody else, or a file system doesn't answer in time, nothing changes.
 func (r *Reloader) Reload() error {
-	next, err := load(r.files)
+	next, err := load(r.disk, r.files)
 	if err != nil {
 		return fmt.Errorf("reload certificates (the old ones stay in use): %w", err)
 	}

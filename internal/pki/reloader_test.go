@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // issue makes an identity on disk and loads it.
@@ -292,6 +295,45 @@ func TestReload_BadFilesKeepTheOld(t *testing.T) {
 			arbiters := Peer{Roles: []Role{RoleArbiter}}
 			if _, serverErr, clientErr := handshake(t, "127.0.0.1:0", reloader.Server(arbiters), peer.Client(arbiters)); serverErr != nil || clientErr != nil {
 				t.Errorf("after a failed reload: server %v, client %v; want the old files to serve", serverErr, clientErr)
+			}
+		})
+	}
+}
+
+// A file system that hangs holds up a reload for so long and no longer, and the old certificate stays in use. A later reload takes what is there then.
+func TestReload_OfAFileSystemThatHangs(t *testing.T) {
+	for _, hung := range []func(Files) string{
+		func(f Files) string { return f.Authorities }, func(f Files) string { return f.Certificate }, func(f Files) string { return f.Key },
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			authority := newAuthority(t, "lab")
+			reloader, files := issue(t, authority, RoleArbiter, "az-a")
+			first, path, letGo := reloader.Expiry(time.Now()), hung(files), make(chan struct{})
+			plain := &secret.Reader{}
+			reloader.disk = &secret.Reader{Open: func(asked string) (secret.File, error) {
+				if asked == path {
+					<-letGo
+				}
+				return plain.Read(context.Background(), asked)
+			}}
+			time.Sleep(48 * time.Hour)
+			if _, err := authority.IssueTo(filepath.Dir(files.Key), Request{Role: RoleArbiter, Name: "az-a"}, true); err != nil {
+				t.Fatal(err)
+			}
+			start := time.Now()
+			err := reloader.Reload()
+			if !errors.Is(err, secret.ErrNotInTime) || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "it did not answer within 5s") {
+				t.Errorf("%s hangs: %v", path, err)
+			}
+			if took := time.Since(start); took != readLimit {
+				t.Errorf("it took %s", took)
+			}
+			if reloader.Expiry(time.Now()) != first {
+				t.Errorf("%s hangs: the certificate is another", path)
+			}
+			close(letGo)
+			if err := reloader.Reload(); err != nil || reloader.Expiry(time.Now()) == first {
+				t.Errorf("%s was let go: %v", path, err)
 			}
 		})
 	}

@@ -7,7 +7,8 @@
 // logged, committed or shown. Whoever waits for a file stops waiting when its context ends, whatever the file system does.
 //
 // Limits: a Redactor knows only the secrets that it was given, and a program that prints half of one, or prints it in
-// an encoding of its own, is not caught. A file system that hangs keeps one thread for each file that was asked for.
+// an encoding of its own, is not caught. A file system that hangs keeps one thread for each file that was asked for, up to a bound
+// for each folder and one for all; what is asked for beyond waits, and is given up in time.
 //
-// Goroutines: one for each file that is being read. A Reader and a Redactor may be used by several.
+// Goroutines: one for each file that is being read, or waits for its turn. A Reader and a Redactor may be used by several.
 package secret

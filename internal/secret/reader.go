@@ -9,6 +9,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/singleflight"
 )
@@ -30,11 +32,13 @@ var (
 // Reader reads what settings refer to. A process has one, which its parts share; the zero value may be used, by several goroutines.
 //
 // Nothing ends a read on a file system that hangs, and it keeps a thread. So a file has one read at a time, whose answer is shared by all who ask
-// meanwhile; each of them stops waiting when its own context ends.
+// meanwhile; each of them stops waiting when its own context ends. There are at most readsAtOnce reads, and others wait for one of them to end.
 type Reader struct {
-	// Open replaces how a file is read; nil: from this machine's file systems. Tests set it.
-	Open  func(path string) (File, error)
-	reads singleflight.Group
+	// Open replaces how a file is read, and Stat how one is looked at; nil: in this machine's file systems. Tests set them.
+	Open   func(path string) (File, error)
+	Stat   func(path string) (fs.FileInfo, error)
+	reads  singleflight.Group
+	places places
 }
 
 // File is a file as it was read. It is shared: nobody changes it.
@@ -43,13 +47,24 @@ type File struct {
 	Mode    fs.FileMode
 }
 
+// Within limits how long files are waited for; what is not read in time says so by the limit.
+func Within(ctx context.Context, limit time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, limit, fmt.Errorf("it did not answer within %s", limit))
+}
+
 // ReadFile reads a regular file of at most 4 MiB. The error names the path; it is ErrNotInTime if the context ended first.
 func (r *Reader) ReadFile(ctx context.Context, path string) ([]byte, error) {
+	file, err := r.Read(ctx, path)
+	return file.Content, err
+}
+
+// Read is ReadFile for those who also look at who may read the file.
+func (r *Reader) Read(ctx context.Context, path string) (File, error) {
 	file, err := r.read(ctx, path)
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		return File{}, fmt.Errorf("read %s: %w", path, err)
 	}
-	return file.Content, nil
+	return file, nil
 }
 
 // KeyPair reads a certificate and its key, both in PEM form. The error is one of ReadFile, or names both paths.
@@ -88,12 +103,38 @@ func (r *Reader) read(ctx context.Context, path string) (File, error) {
 	if open == nil {
 		open = openFile
 	}
-	answer := r.reads.DoChan(path, func() (any, error) { return open(path) })
+	return await(ctx, r, "read", path, open)
+}
+
+// Info looks at a file, or whatever else is there, without reading it. The error names the path; it is ErrNotInTime if the context ended first.
+func (r *Reader) Info(ctx context.Context, path string) (fs.FileInfo, error) {
+	stat := r.Stat
+	if stat == nil {
+		stat = os.Stat
+	}
+	info, err := await(ctx, r, "look at", path, stat)
+	if err != nil {
+		return nil, fmt.Errorf("look at %s: %w", path, withoutPath(err))
+	}
+	return info, nil
+}
+
+// await waits for what is asked of a path, now or already by others.
+func await[T any](ctx context.Context, r *Reader, what, path string, ask func(string) (T, error)) (T, error) {
+	folder := filepath.Dir(path)
+	answer := r.reads.DoChan(what+" "+path, func() (any, error) {
+		defer r.places.take(folder)()
+		return ask(path)
+	})
+	var none T
 	select {
 	case a := <-answer:
-		return a.Val.(File), a.Err
+		if a.Err != nil {
+			return none, a.Err
+		}
+		return a.Val.(T), nil
 	case <-ctx.Done():
-		return File{}, fmt.Errorf("%w: %w", ErrNotInTime, context.Cause(ctx))
+		return none, fmt.Errorf("%w%s: %w", ErrNotInTime, r.places.full(folder), context.Cause(ctx))
 	}
 }
 
