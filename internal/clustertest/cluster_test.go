@@ -54,6 +54,7 @@ type cluster struct {
 	failpoint func(node failover.NodeID, where string) // set before start
 	specs     arbiter.Specs                            // set before start; nil: fake.Specs
 	records   map[failover.NodeID]*recording.Recorder  // set before start, of arbiters that record
+	pathEvery time.Duration                            // set before start: how often fence paths are asked; 0: once a minute
 
 	mu      sync.Mutex
 	running map[failover.NodeID]*running
@@ -133,7 +134,7 @@ func (c *cluster) start(node failover.NodeID) {
 	options := arbiter.Options{
 		Node: node, Zone: peer.Zone, Peers: c.peers, Data: c.folder + "/" + string(node), RaftListen: peer.Raft, GRPC: listener,
 		Insecure: c.authority == nil, Timing: timing(), Clock: clock.System(), Log: c.log, Drivers: hands{node: node, world: c.world}.drivers(),
-		Specs: fake.Specs{}, Release: "test", FencePathEvery: minute, Reach: c.world.reach(node),
+		Specs: fake.Specs{}, Release: "test", FencePathEvery: cmp.Or(c.pathEvery, minute), Reach: c.world.reach(node),
 		NewProber: fake.NewProber(lookEvery, clock.System(), one.killed, c.world.looks(node)),
 	}
 	if c.authority != nil {

@@ -95,6 +95,9 @@ func (h hands) Isolate(ctx context.Context, m failover.MemberSpec, _ failover.Po
 	if err := permit.Check(ctx); err != nil {
 		return failover.Proof{Grade: failover.ProofUnknown, By: "fence_fake", Detail: err.Error()}, nil
 	}
+	if h.world.isLiedTo(h.node) {
+		return failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_fake"}, nil
+	}
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()
 	h.world.databases[m.Name].powered = false
@@ -106,7 +109,7 @@ func (h hands) Isolate(ctx context.Context, m failover.MemberSpec, _ failover.Po
 func (h hands) ReadBack(_ context.Context, m failover.MemberSpec, _ failover.Policy, _ arbiter.Answers) (failover.Proof, []failover.StepTime) {
 	h.world.mu.Lock()
 	defer h.world.mu.Unlock()
-	if h.world.databases[m.Name].powered {
+	if h.world.databases[m.Name].powered && !h.world.lies[h.node] {
 		return failover.Proof{Grade: failover.ProofUnknown, By: "fence_fake", Detail: "it is on"}, nil
 	}
 	return failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_fake"}, nil
@@ -114,6 +117,9 @@ func (h hands) ReadBack(_ context.Context, m failover.MemberSpec, _ failover.Pol
 
 // PathStatus always answers.
 func (h hands) PathStatus(context.Context, failover.MemberSpec) failover.FencePath {
+	if h.world.isLiedTo(h.node) {
+		return failover.FencePath{Armed: true, Off: true, Detail: "fence_fake says that it is off"}
+	}
 	return failover.FencePath{Armed: true, Detail: "fence_fake answers"}
 }
 
@@ -262,7 +268,8 @@ func (w *world) looks(node failover.NodeID) func() func(failover.MemberName) fak
 			case unseen > 1:
 				facts, evidence = failover.Facts{}, failover.Evidence{Reason: failover.ReasonTimeout, Detail: "no answer"}
 			}
-			return fake.Look{Facts: facts, Evidence: evidence, Except: w.failingChecks(node, m), Dead: !ok, Reached: ok && unseen == 0}
+			reached := ok && unseen == 0 && !w.keepsConnections(node)
+			return fake.Look{Facts: facts, Evidence: evidence, Except: w.failingChecks(node, m), Dead: !ok, Reached: reached, Good: ok}
 		}
 	}
 }

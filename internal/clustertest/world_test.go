@@ -38,6 +38,8 @@ type world struct {
 	sync      []string                       // of whom one must confirm a commit
 	flaws     map[flaw]arbiter.Finding       // what inspections find
 	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
+	lies      map[failover.NodeID]bool       // arbiters to whom every fence device says "off", whatever is so, and does nothing
+	old       map[failover.NodeID]bool       // arbiters that look over the connections that they have
 }
 
 // check is one check of one member on one arbiter.
@@ -56,7 +58,7 @@ type flaw struct {
 // newWorld has a primary db1, and two standbys that follow it.
 func newWorld() *world {
 	w := &world{databases: map[failover.MemberName]*database{}, routes: map[string]failover.MemberName{fake.FrontRoute: "db1"}, fencing: make(chan failover.NodeID, 16), flaws: map[flaw]arbiter.Finding{}}
-	w.failing = map[check]bool{}
+	w.failing, w.lies, w.old = map[check]bool{}, map[failover.NodeID]bool{}, map[failover.NodeID]bool{}
 	w.cut, w.sync = map[failover.NodeID]bool{}, []string{"db1", "db2", "db3"}
 	for _, name := range []failover.MemberName{"db1", "db2", "db3"} {
 		w.databases[name] = &database{running: true, powered: true, follows: "db1", position: 1000, timeline: 1}
@@ -127,6 +129,35 @@ func (w *world) effects() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.done)
+}
+
+// lie has every fence device say "off" to these arbiters from now on, and do nothing for them.
+func (w *world) lie(to ...failover.NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, node := range to {
+		w.lies[node] = true
+	}
+}
+
+// isLiedTo says whether fence devices lie to an arbiter.
+func (w *world) isLiedTo(node failover.NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.lies[node]
+}
+
+// keepConnections has an arbiter look over the connections that it has, which says nothing of a machine that was switched off meanwhile.
+func (w *world) keepConnections(node failover.NodeID) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.old[node] = true
+}
+
+func (w *world) keepsConnections(node failover.NodeID) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.old[node]
 }
 
 // remake makes a database another one, or the one it was if system is empty.

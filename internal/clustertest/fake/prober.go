@@ -21,6 +21,7 @@ type Look struct {
 	Except   map[string]failover.Evidence // by name, of checks that find something else
 	Dead     bool                         // this look alone, before thresholds
 	Reached  bool                         // over a new connection
+	Good     bool                         // it found nothing wrong
 }
 
 // Prober looks at members that exist in memory. Its error ends its arbiter at once, without any order: that is how one is killed.
@@ -82,6 +83,9 @@ func (p *Prober) look() {
 		r := arbiter.Report{Observation: o, Address: t.Member.Address, SpecSince: t.SpecSince, Began: began, Ended: p.clock.Boot(), Check: checkName, Dead: saw.Dead}
 		if saw.Reached {
 			r.Reached = began
+		}
+		if saw.Good {
+			r.Good = max(r.Ended-began, 1)
 		}
 		p.report(r)
 	}
