@@ -26,6 +26,7 @@ type viewSender struct {
 	leader func() (failover.NodeID, <-chan struct{}) // closed when it may have changed
 	peers  *peers
 	prober Prober
+	taken  bool // the leader has taken this arbiter's whole view on the present stream
 }
 
 // streamRetry is the pause after a stream ended: the leader may be gone, and a new one is looked for.
@@ -35,14 +36,25 @@ func (s *viewSender) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		leader, changed := s.leader()
 		if leader != "" {
+			s.taken = false
 			err := s.serve(ctx, leader, changed)
-			s.log.Debug("view stream ended", "leader", leader, "error", err)
+			s.tellEnd(ctx, leader, err)
 		}
 		if err := clock.Wait(ctx, s.clock, streamRetry); err != nil {
 			return err
 		}
 	}
 	return context.Cause(ctx)
+}
+
+// tellEnd logs that a stream has ended. If the leader had taken the view, it is sent whole once more: somebody may want to know why the log grows.
+// While no leader is found, streams end many times a second.
+func (s *viewSender) tellEnd(ctx context.Context, leader failover.NodeID, err error) {
+	if s.taken && ctx.Err() == nil {
+		s.log.Info("view stream ended; the view is sent whole on the next one", "leader", leader, "error", err)
+		return
+	}
+	s.log.Debug("view stream ended", "leader", leader, "error", err)
 }
 
 // serve runs one stream to one leader.
@@ -119,6 +131,7 @@ func (s *viewSender) sendViews(ctx context.Context, stream viewStream, replies <
 			return err
 		}
 		s.view.applied()
+		s.taken = true
 		if batch, err = s.awaitChange(ctx, replies, failed, incarnation); err != nil {
 			return err
 		}

@@ -1,12 +1,14 @@
 package arbiter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -35,11 +37,13 @@ func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newViewFixture()
 		f.seeAll()
-		s, stream := &viewSender{view: f.view, clock: f.clock, log: quiet()}, sentViews{batches: make(chan *arbiterv1.Batch, 8)}
+		var said bytes.Buffer
+		s, stream := &viewSender{view: f.view, clock: f.clock, log: hclog.New(&hclog.LoggerOptions{Output: &said, DisableTime: true})}, sentViews{batches: make(chan *arbiterv1.Batch, 8)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		replies, ended := make(chan *arbiterv1.StreamViewsResponse), make(chan error, 1)
 		begin := func() { go func() { ended <- s.sendViews(ctx, stream, replies, nil) }() }
+		s.tellEnd(ctx, "az-b", errors.New("refused"))
 		begin()
 		first := <-stream.batches
 		if !first.GetWhole() || first.GetSequence() != 1 || len(first.GetObservations()) != 3 {
@@ -52,6 +56,14 @@ func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
 		}
 		replies <- appliedReply(1)
 		second := <-stream.batches
+		ending := func(why string) string {
+			defer said.Reset()
+			s.tellEnd(ctx, "az-b", errors.New(why))
+			return said.String()
+		}
+		if got, want := ending("reset"), "[INFO]  view stream ended; the view is sent whole on the next one: leader=az-b error=reset\n"; got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
 		if second.GetWhole() || second.GetSequence() != 2 || len(second.GetObservations()) != 1 || second.GetIncarnation() != first.GetIncarnation() {
 			t.Fatalf("second %v", second)
 		}
