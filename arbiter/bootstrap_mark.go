@@ -138,6 +138,16 @@ func (m mark) goesWith(folder string, found bool, held contents) error {
 	return nil
 }
 
+// goesWithoutLog is goesWith for a Raft folder in which there is no log: snapshots at most. Those that can't be read are not taken for none.
+func (m mark) goesWithoutLog(data string, found bool) error {
+	folder := filepath.Join(data, raftFolder)
+	entries, err := os.ReadDir(filepath.Join(folder, snapshotsFolder))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("whether this arbiter has been part of a cluster is not known (%w): make its snapshots readable, and start it again", err)
+	}
+	return m.goesWith(data, found, contents{path: filepath.Join(folder, logFile), empty: len(entries) == 0})
+}
+
 // describeList gives a list of arbiters as text that is the same for the same list, in whatever order it was written.
 func describeList(list []Peer) string {
 	lines := make([]string, len(list))

@@ -76,11 +76,11 @@ func CheckStorage(data string) (err error) {
 	if there, err := hasLog(path); err != nil {
 		return err
 	} else if !there {
-		return m.goesWith(data, found, withoutLog(folder))
+		return m.goesWithoutLog(data, found)
 	}
 	defer recoverCorrupt(path, &err)()
 	if err := checkUsed(path); errors.Is(err, ErrStorageUnused) {
-		return cmp.Or(m.goesWith(data, found, withoutLog(folder)), err)
+		return cmp.Or(m.goesWithoutLog(data, found), err)
 	} else if err != nil {
 		return err
 	}
@@ -111,23 +111,16 @@ func hasLog(path string) (bool, error) {
 	}
 }
 
-// withoutLog is what a Raft folder holds in which there is no log: snapshots at most.
-func withoutLog(folder string) contents {
-	entries, err := os.ReadDir(filepath.Join(folder, snapshotsFolder))
-	return contents{path: filepath.Join(folder, logFile), empty: err != nil || len(entries) == 0}
-}
-
 // checkLogLost refuses a data directory whose log is lost, before a new one is made in its place.
 func checkLogLost(data string) error {
-	folder := filepath.Join(data, raftFolder)
 	m, found, err := fileMark{folder: data}.read()
 	if err != nil {
 		return err
 	}
-	if there, err := hasLog(filepath.Join(folder, logFile)); there || err != nil {
+	if there, err := hasLog(filepath.Join(data, raftFolder, logFile)); there || err != nil {
 		return err
 	}
-	return m.goesWith(data, found, withoutLog(folder))
+	return m.goesWithoutLog(data, found)
 }
 
 // ReadLog visits every entry of the log in a data directory, the oldest first, and changes nothing in it. ErrStorageLocked: somebody uses it.

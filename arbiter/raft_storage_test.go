@@ -302,6 +302,28 @@ func TestCheckStorage_OfADataDirectoryThatLostAPart(t *testing.T) {
 	}
 }
 
+// Snapshots that can't be read are not taken for none: mark and log may be lost beside them.
+func TestStorageLost_SnapshotsThatCantBeRead(t *testing.T) {
+	data := t.TempDir()
+	folder := filepath.Join(data, raftFolder)
+	if err := os.Mkdir(folder, folderMode); err != nil {
+		t.Fatal(err)
+	}
+	for how, check := range map[string]func(string) error{"checked": CheckStorage, "opened": checkLogLost} {
+		if err := check(data); err != nil {
+			t.Errorf("%s without snapshots: %v", how, err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, snapshotsFolder), nil, 0o600); err != nil { // which can't be read as a folder, by root either
+		t.Fatal(err)
+	}
+	for how, check := range map[string]func(string) error{"checked": CheckStorage, "opened": checkLogLost} {
+		if err := check(data); !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "make its snapshots readable") {
+			t.Errorf("%s: %v", how, err)
+		}
+	}
+}
+
 func TestOpenStorage_DamagedSnapshot(t *testing.T) {
 	folder := filledStorage(t, 3)
 	sink := addSnapshot(t, folder, 3)

@@ -34,12 +34,14 @@ type EpochRow struct {
 }
 
 // replaces says whether a row takes the place of the one before it: grants in a row to the same holder for the same operation, of which nothing
-// came, since a held operation is tried again for days; and those of reroutes in a row, since a router may forget for days.
+// came, since a held operation is tried again for days: a promotion too, whose row has the proofs that it rests on from the grant on; and those of
+// reroutes in a row, since a router may forget for days.
 func (r EpochRow) replaces(last EpochRow) bool {
 	if r.Reroute && last.Reroute {
 		return inARow(last.Wall, r.Wall)
 	}
-	return last.Holder != "" && last.Holder == r.Holder && last.Term == r.Term && last.Operation == r.Operation && last.Writer == r.Writer && last.Proof == ""
+	return last.Holder != "" && last.Holder == r.Holder && last.Term == r.Term && last.Operation == r.Operation && last.Writer == r.Writer &&
+		(last.Proof == "" || last.Proof == r.Proof)
 }
 
 // proofsBeside are, for the row of the epoch in which a member is promoted, the proofs of the others that its operation rests on, the oldest

@@ -95,10 +95,14 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	}
 	op.Intent, op.Arbiter = nil, b.Holder // S4: a grant closes what was open
 	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
-	g.History.addEpoch(EpochRow{
+	row := EpochRow{
 		Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
 		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict), Operation: op.ID, Reroute: op.Kind == KindReroute,
-	})
+	}
+	if m := g.Member(row.Writer); m != nil && m.Promoting {
+		row.Proof = g.proofsBeside(m.Name)
+	}
+	g.History.addEpoch(row)
 	op.addStep(Step{
 		Name: "lease", Began: c.entry.Wall, Ended: c.entry.Wall, Epoch: g.Epoch, Result: ResultDone, Outcome: c.entry.Index,
 		Detail: fmt.Sprintf("epoch %d, %s, %s", g.Epoch, b.Holder, b.Duration),

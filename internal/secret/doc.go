@@ -8,7 +8,7 @@
 //
 // Limits: a Redactor knows only the secrets that it was given, and a program that prints half of one, or prints it in
 // an encoding of its own, is not caught. A file system that hangs keeps one thread for each file that was asked for, up to a bound
-// for each folder and one for all; what is asked for beyond waits, and is given up in time.
+// for each folder and one for all; what is asked for beyond waits, and is given up in time. Whoever gives up leaves nothing behind.
 //
 // Goroutines: one for each file that is being read, or waits for its turn. A Reader and a Redactor may be used by several.
 package secret

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -83,6 +84,9 @@ func TestReadsOfAFolderThatHangsAreBounded(t *testing.T) {
 		if len(r.places.folders) != 0 || len(r.places.taken) != 0 {
 			t.Errorf("still kept: %d folders, %d reads", len(r.places.folders), len(r.places.taken))
 		}
+		if n := len(r.reads.underWay); n != 0 {
+			t.Errorf("%d reads are under way", n)
+		}
 	})
 }
 
@@ -105,4 +109,35 @@ func TestReadsAreBounded(t *testing.T) {
 		}
 		close(letGo)
 	})
+}
+
+// A file that hangs may be asked for every second for days: whoever gives it up leaves nothing behind.
+func TestReadersThatGaveUpLeaveNothingBehind(t *testing.T) {
+	letGo := make(chan struct{})
+	defer close(letGo)
+	r, _ := hungDisk(letGo)
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	giveUp := func(times int) {
+		for range times {
+			if _, err := r.ReadFile(over, "/hung/a"); !errors.Is(err, ErrNotInTime) {
+				t.Fatalf("got %v", err)
+			}
+		}
+	}
+	const times, each = 20_000, 32 // bytes; a channel for each takes five times that much
+	giveUp(1)
+	before := heap()
+	giveUp(times)
+	if more := heap() - before; more > times*each {
+		t.Errorf("%d readers left %d bytes behind", times, more)
+	}
+}
+
+// heap is how many bytes are in use.
+func heap() int64 {
+	runtime.GC()
+	var stats runtime.MemStats
+	runtime.ReadMemStats(&stats)
+	return int64(stats.HeapAlloc)
 }

@@ -11,8 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"time"
-
-	"golang.org/x/sync/singleflight"
 )
 
 // largestFile is the most that is read of one file, in bytes: bundles of certificates are the largest ones.
@@ -37,7 +35,7 @@ type Reader struct {
 	// Open replaces how a file is read, and Stat how one is looked at; nil: in this machine's file systems. Tests set them.
 	Open   func(path string) (File, error)
 	Stat   func(path string) (fs.FileInfo, error)
-	reads  singleflight.Group
+	reads  reads
 	places places
 }
 
@@ -122,17 +120,17 @@ func (r *Reader) Info(ctx context.Context, path string) (fs.FileInfo, error) {
 // await waits for what is asked of a path, now or already by others.
 func await[T any](ctx context.Context, r *Reader, what, path string, ask func(string) (T, error)) (T, error) {
 	folder := filepath.Dir(path)
-	answer := r.reads.DoChan(what+" "+path, func() (any, error) {
+	answer := r.reads.share(what+" "+path, func() (any, error) {
 		defer r.places.take(folder)()
 		return ask(path)
 	})
 	var none T
 	select {
-	case a := <-answer:
-		if a.Err != nil {
-			return none, a.Err
+	case <-answer.done:
+		if answer.err != nil {
+			return none, answer.err
 		}
-		return a.Val.(T), nil
+		return answer.value.(T), nil
 	case <-ctx.Done():
 		return none, fmt.Errorf("%w%s: %w", ErrNotInTime, r.places.full(folder), context.Cause(ctx))
 	}
