@@ -164,7 +164,7 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 		return
 	}
 	body := failover.StartOperation{
-		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, Request: failover.Request{Reason: strings.Join(found, "; ")},
+		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: strings.Join(found, "; ")},
 	}
 	w.propose(body, func(response *fsm.Response, err error) {
 		switch {

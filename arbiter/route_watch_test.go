@@ -41,7 +41,7 @@ func newWatchedRoutes() *watchedRoutes {
 	spec.Policy.Automation = failover.AutomationFull
 	w := &watchedRoutes{
 		group: failover.Group{
-			Name: "pay", Spec: spec, Adopted: true, Epoch: 7, Stage: failover.Steady,
+			Name: "pay", Spec: spec, Adopted: true, Epoch: 7, SpecSince: 40, Stage: failover.Steady,
 			Members: []failover.Member{{Name: "db1", Authority: failover.AuthorityWriter}, {Name: "db2", Authority: failover.AuthorityNone}},
 			Looks: []failover.Look{{Node: "a", Generation: 1, Observation: failover.Observation{
 				Member: "db1", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}},
@@ -150,7 +150,7 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 				return "front sends nobody to db1", nil
 			}
 		})
-		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, Request: failover.Request{Reason: "front sends nobody to db1"}}
+		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, SpecSince: 40, Request: failover.Request{Reason: "front sends nobody to db1"}}
 		if _, proposed := after(10 * time.Second); proposed != 1 || w.proposed[0] != want {
 			t.Errorf("proposed %+v, want %+v", w.proposed, want)
 		}
