@@ -166,6 +166,9 @@ func driverOf(route failover.Route) (driver, error) {
 	return d, nil
 }
 
+// RunsProgram says whether the driver of a route runs a program on this machine, for a look too.
+func RunsProgram(route failover.Route) bool { return route.Router == routesettings.Command }
+
 // Routers makes the drivers of routes, and keeps what they have in common. It may be used by several goroutines.
 type Routers struct {
 	secrets  *secret.Reader
