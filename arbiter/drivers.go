@@ -78,6 +78,8 @@ type Inspectors struct {
 	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.
 	// The epoch is the group's: a router that knows a newer one answers nobody else.
 	Astray func(ctx context.Context, route failover.Route, group *failover.Group, primary failover.MemberName) (string, error)
+	// RunsProgram says whether looking at a route runs a program on this machine.
+	RunsProgram func(route failover.Route) bool
 }
 
 // Drivers are all ways to the outside world that actions take.

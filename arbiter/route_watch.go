@@ -16,12 +16,15 @@ import (
 )
 
 const (
-	// routesAtOnce bounds how many routers are asked at the same time, for as long as placePatience: a route may be a command, which is a process.
+	// routesAtOnce bounds how many routers are asked over the network at the same time, for as long as placePatience.
 	routesAtOnce = 8
 	// hungRoutesAtOnce bounds how many are asked beside them of those that gave no answer in time when they were asked last.
 	hungRoutesAtOnce = 4
-	// placePatience is how long a router keeps others from its place, if it answered in time when it was asked last, or was not asked in this
-	// reign yet: a router that only waits costs nothing, and one dead HAProxy may be that of a hundred groups.
+	// programsAtOnce and hungProgramsAtOnce bound in the same way how many are asked by a program, each to its end: it is a process, and its guard
+	// another one.
+	programsAtOnce, hungProgramsAtOnce = 6, 2
+	// placePatience is how long a router keeps others from its place, if no program is run and it answered in time when it was asked last, or was not
+	// asked in this reign yet: a router that only waits costs nothing, and one dead HAProxy may be that of a hundred groups.
 	placePatience = 250 * time.Millisecond
 )
 
@@ -34,7 +37,7 @@ var errReignOver = errors.New("this arbiter leads no more")
 //
 // One goroutine runs it, with one per look and one per route that is asked. A router that is silent until its time limit keeps nobody else's
 // routes waiting but for a moment, nor the next round, and from then on not even its own group's: such routers are looked at apart, in places
-// of their own.
+// of their own. Programs keep each other waiting, since only so many may run, but nobody else: they too are looked at apart.
 // A look that goes on when the next one is due takes its place.
 type routeWatch struct {
 	every   time.Duration // between the beginnings of two rounds
@@ -44,18 +47,38 @@ type routeWatch struct {
 	astray  func(ctx context.Context, route failover.Route, group *failover.Group, writer failover.MemberName) (string, error)
 	propose func(failover.Body, func(*fsm.Response, error))
 	log     hclog.Logger
-	// One place is taken while a router is asked, of one kind or the other.
-	places, hungPlaces chan struct{}
+	program func(failover.Route) bool // whether a look at a route runs one
+	places  routePlaces
 
 	mu      sync.Mutex
 	looking map[routesLook]bool   // those under way
 	unread  map[watchedRoute]bool // routes of which it is not known where they lead; true if their router hung. Of this reign alone
 }
 
-// routesLook names a look at the routes of a group whose routers hung when they were asked last, or at its other ones.
+// routesLook names a look at those routes of a group that are of one kind.
 type routesLook struct {
 	group failover.GroupName
-	hung  bool
+	kind  routeKind
+}
+
+// routeKind tells apart what is asked in places of its own.
+type routeKind struct {
+	hung    bool // it gave no answer in time when it was asked last
+	program bool // to ask it, one is run
+}
+
+var routeKinds = []routeKind{{}, {program: true}, {hung: true}, {hung: true, program: true}}
+
+// routePlaces are those that are taken while routers are asked.
+type routePlaces map[routeKind]chan struct{}
+
+func newRoutePlaces() routePlaces {
+	return routePlaces{
+		{}:                          make(chan struct{}, routesAtOnce),
+		{program: true}:             make(chan struct{}, programsAtOnce),
+		{hung: true}:                make(chan struct{}, hungRoutesAtOnce),
+		{hung: true, program: true}: make(chan struct{}, hungProgramsAtOnce),
+	}
 }
 
 type watchedRoute struct {
@@ -110,8 +133,8 @@ func (w *routeWatch) round(ctx context.Context, looks *sync.WaitGroup) {
 		if writer == "" {
 			continue
 		}
-		for _, hung := range []bool{false, true} {
-			look := routesLook{g.Name, hung}
+		for _, kind := range routeKinds {
+			look := routesLook{g.Name, kind}
 			if routes := w.begin(look, g.Spec.Routes); len(routes) > 0 {
 				looks.Go(func() {
 					defer w.end(look)
@@ -131,7 +154,8 @@ func (w *routeWatch) begin(look routesLook, all []failover.Route) []failover.Rou
 	}
 	var routes []failover.Route
 	for _, route := range all {
-		if w.unread[watchedRoute{look.group, route.Name}] == look.hung {
+		kind := routeKind{hung: w.unread[watchedRoute{look.group, route.Name}], program: w.program(route)}
+		if kind == look.kind {
 			routes = append(routes, route)
 		}
 	}
@@ -149,14 +173,10 @@ func (w *routeWatch) end(look routesLook) {
 
 // look asks some of a group's routers side by side, and proposes to lead back what is astray once all of them answered or may no more.
 func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failover.Route, g *failover.Group, writer failover.MemberName) {
-	places := w.places
-	if look.hung {
-		places = w.hungPlaces
-	}
 	found := make([]string, len(routes))
 	var asked sync.WaitGroup
 	for i, route := range routes {
-		asked.Go(func() { found[i] = w.ask(ctx, places, route, g, writer) })
+		asked.Go(func() { found[i] = w.ask(ctx, look.kind, route, g, writer) })
 	}
 	asked.Wait()
 	found = slices.DeleteFunc(found, func(what string) bool { return what == "" })
@@ -164,7 +184,7 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 		return
 	}
 	body := failover.StartOperation{
-		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, Request: failover.Request{Reason: strings.Join(found, "; ")},
+		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: strings.Join(found, "; ")},
 	}
 	w.propose(body, func(response *fsm.Response, err error) {
 		switch {
@@ -177,7 +197,8 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 }
 
 // ask says what of a route leads astray, empty if nothing is known to.
-func (w *routeWatch) ask(ctx context.Context, places chan struct{}, route failover.Route, g *failover.Group, writer failover.MemberName) string {
+func (w *routeWatch) ask(ctx context.Context, kind routeKind, route failover.Route, g *failover.Group, writer failover.MemberName) string {
+	places := w.places[kind]
 	select {
 	case places <- struct{}{}:
 	case <-ctx.Done():
@@ -185,7 +206,7 @@ func (w *routeWatch) ask(ctx context.Context, places chan struct{}, route failov
 	}
 	leave := sync.OnceFunc(func() { <-places })
 	defer leave()
-	if places == w.places {
+	if kind == (routeKind{}) {
 		defer time.AfterFunc(placePatience, leave).Stop() // a suspend need not count
 	}
 	limited, cancel := clock.WithTimeout(ctx, w.clock, askRoute)

@@ -41,7 +41,7 @@ func newWatchedRoutes() *watchedRoutes {
 	spec.Policy.Automation = failover.AutomationFull
 	w := &watchedRoutes{
 		group: failover.Group{
-			Name: "pay", Spec: spec, Adopted: true, Epoch: 7, Stage: failover.Steady,
+			Name: "pay", Spec: spec, Adopted: true, Epoch: 7, SpecSince: 40, Stage: failover.Steady,
 			Members: []failover.Member{{Name: "db1", Authority: failover.AuthorityWriter}, {Name: "db2", Authority: failover.AuthorityNone}},
 			Looks: []failover.Look{{Node: "a", Generation: 1, Observation: failover.Observation{
 				Member: "db1", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}}},
@@ -52,7 +52,8 @@ func newWatchedRoutes() *watchedRoutes {
 	}
 	w.routeWatch = &routeWatch{
 		every: 10 * time.Second, clock: clock.Monotonic(), leading: newLatch(), log: hclog.New(&hclog.LoggerOptions{Output: &w.said, DisableTime: true}),
-		places: make(chan struct{}, routesAtOnce), hungPlaces: make(chan struct{}, hungRoutesAtOnce), looking: map[routesLook]bool{},
+		program: func(r failover.Route) bool { return r.Router == "command" },
+		places:  newRoutePlaces(), looking: map[routesLook]bool{},
 	}
 	w.state = func() *failover.State {
 		w.mu.Lock()
@@ -150,7 +151,7 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 				return "front sends nobody to db1", nil
 			}
 		})
-		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, Request: failover.Request{Reason: "front sends nobody to db1"}}
+		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, SpecSince: 40, Request: failover.Request{Reason: "front sends nobody to db1"}}
 		if _, proposed := after(10 * time.Second); proposed != 1 || w.proposed[0] != want {
 			t.Errorf("proposed %+v, want %+v", w.proposed, want)
 		}
@@ -363,5 +364,54 @@ func TestRouteWatch_AsksOnlySoManyAtOnce(t *testing.T) {
 				t.Errorf("%d were asked at the same time, %d in all", w.most, len(w.asked))
 			}
 		})
+	})
+}
+
+// Programs are processes: however long they take, and also those that give no answer in time, only so many run at the same time. Routers that are
+// asked over the network, of the same group too, do not wait for them.
+func TestRouteWatch_RunsOnlySoManyPrograms(t *testing.T) {
+	for name, takes := range map[string]time.Duration{"slow ones": 4 * time.Second, "silent ones": time.Hour} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWatchedRoutes()
+				w.group.Spec.Routes = []failover.Route{{Name: "front", Router: "command"}, {Name: "back", Router: "command"}}
+				for i := range 199 {
+					w.more = append(w.more, failover.GroupName(fmt.Sprintf("g%d", i)))
+				}
+				w.hangs = func(ctx context.Context, _ string) {
+					select {
+					case <-ctx.Done():
+					case <-time.After(takes):
+					}
+				}
+				w.lead(t)
+				w.after(30*time.Minute, "")
+				w.set(func() {
+					if w.most < programsAtOnce || w.most > programsAtOnce+hungProgramsAtOnce || len(w.asked) < 2*400 {
+						t.Errorf("%d ran at the same time, %d in all", w.most, len(w.asked))
+					}
+				})
+			})
+		})
+	}
+}
+
+func TestRouteWatch_ProgramsDelayNoOtherRouter(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.group.Spec.Routes = []failover.Route{{Name: "front", Router: "command"}, {Name: "back", Router: "haproxy"}}
+		for i := range 39 {
+			w.more = append(w.more, failover.GroupName(fmt.Sprintf("g%d", i)))
+		}
+		w.hangs = func(_ context.Context, asked string) {
+			if strings.Contains(asked, " front ") {
+				time.Sleep(4 * time.Second)
+			}
+		}
+		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
+		w.lead(t)
+		if _, proposed := w.after(0, ""); len(w.asked) != programsAtOnce+40 || len(proposed) != 40 || proposed[0].Request.Reason != "back leads elsewhere" {
+			t.Errorf("at once %d were asked, and proposed %+v", len(w.asked), proposed)
+		}
 	})
 }

@@ -123,6 +123,7 @@ type StartOperation struct {
 	Kind      OperationKind
 	Candidate MemberName
 	Epoch     Epoch // under which the operator saw the group; 0 doesn't say
+	SpecSince Index // of a reroute: the entry that brought the spec by which the routes were looked at
 }
 
 // AcquireLease asks for the next epoch. AfterEpoch names the epoch whose lease was waited out or released; Apply refuses

@@ -12,7 +12,7 @@ import (
 // next look may begin another one.
 
 // startReroute takes the word of the arbiter that leads that a route of a settled group leads elsewhere than to its writer. A look from before
-// anything was done to the group since names an epoch that has passed.
+// anything was done to the group since names an epoch that has passed; one from before an apply, which may have taken the route out, an older spec.
 func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
 	switch {
 	case c.entry.Term != c.state.Reign.Term || c.entry.Proposer != c.state.Reign.Leader:
@@ -21,6 +21,8 @@ func (c *change) startReroute(g *Group, b StartOperation) *Refusal {
 		return refuse("", "operation %s is in progress", g.Operation.ID)
 	case b.Epoch != g.Epoch:
 		return refuse("S4", "the routes were seen under epoch %d, and epoch %d is the present one", b.Epoch, g.Epoch)
+	case b.SpecSince != g.SpecSince:
+		return refuse("", "the routes were seen by another spec of %s than the present one, version %d", g.Name, g.SpecVersion)
 	case whyNoReroute(&c.state, g) != "":
 		return refuse("", "%s", whyNoReroute(&c.state, g))
 	case g.Reroutes.rest(g.Reroutes.since(c.entry.Wall)) > 0:

@@ -231,7 +231,7 @@ func (w *world) runRequest(command string, a arguments) error {
 		leader := w.leader(a.settings["by"])
 		start := StartOperation{Request: Request{Reason: "the front door sends no clients to the primary"}, Group: name, Kind: KindReroute}
 		if g := w.state.Group(name); g != nil {
-			start.Epoch = g.Epoch
+			start.Epoch, start.SpecSince = g.Epoch, g.SpecSince
 		}
 		_, _ = fmt.Sscan(a.settings["epoch"], (*uint64)(&start.Epoch))
 		w.commit(leader.node, leader.term, start)

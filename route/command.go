@@ -63,8 +63,8 @@ type commandAnswer struct {
 	Open []failover.MemberName `json:"open"`
 }
 
-func newCommand(s settings, programs *program.Runner) (Router, error) {
-	return &commandRouter{settings: s, path: s.values["command"], programs: programs}, nil
+func newCommand(s settings, common *Routers) (Router, error) {
+	return &commandRouter{settings: s, path: s.values["command"], programs: &common.programs}, nil
 }
 
 // Close runs the program's close and proves it by its status.

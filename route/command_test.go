@@ -201,3 +201,11 @@ func TestCommandAnswersAreReadBeforeTheyAreRedacted(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestRunsProgram(t *testing.T) {
+	for router, want := range map[string]bool{"command": true, "haproxy": false, "unknown": false} {
+		if got := RunsProgram(failover.Route{Router: router}); got != want {
+			t.Errorf("%s: %v", router, got)
+		}
+	}
+}

@@ -13,7 +13,6 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
-	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
@@ -36,28 +35,23 @@ const (
 //	backend           the backend whose servers are the group's members
 //	server.MEMBER     the name of a member's server, if it isn't the member's name
 //	address.MEMBER    host:port of the member as HAProxy should see it (a pooler, for example), if it isn't the member's address
-//	addresses         "set" (the default) keeps the servers' addresses up to date, "keep" leaves them alone
+//	addresses         "set" (the default) gives the servers the members' addresses, "keep" leaves them alone
 type haproxy struct {
-	socket   endpoint
-	backend  string
-	servers  map[failover.MemberName]string
-	address  map[failover.MemberName]string
-	keep     bool
-	resolver resolver
+	socket  endpoint
+	backend string
+	servers map[failover.MemberName]string
+	address map[failover.MemberName]string
+	keep    bool
+	names   resolver
 }
 
-// resolver looks up the addresses of a name.
-type resolver interface {
-	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
-}
-
-func newHAProxy(s settings, _ *command.Runner) (Router, error) {
+func newHAProxy(s settings, common *Routers) (Router, error) {
 	socket, err := parseEndpoint(s.values["socket"])
 	if err != nil {
 		return nil, err
 	}
 	h := &haproxy{
-		socket: socket, backend: s.values["backend"], keep: s.values["addresses"] == "keep", resolver: net.DefaultResolver,
+		socket: socket, backend: s.values["backend"], keep: s.values["addresses"] == "keep", names: common.names,
 		servers: map[failover.MemberName]string{}, address: map[failover.MemberName]string{},
 	}
 	for key, value := range s.values {
@@ -89,8 +83,9 @@ func (h *haproxy) State(ctx context.Context, r Request) (State, error) {
 		if present[server.Name].admin&adminNoAddress != 0 {
 			continue // HAProxy 2.6 lets no command give it its first one
 		}
+		state.Servers[i].Host = h.nameOf(spec)
 		// Whether a name can be looked up here is not the router's fault.
-		if commands, err := h.readdress(ctx, spec, present[server.Name]); err == nil && len(commands) > 0 {
+		if commands, err := h.readdress(ctx, r, spec, present[server.Name]); err == nil && len(commands) > 0 {
 			state.Servers[i].Wanted = h.addressOf(spec)
 		}
 	}
@@ -143,7 +138,7 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 			commands = append(commands, h.closing(server.Member)...)
 		}
 	}
-	address, err := h.readdress(ctx, spec, present[h.serverOf(member)])
+	address, err := h.readdress(ctx, r, spec, present[h.serverOf(member)])
 	if err != nil {
 		return err
 	}
@@ -173,9 +168,9 @@ func (h *haproxy) addressOf(member failover.MemberSpec) string {
 	return cmp.Or(h.address[member.Name], member.Address)
 }
 
-// readdress are the commands that give a server the member's address, none if it has it. Sessions with the old address are
-// ended: it may be that of another machine.
-func (h *haproxy) readdress(ctx context.Context, member failover.MemberSpec, present serverState) ([]string, error) {
+// readdress are the commands that give a server the member's address, none if it is to keep the one that it has. Sessions with the old address
+// are ended: it may be that of another machine.
+func (h *haproxy) readdress(ctx context.Context, r Request, member failover.MemberSpec, present serverState) ([]string, error) {
 	if h.keep {
 		return nil, nil
 	}
@@ -187,40 +182,59 @@ func (h *haproxy) readdress(ctx context.Context, member failover.MemberSpec, pre
 	if present.port == port && present.fqdn == host {
 		return nil, nil // HAProxy looks the name up itself
 	}
-	ips, err := h.lookUp(ctx, host)
+	ip, err := h.wantedIP(ctx, r, member.Name, host, present)
 	if err != nil {
 		return nil, fmt.Errorf("%w: look up address %s of member %s: %w", ErrBadSetting, want, member.Name, err)
 	}
-	current, err := netip.ParseAddr(present.address)
-	if err == nil && present.port == port && slices.Contains(ips, current.Unmap()) {
+	if present.port == port && present.ip() == ip {
 		return nil, nil
 	}
 	server := h.backend + "/" + present.name
 	return []string{
 		"set server " + server + " state maint", "shutdown sessions server " + server,
-		"set server " + server + " addr " + ips[0].String() + " port " + port,
+		"set server " + server + " addr " + ip.String() + " port " + port,
 	}, nil
 }
 
-func (h *haproxy) lookUp(ctx context.Context, host string) ([]netip.Addr, error) {
+// wantedIP is the IP address that the server of a member is to have. A name may stand for another one where the router is than where this arbiter is
+// (/etc/hosts, a name server that answers each network otherwise), so HAProxy's own stays unless it can't be the member's.
+func (h *haproxy) wantedIP(ctx context.Context, r Request, member failover.MemberName, host string, present serverState) (netip.Addr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
-		return []netip.Addr{ip.Unmap()}, nil
+		return ip.Unmap(), nil
 	}
-	start := time.Now()
-	ips, err := h.resolver.LookupNetIP(ctx, "ip", host)
-	if name := nameUnresolved(ctx, err, time.Since(start)); name != nil {
-		return nil, name
+	if present.ip().IsValid() && !h.atAnother(r, member, present) {
+		return present.ip(), nil
 	}
+	ips, err := lookUp(ctx, h.names, host)
 	if err != nil {
-		return nil, err
+		return netip.Addr{}, err
+	}
+	if !h.socket.local() {
+		ips = slices.DeleteFunc(ips, netip.Addr.IsLoopback)
 	}
 	if len(ips) == 0 {
-		return nil, errors.New("the name has no address")
+		return netip.Addr{}, errors.New("here it stands for this machine, and the router is on another one: use an IP address")
 	}
-	for i := range ips {
-		ips[i] = ips[i].Unmap()
+	return ips[0], nil
+}
+
+// atAnother says whether a member's server has the address of another member. Those that are given by name are not compared: what a name stands for
+// is known for this machine only.
+func (h *haproxy) atAnother(r Request, member failover.MemberName, present serverState) bool {
+	return slices.ContainsFunc(r.Members, func(other failover.MemberSpec) bool {
+		host, port, err := net.SplitHostPort(h.addressOf(other))
+		ip, noIP := netip.ParseAddr(host)
+		return other.Name != member && err == nil && noIP == nil && port == present.port && ip.Unmap() == present.ip()
+	})
+}
+
+// nameOf is the name by which a member's clients are sent to it, empty if that is an IP address or the router's affair.
+func (h *haproxy) nameOf(member failover.MemberSpec) string {
+	host, _, err := net.SplitHostPort(h.addressOf(member))
+	if _, noIP := netip.ParseAddr(host); h.keep || err != nil || noIP == nil {
+		return ""
 	}
-	return ips, nil
+	return host
 }
 
 // untilProven gives commands, and looks until they show their effect. Ending sessions takes HAProxy a moment, and one may have

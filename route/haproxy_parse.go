@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"strconv"
 	"strings"
@@ -63,6 +64,15 @@ type serverState struct {
 	admin                     int
 	weight, initialWeight     int // it gets no new clients with 0; as its line in the configuration has it
 	running                   bool
+}
+
+// ip is where HAProxy sends its clients; not valid if it has no address, or one that stands for the client's own.
+func (s serverState) ip() netip.Addr {
+	ip, err := netip.ParseAddr(s.address)
+	if err != nil || ip.IsUnspecified() {
+		return netip.Addr{}
+	}
+	return ip.Unmap()
 }
 
 func (s serverState) ready() bool { return s.told() == "" && s.kept() == "" }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -20,6 +21,13 @@ const answerLimit = 4 << 20
 type endpoint struct {
 	routesettings.Endpoint
 	resolver *net.Resolver // nil: that of this machine
+}
+
+// local says whether what listens there is surely on this machine.
+func (e endpoint) local() bool {
+	host, _, _ := net.SplitHostPort(e.Address)
+	ip, err := netip.ParseAddr(host)
+	return e.Network == "unix" || err == nil && ip.IsLoopback()
 }
 
 func parseEndpoint(text string) (endpoint, error) {

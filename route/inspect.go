@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -16,7 +18,7 @@ type Problem struct {
 	Message string              // without secrets
 	Fix     string              // what to do
 	Silent  bool                // the router did not answer
-	Warning bool                // a failover would work, and mend it
+	Warning bool                // a failover would work
 }
 
 // Inspect asks a router whether it would send clients where a failover wants them, and changes nothing: its settings are known,
@@ -58,7 +60,44 @@ func (rs *Routers) Inspect(ctx context.Context, route failover.Route, r Request,
 			Fix:     "leave it if it can't take writes (one that says sorry, say); otherwise take it out of the router",
 		})
 	}
-	return append(problems, astray(route, state, primary)...)
+	return slices.Concat(problems, astray(route, state, primary), rs.foundOtherwise(ctx, route, state))
+}
+
+// namesLimit bounds how long Inspect looks names up.
+const namesLimit = 2 * time.Second
+
+// foundOtherwise are the members whose names stand for other addresses here than those to which the router sends clients. Which of them is right can't be
+// known here, so nothing is changed by that, neither in a failover.
+func (rs *Routers) foundOtherwise(ctx context.Context, route failover.Route, state State) (problems []Problem) {
+	ctx, end := context.WithTimeout(ctx, namesLimit)
+	defer end()
+	for _, server := range state.Servers {
+		there, err := netip.ParseAddrPort(server.Address)
+		if server.Host == "" || err != nil {
+			continue
+		}
+		ips, err := lookUp(ctx, rs.names, server.Host)
+		if err != nil || slices.Contains(ips, there.Addr().Unmap()) {
+			continue
+		}
+		problems = append(problems, Problem{
+			Warning: true, Member: server.Member,
+			Message: fmt.Sprintf("route %s has it at %s, and from here %s is %s", route.Name, server.Address, server.Host, listed(ips)),
+			Fix: "see which is right where the router is: no failover changes it. If it is the router's, say so in the route: address.MEMBER, or addresses: keep; " +
+				"if not, mend it in the router, or give the member an IP address in the spec",
+		})
+	}
+	return problems
+}
+
+// listed names some addresses.
+func listed(ips []netip.Addr) string {
+	var texts []string
+	for _, ip := range ips {
+		texts = append(texts, ip.String())
+	}
+	slices.Sort(texts)
+	return strings.Join(texts, ", ")
 }
 
 // Astray says in words what of a route leads elsewhere than to the primary and could be led there by a command, empty if nothing does. The

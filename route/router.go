@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -52,6 +53,7 @@ type Server struct {
 	Name     string // the router's own name for it
 	Address  string // host:port to which it sends clients; empty if it doesn't say
 	Wanted   string // host:port to which Open would have them sent, if that is another one, and the router is to be told
+	Host     string // the name by which the member's address was given, if that is one: its IP address there is the router's to know
 	Open     bool   // it takes new clients
 	Told     string // what it was told that keeps new clients away ("maintenance", say), which Open takes back; empty for a server that the router only finds dead
 	Kept     string // what else keeps them away, if the router says so, which Open does not take back
@@ -153,7 +155,7 @@ type Router interface {
 }
 
 // driver makes the routers of one kind, of settings that nothing was found wrong with.
-type driver func(settings, *command.Runner) (Router, error)
+type driver func(settings, *Routers) (Router, error)
 
 func driverOf(route failover.Route) (driver, error) {
 	drivers := map[string]driver{routesettings.HAProxy: newHAProxy, routesettings.Command: newCommand}
@@ -164,14 +166,20 @@ func driverOf(route failover.Route) (driver, error) {
 	return d, nil
 }
 
+// RunsProgram says whether the driver of a route runs a program on this machine, for a look too.
+func RunsProgram(route failover.Route) bool { return route.Router == routesettings.Command }
+
 // Routers makes the drivers of routes, and keeps what they have in common. It may be used by several goroutines.
 type Routers struct {
 	secrets  *secret.Reader
 	programs command.Runner
+	names    resolver
 }
 
 // NewRouters returns Routers that read what settings refer to with secrets.
-func NewRouters(secrets *secret.Reader) *Routers { return &Routers{secrets: secrets} }
+func NewRouters(secrets *secret.Reader) *Routers {
+	return &Routers{secrets: secrets, names: net.DefaultResolver}
+}
 
 // Of returns the driver of a route. It resolves the route's settings, within ctx, but doesn't talk to the router.
 func (rs *Routers) Of(ctx context.Context, route failover.Route) (Router, error) {
@@ -194,5 +202,5 @@ func (rs *Routers) router(ctx context.Context, route failover.Route) (Router, er
 	if err := s.check(route.Router); err != nil {
 		return nil, err
 	}
-	return d(s, &rs.programs)
+	return d(s, rs)
 }

@@ -41,6 +41,7 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (string, error) {
 			return routers.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
 		},
+		RunsProgram: route.RunsProgram,
 	}
 }
 

@@ -97,7 +97,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	case failover.StartOperation:
 		entry.Kind = &arbiterv1.Entry_StartOperation{StartOperation: &arbiterv1.StartOperation{
 			Request: wireRequest(b.Request), Group: string(b.Group), Kind: string(b.Kind), Candidate: string(b.Candidate),
-			Epoch: uint64(b.Epoch),
+			Epoch: uint64(b.Epoch), SpecSince: uint64(b.SpecSince),
 		}}
 	case failover.Release:
 		entry.Kind = &arbiterv1.Entry_Release{Release: &arbiterv1.Release{
@@ -206,7 +206,7 @@ func requestBody(entry *arbiterv1.Entry) failover.Body {
 		b := k.StartOperation
 		return failover.StartOperation{
 			Request: request(b), Group: group(b), Kind: failover.OperationKind(b.GetKind()),
-			Candidate: failover.MemberName(b.GetCandidate()), Epoch: failover.Epoch(b.GetEpoch()),
+			Candidate: failover.MemberName(b.GetCandidate()), Epoch: failover.Epoch(b.GetEpoch()), SpecSince: failover.Index(b.GetSpecSince()),
 		}
 	case *arbiterv1.Entry_Release:
 		b := k.Release

@@ -263,7 +263,7 @@ func (m *moves) adoptions() {
 
 func (m *moves) requests() {
 	m.ask(failover.StartOperation{Group: group, Kind: failover.KindFailover})
-	m.ask(failover.StartOperation{Group: group, Kind: failover.KindReroute, Epoch: m.g.Epoch})
+	m.ask(failover.StartOperation{Group: group, Kind: failover.KindReroute, Epoch: m.g.Epoch, SpecSince: m.g.SpecSince})
 	for _, member := range m.g.Members {
 		m.ask(failover.StartOperation{Group: group, Kind: failover.KindFailover, Candidate: member.Name})
 	}

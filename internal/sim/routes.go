@@ -124,7 +124,7 @@ func (w *routeWatch) misread(group failover.GroupName, left time.Duration) {
 // propose asks for a reroute under the epoch of the state by which the look began. Some of them arrive twice, the second time late.
 func (w *routeWatch) propose(g *failover.Group, why string) {
 	n, s := w.node, w.node.sim
-	body := failover.StartOperation{Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, Request: failover.Request{Reason: why}}
+	body := failover.StartOperation{Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: why}}
 	s.passes(n, "before-commit", bodyName(body))
 	if !n.alive {
 		return
@@ -154,6 +154,9 @@ func (s *sim) checkReroute(e *entry, refused bool) {
 			s.counts.reroutes++
 			if !seen {
 				s.fail("S14", "a reroute of %s begins, and no majority sees %q accept writes", b.Group, was.Writer())
+			}
+			if b.SpecSince != was.SpecSince {
+				s.fail("S4", "a reroute of %s begins by a look under the spec of entry %d, and that of %d is the present one", b.Group, b.SpecSince, was.SpecSince)
 			}
 			if b.Epoch != was.Epoch || e.Proposer != e.before.Reign.Leader || e.Term != e.before.Reign.Term {
 				s.fail("S4", "a reroute of %s begins by a look of %s in term %d under epoch %d, in epoch %d", b.Group, e.Proposer, e.Term, b.Epoch, was.Epoch)
@@ -220,7 +223,7 @@ func (s *sim) writerSeen(state *failover.State, g *failover.Group) bool {
 // rerouteUnseen counts a reroute that was refused and would not have been if nobody had asked who sees the writer.
 func (c *counts) rerouteUnseen(g *failover.Group, b failover.StartOperation, seen bool) {
 	settled := g != nil && g.Adopted && g.Pause == nil && g.Operation == nil && g.Stage == failover.Steady && len(g.Spec.Routes) > 0
-	if settled && b.Epoch == g.Epoch && g.Writer() != "" && !seen {
+	if settled && b.Epoch == g.Epoch && b.SpecSince == g.SpecSince && g.Writer() != "" && !seen {
 		c.unseenReroutes++
 	}
 }

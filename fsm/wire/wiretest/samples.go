@@ -47,7 +47,7 @@ func Samples(t interface{ Fatal(args ...any) }) []Sample {
 		{"adopt", failover.Adopt{Request: Request, Group: "pay", Member: "db1", Attested: []failover.MemberName{"db2", "db3"}}},
 		{"pause", failover.Pause{Request: Request, Group: "pay"}},
 		{"resume", failover.Resume{Request: Request, Group: "pay"}},
-		{"start_operation", failover.StartOperation{Request: Request, Group: "pay", Kind: failover.KindFailover, Candidate: "db2", Epoch: 4}},
+		{"start_operation", failover.StartOperation{Request: Request, Group: "pay", Kind: failover.KindFailover, Candidate: "db2", Epoch: 4, SpecSince: 1009}},
 		{"acquire_lease", failover.AcquireLease{Group: "pay", Holder: "a1", Term: 7, AfterEpoch: 41, Duration: 1500 * time.Millisecond}},
 		{"renew_lease", failover.RenewLease{Group: "pay", Holder: "a1", Epoch: 42}},
 		{"release_lease", failover.ReleaseLease{Group: "pay", Holder: "a1", Epoch: 42}},

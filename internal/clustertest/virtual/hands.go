@@ -41,7 +41,7 @@ func (h hands) drivers() arbiter.Drivers {
 		Fencer:  h,
 		Engine:  func(failover.Engine) (arbiter.Engine, error) { return h, nil },
 		Router:  func(context.Context, failover.Route) (arbiter.Router, error) { return router{h}, nil },
-		Inspect: arbiter.Inspectors{Astray: router{h}.astray},
+		Inspect: arbiter.Inspectors{Astray: router{h}.astray, RunsProgram: func(failover.Route) bool { return false }},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
 			return func(context.Context) (bool, string) {
 				_, answers := h.look(m.Name)

@@ -1603,7 +1603,9 @@ type StartOperation struct {
 	// The member to promote; empty for the best one.
 	Candidate string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	// Under which the operator saw the group; 0 doesn't say.
-	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Of a reroute: the entry that brought the spec by which the routes were looked at.
+	SpecSince     uint64 `protobuf:"varint,6,opt,name=spec_since,json=specSince,proto3" json:"spec_since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1669,6 +1671,13 @@ func (x *StartOperation) GetCandidate() string {
 func (x *StartOperation) GetEpoch() uint64 {
 	if x != nil {
 		return x.Epoch
+	}
+	return 0
+}
+
+func (x *StartOperation) GetSpecSince() uint64 {
+	if x != nil {
+		return x.SpecSince
 	}
 	return 0
 }
@@ -2992,13 +3001,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tR\x05group\"M\n" +
 	"\x06Resume\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
-	"\x05group\x18\x02 \x01(\tR\x05group\"\x9d\x01\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"\xbc\x01\n" +
 	"\x0eStartOperation\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
 	"\x04kind\x18\x03 \x01(\tR\x04kind\x12\x1c\n" +
 	"\tcandidate\x18\x04 \x01(\tR\tcandidate\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xa8\x01\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12\x1d\n" +
+	"\n" +
+	"spec_since\x18\x06 \x01(\x04R\tspecSince\"\xa8\x01\n" +
 	"\fAcquireLease\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x12\n" +
