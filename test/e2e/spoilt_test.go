@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -101,8 +103,8 @@ func (s *stage) repairWhenHeld(ctx context.Context) {
 	}
 }
 
-// vouchWhereAdvised does what `explain` advises where devices were seen to lie, and are not believed any more, repaired or not: the member is switched
-// off by hand, and vouched for.
+// vouchWhereAdvised does what `explain` advises where devices were seen to lie, and are not believed any more, repaired or not: a member that answers is
+// let write again; another one is switched off by hand, and vouched for.
 func (s *stage) vouchWhereAdvised(ctx context.Context) {
 	for {
 		text, _ := s.Ctl(ctx, "explain", lab.Group)
@@ -118,7 +120,7 @@ func (s *stage) vouchWhereAdvised(ctx context.Context) {
 }
 
 // advised is a command of those that `explain` names for an operation that is held for a fence.
-var advised = regexp.MustCompile(`arbiterctl (release|attest) (\S+)( pg-\w)? --seen (\d+)`)
+var advised = regexp.MustCompile(`arbiterctl (release|attest|reinstate) (\S+)( pg-\w)? --seen (\d+)`)
 
 // obey does the first thing that is advised. What has changed meanwhile is refused, and advised anew.
 func (s *stage) obey(ctx context.Context, explained string) {
@@ -135,6 +137,25 @@ func (s *stage) obey(ctx context.Context, explained string) {
 		command = append(command, member)
 	}
 	_, _ = s.Ctl(ctx, append(command, "--seen", found[4], "--yes", "--reason", "switched off by hand")...)
+}
+
+// believeFences has devices that were seen to lie believed again: an operator who has repaired them adopts the group anew.
+func (s *stage) believeFences() {
+	s.t.Helper()
+	s.await("fences to be believed", func() error {
+		status, err := s.api.GetStatus(s.ctx, &arbiterv1.GetStatusRequest{})
+		if err != nil {
+			return err
+		}
+		for _, g := range status.GetGroups() {
+			wrong := slices.ContainsFunc(g.GetMembers(), func(m *arbiterv1.MemberStatus) bool { return strings.Contains(m.GetFence(), "has said that it is off while") })
+			if wrong && g.GetStage() == "steady" {
+				_, err := s.api.Adopt(s.ctx, &arbiterv1.AdoptRequest{Change: change(), Group: g.GetGroup()})
+				return errors.Join(fmt.Errorf("adopted %s", g.GetGroup()), err)
+			}
+		}
+		return nil
+	})
 }
 
 func heldForItsFence(g *arbiterv1.GroupStatus) bool {

@@ -364,6 +364,9 @@ func (s *stage) ready() *arbiterv1.GroupStatus {
 			return g.GetStage() == "steady" && g.GetAdopted() && g.GetCandidate() != ""
 		})
 	}
+	if lied() {
+		s.believeFences()
+	}
 	status, err := s.AwaitReady(s.ctx, lab.Group)
 	s.must(err)
 	return status
