@@ -110,6 +110,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	if !ok {
 		return
 	}
+	status.Nearest = string(best.Member)
 	status.LossGrade, status.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
 	status.LagBytes, status.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
 	if best.Eligible {

@@ -342,7 +342,8 @@ func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
 	return name
 }
 
-// standbyCell names the standby that would be promoted, or else the first one that is up and that it isn't ready.
+// standbyCell names the standby that would be promoted, or else the one that comes nearest to it, which lag and loss are about too, and that
+// it isn't ready.
 func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if g.Candidate != "" {
 		ready, m := g.Candidate+" ready", member(g, g.Candidate)
@@ -358,8 +359,11 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if len(others) == 0 {
 		return s.bad("none")
 	}
-	nearest := max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))
-	return others[nearest].Member + " " + s.bad("not ready")
+	nearest := g.Nearest
+	if !slices.ContainsFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Member == nearest }) { // before the adoption the primary is no candidate, and no standby either
+		nearest = others[max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))].Member
+	}
+	return nearest + " " + s.bad("not ready")
 }
 
 // notFollowing says that a member runs as a standby of somebody else than the present primary, or of nobody.
