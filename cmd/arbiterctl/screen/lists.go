@@ -239,11 +239,12 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 
 // Event writes one event as one line.
 func Event(s Style, e *arbiterv1.Event) string {
-	words := InUnits(e.Text)
+	text := strings.ReplaceAll(inTimes(InUnits(e.Text)), "catch_up", "catch up")
+	words := text
 	if e.StageFrom != e.StageTo && e.StageTo != "" {
-		words = orDash(e.StageFrom) + " → " + e.StageTo
+		words = orDash(spaced(e.StageFrom)) + " → " + spaced(e.StageTo)
 		if e.Text != "" {
-			words += ": " + InUnits(e.Text)
+			words += ": " + text
 		}
 	}
 	if e.Rule != "" {

@@ -133,6 +133,23 @@ func InUnits(words string) string {
 	})
 }
 
+var goDuration = regexp.MustCompile(`\b(?:[0-9]+h)?(?:[0-9]+m)?[0-9]+(?:\.[0-9]+)?(?:ms|s)\b`)
+
+// inTimes writes the times in the words of arbiters as all screens do: "1.5s" is "1.5 s", "5m0s" is "5m". What may be put into a file or a
+// command keeps its own.
+func inTimes(words string) string {
+	return goDuration.ReplaceAllStringFunc(words, func(written string) string {
+		d, err := time.ParseDuration(written)
+		if err != nil {
+			return written
+		}
+		return Brief(d)
+	})
+}
+
+// spaced writes the name of a stage or a step as words.
+func spaced(name string) string { return strings.ReplaceAll(name, "_", " ") }
+
 // columns lays rows out under a header, without lines between them, and returns the lines.
 func columns(header []string, rows [][]string) []string {
 	writer := table.NewWriter()

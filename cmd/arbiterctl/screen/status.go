@@ -41,7 +41,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 func arbiterNotes(p *page, r *arbiterv1.GetStatusResponse) {
 	for _, a := range r.Arbiters {
 		if a.Doubt != "" {
-			p.line("  %s %s: its view counts as unknown.", a.Node, a.Doubt)
+			p.line("  %s %s: its view counts as unknown.", a.Node, inTimes(a.Doubt))
 		}
 		if concern := a.Certificates.GetConcern(); concern != "" {
 			p.line("  %s: %s.", a.Node, concern)
@@ -81,7 +81,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{len(rogues(g)) > 0 && g.Stage == "held", heldText(g) + " with a member that may be writing without authority"},
 		{len(rogues(g)) > 0, "has a member that may be writing without authority"},
 		{g.Stage == "held" && g.Adopted, heldText(g)},
-		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + strings.ReplaceAll(g.Stage, "_", " ")},
+		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + spaced(g.Stage)},
 		{g.Adopted && g.Primary == "", "has no primary"},
 		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
 		{g.PrimaryStatus == "down", "has a primary that is down"},
@@ -322,7 +322,7 @@ func stateCell(s Style, g *arbiterv1.GroupStatus) string {
 	case g.Stage == "steady":
 		return s.good("steady")
 	}
-	return s.warn(orDash(g.Stage))
+	return s.warn(orDash(spaced(g.Stage)))
 }
 
 func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
