@@ -17,7 +17,7 @@ var safetyRule = regexp.MustCompile(`^S[0-9]+$`)
 
 // Explain draws why something was or wasn't done.
 func Explain(s Style, r *arbiterv1.ExplainResponse) string {
-	var p page
+	p := s.page()
 	answer := orDash(inTimes(r.Summary))
 	if safetyRule.MatchString(r.Rule) && !strings.Contains(answer, r.Rule) {
 		answer += " (rule " + r.Rule + ")"
@@ -130,7 +130,7 @@ func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) [
 	if len(rows) == 0 {
 		return nil
 	}
-	return columns(nil, rows)
+	return columns(max(0, s.Width-2), rows)
 }
 
 // sayTheSame says whether one line tells of two looks.
@@ -219,7 +219,7 @@ func guardLines(s Style, guards []*arbiterv1.Guard, answer string) []string {
 		}
 		rows[i] = []string{mark, g.Name, detail}
 	}
-	return columns(nil, rows)
+	return columns(max(0, s.Width-2), rows)
 }
 
 // knownOfPlan is what a plan rests on, and how old that is.
@@ -252,7 +252,7 @@ func lossBound(grade string, bytes uint64) string {
 
 // Plan draws what a failover would do, with its conditions where one of them isn't met.
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
-	var p page
+	p := s.page()
 	plan := inTimes(strings.TrimSpace(r.Plan))
 	if r.Possible {
 		plan = "Would " + plan + "."

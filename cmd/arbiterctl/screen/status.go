@@ -12,10 +12,10 @@ import (
 
 // Status draws the state of all groups. Its first line says whether somebody is needed.
 func Status(s Style, r *arbiterv1.GetStatusResponse) string {
-	var p page
+	p := s.page()
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
-	arbiterNotes(&p, r)
+	arbiterNotes(p, r)
 	if len(r.Groups) == 0 {
 		p.line("%s", noGroups(r.Freshness))
 	}
@@ -28,12 +28,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		rows[i] = statusRow(s, g)
 	}
 	header := []string{"GROUP", "STATE", "PRIMARY", "EPOCH", "SINCE", "STANDBY", "LAG", "WOULD LOSE", "FENCE", "MODE"}
-	lines := columns(header, rows)
-	p.line("%s", lines[0])
-	for i, g := range r.Groups {
-		p.line("%s", lines[i+1])
-		statusNotes(&p, s, g)
-	}
+	p.table(header, rows, func(i int) { statusNotes(p, s, r.Groups[i]) })
 	return p.String()
 }
 
@@ -302,8 +297,12 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 	case 2*present <= voters:
 		quorum = s.bad(quorum)
 	}
-	const gap = "                     "
-	return "arbiters   " + strings.Join(names, " · ") + gap + fmt.Sprintf("term %d · %s · %s", r.GetFreshness().GetTerm(), quorum, transport)
+	who, how := "arbiters   "+strings.Join(names, " · "), fmt.Sprintf("term %d · %s · %s", r.GetFreshness().GetTerm(), quorum, transport)
+	gap := 21
+	if s.Width > 0 {
+		gap = max(columnGap, min(gap, s.Width-visible(who)-visible(how)))
+	}
+	return who + strings.Repeat(" ", gap) + how
 }
 
 func statusRow(s Style, g *arbiterv1.GroupStatus) []string {

@@ -16,7 +16,7 @@ import (
 
 // Operation draws the timeline of one operation, and what to do next about it.
 func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
-	var p page
+	p := s.page()
 	p.line("%s", s.strong(operationAnswer(s, op)))
 	if op.Reason != "" {
 		p.line("reason: %q", op.Reason)
@@ -177,7 +177,7 @@ func (t *telling) part(detail string) string {
 
 func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale, said *telling) row {
 	r := row{
-		at: offset(step.Began.AsTime().Sub(begin)), name: spaced(step.Name), details: wrap(stepDetails(step, said)), proof: proofOf(step), log: said.log(step),
+		at: offset(step.Began.AsTime().Sub(begin)), name: spaced(step.Name), details: stepDetails(step, said), proof: proofOf(step), log: said.log(step),
 	}
 	if step.Name == "verdict" {
 		r.name, r.log = "verdict down", cmp.Or(entriesText(op.Basis), r.log)
@@ -270,14 +270,18 @@ func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 	return words
 }
 
-// wrap joins parts into lines of a readable length.
-func wrap(parts []string) []string {
-	const width = 66
+// readable is the length of a line of details.
+const readable = 66
+
+// wrap joins parts into lines of a length; only narrow ones break a part that is longer.
+func wrap(parts []string, width int, narrow bool) []string {
 	var lines []string
 	for _, part := range parts {
 		last := len(lines) - 1
 		if last >= 0 && utf8.RuneCountInString(lines[last])+3+utf8.RuneCountInString(part) <= width {
 			lines[last] += " · " + part
+		} else if narrow {
+			lines = append(lines, fold(part, width, 2)...)
 		} else {
 			lines = append(lines, part)
 		}
