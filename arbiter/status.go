@@ -110,6 +110,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	if !ok {
 		return
 	}
+	status.Nearest = string(best.Member)
 	status.LossGrade, status.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
 	status.LagBytes, status.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
 	if best.Eligible {
@@ -266,13 +267,14 @@ func (n *Node) witnesses(s *failover.State, g *failover.Group) []string {
 			continue
 		}
 		f := look.Observation.Facts
+		where := fmt.Sprintf("at %s by the newest look of %s", f.Position(), n.options.Node) // the arbiters' views may be of before it
 		switch {
 		case f.ReceivingGrows:
-			lines = append(lines, fmt.Sprintf("%s receives ever more: somebody writes (at %s)", m.Name, f.Position()))
+			lines = append(lines, fmt.Sprintf("%s receives ever more: somebody writes (%s)", m.Name, where))
 		case f.Streaming:
-			lines = append(lines, fmt.Sprintf("%s is connected to its primary, at %s", m.Name, f.Position()))
+			lines = append(lines, fmt.Sprintf("%s is connected to its primary, %s", m.Name, where))
 		default:
-			lines = append(lines, fmt.Sprintf("%s receives from nobody, at %s", m.Name, f.Position()))
+			lines = append(lines, fmt.Sprintf("%s receives from nobody, %s", m.Name, where))
 		}
 	}
 	return lines

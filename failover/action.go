@@ -20,6 +20,15 @@ const (
 	ActionVerify    ActionKind = "verify"
 )
 
+// of names what an action of a kind does about a member, for people. A kind's own name stands in the log and in answers for programs.
+func (k ActionKind) of(member MemberName) string {
+	words := map[ActionKind]string{
+		ActionIsolate: "the isolation of", ActionCatchUp: "the catch-up of the standbys after", ActionPromote: "the promotion of",
+		ActionConfigure: "pointing the standbys at", ActionRoute: "leading the clients to", ActionScale: "the scaling of", ActionVerify: "the test write to",
+	}[k]
+	return words + " " + string(member)
+}
+
 // Action is the one next thing to do, as a value. It says all that an executor may need; executors keep no state.
 type Action struct {
 	Group     GroupName

@@ -107,7 +107,7 @@ func summary(g *Group, e Explanation) string {
 	case g.Stage == Held:
 		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail) + besideNewPrimary(g)
 	case op != nil:
-		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage, e.Decision.Detail) + besideNewPrimary(g)
+		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + besideNewPrimary(g)
 	}
 	failed, ok := e.Decision.FirstFailed()
 	if !ok {

@@ -93,7 +93,7 @@ func automationGuards(g *Group) []Guard {
 func candidateGuard(s *State, g *Group) Guard {
 	ranked := Candidates(g, SeenPositions(s, g))
 	if len(ranked) > 0 && ranked[0].Eligible {
-		return Guard{Name: guardCandidate, OK: true, Detail: fmt.Sprintf("%s at %s (%s: %s)", ranked[0].Member, ranked[0].Position,
+		return Guard{Name: guardCandidate, OK: true, Detail: fmt.Sprintf("%s, by the arbiters' views at %s (%s: %s)", ranked[0].Member, ranked[0].Position,
 			ranked[0].Loss.Grade, ranked[0].Loss.Why)}
 	}
 	reason, detail := noCandidate(ranked)

@@ -33,18 +33,25 @@ func (g *Group) intend(action ActionKind, member MemberName) Decision {
 func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision {
 	op := g.Operation
 	if d.Running {
-		return g.decide(StepNone, "running", "%s %s is in progress", op.Intent.Action, op.Intent.Member)
+		return g.decide(StepNone, "running", "%s is in progress", op.Intent.Action.of(op.Intent.Member))
 	}
 	if op.Attempts >= g.Spec.Policy.MaxAttempts && g.Stage != Held {
 		return g.hold(reason, fmt.Sprintf(missing, op.Intent.Member)+" ("+op.lastDetail()+")")
 	}
 	pause := tryPause(g)
 	if op.Attempts > 0 && d.SinceAttempt < pause {
-		return g.wait("pause", pause-d.SinceAttempt, "%s %s failed %d times and is tried again", op.Intent.Action, op.Intent.Member, op.Attempts)
+		return g.wait("pause", pause-d.SinceAttempt, "%s failed %s and is tried again", op.Intent.Action.of(op.Intent.Member), times(op.Attempts))
 	}
 	decision := g.intend(op.Intent.Action, op.Intent.Member)
 	decision.Step, decision.Reinstate = StepTry, op.Intent.Reinstate
 	return decision
+}
+
+func times(n int) string {
+	if n == 1 {
+		return "once"
+	}
+	return fmt.Sprintf("%d times", n)
 }
 
 func tryPause(g *Group) time.Duration {

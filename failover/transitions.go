@@ -1,5 +1,7 @@
 package failover
 
+import "strings"
+
 // Stage is where a group's operation stands. A name that ends in -ing means: the intent is committed, its outcome is not.
 type Stage string
 
@@ -21,6 +23,9 @@ const (
 	Verifying   Stage = "verifying"
 	Held        Stage = "held"
 )
+
+// words is a stage for people.
+func (s Stage) words() string { return strings.ReplaceAll(string(s), "_", " ") }
 
 // transitions is the whole life of an operation. A pair that is not here is refused and changes nothing.
 //

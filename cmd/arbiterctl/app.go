@@ -54,13 +54,26 @@ func (a *app) style() screen.Style {
 		colour = isTerminal(a.stdout) && a.environment("NO_COLOR") == "" && a.environment("TERM") != "dumb"
 	}
 	now := a.now()
-	return screen.Style{Colour: colour, Now: now, Zone: now.Location()}
+	return screen.Style{Colour: colour, Now: now, Zone: now.Location(), Width: terminalWidth(a.stdout)}
 }
 
 // isTerminal says whether a stream is a terminal with somebody before it.
 func isTerminal(stream any) bool {
 	file, ok := stream.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// terminalWidth is how wide the terminal is that a stream leads to; 0 if it leads to none, or to one that doesn't say.
+func terminalWidth(stream any) int {
+	file, ok := stream.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
 }
 
 // print writes a screen.

@@ -75,8 +75,8 @@ func newRoot(a *app) *cobra.Command {
 	root.SetCompletionCommandGroupID(otherGroup)
 	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
-	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), a.validateCommand())
-	addTo(root, otherGroup, textOnly(a.contextsCommand()), textOnly(a.pkiCommand()), textOnly(a.schemaCommand()), a.versionCommand())
+	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), without(arbiterFlags, a.validateCommand()))
+	addTo(root, otherGroup, textOnly(a.contextsCommand()), without(allFlags, textOnly(a.pkiCommand())), without(allFlags, textOnly(a.schemaCommand())), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -89,6 +89,25 @@ func newRoot(a *app) *cobra.Command {
 		}
 	}
 	return root
+}
+
+// arbiterFlags are the global flags that say which arbiters are asked, and how; allFlags those and what says how an answer looks.
+var (
+	arbiterFlags = []string{"context", "config", "address", "ca", "cert", "key", "insecure-plaintext", "timeout"}
+	allFlags     = append([]string{"output", "colour"}, arbiterFlags...)
+)
+
+// without leaves global flags out of the help of a command, and of those below it, that has no use for them.
+func without(flags []string, cmd *cobra.Command) *cobra.Command {
+	cmd.SetHelpFunc(func(c *cobra.Command, args []string) {
+		for _, name := range flags {
+			if flag := c.InheritedFlags().Lookup(name); flag != nil { // the root's own: this process shows no other help
+				flag.Hidden = true
+			}
+		}
+		c.Root().HelpFunc()(c, args)
+	})
+	return cmd
 }
 
 func addTo(root *cobra.Command, group string, commands ...*cobra.Command) {

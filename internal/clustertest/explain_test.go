@@ -101,7 +101,7 @@ func TestOperation_TellsWhatItIsDoing(t *testing.T) {
 	for from, op := range map[string]*arbiterv1.Operation{
 		"GetOperation": one.GetOperation(), "ListOperations": list.GetOperations()[0], "GetStatus": c.status(t.Context(), "pay").GetOperation(),
 	} {
-		if op.GetResult() != "running" || op.GetNow() != "isolate db1 is in progress" {
+		if op.GetResult() != "running" || op.GetNow() != "the isolation of db1 is in progress" {
 			t.Errorf("%s: %s, now %q", from, op.GetResult(), op.GetNow())
 		}
 	}

@@ -24,7 +24,7 @@ type findingRow struct {
 
 // Check draws what the arbiters have found. Its first line says whether a failover would work.
 func Check(s Style, r Checked) string {
-	var p page
+	p := s.page()
 	rows := findingRows(r)
 	answer := checkAnswer(s, r, rows)
 	f := r.GetFreshness()
@@ -46,14 +46,12 @@ func Check(s Style, r Checked) string {
 			}
 			cells[i] = []string{nodesCell(r, row), orDash(row.Member), row.About, severity, row.What}
 		}
-		lines := columns([]string{"ARBITER", "MEMBER", "ABOUT", "", "FINDING"}, cells)
-		p.line("%s", lines[0])
-		for i, row := range rows {
-			p.line("%s", lines[i+1])
+		p.table([]string{"ARBITER", "MEMBER", "ABOUT", "", "FINDING"}, cells, func(i int) {
+			row := rows[i]
 			if row.Next != "" && (i+1 == len(rows) || rows[i+1].Next != row.Next) { // once for all that it would mend
 				p.labelled("  ", "next:", []string{row.Next})
 			}
-		}
+		})
 	}
 	for _, c := range r.GetArbiters() {
 		if c.Silent != "" {

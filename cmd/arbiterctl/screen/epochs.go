@@ -10,7 +10,7 @@ import (
 
 // Epochs draws the lease and the newest epochs of a group; most limits how many, 0 is all.
 func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
-	var p page
+	p := s.page()
 	lease := "no lease held (nothing in progress)"
 	if r.Lease != nil {
 		lease = "lease of " + r.Lease.Holder
@@ -42,7 +42,7 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 			fmt.Sprint(e.Epoch), orDash(e.Writer), orDash(e.GrantedTo), fmt.Sprint(e.Term), s.moment(e.When), orDash(e.Why), orDash(oncePerWord(e.Proof)),
 		}
 	}
-	p.lines(columns([]string{"EPOCH", "WRITER", "GRANTED TO", "TERM", "WHEN", "WHY", "PROOF"}, rows), "")
+	p.table([]string{"EPOCH", "WRITER", "GRANTED TO", "TERM", "WHEN", "WHY", "PROOF"}, rows, nil)
 	if left := len(r.History) - len(shown); left > 0 {
 		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch %s --all", left, r.Group)))
 	}

@@ -17,8 +17,8 @@ var safetyRule = regexp.MustCompile(`^S[0-9]+$`)
 
 // Explain draws why something was or wasn't done.
 func Explain(s Style, r *arbiterv1.ExplainResponse) string {
-	var p page
-	answer := orDash(r.Summary)
+	p := s.page()
+	answer := orDash(inTimes(r.Summary))
 	if safetyRule.MatchString(r.Rule) && !strings.Contains(answer, r.Rule) {
 		answer += " (rule " + r.Rule + ")"
 	}
@@ -37,7 +37,7 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	}
 	if len(r.Guards) > 0 {
 		p.line("Conditions:")
-		p.lines(guardLines(s, r.Guards), "  ")
+		p.lines(guardLines(s, r.Guards, answer), "  ")
 	}
 	if r.WouldDo != "" {
 		p.line("%s", conditional(r))
@@ -80,11 +80,11 @@ func checkRule(c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) string {
 	}
 	within := ""
 	if c.Window != nil {
-		within = " within " + c.Window.AsDuration().String()
+		within = " within " + briefProto(c.Window)
 	}
 	parts := []string{
 		fmt.Sprintf("check %s: %s", name, weight),
-		fmt.Sprintf("every %s, time-out %s", c.Interval.AsDuration(), c.Timeout.AsDuration()),
+		fmt.Sprintf("every %s, time-out %s", briefProto(c.Interval), briefProto(c.Timeout)),
 		fmt.Sprintf("%s after %s%s, %s again after %d", bad, plural(int(c.Failures), "failure", "failures in a row"), within, good, c.Successes),
 	}
 	if len(r.Checks) > 1 {
@@ -130,7 +130,7 @@ func checkLines(s Style, c *arbiterv1.CheckRule, r *arbiterv1.ExplainResponse) [
 	if len(rows) == 0 {
 		return nil
 	}
-	return columns(nil, rows)
+	return columns(max(0, s.Width-2), rows)
 }
 
 // sayTheSame says whether one line tells of two looks.
@@ -168,7 +168,7 @@ func conditional(of interface {
 	GetPossible() bool
 },
 ) string {
-	plan := of.GetWouldDo()
+	plan := inTimes(of.GetWouldDo())
 	if of.GetPossible() {
 		plan = "if the arbiters saw the primary down: " + plan
 	}
@@ -205,17 +205,21 @@ func viewText(s Style, v *arbiterv1.View) string {
 	return words
 }
 
-// guardLines list conditions, each with a mark that can be read without colour.
-func guardLines(s Style, guards []*arbiterv1.Guard) []string {
+// guardLines list conditions, each with a mark that can be read without colour. What the answer of the page has said already is not repeated.
+func guardLines(s Style, guards []*arbiterv1.Guard, answer string) []string {
 	rows := make([][]string, len(guards))
 	for i, g := range guards {
 		mark := s.good("yes")
 		if !g.Ok {
 			mark = s.bad("NO")
 		}
-		rows[i] = []string{mark, g.Name, g.Detail}
+		detail := inTimes(g.Detail)
+		if !g.Ok && detail != "" && strings.Contains(answer, detail) {
+			detail = "as said above"
+		}
+		rows[i] = []string{mark, g.Name, detail}
 	}
-	return columns(nil, rows)
+	return columns(max(0, s.Width-2), rows)
 }
 
 // knownOfPlan is what a plan rests on, and how old that is.
@@ -248,8 +252,8 @@ func lossBound(grade string, bytes uint64) string {
 
 // Plan draws what a failover would do, with its conditions where one of them isn't met.
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
-	var p page
-	plan := strings.TrimSpace(r.Plan)
+	p := s.page()
+	plan := inTimes(strings.TrimSpace(r.Plan))
 	if r.Possible {
 		plan = "Would " + plan + "."
 	}
@@ -258,7 +262,7 @@ func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	for _, g := range r.Guards {
 		if !g.Ok {
 			p.line("Conditions:")
-			p.lines(guardLines(s, r.Guards), "  ")
+			p.lines(guardLines(s, r.Guards, ""), "  ")
 			break
 		}
 	}

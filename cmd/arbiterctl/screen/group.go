@@ -10,24 +10,22 @@ import (
 
 // Group draws one group with its members, each as the arbiters see it.
 func Group(s Style, r *arbiterv1.GetStatusResponse) string {
-	var p page
+	p := s.page()
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
-	arbiterNotes(&p, r)
+	arbiterNotes(p, r)
 	p.labelled("", "next:", leaderlessAdvice(r))
 	for _, g := range r.Groups {
 		p.line("")
 		p.line("%s", groupLine(s, g))
-		statusNotes(&p, s, g)
+		statusNotes(p, s, g)
 		rows := make([][]string, len(g.Members))
 		for i, m := range g.Members {
 			rows[i] = memberRow(s, m)
 		}
 		header := []string{"MEMBER", "ZONE", "ROLE", "AUTHORITY", "STATUS", "LAG", "READY", "EPOCH", "FENCE", "SEEN BY"}
-		lines := columns(header, rows)
-		p.line("%s", lines[0])
-		for i, m := range g.Members {
-			p.line("%s", lines[i+1])
+		p.table(header, rows, func(i int) {
+			m := g.Members[i]
 			if m.Reason != "" && m.Status != "up" {
 				p.labelled("  ", m.Status+":", []string{m.Reason})
 			}
@@ -38,7 +36,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 			if m.Proof != "" {
 				p.labelled("  ", "proof:", []string{m.Proof})
 			}
-		}
+		})
 	}
 	return p.String()
 }

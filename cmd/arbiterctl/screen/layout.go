@@ -65,15 +65,46 @@ func offset(d time.Duration) string {
 	return Span(d)
 }
 
-// layout aligns the rows. What has no bar may use its place for a longer name; what follows the details is aligned too.
+// layout aligns the rows. What has no bar may use its place for a longer name; what follows the details is aligned too, or where a line has
+// no room for it, stands among them.
 func layout(s Style, rows []row) []string {
-	at, name, detail := 7, 8, 0
+	at, name := 7, 8
 	for _, r := range rows {
 		at = max(at, utf8.RuneCountInString(r.at))
 		if r.bar != "" {
 			name = max(name, utf8.RuneCountInString(r.name))
 		}
-		if length := utf8.RuneCountInString(r.firstDetail()); r.proof+r.log != "" && length <= 66 {
+	}
+	lead := at + 2 + name + 2 + barCells + 2
+	wide := placed(s, wrapped(rows, readable, false), at, name, lead)
+	if s.Width <= 0 || !slices.ContainsFunc(wide, func(line string) bool { return visible(line) > s.Width }) {
+		return wide
+	}
+	for i, r := range rows {
+		for _, more := range []string{r.proof, r.log} {
+			if more != "" {
+				rows[i].details = append(slices.Clone(rows[i].details), more)
+			}
+		}
+		rows[i].proof, rows[i].log = "", ""
+	}
+	return placed(s, wrapped(rows, max(narrowest, s.Width-lead), true), at, name, lead)
+}
+
+// wrapped are rows with their details in lines of a length.
+func wrapped(rows []row, width int, narrow bool) []row {
+	rows = slices.Clone(rows)
+	for i := range rows {
+		rows[i].details = wrap(rows[i].details, width, narrow)
+	}
+	return rows
+}
+
+// placed writes rows whose details begin after lead cells.
+func placed(s Style, rows []row, at, name, lead int) []string {
+	detail := 0
+	for _, r := range rows {
+		if length := utf8.RuneCountInString(r.firstDetail()); r.proof+r.log != "" && length <= readable {
 			detail = max(detail, length)
 		}
 	}
@@ -93,7 +124,7 @@ func layout(s Style, rows []row) []string {
 		}
 		lines = append(lines, strings.TrimRight(line, " "))
 		for _, more := range r.details[min(1, len(r.details)):] {
-			lines = append(lines, strings.Repeat(" ", at+2+name+2+barCells+2)+more)
+			lines = append(lines, strings.Repeat(" ", lead)+more)
 		}
 	}
 	return lines

@@ -11,7 +11,7 @@ import (
 
 // History lists operations, the newest first.
 func History(s Style, r *arbiterv1.ListOperationsResponse) string {
-	var p page
+	p := s.page()
 	operations := r.Operations
 	if stale := staleLine(s, r.Freshness); stale != "" {
 		p.line("%s", stale)
@@ -31,7 +31,7 @@ func History(s Style, r *arbiterv1.ListOperationsResponse) string {
 			s.moment(op.Began), op.Group, kindText(op), moveText(op), epochText(op), resultCell(s, op), tookCell(s, op), lostCell(op), actorText(op), op.Id,
 		}
 	}
-	p.lines(columns([]string{"BEGAN", "GROUP", "KIND", "MOVE", "EPOCH", "RESULT", "TOOK", "LOST", "WHO", "OPERATION"}, rows), "")
+	p.table([]string{"BEGAN", "GROUP", "KIND", "MOVE", "EPOCH", "RESULT", "TOOK", "LOST", "WHO", "OPERATION"}, rows, nil)
 	return p.String()
 }
 
@@ -91,7 +91,7 @@ func lostCell(op *arbiterv1.Operation) string {
 
 // Arbiters draws the arbiters themselves.
 func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
-	var p page
+	p := s.page()
 	p.line("%s", arbitersAnswer(s, r))
 	p.labelled("", "next:", missingQuorum(r.Arbiters, r.Freshness))
 	rows := make([][]string, len(r.Arbiters))
@@ -105,10 +105,9 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 			orDash(a.Release), entriesCell(a), s.day(a.Certificates.GetUntil()), orDash(a.RaftAddress), orDash(a.GrpcAddress),
 		}
 	}
-	lines := columns([]string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "CERT UNTIL", "RAFT", "GRPC"}, rows)
-	p.line("%s", lines[0])
-	for i, a := range r.Arbiters {
-		p.line("%s", lines[i+1])
+	header := []string{"ARBITER", "ZONE", "ROLE", "STATE", "VIEW", "CONTACT", "RELEASE", "ENTRIES", "CERT UNTIL", "RAFT", "GRPC"}
+	p.table(header, rows, func(i int) {
+		a := r.Arbiters[i]
 		if a.Doubt != "" {
 			p.labelled("  ", "doubts its view:", []string{a.Doubt})
 		}
@@ -116,7 +115,7 @@ func Arbiters(s Style, r *arbiterv1.ListArbitersResponse) string {
 			p.labelled("  ", s.warn("certificates:"), []string{concern})
 		}
 		p.labelled("  ", s.warn("list of arbiters:"), a.ListDiffers)
-	}
+	})
 	if mixed := releases(r.Arbiters); len(mixed) > 1 {
 		p.labelled("", "note:", []string{fmt.Sprintf("%s run together; entries of the log are written so that all understand them.", strings.Join(mixed, " and "))})
 	}
@@ -239,11 +238,12 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 
 // Event writes one event as one line.
 func Event(s Style, e *arbiterv1.Event) string {
-	words := InUnits(e.Text)
+	text := strings.ReplaceAll(inTimes(InUnits(e.Text)), "catch_up", "catch up")
+	words := text
 	if e.StageFrom != e.StageTo && e.StageTo != "" {
-		words = orDash(e.StageFrom) + " → " + e.StageTo
+		words = orDash(spaced(e.StageFrom)) + " → " + spaced(e.StageTo)
 		if e.Text != "" {
-			words += ": " + InUnits(e.Text)
+			words += ": " + text
 		}
 	}
 	if e.Rule != "" {
@@ -261,7 +261,13 @@ func Event(s Style, e *arbiterv1.Event) string {
 		where += "/" + e.Member
 	}
 	const moment = len("2006-01-02 15:04:05.000")
-	return strings.TrimRight(fmt.Sprintf("%s  %6d  %s  %s  %s", pad(s.moment(e.Wall)+fraction(s, e), moment), e.Sequence, pad(orDash(where), 20), kind, words), " ")
+	when := fmt.Sprintf("%s  %6d  ", pad(s.moment(e.Wall)+fraction(s, e), moment), e.Sequence)
+	head := when + pad(orDash(where), 20) + "  " + kind + "  "
+	if s.Width <= 0 || visible(head)+visible(words) <= s.Width {
+		return strings.TrimRight(head+words, " ")
+	}
+	under := strings.Repeat(" ", visible(when)) // what is no line of its own has little room beside all that
+	return strings.TrimRight(head, " ") + "\n" + strings.Join(fold(under+words, s.Width, visible(when)), "\n")
 }
 
 func fraction(s Style, e *arbiterv1.Event) string {
@@ -274,7 +280,7 @@ func fraction(s Style, e *arbiterv1.Event) string {
 
 // Differences lists what applying a spec would change.
 func Differences(s Style, group string, differences []*arbiterv1.Difference) string {
-	var p page
+	p := s.page()
 	if len(differences) == 0 {
 		p.line("%s: no difference.", group)
 		return p.String()
@@ -295,7 +301,7 @@ func Differences(s Style, group string, differences []*arbiterv1.Difference) str
 
 // Meaning draws what a spec means.
 func Meaning(s Style, group string, report config.Report) string {
-	var p page
+	p := s.page()
 	worst := report.Worst()
 	answer := fmt.Sprintf("%s is valid; longest outage %s (%s)", group, Brief(worst.Outage), worst.Name)
 	if report.Promised > 0 {
@@ -306,7 +312,7 @@ func Meaning(s Style, group string, report config.Report) string {
 	for _, f := range report.Faults {
 		rows = append(rows, []string{f.Name, Brief(f.Detection), Brief(f.Outage)})
 	}
-	p.lines(columns([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows), "")
+	p.table([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows, nil)
 	for _, f := range report.Faults {
 		p.line("  %s: %s", f.Name, f.OutageSum)
 	}
@@ -325,7 +331,7 @@ func Meaning(s Style, group string, report config.Report) string {
 
 // Unchecked lists what could not be checked without an arbiter, below words that say who does.
 func Unchecked(words string, things []string) string {
-	var p page
+	p := &page{}
 	p.line("  %s", words)
 	for _, thing := range things {
 		p.line("    %s", thing)

@@ -11,8 +11,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/jedib0t/go-pretty/v6/table"
-	"github.com/jedib0t/go-pretty/v6/text"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -26,6 +24,8 @@ type Style struct {
 	Colour bool
 	// Now is the moment to which "since" is told.
 	Now time.Time
+	// Width is how many cells a line has room for. 0 is any number, as where no terminal is written to: then a row is a line.
+	Width int
 	// Zone is the time zone that moments are written in.
 	Zone *time.Location
 }
@@ -133,43 +133,34 @@ func InUnits(words string) string {
 	})
 }
 
-// columns lays rows out under a header, without lines between them, and returns the lines.
-func columns(header []string, rows [][]string) []string {
-	writer := table.NewWriter()
-	writer.SetStyle(table.Style{
-		Box:    table.BoxStyle{PaddingRight: "  "},
-		Format: table.FormatOptions{Header: text.FormatDefault, Row: text.FormatDefault, Footer: text.FormatDefault},
+var goDuration = regexp.MustCompile(`\b(?:[0-9]+h)?(?:[0-9]+m)?[0-9]+(?:\.[0-9]+)?(?:ms|s)\b`)
+
+// inTimes writes the times in the words of arbiters as all screens do: "1.5s" is "1.5 s", "5m0s" is "5m". What may be put into a file or a
+// command keeps its own.
+func inTimes(words string) string {
+	return goDuration.ReplaceAllStringFunc(words, func(written string) string {
+		d, err := time.ParseDuration(written)
+		if err != nil {
+			return written
+		}
+		return Brief(d)
 	})
-	writer.SuppressTrailingSpaces()
-	if len(header) > 0 {
-		writer.AppendHeader(toRow(header))
-	}
-	for _, row := range rows {
-		writer.AppendRow(toRow(row))
-	}
-	lines := strings.Split(writer.Render(), "\n")
-	for i := range lines {
-		lines[i] = strings.TrimRight(lines[i], " ")
-	}
-	return lines
 }
 
-func toRow(cells []string) table.Row {
-	row := make(table.Row, len(cells))
-	for i, cell := range cells {
-		row[i] = InUnits(cell)
-	}
-	return row
-}
+// spaced writes the name of a stage or a step as words.
+func spaced(name string) string { return strings.ReplaceAll(name, "_", " ") }
 
 // page collects the lines of a screen.
 type page struct {
 	strings.Builder
+	width int // as in Style
 }
 
+func (s Style) page() *page { return &page{width: s.Width} }
+
 func (p *page) line(format string, args ...any) {
-	p.WriteString(InUnits(fmt.Sprintf(format, args...)))
-	p.WriteByte('\n')
+	words := InUnits(fmt.Sprintf(format, args...))
+	p.raw(fold(words, p.width, len(words)-len(strings.TrimLeft(words, " "))+hanging))
 }
 
 func (p *page) lines(lines []string, indent string) {
@@ -183,8 +174,8 @@ func (p *page) labelled(indent, label string, texts []string) {
 	lead := indent + label + " "
 	for _, words := range texts {
 		for _, l := range strings.Split(strings.TrimRight(words, "\n"), "\n") {
-			p.line("%s%s", lead, l)
-			lead = strings.Repeat(" ", len(indent)+len(label)+1)
+			p.raw(fold(InUnits(lead+l), p.width, visible(lead)))
+			lead = strings.Repeat(" ", visible(lead))
 		}
 	}
 }
@@ -207,7 +198,7 @@ func staleLine(s Style, f *arbiterv1.Freshness) string {
 
 // Stale is staleLine with its end, for a page that has no place for it; empty for an answer that is not.
 func Stale(s Style, f *arbiterv1.Freshness) string {
-	var p page
+	p := s.page()
 	if stale := staleLine(s, f); stale != "" {
 		p.line("%s", stale)
 	}

@@ -448,6 +448,19 @@ func TestStatus_ThePrimaryOfANewGroupIsNoStandby(t *testing.T) {
 	}
 }
 
+// Where nobody may be promoted, the standby beside lag and loss is the one that they are about, wherever it stands in the spec.
+func TestStatus_TheNearestStandbyIsTheOneThatLagIsAbout(t *testing.T) {
+	g := sample.Orders()
+	g.Candidate, g.Nearest = "", "pg-c"
+	if text := screen.Status(style(), statusOf(g)); !strings.Contains(text, "pg-c not ready") {
+		t.Error(text)
+	}
+	g.Nearest = "" // of an arbiter that doesn't say it
+	if text := screen.Status(style(), statusOf(g)); !strings.Contains(text, "pg-b not ready") {
+		t.Error(text)
+	}
+}
+
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	g := sample.Degraded()

@@ -12,10 +12,10 @@ import (
 
 // Status draws the state of all groups. Its first line says whether somebody is needed.
 func Status(s Style, r *arbiterv1.GetStatusResponse) string {
-	var p page
+	p := s.page()
 	p.line("%s", statusAnswer(s, r))
 	p.line("%s", ArbitersLine(s, r))
-	arbiterNotes(&p, r)
+	arbiterNotes(p, r)
 	if len(r.Groups) == 0 {
 		p.line("%s", noGroups(r.Freshness))
 	}
@@ -28,12 +28,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		rows[i] = statusRow(s, g)
 	}
 	header := []string{"GROUP", "STATE", "PRIMARY", "EPOCH", "SINCE", "STANDBY", "LAG", "WOULD LOSE", "FENCE", "MODE"}
-	lines := columns(header, rows)
-	p.line("%s", lines[0])
-	for i, g := range r.Groups {
-		p.line("%s", lines[i+1])
-		statusNotes(&p, s, g)
-	}
+	p.table(header, rows, func(i int) { statusNotes(p, s, r.Groups[i]) })
 	return p.String()
 }
 
@@ -41,7 +36,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 func arbiterNotes(p *page, r *arbiterv1.GetStatusResponse) {
 	for _, a := range r.Arbiters {
 		if a.Doubt != "" {
-			p.line("  %s %s: its view counts as unknown.", a.Node, a.Doubt)
+			p.line("  %s %s: its view counts as unknown.", a.Node, inTimes(a.Doubt))
 		}
 		if concern := a.Certificates.GetConcern(); concern != "" {
 			p.line("  %s: %s.", a.Node, concern)
@@ -81,7 +76,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{len(rogues(g)) > 0 && g.Stage == "held", heldText(g) + " with a member that may be writing without authority"},
 		{len(rogues(g)) > 0, "has a member that may be writing without authority"},
 		{g.Stage == "held" && g.Adopted, heldText(g)},
-		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + strings.ReplaceAll(g.Stage, "_", " ")},
+		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + spaced(g.Stage)},
 		{g.Adopted && g.Primary == "", "has no primary"},
 		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
 		{g.PrimaryStatus == "down", "has a primary that is down"},
@@ -302,8 +297,12 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 	case 2*present <= voters:
 		quorum = s.bad(quorum)
 	}
-	const gap = "                     "
-	return "arbiters   " + strings.Join(names, " · ") + gap + fmt.Sprintf("term %d · %s · %s", r.GetFreshness().GetTerm(), quorum, transport)
+	who, how := "arbiters   "+strings.Join(names, " · "), fmt.Sprintf("term %d · %s · %s", r.GetFreshness().GetTerm(), quorum, transport)
+	gap := 21
+	if s.Width > 0 {
+		gap = max(columnGap, min(gap, s.Width-visible(who)-visible(how)))
+	}
+	return who + strings.Repeat(" ", gap) + how
 }
 
 func statusRow(s Style, g *arbiterv1.GroupStatus) []string {
@@ -322,7 +321,7 @@ func stateCell(s Style, g *arbiterv1.GroupStatus) string {
 	case g.Stage == "steady":
 		return s.good("steady")
 	}
-	return s.warn(orDash(g.Stage))
+	return s.warn(orDash(spaced(g.Stage)))
 }
 
 func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
@@ -342,7 +341,8 @@ func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
 	return name
 }
 
-// standbyCell names the standby that would be promoted, or else the first one that is up and that it isn't ready.
+// standbyCell names the standby that would be promoted, or else the one that comes nearest to it, which lag and loss are about too, and that
+// it isn't ready.
 func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if g.Candidate != "" {
 		ready, m := g.Candidate+" ready", member(g, g.Candidate)
@@ -358,8 +358,11 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 	if len(others) == 0 {
 		return s.bad("none")
 	}
-	nearest := max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))
-	return others[nearest].Member + " " + s.bad("not ready")
+	nearest := g.Nearest
+	if !slices.ContainsFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Member == nearest }) { // before the adoption the primary is no candidate, and no standby either
+		nearest = others[max(0, slices.IndexFunc(others, func(m *arbiterv1.MemberStatus) bool { return m.Status == "up" }))].Member
+	}
+	return nearest + " " + s.bad("not ready")
 }
 
 // notFollowing says that a member runs as a standby of somebody else than the present primary, or of nobody.

@@ -16,14 +16,14 @@ import (
 
 // Operation draws the timeline of one operation, and what to do next about it.
 func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
-	var p page
+	p := s.page()
 	p.line("%s", s.strong(operationAnswer(s, op)))
 	if op.Reason != "" {
 		p.line("reason: %q", op.Reason)
 	}
 	p.lines(timelineLines(s, op), "")
 	if op.HeldReason != "" || op.HeldDetail != "" {
-		p.line("  held: %s", orDash(op.HeldDetail))
+		p.line("  held: %s", orDash(inTimes(op.HeldDetail)))
 	}
 	if positions := positionsText(op.Positions); positions != "" {
 		p.line("  positions: %s", positions)
@@ -71,7 +71,7 @@ func durationText(s Style, op *arbiterv1.Operation) string {
 			return words + " (" + op.HeldReason + ")"
 		}
 		if op.Now != "" {
-			words += ": " + op.Now
+			words += ": " + inTimes(op.Now)
 		}
 		return words
 	}
@@ -140,8 +140,9 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 	begin := beginningOf(op)
 	scale := scaleOf(op)
 	rows := make([]row, 0, len(op.Steps)+1)
+	said := telling{answer: operationAnswer(s, op), held: op.HeldDetail, parts: map[string]bool{}, intents: map[uint64]bool{}}
 	for _, step := range op.Steps {
-		rows = append(rows, stepRow(s, op, step, begin, scale))
+		rows = append(rows, stepRow(s, op, step, begin, scale, &said))
 	}
 	if slices.Contains(ended, op.Result) {
 		rows = append(rows, row{at: offset(endOf(op).Sub(begin)), name: op.Result, details: []string{receiptText(op)}})
@@ -149,10 +150,37 @@ func timelineLines(s Style, op *arbiterv1.Operation) []string {
 	return layout(s, rows)
 }
 
-func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale) row {
-	r := row{at: offset(step.Began.AsTime().Sub(begin)), name: step.Name, details: wrap(stepDetails(op, step)), proof: proofOf(step), log: logText(step)}
+// telling is what a page says of an operation before or below a step, which need not say it again.
+type telling struct {
+	answer  string          // the first line
+	held    string          // why it is held, in a line of its own
+	parts   map[string]bool // what went wrong in parts of earlier steps
+	intents map[uint64]bool // the entries that earlier tries began with
+}
+
+// whole says whether the page says elsewhere all that a step has to say: what it is held for, or the verdict.
+func (t *telling) whole(step *arbiterv1.Step) bool {
+	return step.Name == "held" && step.Detail == t.held || step.Name == "verdict" && strings.Contains(t.answer, step.Detail)
+}
+
+// part is what there is to say of what went wrong in a part of a step.
+func (t *telling) part(detail string) string {
+	switch {
+	case t.held != "" && strings.Contains(t.held, detail):
+		return "see held"
+	case t.parts[detail]:
+		return "as before"
+	}
+	t.parts[detail] = true
+	return detail
+}
+
+func stepRow(s Style, op *arbiterv1.Operation, step *arbiterv1.Step, begin time.Time, c scale, said *telling) row {
+	r := row{
+		at: offset(step.Began.AsTime().Sub(begin)), name: spaced(step.Name), details: stepDetails(step, said), proof: proofOf(step), log: said.log(step),
+	}
 	if step.Name == "verdict" {
-		r.name, r.log = "verdict down", cmp.Or(basisText(op.Basis), r.log)
+		r.name, r.log = "verdict down", cmp.Or(entriesText(op.Basis), r.log)
 	}
 	if slices.Contains(drawn, step.Name) {
 		r.bar = c.bar(step)
@@ -180,7 +208,7 @@ func proofOf(step *arbiterv1.Step) string {
 
 // stepDetails say what a step did: its measured parts, then its own words. A try that didn't succeed says so first, and
 // says all; of one that did, what only repeats the proof is left out.
-func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
+func stepDetails(step *arbiterv1.Step, said *telling) []string {
 	var parts []string
 	failed := slices.Contains([]string{"failed", "unknown", "cut-short"}, step.Result)
 	if failed && step.Name != "held" { // which says it by its name
@@ -193,15 +221,15 @@ func stepDetails(op *arbiterv1.Operation, step *arbiterv1.Step) []string {
 		parts = append(parts, fmt.Sprintf("try %d", step.Attempt))
 	}
 	for _, part := range step.Parts {
-		parts = append(parts, partText(part, failed))
+		parts = append(parts, partText(part, failed, said))
 	}
-	if grade := proofOf(step); step.Detail != "" && !saidByPart(step) && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
-		parts = append(parts, step.Detail)
+	if grade := proofOf(step); step.Detail != "" && !saidByPart(step) && !said.whole(step) && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
+		parts = append(parts, inTimes(step.Detail))
 	}
 	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
 	}
-	if basis := basisText(step.Basis); basis != "" && step.Attempt <= 1 { // later tries are of the same decision
+	if basis := entriesText(step.Basis); basis != "" && step.Attempt <= 1 { // later tries are of the same decision
 		parts = append(parts, fmt.Sprintf("decided on %s (rule %s)", basis, orDash(step.Rule)))
 	}
 	return parts
@@ -223,7 +251,7 @@ func LeftUndone(op *arbiterv1.Operation, step string) bool {
 }
 
 // partText is one measured part; long words about it are shown only where something went wrong.
-func partText(part *arbiterv1.StepTime, failed bool) string {
+func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 	const brief = 20
 	words := part.Name
 	if part.Undone {
@@ -232,20 +260,28 @@ func partText(part *arbiterv1.StepTime, failed bool) string {
 	if part.Length.AsDuration() > 0 {
 		words += " " + briefProto(part.Length)
 	}
-	if part.Detail != "" && (failed || part.Undone || len(part.Detail) <= brief) {
+	switch {
+	case part.Detail == "":
+	case len(part.Detail) <= brief:
 		words += " (" + part.Detail + ")"
+	case failed || part.Undone:
+		words += " (" + inTimes(said.part(part.Detail)) + ")"
 	}
 	return words
 }
 
-// wrap joins parts into lines of a readable length.
-func wrap(parts []string) []string {
-	const width = 66
+// readable is the length of a line of details.
+const readable = 66
+
+// wrap joins parts into lines of a length; only narrow ones break a part that is longer.
+func wrap(parts []string, width int, narrow bool) []string {
 	var lines []string
 	for _, part := range parts {
 		last := len(lines) - 1
 		if last >= 0 && utf8.RuneCountInString(lines[last])+3+utf8.RuneCountInString(part) <= width {
 			lines[last] += " · " + part
+		} else if narrow {
+			lines = append(lines, fold(part, width, 2)...)
 		} else {
 			lines = append(lines, part)
 		}
@@ -253,26 +289,37 @@ func wrap(parts []string) []string {
 	return lines
 }
 
-func logText(step *arbiterv1.Step) string {
-	switch {
-	case step.IntentIndex != 0 && step.OutcomeIndex != 0:
-		return fmt.Sprintf("log %d-%d", step.IntentIndex, step.OutcomeIndex)
-	case step.IntentIndex+step.OutcomeIndex != 0:
-		return fmt.Sprintf("log %d", step.IntentIndex+step.OutcomeIndex)
+// log names the entries of a step: its intent, unless an earlier try has named it, and its outcome. Entries in between are of others.
+func (t *telling) log(step *arbiterv1.Step) string {
+	var entries []uint64
+	if step.IntentIndex != 0 && !t.intents[step.IntentIndex] {
+		entries = append(entries, step.IntentIndex)
+		t.intents[step.IntentIndex] = true
 	}
-	return ""
+	if step.OutcomeIndex != 0 {
+		entries = append(entries, step.OutcomeIndex)
+	}
+	return entriesText(entries)
 }
 
-// basisText names the entries that a decision rests on; empty if nothing is known of them.
-func basisText(basis []uint64) string {
-	if len(basis) == 0 {
+// entriesText names entries of the log, those that follow each other as one range: "log 8812-8814, 8816". It is empty for none.
+func entriesText(entries []uint64) string {
+	if len(entries) == 0 {
 		return ""
 	}
-	lowest, highest := slices.Min(basis), slices.Max(basis)
-	if lowest == highest {
-		return fmt.Sprintf("log %d", lowest)
+	sorted := slices.Compact(slices.Sorted(slices.Values(entries)))
+	var runs []string
+	for i := 0; i < len(sorted); {
+		first := i
+		for i++; i < len(sorted) && sorted[i] == sorted[i-1]+1; i++ {
+		}
+		if run := fmt.Sprint(sorted[first]); i == first+1 {
+			runs = append(runs, run)
+		} else {
+			runs = append(runs, fmt.Sprintf("%s-%d", run, sorted[i-1]))
+		}
 	}
-	return fmt.Sprintf("log %d-%d", lowest, highest)
+	return "log " + strings.Join(runs, ", ")
 }
 
 func receiptText(op *arbiterv1.Operation) string {

@@ -12,7 +12,7 @@ import (
 
 // Started says that a failover was begun.
 func Started(s Style, group string, r *arbiterv1.FailoverResponse) string {
-	var p page
+	p := s.page()
 	p.line("%s", s.strong(fmt.Sprintf("failover of %s has begun (operation %s).", group, orDash(r.Operation))))
 	if plan := strings.TrimSpace(r.Plan); plan != "" && !strings.Contains(plan, r.Operation) {
 		p.line("%s", plan)
@@ -22,7 +22,7 @@ func Started(s Style, group string, r *arbiterv1.FailoverResponse) string {
 
 // Applied says what became of a spec.
 func Applied(group string, r *arbiterv1.ApplyGroupResponse, dryRun bool) string {
-	var p page
+	p := &page{}
 	switch {
 	case dryRun:
 		p.line("%s would be %s. Nothing was done.", group, orDash(r.Result))
@@ -40,7 +40,7 @@ func Applied(group string, r *arbiterv1.ApplyGroupResponse, dryRun bool) string 
 
 // ArbiterFile says what an arbiter's file means.
 func ArbiterFile(f *config.ArbiterFile) string {
-	var p page
+	p := &page{}
 	bears := "bears the loss of " + fmt.Sprint(len(f.Arbiters)/2)
 	p.line("arbiter %s is valid; one of %d, which %s.", f.Node, len(f.Arbiters), bears)
 	for _, a := range f.Arbiters {
@@ -58,7 +58,7 @@ func ArbiterFile(f *config.ArbiterFile) string {
 
 // Contexts lists the clusters of arbiters that the operator works with.
 func Contexts(s Style, c *config.Contexts, file string) string {
-	var p page
+	p := s.page()
 	if len(c.Contexts) == 0 {
 		p.line("No context yet (%s). Make one:", file)
 		p.line("  arbiterctl contexts set NAME --address HOST:PORT,... --ca ca.crt --cert me.crt --key me.key")
@@ -76,7 +76,7 @@ func Contexts(s Style, c *config.Contexts, file string) string {
 		}
 		rows[i] = []string{mark, one.Name, strings.Join(one.Addresses, ", "), identity}
 	}
-	p.lines(columns([]string{"", "NAME", "ARBITERS", "CERTIFICATE"}, rows), "")
+	p.table([]string{"", "NAME", "ARBITERS", "CERTIFICATE"}, rows, nil)
 	return p.String()
 }
 

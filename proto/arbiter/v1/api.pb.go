@@ -801,7 +801,10 @@ type GroupStatus struct {
 	LossBytes uint64 `protobuf:"varint,24,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
 	// How old lag_bytes is: when the arbiter that answers looked last at the candidate and at the primary, the older of both looks. Unset if it
 	// has not seen both.
-	LagAge        *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
+	LagAge *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
+	// Whom lag_bytes, would_lose and loss_grade are about: the candidate, or where nobody may be promoted the member that comes nearest to it.
+	// Empty if there is nobody but the primary.
+	Nearest       string `protobuf:"bytes,26,opt,name=nearest,proto3" json:"nearest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1009,6 +1012,13 @@ func (x *GroupStatus) GetLagAge() *durationpb.Duration {
 		return x.LagAge
 	}
 	return nil
+}
+
+func (x *GroupStatus) GetNearest() string {
+	if x != nil {
+		return x.Nearest
+	}
+	return ""
 }
 
 // PauseStatus says who paused a group, and why.
@@ -5940,7 +5950,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xd1\x06\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xeb\x06\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5974,7 +5984,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05lease\x18\x17 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\x12\x1d\n" +
 	"\n" +
 	"loss_bytes\x18\x18 \x01(\x04R\tlossBytes\x122\n" +
-	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\"m\n" +
+	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
+	"\anearest\x18\x1a \x01(\tR\anearest\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
