@@ -148,7 +148,9 @@ func (s *stage) believeFences() {
 			return err
 		}
 		for _, g := range status.GetGroups() {
-			wrong := slices.ContainsFunc(g.GetMembers(), func(m *arbiterv1.MemberStatus) bool { return strings.Contains(m.GetFence(), "has said that it is off while") })
+			wrong := slices.ContainsFunc(g.GetMembers(), func(m *arbiterv1.MemberStatus) bool {
+				return strings.Contains(m.GetFence(), "has said that it is off while")
+			})
 			if wrong && g.GetStage() == "steady" {
 				_, err := s.api.Adopt(s.ctx, &arbiterv1.AdoptRequest{Change: change(), Group: g.GetGroup()})
 				return errors.Join(fmt.Errorf("adopted %s", g.GetGroup()), err)
