@@ -130,13 +130,30 @@ func (s *stage) obey(ctx context.Context, explained string) {
 	}
 	command := []string{found[1], found[2]}
 	if member := strings.TrimSpace(found[3]); member != "" {
-		i := slices.IndexFunc(s.Members, func(m *database.Server) bool { return m.Name() == member })
-		if i < 0 || s.Members[i].Host().PowerOff(ctx) != nil {
+		if s.switchOff(ctx, member) != nil {
 			return
 		}
 		command = append(command, member)
 	}
+	if found[1] == "reinstate" {
+		status, err := s.api.GetStatus(ctx, &arbiterv1.GetStatusRequest{})
+		if err != nil || len(status.GetGroups()) != 1 {
+			return
+		}
+		if op := status.GetGroups()[0].GetOperation(); op.GetActor() != "automatic" { // whoever asked for it wants another primary
+			_ = s.switchOff(ctx, op.GetFrom())
+			return
+		}
+	}
 	_, _ = s.Ctl(ctx, append(command, "--seen", found[4], "--yes", "--reason", "switched off by hand")...)
+}
+
+func (s *stage) switchOff(ctx context.Context, member string) error {
+	i := slices.IndexFunc(s.Members, func(m *database.Server) bool { return m.Name() == member })
+	if i < 0 {
+		return fmt.Errorf("there is no %s", member)
+	}
+	return s.Members[i].Host().PowerOff(ctx)
 }
 
 // believeFences has devices that were seen to lie believed again: an operator who has repaired them adopts the group anew.
