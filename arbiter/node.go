@@ -70,7 +70,7 @@ type Options struct {
 	OpenStorage func() (*Storage, error)
 	// Applied is nil but in tests, which record what every arbiter applied. It runs on Raft's goroutine: see fsm.Hooks.
 	Applied func(failover.Index, *failover.State, []failover.Event)
-	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect.
+	// Failpoint is nil but in builds for tests: it is called before and after each commit and each effect, and before a wait for views.
 	Failpoint failpoint.Func
 }
 
@@ -284,6 +284,12 @@ const viewsLimit = time.Second
 // awaitViews waits until the views that the beginning of this reign voided are here again, or have had their time: until then nobody knows whether
 // an arbiter is silent and a primary unknown, or just not heard again.
 func (n *Node) awaitViews(ctx context.Context) {
+	if viewsCurrent(n.fsm.State()) {
+		return
+	}
+	if n.options.Failpoint != nil {
+		n.options.Failpoint("before-views-status")
+	}
 	n.mu.Lock()
 	until := n.reigned + n.options.Timing.Heartbeat + viewsLimit
 	n.mu.Unlock()

@@ -91,7 +91,6 @@ func TestCandidatesAreRanked(t *testing.T) {
 	}
 }
 
-// Scenarios 17 and 18: what is known of the loss with synchronous replication.
 // Before the first adoption no database is recorded that a member could be compared with.
 func TestNobodyIsAStandbyOfAGroupThatWasNeverAdopted(t *testing.T) {
 	g := &Group{Name: "orders", Spec: &Spec{}, Members: []Member{{Name: "b"}}}
@@ -101,6 +100,7 @@ func TestNobodyIsAStandbyOfAGroupThatWasNeverAdopted(t *testing.T) {
 	}
 }
 
+// Scenarios 17 and 18: what is known of the loss with synchronous replication.
 func TestLossBounds(t *testing.T) {
 	at := func(m MemberName, position LSN) MemberPosition {
 		return MemberPosition{Member: m, Answered: true, SystemID: "sys1", Received: position}

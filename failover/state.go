@@ -102,7 +102,7 @@ type Member struct {
 	Proof       Proof // what NONE rests on
 	Rogue       bool  // seen accepting writes without authority
 	// FenceContradicted is who reached it after its fence devices had said that it is off; empty: nobody. What those devices say proves nothing,
-	// until one of them says that it is on, or the spec names others (S3).
+	// also not that they are right, until the spec names another fence or address, or the group is adopted anew (S3).
 	FenceContradicted NodeID `json:",omitempty"`
 	// ReadBack says that it is REVOKED only because its proof has become old. Its machine is off already, as far as anybody knows: so it
 	// is looked at first, and fenced again only if that doesn't prove it.

@@ -57,7 +57,7 @@ func (p *places) full(folder string) string {
 	switch in := p.folders[folder]; {
 	case in != nil && len(in.taken) == readsAtOnceInFolder:
 		return fmt.Sprintf(" (%d reads in %s have not ended, and no more are begun)", readsAtOnceInFolder, folder)
-	case p.taken != nil && len(p.taken) == readsAtOnce:
+	case len(p.taken) == readsAtOnce:
 		return fmt.Sprintf(" (%d reads have not ended, and no more are begun)", readsAtOnce)
 	}
 	return ""
