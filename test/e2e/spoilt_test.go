@@ -169,7 +169,13 @@ func (s *stage) believeFences() {
 				return strings.Contains(m.GetFence(), "has said that it is off while")
 			})
 			if wrong && g.GetStage() == "steady" {
-				_, err := s.api.Adopt(s.ctx, &arbiterv1.AdoptRequest{Change: change(), Group: g.GetGroup()})
+				adopt := &arbiterv1.AdoptRequest{Change: change(), Group: g.GetGroup()}
+				for _, m := range g.GetMembers() {
+					if m.GetStatus() == "down" {
+						adopt.Attest = append(adopt.Attest, m.GetMember())
+					}
+				}
+				_, err := s.api.Adopt(s.ctx, adopt)
 				return errors.Join(fmt.Errorf("adopted %s", g.GetGroup()), err)
 			}
 		}
