@@ -114,16 +114,12 @@ var authority = []Mutant{
 		New: "\tif o.Result != ResultDone && o.Proof.Grade == \"\" {\n\t\treturn c.failedTry(g, o)\n\t}\n\treturn c.provenNone",
 	},
 	{
-		Name: "believe-a-device-that-was-wrong", Rule: "S3", What: "devices that called a member off while it was reached prove later that it is off",
-		File: authorityFile, Old: "if m.FenceContradicted != \"\" && proof.Grade.fromDevice() {", New: "if false {",
+		Name: "believe-a-device-that-was-wrong", Rule: "S3", What: "devices that called a member off while it was reached are asked later, and prove that it is off",
+		File: viewsFile, Old: "\tm.FenceContradicted = node\n", New: "",
 	},
 	{
 		Name: "believe-a-device-that-says-on", Rule: "S3", What: "devices that were wrong are right again when they say that the member is on",
 		File: viewsFile, Old: "\tm := g.Member(p.Member)\n\tif !p.Contradicted ||", New: "\tm := g.Member(p.Member)\n\tif p.Armed && !p.Off {\n\t\tm.FenceContradicted = \"\"\n\t}\n\tif !p.Contradicted ||",
-	},
-	{
-		Name: "promote-on-the-proof-of-a-device-that-was-wrong", Rule: "S3", What: "a proof stands though its devices are seen to be wrong before anybody is promoted on it",
-		File: viewsFile, Old: "op != nil && op.restsOn(m)", New: "op != nil && op.restsOn(m) && false",
 	},
 	{
 		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
