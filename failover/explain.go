@@ -86,6 +86,11 @@ func improvements(s *State, g *Group) []string {
 	default:
 		return append(next, "bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check)
 	}
+	for _, m := range g.Members {
+		if g.misfenced(m.Name) {
+			next = append(next, rightTheFence(g, m.Name))
+		}
+	}
 	if armed, _ := Armed(s, g); !armed {
 		return append(next, "see which arbiter can't reach which device, and why:", check)
 	}
@@ -215,9 +220,14 @@ func unprovenCommands(s *State, g *Group, seen string) []string {
 	return []string{retried + fmt.Sprintf("if it is certain that %s is off:", m), attest}
 }
 
+// rightTheFence is what has the devices of a member believed again that were seen to be wrong about it.
+func rightTheFence(g *Group, m MemberName) string {
+	return fmt.Sprintf("name the right device of %s in the spec (arbiterctl apply), or, once it is right again: arbiterctl adopt %s", m, g.Name)
+}
+
 // misfencedCommands are what helps where the devices of a member were seen to be wrong about it, so that they are not asked.
 func misfencedCommands(s *State, g *Group, m MemberName, seen string) []string {
-	later := fmt.Sprintf("later, name the right device of %s in the spec (arbiterctl apply), or, once it is right again: arbiterctl adopt %s", m, g.Name)
+	later := "later, " + rightTheFence(g, m)
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		return []string{
 			fmt.Sprintf("bring %s back, on which nothing was done: this ends by itself; or, if it is certain that it is off, go on, and vouch for it then:", m),

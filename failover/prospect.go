@@ -31,6 +31,9 @@ func prospectOf(s *State, g *Group) prospect {
 		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
 		return prospect{held: detail}
 	}
+	if fence := fenceGuardOf(g, formerWriter(g)); !fence.OK {
+		return prospect{held: fence.Detail}
+	}
 	p := prospect{fences: formerWriter(g)}
 	if p.fences != "" {
 		p.steps = append(p.steps, fenceText(g, p.fences))
@@ -124,6 +127,9 @@ func routeNames(g *Group) string {
 
 // fenceText names all devices: those of a level act together, and any level may give the proof.
 func fenceText(g *Group, member MemberName) string {
+	if g.misfenced(member) {
+		return fmt.Sprintf("take a person's word that %s is off", member)
+	}
 	text := fmt.Sprintf("fence %s", member)
 	m, _ := g.Spec.Member(member)
 	for i, level := range m.Fence {
