@@ -135,7 +135,7 @@ func (t *target) waitStopped(ctx context.Context, position *failover.MemberPosit
 	looks := twoLooks{{Receiver: true}, {Receiver: true}}
 	for {
 		look, err := lookAtStandby(ctx, t.conn.Conn)
-		if err != nil && ctx.Err() != nil {
+		if err != nil && clock.Over(ctx) {
 			return stoppedInPart(looks, position)
 		}
 		if err != nil {

@@ -131,7 +131,7 @@ func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn, addr
 	for {
 		now, err := t.lacksToStream(ctx, primary, name, address)
 		switch {
-		case err != nil && ctx.Err() == nil:
+		case err != nil && !clock.Over(ctx):
 			return err
 		case err == nil && now == "":
 			return nil
@@ -139,7 +139,7 @@ func (t *target) waitStreaming(ctx context.Context, primary *postgres.Conn, addr
 			lacks = now // what was seen last, also when time runs out in the middle of a look
 		}
 		if time.Since(nudged) >= nudgeAfter {
-			if err := t.endRetrySleep(ctx); err != nil && ctx.Err() == nil {
+			if err := t.endRetrySleep(ctx); err != nil && !clock.Over(ctx) {
 				return err
 			}
 			nudgeAfter, nudged = min(2*nudgeAfter, nudgeMost), time.Now()

@@ -215,7 +215,7 @@ func (t *target) readBack(ctx context.Context, settings []setting) error {
 			return nil
 		case err == nil:
 			missing = now
-		case ctx.Err() == nil || missing == "":
+		case !clock.Over(ctx) || missing == "":
 			return fmt.Errorf("read the settings back: %w", err)
 		}
 		if clock.Pause(ctx, readBackEvery) != nil {

@@ -62,7 +62,7 @@ func (r *recorder) verified(ctx context.Context, routeAddress string, a failover
 		if err == nil {
 			return r.outcome(failover.ResultDone, fmt.Sprintf("write through %s seen on %s under epoch %d", routeAddress, a.Member, a.Epoch))
 		}
-		if last == nil || ctx.Err() == nil {
+		if last == nil || !clock.Over(ctx) {
 			last = err
 		}
 		if clock.Pause(ctx, verifyEvery) != nil {

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"os"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -45,4 +46,28 @@ func TestVerifyTellsWhatTheTriesCameTo(t *testing.T) {
 			t.Errorf("%+v", o)
 		}
 	})
+}
+
+// lateContext is one whose own timer has not fired yet, though its deadline has passed: the network's timers may have, by then.
+type lateContext struct{ context.Context }
+
+func (lateContext) Deadline() (time.Time, bool) { return time.Now(), true }
+
+// What the last full try came to is told, and not that the next one was cut short, also where that was noticed a moment before the context's end.
+func TestVerifyTellsWhatTheLastFullTryCameTo(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := startRecorder().verified(lateContext{ctx}, "lb:5432", failover.Action{Member: "b", Epoch: 5}, func(ctx context.Context, number int) error {
+		switch number {
+		case 1:
+			return ErrRouteElsewhere
+		case 2:
+			return os.ErrDeadlineExceeded // as a dial says
+		}
+		cancel()
+		return ctx.Err()
+	})
+	if o.Result != failover.ResultFailed || !strings.Contains(o.Detail, ErrRouteElsewhere.Error()) {
+		t.Errorf("%+v", o)
+	}
 }

@@ -78,7 +78,7 @@ func (a *agent) awaitOff(ctx context.Context, window time.Duration) error {
 			err = fmt.Errorf("status: %w", ErrNotOff)
 		case errors.Is(err, ErrContradiction):
 			return err
-		case heard != nil && ctx.Err() != nil:
+		case heard != nil && clock.Over(ctx):
 			return fmt.Errorf("%w until its time was up", heard)
 		}
 		heard = err

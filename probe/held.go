@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 )
 
 // asksThroughHeld is how many looks at a standby in a row may go through the held session.
@@ -161,7 +162,7 @@ func (p *Postgres) lookThroughHeld(ctx context.Context, key memberKey) (look Loo
 		return Look{}, false
 	}
 	row, err := h.ask(ctx, askFacts)
-	if err != nil && ctx.Err() != nil {
+	if err != nil && clock.Over(ctx) {
 		look = Look{Evidence: evidenceOf(fmt.Errorf("ask the server what it is: %w", err))}
 		p.noteStandby(key, look)
 		return look, true

@@ -244,7 +244,7 @@ func (h *haproxy) untilProven(ctx context.Context, r Request, commands, again []
 	for wait := firstLookPause; ; wait, commands = min(2*wait, lastLookPause), again {
 		state, _, err := h.apply(ctx, r, commands)
 		switch {
-		case err != nil && missing != nil && ctx.Err() != nil:
+		case err != nil && missing != nil && clock.Over(ctx):
 			return fmt.Errorf("%w; time is up: %w", missing, err)
 		case err != nil:
 			return err

@@ -162,3 +162,22 @@ func TestPause_EndsWithItsTimeOrItsContext(t *testing.T) {
 		}
 	})
 }
+
+func TestOver_FromTheDeadlineOn(t *testing.T) {
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, test := range []struct {
+		what string
+		ctx  context.Context
+		want bool
+	}{
+		{"without an end", t.Context(), false},
+		{"ended", ended, true},
+		{"its deadline is to come", deadlineContext{t.Context(), time.Now().Add(time.Hour)}, false},
+		{"its deadline has passed, which it does not say yet", deadlineContext{t.Context(), time.Now()}, true},
+	} {
+		if got := Over(test.ctx); got != test.want {
+			t.Errorf("%s: %v", test.what, got)
+		}
+	}
+}

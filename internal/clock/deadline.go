@@ -48,6 +48,13 @@ func (c deadlineContext) Deadline() (time.Time, bool) {
 	return c.deadline, true
 }
 
+// Over reports whether ctx has ended or is about to: its Deadline has passed. The network's own timers read that deadline too and may fire a moment
+// before the context's: whoever asks after an error whether it is only the end of the time asks this.
+func Over(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
+}
+
 // WithTimeout is WithDeadline at a duration from now.
 func WithTimeout(parent context.Context, c Clock, timeout time.Duration) (context.Context, context.CancelFunc) {
 	return WithDeadline(parent, c, c.Boot()+timeout)
