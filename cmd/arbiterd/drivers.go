@@ -104,13 +104,12 @@ func reportOf(r probe.Report) arbiter.Report {
 
 // reached is when a look began that reached the member over a new connection, whatever the member then said.
 func reached(l probe.Look) time.Duration {
-	switch failover.ClassOf(l.Evidence.Reason) {
-	case failover.EvidenceGood, failover.EvidenceFailing:
-		if !l.Held {
-			return l.Began
-		}
+	class, reason := failover.ClassOf(l.Evidence.Reason), l.Evidence.Reason
+	said := class == failover.EvidenceGood || class == failover.EvidenceFailing || reason == failover.ReasonBadCredentials
+	if !said || l.Held {
+		return 0
 	}
-	return 0
+	return l.Began
 }
 
 // good is how long a look took that found nothing wrong.

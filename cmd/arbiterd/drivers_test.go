@@ -33,6 +33,8 @@ func TestLooksThatReachAMember(t *testing.T) {
 	}{
 		{failover.ReasonAnswered, false, time.Second},
 		{failover.ReasonStartingUp, false, time.Second},
+		{failover.ReasonBadCredentials, false, time.Second},
+		{failover.ReasonBadConfiguration, false, 0},
 		{failover.ReasonAnswered, true, 0},
 		{failover.ReasonTimeout, false, 0},
 		{failover.ReasonRefused, false, 0},

@@ -63,4 +63,7 @@ type Report struct {
 	Reached time.Duration
 }
 
+// missed says that the look did not reach the member, whatever the check.
+func (r Report) missed() bool { return r.Good == 0 && r.Reached == 0 }
+
 func (r Report) key() Key { return Key{Group: r.Observation.Group, Member: r.Observation.Member} }

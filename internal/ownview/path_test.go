@@ -24,6 +24,22 @@ func (f *fixture) reach(well bool) {
 	f.observe(r)
 }
 
+// reachOther reports a look of another check, which reaches the member and finds something wrong, or counts for nothing.
+func (f *fixture) reachOther() {
+	began := f.now
+	f.now += 10 * time.Millisecond
+	f.observe(Report{
+		Observation: failover.Observation{
+			Group: "pay", Member: "db1", AsOf: 100,
+			Checks: []failover.CheckState{
+				{Name: "pages", Evidence: failover.Evidence{Reason: failover.ReasonWrongAnswer}},
+				{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonAnswered}},
+			},
+		},
+		Check: "pages", Began: began, Ended: f.now, Reached: began,
+	})
+}
+
 // miss reports a look that got no answer at all.
 func (f *fixture) miss() {
 	began := f.now
@@ -47,6 +63,24 @@ func TestContradictedPath(t *testing.T) {
 		want bool
 	}{
 		{"well before and after", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true) }, true},
+		{"another check finds something wrong with it", func(f *fixture) {
+			f.reach(true)
+			f.reachOther()
+			f.setPath(off)
+			f.now++
+			f.reachOther()
+			f.reach(true)
+		}, true},
+		{"only another check reaches it", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reachOther() }, false},
+		{"another check, and silent meanwhile", func(f *fixture) {
+			f.reach(true)
+			f.setPath(off)
+			f.now++
+			f.reachOther()
+			f.miss()
+			f.reachOther()
+			f.reach(true)
+		}, false},
 		{"it was silent meanwhile", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.miss(); f.reach(true) }, false},
 		{"it was switched off", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false) }, false},
 		{"it was switched off and on", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(false); f.reach(true) }, false},

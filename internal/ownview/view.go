@@ -26,7 +26,7 @@ type View struct {
 	answered map[failover.GroupName]ask // answered by a batch that is not known to be applied
 	fresh    map[Key]bool               // looks that were news when they came
 	unsent   map[Key]bool               // fence paths that have changed
-	saidOff  map[Key]time.Duration      // when the devices of a member that was well said that it is off, on the boot clock, until a look finds it dead
+	saidOff  map[Key]time.Duration      // when the devices of a member that was reached said that it is off, on the boot clock, until a look misses it
 	worked   map[Key]time.Duration      // when a fence path answered last that it works, on the boot clock
 	specs    Specs
 	sequence uint64
@@ -71,17 +71,18 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 	return w
 }
 
-// contradictPath notes that a member is well, by a look that began after its devices had said that it is off, with no look in between that found
-// it otherwise, so that it was not off for a moment: they are another machine's, or call things off that are not.
+// contradictPath notes that a member is well, by a look that began after its devices had said that it is off, with no look in between that missed
+// it, so that it was not off for a moment: they are another machine's, or call things off that are not. Looks of all checks are in between, also
+// those that count for nothing or find something wrong with what they reach.
 func (v *View) contradictPath(key Key, r Report) (news bool) {
 	since, said := v.saidOff[key]
 	switch {
 	case !said:
 		return false
-	case r.Good == 0:
+	case r.missed():
 		delete(v.saidOff, key)
 		return false
-	case r.Reached <= since:
+	case r.Good == 0 || r.Reached <= since:
 		return false
 	}
 	delete(v.saidOff, key)
@@ -154,7 +155,8 @@ func (v *View) SetPath(m Moment, p failover.FencePath) (changed bool) {
 	outdated := known.AsOf < now.Since // that of a machine that the member no longer is
 	off := p.Armed && p.Off
 	p.Contradicted = off && known.Contradicted && !outdated
-	if v.paths[key] = p; off && v.looks[key].Good > 0 && !p.Contradicted {
+	last, looked := v.looks[key]
+	if v.paths[key] = p; off && looked && !last.missed() && !p.Contradicted {
 		v.saidOff[key] = m.Boot
 	} else {
 		delete(v.saidOff, key)
