@@ -141,7 +141,7 @@ func nextCommands(s *State, g *Group) []string {
 	name := g.Name
 	switch {
 	case !g.Adopted:
-		return adoptCommands(s, g)
+		return append(trustedByAdoption(g), adoptCommands(s, g)...)
 	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage == Confirmed && g.Operation.Automatic && g.Spec.Policy.Automation != AutomationFull:
@@ -225,10 +225,27 @@ func rightTheFence(g *Group, m MemberName) string {
 	return fmt.Sprintf("name the right device of %s in the spec (arbiterctl apply), or, once it is right again: arbiterctl adopt %s", m, g.Name)
 }
 
+// trustedByAdoption says whose devices an adoption has believed again, which its command does not tell.
+func trustedByAdoption(g *Group) (lines []string) {
+	for _, m := range g.Members {
+		if g.misfenced(m.Name) {
+			lines = append(lines, fmt.Sprintf("look at the fence of %s first: %s, and an adoption has it believed again", m.Name, m.contradiction()))
+		}
+	}
+	return lines
+}
+
 // misfencedCommands are what helps where the devices of a member were seen to be wrong about it, so that they are not asked.
 func misfencedCommands(s *State, g *Group, m MemberName, seen string) []string {
 	later := "later, " + rightTheFence(g, m)
 	if !pastIsolateIntent(g.EffectiveStage()) {
+		if !g.Operation.Automatic {
+			return []string{
+				fmt.Sprintf("call it off, as long as nothing was done: arbiterctl abort %s --reason \"...\"; or, if it is certain that %s is off, go on, and vouch for it then:", g.Name, m),
+				fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen),
+				later,
+			}
+		}
 		return []string{
 			fmt.Sprintf("bring %s back, on which nothing was done: this ends by itself; or, if it is certain that it is off, go on, and vouch for it then:", m),
 			fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen),
@@ -284,6 +301,11 @@ func promoteCommands(s *State, g *Group, seen string) []string {
 	release := fmt.Sprintf("arbiterctl release %s %s", g.Name, seen)
 	best, tooMuch := tooMuchLost(s, g)
 	switch {
+	case g.otherCandidate(s) != "" && g.misfenced(g.Operation.Candidate):
+		return []string{
+			fmt.Sprintf("%s; or let it be given up, switch it off by hand, and vouch for that, since %s:", mend, g.Member(g.Operation.Candidate).contradiction()),
+			release + " --reason \"...\"",
+		}
 	case g.otherCandidate(s) != "":
 		return []string{mend + "; or let it be fenced and another one promoted if it fails again:", release + " --reason \"...\""}
 	case tooMuch:

@@ -201,14 +201,36 @@ func (c *change) adopt(b Adopt) *Refusal {
 	return nil
 }
 
-// trustFences takes the word of devices again that were seen to be wrong about their members: whoever adopts a group has looked at all of it.
+// trustFences takes the word of devices again that were seen to be wrong about their members: whoever adopts a group has looked at all of it. Where an
+// arbiter still sees a member answer that its devices call off, that person is mistaken. What was seen before counts no more: a device that is wrong
+// is so again by a new look, and an old one says nothing against one that was mended.
 func (c *change) trustFences(g *Group, by Request) {
+	var trusted []MemberName
 	for i := range g.Members {
-		if m := &g.Members[i]; m.FenceContradicted != "" {
-			m.FenceContradicted = ""
+		m := &g.Members[i]
+		switch node := g.stillContradicts(&c.state, m.Name); {
+		case m.FenceContradicted == "":
+		case node != "":
+			m.FenceContradicted = node
+			c.tell(g, ArmedChanged, m.Name, "the fence of %s is still not armed: it says that it is off, and %s sees it answer. %s", m.Name, node, contradictionHint)
+		default:
+			m.FenceContradicted, m.Since = "", c.entry.Index
+			trusted = append(trusted, m.Name)
 			c.tell(g, ArmedChanged, m.Name, "the fence of %s is believed again: the group was adopted by %s", m.Name, by.by())
 		}
 	}
+	g.dropLooks(trusted)
+}
+
+// stillContradicts is an arbiter that sees a member answer whose devices have called it off to that arbiter, and have not taken it back; empty if none does.
+func (g *Group) stillContradicts(s *State, member MemberName) NodeID {
+	for _, p := range g.Paths {
+		look, current := g.currentLook(s, p.Node, member)
+		if p.Path.Member == member && p.Path.Contradicted && current && p.Generation == look.Generation && answers(look.Observation) {
+			return p.Node
+		}
+	}
+	return ""
 }
 
 func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {

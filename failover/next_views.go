@@ -195,7 +195,8 @@ func (c *change) tellPath(g *Group, node NodeID, p FencePath) {
 
 // noteContradiction keeps that the devices of a member are wrong about it beyond the look that showed it: when the member falls silent, that is what
 // counts. What they say later proves nothing of it, also not that they are right: another machine is switched on again, too. Only a person can tell, by
-// another fence in the spec, or by adopting the group anew. A proof by them on which a promotion would still rest is void (S3).
+// another fence in the spec, or by adopting the group anew. A proof that the operation has of them already is void (S3): beside a writer that makes a
+// rogue of the member; where nobody writes, the proof is asked for again before anybody is promoted.
 func (c *change) noteContradiction(g *Group, node NodeID, p FencePath) {
 	m := g.Member(p.Member)
 	if !p.Contradicted || m.FenceContradicted != "" {
@@ -203,15 +204,10 @@ func (c *change) noteContradiction(g *Group, node NodeID, p FencePath) {
 	}
 	m.FenceContradicted = node
 	c.tell(g, ArmedChanged, m.Name, "the fence of %s is not armed: %s. %s", m.Name, m.contradiction(), contradictionHint)
-	if op := g.Operation; op != nil && op.restsOn(m) {
-		m.Authority, m.RevokedSince, m.Proof = AuthorityRevoked, c.entry.Index, Proof{}
+	if op := g.Operation; op != nil && op.Kind == KindRefence && g.isVoid(m) {
+		m.Authority, m.RevokedSince, m.Proof, m.Rogue = AuthorityRevoked, c.entry.Index, Proof{}, true
 		c.tell(g, AuthorityChanged, m.Name, "%s is REVOKED: its proof is void, since %s (S3)", m.Name, m.contradiction())
 	}
-}
-
-// restsOn says that the operation has not promoted anybody yet, and will do so on the word of this member's devices.
-func (o *Operation) restsOn(m *Member) bool {
-	return o.Candidate == "" && m.Authority == AuthorityNone && m.Proof.Grade.fromDevice() && m.NoneSince > o.ConfirmedAt
 }
 
 func (g *Group) pathAt(node NodeID, member MemberName) (int, bool) {

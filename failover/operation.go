@@ -149,8 +149,8 @@ func (o *Operation) lastTry() (Step, bool) {
 	return Step{}, false
 }
 
-// staleProof is a member beside the one to be promoted that this operation isolated so long ago that its proof is read back again first, empty
-// if there is none. Of whoever is promoted it does not matter: it answers as a standby, and to fence it would take away whom to promote.
+// staleProof is a member beside the one to be promoted whose proof, got by this operation, is old or void, so that it is read back again first,
+// empty if there is none. Of whoever is promoted it does not matter: it answers as a standby, and to fence it would take away whom to promote.
 func (g *Group) staleProof(beside MemberName) MemberName {
 	for i := range g.Members {
 		if m := &g.Members[i]; m.Name != beside && g.isStale(m) {
@@ -160,10 +160,16 @@ func (g *Group) staleProof(beside MemberName) MemberName {
 	return ""
 }
 
-// isStale says whether a member's proof is from before the operation was held. A person's word can't be read back.
+// isStale says whether a member's proof is from before the operation was held, or void. A person's word can't be read back.
 func (g *Group) isStale(m *Member) bool {
 	fenced := m.Authority == AuthorityNone && m.Proof.Grade != "" && m.Proof.Grade != ProofAttested
-	return fenced && m.NoneSince > g.Operation.ConfirmedAt && m.NoneSince < g.Operation.ProofsBefore
+	return fenced && m.NoneSince > g.Operation.ConfirmedAt && m.NoneSince < g.Operation.ProofsBefore || g.isVoid(m)
+}
+
+// isVoid says whether a member's proof, got by this operation, is the word of devices that were seen to be wrong about it (S3). That of an
+// earlier one has been acted on: operations past a fence end with a promotion, with the former writer, or by an adoption.
+func (g *Group) isVoid(m *Member) bool {
+	return m.FenceContradicted != "" && m.Authority == AuthorityNone && m.Proof.Grade.fromDevice() && m.NoneSince > g.Operation.ConfirmedAt
 }
 
 // tried says whether the timeline has a try of an action on a member that may have been done, whatever became of its intent.

@@ -8,10 +8,7 @@ import (
 // planIsolate isolates whoever may still write, one after the other.
 func planIsolate(g *Group, d Durations) Decision {
 	if intent := g.Operation.Intent; intent != nil {
-		if decision, misfenced := planMisfenced(g, d, intent.Member); misfenced {
-			return decision
-		}
-		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
+		return planFence(g, d, intent.Member)
 	}
 	if decision, ok := planRogue(g, d); ok {
 		return decision
@@ -78,23 +75,33 @@ func planRogue(g *Group, d Durations) (Decision, bool) {
 	case rogue == "" || op.Intent != nil && op.Intent.Action == ActionIsolate:
 		return Decision{}, false
 	case d.Running:
-		return g.decide(StepCancel, "rogue", "what runs is ended first, since %s accepts writes without authority", rogue), true
+		return g.decide(StepCancel, "rogue", "what runs is ended first, since %s", g.unproven(rogue)), true
 	}
 	if byHand := g.roguesByHand(); byHand != "" && g.Member(rogue).Rogue {
-		return g.hold(HoldRogue, fmt.Sprintf("%s accepts writes without authority, and %s", rogue, byHand)), true
+		return g.hold(HoldRogue, g.unproven(rogue)+", and "+byHand), true
 	}
-	if decision, misfenced := planMisfenced(g, d, rogue); misfenced {
-		return decision, true
-	}
-	return g.intend(ActionIsolate, rogue), true
+	return planFence(g, d, rogue), true
 }
 
-// planMisfenced holds for a person where the devices of a member that must be isolated were seen to be wrong about it.
-func planMisfenced(g *Group, d Durations, member MemberName) (Decision, bool) {
-	if !g.misfenced(member) || d.Running {
-		return Decision{}, false
+// planFence isolates a member: by the intent, and then by trying. Where its devices were seen to be wrong about it they are not asked: a person
+// must end what the operation waits for.
+func planFence(g *Group, d Durations, member MemberName) Decision {
+	intent := g.Operation.Intent
+	switch {
+	case g.misfenced(member) && !d.Running:
+		return g.hold(HoldFenceUnproven, fmt.Sprintf("%s is not fenced: %s", member, g.Member(member).contradiction()))
+	case intent != nil && intent.Action == ActionIsolate:
+		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
 	}
-	return g.hold(HoldFenceUnproven, fmt.Sprintf("%s is not fenced: %s", member, g.Member(member).contradiction())), true
+	return g.intend(ActionIsolate, member)
+}
+
+// unproven says why a member must be isolated.
+func (g *Group) unproven(member MemberName) string {
+	if g.Member(member).Rogue {
+		return fmt.Sprintf("%s accepts writes without authority", member)
+	}
+	return fmt.Sprintf("%s is not proven to have stopped", member)
 }
 
 // roguesByHand says why rogues are not fenced without an operator's word, empty if they are.
@@ -154,6 +161,9 @@ func (g *Group) readBack(member MemberName) Decision {
 	decision := g.intend(ActionIsolate, member)
 	decision.Rule = "read-back"
 	decision.Detail = fmt.Sprintf("read back that %s is still isolated, and isolate it again only if it isn't", member)
+	if m := g.Member(member); g.isVoid(m) {
+		decision.Detail = fmt.Sprintf("isolate %s anew: its proof is void, since %s", member, m.contradiction())
+	}
 	return decision
 }
 
@@ -210,6 +220,8 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	missing := "the promotion of %s did not succeed"
 	if g.Operation.Kind == KindReroute {
 		missing = "%s did not take the epoch under which its routes are changed"
+	} else if g.misfenced(g.Operation.Candidate) {
+		missing += ", nor is it given up by itself, since " + g.Member(g.Operation.Candidate).contradiction()
 	}
 	return planTry(g, d, HoldPromote, missing).asking(giveUp)
 }
@@ -229,8 +241,8 @@ func planPromotion(g *Group) Decision {
 // planGiveUp fences a candidate that is down and goes back to Isolating, if somebody else could be promoted (S7). As before every
 // isolation, the arbiters that count must have looked again since the intent, or since the newest try: while they have not, the decision asks
 // them to. It goes on asking, now and then, while the only other one is too far behind: it may have caught up since, and positions are
-// committed with an answer only. A candidate that is up and can't be promoted is given up only when an operator released the operation and it
-// failed again.
+// committed with an answer only. A candidate that is up and can't be promoted, or whose fence was seen to be wrong, so that it could not be fenced,
+// is given up only when an operator released the operation and it failed again.
 func planGiveUp(s *State, g *Group, d Durations) Decision {
 	op, waiting := g.Operation, Decision{}
 	v := Tally(s, g, op.Candidate)
@@ -246,7 +258,7 @@ func planGiveUp(s *State, g *Group, d Durations) Decision {
 			waiting.LookAgain = asked
 		}
 	}
-	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts {
+	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts || g.misfenced(op.Candidate) && !op.GoAhead {
 		return waiting
 	}
 	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
@@ -330,9 +342,9 @@ func planReinstate(g *Group, d Durations) Decision {
 	case g.Epoch <= op.ReinstatedAt:
 		return g.decide(StepAcquire, "reinstate", "%s under a newer epoch", op.bringsBack())
 	case op.Intent != nil: // to isolate a rogue
-		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
+		return planFence(g, d, op.Intent.Member)
 	case rogue != "":
-		return g.intend(ActionIsolate, rogue)
+		return planFence(g, d, rogue)
 	}
 	if stale := g.staleProof(op.From); stale != "" && op.Candidate != op.From {
 		return g.readBack(stale)

@@ -110,7 +110,8 @@ type Member struct {
 	// Promoting says that a promotion of it was intended, and that neither its success nor a proof against it is known: it may
 	// become a primary at any time, whatever it looks like (S7).
 	Promoting bool
-	// Since is the entry that gave it its present address and fence: whatever was seen before that was seen of another machine (S0).
+	// Since is the entry that gave it its present address and fence, or had a fence believed again that was seen to be wrong: whatever was seen before
+	// that was seen of another machine (S0).
 	Since   Index
 	Verdict Status
 	// Told is the verdict that was told last, while this one is unknown only because views that are void have not been sent anew; else empty.

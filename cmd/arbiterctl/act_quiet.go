@@ -65,7 +65,7 @@ func (a *app) adoptCommand() *cobra.Command {
 		Short: "Record who is primary now, so that Arbiter may protect the group",
 		Long: "Records the member that is accepting writes as the writer. A quorum of arbiters must see it writable and every other\n" +
 			"member in recovery on the same system. For a member that can't be seen you may vouch with --attest: only if you made\n" +
-			"sure that it can't accept writes.",
+			"sure that it can't accept writes. Fence devices that were seen to be wrong about their member are believed again by it.",
 		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.Group = args[0]

@@ -95,7 +95,15 @@ func TestContradictedPath(t *testing.T) {
 			f.reach(false)
 			f.setPath(off)
 		}, true},
-		{"on meanwhile", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true); f.setPath(on) }, false},
+		{"on, before it was told", func(f *fixture) { f.reach(true); f.setPath(off); f.now++; f.reach(true); f.setPath(on) }, true},
+		{"on, after it was told", func(f *fixture) {
+			f.reach(true)
+			f.setPath(off)
+			f.now++
+			f.reach(true)
+			f.whole()
+			f.setPath(on)
+		}, false},
 		{"another machine meanwhile", func(f *fixture) {
 			f.reach(true)
 			f.setPath(off)

@@ -57,13 +57,11 @@ func (s *sim) noteContradicted(e *entry, b failover.Batch) {
 	}
 }
 
-// forgetContradicted is for members that are another machine since an entry, and for groups that it adopted.
+// forgetContradicted is for members of which nothing counts any more that was seen before an entry: they are another machine since, or were adopted.
 func (s *sim) forgetContradicted(e *entry) {
-	adopt, _ := e.Body.(failover.Adopt)
-	adopted := rejection(e.events) == nil
 	for key := range s.contradicted {
 		g := e.after.Group(key.Group)
-		if g == nil || g.Member(key.Member) == nil || g.Member(key.Member).Since == e.Index || adopted && key.Group == adopt.Group {
+		if g == nil || g.Member(key.Member) == nil || g.Member(key.Member).Since == e.Index {
 			delete(s.contradicted, key)
 		}
 	}
