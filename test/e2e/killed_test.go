@@ -72,7 +72,9 @@ func TestScenario36_LeaderKilledAtEveryStage(t *testing.T) {
 			}
 			s := enter(t, plan{failpoints: true, ownFence: k.fence != power.Fault{}, policy: k.policy})
 			before, operations := s.state(s.primary), s.operations()
-			s.must(s.Power.SetFault(s.primary.Name(), k.fence))
+			if k.fence != (power.Fault{}) { // else it is as -fence says
+				s.must(s.Power.SetFault(s.primary.Name(), k.fence))
+			}
 			setFailpoint(s.Lab, "kill "+k.place)
 			s.crash()
 			if strings.HasSuffix(k.place, beginReign) {
