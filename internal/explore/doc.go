@@ -11,7 +11,7 @@
 // # The bound
 //
 // What the leader's planner wants, whatever comes of an action, and looks that are sent again cost nothing: all of it is followed to its
-// end. Every other entry is odd: a look that changes, a view that is lost or doubted, a change of leader, an operator's request, and whatever a leader
+// end. Every other entry is odd: a look that changes, or shows that devices are wrong, a view that is lost or doubted, a change of leader, an operator's request, and whatever a leader
 // might propose that its planner did not say (any intent on any member, any hold, any grant). Bounds.Odd says how many odd entries one
 // history may hold. The exploration ends when every history within that bound has been followed.
 //
@@ -24,7 +24,9 @@
 // # What is asked
 //
 // rules.go says the rules once more, in the simplest words and without a look at failover/authority.go: S0 to S5, S7, S8, S12 and S14.
-// proofs.go asks of every promotion that no fence beside it was proven before a hold and not since; it knows that from the history alone.
+// devices.go asks that devices which were seen to be wrong about a member are disbelieved from then on, and what they had proved before is void.
+// proofs.go asks of every promotion that no fence beside it was proven before a hold and not since, or by such devices; it knows what was proven
+// when from the history alone.
 // ends.go asks that from every state in which an operation is in progress the real planner, in a world that works again and with an
 // operator who follows the advice, brings it to an end.
 //

@@ -149,7 +149,7 @@ func (w *working) outcome(g *failover.Group, action failover.ActionKind) failove
 	return failover.Conclude{Group: group, Epoch: op.Intent.Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: o}
 }
 
-// operator does what the state of an operation that waits asks for: resumes a paused group, lets automation act, releases what is held.
+// operator does what the state of an operation that waits asks for: resumes a paused group, lets automation act, vouches for whom no device can, releases what is held.
 // Where all that is done already, the group is adopted as it is.
 func (w *working) operator(d failover.Decision) (stuck string) {
 	g := w.state.Group(group)
@@ -168,6 +168,11 @@ func (w *working) operator(d failover.Decision) (stuck string) {
 		return ""
 	case g.Spec.Policy.Automation != failover.AutomationFull:
 		if try(failover.ApplySpec{Group: group, Spec: variants[0].spec}) {
+			return ""
+		}
+	}
+	for i := range g.Members {
+		if m := &g.Members[i]; misfenced(m) && m.Authority == failover.AuthorityRevoked && try(failover.Attest{Group: group, Operation: op, Seen: w.state.Applied, Member: m.Name}) {
 			return ""
 		}
 	}

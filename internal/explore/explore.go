@@ -176,6 +176,9 @@ func (x *explorer) keep(f *found, i int, m move, next found, p *part) {
 // spoil asks that what became of an accepted entry on a wrong way is refused.
 func (x *explorer) spoil(f *found, i int, good move) int {
 	bad := spoiled(good)
+	if b, ok := good.body.(failover.Observe); ok {
+		bad = append(bad, oldPaths(good, b, f.state.Group(group))...)
+	}
 	for _, m := range bad {
 		e := m.entry(&f.state)
 		after, _ := failover.Next(f.state, e)

@@ -160,6 +160,30 @@ func TestKeysDoNotDependOnNames(t *testing.T) {
 	}
 }
 
+// A member whose devices were seen to be wrong is another one than it was, whoever saw that and however often; what devices said besides is the same to all.
+func TestKeysTellWrongDevices(t *testing.T) {
+	keys := map[key]bool{}
+	for _, said := range [][]failover.FencePath{
+		nil,
+		{{Armed: true, Off: true}},
+		{{Armed: true, Off: true, Contradicted: true}},
+		{{Armed: true, Off: true, Contradicted: true}, {Armed: true}},
+	} {
+		s := roots()[1]
+		for i, path := range said {
+			path.Group, path.Member, path.AsOf = group, "m2", s.Applied
+			b := (&moves{s: &s, g: s.Group(group)}).batch(nodes[i])
+			b.FencePaths = []failover.FencePath{path}
+			s, _ = failover.Next(s, move{body: failover.Observe{Batches: []failover.Batch{b}}, term: 1, proposer: "a"}.entry(&s))
+			s = slim(s)
+		}
+		keys[keyOf(&s)] = true
+	}
+	if len(keys) != 2 {
+		t.Errorf("%d states are told apart", len(keys))
+	}
+}
+
 // TestKeysTellApart what later entries ask of an operation, and what they would find only along histories longer than those of other tests.
 func TestKeysTellApart(t *testing.T) {
 	s := roots()[1]

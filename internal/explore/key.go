@@ -75,7 +75,7 @@ func aboutMember(g *failover.Group, m *failover.Member, sights []byte) []byte {
 	b := writer{data: make([]byte, 0, 64)}
 	b.text(string(m.Authority))
 	b.text(string(m.Proof.Grade))
-	b.flag(m.Rogue, m.ReadBack, m.Promoting, g.LastPrimary.Member == m.Name, g.Stranger != nil && g.Stranger.Member == m.Name)
+	b.flag(m.Rogue, m.ReadBack, m.Promoting, misfenced(m), g.LastPrimary.Member == m.Name, g.Stranger != nil && g.Stranger.Member == m.Name)
 	if op != nil {
 		last := lastTry(op)
 		proven := m.Proof.Grade == failover.ProofConfirmedOff && m.NoneSince > op.ConfirmedAt // by this operation

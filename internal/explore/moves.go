@@ -43,6 +43,7 @@ func (m *moves) free() {
 		return
 	}
 	m.planned()
+	m.devicesSayOn()
 	if m.g.Operation != nil {
 		m.outcomes()
 	}
@@ -56,6 +57,7 @@ func (m *moves) odd() {
 		return
 	}
 	m.sights()
+	m.wrongDevices()
 	m.specs()
 	m.adoptions()
 	m.requests()
@@ -150,8 +152,7 @@ func (m *moves) again(node failover.NodeID) []failover.Observation {
 	return all
 }
 
-// sights are looks that change: at one member by one arbiter, by two, or by all. Of arbiters that are alike so far one stands for all, and
-// so does of members that everybody sees alike.
+// sights are looks that change: at one member by one arbiter, by two, or by all. Of arbiters that are alike so far one stands for all.
 func (m *moves) sights() {
 	order := []int{0, 1, 2}[:len(m.g.Members)]
 	sights := sightsOf(m.s, m.g)
@@ -159,14 +160,7 @@ func (m *moves) sights() {
 	for i := range nodes {
 		alike[i] = string(aboutArbiter(m.s, m.g, i, sights, order))
 	}
-	var known []string
-	for i := range m.g.Members {
-		member := &m.g.Members[i]
-		about := string(aboutMember(m.g, member, sights[i])) + string(sights[i])
-		if slices.Contains(known, about) {
-			continue
-		}
-		known = append(known, about)
+	m.eachUnlike(sights, func(member *failover.Member) {
 		for _, by := range unlike(alike) {
 			for _, show := range []sight{standby, primary, down, untold, stranger, silent} {
 				m.sees(by, show, member, m.s.Applied)
@@ -183,6 +177,19 @@ func (m *moves) sights() {
 			if member.Authority == failover.AuthorityRevoked {
 				m.sees([]failover.NodeID{node}, down, member, member.RevokedSince-1)
 			}
+		}
+	})
+}
+
+// eachUnlike calls f for every member; of those that everybody sees alike one stands for all.
+func (m *moves) eachUnlike(sights [][]byte, f func(*failover.Member)) {
+	var known []string
+	for i := range m.g.Members {
+		member := &m.g.Members[i]
+		about := string(aboutMember(m.g, member, sights[i])) + string(sights[i])
+		if !slices.Contains(known, about) {
+			known = append(known, about)
+			f(member)
 		}
 	}
 }
@@ -501,8 +508,13 @@ func oldRequests(good move) []move {
 	}
 	switch b := good.body.(type) {
 	case failover.StartOperation:
+		other := b
 		b.Epoch = neverSeen
 		with(b)
+		if other.Kind == failover.KindReroute {
+			other.SpecSince--
+			with(other)
+		}
 	case failover.Release:
 		stale, another := b, b
 		stale.Seen, another.Operation = 1, "g-0"

@@ -34,11 +34,17 @@ func (p proofs) after(was, is *failover.Group, e failover.Entry) proofs {
 	return next
 }
 
-// check is S3 after a hold: nobody is promoted beside a member whose fence was proven before it. Its power may be back.
+// check is S3 of proofs that are void: nobody is promoted beside a member whose fence was proven before a hold, since its power may be back, or by
+// devices that were seen to be wrong about it.
 func (p proofs) check(was, is *failover.Group, e failover.Entry) *broken {
 	b, ok := e.Body.(failover.Intend)
 	if !ok || b.Action != failover.ActionPromote || was == nil || is == nil || !intentOpened(was, is, e) || was.Operation.Candidate == b.Member {
 		return nil
+	}
+	for _, name := range p.fenced {
+		if name != b.Member && misfenced(was.Member(name)) {
+			return breaks("S3", "%s is promoted beside %s, which is proven to have stopped by devices that were seen to be wrong about it", b.Member, name)
+		}
 	}
 	for _, name := range p.old {
 		if name != b.Member {

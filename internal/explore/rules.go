@@ -99,6 +99,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 	return firstOf(
 		func() *broken { return checkAdopted(before, was, is, e) },
 		func() *broken { return checkRemoved(was, is) },
+		func() *broken { return checkDevices(was, is, e) },
 		func() *broken { return checkLease(before, was, is, e) },
 		func() *broken { return checkFirstIsolate(before, was, is, e) },
 		func() *broken { return checkReroute(before, was, is, e) },
@@ -152,7 +153,7 @@ func mayBecome(before, after *failover.State, was, is *failover.Member, e failov
 		}
 	case failover.Conclude:
 		open := g.Operation.Intent
-		proven := b.Outcome.Result == failover.ResultDone && b.Outcome.Proof.Grade == failover.ProofConfirmedOff
+		proven := b.Outcome.Result == failover.ResultDone && b.Outcome.Proof.Grade == failover.ProofConfirmedOff && !misfenced(was)
 		if c == (change{revoked, none}) && proven && open != nil && open.Action == failover.ActionIsolate && open.Member == was.Name {
 			return nil
 		}
@@ -161,8 +162,11 @@ func mayBecome(before, after *failover.State, was, is *failover.Member, e failov
 			return mayVouch(before, g, was, "S3")
 		}
 	case failover.Observe:
-		if c == (change{none, revoked}) && is.Rogue {
+		switch {
+		case c == (change{none, revoked}) && is.Rogue:
 			return unmasked(after, was)
+		case c == (change{none, revoked}) && voided(g, was, e):
+			return nil
 		}
 	}
 	return breaks("S3", "%s went from %q to %q by a %T", was.Name, c.from, c.to, e.Body)
@@ -336,6 +340,9 @@ func checkFirstIsolate(s *failover.State, was, is *failover.Group, e failover.En
 	case op.Kind == failover.KindRefence:
 		return nil
 	}
+	if misfenced(was.Member(b.Member)) && !slices.Contains(op.GoAheadFor, failover.HoldFenceUnproven) {
+		return breaks("S14", "%s is isolated, whose devices were seen to be wrong, and nobody has asked for that", b.Member)
+	}
 	votes, candidates := 0, 0
 	for _, node := range nodes {
 		view, _ := s.View(node)
@@ -423,7 +430,7 @@ func checkCounted(was, is *failover.Group, e failover.Entry) *broken {
 		b.Epoch != was.Epoch || l == nil || l.Holder != e.Proposer || l.Term != e.Term
 	success := b.Outcome.Result == failover.ResultDone
 	if op != nil && op.Intent != nil && op.Intent.Action == failover.ActionIsolate {
-		success = success && b.Outcome.Proof.Grade == failover.ProofConfirmedOff
+		success = success && b.Outcome.Proof.Grade == failover.ProofConfirmedOff && !misfenced(was.Member(op.Intent.Member))
 	}
 	switch {
 	case (stale || !success) && !alike(was, is):
@@ -437,7 +444,7 @@ func checkCounted(was, is *failover.Group, e failover.Entry) *broken {
 // alike says that nothing that decides is different: what a refused entry leaves behind.
 func alike(was, is *failover.Group) bool {
 	for i := range was.Members {
-		if len(is.Members) != len(was.Members) || is.Members[i].Authority != was.Members[i].Authority {
+		if len(is.Members) != len(was.Members) || is.Members[i].Authority != was.Members[i].Authority || misfenced(&is.Members[i]) != misfenced(&was.Members[i]) {
 			return false
 		}
 	}

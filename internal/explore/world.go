@@ -205,11 +205,11 @@ func roots() []failover.State {
 }
 
 // slim drops what is kept for people only, so that states stay small: the history, and of an operation's timeline all but the newest
-// try; and how many reroutes there were in a row, since only time judges by that. It changes groups in place, which only the newest state refers to.
+// try; how many reroutes there were in a row, since only time judges by that; and what devices said last. It changes groups in place, which only the newest state refers to.
 func slim(s failover.State) failover.State {
 	s.EventSeq = 0
 	for _, g := range s.Groups {
-		g.History, g.Reroutes = failover.History{}, failover.Reroutes{}
+		g.History, g.Reroutes, g.Paths = failover.History{}, failover.Reroutes{}, nil
 		if op := g.Operation; op != nil && len(op.Steps) > 1 {
 			at := len(op.Steps) - 1
 			for at > 0 && op.Steps[at].Intent == 0 {
