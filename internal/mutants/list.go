@@ -30,6 +30,7 @@ const (
 	tryFile       = "failover/controller_action.go"
 	rerouteFile   = "failover/reroute.go"
 	batchFile     = "internal/ownview/batch.go"
+	viewFile      = "internal/ownview/view.go"
 )
 
 var adoption = []Mutant{
@@ -120,6 +121,10 @@ var authority = []Mutant{
 	{
 		Name: "believe-a-device-that-says-on", Rule: "S3", What: "devices that were wrong are right again when they say that the member is on",
 		File: viewsFile, Old: "\tm := g.Member(p.Member)\n\tif !p.Contradicted ||", New: "\tm := g.Member(p.Member)\n\tif p.Armed && !p.Off {\n\t\tm.FenceContradicted = \"\"\n\t}\n\tif !p.Contradicted ||",
+	},
+	{
+		Name: "promote-on-the-word-of-a-device-that-was-wrong", Rule: "S3", What: "a proof by devices stands though they were seen to be wrong before anybody was promoted on it",
+		File: viewsFile, Old: "op != nil && op.restsOn(m) {", New: "op != nil && op.restsOn(m) && op.ID == \"\" {",
 	},
 	{
 		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
@@ -313,6 +318,10 @@ var reroutes = []Mutant{
 		File: rerouteFile, Old: "case b.Epoch != g.Epoch:", New: "case b.Epoch > g.Epoch:",
 	},
 	{
+		Name: "reroute-by-an-old-spec", Rule: "S4", What: "a look at the routes by a spec from before the present one begins a reroute",
+		File: rerouteFile, Old: "case b.SpecSince != g.SpecSince:", New: "case b.SpecSince > g.SpecSince:",
+	},
+	{
 		Name: "reroute-without-a-reason", Rule: "S14", What: "a reroute begins whatever speaks against it, and ends in the same entry",
 		File: rerouteFile, Old: "case whyNoReroute(&c.state, g) != \"\":", New: "case whyNoReroute(&c.state, g) == \"never\":",
 	},
@@ -338,6 +347,10 @@ var ownView = []Mutant{
 	{
 		Name: "view-send-nothing-twice", Rule: "S12", What: "what was sent before it could count is not sent again",
 		File: batchFile, Old: "return now.AsOf >= least && sent.AsOf < least", New: "_ = least\n\treturn false",
+	},
+	{
+		Name: "view-overlook-a-wrong-device", Rule: "S3", What: "an arbiter that reaches a member which its devices have called off does not tell",
+		File: viewFile, Old: "\tpath.Contradicted = true\n", New: "",
 	},
 }
 

@@ -1,9 +1,12 @@
 package sim
 
 import (
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/ownview"
 )
 
 // This file is about devices whose word an arbiter's own look has shown to be wrong (S3): they say that a member is off, and it is reached.
@@ -63,6 +66,75 @@ func (s *sim) forgetContradicted(e *entry) {
 		g := e.after.Group(key.Group)
 		if g == nil || g.Member(key.Member) == nil || g.Member(key.Member).Since == e.Index {
 			delete(s.contradicted, key)
+		}
+	}
+}
+
+// shownDevices are what one life of an arbiter was told by devices that were wrong and has reached since, by a plain reading of the rule.
+type shownDevices struct {
+	off  map[memberKey]calledOff // a machine that is on, of a member that was well; until a look finds it otherwise
+	owed map[memberKey]calledOff // a look has shown that, and the leader is yet to be told
+	told map[memberKey]bool
+}
+
+type calledOff struct {
+	at   time.Duration // on the boot clock
+	asOf failover.Index
+}
+
+func newShownDevices() shownDevices {
+	return shownDevices{map[memberKey]calledOff{}, map[memberKey]calledOff{}, map[memberKey]bool{}}
+}
+
+// devices takes what the devices of a member say of it, and whether it is well, in truth and as far as the arbiter knows. What they say takes the place of
+// what they said before.
+func (d *shownDevices) devices(now ownview.Moment, p failover.FencePath, well bool) {
+	key := memberKey{Group: p.Group, Member: p.Member}
+	delete(d.off, key)
+	if owed, ok := d.owed[key]; !p.Off || ok && !isAbout(now.State, key, owed.asOf) {
+		delete(d.owed, key)
+		delete(d.told, key)
+	}
+	if _, owed := d.owed[key]; p.Off && well && !owed && !d.told[key] {
+		d.off[key] = calledOff{now.Boot, p.AsOf}
+	}
+}
+
+// isAbout says whether what was heard of a member by a state is about the machine that it is now.
+func isAbout(s *failover.State, key memberKey, asOf failover.Index) bool {
+	g := s.Group(key.Group)
+	return g != nil && g.Member(key.Member) != nil && g.Member(key.Member).Since <= asOf
+}
+
+// look takes what an arbiter has seen of a member where it is now.
+func (d *shownDevices) look(s *failover.State, r ownview.Report) {
+	key := memberKey{Group: r.Observation.Group, Member: r.Observation.Member}
+	off, said := d.off[key]
+	if g := s.Group(key.Group); !said || g == nil {
+		return
+	} else if spec, ok := g.Spec.Member(key.Member); !ok || spec.Address != r.Address {
+		return
+	}
+	switch {
+	case r.Good == 0:
+		delete(d.off, key)
+	case r.Reached > off.at:
+		delete(d.off, key)
+		d.owed[key] = off
+	}
+}
+
+// checkTold asks that what an arbiter sends tells of all devices that it knows to be wrong.
+func (v *view) checkTold(b failover.Batch) {
+	for _, p := range b.FencePaths {
+		if key := (memberKey{Group: p.Group, Member: p.Member}); p.Contradicted {
+			delete(v.shown.owed, key)
+			v.shown.told[key] = true
+		}
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(v.shown.owed), memberKey.Compare) {
+		if isAbout(v.node.state, key, v.shown.owed[key].asOf) {
+			v.node.sim.fail("S3", "%s has reached %s of %s, which its devices had called off, and does not tell", v.node.id, key.Member, key.Group)
 		}
 	}
 }

@@ -491,7 +491,7 @@ func (p *prober) lookAtPaths() {
 				continue
 			}
 			path := n.sim.pathTo(n, key, m)
-			n.view.setPath(path)
+			n.view.setPath(path, m)
 			if path.Off { // the next look may contradict that
 				p.poke(key)
 			}

@@ -12,24 +12,30 @@ type view struct {
 	node     *node
 	own      *ownview.View
 	watching bool
+	shown    shownDevices
 }
 
 type memberKey = ownview.Key
 
-func newView(n *node) *view { return &view{node: n, own: ownview.New(n.id)} }
+func newView(n *node) *view { return &view{node: n, own: ownview.New(n.id), shown: newShownDevices()} }
 
 // now is what the view judges by. The looks that were not made since they would see nothing new come first.
 func (v *view) now() ownview.Moment {
 	n := v.node
 	now := ownview.Moment{Boot: n.boot(), State: n.state, Points: n.prober.points()}
-	n.prober.tellUnmade(func(r ownview.Report) { v.own.Observe(now, r) })
+	n.prober.tellUnmade(func(r ownview.Report) { v.take(now, r) })
 	return now
+}
+
+func (v *view) take(now ownview.Moment, r ownview.Report) ownview.Wanted {
+	v.shown.look(now.State, r)
+	return v.own.Observe(now, r)
 }
 
 // observe takes the report of a look.
 func (v *view) observe(r ownview.Report) {
 	now := v.now()
-	wanted := v.own.Observe(now, r)
+	wanted := v.take(now, r)
 	if wanted.Points {
 		v.node.prober.askReferences()
 	}
@@ -39,9 +45,12 @@ func (v *view) observe(r ownview.Report) {
 	v.watchOn(now)
 }
 
-// setPath takes what is known of the way to a fence.
-func (v *view) setPath(p failover.FencePath) {
-	if v.own.SetPath(v.now(), p) {
+// setPath takes what is known of the way to a member's fence.
+func (v *view) setPath(p failover.FencePath, m *member) {
+	now := v.now()
+	look, _ := v.own.Look(memberKey{Group: p.Group, Member: p.Member})
+	v.shown.devices(now, p, look.Good > 0 && m.host.powered)
+	if v.own.SetPath(now, p) {
 		v.node.sender.kick()
 	}
 }
@@ -50,10 +59,18 @@ func (v *view) askAgain(a ownview.Ask) { v.own.AskAgain(a, v.node.boot()) }
 
 func (v *view) applied() { v.own.Applied() }
 
-func (v *view) whole() failover.Batch { return v.own.Whole(v.now(), v.node.wall()) }
+func (v *view) whole() failover.Batch {
+	b := v.own.Whole(v.now(), v.node.wall())
+	v.checkTold(b)
+	return b
+}
 
 func (v *view) changes(incarnation uint64) (b failover.Batch, some bool, again time.Duration) {
-	return v.own.Changes(v.now(), incarnation)
+	b, some, again = v.own.Changes(v.now(), incarnation)
+	if some || again == 0 { // else what there is may be kept back
+		v.checkTold(b)
+	}
+	return b, some, again
 }
 
 func (v *view) troubled() bool { return v.own.Troubled(v.now()) }
