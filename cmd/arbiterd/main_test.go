@@ -1,14 +1,12 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -295,34 +293,19 @@ func asNobody(t *testing.T, do func()) {
 // A start that waited in vain for a file may go better the next time, so it is tried again.
 func TestAFileThatHangsAtTheStartIsTriedAgain(t *testing.T) {
 	hung := hungfs.Mount(t)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	start := exec.Command(self)
-	start.Env = append(os.Environ(), hungVariable+"="+filepath.Join(hung.Folder, "arbiterd.yaml"))
-	output, err := start.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := start.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said, err := bufio.NewReader(output).ReadString('\n') // it ends no sooner than its file system lets go
-	if want := fmt.Sprintf("%d: arbiterd: the arbiter's file: read %s", exitFailed, hung.Folder); err != nil || !strings.HasPrefix(said, want) || !strings.Contains(said, "it did not answer within 5s") {
-		t.Errorf("it said %q, %v", said, err)
+	said, wait := hung.RunSelf(t, "arbiterd.yaml")
+	if want := fmt.Sprintf("%d: arbiterd: the arbiter's file: read %s", exitFailed, hung.Folder); !strings.HasPrefix(said, want) || !strings.Contains(said, "it did not answer within 5s") {
+		t.Errorf("it said %q", said)
 	}
 	hung.LetGo()
-	if err := start.Wait(); err != nil {
+	if err := wait(); err != nil {
 		t.Error(err)
 	}
 }
 
-// hungVariable makes the test binary start an arbiter by a file of a file system that hangs, and say how that ends.
-const hungVariable = "ARBITERD_TEST_HUNG"
-
+// A copy of the test binary starts an arbiter by a file of a file system that hangs, and says how that ends.
 func TestMain(m *testing.M) {
-	if path := os.Getenv(hungVariable); path != "" {
+	if path := hungfs.Given(); path != "" {
 		var out bytes.Buffer
 		status := run(context.Background(), []string{"--config", path}, &out, &out)
 		fmt.Printf("%d: %s", status, out.String())

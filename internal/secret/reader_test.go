@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,14 +16,12 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/hungfs"
 )
 
-// hungVariable makes the test binary read a file of a file system that hangs, many times, and say what came of it.
-const hungVariable = "SECRET_TEST_HUNG"
-
 // readers is how many ask for the file.
 const readers = 200
 
+// A copy of the test binary reads a file of a file system that hangs, many times, and says what came of it.
 func TestMain(m *testing.M) {
-	if path := os.Getenv(hungVariable); path != "" {
+	if path := hungfs.Given(); path != "" {
 		os.Exit(readHung(path))
 	}
 	os.Exit(m.Run())
@@ -65,23 +61,9 @@ func threads() int {
 // Nobody waits longer than its context for a file whose file system hangs, and however many ask for it, they cost one thread.
 func TestAFileSystemThatHangsHoldsUpNobody(t *testing.T) {
 	fs := hungfs.Mount(t)
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	reader := exec.Command(self)
-	reader.Env = append(os.Environ(), hungVariable+"="+filepath.Join(fs.Folder, "password"))
-	output, err := reader.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := reader.Start(); err != nil {
-		t.Fatal(err)
-	}
-	said := make([]byte, 4096)
-	n, err := output.Read(said) // it ends no sooner than its file system lets go
-	if err != nil || string(said[:n]) != "given up\n" {
-		t.Errorf("it said %q, %v", said[:n], err)
+	said, wait := fs.RunSelf(t, "password")
+	if said != "given up\n" {
+		t.Errorf("it said %q", said)
 	}
 	select {
 	case <-fs.Hangs():
@@ -89,7 +71,7 @@ func TestAFileSystemThatHangsHoldsUpNobody(t *testing.T) {
 		t.Error("nobody has asked for the file")
 	}
 	fs.LetGo()
-	if err := reader.Wait(); err != nil {
+	if err := wait(); err != nil {
 		t.Error(err)
 	}
 }
