@@ -20,7 +20,7 @@ type layer struct {
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
 	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi", "internal/keys",
-	"internal/fenceagent", "internal/release", "internal/routesettings",
+	"internal/fenceagent", "internal/release", "internal/routesettings", "internal/spans",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -63,6 +63,7 @@ var layers = []layer{
 	{folder: "internal/keys", why: "what names mean is at the bottom of everything"},
 	{folder: "internal/routesettings", why: "what the settings of routes mean, for route and for those who check specs"},
 	{folder: "internal/release", why: "what the build recorded is at the bottom of everything"},
+	{folder: "internal/spans", why: "how times are written is at the bottom of everything"},
 	{folder: "internal/permit", why: "a context value that every driver may ask"},
 	{folder: "internal/failpoint", why: "a context value that tests stop a driver by"},
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -18,7 +19,7 @@ var safetyRule = regexp.MustCompile(`^S[0-9]+$`)
 // Explain draws why something was or wasn't done.
 func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	p := s.page()
-	answer := orDash(inTimes(r.Summary))
+	answer := orDash(spans.InWords(r.Summary))
 	if safetyRule.MatchString(r.Rule) && !strings.Contains(answer, r.Rule) {
 		answer += " (rule " + r.Rule + ")"
 	}
@@ -168,7 +169,7 @@ func conditional(of interface {
 	GetPossible() bool
 },
 ) string {
-	plan := inTimes(of.GetWouldDo())
+	plan := spans.InWords(of.GetWouldDo())
 	if of.GetPossible() {
 		plan = "if the arbiters saw the primary down: " + plan
 	}
@@ -213,7 +214,7 @@ func guardLines(s Style, guards []*arbiterv1.Guard, answer string) []string {
 		if !g.Ok {
 			mark = s.bad("NO")
 		}
-		detail := inTimes(g.Detail)
+		detail := spans.InWords(g.Detail)
 		if !g.Ok && detail != "" && strings.Contains(answer, detail) {
 			detail = "as said above"
 		}
@@ -253,7 +254,7 @@ func lossBound(grade string, bytes uint64) string {
 // Plan draws what a failover would do, with its conditions where one of them isn't met.
 func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	p := s.page()
-	plan := inTimes(strings.TrimSpace(r.Plan))
+	plan := spans.InWords(strings.TrimSpace(r.Plan))
 	if r.Possible {
 		plan = "Would " + plan + "."
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -62,7 +63,7 @@ func offset(d time.Duration) string {
 	case d < 10*time.Minute:
 		return fmt.Sprintf("%.1f s", d.Seconds())
 	}
-	return Span(d)
+	return spans.Long(d)
 }
 
 // layout aligns the rows. What has no bar may use its place for a longer name; what follows the details is aligned too, or where a line has

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -238,7 +239,7 @@ func readinessCell(s Style, r arbiterv1.Readiness) string {
 
 // Event writes one event as one line.
 func Event(s Style, e *arbiterv1.Event) string {
-	text := strings.ReplaceAll(inTimes(InUnits(e.Text)), "catch_up", "catch up")
+	text := strings.ReplaceAll(spans.InWords(InUnits(e.Text)), "catch_up", "catch up")
 	words := text
 	if e.StageFrom != e.StageTo && e.StageTo != "" {
 		words = orDash(spaced(e.StageFrom)) + " → " + spaced(e.StageTo)
@@ -303,14 +304,14 @@ func Differences(s Style, group string, differences []*arbiterv1.Difference) str
 func Meaning(s Style, group string, report config.Report) string {
 	p := s.page()
 	worst := report.Worst()
-	answer := fmt.Sprintf("%s is valid; longest outage %s (%s)", group, Brief(worst.Outage), worst.Name)
+	answer := fmt.Sprintf("%s is valid; longest outage %s (%s)", group, spans.Brief(worst.Outage), worst.Name)
 	if report.Promised > 0 {
-		answer += ", promised " + Brief(report.Promised)
+		answer += ", promised " + spans.Brief(report.Promised)
 	}
 	p.line("%s", s.good(answer+"."))
 	rows := make([][]string, 0, len(report.Faults))
 	for _, f := range report.Faults {
-		rows = append(rows, []string{f.Name, Brief(f.Detection), Brief(f.Outage)})
+		rows = append(rows, []string{f.Name, spans.Brief(f.Detection), spans.Brief(f.Outage)})
 	}
 	p.table([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows, nil)
 	for _, f := range report.Faults {
@@ -325,7 +326,7 @@ func Meaning(s Style, group string, report config.Report) string {
 	}
 	p.line("  Counted is one try of every action, under one arbiter that leads throughout. Each further try may take as long again.")
 	p.line("  If the arbiter that leads is lost too, add an election. Nine of ten take no more than %s with timing lan, %s with wan; a split vote takes longer.",
-		Brief(report.Election["lan"]), Brief(report.Election["wan"]))
+		spans.Brief(report.Election["lan"]), spans.Brief(report.Election["wan"]))
 	return p.String()
 }
 

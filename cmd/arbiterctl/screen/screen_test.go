@@ -391,25 +391,6 @@ func parsed(t *testing.T, text string) *arbiterv1.GroupSpec {
 
 func meaning(t *testing.T) config.Report { return config.Meaning(parsed(t, onePage(t))) }
 
-func TestSpanAndBrief(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		0: "0s", 41 * time.Second: "41s", 61 * time.Second: "1m 1s", time.Hour: "1h", 12*24*time.Hour + 3*time.Hour + 59*time.Minute: "12d 3h",
-		400 * 24 * time.Hour: "400d",
-	} {
-		if got := screen.Span(d); got != want {
-			t.Errorf("%v is %q, want %q", d, got, want)
-		}
-	}
-	for d, want := range map[time.Duration]string{
-		0: "0 ms", 400 * time.Microsecond: "0.4 ms", 231 * time.Millisecond: "231 ms", 1200 * time.Millisecond: "1.2 s", 2 * time.Second: "2 s",
-		29800 * time.Millisecond: "29.8 s", 41 * time.Second: "41 s", 125 * time.Second: "2m 5s",
-	} {
-		if got := screen.Brief(d); got != want {
-			t.Errorf("%v is %q, want %q", d, got, want)
-		}
-	}
-}
-
 // The first line has room for three: what somebody must get up for is named before what can wait, whatever the names.
 func TestTroubles_GravestFirst(t *testing.T) {
 	want := []string{

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -36,7 +37,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 func arbiterNotes(p *page, r *arbiterv1.GetStatusResponse) {
 	for _, a := range r.Arbiters {
 		if a.Doubt != "" {
-			p.line("  %s %s: its view counts as unknown.", a.Node, inTimes(a.Doubt))
+			p.line("  %s %s: its view counts as unknown.", a.Node, spans.InWords(a.Doubt))
 		}
 		if concern := a.Certificates.GetConcern(); concern != "" {
 			p.line("  %s: %s.", a.Node, concern)

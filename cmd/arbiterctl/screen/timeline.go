@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -23,7 +24,7 @@ func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
 	}
 	p.lines(timelineLines(s, op), "")
 	if op.HeldReason != "" || op.HeldDetail != "" {
-		p.line("  held: %s", orDash(inTimes(op.HeldDetail)))
+		p.line("  held: %s", orDash(spans.InWords(op.HeldDetail)))
 	}
 	if positions := positionsText(op.Positions); positions != "" {
 		p.line("  positions: %s", positions)
@@ -64,18 +65,18 @@ func durationText(s Style, op *arbiterv1.Operation) string {
 		if op.WriteOutage != nil {
 			return "write outage " + briefProto(op.WriteOutage)
 		}
-		return "took " + Brief(endOf(op).Sub(beginningOf(op)))
+		return "took " + spans.Brief(endOf(op).Sub(beginningOf(op)))
 	case "running", "held":
-		words := op.Result + " for " + Span(max(0, s.Now.Sub(beginningOf(op))))
+		words := op.Result + " for " + spans.Long(max(0, s.Now.Sub(beginningOf(op))))
 		if op.HeldReason != "" {
 			return words + " (" + op.HeldReason + ")"
 		}
 		if op.Now != "" {
-			words += ": " + inTimes(op.Now)
+			words += ": " + spans.InWords(op.Now)
 		}
 		return words
 	}
-	return orDash(op.Result) + " after " + Brief(endOf(op).Sub(beginningOf(op)))
+	return orDash(op.Result) + " after " + spans.Brief(endOf(op).Sub(beginningOf(op)))
 }
 
 func lossText(op *arbiterv1.Operation) string {
@@ -224,7 +225,7 @@ func stepDetails(step *arbiterv1.Step, said *telling) []string {
 		parts = append(parts, partText(part, failed, said))
 	}
 	if grade := proofOf(step); step.Detail != "" && !saidByPart(step) && !said.whole(step) && (failed || grade == "" || !strings.Contains(step.Detail, grade)) {
-		parts = append(parts, inTimes(step.Detail))
+		parts = append(parts, spans.InWords(step.Detail))
 	}
 	if len(parts) == 0 && step.Member != "" {
 		parts = append(parts, step.Member)
@@ -265,7 +266,7 @@ func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 	case len(part.Detail) <= brief:
 		words += " (" + part.Detail + ")"
 	case failed || part.Undone:
-		words += " (" + inTimes(said.part(part.Detail)) + ")"
+		words += " (" + spans.InWords(said.part(part.Detail)) + ")"
 	}
 	return words
 }

@@ -35,13 +35,3 @@ func TestTelling_SaysAReasonOnce(t *testing.T) {
 		}
 	}
 }
-
-func TestInTimes(t *testing.T) {
-	for words, want := range map[string]string{
-		"ran 780ms late": "ran 780 ms late", "for 1.5s": "for 1.5 s", "cool-down 5m0s": "cool-down 5m", "1m30s": "1m 30s", "pg-5s1 at 0/5A11": "pg-5s1 at 0/5A11", "12 s": "12 s",
-	} {
-		if got := inTimes(words); got != want {
-			t.Errorf("%q is %q, want %q", words, got, want)
-		}
-	}
-}

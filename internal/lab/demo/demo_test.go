@@ -10,10 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
 	"github.com/arbiter-ha/arbiter/internal/lab/traffic"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // TestDemo shows the demonstration with every kind of host, and once without PostgreSQL and HAProxy, and reads what it says.
@@ -63,6 +67,15 @@ func TestDemo(t *testing.T) {
 				t.Errorf("report %s, %v", text, err)
 			}
 		})
+	}
+}
+
+// Times in the words of arbiters are written as on all screens.
+func TestLine(t *testing.T) {
+	began := time.Now()
+	step := &arbiterv1.Step{Name: "lease", Detail: "epoch 2, az-a, 2s", Began: timestamppb.New(began.Add(33 * time.Millisecond)), Took: durationpb.New(5 * time.Millisecond)}
+	if got, want := line(step, began), "    33 ms  lease      epoch 2, az-a, 2 s (5 ms)"; got != want {
+		t.Errorf("it is %q, want %q", got, want)
 	}
 }
 

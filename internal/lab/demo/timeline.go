@@ -10,6 +10,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/client"
 	"github.com/arbiter-ha/arbiter/internal/lab"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -105,7 +106,7 @@ func (t *timeline) stop() {
 
 // line is one step: when it began, its name, what came of it, and how long it took.
 func line(step *arbiterv1.Step, fault time.Time) string {
-	words := []string{step.GetMember(), step.GetDetail()}
+	words := []string{step.GetMember(), spans.InWords(step.GetDetail())}
 	// Most details name the proof's grade already.
 	if grade, _, _ := strings.Cut(step.GetProof(), " "); !strings.Contains(step.GetDetail(), grade) {
 		words = append(words, step.GetProof())
