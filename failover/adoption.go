@@ -18,7 +18,7 @@ type adoption struct {
 
 // adoptionNow looks for the request, on the condition that one member, if any is named, is made a standby before.
 func adoptionNow(s *State, g *Group, mended MemberName) adoption {
-	writable := g.seenWritable(s)
+	writable := slices.DeleteFunc(g.seenWritable(s), func(m MemberName) bool { return m == mended })
 	if len(writable) == 1 {
 		return adoption{group: g.Name, member: writable[0], attest: g.toVouchFor(s, writable[0], mended)}
 	}
@@ -106,6 +106,15 @@ func anotherDatabase(s *State, g *Group, writer MemberName) []string {
 	return append([]string{
 		fmt.Sprintf("%s, the recorded writer, is another database. Stop it and bring the old one back; or, if this is the one to protect, rebuild the others from it; then:", writer),
 	}, adoptionNow(s, g, "").lines()...)
+}
+
+// adoptMended are the lines of one who makes a member that writes without authority a standby again, instead of having it fenced.
+func adoptMended(s *State, g *Group, m MemberName) []string {
+	lines := adoptionNow(s, g, m).lines()
+	if len(lines) == 1 {
+		return []string{"or make it a standby again: " + lines[0]}
+	}
+	return append([]string{"or make it a standby again; beside it, " + lines[0]}, lines[1:]...)
 }
 
 // adviceWithoutWriter is for an adoption that finds nobody accepting writes: right after `apply` the arbiters have not told yet what they see.

@@ -168,11 +168,10 @@ func heldCommands(s *State, g *Group) []string {
 		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
 		m := g.revoked()
-		return []string{
+		return append([]string{
 			fmt.Sprintf("let %s be fenced: arbiterctl release %s %s --reason \"...\"", m, name, seen),
 			fmt.Sprintf("or stop it, and vouch for that: arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
-			fmt.Sprintf("or make it a standby again: arbiterctl adopt %s", name),
-		}
+		}, adoptMended(s, g, m)...)
 	case HoldNoCandidate:
 		if from := g.Operation.From; from != "" && !pastIsolateIntent(g.EffectiveStage()) {
 			return []string{fmt.Sprintf("bring %s back, which has not been fenced, or a standby: it goes on by itself", from)}

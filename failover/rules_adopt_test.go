@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -334,6 +335,31 @@ func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
 	w.do(t, "observe all: pg-b=primary@1000")
 	w.accepted(t, "", 0, w.adopt("pg-b", "pg-a", "pg-c"))
 	w.wantAuthorities(t, none, writer, none)
+}
+
+// What a hold for a rogue names beside a fence is what works once the rogue is a standby again, also where another member is gone.
+func TestAdoptionOfAGroupWhoseRogueIsMended(t *testing.T) {
+	const vouched = "arbiterctl adopt orders --member pg-a --attest pg-b --reason \"...\""
+	for seen, want := range map[string][]string{
+		"": {"or make it a standby again: arbiterctl adopt orders"},
+		"observe all: pg-b=down(no-route)\n": {
+			"or make it a standby again; beside it, no arbiter reaches pg-b: start it as a standby, and adopt the group then; or make sure that it will not write, and vouch for it, also if it was fenced before:",
+			vouched,
+		},
+		"observe all: pg-a=down(no-route)\n": {"or make it a standby again; beside it, nobody is seen accepting writes: start the primary; then:", "arbiterctl adopt orders"},
+	} {
+		w := given(t, "arbiters a b c\ngroup orders pg-a pg-b pg-c refence_rogues=no\nreign a 1\nobserve all: pg-a=primary@1000 pg-b=standby@1000 pg-c=standby@990\nadopt orders\n"+
+			"observe all: pg-c=primary@1000\n"+seen)
+		w.wantHeld(t, HoldRefenceByHand)
+		next := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}).Next
+		if got := next[min(2, len(next)):]; !slices.Equal(got, want) {
+			t.Errorf("after %q: %q, want %q", seen, got, want)
+		}
+		if len(want) > 1 && want[1] == vouched {
+			w.do(t, "observe all: pg-c=standby@1000\n")
+			w.accepted(t, "", 0, w.adopt("pg-a", "pg-b"))
+		}
+	}
 }
 
 // A device that calls a member off while the arbiter that asked sees it answer is that of another machine: its proof would be about that one.
