@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -52,7 +53,7 @@ type routeWatch struct {
 
 	mu      sync.Mutex
 	looking map[routesLook]bool   // those under way
-	unread  map[watchedRoute]bool // routes of which it is not known where they lead; true if their router hung. Of this reign alone
+	unread  map[watchedRoute]bool // routes of which it is not known where they lead; true if their router hung. Of this reign, and this spec, alone
 }
 
 // routesLook names a look at those routes of a group that are of one kind.
@@ -125,9 +126,20 @@ func (w *routeWatch) forget() {
 	w.unread = map[watchedRoute]bool{}
 }
 
+// forgetGone drops what was kept of groups that were deleted and routes that were taken out of a spec.
+func (w *routeWatch) forgetGone(s *failover.State) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	maps.DeleteFunc(w.unread, func(known watchedRoute, _ bool) bool {
+		g := s.Group(known.group)
+		return g == nil || !slices.ContainsFunc(g.Spec.Routes, func(r failover.Route) bool { return r.Name == known.name })
+	})
+}
+
 // round begins the looks at the routes of every group that are not under way.
 func (w *routeWatch) round(ctx context.Context, looks *sync.WaitGroup) {
 	s := w.state()
+	w.forgetGone(s)
 	for _, g := range s.Groups {
 		writer := failover.RoutesLeadTo(s, g, failover.WallTimeOf(w.clock.Wall()))
 		if writer == "" {

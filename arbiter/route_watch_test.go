@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -59,7 +60,7 @@ func newWatchedRoutes() *watchedRoutes {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		s := &failover.State{Voters: []failover.NodeID{"a"}, Views: []failover.View{{Node: "a", Generation: 1, Current: true}}}
-		for _, name := range append([]failover.GroupName{w.group.Name}, w.more...) {
+		for _, name := range slices.Sorted(slices.Values(append([]failover.GroupName{w.group.Name}, w.more...))) {
 			g := w.group
 			g.Name = name
 			s.Groups = append(s.Groups, &g)
@@ -283,6 +284,37 @@ func TestRouteWatch_LogsWhatChanges(t *testing.T) {
 		w.after(askRoute, "")
 		if got := said(); got != silent {
 			t.Errorf("in another reign: %q", got)
+		}
+	})
+}
+
+// Nothing is kept of a route whose group was deleted, nor of one that is in the spec no more, however long the reign.
+func TestRouteWatch_ForgetsWhatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.more = []failover.GroupName{"stock"}
+		w.hang("pay front db1", "pay back db1", "stock front db1")
+		w.lead(t)
+		for _, step := range []struct {
+			change func()
+			want   []watchedRoute
+		}{
+			{func() {}, []watchedRoute{{"pay", "back"}, {"pay", "front"}, {"stock", "front"}}},
+			{func() { w.more = nil }, []watchedRoute{{"pay", "back"}, {"pay", "front"}}},
+			{func() {
+				spec := *w.group.Spec
+				spec.Routes = spec.Routes[:1]
+				w.group.Spec = &spec
+			}, []watchedRoute{{"pay", "front"}}},
+		} {
+			w.set(step.change)
+			w.after(2*w.every+askRoute, "")
+			w.routeWatch.mu.Lock()
+			kept := slices.SortedFunc(maps.Keys(w.unread), func(a, b watchedRoute) int { return strings.Compare(string(a.group)+a.name, string(b.group)+b.name) })
+			w.routeWatch.mu.Unlock()
+			if !slices.Equal(kept, step.want) {
+				t.Errorf("kept %v, want %v", kept, step.want)
+			}
 		}
 	})
 }
