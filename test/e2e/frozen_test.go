@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -84,6 +85,31 @@ func TestScenario37_RefusedByTheTarget_SessionEnded(t *testing.T) {
 	s.until("steady", steady)
 	if after := s.state(to); after.InRecovery || after.Timeline != before.Timeline {
 		t.Errorf("%s is %+v, and was %+v", to.Name(), after, before)
+	}
+}
+
+// The leader is frozen in the middle of the promotion: the server has left recovery, and its epoch row is not written. Another one goes on from there,
+// with the same candidate, and ends the operation. Woken, the first one writes no row of its old epoch, and nothing is done twice.
+func TestScenario37_LeaderFrozenInsideThePromotion(t *testing.T) {
+	full(t)
+	s := enter(t, plan{failpoints: true})
+	before := s.state(s.primary)
+	frozen, to, op, _ := s.frozenAt("before-row-promote")
+	s.onceOnly(before, to, op)
+	s.newEpochs(frozen, op)
+	operations, last := s.operations(), s.lastEvent()
+	s.wakes(frozen, "promote "+to.Name()+": write the epoch row: ")
+	s.writes(200)
+	s.until("steady", steady)
+	s.onceOnly(before, to, op)
+	s.newEpochs(frozen, op)
+	if after := s.operations(); !slices.Equal(after, operations) {
+		t.Errorf("operations %q since it woke, and %q before", after, operations)
+	}
+	for _, e := range s.events(last) {
+		if e.GetGroup() == lab.Group && e.GetOperation() != "" {
+			t.Errorf("since it woke: %v", e)
+		}
 	}
 }
 
