@@ -72,7 +72,7 @@ func (s *sim) forgetContradicted(e *entry) {
 
 // shownDevices are what one life of an arbiter was told by devices that were wrong and has reached since, by a plain reading of the rule.
 type shownDevices struct {
-	off  map[memberKey]calledOff // a machine that is on, of a member that was well; until a look finds it otherwise
+	off  map[memberKey]calledOff // a machine that is on, of a member that was reached; until a look misses it
 	owed map[memberKey]calledOff // a look has shown that, and the leader is yet to be told
 	told map[memberKey]bool
 }
@@ -86,16 +86,16 @@ func newShownDevices() shownDevices {
 	return shownDevices{map[memberKey]calledOff{}, map[memberKey]calledOff{}, map[memberKey]bool{}}
 }
 
-// devices takes what the devices of a member say of it, and whether it is well, in truth and as far as the arbiter knows. What they say takes the place of
-// what they said before.
-func (d *shownDevices) devices(now ownview.Moment, p failover.FencePath, well bool) {
+// devices takes what the devices of a member say of it, and whether it is on in truth, and was reached when the arbiter looked last. What they say takes the
+// place of what they said before.
+func (d *shownDevices) devices(now ownview.Moment, p failover.FencePath, on bool) {
 	key := memberKey{Group: p.Group, Member: p.Member}
 	delete(d.off, key)
 	if owed, ok := d.owed[key]; !p.Off || ok && !isAbout(now.State, key, owed.asOf) {
 		delete(d.owed, key)
 		delete(d.told, key)
 	}
-	if _, owed := d.owed[key]; p.Off && well && !owed && !d.told[key] {
+	if _, owed := d.owed[key]; p.Off && on && !owed && !d.told[key] {
 		d.off[key] = calledOff{now.Boot, p.AsOf}
 	}
 }
@@ -116,13 +116,15 @@ func (d *shownDevices) look(s *failover.State, r ownview.Report) {
 		return
 	}
 	switch {
-	case r.Good == 0:
+	case missed(r):
 		delete(d.off, key)
-	case r.Reached > off.at:
+	case r.Good > 0 && r.Reached > off.at:
 		delete(d.off, key)
 		d.owed[key] = off
 	}
 }
+
+func missed(r ownview.Report) bool { return r.Good == 0 && r.Reached == 0 }
 
 // checkTold asks that what an arbiter sends tells of all devices that it knows to be wrong.
 func (v *view) checkTold(b failover.Batch) {

@@ -48,8 +48,8 @@ func (v *view) observe(r ownview.Report) {
 // setPath takes what is known of the way to a member's fence.
 func (v *view) setPath(p failover.FencePath, m *member) {
 	now := v.now()
-	look, _ := v.own.Look(memberKey{Group: p.Group, Member: p.Member})
-	v.shown.devices(now, p, look.Good > 0 && m.host.powered)
+	look, looked := v.own.Look(memberKey{Group: p.Group, Member: p.Member})
+	v.shown.devices(now, p, looked && !missed(look) && m.host.powered)
 	if v.own.SetPath(now, p) {
 		v.node.sender.kick()
 	}
