@@ -14,7 +14,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,23 +23,6 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
-
-// give writes a file into a server's data folder as the server's account would.
-func give(t *testing.T, s *postgrestest.Server, name string, content []byte) {
-	t.Helper()
-	info, err := os.Stat(s.Dir)
-	if err != nil {
-		t.Fatalf("find the server's account: %v", err)
-	}
-	path := filepath.Join(s.Dir, name)
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatalf("write %s: %v", name, err)
-	}
-	owner := info.Sys().(*syscall.Stat_t)
-	if err := os.Chown(path, int(owner.Uid), int(owner.Gid)); err != nil {
-		t.Fatalf("hand %s over: %v", name, err)
-	}
-}
 
 // ownCertificate makes a certificate for 127.0.0.1 that nobody else has signed, and its key, both as PEM.
 func ownCertificate(t *testing.T) (certificate, key []byte) {
@@ -70,8 +52,8 @@ func withTLS(t *testing.T) (s *postgrestest.Server, ca string) {
 	t.Helper()
 	certificate, key := ownCertificate(t)
 	s = postgrestest.New(t, setting("ssl", "on"), setting("ssl_cert_file", "own.crt"), setting("ssl_key_file", "own.key"))
-	give(t, s, "own.crt", certificate)
-	give(t, s, "own.key", key)
+	s.WriteFile("own.crt", certificate)
+	s.WriteFile("own.key", key)
 	s.Start()
 	s.WaitReady()
 	return s, temporary(t, certificate)
@@ -203,7 +185,7 @@ func TestPostgresOtherMethods(t *testing.T) {
 		t.Run(method, func(t *testing.T) {
 			server := postgrestest.Start(t, setting("password_encryption", "md5"))
 			server.Exec("ALTER ROLE arbiter PASSWORD '" + postgrestest.Password + "'")
-			give(t, server, "pg_hba.conf", []byte("host all arbiter all "+method+"\nhost all postgres all trust\n"))
+			server.WriteFile("pg_hba.conf", []byte("host all arbiter all "+method+"\nhost all postgres all trust\n"))
 			server.Reload()
 			p := newPostgres(t)
 			c := patientCheck()

@@ -147,11 +147,13 @@ func exhausted(t *testing.T) string {
 	server := postgrestest.Start(t, setting("max_connections", "8"), setting("superuser_reserved_connections", "3"),
 		setting("max_wal_senders", "2"))
 	for range 5 {
-		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(context.Background(), server.Address, postgres.Options{})
-		if err != nil {
-			t.Fatalf("use up the connections: %v", err)
-		}
-		t.Cleanup(conn.Close)
+		server.Eventually("there is room for one connection more", func() bool { // the end of the one that saw the server ready takes a moment
+			conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(context.Background(), server.Address, postgres.Options{})
+			if err == nil {
+				t.Cleanup(conn.Close)
+			}
+			return err == nil
+		})
 	}
 	return server.Address
 }

@@ -172,6 +172,18 @@ func (s *Server) WriteFile(name string, content []byte) {
 	}
 }
 
+// MakeFolder makes a folder outside the data folder that the server's account owns, as CREATE TABLESPACE wants it.
+func (s *Server) MakeFolder(path string) {
+	s.t.Helper()
+	err := os.Mkdir(path, 0o700)
+	if err == nil {
+		err = s.user.own(path)
+	}
+	if err != nil {
+		s.t.Fatalf("make a folder of the server at %s: %v", s.Address, err)
+	}
+}
+
 // Start starts the postmaster in a process group of its own; it doesn't wait until the server accepts connections.
 func (s *Server) Start() {
 	s.t.Helper()
