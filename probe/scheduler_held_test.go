@@ -112,7 +112,7 @@ func TestLastWordsOfAHeldConnection(t *testing.T) {
 						<-ctx.Done()
 						return true, ctx.Err()
 					}
-					time.Sleep(10 * time.Second)
+					time.Sleep(10*time.Second + 50*ms) // between two looks: one that begins at that very moment may be heard before the words
 					ended.Store(true)
 					return true, fmt.Errorf("%w: %w", errEndedByServer, test.words)
 				}
