@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,17 +13,6 @@ import (
 	"github.com/hashicorp/raft"
 	"go.etcd.io/bbolt"
 )
-
-// freePort finds a port that nobody listens on.
-func freePort(t *testing.T, host string) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
 
 // filledStorage makes a storage with entries on disk, with its mark beside it, and closes it.
 func filledStorage(t *testing.T, entries int) (folder string) {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/fsm"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 )
 
@@ -388,8 +391,8 @@ func newRealCluster(t *testing.T, host string) *realCluster {
 	authority := newTestAuthority(t, "prod")
 	c := &realCluster{t: t, folders: map[failover.NodeID]string{}, tls: map[failover.NodeID]*pki.Reloader{}, nodes: map[failover.NodeID]*RaftNode{}, fsms: map[failover.NodeID]*journal{}}
 	for _, node := range []failover.NodeID{"az-a", "az-b", "az-c"} {
-		port := freePort(t, host)
-		c.list = append(c.list, Peer{Node: node, Raft: port, GRPC: "unused-" + string(node)})
+		raft := net.JoinHostPort(host, strconv.Itoa(freeport.Port(t)))
+		c.list = append(c.list, Peer{Node: node, Raft: raft, GRPC: "unused-" + string(node)})
 		c.folders[node] = filepath.Join(t.TempDir(), "raft")
 		c.tls[node] = authority.identity(pki.RoleArbiter, string(node))
 	}

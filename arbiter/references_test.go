@@ -16,6 +16,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 )
 
 var errSilent = errors.New("no answer")
@@ -123,7 +124,7 @@ func TestReferencePoints_OthersAndConfigured(t *testing.T) {
 }
 
 func TestConnectOver(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", freeport.Address(t))
 	if err != nil {
 		t.Fatal(err)
 	}

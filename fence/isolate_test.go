@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
@@ -163,7 +164,7 @@ func TestScenario24_AnAnswerThatFadesIsNone(t *testing.T) {
 }
 
 func TestAnswersAt(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", freeport.Address(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"testing"
+
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 )
 
 // door passes connections on to another address until it is closed; then it resets them all and refuses new ones. Its connections can be made to
@@ -21,7 +23,7 @@ type door struct {
 
 func newDoor(t *testing.T, to string) *door {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := net.Listen("tcp", freeport.Address(t)) // nobody else listens there when it is closed
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -103,7 +104,7 @@ func TestHTTPEvidence(t *testing.T) {
 		{"CA file missing", secure, failover.HTTPCheck{TLS: true, CAFile: "missing.pem"}, failover.ReasonBadConfiguration},
 		{"TLS where there is none", plain, failover.HTTPCheck{TLS: true}, failover.ReasonWrongAnswer},
 		{"not HTTP", listen(t, func(c *net.TCPConn) { _, _ = c.Write([]byte("SSH-2.0-x\r\n")); _ = c.CloseWrite() }), failover.HTTPCheck{}, failover.ReasonWrongAnswer},
-		{"refused", freeAddress(t), failover.HTTPCheck{}, failover.ReasonRefused},
+		{"refused", freeport.Address(t), failover.HTTPCheck{}, failover.ReasonRefused},
 		{"reset", resets(t), failover.HTTPCheck{}, failover.ReasonReset},
 		{"malformed path", plain, failover.HTTPCheck{Path: "/%zz"}, failover.ReasonBadConfiguration},
 	} {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -53,16 +54,6 @@ func noNames(t *testing.T) {
 	})
 }
 
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatalf("listen: %v", err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
-}
-
 func TestTCPEvidence(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -70,7 +61,7 @@ func TestTCPEvidence(t *testing.T) {
 		want    failover.Reason
 	}{
 		{"answers", silent, failover.ReasonAnswered},
-		{"refuses", freeAddress, failover.ReasonRefused},
+		{"refuses", func(t *testing.T) string { return freeport.Address(t) }, failover.ReasonRefused},
 		{"black hole", blackHole, failover.ReasonTimeout},
 		{"unknown name", func(t *testing.T) string { noNames(t); return noSuchName }, failover.ReasonNameNotFound},
 		{"no name", func(*testing.T) string { return malformedName }, failover.ReasonBadConfiguration},

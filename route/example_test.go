@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
 // The example of deploy/ keeps over a reload what the arbiters have said. It runs as it stands there, at other addresses.
 func TestExample_KeepsItsStateOverAReload(t *testing.T) {
-	l := &lab{t: t, frontend: freePort(t), left: make(chan string, 1000)}
-	dir, api := t.TempDir(), freePort(t)
+	l := &lab{t: t, frontend: freeport.Address(t), left: make(chan string, 1000)}
+	dir, api := t.TempDir(), freeport.Address(t)
 	moved := []string{"/run/haproxy/admin.sock", filepath.Join(dir, "s"), "/var/lib/haproxy", dir, "ipv4@:9999", "ipv4@" + api, "bind :5432", "bind " + l.frontend}
 	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
 		m := failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)}

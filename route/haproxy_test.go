@@ -2,6 +2,7 @@ package route
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
@@ -66,22 +68,12 @@ type lab struct {
 	process  *exec.Cmd
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
-}
-
 // newLab starts HAProxy. Servers pg-a and pg-b are in its configuration under their addresses, pg-c with a wrong one; options
 // are added to each server line, and "backup" to those of backups.
 func newLab(t *testing.T, options string, backups ...string) *lab {
 	t.Helper()
 	dir := t.TempDir()
-	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freePort(t), frontend: freePort(t), left: make(chan string, 1000)}
+	l := &lab{t: t, unix: filepath.Join(dir, "s"), tcp: freeport.Address(t), frontend: freeport.Address(t), left: make(chan string, 1000)}
 	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
 		l.members = append(l.members, failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)})
 	}
@@ -111,17 +103,25 @@ listen orders
 listen other
   bind %s
   server pg-a %s
-`, l.unix, l.tcp, l.unix, haproxyPatience, l.frontend, l.members[0].Address, of("pg-a"), l.members[1].Address, of("pg-b"), of("third"), freePort(t), l.members[0].Address)
+`, l.unix, l.tcp, l.unix, haproxyPatience, l.frontend, l.members[0].Address, of("pg-a"), l.members[1].Address, of("pg-b"), of("third"), freeport.Address(t), l.members[0].Address)
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(configuration), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	l.process = exec.Command("haproxy", "-db", "-f", file)
 	l.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	l.process.Stderr = &said
 	if err := l.process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = l.process.Process.Kill(); _ = l.process.Wait() })
+	t.Cleanup(func() {
+		_ = l.process.Process.Kill()
+		_ = l.process.Wait()
+		if t.Failed() {
+			t.Logf("HAProxy said\n%s", &said)
+		}
+	})
 	l.eventually("HAProxy answers", func() bool {
 		_, err := l.router("unix://"+l.unix).State(t.Context(), l.request())
 		return err == nil
@@ -358,7 +358,7 @@ func TestHAProxyOpensAServerThatItTookForDead(t *testing.T) {
 	l.wantServer("pg-b")
 	gone := r
 	gone.Members = append([]failover.MemberSpec{}, r.Members...)
-	gone.Members[2].Address = freePort(t)
+	gone.Members[2].Address = freeport.Address(t)
 	ctx, cancel := context.WithTimeout(t.Context(), generous)
 	defer cancel()
 	if err := router.Open(ctx, gone, "pg-c"); err != nil && !errors.Is(err, ErrNotProven) {
@@ -406,7 +406,7 @@ func TestHAProxyRefusals(t *testing.T) {
 		"no such server":       {one(routers().Of(t.Context(), haproxyRoute("socket", good, "backend", "orders"))), "pg-c", nil, "pg-c"},
 		"no such member":       {l.router(good), "pg-z", nil, "has no member pg-z"},
 		"socket without admin": {l.router(good + ".poor"), "pg-b", ErrRefused, "Permission denied"},
-		"nobody listens":       {l.router("tcp://" + freePort(t)), "pg-a", ErrUnreachable, "connection refused"},
+		"nobody listens":       {l.router("tcp://" + freeport.Address(t)), "pg-a", ErrUnreachable, "connection refused"},
 		"no such socket":       {l.router("unix:///nowhere/s"), "pg-a", ErrUnreachable, "/nowhere/s"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -494,7 +494,7 @@ func TestS6_TheLeaseIsReadOnceHAProxyIsReached(t *testing.T) {
 	l := newLab(t, "")
 	asked := 0
 	ctx := permit.With(t.Context(), func() error { asked++; return permit.ErrExpired })
-	away := l.router("tcp://" + freePort(t))
+	away := l.router("tcp://" + freeport.Address(t))
 	if err := away.Close(ctx, l.request(), "pg-a"); !errors.Is(err, ErrUnreachable) || asked > 0 {
 		t.Errorf("nobody was reached: %v, asked %d times", err, asked)
 	}

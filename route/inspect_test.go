@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 )
 
 func TestInspect_HAProxy(t *testing.T) {
@@ -26,7 +27,7 @@ func TestInspect_HAProxy(t *testing.T) {
 	}{
 		"all is right":    {good, "", "", "", false},
 		"no server":       {good[:4], "pg-c", "route haproxy-1 has no server for it", "server.pg-c", false},
-		"nobody listens":  {append([]string{"socket", "tcp://" + freePort(t)}, good[2:]...), "", "router did not answer", "start the router", true},
+		"nobody listens":  {append([]string{"socket", "tcp://" + freeport.Address(t)}, good[2:]...), "", "router did not answer", "start the router", true},
 		"unknown setting": {append([]string{"sokket", "x"}, good...), "", `"sokket": unknown setting`, "mend the route", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +166,7 @@ func TestInspect_ClientsAstray(t *testing.T) {
 			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
 		}
 	}
-	if found, err := routers().Astray(t.Context(), haproxyRoute("socket", "tcp://"+freePort(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
+	if found, err := routers().Astray(t.Context(), haproxyRoute("socket", "tcp://"+freeport.Address(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
 		t.Errorf("nobody listens: %q, %v", found, err)
 	}
 	without := l.request()

@@ -69,11 +69,12 @@ var layers = []layer{
 	{folder: "internal/supervise", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/telemetry", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
 	{folder: "internal/pki", may: join([]string{"failover"}, foundation), why: "shared by everything impure"},
-	{folder: "internal/postgres", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and agent"},
+	{folder: "internal/postgres", may: join([]string{"failover", "internal/freeport"}, foundation), why: "shared by probe, engine and agent"},
 	{folder: "internal/serviceapi", may: join([]string{"failover"}, foundation), why: "shared by probe, engine and the lab's service"},
 	{folder: "internal/command", may: join([]string{"failover"}, foundation), why: "shared by the drivers that run programs"},
 	{folder: "internal/fenceagent", may: join([]string{"failover"}, foundation), why: "shared by fence and arbiterctl, which checks specs without an arbiter"},
 	{folder: "internal/hungfs", why: "a file system for tests, of nothing but the kernel"},
+	{folder: "internal/freeport", why: "ports for tests, of nothing but the kernel"},
 	{folder: "internal/secret", may: join([]string{"failover"}, foundation), why: "shared by drivers and cmd"},
 
 	{folder: "internal/ownview", may: []string{"failover"}, why: "the simulator runs this text of the shell too: it does nothing itself"},
@@ -97,7 +98,7 @@ var layers = []layer{
 	{folder: "internal/logkinds", may: []string{"arbiter", "fsm", "failover"}, why: "what a log consists of is read by those who write it"},
 	{
 		folder: "internal/lab",
-		may:    join([]string{"client", "config", "proto", "internal/recording", "internal/logkinds"}, foundation),
+		may:    join([]string{"client", "config", "proto", "internal/recording", "internal/logkinds", "internal/freeport"}, foundation),
 		why:    "the lab runs the released binaries from outside, as a user does",
 	},
 	{
@@ -128,6 +129,11 @@ var exclusives = []exclusive{
 	{
 		library: module + "/fsm/wire/wiretest",
 		why:     "what makes up values is for tests",
+	},
+	{
+		library: module + "/internal/freeport",
+		only:    []string{"internal/postgres/postgrestest", "internal/lab/standin/standintest"},
+		why:     "what is claimed until a test ends is for tests",
 	},
 	{
 		library: "google.golang.org/grpc",

@@ -5,9 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +21,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/pki"
 	"github.com/arbiter-ha/arbiter/internal/recording"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -83,7 +82,7 @@ func newCluster(t testing.TB, secure bool) *cluster {
 		c.authority = authority
 	}
 	for _, node := range []failover.NodeID{"az-a", "az-b", "az-c"} {
-		c.peers = append(c.peers, arbiter.Peer{Node: node, Zone: string(node), Raft: freeAddress(t), GRPC: freeAddress(t)})
+		c.peers = append(c.peers, arbiter.Peer{Node: node, Zone: string(node), Raft: freeport.Address(t), GRPC: freeport.Address(t)})
 	}
 	t.Cleanup(c.end)
 	return c
@@ -108,18 +107,6 @@ func (c *cluster) startAll() {
 	for _, p := range c.peers {
 		c.start(p.Node)
 	}
-}
-
-// freeAddress is a port at a loopback address that nobody else has: at 127.0.0.1 the kernel could give the port to a connection, of any
-// process, before an arbiter listens there.
-func freeAddress(t testing.TB) string {
-	own := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(254)), byte(rand.IntN(256)), byte(1 + rand.IntN(254))})
-	listener, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(own, 0)))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // start runs an arbiter, for the first time or again on its disk.

@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -22,7 +23,7 @@ func TestListsDiffer_AllEndAndSaySo(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				c := newCluster(t, secure)
 				other := slices.Clone(c.peers)
-				other[2].Raft = freeAddress(t)
+				other[2].Raft = freeport.Address(t)
 				c.lists = map[failover.NodeID][]arbiter.Peer{"az-b": other}
 				for _, node := range order {
 					c.start(node)
@@ -57,7 +58,7 @@ func TestListChangedLater_IsToldAndChangesNothing(t *testing.T) {
 	}
 	c.stop("az-b")
 	changed := slices.Clone(c.peers)
-	changed[2].Raft = freeAddress(t)
+	changed[2].Raft = freeport.Address(t)
 	c.lists = map[failover.NodeID][]arbiter.Peer{"az-b": changed}
 	c.start("az-b")
 	c.eventually("az-b tells of it and the table shows what counts", func(ctx context.Context) bool {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 	"github.com/arbiter-ha/arbiter/internal/secret"
@@ -374,14 +375,7 @@ func TestClassifyShuttingDown(t *testing.T) {
 
 // A timeline has no room for an address that is said four times.
 func TestDialSaysOnceWhatWasRefused(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := closed.Addr().String()
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
+	nobody := freeport.Address(t)
 	server := postgrestest.Start(t)
 	stranger := postgrestest.Connect()
 	stranger.Database = "none"

@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
@@ -122,7 +123,7 @@ func prepare(t testing.TB) *Server {
 	if err := user.own(root); err != nil {
 		t.Fatalf("hand the folder over: %v", err)
 	}
-	port := freePort(t)
+	port := freeport.Port(t)
 	s := &Server{
 		Address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port)), Dir: filepath.Join(root, "data"), t: t, port: port, user: user,
 	}
