@@ -53,7 +53,7 @@ const linearizable = arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE
 // Before a group's first failover all that tell what one would do say how long it would take at worst.
 func TestLongestOutage_IsToldBeforeTheFirstFailover(t *testing.T) {
 	c := startProtecting(t)
-	api := c.api(c.leader())
+	api := c.led()
 	dry, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change(""), Group: "pay", DryRun: true})
 	explained, why := api.Explain(t.Context(), &arbiterv1.ExplainRequest{Group: "pay"})
 	if err = errors.Join(err, why); err != nil {
@@ -168,7 +168,7 @@ func TestCheckGroup_AMemberThatIsDown(t *testing.T) {
 
 func TestCheckSpec_NeedNotBeApplied(t *testing.T) {
 	c := startCluster(t)
-	answer, err := c.api(c.leader()).CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: writtenSpec("new")})
+	answer, err := c.led().CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: writtenSpec("new")})
 	if err != nil || len(answer.GetArbiters()) != 3 || answer.GetGroup() != "new" {
 		t.Fatalf("%v, %v", answer, err)
 	}
@@ -177,16 +177,16 @@ func TestCheckSpec_NeedNotBeApplied(t *testing.T) {
 			t.Errorf("%v", a)
 		}
 	}
-	if _, err := c.api(c.leader()).GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "new"}); status.Code(err) != codes.NotFound {
+	if _, err := c.led().GetGroup(t.Context(), &arbiterv1.GetGroupRequest{Group: "new"}); status.Code(err) != codes.NotFound {
 		t.Errorf("the check made the group: %v", err)
 	}
-	if _, err := c.api(c.leader()).CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{}); status.Code(err) != codes.InvalidArgument {
+	if _, err := c.led().CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("without a spec: %v", err)
 	}
-	if _, err := c.api(c.leader()).CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{}); status.Code(err) != codes.InvalidArgument {
+	if _, err := c.led().CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{}); status.Code(err) != codes.InvalidArgument {
 		t.Errorf("without a group: %v", err)
 	}
-	if _, err := c.api(c.leader()).CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{Group: "nobody"}); status.Code(err) != codes.NotFound {
+	if _, err := c.led().CheckGroup(t.Context(), &arbiterv1.CheckGroupRequest{Group: "nobody"}); status.Code(err) != codes.NotFound {
 		t.Errorf("an unknown group: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
@@ -57,7 +58,7 @@ type cluster struct {
 
 	mu      sync.Mutex
 	running map[failover.NodeID]*running
-	calls   map[string]arbiterv1.ArbiterServiceClient // by certificate and node
+	calls   map[string]*grpc.ClientConn // by certificate and node
 	number  int
 }
 
@@ -71,7 +72,7 @@ type running struct {
 // newCluster prepares a cluster; nothing runs yet.
 func newCluster(t testing.TB, secure bool) *cluster {
 	c := &cluster{
-		t: t, world: newWorld(), folder: t.TempDir(), running: map[failover.NodeID]*running{}, calls: map[string]arbiterv1.ArbiterServiceClient{},
+		t: t, world: newWorld(), folder: t.TempDir(), running: map[failover.NodeID]*running{}, calls: map[string]*grpc.ClientConn{},
 		log: hclog.New(&hclog.LoggerOptions{Level: hclog.Info, Output: t.Output()}),
 	}
 	if secure {
@@ -250,13 +251,21 @@ func (c *cluster) dial(node failover.NodeID, certificate *pki.Reloader) *grpc.Cl
 	return connection
 }
 
+// alice is an operator who may do everything.
+var alice = pki.Request{Role: pki.RoleOperator, Name: "alice"}
+
 // api is the API of an arbiter, for an operator who may do everything.
 func (c *cluster) api(node failover.NodeID) arbiterv1.ArbiterServiceClient {
-	return c.apiAs(node, pki.Request{Role: pki.RoleOperator, Name: "alice"})
+	return c.apiAs(node, alice)
 }
 
 // apiAs is the API of an arbiter, for the holder of a new certificate.
 func (c *cluster) apiAs(node failover.NodeID, who pki.Request) arbiterv1.ArbiterServiceClient {
+	c.t.Helper()
+	return arbiterv1.NewArbiterServiceClient(c.connection(node, who))
+}
+
+func (c *cluster) connection(node failover.NodeID, who pki.Request) *grpc.ClientConn {
 	c.t.Helper()
 	key := fmt.Sprintf("%s %+v", node, who)
 	c.mu.Lock()
@@ -269,11 +278,35 @@ func (c *cluster) apiAs(node failover.NodeID, who pki.Request) arbiterv1.Arbiter
 	if c.authority != nil {
 		certificate = c.certificate(who)
 	}
-	client := arbiterv1.NewArbiterServiceClient(c.dial(node, certificate))
+	made := c.dial(node, certificate)
 	c.mu.Lock()
-	c.calls[key] = client
+	c.calls[key] = made
 	c.mu.Unlock()
-	return client
+	return made
+}
+
+// led is the API of whoever leads, for tests to which it doesn't matter who does: on a machine that is busy for seconds another arbiter may come to
+// lead in the middle of any of them.
+func (c *cluster) led() arbiterv1.ArbiterServiceClient {
+	return arbiterv1.NewArbiterServiceClient(toLeader{c})
+}
+
+// toLeader implements grpc.ClientConnInterface.
+type toLeader struct{ cluster *cluster }
+
+// Invoke asks again where one that doesn't lead was asked, which has done nothing then.
+func (l toLeader) Invoke(ctx context.Context, method string, args, reply any, options ...grpc.CallOption) error {
+	for {
+		err := l.cluster.connection(l.cluster.leader(), alice).Invoke(ctx, method, args, reply, options...)
+		refused := slices.ContainsFunc(status.Convert(err).Details(), func(detail any) bool { _, is := detail.(*arbiterv1.NotLeader); return is })
+		if !refused {
+			return err
+		}
+	}
+}
+
+func (l toLeader) NewStream(ctx context.Context, about *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	return l.cluster.connection(l.cluster.leader(), alice).NewStream(ctx, about, method, options...)
 }
 
 // eventually waits until a condition holds.

@@ -89,7 +89,7 @@ func TestOperation_TellsWhatItIsDoing(t *testing.T) {
 	defer open()
 	c.world.crash("db1")
 	c.fencing()
-	api := c.api(c.leader())
+	api := c.led()
 	one, err := api.GetOperation(t.Context(), &arbiterv1.GetOperationRequest{Group: "pay"})
 	if err != nil {
 		t.Fatal(err)

@@ -120,7 +120,7 @@ func TestElectedBeforeItsReign_AnswersNothingLinearizable(t *testing.T) {
 
 func TestRepeatedRequest_DoesNothing(t *testing.T) {
 	c := startProtecting(t)
-	api := c.api(c.leader())
+	api := c.led()
 	pause := &arbiterv1.PauseRequest{Change: c.change("maintenance"), Group: "pay"}
 	if _, err := api.Pause(t.Context(), pause); err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestRepeatedRequest_DoesNothing(t *testing.T) {
 // A member that doesn't exist is no refusal: whoever asks for it has mistyped a name, and is told which there are.
 func TestUnknownMember_IsNotFound(t *testing.T) {
 	c := startProtecting(t)
-	api := c.api(c.leader())
+	api := c.led()
 	for name, call := range map[string]func() error{
 		"failover": func() error {
 			_, err := api.Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change("move it"), Group: "pay", Candidate: "db9"})
@@ -190,7 +190,7 @@ func TestUnknownMember_IsNotFound(t *testing.T) {
 
 func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 	c := startCluster(t)
-	api := c.api(c.leader())
+	api := c.led()
 	short := &arbiterv1.Change{RequestId: "short"}
 	badSpec := writtenSpec("pay")
 	badSpec.Members[1].Name = "DB TWO"
@@ -242,7 +242,7 @@ func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 // TestRequestThatIsTooLarge: what can't be written into the log, or not even be received, is surely not carried out.
 func TestRequestThatIsTooLarge(t *testing.T) {
 	c := startCluster(t)
-	api := c.api(c.leader())
+	api := c.led()
 	long := &arbiterv1.Value{Value: &arbiterv1.Value_Literal{Literal: strings.Repeat("x", 4096)}}
 	large := writtenSpec("pay") // each of its fields is within its bounds
 	for _, m := range large.Members {
@@ -273,7 +273,7 @@ func TestRequestThatIsTooLarge(t *testing.T) {
 
 func TestRefusedChange_TellsTheRule(t *testing.T) {
 	c := startCluster(t)
-	api := c.api(c.leader())
+	api := c.led()
 	if _, err := api.Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change(""), Group: "nobody"}); status.Code(err) != codes.NotFound {
 		t.Errorf("pause of an unknown group: %v", err)
 	}
@@ -425,7 +425,7 @@ func TestWatchEvents_OnlyWhileTheArbiterLeads(t *testing.T) {
 // An agent that the leader doesn't have is told of, and refused by nobody.
 func TestApply_NotesAnAbsentAgent(t *testing.T) {
 	c := startCluster(t)
-	api := c.api(c.leader())
+	api := c.led()
 	absent := writtenSpec("absent")
 	absent.Members[0].Fence[0].Devices[0].Device = fake.AbsentAgent
 	for _, dryRun := range []bool{true, false} {

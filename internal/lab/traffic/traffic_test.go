@@ -149,11 +149,16 @@ func TestAwaitEndsWithItsContextAndWithTheWriter(t *testing.T) {
 	if err := w.AwaitAcked(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("await of a writer that can't write: %v", err)
 	}
+	for end := time.Now().Add(time.Minute); len(w.Attempts()) < 2; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("waited in vain for two attempts")
+		}
+	}
 	w.Stop()
 	if err := w.AwaitAcked(t.Context(), 1); !errors.Is(err, ErrStopped) {
 		t.Errorf("await of a stopped writer: %v", err)
 	}
-	if attempts := w.Attempts(); len(attempts) < 2 || attempts[0].Acked || attempts[0].Err == "" {
+	if attempts := w.Attempts(); attempts[0].Acked || attempts[0].Err == "" {
 		t.Errorf("attempts %+v", attempts)
 	}
 }
