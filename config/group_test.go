@@ -243,7 +243,7 @@ func TestLoadGroup_Faults(t *testing.T) {
 		},
 		{
 			"fence action", "lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "action: reboot",
-			[]string{`g.yaml:13: members[1].fence[0][0].action: can't be set: Arbiter itself tells the device what to do`},
+			[]string{`g.yaml:13: members[1].fence[0][0].action: "action" must not be set: Arbiter itself says off and status; remove it`},
 		},
 		{
 			"window too short", "health: {profile: fast}", "health: {checks: [{kind: postgres, name: pg, interval: 200ms, timeout: 500ms, failures: 3, window: 1s}]}\n#",
@@ -355,6 +355,36 @@ func TestLoadGroup_Faults(t *testing.T) {
 				`g.yaml:13: members[1].fence[0][0].expected_name: unknown key; did you mean "expect_name"? Arbiter would not heed it, and the agent would not know it`,
 				`g.yaml:13: members[1].fence[0][0].proff: unknown key; did you mean "proof"? Arbiter would not heed it, and the agent would not know it`,
 			},
+		},
+		{
+			"settings under which no fence proves anything", "[{device: fence_ipmilan, ip: bmc-b.internal, username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}}]",
+			"[{device: fence_ipmilan, ip: bmc-b.internal, method: cycle, missing-as-off: 1,\n         IP: x, a b: c, expect_name: {env: NAME}, proof: {file: /x}},\n" +
+				"         {device: sbin/fence_ipmilan, password: {file: /x}, username: \"a\\nb\"},\n         {device: fence_own}]",
+			[]string{
+				`g.yaml:13: members[1].fence[0][0].ip: "ip" is there twice`,
+				`g.yaml:13: members[1].fence[0][0].method: method=cycle restarts the machine instead of switching it off, and reports success too early; use method=onoff`,
+				`g.yaml:13: members[1].fence[0][0].missing-as-off: missing_as_off would take a misspelt machine for one that is off; remove it`,
+				`g.yaml:14: members[1].fence[0][0].a b: "a b" is not a name that fence agents can take`,
+				`g.yaml:14: members[1].fence[0][0].expect_name: "expect_name" must be a plain value`,
+				`g.yaml:14: members[1].fence[0][0].proof: "proof" must be a plain value`,
+				`g.yaml:15: members[1].fence[0][1].device: "sbin/fence_ipmilan" is neither the name of a fence agent nor an absolute path`,
+				`g.yaml:15: members[1].fence[0][1].username: the value of "username" has more than one line`,
+				`g.yaml:16: members[1].fence[0][2].proof: fence_own is none of the agents whose off Arbiter knows; say what it amounts to, and answer for it: ` +
+					`proof: off (the machine is switched off), or proof: isolated (it runs on, cut off from its storage or its clients)`,
+			},
+		},
+		{
+			"a proof that no device gives", "cooldown: 5m", "accept_proofs: [CONFIRMED_ISOLATED]",
+			[]string{
+				`g.yaml:7: members[0].fence: no level of pg-a gives a proof that policy.accept_proofs takes (fence_ipmilan: CONFIRMED_OFF), so a failover from it would be held for ever; ` +
+					`accept one of these too, or add a device that gives CONFIRMED_ISOLATED`,
+				`g.yaml:12: members[1].fence: no level of pg-b gives a proof that policy.accept_proofs takes (fence_ipmilan: CONFIRMED_OFF), so a failover from it would be held for ever; ` +
+					`accept one of these too, or add a device that gives CONFIRMED_ISOLATED`,
+			},
+		},
+		{
+			"a proof that is misspelt", "cooldown: 5m", "accept_proofs: [CONFIRMED_OF]",
+			[]string{`g.yaml:20: policy.accept_proofs[0]: "CONFIRMED_OF" can't be used here; did you mean "CONFIRMED_OFF"?`},
 		},
 		{
 			"role", "    zone: az-b", "    role: primary\n    zone: az-b",

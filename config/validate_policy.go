@@ -8,84 +8,8 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/arbiter-ha/arbiter/failover/devices"
-	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
-
-// fenceFaults are about the ways to prove that a member can't write. A group without them could only ever guess.
-func fenceFaults(spec *arbiterv1.GroupSpec) []Fault {
-	var faults []Fault
-	isolate := spec.Policy.Timeouts.Isolate.AsDuration()
-	for i, m := range spec.Members {
-		path := fmt.Sprintf("members[%d].fence", i)
-		if len(m.Fence) == 0 {
-			faults = append(faults, Fault{Path: path, Message: fmt.Sprintf(
-				"%s has no fence, so nothing could prove that it stopped writing; give it at least one level, for example "+
-					"- [{device: fence_ipmilan, ip: bmc.internal, ...}]", m.Name)})
-			continue
-		}
-		for l, level := range m.Fence {
-			for d, device := range level.Devices {
-				faults = append(faults, deviceFaults(device, fmt.Sprintf("%s[%d][%d]", path, l, d))...)
-			}
-		}
-		if needs := fenceTime(m, spec.Policy.GetRaceFences()); needs > isolate {
-			faults = append(faults, Fault{Path: path, Message: fmt.Sprintf(
-				"the devices may take %s (time-out x tries, %s), longer than policy.timeouts.isolate %s: the last ones would never finish",
-				formatDuration(needs), levelsText(spec.Policy.GetRaceFences()), formatDuration(isolate))})
-		}
-	}
-	return faults
-}
-
-func levelsText(race bool) string {
-	if race {
-		return "the longest level"
-	}
-	return "all levels one after another"
-}
-
-func deviceFaults(device *arbiterv1.FenceDevice, path string) []Fault {
-	var faults []Fault
-	if device.Timeout.AsDuration() <= 0 {
-		faults = append(faults, Fault{Path: path + ".timeout", Message: "must be longer than nothing"})
-	}
-	if proof := device.Settings["proof"]; proof != nil {
-		if why := devices.ProofValueFault(proof.GetLiteral()); why != "" {
-			faults = append(faults, Fault{Path: path + ".proof", Message: why})
-		}
-	} else if key, message := devices.ProofFault(device.Device); message != "" && device.Device != "" {
-		faults = append(faults, Fault{Path: path + "." + key, Message: message})
-	}
-	for _, action := range []string{"action", "option"} {
-		if device.Settings[action] != nil {
-			faults = append(faults, Fault{Path: path + "." + action, Message: "can't be set: Arbiter itself tells the device what to do"})
-		}
-	}
-	for _, key := range sortedKeys(device.Settings) {
-		if meant := meantForArbiter(key); meant != "" {
-			faults = append(faults, Fault{Path: path + "." + key, Message: fmt.Sprintf(
-				"unknown key; did you mean %q? Arbiter would not heed it, and the agent would not know it", meant)})
-		}
-	}
-	return faults
-}
-
-// meantForArbiter is the key of Arbiter's own that a setting of a device can only be meant as, if it is written wrongly. No agent has
-// a setting that is so near to them.
-func meantForArbiter(key string) string {
-	plain := strings.ReplaceAll(strings.ToLower(key), "-", "_")
-	for _, own := range []struct {
-		key  string
-		most int // letters that may be wrong
-	}{{"expect_name", 3}, {"proof", 1}} {
-		if key != own.key && keys.Distance(plain, own.key) <= own.most {
-			return own.key
-		}
-	}
-	return ""
-}
 
 // healthFaults are about checks and their times.
 func healthFaults(spec *arbiterv1.GroupSpec) []Fault {

@@ -10,6 +10,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/failover/devices"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
@@ -18,7 +19,7 @@ func (f *Fencer) absent(device failover.FenceDevice) Problem {
 	return Problem{
 		Key: "device", Warning: true,
 		Message: fmt.Sprintf("%s is not installed on the arbiter that leads: there is no executable %s",
-			shorten(path.Base(device.Method), 60), strings.Join(fenceagent.Candidates(device.Method, f.directories), ", ")),
+			fencesettings.OneLine(path.Base(device.Method), 60), strings.Join(fenceagent.Candidates(device.Method, f.directories), ", ")),
 		Fix: bringing(device.Method) + "; it must be on all arbiters (docs/fencing.md)",
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
@@ -54,8 +55,8 @@ func (f *Fencer) open(ctx context.Context, device failover.FenceDevice) (*agent,
 	if err != nil {
 		return nil, err
 	}
-	if problems := checkSettings(device); len(problems) > 0 {
-		return nil, fmt.Errorf("%w: %s", ErrBadSetting, problems[0].message)
+	if faults := fencesettings.CheckSettings(shown(device)); len(faults) > 0 {
+		return nil, fmt.Errorf("%w: %s", ErrBadSetting, faults[0].Message)
 	}
 	lines, secrets, err := f.resolve(ctx, device.Settings)
 	if err != nil {
@@ -73,18 +74,15 @@ func (f *Fencer) find(ctx context.Context, method string) (string, error) {
 func (f *Fencer) resolve(ctx context.Context, settings []failover.Setting) (lines string, secrets []string, err error) {
 	var b strings.Builder
 	for _, s := range settings {
-		if isReserved(s.Key) {
+		if fencesettings.IsReserved(s.Key) {
 			continue
 		}
 		value, err := f.secrets.Resolve(ctx, s)
 		if err != nil {
 			return "", nil, err
 		}
-		if strings.ContainsAny(value, "\n\r\x00") {
-			return "", nil, fmt.Errorf("%w: the value of %q has more than one line", ErrBadSetting, s.Key)
-		}
-		if err := checkValue(s.Key, value); err != nil {
-			return "", nil, err
+		if why := fencesettings.CheckValue(s.Key, value); why != "" {
+			return "", nil, fmt.Errorf("%w: %s", ErrBadSetting, why)
 		}
 		if secret.IsSecret(s) {
 			secrets = append(secrets, value)

@@ -41,7 +41,7 @@ func TestDocsListTheAgents(t *testing.T) {
 	}
 	for row, want := range map[string][]string{
 		"| `CONFIRMED_OFF` |":               devices.Agents(devices.SwitchesOff),
-		"| `CONFIRMED_ISOLATED` |":          append([]string{"fence_azure_arm"}, devices.Agents(devices.Isolates)...), // with network_fencing: see cutsNetworkOnly
+		"| `CONFIRMED_ISOLATED` |":          append([]string{"fence_azure_arm"}, devices.Agents(devices.Isolates)...), // with network_fencing: see fencesettings
 		"| none: refused without `proof` |": devices.Agents(devices.ProvesNothing),
 	} {
 		_, after, found := strings.Cut(string(text), "\n"+row)

@@ -11,6 +11,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -73,10 +74,10 @@ func (f *Fencer) described(ctx context.Context, path string) (fenceagent.Metadat
 func (f *Fencer) CheckAgent(ctx context.Context, device failover.FenceDevice) []Problem {
 	path, err := f.find(ctx, device.Method)
 	switch {
-	case errors.Is(err, ErrNoExecutable) && fenceagent.IsExecutableName(device.Method):
+	case errors.Is(err, ErrNoExecutable) && fencesettings.IsExecutableName(device.Method):
 		return []Problem{f.absent(device)}
 	case err != nil:
-		return nil // CheckSettings says more
+		return nil // package fencesettings says more
 	}
 	if m, found := f.described(ctx, path); found && len(m.Lacks()) == 0 && len(unknownSettings(m, device)) == 0 {
 		return nil

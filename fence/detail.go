@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -39,35 +38,15 @@ func summary(result command.Result) string {
 				continue
 			}
 			if problem.MatchString(line) {
-				return shorten(line, summaryLimit)
+				return fencesettings.OneLine(line, summaryLimit)
 			}
 			last = line
 		}
 		if last != "" {
-			return shorten(last, summaryLimit)
+			return fencesettings.OneLine(last, summaryLimit)
 		}
 	}
 	return fmt.Sprintf("exit status %d without a word", result.Exit)
-}
-
-// shorten makes one line of printable text of at most limit bytes.
-func shorten(text string, limit int) string {
-	text = strings.ReplaceAll(strings.TrimSpace(text), "\n", "; ")
-	text = strings.Map(func(r rune) rune {
-		if r == utf8.RuneError || !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text)
-	if len(text) <= limit {
-		return text
-	}
-	const more = " ..."
-	cut := limit - len(more)
-	for cut > 0 && !utf8.RuneStart(text[cut]) {
-		cut--
-	}
-	return text[:cut] + more
 }
 
 // label names a device for people: its executable, and the machine or plug where that is given openly.
@@ -75,7 +54,7 @@ func label(device failover.FenceDevice) string {
 	name := filepath.Base(device.Method)
 	for _, key := range []string{"ip", "ipaddr", "plug", "port"} {
 		if s, found := device.Setting(key); found && s.Value != "" && !secret.IsSecret(s) {
-			name += " " + shorten(s.Value, 60)
+			name += " " + fencesettings.OneLine(s.Value, 60)
 		}
 	}
 	return name

@@ -10,6 +10,7 @@ import (
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -64,7 +65,7 @@ func AnswersAt(address string, wait time.Duration) Answers {
 		dialer := net.Dialer{Timeout: wait}
 		connection, err := dialer.DialContext(ctx, "tcp", address)
 		if err != nil {
-			return false, shorten(err.Error(), detailLimit)
+			return false, fencesettings.OneLine(err.Error(), detailLimit)
 		}
 		connection.Close()
 		return true, "it accepts connections at " + address

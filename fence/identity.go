@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 )
 
 // ErrWrongTarget says that the device would switch off another machine than the one that the spec means, or can't tell which one.
@@ -20,7 +20,7 @@ var ErrWrongTarget = errors.New("not proven to be the member's machine")
 // (scenario 27). The agent tells it by a line "Identity: NAME" in its answer to status, or by its answer to list, where
 // the line of the plug that the setting "plug" (or "port") names has NAME as its alias, or as its plug where it has no
 // alias. A device that can do neither is refused: a guard that can't be kept is none.
-const expectNameKey = fenceagent.ExpectName
+const expectNameKey = fencesettings.ExpectName
 
 var identityLine = regexp.MustCompile(`(?im)^\s*identity:\s*(\S.*?)\s*$`)
 
@@ -63,7 +63,7 @@ func (a *agent) compareNames(want, got string) error {
 	if want == got {
 		return nil
 	}
-	return fmt.Errorf("%w: the device says it is %q, the spec expects %q", ErrWrongTarget, shorten(a.redactor.Redact(got), 60), want)
+	return fmt.Errorf("%w: the device says it is %q, the spec expects %q", ErrWrongTarget, fencesettings.OneLine(a.redactor.Redact(got), 60), want)
 }
 
 // listedName finds a plug in an answer to list, which has a line "plug,alias" for each machine.

@@ -12,6 +12,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 )
 
 // Inspect says whether a member's fence would work, from this machine, right now: what Validate finds, and then every device is
@@ -76,10 +77,10 @@ func (f *Fencer) inspectDevice(ctx context.Context, device failover.FenceDevice)
 	case err == nil:
 		return problems
 	case errors.Is(err, ErrWrongTarget):
-		return append(problems, Problem{Message: shorten(err.Error(), detailLimit), Fix: "make the device know the machine by its expect_name: check plug and cables, then the spec"})
+		return append(problems, Problem{Message: fencesettings.OneLine(err.Error(), detailLimit), Fix: "make the device know the machine by its expect_name: check plug and cables, then the spec"})
 	}
 	return append(problems, Problem{
-		Message: fmt.Sprintf("does not say whether the machine is on: %s", shorten(err.Error(), detailLimit)), Silent: true,
+		Message: fmt.Sprintf("does not say whether the machine is on: %s", fencesettings.OneLine(err.Error(), detailLimit)), Silent: true,
 		Fix: "make the device answer from this arbiter: address, account, firewall; try the agent by hand with action=status",
 	})
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 )
 
 var (
@@ -95,7 +96,7 @@ func (r *run) level(ctx context.Context, index int) levelResult {
 		result.err = errNoDevices
 		return result
 	}
-	grade := LevelGrade(devices)
+	grade := levelGrade(devices)
 	if !r.policy.Accepts(grade) {
 		result.err = fmt.Errorf("%w: %s", ErrGradeNotAccepted, grade)
 		return result
@@ -194,7 +195,7 @@ func (r *run) conclude(results []levelResult) (failover.Proof, []failover.StepTi
 			if len(r.member.Fence) > 1 {
 				proof.Detail = strings.Join(append([]string{fmt.Sprintf("level %d %s", result.number, proof.Detail)}, reasons...), "; ")
 			}
-			proof.Detail = shorten(proof.Detail, detailLimit)
+			proof.Detail = fencesettings.OneLine(proof.Detail, detailLimit)
 			return proof, r.steps
 		}
 		reasons = append(reasons, fmt.Sprintf("level %d: %v", result.number, result.err))
@@ -202,7 +203,7 @@ func (r *run) conclude(results []levelResult) (failover.Proof, []failover.StepTi
 	if len(r.member.Fence) == 0 {
 		reasons = []string{"member " + string(r.member.Name) + " has no fence"}
 	}
-	return failover.Proof{Grade: failover.ProofUnknown, Detail: shorten(strings.Join(reasons, "; "), detailLimit)}, r.steps
+	return failover.Proof{Grade: failover.ProofUnknown, Detail: fencesettings.OneLine(strings.Join(reasons, "; "), detailLimit)}, r.steps
 }
 
 // firstCauses joins the errors of a level's devices, without those that only say that another one failed.
@@ -210,16 +211,6 @@ func firstCauses(errs []error) error {
 	return errors.Join(slices.DeleteFunc(slices.Clone(errs), func(err error) bool {
 		return err == nil || errors.Is(err, ErrLevelFailed)
 	})...)
-}
-
-// LevelGrade is the grade of the proof that a level can give: it is off only if all of its devices switch off.
-func LevelGrade(devices []failover.FenceDevice) failover.ProofGrade {
-	for _, device := range devices {
-		if gradeOf(device) != failover.ProofConfirmedOff {
-			return failover.ProofConfirmedIsolated
-		}
-	}
-	return failover.ProofConfirmedOff
 }
 
 func labels(devices []failover.FenceDevice) string {

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 )
 
 // PathStatus asks every device of a member for its status, which changes nothing, all at the same time. The member is
@@ -36,7 +37,7 @@ func (f *Fencer) PathStatus(ctx context.Context, member failover.MemberSpec) fai
 	if len(member.Fence) == 0 {
 		silent = []string{"member " + string(member.Name) + " has no fence"}
 	}
-	path.Detail = shorten(strings.Join(append(armed, silent...), "; "), detailLimit)
+	path.Detail = fencesettings.OneLine(strings.Join(append(armed, silent...), "; "), detailLimit)
 	return path
 }
 

@@ -4,6 +4,7 @@ package fence
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/failover/devices"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 )
 
 func TestRebootIsNeverAFence(t *testing.T) {
@@ -42,8 +44,8 @@ func TestRebootIsNeverAFence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := newRig(t)
 			device := r.device("1", "good", generous)
-			if test.setting.Key == proofKey {
-				device.Settings = without(device.Settings, proofKey)
+			if test.setting.Key == fencesettings.Proof {
+				device.Settings = without(device.Settings, fencesettings.Proof)
 			}
 			device.Settings = append(device.Settings, test.setting)
 			f := New(Options{})
@@ -211,76 +213,43 @@ func TestScenario28_PathStatus(t *testing.T) {
 	}
 }
 
-// TestS3_AgentsThatProveNothingAreRefused: each of them says "off" of machines that may go on writing.
-func TestS3_AgentsThatProveNothingAreRefused(t *testing.T) {
-	for _, method := range devices.Agents(devices.ProvesNothing) {
-		for _, device := range []failover.FenceDevice{deviceOf(method, "plug", "1"), deviceOf("/usr/sbin/"+method, "plug", "1")} {
-			if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "device" || !strings.Contains(problems[0].Message, method+" can't prove") {
-				t.Errorf("%s: %+v", device.Method, problems)
-			}
-			if _, err := New(Options{}).open(t.Context(), device); err == nil {
-				t.Errorf("%s is used", device.Method)
-			}
+// TestS3_AgentsThatCanNotBeBelievedAreNotUsed: a spec from before they were refused is still in force.
+func TestS3_AgentsThatCanNotBeBelievedAreNotUsed(t *testing.T) {
+	for _, method := range slices.Concat(devices.Agents(devices.ProvesNothing), devices.Agents(devices.Misreads), []string{"fence_aws_vpc_net"}) {
+		here := filepath.Join(t.TempDir(), method)
+		if err := os.WriteFile(here, nil, 0o700); err != nil {
+			t.Fatal(err)
 		}
-		if problems := CheckSettings(deviceOf(method, "plug", "1", "proof", "isolated")); len(problems) != 0 {
-			t.Errorf("%s, answered for: %+v", method, problems)
+		if _, err := New(Options{}).open(t.Context(), deviceOf(here, "plug", "1")); !errors.Is(err, ErrBadSetting) {
+			t.Errorf("%s: %v", method, err)
 		}
-	}
-}
-
-// TestS3_AgentsThatMisreadMustBeAnsweredFor: they take for off what is on, suspended, or not there at all.
-func TestS3_AgentsThatMisreadMustBeAnsweredFor(t *testing.T) {
-	for _, method := range devices.Agents(devices.Misreads) {
-		device := deviceOf("/usr/sbin/"+method, "plug", "1")
-		if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "proof" || !strings.Contains(problems[0].Message, method+" doesn't prove") {
-			t.Errorf("%s: %+v", method, problems)
-		}
-		if _, err := New(Options{}).open(t.Context(), device); err == nil {
-			t.Errorf("%s is used", method)
-		}
-		for proof, want := range map[string]failover.ProofGrade{"off": off, "isolated": isolated} {
-			device = deviceOf(method, "plug", "1", "proof", proof)
-			if problems := CheckSettings(device); len(problems) != 0 || gradeOf(device) != want {
-				t.Errorf("%s, proof %s: %s, %+v", method, proof, gradeOf(device), problems)
-			}
+		if _, err := New(Options{}).open(t.Context(), deviceOf(here, "plug", "1", "proof", "off")); err != nil {
+			t.Errorf("%s, answered for: %v", method, err)
 		}
 	}
 }
 
-// TestS3_UnknownAgentsMustSayWhatTheirOffProves: one that only isolates would be taken for one that switches off.
-func TestS3_UnknownAgentsMustSayWhatTheirOffProves(t *testing.T) {
-	for _, method := range []string{"fence_aws_vpc_net", "/opt/fence_own"} {
-		device := deviceOf(method, "plug", "1")
-		if problems := CheckSettings(device); len(problems) != 1 || problems[0].Key != "proof" || !strings.Contains(problems[0].Message, "proof: off (") ||
-			!strings.Contains(problems[0].Message, "proof: isolated (") {
-			t.Errorf("%s: %+v", method, problems)
-		}
-		for proof, want := range map[string]failover.ProofGrade{"off": off, "isolated": isolated} {
-			device = deviceOf(method, "plug", "1", "proof", proof)
-			if problems := CheckSettings(device); len(problems) != 0 || gradeOf(device) != want {
-				t.Errorf("%s, proof %s: %s, %+v", method, proof, gradeOf(device), problems)
-			}
-		}
-	}
-}
-
-func TestGradeOfIsolatingAgents(t *testing.T) {
-	for method, want := range map[string]failover.ProofGrade{
-		"fence_brocade": isolated, "/usr/sbin/fence_sanbox2": isolated, "fence_ipmilan": off, "fence_azure_arm": off,
+// The rules for settings know grades by name only, and are asked about a device without its secrets.
+func TestLevelGrade(t *testing.T) {
+	perhaps := failover.FenceDevice{Method: "fence_azure_arm", Settings: []failover.Setting{{Key: "network_fencing", Env: "NETWORK"}}}
+	for name, test := range map[string]struct {
+		devices []failover.FenceDevice
+		want    failover.ProofGrade
+	}{
+		"off":                  {[]failover.FenceDevice{deviceOf("fence_ipmilan")}, off},
+		"isolated":             {[]failover.FenceDevice{deviceOf("fence_ipmilan"), deviceOf("fence_ipmilan", "proof", "isolated")}, isolated},
+		"from the environment": {[]failover.FenceDevice{perhaps}, isolated},
 	} {
-		if got := gradeOf(failover.FenceDevice{Method: method}); got != want {
-			t.Errorf("%s: %s", method, got)
+		if got := levelGrade(test.devices); got != test.want {
+			t.Errorf("%s: %s", name, got)
 		}
 	}
-	for value, want := range map[string]failover.ProofGrade{"1": isolated, "true": isolated, "0": off} {
-		if got := gradeOf(deviceOf("fence_azure_arm", "network-fencing", value)); got != want {
-			t.Errorf("network-fencing %s: %s", value, got)
-		}
+	if fencesettings.Attested != failover.ProofAttested {
+		t.Errorf("%s is no grade", fencesettings.Attested)
 	}
-	elsewhere := failover.FenceDevice{Method: "fence_azure_arm", Settings: []failover.Setting{{Key: "network_fencing", Env: "NETWORK"}}}
-	if got := gradeOf(elsewhere); got != isolated {
-		t.Errorf("network_fencing from the environment: %s", got)
-	}
+}
+
+func TestDescribeEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := New(Options{}).describe(ctx, failover.FenceDevice{Method: "fence_dummy"}); err == nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -23,20 +24,6 @@ type Problem struct {
 	Fix     string // what to do; empty if the message says it
 	Warning bool   // the fence works, but something about it is careless
 	Silent  bool   // the device did not answer; only Inspect asks it
-}
-
-// CheckSettings finds what is wrong with a device and its settings. It runs nothing, looks at no file and reads no secret: what a file
-// or an environment variable will hold is not checked, nor whether the agent is there and knows the settings.
-func CheckSettings(device failover.FenceDevice) []Problem {
-	var problems []Problem
-	if !fenceagent.IsExecutableName(device.Method) {
-		problems = append(problems, Problem{Key: "device", Message: fmt.Sprintf(
-			"%q is neither the name of a fence agent nor an absolute path", shorten(device.Method, 60))})
-	}
-	for _, fault := range checkSettings(device) {
-		problems = append(problems, Problem{Key: fault.key, Message: fault.message})
-	}
-	return problems
 }
 
 // Validate checks a member's fence as far as that is possible without touching a machine: that the agents are there and
@@ -69,8 +56,8 @@ func (f *Fencer) validateLevel(ctx context.Context, i int, level failover.FenceL
 
 func (f *Fencer) validateDevice(ctx context.Context, device failover.FenceDevice) []Problem {
 	var problems []Problem
-	for _, fault := range checkSettings(device) {
-		problems = append(problems, Problem{Key: fault.key, Message: fault.message})
+	for _, fault := range fencesettings.CheckSettings(shown(device)) {
+		problems = append(problems, Problem{Key: fault.Key, Message: fault.Message})
 	}
 	for _, s := range device.Settings {
 		problems = append(problems, f.validateSecret(ctx, s)...)
@@ -101,8 +88,8 @@ func (f *Fencer) validateSecret(ctx context.Context, s failover.Setting) []Probl
 	if err != nil {
 		return []Problem{{Key: s.Key, Message: err.Error(), Fix: "put the secret there on this arbiter's machine, readable for the user of arbiterd"}}
 	}
-	if err := checkValue(s.Key, value); err != nil {
-		return []Problem{{Key: s.Key, Message: err.Error()}}
+	if why := fencesettings.CheckValue(s.Key, value); why != "" {
+		return []Problem{{Key: s.Key, Message: fmt.Sprintf("%v: %s", ErrBadSetting, why)}}
 	}
 	if warning := f.secrets.Warning(ctx, s); warning != "" {
 		return []Problem{{Key: s.Key, Message: warning, Warning: true}}
@@ -140,8 +127,8 @@ func lacking(m fenceagent.Metadata) []Problem {
 func unknownSettings(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
 	var problems []Problem
 	for _, s := range device.Settings {
-		if !settingKey.MatchString(s.Key) {
-			continue // CheckSettings says more
+		if !fencesettings.IsKey(s.Key) {
+			continue // package fencesettings says more
 		}
 		if why := m.Unknown(s.Key); why != "" {
 			problems = append(problems, Problem{Key: s.Key, Message: why})
@@ -179,5 +166,5 @@ func missing(m fenceagent.Metadata, device failover.FenceDevice) []Problem {
 }
 
 func hasSetting(device failover.FenceDevice, key string) bool {
-	return slices.ContainsFunc(device.Settings, func(s failover.Setting) bool { return plainKey(s.Key) == plainKey(key) })
+	return slices.ContainsFunc(device.Settings, func(s failover.Setting) bool { return fencesettings.PlainKey(s.Key) == fencesettings.PlainKey(key) })
 }

@@ -312,7 +312,7 @@ func (a *arbiter) answerSpec(request proto.Message) (proto.Message, error) {
 	switch r := request.(type) {
 	case *arbiterv1.ApplyGroupRequest:
 		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "refused" {
-			return nil, refuseFields("routes[0].backend", "is refused by whoever knows better", "spec.members[1].fence[0][0].method", "would restart the machine")
+			return nil, refuseFields("routes[0].backend", "is refused by whoever knows better", "spec.members[1].fence[0][0].plug", "is no plug that the agent knows")
 		}
 		if len(r.Spec.Routes) > 0 && r.Spec.Routes[0].Settings["backend"].GetLiteral() == "late" && !r.DryRun {
 			return nil, refuseFields("members[0].address", "is a server of another group since a moment ago")

@@ -19,14 +19,12 @@ import (
 // specs fills in and checks what operators write.
 type specs struct{ fencer *fence.Fencer }
 
-// Effective returns the spec with every default. What only the driver of fences can tell of their settings is checked here too: a wrong
-// one would otherwise show when the primary is to be switched off.
-func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
-	full := config.Defaults(written)
-	if faults := s.faults(written, full); len(faults) > 0 {
-		return nil, faults
+// Effective returns the spec with every default.
+func (specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, error) {
+	if faults := config.Validate(written); len(faults) > 0 {
+		return nil, config.Faults(faults)
 	}
-	return full, nil
+	return config.Defaults(written), nil
 }
 
 // EffectiveHere also has the fence agents on this machine say what they can do and which settings they don't know: an agent itself goes on
@@ -34,7 +32,7 @@ func (s specs) Effective(written *arbiterv1.GroupSpec) (*arbiterv1.GroupSpec, er
 func (s specs) EffectiveHere(ctx context.Context, written *arbiterv1.GroupSpec) (full *arbiterv1.GroupSpec, notes []string, err error) {
 	full = config.Defaults(written)
 	wrong, notes := s.askAgents(ctx, full)
-	if faults := s.faults(written, full).And(wrong); len(faults) > 0 {
+	if faults := config.Faults(config.Validate(written)).And(wrong); len(faults) > 0 {
 		return nil, nil, faults
 	}
 	return full, notes, nil
@@ -50,11 +48,6 @@ func (specs) Differences(before, after *arbiterv1.GroupSpec) []*arbiterv1.Differ
 	return config.Differences(before, after)
 }
 
-func (specs) faults(written, full *arbiterv1.GroupSpec) config.Faults {
-	faults := config.Faults(config.Validate(written))
-	return faults.And(slices.Concat(deviceFaults(full), proofFaults(full)))
-}
-
 // eachDevice visits the fence devices of a spec, by their paths in YAML.
 func eachDevice(spec *arbiterv1.GroupSpec, visit func(path string, device failover.FenceDevice)) {
 	for i, m := range spec.Members {
@@ -64,14 +57,6 @@ func eachDevice(spec *arbiterv1.GroupSpec, visit func(path string, device failov
 			}
 		}
 	}
-}
-
-func deviceFaults(spec *arbiterv1.GroupSpec) []config.Fault {
-	var faults []config.Fault
-	eachDevice(spec, func(path string, device failover.FenceDevice) {
-		faults = append(faults, problemsAt(path, fence.CheckSettings(device))...)
-	})
-	return faults
 }
 
 // agentsAtOnce bounds how many agents describe themselves at the same time; each is an interpreter that starts.
@@ -109,7 +94,7 @@ func (s specs) askAgent(ctx context.Context, devices []deviceAt) (faults []confi
 	for _, d := range devices {
 		for _, p := range s.fencer.CheckAgent(ctx, d.device) {
 			if !p.Warning {
-				faults = append(faults, problemsAt(d.path, []fence.Problem{p})...)
+				faults = append(faults, config.Fault{Path: d.path + "." + p.Key, Message: p.Message})
 				continue
 			}
 			says := p.Message + "; " + p.Fix
@@ -120,52 +105,6 @@ func (s specs) askAgent(ctx context.Context, devices []deviceAt) (faults []confi
 		notes = append(notes, strings.Join(about[says], ", ")+": "+says)
 	}
 	return faults, notes
-}
-
-func problemsAt(path string, problems []fence.Problem) []config.Fault {
-	var faults []config.Fault
-	for _, p := range problems {
-		faults = append(faults, config.Fault{Path: path + "." + p.Key, Message: p.Message})
-	}
-	return faults
-}
-
-// proofFaults find members whose fence could never prove what the policy asks for: none of their levels would even be tried. Where the
-// policy takes a person's word, a failover from such a member can still end.
-func proofFaults(spec *arbiterv1.GroupSpec) []config.Fault {
-	var policy failover.Policy
-	for _, grade := range spec.GetPolicy().GetAcceptProofs() {
-		policy.AcceptProofs = append(policy.AcceptProofs, failover.ProofGrade(grade))
-	}
-	if policy.Accepts(failover.ProofAttested) {
-		return nil
-	}
-	var faults []config.Fault
-	for i, m := range spec.Members {
-		gives, accepted := levelProofs(m, policy)
-		if len(gives) > 0 && !accepted {
-			faults = append(faults, config.Fault{Path: fmt.Sprintf("members[%d].fence", i), Message: fmt.Sprintf(
-				"no level of %s gives a proof that policy.accept_proofs takes (%s), so a failover from it would be held for ever; accept one of these too, or add a device that gives %s",
-				m.Name, strings.Join(gives, "; "), strings.Join(spec.Policy.AcceptProofs, " or "))})
-		}
-	}
-	return faults
-}
-
-// levelProofs says what each level of a member's fence can give, in words, and whether the policy accepts any of it.
-func levelProofs(m *arbiterv1.MemberSpec, policy failover.Policy) (gives []string, accepted bool) {
-	for _, level := range m.Fence {
-		devices := make([]failover.FenceDevice, 0, len(level.Devices))
-		var names []string
-		for _, device := range level.Devices {
-			devices = append(devices, failover.FenceDevice{Method: device.Device, Settings: settings(device.Settings)})
-			names = append(names, device.Device)
-		}
-		grade := fence.LevelGrade(devices)
-		gives = append(gives, fmt.Sprintf("%s: %s", strings.Join(names, " + "), grade))
-		accepted = accepted || policy.Accepts(grade)
-	}
-	return gives, accepted
 }
 
 // settings are a spec's settings as drivers take them, in the order of their keys.

@@ -36,24 +36,13 @@ func TestEffectiveRefusesSettingsThatCannotWork(t *testing.T) {
 			"members[1].fence[0][0].method: method=cycle restarts the machine instead of switching it off, and reports success too early; use method=onoff",
 		},
 		"a proof that no device gives": {
-			"cooldown: 5m", "accept_proofs: [CONFIRMED_ISOLATED]",
-			"members[0].fence: no level of pg-a gives a proof that policy.accept_proofs takes (fence_ipmilan: CONFIRMED_OFF), so a failover from it would be held for ever; " +
-				"accept one of these too, or add a device that gives CONFIRMED_ISOLATED\n" +
-				"members[1].fence: no level of pg-b gives a proof that policy.accept_proofs takes (fence_ipmilan: CONFIRMED_OFF), so a failover from it would be held for ever; " +
-				"accept one of these too, or add a device that gives CONFIRMED_ISOLATED",
-		},
-		"a proof that a person gives": {"cooldown: 5m", "accept_proofs: [CONFIRMED_ISOLATED, ATTESTED]", ""},
-		"a device that cuts off":      {"lanplus: 1", "proof: isolated", ""},
-		"a device that cuts off, where only off counts": {
 			"- [{device: fence_ipmilan, ip: bmc-b.internal, username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}}]\nconnect: {user: arbiter, password: {env: ARBITER_PG_PASSWORD}, sslmode: verify-full}\nhealth: {profile: fast}\npolicy:\n",
 			"- [{device: fence_ipmilan, ip: bmc-b.internal, proof: isolated}, {device: fence_ipmilan, ip: bmc-c.internal}]\nconnect: {user: arbiter, password: {env: ARBITER_PG_PASSWORD}, sslmode: verify-full}\nhealth: {profile: fast}\npolicy:\n  accept_proofs: [CONFIRMED_OFF]\n",
 			"members[1].fence: no level of pg-b gives a proof that policy.accept_proofs takes (fence_ipmilan + fence_ipmilan: CONFIRMED_ISOLATED), so a failover from it would be held for ever; " +
 				"accept one of these too, or add a device that gives CONFIRMED_OFF",
 		},
-		"device": {
-			"{device: fence_ipmilan, ip: bmc-b", "{device: sbin/fence_ipmilan, ip: bmc-b",
-			`members[1].fence[0][0].device: "sbin/fence_ipmilan" is neither the name of a fence agent nor an absolute path`,
-		},
+		"a proof that a person gives": {"cooldown: 5m", "accept_proofs: [CONFIRMED_ISOLATED, ATTESTED]", ""},
+		"a device that cuts off":      {"lanplus: 1", "proof: isolated", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := strings.Replace(string(page), test.old, test.replacement, 1)

@@ -20,7 +20,7 @@ type layer struct {
 var foundation = []string{
 	"internal/clock", "internal/supervise", "internal/telemetry", "internal/pki", "internal/postgres", "internal/secret",
 	"internal/command", "internal/permit", "internal/failpoint", "internal/serviceapi", "internal/keys",
-	"internal/fenceagent", "internal/release", "internal/routesettings", "internal/spans",
+	"internal/fenceagent", "internal/fencesettings", "internal/release", "internal/routesettings", "internal/spans",
 }
 
 // drivers each talk to one kind of outside system. They never import each other, and only cmd names them.
@@ -51,7 +51,7 @@ var layers = []layer{
 	},
 	{folder: "agent", may: join([]string{"proto"}, foundation), why: "the guard keeps working whatever the arbiters run"},
 	{folder: "client", may: join([]string{"proto"}, foundation), why: "users import the client: it must stay light"},
-	{folder: "config", may: []string{"proto", "internal/keys", "internal/routesettings", "failover/devices"}, why: "one schema: YAML is read into proto and nothing else, by rules about names that drivers share"},
+	{folder: "config", may: []string{"proto", "internal/keys", "internal/fencesettings", "internal/routesettings", "failover/devices"}, why: "one schema: YAML is read into proto and nothing else, by rules about names that drivers share"},
 	{folder: "probe", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "fence", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
 	{folder: "engine", may: join([]string{"failover"}, foundation), why: "a driver knows neither Raft nor other drivers"},
@@ -61,6 +61,7 @@ var layers = []layer{
 
 	{folder: "internal/clock", why: "time is at the bottom of everything"},
 	{folder: "internal/keys", why: "what names mean is at the bottom of everything"},
+	{folder: "internal/fencesettings", may: []string{"failover/devices"}, why: "what the settings of fences mean, for fence and for those who check specs"},
 	{folder: "internal/routesettings", why: "what the settings of routes mean, for route and for those who check specs"},
 	{folder: "internal/release", why: "what the build recorded is at the bottom of everything"},
 	{folder: "internal/spans", why: "how times are written is at the bottom of everything"},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
@@ -29,11 +30,6 @@ func Look(ctx context.Context, files *secret.Reader, path string) (fs.FileInfo, 
 // arbiterctl. What an administrator put there goes first.
 func DefaultDirectories() []string { return []string{"/usr/local/sbin", "/usr/sbin"} }
 
-// IsExecutableName says whether a method can be looked for: by its absolute path, or by a name without folders.
-func IsExecutableName(method string) bool {
-	return filepath.IsAbs(method) || method != "" && method == filepath.Base(method) && method != "." && method != ".."
-}
-
 // Candidates are the paths at which an executable is looked for: a path as it is, a name in the directories, in their order.
 func Candidates(method string, directories []string) []string {
 	if filepath.IsAbs(method) {
@@ -51,7 +47,7 @@ func Candidates(method string, directories []string) []string {
 // A file system that doesn't answer in time ends it with secret.ErrNotInTime: what is on another one may be another program than the one that
 // was meant.
 func Find(ctx context.Context, files *secret.Reader, method string, directories []string) (string, error) {
-	if !IsExecutableName(method) {
+	if !fencesettings.IsExecutableName(method) {
 		return "", fmt.Errorf("%w: %q is neither an absolute path nor a name", ErrNoExecutable, method)
 	}
 	candidates := Candidates(method, directories)

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/keys"
 )
 
@@ -101,17 +102,9 @@ func (m Metadata) Parameter(key string) (Parameter, bool) {
 
 func underscored(key string) string { return strings.ReplaceAll(key, "-", "_") }
 
-// Settings of Arbiter's own, which are not passed on.
-const (
-	// ExpectName is the name under which the device must know the machine before it is switched off.
-	ExpectName = "expect_name"
-	// Proof is what a device's off amounts to.
-	Proof = "proof"
-)
-
 // always are settings that need not be in a description: Arbiter's own, those that it says something of its own about, and
 // those by which the API lets every agent be told which machine is meant.
-var always = []string{ExpectName, Proof, "action", "option", "plug", "port", "nodename"}
+var always = []string{fencesettings.ExpectName, fencesettings.Proof, "action", "option", "plug", "port", "nodename"}
 
 // usualWords are what people call settings that agents have other names for.
 var usualWords = map[string]string{
