@@ -1,13 +1,11 @@
 package route
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -78,16 +76,8 @@ func (h *haproxy) State(ctx context.Context, r Request) (State, error) {
 	ctx, end := bounded(ctx)
 	defer end()
 	state, present, err := h.apply(ctx, r, nil)
-	for i, server := range state.Servers {
-		spec, _ := r.member(server.Member)
-		if present[server.Name].admin&adminNoAddress != 0 {
-			continue // HAProxy 2.6 lets no command give it its first one
-		}
-		state.Servers[i].Host = h.nameOf(spec)
-		// Whether a name can be looked up here is not the router's fault.
-		if commands, err := h.readdress(ctx, r, spec, present[server.Name]); err == nil && len(commands) > 0 {
-			state.Servers[i].Wanted = h.addressOf(spec)
-		}
+	for i := range state.Servers {
+		h.judgeAddress(ctx, r, &state.Servers[i], present)
 	}
 	return state, h.wrap("look", err)
 }
@@ -138,11 +128,11 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 			commands = append(commands, h.closing(server.Member)...)
 		}
 	}
-	address, err := h.readdress(ctx, r, spec, present[h.serverOf(member)])
+	address, err := h.readdress(ctx, r, spec, present)
 	if err != nil {
 		return err
 	}
-	first := slices.Concat(commands, address, h.opening(present[h.serverOf(member)]))
+	first := slices.Concat(commands, address.commands, h.opening(present[h.serverOf(member)]))
 	began := time.Now()
 	return h.untilProven(ctx, r, first, commands, func(s State) error {
 		if time.Since(began) > sessionPatience {
@@ -161,80 +151,6 @@ func (h *haproxy) opening(present serverState) []string {
 		ready = append(ready, "set weight "+server+" 100%")
 	}
 	return ready
-}
-
-// addressOf is where a member's clients are to be sent.
-func (h *haproxy) addressOf(member failover.MemberSpec) string {
-	return cmp.Or(h.address[member.Name], member.Address)
-}
-
-// readdress are the commands that give a server the member's address, none if it is to keep the one that it has. Sessions with the old address
-// are ended: it may be that of another machine.
-func (h *haproxy) readdress(ctx context.Context, r Request, member failover.MemberSpec, present serverState) ([]string, error) {
-	if h.keep {
-		return nil, nil
-	}
-	want := h.addressOf(member)
-	host, port, err := net.SplitHostPort(want)
-	if err != nil {
-		return nil, fmt.Errorf("%w: address %q of member %s is not host:port", ErrBadSetting, want, member.Name)
-	}
-	if present.port == port && present.fqdn == host {
-		return nil, nil // HAProxy looks the name up itself
-	}
-	ip, err := h.wantedIP(ctx, r, member.Name, host, present)
-	if err != nil {
-		return nil, fmt.Errorf("%w: look up address %s of member %s: %w", ErrBadSetting, want, member.Name, err)
-	}
-	if present.port == port && present.ip() == ip {
-		return nil, nil
-	}
-	server := h.backend + "/" + present.name
-	return []string{
-		"set server " + server + " state maint", "shutdown sessions server " + server,
-		"set server " + server + " addr " + ip.String() + " port " + port,
-	}, nil
-}
-
-// wantedIP is the IP address that the server of a member is to have. A name may stand for another one where the router is than where this arbiter is
-// (/etc/hosts, a name server that answers each network otherwise), so HAProxy's own stays unless it can't be the member's.
-func (h *haproxy) wantedIP(ctx context.Context, r Request, member failover.MemberName, host string, present serverState) (netip.Addr, error) {
-	if ip, err := netip.ParseAddr(host); err == nil {
-		return ip.Unmap(), nil
-	}
-	if present.ip().IsValid() && !h.atAnother(r, member, present) {
-		return present.ip(), nil
-	}
-	ips, err := lookUp(ctx, h.names, host)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	if !h.socket.local() {
-		ips = slices.DeleteFunc(ips, netip.Addr.IsLoopback)
-	}
-	if len(ips) == 0 {
-		return netip.Addr{}, errors.New("here it stands for this machine, and the router is on another one: use an IP address")
-	}
-	return ips[0], nil
-}
-
-// atAnother says whether a member's server has the address of another member. Those that are given by name are not compared: what a name stands for
-// is known for this machine only.
-func (h *haproxy) atAnother(r Request, member failover.MemberName, present serverState) bool {
-	return slices.ContainsFunc(r.Members, func(other failover.MemberSpec) bool {
-		host, port, err := net.SplitHostPort(h.addressOf(other))
-		ip, noIP := netip.ParseAddr(host)
-		return other.Name != member && err == nil && noIP == nil && port == present.port && ip.Unmap() == present.ip()
-	})
-}
-
-// nameOf is the name by which a member's clients are sent to it, empty if that is an IP address or the router's affair.
-func (h *haproxy) nameOf(member failover.MemberSpec) string {
-	host, _, err := net.SplitHostPort(h.addressOf(member))
-	if _, noIP := netip.ParseAddr(host); h.keep || err != nil || noIP == nil {
-		return ""
-	}
-	return host
 }
 
 // untilProven gives commands, and looks until they show their effect. Ending sessions takes HAProxy a moment, and one may have

@@ -34,7 +34,12 @@ const (
 // namedServer accepts connections, says its name on each, and keeps it open. left hears of each whose other side says no more.
 func namedServer(t *testing.T, name string, left chan<- string) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	return namedServerAt(t, "127.0.0.1:0", name, left)
+}
+
+func namedServerAt(t *testing.T, address, name string, left chan<- string) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,11 +346,13 @@ func TestHAProxySetsTheAddress(t *testing.T) {
 	}
 	kept.wantCut(t)
 	l.wantServer("pg-b") // it is pg-b's address
+	_, port, _ = net.SplitHostPort(namedServer(t, "a pooler", l.left))
+	l.give("set server orders/third addr 127.0.0.1 port " + port)
 	keeping := l.router("unix://"+l.unix, "addresses", "keep")
 	if err := keeping.Open(t.Context(), l.request(), "pg-c"); err != nil {
 		t.Fatal(err)
 	}
-	l.wantServer("pg-b")
+	l.wantServer("a pooler")
 }
 
 // HAProxy's own health check may have given the new primary up while it was a standby.

@@ -60,31 +60,55 @@ func (rs *Routers) Inspect(ctx context.Context, route failover.Route, r Request,
 			Fix:     "leave it if it can't take writes (one that says sorry, say); otherwise take it out of the router",
 		})
 	}
-	return slices.Concat(problems, astray(route, state, primary), rs.foundOtherwise(ctx, route, state))
+	return slices.Concat(problems, astray(route, state, primary), refused(route, state), rs.foundOtherwise(ctx, route, state, primary))
+}
+
+// refused are the members to which the router could not be told to send clients.
+func refused(route failover.Route, state State) (problems []Problem) {
+	for _, server := range state.Servers {
+		if server.Refused == nil {
+			continue
+		}
+		fix := "until then no failover can send clients to it"
+		if !errors.Is(server.Refused, ErrSharedAddress) {
+			fix = "let the name be found on this arbiter's machine, or give the member an IP address in the spec (address.MEMBER in the route, where the router reaches it by another)"
+		}
+		problems = append(problems, Problem{
+			Member: server.Member, Message: fmt.Sprintf("route %s could not be told to send clients to it: %v", route.Name, server.Refused), Fix: fix,
+		})
+	}
+	return problems
 }
 
 // namesLimit bounds how long Inspect looks names up.
 const namesLimit = 2 * time.Second
 
 // foundOtherwise are the members whose names stand for other addresses here than those to which the router sends clients. Which of them is right can't be
-// known here, so nothing is changed by that, neither in a failover.
-func (rs *Routers) foundOtherwise(ctx context.Context, route failover.Route, state State) (problems []Problem) {
+// known here, so nothing is changed by that, neither in a failover, unless what the router has is another member's.
+func (rs *Routers) foundOtherwise(ctx context.Context, route failover.Route, state State, primary failover.MemberName) (problems []Problem) {
 	ctx, end := context.WithTimeout(ctx, namesLimit)
 	defer end()
 	for _, server := range state.Servers {
 		there, err := netip.ParseAddrPort(server.Address)
-		if server.Host == "" || err != nil {
+		if told := server.Refused != nil || server.Member == primary && server.Wanted != ""; server.Host == "" || err != nil || told {
 			continue
 		}
 		ips, err := lookUp(ctx, rs.names, server.Host)
 		if err != nil || slices.Contains(ips, there.Addr().Unmap()) {
 			continue
 		}
+		at := server.Address
+		fix := "see which is right where the router is: no failover changes it. If it is the router's, say so in the route: address.MEMBER, or addresses: keep; " +
+			"if not, mend it in the router, or give the member an IP address in the spec"
+		if server.Shared != "" {
+			at += ", as it has " + string(server.Shared)
+		}
+		if server.Shared != "" || server.Wanted != "" {
+			fix = "mend it in the router, or give the members IP addresses in the spec: a failover to it sends clients where the name leads from the arbiter that does it, which may be wrong where the router is"
+		}
 		problems = append(problems, Problem{
 			Warning: true, Member: server.Member,
-			Message: fmt.Sprintf("route %s has it at %s, and from here %s is %s", route.Name, server.Address, server.Host, listed(ips)),
-			Fix: "see which is right where the router is: no failover changes it. If it is the router's, say so in the route: address.MEMBER, or addresses: keep; " +
-				"if not, mend it in the router, or give the member an IP address in the spec",
+			Message: fmt.Sprintf("route %s has it at %s, and from here %s is %s", route.Name, at, server.Host, listed(ips)), Fix: fix,
 		})
 	}
 	return problems
@@ -114,8 +138,8 @@ func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, 
 	var found []string
 	server, _ := state.Server(primary)
 	for _, p := range astray(route, state, primary) {
-		if p.Member == primary && server.Told == "" && server.Wanted == "" {
-			continue // the router keeps them away by itself, or finds it dead, which no command mends
+		if p.Member == primary && (server.Told == "" && server.Wanted == "" || server.Refused != nil) {
+			continue // the router keeps them away by itself, or finds it dead, which no command mends, or Open would refuse
 		}
 		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
 	}

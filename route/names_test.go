@@ -37,7 +37,7 @@ func TestNamesThatAreNotResolvedAreNamed(t *testing.T) {
 		},
 		"pg-a.example": func(ctx context.Context) error {
 			h := &haproxy{backend: "orders", names: silent}
-			_, err := h.readdress(ctx, Request{}, failover.MemberSpec{Name: "pg-a", Address: "pg-a.example:5432"}, serverState{name: "pg-a"})
+			_, err := h.readdress(ctx, Request{}, failover.MemberSpec{Name: "pg-a", Address: "pg-a.example:5432"}, map[string]serverState{"pg-a": {name: "pg-a"}})
 			return err
 		},
 	} {
@@ -172,7 +172,7 @@ func TestNoRouterElsewhereIsSentToThisMachine(t *testing.T) {
 		"here by a file":                {at("unix", "/run/haproxy"), []string{"127.0.1.1"}, "127.0.1.1"},
 	} {
 		h := &haproxy{socket: test.socket, names: fixedNames{"vm": test.ips}}
-		ip, err := h.wantedIP(t.Context(), Request{}, "pg-a", "vm", serverState{address: "0.0.0.0"})
+		ip, _, err := h.wantedIP(t.Context(), Request{}, "pg-a", "vm", "5432", nil)
 		if test.want == "" && (err == nil || !strings.Contains(err.Error(), "use an IP address")) || test.want != "" && (err != nil || ip.String() != test.want) {
 			t.Errorf("%s: got %v, %v, want %q", name, ip, err, test.want)
 		}

@@ -25,6 +25,8 @@ var (
 	ErrBadAnswer = errors.New("router's answer can't be read")
 	// ErrNoServer: the router has no server for a member.
 	ErrNoServer = errors.New("router has no server for the member")
+	// ErrSharedAddress: the router has a member and another one at the same address, which is wrong for at least one of them. Nothing was done.
+	ErrSharedAddress = errors.New("two members at one address")
 	// ErrNotProven: the router took the change, but reading back doesn't show it.
 	ErrNotProven = errors.New("not proven by reading back")
 	// ErrStaleEpoch: the router has already served a newer epoch (S9).
@@ -50,15 +52,17 @@ func (r Request) member(name failover.MemberName) (failover.MemberSpec, error) {
 // Server is what a router says of one member's server.
 type Server struct {
 	Member   failover.MemberName
-	Name     string // the router's own name for it
-	Address  string // host:port to which it sends clients; empty if it doesn't say
-	Wanted   string // host:port to which Open would have them sent, if that is another one, and the router is to be told
-	Host     string // the name by which the member's address was given, if that is one: its IP address there is the router's to know
-	Open     bool   // it takes new clients
-	Told     string // what it was told that keeps new clients away ("maintenance", say), which Open takes back; empty for a server that the router only finds dead
-	Kept     string // what else keeps them away, if the router says so, which Open does not take back
-	Closed   bool   // it takes no new clients because it was told so for good
-	Sessions int    // sessions that are there now; 0 if the router doesn't say
+	Name     string              // the router's own name for it
+	Address  string              // host:port to which it sends clients; empty if it doesn't say
+	Wanted   string              // host:port to which Open would have them sent, if that is another one, and the router is to be told
+	Host     string              // the name by which the member's address was given, if that is one: its IP address there is the router's to know
+	Shared   failover.MemberName // another member to whose address the router sends its clients, if there is one: that is wrong for one of the two
+	Refused  error               // why Open would refuse to send clients to it, asked from here; nil if nothing is known against it
+	Open     bool                // it takes new clients
+	Told     string              // what it was told that keeps new clients away ("maintenance", say), which Open takes back; empty for a server that the router only finds dead
+	Kept     string              // what else keeps them away, if the router says so, which Open does not take back
+	Closed   bool                // it takes no new clients because it was told so for good
+	Sessions int                 // sessions that are there now; 0 if the router doesn't say
 }
 
 // State is what a router says of a group's members. Members that it doesn't know are missing.
