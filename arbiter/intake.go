@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"google.golang.org/grpc/codes"
@@ -40,7 +41,8 @@ type intakeStream struct {
 
 type intakeBatch struct {
 	batch failover.Batch
-	size  int // of its encoding, in bytes
+	size  int  // of its encoding, in bytes
+	alone bool // it was in an entry that was refused whole, for the sake of one of the batches in it
 	done  func(applied bool, err error)
 }
 
@@ -227,7 +229,7 @@ const (
 func fitting(waiting []intakeBatch) int {
 	size := 0
 	for i, b := range waiting {
-		if size += b.size; i == entryBatches || i > 0 && size > entryBytes {
+		if size += b.size; i == entryBatches || i > 0 && (b.alone || waiting[0].alone || size > entryBytes) {
 			return i
 		}
 	}
@@ -250,13 +252,32 @@ func (in *intake) commitWaiting() {
 		batches[i] = b.batch
 	}
 	in.pass("before-commit-observe")
-	in.propose(failover.Observe{Batches: batches}, func(_ *fsm.Response, err error) {
+	in.propose(failover.Observe{Batches: batches}, func(response *fsm.Response, err error) {
 		in.pass("after-commit-observe")
-		for _, b := range taken {
-			b.done(in.took(b.batch), err)
+		if err == nil && in.refusedWhole(response, taken) {
+			in.takeApart(taken)
+		} else {
+			for _, b := range taken {
+				b.done(in.took(b.batch), err)
+			}
 		}
 		in.commitWaiting()
 	})
+}
+
+// refusedWhole says whether a rule refused an entry of several batches. The state has none of them then, and most may be good.
+func (in *intake) refusedWhole(response *fsm.Response, taken []intakeBatch) bool {
+	return len(taken) > 1 && response.Rejection != nil && !slices.ContainsFunc(taken, func(b intakeBatch) bool { return in.took(b.batch) })
+}
+
+// takeApart lets batches be committed next, each in an entry of its own.
+func (in *intake) takeApart(refused []intakeBatch) {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	for i := range refused {
+		refused[i].alone = true
+	}
+	in.waiting = slices.Concat(refused, in.waiting)
 }
 
 // pass is where a build for tests may end this process.

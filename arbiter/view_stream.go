@@ -27,16 +27,23 @@ type viewSender struct {
 	peers  *peers
 	prober Prober
 	taken  bool // the leader has taken this arbiter's whole view on the present stream
+	// resend is the pause before the view is sent whole once more, if the leader has taken nothing since it was the last time.
+	resend time.Duration
 }
 
-// streamRetry is the pause after a stream ended: the leader may be gone, and a new one is looked for.
-const streamRetry = 20 * time.Millisecond
+const (
+	// streamRetry is the pause after a stream ended: the leader may be gone, and a new one is looked for.
+	streamRetry = 20 * time.Millisecond
+	// The pauses between whole views of which the leader takes none grow from the first to the last: each is an entry in the log.
+	firstResendPause = streamRetry
+	lastResendPause  = time.Second
+)
 
 func (s *viewSender) run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		leader, changed := s.leader()
 		if leader != "" {
-			s.taken = false
+			s.taken, s.resend = false, 0
 			err := s.serve(ctx, leader, changed)
 			s.tellEnd(ctx, leader, err)
 		}
@@ -79,11 +86,39 @@ func (s *viewSender) serve(parent context.Context, leader failover.NodeID, chang
 	replies := make(chan *arbiterv1.StreamViewsResponse, 16)
 	failed := make(chan error, 1)
 	go func() { failed <- s.receive(ctx, stream, replies) }()
+	return s.sendAll(ctx, stream, replies, failed)
+}
+
+// sendAll sends the view whole as often as the leader asks for that.
+func (s *viewSender) sendAll(ctx context.Context, stream viewStream, replies <-chan *arbiterv1.StreamViewsResponse, failed <-chan error) error {
 	for {
 		err := s.sendViews(ctx, stream, replies, failed)
 		if !errors.Is(err, errResend) {
 			return err
 		}
+		if err := s.beforeResend(ctx, failed); err != nil {
+			return err
+		}
+	}
+}
+
+// beforeResend pauses, unless the leader has taken something since the view was sent whole for the last time.
+func (s *viewSender) beforeResend(ctx context.Context, failed <-chan error) error {
+	pause := s.resend
+	s.resend = min(max(2*pause, firstResendPause), lastResendPause)
+	switch pause {
+	case 0:
+		return nil
+	case firstResendPause:
+		s.log.Warn("the leader did not take the whole view; it is sent again and again, after pauses. The events say by which rule it was refused")
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case err := <-failed:
+		return err
+	case <-time.After(pause):
+		return nil
 	}
 }
 
@@ -131,7 +166,7 @@ func (s *viewSender) sendViews(ctx context.Context, stream viewStream, replies <
 			return err
 		}
 		s.view.applied()
-		s.taken = true
+		s.taken, s.resend = true, 0
 		if batch, err = s.awaitChange(ctx, replies, failed, incarnation); err != nil {
 			return err
 		}

@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -82,6 +85,50 @@ func TestViewSender_OneAtATimeAndWholeWhenAsked(t *testing.T) {
 	})
 }
 
+// A leader that takes no view is sent one whole after the other with growing pauses, and at once as soon as it takes something.
+func TestViewSender_PausesBetweenWholeViewsThatAreNotTaken(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newViewFixture()
+		f.seeAll()
+		var said bytes.Buffer
+		s := &viewSender{view: f.view, clock: f.clock, log: hclog.New(&hclog.LoggerOptions{Output: &said, DisableTime: true})}
+		stream, replies, failed := sentViews{batches: make(chan *arbiterv1.Batch)}, make(chan *arbiterv1.StreamViewsResponse), make(chan error)
+		ended := make(chan error, 1)
+		go func() { ended <- s.sendAll(t.Context(), stream, replies, failed) }()
+		again := &arbiterv1.StreamViewsResponse{Kind: &arbiterv1.StreamViewsResponse_SendWhole{SendWhole: true}}
+		pausesOf := func(n int) (pauses []time.Duration) {
+			for range n {
+				replies <- again
+				began := time.Now()
+				if b := <-stream.batches; !b.GetWhole() {
+					t.Fatalf("sent %v, want the whole view", b)
+				}
+				pauses = append(pauses, time.Since(began))
+			}
+			return pauses
+		}
+		<-stream.batches
+		const ms = time.Millisecond
+		if got, want := pausesOf(9), []time.Duration{0, 20 * ms, 40 * ms, 80 * ms, 160 * ms, 320 * ms, 640 * ms, time.Second, time.Second}; !slices.Equal(got, want) {
+			t.Errorf("pauses %v, want %v", got, want)
+		}
+		if n := strings.Count(said.String(), "did not take the whole view"); n != 1 {
+			t.Errorf("said %d times: %s", n, said.String())
+		}
+		replies <- appliedReply(1)
+		f.see("db1", failover.ReasonTooManyConnections)
+		<-stream.batches
+		if got := pausesOf(2); !slices.Equal(got, []time.Duration{0, 20 * ms}) {
+			t.Errorf("after it took one, pauses %v", got)
+		}
+		replies <- again
+		failed <- io.EOF
+		if err := <-ended; !errors.Is(err, io.EOF) {
+			t.Errorf("a stream that has ended in a pause: %v", err)
+		}
+	})
+}
+
 // asks is a stream on which one request to look again comes.
 type asks struct {
 	sentViews
@@ -154,18 +201,26 @@ type intakeFixture struct {
 	state    *failover.State
 	proposed chan failover.Observe
 	conclude chan error // one for each proposal: what became of it
+	refuse   chan error // as conclude, for one that a rule refused whole
 	silent   chan failover.ViewSilent
 }
 
 func newIntakeFixture(leading bool) intakeFixture {
 	f := intakeFixture{
-		state: &failover.State{}, proposed: make(chan failover.Observe, 64), conclude: make(chan error), silent: make(chan failover.ViewSilent, 8),
+		state: &failover.State{}, proposed: make(chan failover.Observe, 64), conclude: make(chan error), refuse: make(chan error), silent: make(chan failover.ViewSilent, 8),
 	}
 	l := newLatch()
 	l.set(leading)
 	f.intake = newIntake(l, func(body failover.Body, done func(*fsm.Response, error)) {
 		f.proposed <- body.(failover.Observe)
-		go func() { done(nil, <-f.conclude) }()
+		go func() {
+			select {
+			case err := <-f.conclude:
+				done(&fsm.Response{}, err)
+			case err := <-f.refuse:
+				done(&fsm.Response{Rejection: &failover.Event{Kind: failover.Rejected}}, err)
+			}
+		}()
 	}, func() *failover.State { return f.state }, func(v failover.ViewSilent) { f.silent <- v })
 	return f
 }
@@ -226,6 +281,71 @@ func TestIntake_OneEntryForAllThatWaited(t *testing.T) {
 		close(stream.in)
 		if err := <-ended; !errors.Is(err, io.EOF) {
 			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// What a rule refuses for the sake of one arbiter's batch is not lost for the others: each is committed alone, before what came later.
+func TestIntake_OneRefusedBatchDoesNotCostTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newIntakeFixture(true)
+		nodes := []failover.NodeID{"az-a", "az-b", "az-c"}
+		streams := map[failover.NodeID]*leaderEnd{}
+		var ended []<-chan error
+		for _, node := range nodes {
+			streams[node] = newLeaderEnd()
+			ended = append(ended, f.run(t, node, streams[node]))
+		}
+		take := func(node failover.NodeID, sequence uint64) {
+			f.state.Views = append(f.state.Views, failover.View{Node: node, Current: true, Incarnation: 1, Sequence: sequence})
+			slices.SortFunc(f.state.Views, func(a, b failover.View) int { return strings.Compare(string(a.Node), string(b.Node)) })
+		}
+		next := func() (in []failover.NodeID) {
+			for _, b := range (<-f.proposed).Batches {
+				in = append(in, b.Node)
+			}
+			return in
+		}
+		synctest.Wait()
+		streams["az-a"].batch("az-a", 1)
+		synctest.Wait()
+		for _, node := range nodes[1:] {
+			streams[node].batch(node, 1)
+			synctest.Wait()
+		}
+		if got := next(); !slices.Equal(got, nodes[:1]) {
+			t.Fatalf("first %v", got)
+		}
+		take("az-a", 1)
+		f.conclude <- nil
+		if got := next(); !slices.Equal(got, nodes[1:]) {
+			t.Fatalf("what waited: %v", got)
+		}
+		streams["az-a"].batch("az-a", 2)
+		synctest.Wait()
+		f.refuse <- nil
+		if got := next(); !slices.Equal(got, nodes[1:2]) {
+			t.Fatalf("after the refusal: %v", got)
+		}
+		f.refuse <- nil
+		if got := next(); !slices.Equal(got, nodes[2:]) {
+			t.Fatalf("after the refusal: %v", got)
+		}
+		take("az-c", 1)
+		f.conclude <- nil
+		if got := next(); !slices.Equal(got, nodes[:1]) {
+			t.Fatalf("what came later: %v", got)
+		}
+		f.conclude <- nil
+		if r := <-streams["az-b"].out; !r.GetSendWhole() {
+			t.Errorf("the one that is refused is answered %v", r)
+		}
+		if r := <-streams["az-c"].out; r.GetApplied() != 1 {
+			t.Errorf("the good one beside it is answered %v", r)
+		}
+		for i, node := range nodes {
+			close(streams[node].in)
+			<-ended[i]
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -20,6 +21,7 @@ type intake struct {
 type intakeBatch struct {
 	stream *stream
 	batch  failover.Batch
+	alone  bool // it was in an entry that was refused whole, for the sake of one of the batches in it
 }
 
 // entryBatches bounds one entry.
@@ -98,7 +100,7 @@ func (in *intake) submit(st *stream, b failover.Batch) {
 		return
 	}
 	st.last = b
-	in.waiting = append(in.waiting, intakeBatch{st, b})
+	in.waiting = append(in.waiting, intakeBatch{stream: st, batch: b})
 	in.commitWaiting()
 }
 
@@ -107,17 +109,21 @@ func (in *intake) commitWaiting() {
 		return
 	}
 	in.busy = true
-	n := min(len(in.waiting), entryBatches)
+	n := in.fitting()
 	taken := in.waiting[:n:n]
 	in.waiting = in.waiting[n:]
 	batches := make([]failover.Batch, n)
 	for i, b := range taken {
 		batches[i] = b.batch
 	}
-	in.node.commit(failover.Observe{Batches: batches}, func(_ *entry, err error) {
+	in.node.commit(failover.Observe{Batches: batches}, func(e *entry, err error) {
 		in.node.post(in.node.dice.between(0, 200*time.Microsecond), func() {
-			for _, b := range taken {
-				in.answer(b, err)
+			if err == nil && in.refusedWhole(e, taken) {
+				in.takeApart(taken)
+			} else {
+				for _, b := range taken {
+					in.answer(b, err)
+				}
 			}
 			in.busy = false
 			in.commitWaiting()
@@ -125,14 +131,42 @@ func (in *intake) commitWaiting() {
 	})
 }
 
+// fitting is how many of the waiting batches go into one entry.
+func (in *intake) fitting() int {
+	for i, b := range in.waiting {
+		if i == entryBatches || i > 0 && (b.alone || in.waiting[0].alone) {
+			return i
+		}
+	}
+	return len(in.waiting)
+}
+
+// refusedWhole says whether a rule refused an entry of several batches. The state has none of them then, and most may be good.
+func (in *intake) refusedWhole(e *entry, taken []intakeBatch) bool {
+	return len(taken) > 1 && rejection(e.events) != nil && !slices.ContainsFunc(taken, func(b intakeBatch) bool { return in.took(b.batch) })
+}
+
+// takeApart lets batches be committed next, each in an entry of its own.
+func (in *intake) takeApart(refused []intakeBatch) {
+	for i := range refused {
+		refused[i].alone = true
+	}
+	in.waiting = slices.Concat(refused, in.waiting)
+}
+
 func (in *intake) answer(b intakeBatch, err error) {
 	if err != nil {
 		b.stream.endServer()
 		return
 	}
-	view, ok := in.node.state.View(b.batch.Node)
-	took := ok && view.Current && view.Incarnation == b.batch.Incarnation && view.Sequence >= b.batch.Sequence
+	took := in.took(b.batch)
 	b.stream.reply(func(s *sender) { s.applied(b.batch.Sequence, !took) })
+}
+
+// took says whether the state has the batch.
+func (in *intake) took(b failover.Batch) bool {
+	view, ok := in.node.state.View(b.Node)
+	return ok && view.Current && view.Incarnation == b.Incarnation && view.Sequence >= b.Sequence
 }
 
 // lookAgain asks all connected arbiters for looks that end after they got the request.

@@ -109,8 +109,13 @@ func (st *stream) reply(do func(*sender)) {
 	})
 }
 
-// streamRetry is the pause after a stream ended.
-const streamRetry = 20 * time.Millisecond
+const (
+	// streamRetry is the pause after a stream ended.
+	streamRetry = 20 * time.Millisecond
+	// The pauses between whole views of which the leader takes none grow from the first to the last.
+	firstResendPause = streamRetry
+	lastResendPause  = time.Second
+)
 
 // sender keeps a stream to the present leader and sends the view on it: whole, then changes, each after the one before was applied.
 type sender struct {
@@ -118,7 +123,8 @@ type sender struct {
 	stream      *stream
 	leader      failover.NodeID
 	incarnation uint64
-	awaits      uint64 // sequence whose application it waits for; 0: none
+	awaits      uint64        // sequence whose application it waits for; 0: none
+	resend      time.Duration // the pause before the view is sent whole once more, if the leader has taken nothing since it was the last time
 	retrying    bool
 	later       bool
 }
@@ -161,7 +167,7 @@ func (s *sender) connect() {
 		return
 	}
 	st := &stream{from: n, to: to, fromLife: n.life, toLife: to.life}
-	s.stream = st
+	s.stream, s.resend = st, 0
 	n.sim.addStream(st)
 	n.sim.net.reliable(string(n.id), string(to.id), st.dead, func() {
 		if st.serverSide() {
@@ -177,13 +183,29 @@ func (s *sender) sendWhole() {
 	s.stream.sendBatch(batch)
 }
 
+// sendWholeAgain pauses, unless the leader has taken something since the view was sent whole for the last time.
+func (s *sender) sendWholeAgain() {
+	pause := s.resend
+	s.resend = min(max(2*pause, firstResendPause), lastResendPause)
+	if pause == 0 {
+		s.sendWhole()
+		return
+	}
+	st := s.stream
+	s.node.post(pause, func() {
+		if s.stream == st {
+			s.sendWhole()
+		}
+	})
+}
+
 // applied says that the leader has committed a batch, or that it lacks something.
 func (s *sender) applied(sequence uint64, sendWhole bool) {
 	switch {
 	case sendWhole:
-		s.sendWhole()
+		s.sendWholeAgain()
 	case s.awaits != 0 && sequence >= s.awaits:
-		s.awaits = 0
+		s.awaits, s.resend = 0, 0
 		s.node.view.applied()
 		s.kick()
 	}
