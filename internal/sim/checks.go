@@ -409,6 +409,7 @@ func (s *sim) checkViews(e *entry) {
 		for _, batch := range b.Batches {
 			if slices.Contains(e.before.Voters, batch.Node) {
 				if s.takeBatch(batch) {
+					s.checkTaken(e, batch)
 					s.noteContradicted(e, batch)
 				}
 			}
@@ -418,6 +419,15 @@ func (s *sim) checkViews(e *entry) {
 		if want := s.views[is.Node]; want != nil && (is.Current != want.Current || is.Incarnation != want.Incarnation || is.Sequence != want.Sequence) {
 			s.fail("views", "the view of %s is %d/%d, counts %v, and should be %d/%d, %v", is.Node, is.Incarnation, is.Sequence, is.Current, want.Incarnation, want.Sequence, want.Current)
 		}
+	}
+}
+
+// checkTaken: no rule refuses what an arbiter saw, whatever that is. It is sent again, and refused again as long as the cause lasts, and all that the
+// arbiter, and those whose batches are in the same entry, see in the meantime counts for nothing.
+func (s *sim) checkTaken(e *entry, b failover.Batch) {
+	view, ok := e.after.View(b.Node)
+	if refusal := rejection(e.events); refusal != nil && (!ok || view.Incarnation != b.Incarnation || view.Sequence < b.Sequence) {
+		s.fail("looks-refused", "what %s sees is refused at entry %d by %s: %s", b.Node, e.Index, refusal.Rule, refusal.Text)
 	}
 }
 

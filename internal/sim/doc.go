@@ -29,7 +29,8 @@
 //
 // checks.go has the list: no two writers, no acknowledged write lost against the policy, no proof of what isn't so, no effect without an
 // open committed intent, a lease, and a confirmation after the intent; no two actors; no effect twice; epochs only grow; an isolation rests on looks since the
-// confirmation; an answer knows what anybody was told before; an arbiter that has reached a member after devices called it off tells that; replicas hold equal bytes; and after all faults every group serves again within
+// confirmation; an answer knows what anybody was told before; an arbiter that has reached a member after devices called it off tells that; replicas hold equal bytes;
+// no rule refuses what an arbiter saw; and after all faults every group serves again within
 // a bounded time, if need be by the commands that a held operation names, and clients are sent to its writer soon after, by nobody's command. A group that no command helps within 150 s is made anew by hand: they are
 // counted, and a search in which that is more than one in twenty seeds fails.
 //
