@@ -123,8 +123,8 @@ var authority = []Mutant{
 		File: viewsFile, Old: "\tm := g.Member(p.Member)\n\tif !p.Contradicted ||", New: "\tm := g.Member(p.Member)\n\tif p.Armed && !p.Off {\n\t\tm.FenceContradicted = \"\"\n\t}\n\tif !p.Contradicted ||",
 	},
 	{
-		Name: "promote-on-the-word-of-a-device-that-was-wrong", Rule: "S3", What: "a proof by devices stands though they were seen to be wrong before anybody was promoted on it",
-		File: viewsFile, Old: "op != nil && op.restsOn(m) {", New: "op != nil && op.restsOn(m) && op.ID == \"\" {",
+		Name: "promote-on-the-word-of-a-device-that-was-wrong", Rule: "S3", What: "a proof by devices stands though they were seen to be wrong since",
+		File: "failover/operation.go", Old: "return m.FenceContradicted != \"\" && m.Authority == AuthorityNone", New: "return g.Name == \"\" && m.Authority == AuthorityNone",
 	},
 	{
 		Name: "promote-beside-a-proof-from-before-a-hold", Rule: "S3", What: "a fence that was proven before the operation was held is not read back",
