@@ -41,8 +41,8 @@ func (m *moves) devicesSay(member *failover.Member, path failover.FencePath, add
 func misfenced(m *failover.Member) bool { return m.FenceContradicted != "" }
 
 // checkDevices asks that the devices of a member are disbelieved from a look on that shows them to be wrong, until it is another machine or the
-// group is adopted.
-func checkDevices(was, is *failover.Group, e failover.Entry) *broken {
+// group is adopted while nobody sees that they are wrong still.
+func checkDevices(before *failover.State, was, is *failover.Group, e failover.Entry) *broken {
 	for i := range is.Members {
 		m := &is.Members[i]
 		old := was.Member(m.Name)
@@ -50,12 +50,12 @@ func checkDevices(was, is *failover.Group, e failover.Entry) *broken {
 			continue
 		}
 		if voided(was, old, e) && m.Authority == failover.AuthorityNone {
-			return breaks("S3", "%s is proven to have stopped by devices that were seen to be wrong about it before anybody was promoted on that", m.Name)
+			return breaks("S3", "%s is proven to have stopped, beside a writer, by devices that were seen to be wrong about it", m.Name)
 		}
 		wrong := misfenced(old) || shownWrong(m, e)
 		switch e.Body.(type) {
 		case failover.Adopt:
-			wrong = wrong && is.Epoch == was.Epoch
+			wrong = wrong && (is.Epoch == was.Epoch || wrongStill(before, was, m.Name))
 		case failover.ApplySpec:
 			before, _ := was.Spec.Member(m.Name)
 			after, _ := is.Spec.Member(m.Name)
@@ -76,10 +76,28 @@ func shownWrong(m *failover.Member, e failover.Entry) bool {
 	})
 }
 
-// voided says whether a member may lose a proof by a look at its devices: it was given in this operation, which has promoted nobody on it yet.
+// wrongStill says whether an arbiter sees a member answer to which its devices have called it off last.
+func wrongStill(s *failover.State, g *failover.Group, m failover.MemberName) bool {
+	return slices.ContainsFunc(nodes, func(node failover.NodeID) bool {
+		view, _ := s.View(node)
+		_, seen := lookOf(s, g, node, m)
+		return view.Doubt == "" && seen != unseen && seen != down && seen != untold && calledOff(s, g, node, m)
+	})
+}
+
+// calledOff says whether the devices of a member have called it off last to an arbiter that had reached it.
+func calledOff(s *failover.State, g *failover.Group, node failover.NodeID, m failover.MemberName) bool {
+	view, _ := s.View(node)
+	return slices.ContainsFunc(g.Paths, func(p failover.PathLook) bool {
+		return p.Node == node && p.Path.Member == m && p.Path.Contradicted && p.Generation == view.Generation
+	})
+}
+
+// voided says whether a member loses a proof by a look at its devices: it is a rogue's, given in this operation. Where nobody writes it is asked for
+// before a promotion: see proofs.
 func voided(g *failover.Group, m *failover.Member, e failover.Entry) bool {
 	op := g.Operation
-	return shownWrong(m, e) && op != nil && op.Candidate == "" && m.Proof.Grade == failover.ProofConfirmedOff && m.NoneSince > op.ConfirmedAt
+	return shownWrong(m, e) && op != nil && op.Kind == failover.KindRefence && m.Proof.Grade == failover.ProofConfirmedOff && m.NoneSince > op.ConfirmedAt
 }
 
 // oldPaths are what was heard of devices before their member became another machine.

@@ -93,14 +93,15 @@ func aboutMember(g *failover.Group, m *failover.Member, sights []byte) []byte {
 	return b.data
 }
 
-// sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough. Whatever is newer than a
-// look now stays so.
+// sightByte is what an arbiter sees of a member, and, where that is ever asked, whether it was seen late enough, and whether devices that are wrong about
+// it have called it off to this arbiter last. Whatever is newer than a look now stays so.
 func sightByte(s *failover.State, g *failover.Group, node failover.NodeID, m *failover.Member) byte {
 	o, seen := lookOf(s, g, node, m.Name)
 	if seen == unseen {
 		return 0x80 | byte(shown(g, node, m.Name))
 	}
-	return byte(seen)<<1 | bool2byte(lateCounts(m, seen) && o.AsOf >= m.NotBefore(*o))
+	const off = 0x40 // above all sights
+	return byte(seen)<<1 | bool2byte(lateCounts(m, seen) && o.AsOf >= m.NotBefore(*o)) | off*bool2byte(misfenced(m) && calledOff(s, g, node, m.Name))
 }
 
 // lateCounts says where it is asked whether something was seen late enough: silence of one that was told to stop, writes of one that was proven to

@@ -99,7 +99,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 	return firstOf(
 		func() *broken { return checkAdopted(before, was, is, e) },
 		func() *broken { return checkRemoved(was, is) },
-		func() *broken { return checkDevices(was, is, e) },
+		func() *broken { return checkDevices(before, was, is, e) },
 		func() *broken { return checkLease(before, was, is, e) },
 		func() *broken { return checkFirstIsolate(before, was, is, e) },
 		func() *broken { return checkReroute(before, was, is, e) },
@@ -163,10 +163,10 @@ func mayBecome(before, after *failover.State, was, is *failover.Member, e failov
 		}
 	case failover.Observe:
 		switch {
-		case c == (change{none, revoked}) && is.Rogue:
-			return unmasked(after, was)
 		case c == (change{none, revoked}) && voided(g, was, e):
 			return nil
+		case c == (change{none, revoked}) && is.Rogue:
+			return unmasked(after, was)
 		}
 	}
 	return breaks("S3", "%s went from %q to %q by a %T", was.Name, c.from, c.to, e.Body)
