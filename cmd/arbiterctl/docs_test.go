@@ -75,3 +75,20 @@ func TestReadmeMakesWhatTheExampleNeeds(t *testing.T) {
 		t.Error("the example has other fence agents: does a step still install them?")
 	}
 }
+
+// TestStandbysAreNamedBeforeTheyAreSynchronous holds the first ten minutes to an order: a primary that is told to wait for a standby which nobody is
+// accepts no write any more.
+func TestStandbysAreNamedBeforeTheyAreSynchronous(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := 0
+	for _, step := range []string{"application_name=", "SELECT application_name, state FROM pg_stat_replication", "stops all writes", "set_sync pg-b"} {
+		at := strings.Index(string(text), step)
+		if at < last {
+			t.Errorf("%q stands at %d, what comes before it at %d", step, at, last)
+		}
+		last = at
+	}
+}
