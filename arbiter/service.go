@@ -233,11 +233,12 @@ func (s *service) operation(r interface {
 		return cmp.Or(named, done.Operation), nil
 	}
 	g, err := s.group(state, r.GetGroup())
+	if err == nil {
+		err = haveMembers(g, members...)
+	}
 	switch {
 	case err != nil:
 		return "", err
-	case haveMembers(g, members...) != nil:
-		return "", haveMembers(g, members...)
 	case named != "":
 		return named, nil
 	case g.Operation == nil:
