@@ -293,8 +293,8 @@ func (e routeExecutor) Do(ctx context.Context, a failover.Action) failover.Outco
 	return o
 }
 
-// verifyExecutor proves every route by a write, and without routes the new primary itself. Meanwhile it looks whether the other standbys
-// stream, which is told but decides nothing.
+// verifyExecutor proves every route that has an address to write to, and where none has one the new primary itself; the other routes are named as
+// not verified. Meanwhile it looks whether the other standbys stream, which is told but decides nothing.
 type verifyExecutor struct{ executors }
 
 func (e verifyExecutor) Check(context.Context, failover.Action) failover.Outcome { return notDone() }
@@ -326,10 +326,12 @@ func (e verifyExecutor) Do(ctx context.Context, a failover.Action) failover.Outc
 }
 
 func (e verifyExecutor) verifyRoutes(ctx context.Context, a failover.Action, engine Engine) failover.Outcome {
-	addresses := []string{}
+	var addresses, unproven []string
 	for _, r := range a.Spec.Routes {
 		if r.VerifyAddress != "" {
 			addresses = append(addresses, r.VerifyAddress)
+		} else {
+			unproven = append(unproven, r.Name)
 		}
 	}
 	if len(addresses) == 0 {
@@ -341,10 +343,14 @@ func (e verifyExecutor) verifyRoutes(ctx context.Context, a failover.Action, eng
 		tried.Go(func() { outcomes[i] = engine.VerifyThroughRoute(ctx, address, a) })
 	}
 	tried.Wait()
-	return verified(outcomes)
+	o := verified(outcomes)
+	if len(unproven) > 0 {
+		o.Detail += "; not verified, without verify_address: " + strings.Join(unproven, ", ")
+	}
+	return o
 }
 
-// verified is the outcome for all routes: done if all are, and otherwise with what every other one says.
+// verified is the outcome for all addresses: done if all are, and otherwise with what every other one says.
 func verified(outcomes []failover.Outcome) failover.Outcome {
 	all := failover.Outcome{Result: failover.ResultDone}
 	var said, missing []string

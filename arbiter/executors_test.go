@@ -82,7 +82,7 @@ func (f *fakeDrivers) VerifyThroughRoute(_ context.Context, address string, _ fa
 	if f.verify != nil {
 		return f.verify(address)
 	}
-	return failover.Outcome{Result: failover.ResultDone, Steps: []failover.StepTime{{Name: "wrote at " + address}}}
+	return failover.Outcome{Result: failover.ResultDone, Detail: "proven", Steps: []failover.StepTime{{Name: "wrote at " + address}}}
 }
 
 func (f *fakeDrivers) RaiseToken(_ context.Context, m failover.MemberSpec, _ *failover.Spec, e failover.Epoch) failover.Outcome {
@@ -398,25 +398,33 @@ func TestVerify_EveryRoute(t *testing.T) {
 		verify func(string) failover.Outcome
 		change func(*failover.Action)
 		want   failover.Result
+		says   string
 		calls  []string
 	}{
-		{"both routes", nil, nil, failover.ResultDone, []string{"verify lb1:5432", "verify lb2:5432"}},
+		{"both routes", nil, nil, failover.ResultDone, "proven; proven", []string{"verify lb1:5432", "verify lb2:5432"}},
 		{"the second one fails", func(address string) failover.Outcome {
 			if address == "lb2:5432" {
 				return refused
 			}
 			return done()
-		}, nil, failover.ResultFailed, []string{"verify lb1:5432", "verify lb2:5432"}},
-		{"only those with an address", nil, func(a *failover.Action) { a.Spec.Routes[0].VerifyAddress = "" }, failover.ResultDone, []string{"verify lb2:5432"}},
-		{"without routes the primary itself", nil, func(a *failover.Action) { a.Spec.Routes = nil }, failover.ResultDone, []string{"verify db2:5432"}},
+		}, nil, failover.ResultFailed, "read-only", []string{"verify lb1:5432", "verify lb2:5432"}},
+		{
+			"only those with an address", nil, func(a *failover.Action) { a.Spec.Routes[0].VerifyAddress = "" },
+			failover.ResultDone, "proven; not verified, without verify_address: lb1", []string{"verify lb2:5432"},
+		},
+		{
+			"without addresses the primary itself", nil, func(a *failover.Action) { a.Spec.Routes[0].VerifyAddress, a.Spec.Routes[1].VerifyAddress = "", "" },
+			failover.ResultDone, "proven; not verified, without verify_address: lb1, lb2", []string{"verify db2:5432"},
+		},
+		{"without routes the primary itself", nil, func(a *failover.Action) { a.Spec.Routes = nil }, failover.ResultDone, "proven", []string{"verify db2:5432"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			f := &fakeDrivers{verify: test.verify}
 			o := f.run(t, failover.ActionVerify, "db2", test.change)
 			calls := append([]string{"raise db3 to 5"}, test.calls...) // S9: it may have been told by an earlier leader, under an older epoch
-			if o.Result != test.want || !slices.Equal(f.all(), calls) || !named(o, "db3 follows db2") {
-				t.Errorf("outcome %+v of %q, want %s of %q", o, f.all(), test.want, calls)
+			if o.Result != test.want || o.Detail != test.says || !slices.Equal(f.all(), calls) || !named(o, "db3 follows db2") {
+				t.Errorf("outcome %+v of %q, want %s %q of %q", o, f.all(), test.want, test.says, calls)
 			}
 			for _, call := range test.calls {
 				if address := strings.TrimPrefix(call, "verify "); test.verify == nil && !named(o, "wrote at "+address) {

@@ -6,7 +6,7 @@ import (
 )
 
 // WriteOutage is how long an operation kept writes away, by the wall clocks of arbiters: from the first sight of the fault or, where somebody
-// asked for it, from the beginning of the isolation, until a write through every route was seen on the new primary. What a verify goes on to
+// asked for it, from the beginning of the isolation, until a write through every route that has a verify_address was seen on the new primary. What a verify goes on to
 // wait for, such as standbys that follow, is no part of it. False if no write was proven.
 func WriteOutage(o *Operation) (time.Duration, bool) {
 	begin := slices.IndexFunc(o.Steps, func(s Step) bool { return s.Name == "fault" || s.Name == string(ActionIsolate) })
