@@ -80,6 +80,9 @@ func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string,
 				err = do(router)
 			}
 			steps[i] = failover.StepTime{Name: r.Name + " " + verb, Start: start - began, Length: e.clock.Boot() - start}
+			if err != nil && errors.Is(context.Cause(ctx), errFenceOver) {
+				err = errFenceOver
+			}
 			if err != nil {
 				steps[i].Name, steps[i].Detail = r.Name+" not "+verb, err.Error()
 			}
@@ -105,8 +108,8 @@ func (e isolateExecutor) Check(ctx context.Context, a failover.Action) failover.
 }
 
 func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Outcome {
-	beside, end := context.WithCancel(ctx)
-	defer end()
+	beside, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	sessions, endSessions := context.WithCancel(beside)
 	defer endSessions()
 	ended := make(chan []failover.StepTime, 3)
@@ -123,7 +126,7 @@ func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 		endSessions() // no session of a member that can't write is worth waiting for, and one without power doesn't answer
 	}
 	// Whatever else goes on beside the fence has had its time: an old session can't commit any more.
-	grace := time.AfterFunc(besideGrace, end)
+	grace := time.AfterFunc(besideGrace, func() { end(errFenceOver) })
 	defer grace.Stop()
 	return isolated(a, proof, slices.Concat(<-ended, <-ended, <-ended, steps))
 }
@@ -132,15 +135,27 @@ func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 // failover late.
 const besideGrace = 50 * time.Millisecond
 
-// raiseTokens takes the other members' tokens to the epoch. Those that can't be reached now are taken there by catch_up and promote.
+var errFenceOver = errors.New("no answer before the fence was over")
+
+// raiseTokens takes the other members' tokens to the epoch. Those that can't be reached now are taken there by catch_up and promote: that the fence
+// was quicker than one of them is no trouble, and told as what it is.
 func (e executors) raiseTokens(ctx context.Context, a failover.Action) []failover.StepTime {
 	engine, err := e.drivers.Engine(a.Spec.Engine)
 	if err != nil {
 		return nil
 	}
 	_, steps := e.onStandbys(ctx, a, fmt.Sprintf("refuses epochs before %d", a.Epoch), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
-		return engine.RaiseToken(ctx, m, a.Spec, a.Epoch)
+		o := engine.RaiseToken(ctx, m, a.Spec, a.Epoch)
+		if errors.Is(context.Cause(ctx), errFenceOver) {
+			o.Detail = errFenceOver.Error()
+		}
+		return o
 	})
+	for i, m := range e.others(a) {
+		if s := &steps[i]; s.Undone && s.Detail == errFenceOver.Error() {
+			s.Name, s.Detail, s.Undone = fmt.Sprintf("token of %s left to catch up", m.Name), "", false
+		}
+	}
 	return steps
 }
 

@@ -25,6 +25,7 @@ type fakeDrivers struct {
 	point    func(m failover.MemberName) failover.Outcome
 	await    func(ctx context.Context, m failover.MemberName) failover.Outcome
 	verify   func(address string) failover.Outcome
+	raise    func(ctx context.Context, m failover.MemberName) failover.Outcome
 	promoted failover.Outcome
 	hangs    bool                     // the member that is fenced, as one without power does
 	router   func(route string) error // to have one
@@ -85,8 +86,11 @@ func (f *fakeDrivers) VerifyThroughRoute(_ context.Context, address string, _ fa
 	return failover.Outcome{Result: failover.ResultDone, Detail: "proven", Steps: []failover.StepTime{{Name: "wrote at " + address}}}
 }
 
-func (f *fakeDrivers) RaiseToken(_ context.Context, m failover.MemberSpec, _ *failover.Spec, e failover.Epoch) failover.Outcome {
+func (f *fakeDrivers) RaiseToken(ctx context.Context, m failover.MemberSpec, _ *failover.Spec, e failover.Epoch) failover.Outcome {
 	f.called("raise %s to %d", m.Name, e)
+	if f.raise != nil {
+		return f.raise(ctx, m.Name)
+	}
 	return done()
 }
 
@@ -234,6 +238,28 @@ func TestIsolate_WhatHangsBesideTheFenceGetsAGrace(t *testing.T) {
 		}
 		if o.Result != failover.ResultDone || !named(o, "lb1 not closed") {
 			t.Errorf("outcome %+v", o)
+		}
+	})
+}
+
+// A fence that was quicker than a token raised beside it is no trouble: catch_up raises it. What failed by itself is told as that.
+func TestIsolate_TokensThatTheFenceOvertook(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeDrivers{isolate: off, raise: func(ctx context.Context, m failover.MemberName) failover.Outcome {
+			if m == "db3" {
+				return failover.Outcome{Result: failover.ResultFailed, Detail: "no privilege"}
+			}
+			<-ctx.Done()
+			return failover.Outcome{Result: failover.ResultUnknown, Detail: ctx.Err().Error()}
+		}, route: func(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }}
+		o := f.run(t, failover.ActionIsolate, "db1", nil)
+		if !named(o, "token of db2 left to catch up") || undone(o, "token of db2 left to catch up") || !undone(o, "db3 refuses epochs before 5") {
+			t.Errorf("outcome %+v", o)
+		}
+		for _, s := range o.Steps {
+			if strings.Contains(s.Detail, "context canceled") {
+				t.Errorf("%+v says nothing to a reader", s)
+			}
 		}
 	})
 }

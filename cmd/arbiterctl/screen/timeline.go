@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -259,7 +260,7 @@ func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 		words = "not done: " + words
 	}
 	if part.Length.AsDuration() > 0 {
-		words += " " + briefProto(part.Length)
+		words += between(part) + briefProto(part.Length)
 	}
 	switch {
 	case part.Detail == "":
@@ -269,6 +270,18 @@ func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 		words += " (" + spans.InWords(said.part(part.Detail)) + ")"
 	}
 	return words
+}
+
+// between keeps a name that ends with a number, as those of many members and all epochs do, apart from how long it took.
+func between(part *arbiterv1.StepTime) string {
+	last, _ := utf8.DecodeLastRuneInString(part.Name)
+	switch {
+	case !unicode.IsDigit(last):
+		return " "
+	case part.Undone:
+		return " after "
+	}
+	return " in "
 }
 
 // readable is the length of a line of details.

@@ -2,6 +2,9 @@ package screen
 
 import (
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -32,6 +35,20 @@ func TestTelling_SaysAReasonOnce(t *testing.T) {
 	for i, c := range [][2]string{{"time limit reached", "see held"}, {"connection refused", "connection refused"}, {"connection refused", "as before"}} {
 		if got := said.part(c[0]); got != c[1] {
 			t.Errorf("%d: %q, want %q", i, got, c[1])
+		}
+	}
+}
+
+func TestANumberIsKeptApartFromHowLongItTook(t *testing.T) {
+	took := durationpb.New(64 * time.Millisecond)
+	for want, part := range map[string]*arbiterv1.StepTime{
+		"refuses epochs before 2 in 64 ms":                              {Name: "refuses epochs before 2", Length: took},
+		"not done: refuses epochs before 2 after 64 ms (no connection)": {Name: "refuses epochs before 2", Length: took, Undone: true, Detail: "no connection"},
+		"opened pg-b 64 ms":                                             {Name: "opened pg-b", Length: took},
+		"token of pg-2 left alone":                                      {Name: "token of pg-2 left alone"},
+	} {
+		if got := partText(part, false, &telling{parts: map[string]bool{}}); got != want {
+			t.Errorf("got %q, want %q", got, want)
 		}
 	}
 }
