@@ -138,6 +138,9 @@ func (a *app) explainCommand() *cobra.Command {
 // newestEpochs are so many as fit one screen with the lease.
 const newestEpochs = 5
 
+// everyEpoch is a number of epochs to show that leaves none out.
+const everyEpoch = 0
+
 func (a *app) epochCommand() *cobra.Command {
 	var r reading
 	var all bool
@@ -146,25 +149,44 @@ func (a *app) epochCommand() *cobra.Command {
 		Short: "The lease and the newest epochs of a group, and why each was granted",
 		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			answer, err := c.GetEpochs(cmd.Context(), &arbiterv1.GetEpochsRequest{Consistency: r.consistency(), Group: args[0]}, r.options()...)
-			if err != nil {
-				return err
-			}
-			most := newestEpochs
 			if all {
-				most = 0
+				return a.epochs(cmd.Context(), &r, args[0], everyEpoch)
 			}
-			err = a.show(answer, func() string { return screen.Epochs(a.style(), answer, most) })
-			return errors.Join(err, r.unasked(answer.Freshness))
+			return a.epochs(cmd.Context(), &r, args[0], newestEpochs)
 		},
 	}
 	r.addFlag(cmd)
-	cmd.Flags().BoolVar(&all, "all", false, "every epoch that is kept, not only the newest")
+	cmd.Flags().BoolVar(&all, "all", false, "every epoch that is kept, not only the newest: as epoch history")
+	cmd.AddCommand(a.epochHistoryCommand())
 	return cmd
+}
+
+func (a *app) epochHistoryCommand() *cobra.Command {
+	var r reading
+	cmd := &cobra.Command{
+		Use:   "history GROUP",
+		Short: "Every epoch of a group that is kept, and why each was granted",
+		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.epochs(cmd.Context(), &r, args[0], everyEpoch)
+		},
+	}
+	r.addFlag(cmd)
+	return cmd
+}
+
+// epochs shows the epochs of a group, on a screen at most so many.
+func (a *app) epochs(ctx context.Context, r *reading, group string, most int) error {
+	c, err := a.client()
+	if err != nil {
+		return err
+	}
+	answer, err := c.GetEpochs(ctx, &arbiterv1.GetEpochsRequest{Consistency: r.consistency(), Group: group}, r.options()...)
+	if err != nil {
+		return err
+	}
+	err = a.show(answer, func() string { return screen.Epochs(a.style(), answer, most) })
+	return errors.Join(err, r.unasked(answer.Freshness))
 }
 
 func (a *app) showCommand() *cobra.Command {

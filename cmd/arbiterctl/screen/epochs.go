@@ -44,7 +44,7 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	}
 	p.table([]string{"EPOCH", "WRITER", "GRANTED TO", "TERM", "WHEN", "WHY", "PROOF"}, rows, nil)
 	if left := len(r.History) - len(shown); left > 0 {
-		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch %s --all", left, r.Group)))
+		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch history %s", left, r.Group)))
 	}
 	return p.String()
 }
