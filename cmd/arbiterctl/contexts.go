@@ -26,11 +26,36 @@ func (a *app) contextsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.print(screen.Contexts(a.style(), contexts, a.contextsFile()))
+			return a.showContexts(contexts, screen.Contexts(a.style(), contexts, a.contextsFile()))
 		},
 	}
 	cmd.AddCommand(a.contextSetCommand(), a.contextUseCommand(), a.contextDeleteCommand())
 	return cmd
+}
+
+// contextsAnswer is what the commands about contexts answer to a script: the contexts as they are now.
+type contextsAnswer struct {
+	File     string          `json:"file"`
+	Current  string          `json:"current"`
+	Contexts []contextAnswer `json:"contexts"`
+}
+
+type contextAnswer struct {
+	Name              string   `json:"name"`
+	Addresses         []string `json:"addresses"`
+	CA                string   `json:"ca"`
+	Cert              string   `json:"cert"`
+	Key               string   `json:"key"`
+	InsecurePlaintext bool     `json:"insecure_plaintext"`
+}
+
+// showContexts says to people what was done, and to scripts how the contexts are now.
+func (a *app) showContexts(contexts *config.Contexts, text string) error {
+	answer := contextsAnswer{File: a.contextsFile(), Current: contexts.Current, Contexts: []contextAnswer{}}
+	for _, c := range contexts.Contexts {
+		answer.Contexts = append(answer.Contexts, contextAnswer{c.Name, c.Addresses, c.TLS.CA, c.TLS.Cert, c.TLS.Key, c.InsecurePlaintext})
+	}
+	return a.showOwn(answer, text)
 }
 
 func (a *app) contextSetCommand() *cobra.Command {
@@ -62,7 +87,7 @@ func (a *app) contextSetCommand() *cobra.Command {
 			if err := a.saveContexts(contexts); err != nil {
 				return err
 			}
-			return a.print(fmt.Sprintf("context %s is set; current is %s.\n", context.Name, contexts.Current))
+			return a.showContexts(contexts, fmt.Sprintf("context %s is set; current is %s.\n", context.Name, contexts.Current))
 		},
 	}
 }
@@ -124,7 +149,7 @@ func (a *app) contextUseCommand() *cobra.Command {
 			if err := a.saveContexts(contexts); err != nil {
 				return err
 			}
-			return a.print(fmt.Sprintf("current context is %s.\n", args[0]))
+			return a.showContexts(contexts, fmt.Sprintf("current context is %s.\n", args[0]))
 		},
 	}
 }
@@ -152,7 +177,7 @@ func (a *app) contextDeleteCommand() *cobra.Command {
 			} else if err := a.saveContexts(contexts); err != nil {
 				return err
 			}
-			return a.print(fmt.Sprintf("context %s is deleted.\n", args[0]))
+			return a.showContexts(contexts, fmt.Sprintf("context %s is deleted.\n", args[0]))
 		},
 	}
 }

@@ -40,20 +40,18 @@ func (a *app) showOwn(answer any, text string) error {
 	return a.print(text)
 }
 
-// textOnly marks a command, and those below it, that answers people only: asked for JSON it refuses, instead of giving a script something else.
-func textOnly(cmd *cobra.Command) *cobra.Command {
-	cmd.Annotations = map[string]string{textOnlyMark: "yes"}
+// prints marks a command whose answer is a file in a format of its own: asked for JSON it refuses, instead of giving a script something else.
+func prints(format string, cmd *cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{formatMark: format}
 	return cmd
 }
 
-const textOnlyMark = "text-only"
+const formatMark = "format"
 
-// checkTextOnly refuses --output where there is only text.
-func (a *app) checkTextOnly(cmd *cobra.Command) error {
-	for c := cmd; c != nil && a.flags.output != "text"; c = c.Parent() {
-		if c.Annotations[textOnlyMark] != "" {
-			return usage("%s answers as text only: leave --output %s out", cmd.CommandPath(), a.flags.output)
-		}
+// checkFormat refuses --output where the answer has a format of its own.
+func (a *app) checkFormat(cmd *cobra.Command) error {
+	if format := cmd.Annotations[formatMark]; format != "" && a.flags.output != "text" {
+		return usage("%s prints %s, which is a format of its own: leave --output %s out", cmd.CommandPath(), format, a.flags.output)
 	}
 	return nil
 }

@@ -38,7 +38,7 @@ func (a *app) pkiInitCommand() *cobra.Command {
 			if _, err := pki.Init(folder, args[0], force); err != nil {
 				return pkiError(err)
 			}
-			return a.print(fmt.Sprintf("The authority of %s is in %s. Next, for each arbiter and operator:\n"+
+			return a.showOwn(map[string]string{"cluster": args[0], "dir": folder}, fmt.Sprintf("The authority of %s is in %s. Next, for each arbiter and operator:\n"+
 				"  arbiterctl pki issue NAME --role arbiter --dir %s --out DIR\n", args[0], folder, folder))
 		},
 	}
@@ -81,7 +81,10 @@ func (a *app) pkiIssueCommand() *cobra.Command {
 			if err != nil {
 				return pkiError(err)
 			}
-			return a.print(fmt.Sprintf("%s %s of %s:\n  ca:   %s\n  cert: %s\n  key:  %s\n",
+			answer := map[string]string{
+				"cluster": authority.Cluster, "role": role, "name": request.Name, "ca": files.Authorities, "cert": files.Certificate, "key": files.Key,
+			}
+			return a.showOwn(answer, fmt.Sprintf("%s %s of %s:\n  ca:   %s\n  cert: %s\n  key:  %s\n",
 				role, request.Name, authority.Cluster, files.Authorities, files.Certificate, files.Key))
 		},
 	}

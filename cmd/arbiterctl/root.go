@@ -54,7 +54,7 @@ func newRoot(a *app) *cobra.Command {
 			if err := a.checkFlags(); err != nil {
 				return err
 			}
-			return a.checkTextOnly(cmd)
+			return a.checkFormat(cmd)
 		},
 	}
 	root.SetIn(a.stdin)
@@ -76,7 +76,7 @@ func newRoot(a *app) *cobra.Command {
 	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), without(arbiterFlags, a.validateCommand()))
-	addTo(root, otherGroup, textOnly(a.contextsCommand()), without(allFlags, textOnly(a.pkiCommand())), without(allFlags, textOnly(a.schemaCommand())), a.versionCommand())
+	addTo(root, otherGroup, a.contextsCommand(), without(screenFlags, a.pkiCommand()), without(allFlags, prints("SQL", a.schemaCommand())), a.versionCommand())
 	root.AddCommand(&cobra.Command{Use: "exit-statuses", Short: "What the exit statuses mean", Long: exitStatusHelp})
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
@@ -86,15 +86,19 @@ func newRoot(a *app) *cobra.Command {
 			c.Args = aCommand
 		case "completion":
 			c.Args, c.RunE = onlyCommands, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+			for _, shell := range c.Commands() {
+				prints("a program for "+shell.Name(), shell)
+			}
 		}
 	}
 	return root
 }
 
-// arbiterFlags are the global flags that say which arbiters are asked, and how; allFlags those and what says how an answer looks.
+// arbiterFlags are the global flags that say which arbiters are asked, and how; screenFlags those and what is for drawn answers; allFlags are all.
 var (
 	arbiterFlags = []string{"context", "config", "address", "ca", "cert", "key", "insecure-plaintext", "timeout"}
-	allFlags     = append([]string{"output", "colour"}, arbiterFlags...)
+	screenFlags  = append([]string{"colour"}, arbiterFlags...)
+	allFlags     = append([]string{"output"}, screenFlags...)
 )
 
 // without leaves global flags out of the help of a command, and of those below it, that has no use for them.
