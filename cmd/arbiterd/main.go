@@ -60,7 +60,7 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		SilenceUsage:  true,
 	}
 	path := command.Flags().String("config", "/etc/arbiter/arbiterd.yaml", "the arbiter's file")
-	check := command.Flags().Bool("check", false, "read the file and the certificates, look whether the data directory is this arbiter's, can be written to and its log be opened, say what is wrong, and end; as the user of the service")
+	check := command.Flags().Bool("check", false, "read the file and the certificates, look whether the data directory is this arbiter's, can be written to (by a small file, if no arbiter runs there) and its log be opened, say what is wrong, and end; as the user of the service")
 	record := command.Flags().String("record", "", "keep all that decisions are made of in this folder, for make replay; it grows without bound")
 	command.RunE = func(*cobra.Command, []string) error {
 		// Heard from the first moment: a SIGHUP before there is anything to reload must not end the process.
@@ -68,6 +68,9 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		signal.Notify(hangup, syscall.SIGHUP)
 		defer signal.Stop(hangup)
 		d, err := prepare(*path, stderr)
+		if err == nil && *check {
+			err = inTime(d.file.Data, storageLimit, func() error { return checkStorage(d.file.Data, stdout) })
+		}
 		if errors.Is(err, secret.ErrNotInTime) {
 			code = exitFailed // the next start may find a file system that answers
 		}
@@ -75,9 +78,6 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			return err
 		}
 		if *check {
-			if err := checkStorage(d.file.Data, stdout); err != nil {
-				return err
-			}
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
@@ -132,12 +132,12 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 	for _, w := range warnings {
 		d.log.Warn("arbiter file", "warning", w.String())
 	}
-	if err := checkWritable(file.Data); err != nil {
+	if err := inTime(file.Data, dataLimit, func() error { return checkWritable(file.Data) }); err != nil {
 		return nil, err
 	}
 	if file.InsecurePlaintext {
 		d.log.Warn("INSECURE: both ports are plaintext; everybody who reaches them may fence and promote", "key", "insecure_plaintext")
-		return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), nil)
+		return d, d.checkData()
 	}
 	d.tls, err = pki.NewReloader(pki.Files{Authorities: file.TLS.CA, Certificate: file.TLS.Cert, Key: file.TLS.Key})
 	if err != nil {
@@ -148,7 +148,12 @@ func prepare(path string, stderr io.Writer) (*daemon, error) {
 			file.TLS.Cert, who.Role, who.Name, file.Node, file.Node)
 	}
 	d.warnOfExpiry()
-	return d, arbiter.CheckData(file.Data, failover.NodeID(file.Node), d.tls)
+	return d, d.checkData()
+}
+
+// checkData refuses the data directory of another arbiter or cluster.
+func (d *daemon) checkData() error {
+	return inTime(d.file.Data, dataLimit, func() error { return arbiter.CheckData(d.file.Data, failover.NodeID(d.file.Node), d.tls) })
 }
 
 // readLimit is how long the file system of the arbiter's file may take.

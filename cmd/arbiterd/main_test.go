@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -132,7 +135,7 @@ func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
 		t.Errorf("one that can be made: %v", err)
 	}
 	for data, advice := range map[string]string{
-		d.file.Data: "chown -R arbiter: " + d.file.Data, "/proc/arbiter/data": "install -d -o arbiter -g arbiter -m 700 /proc/arbiter/data",
+		d.file.Data: "chown -R arbiter: " + d.file.Data, "/proc/arbiter/data": "configure another folder as `data`, or make it for the user of the service: install -d -o arbiter -g arbiter -m 700 /proc/arbiter/data",
 	} {
 		asNobody(t, func() {
 			if err := checkWritable(data); err == nil || !strings.Contains(err.Error(), advice) {
@@ -140,12 +143,84 @@ func TestTheDataDirectoryCannotBeWrittenTo(t *testing.T) {
 			}
 		})
 	}
-	asNobody(t, func() {
-		var out bytes.Buffer
-		if status := run(t.Context(), []string{"--config", d.path, "--check"}, &out, &out); status != exitBadInput || !strings.Contains(out.String(), "can't be read and written to") {
-			t.Errorf("exit status %d: %s", status, out.String())
+	said := checkAsNobody(t, d.path)
+	if want := fmt.Sprintf("%d: ", exitBadInput); !strings.HasPrefix(said, want) || !strings.Contains(said, "can't be read and written to") {
+		t.Errorf("it said %q", said)
+	}
+}
+
+// What is no folder can't be given to anybody, and what is below it can't be made.
+func TestTheDataDirectoryIsNoFolder(t *testing.T) {
+	folder := t.TempDir()
+	file, link := filepath.Join(folder, "file"), filepath.Join(folder, "link")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Symlink(filepath.Join(folder, "gone"), link)); err != nil {
+		t.Fatal(err)
+	}
+	for data, says := range map[string]string{
+		file:                          file + " is a file and not a folder",
+		filepath.Join(file, "a", "b"): file + " is a file and not a folder",
+		filepath.Join(link, "data"):   link + " is a link that leads nowhere",
+	} {
+		for name, err := range map[string]error{"a start": checkWritable(data), "--check": tryWriting(data)} {
+			if err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "chown") {
+				t.Errorf("%s with %s: %v", name, data, err)
+			}
+		}
+	}
+}
+
+// --check tries what the rights to a folder don't tell: whether anything can be made there, and whether there is room.
+func TestCheckTriesToWrite(t *testing.T) {
+	full := t.TempDir()
+	if err := unix.Mount("tmpfs", full, "tmpfs", 0, "size=64k"); err != nil {
+		t.Fatalf("mount a file system, as root: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(full, unix.MNT_DETACH); err != nil {
+			t.Error(err)
 		}
 	})
+	if err := checkStorage(full, io.Discard); err != nil {
+		t.Errorf("there is room: %v", err)
+	}
+	if left, err := os.ReadDir(full); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+	if err := os.WriteFile(filepath.Join(full, "other"), make([]byte, 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for data, says := range map[string]string{
+		full:                         "nothing more can be written to " + full,
+		filepath.Join(full, "data"):  "nothing more can be written to " + full,
+		"/proc/arbiter-of-this-test": "in /proc nothing can be made",
+	} {
+		if err := checkStorage(data, io.Discard); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v", data, err)
+		}
+	}
+	if left, err := os.ReadDir(full); err != nil || len(left) != 1 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+// The last room on a disk is not taken from an arbiter that runs there.
+func TestCheckWritesNothingBesideARunningArbiter(t *testing.T) {
+	data := t.TempDir()
+	storage, err := arbiter.OpenStorage(filepath.Join(data, "raft"), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer storage.Close()
+	before, err := os.Stat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkStorage(data, io.Discard); err != nil {
+		t.Error(err)
+	}
+	if after, err := os.Stat(data); err != nil || after.ModTime() != before.ModTime() {
+		t.Errorf("something was made in %s: %v", data, err)
+	}
 }
 
 // refusedForGood tests that a start, and --check, say the same of a data directory, and end so that it is not tried again.
@@ -273,10 +348,13 @@ func TestTheDataDirectoryIsReadOnly(t *testing.T) {
 	}
 }
 
+// nobody is a user without rights to any file.
+const nobody = 65534
+
 // asNobody runs something with the rights to files that a user without any has, on a thread of its own, which ends with it.
 func asNobody(t *testing.T, do func()) {
 	t.Helper()
-	const nobody, unchanged = 65534, ^uintptr(0)
+	const unchanged = ^uintptr(0)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -303,13 +381,87 @@ func TestAFileThatHangsAtTheStartIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A copy of the test binary starts an arbiter by a file of a file system that hangs, and says how that ends.
-func TestMain(m *testing.M) {
-	if path := hungfs.Given(); path != "" {
-		var out bytes.Buffer
-		status := run(context.Background(), []string{"--config", path}, &out, &out)
-		fmt.Printf("%d: %s", status, out.String())
-		return
+// A data directory on a mount that hangs is said to be that, by a start and by --check, and may answer the next time.
+func TestADataDirectoryThatHangsIsTriedAgain(t *testing.T) {
+	for _, name := range []string{dataToStart, dataToCheck} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // each waits for as long as a start does
+			hung := hungfs.Mount(t)
+			said, wait := hung.RunSelf(t, name)
+			data := filepath.Join(hung.Folder, name)
+			if want := fmt.Sprintf("%d: arbiterd: data: look at %s: ", exitFailed, data); !strings.HasPrefix(said, want) || !strings.Contains(said, "findmnt --target "+data) {
+				t.Errorf("it said %q", said)
+			}
+			hung.LetGo()
+			if err := wait(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
-	os.Exit(m.Run())
+}
+
+// What a copy of the test binary is for, by the name of the file that it is given: an arbiter's file, or a data directory.
+const (
+	dataToStart = "data-to-start"
+	dataToCheck = "data-to-check"
+)
+
+// nobodyVariable makes the test binary check an arbiter's file with the rights to files that a user without any has.
+const nobodyVariable = "ARBITERD_TEST_NOBODY"
+
+func TestMain(m *testing.M) {
+	arguments := []string{"--config", hungfs.Given()}
+	switch filepath.Base(hungfs.Given()) {
+	case dataToStart:
+		arguments[1] = fileFor(hungfs.Given())
+	case dataToCheck:
+		arguments = []string{"--config", fileFor(hungfs.Given()), "--check"}
+	}
+	if path := os.Getenv(nobodyVariable); path != "" {
+		arguments = []string{"--config", path, "--check"}
+		if err := syscall.Setreuid(nobody, -1); err != nil {
+			panic(err)
+		}
+	}
+	if arguments[1] == "" {
+		os.Exit(m.Run())
+	}
+	if made := arguments[1]; hungfs.Given() != "" && made != hungfs.Given() {
+		defer os.RemoveAll(filepath.Dir(made))
+	}
+	var out bytes.Buffer
+	status := run(context.Background(), arguments, &out, &out)
+	said := strings.Split(strings.TrimSpace(out.String()), "\n")
+	fmt.Printf("%d: %s\n", status, said[len(said)-1])
+}
+
+// fileFor is an arbiter's file with a data directory.
+func fileFor(data string) string {
+	folder, err := os.MkdirTemp("", "arbiterd-test-")
+	if err != nil {
+		panic(err)
+	}
+	file := filepath.Join(folder, "arbiterd.yaml")
+	text := fmt.Sprintf("node: a\ndata: %s\nraft: {listen: \"%s:7400\"}\ngrpc: {listen: \"%[2]s:7401\"}\n", data, ownAddress()) +
+		fmt.Sprintf("arbiters:\n  a: {raft: \"%s:7400\", grpc: \"%[1]s:7401\"}\ninsecure_plaintext: true\n", ownAddress())
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	return file
+}
+
+// checkAsNobody says how --check of an arbiter's file ends for a user with no rights to any file.
+func checkAsNobody(t *testing.T, path string) string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self)
+	c.Env = append(os.Environ(), nobodyVariable+"="+path)
+	said, err := c.CombinedOutput()
+	if err != nil {
+		t.Errorf("check as nobody: %v", err)
+	}
+	return string(said)
 }
