@@ -97,7 +97,7 @@ func (e *endpoint) unreachable(otherwise error) error {
 // bare drops who passed an error on, where the system's own words say it all: "connection refused".
 func bare(err error) error {
 	var number syscall.Errno
-	if errors.As(err, &number) {
+	if errors.As(err, &number) && !errors.Is(err, ErrTLSThere) {
 		return number
 	}
 	return err
@@ -137,24 +137,31 @@ type watchedCredentials struct {
 // ClientHandshake shakes hands and notes what went wrong.
 func (w *watchedCredentials) ClientHandshake(ctx context.Context, authority string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secured, info, err := w.TransportCredentials.ClientHandshake(ctx, authority, conn)
-	w.endpoint.note(err)
+	w.endpoint.note(mixUp(err))
 	if err != nil {
 		return nil, nil, err
 	}
-	return &watchedConn{secured, w.endpoint}, info, nil
+	return &watchedConn{Conn: secured, endpoint: w.endpoint, plain: w.Info().SecurityProtocol == "insecure"}, info, nil
 }
 
 // watchedConn keeps why a connection broke. In TLS 1.3 an arbiter that refuses our certificate says so only after the
-// handshake.
+// handshake; without TLS there is none, and an arbiter that wants one breaks the connection. One goroutine reads.
 type watchedConn struct {
 	net.Conn
 	endpoint *endpoint
+	plain    bool
+	heard    bool // anything at all
 }
 
 // Read reads, and notes what went wrong.
 func (c *watchedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) && !errors.Is(err, io.ErrClosedPipe) {
+	c.heard = c.heard || n > 0
+	switch {
+	case err == nil, errors.Is(err, net.ErrClosed), errors.Is(err, io.ErrClosedPipe): // closed by ourselves
+	case c.plain && !c.heard:
+		c.endpoint.noteFirst(fmt.Errorf("%w: %w", ErrTLSThere, bare(err)))
+	case !errors.Is(err, io.EOF):
 		c.endpoint.noteFirst(err)
 	}
 	return n, err

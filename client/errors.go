@@ -2,8 +2,11 @@ package client
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
@@ -19,6 +22,12 @@ var (
 	ErrNoLeader = errors.New("no arbiter leads")
 	// ErrUnavailable says that no arbiter could be reached.
 	ErrUnavailable = errors.New("no arbiter can be reached")
+	// ErrPlaintextThere says that TLS was asked for, and what answers talks without. It is why an arbiter is ErrUnavailable, as are the next two.
+	ErrPlaintextThere = errors.New("TLS was asked for, and what answers there talks without")
+	// ErrTLSThere says that plaintext was asked for, and the connection broke before anything was said, as it does where TLS is wanted.
+	ErrTLSThere = errors.New("plaintext was asked for, and the connection broke before anything was said, as where TLS is wanted")
+	// ErrOtherPort says that what answers is not an arbiter's gRPC. Often it is its Raft port.
+	ErrOtherPort = errors.New("what answers there is not the gRPC of an arbiter, but perhaps its Raft port")
 	// ErrNotFound says that the group, operation or member doesn't exist.
 	ErrNotFound = errors.New("not found")
 	// ErrDenied says that the certificate doesn't allow the call.
@@ -144,6 +153,24 @@ func translateCode(s *status.Status) error {
 		return fmt.Errorf("%w: %s", context.Canceled, s.Message())
 	}
 	return fmt.Errorf("the arbiter failed: %s", s.Message())
+}
+
+// noApplicationProtocol is TLS's word for a server that talks another protocol than was asked for.
+const noApplicationProtocol = tls.AlertError(120)
+
+// mixUp says what was mixed up where a TLS handshake failed because of that.
+func mixUp(err error) error {
+	var (
+		notTLS tls.RecordHeaderError
+		remote *net.OpError
+	)
+	switch {
+	case errors.As(err, &notTLS):
+		return fmt.Errorf("%w: %w", ErrPlaintextThere, err)
+	case errors.As(err, &remote) && remote.Err.Error() == noApplicationProtocol.Error(), errors.Is(err, io.EOF):
+		return fmt.Errorf("%w: %w", ErrOtherPort, err)
+	}
+	return err
 }
 
 // notLeader returns the answer of an arbiter that doesn't lead.

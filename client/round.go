@@ -121,10 +121,11 @@ var (
 	errTooLate = errors.New("no time is left to try again")
 )
 
-// hopeless says whether every arbiter was refused for its certificate: time won't change that.
+// hopeless says whether every arbiter was refused for its certificate, or talks without TLS: time won't change that.
 func (r *round) hopeless() bool {
 	all := len(r.cluster.all())
-	return !r.noLead && len(r.heard) >= all && !slices.ContainsFunc(r.heard, func(err error) bool { return !pki.Refuses(err) })
+	return !r.noLead && len(r.heard) >= all &&
+		!slices.ContainsFunc(r.heard, func(err error) bool { return !pki.Refuses(err) && !errors.Is(err, ErrPlaintextThere) })
 }
 
 // drop takes an arbiter that is being asked off the list.

@@ -2,7 +2,9 @@ package client_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"net"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -84,4 +86,76 @@ func TestClient_MutualTLS(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The plain mix-ups of a first day are said as that: nobody can tell them from "connection reset".
+func TestClient_SaysWhatWasMixedUp(t *testing.T) {
+	files := issue(t, "prod", map[string]pki.Role{"az-a": pki.RoleArbiter, "dana": pki.RoleOperator})
+	own, err := client.TLSFromFiles(files["dana"].Authorities, files["dana"].Certificate, files["dana"].Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reloader, err := pki.NewReloader(files["az-a"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := func() *tls.Config { return reloader.Server(pki.Peer{Roles: []pki.Role{pki.RoleOperator}}) }
+	secured := clienttest.New(t, clienttest.Options{Nodes: []string{"az-a"}, TCP: true, Answer: answers, Credentials: func(string) credentials.TransportCredentials {
+		return credentials.NewTLS(server())
+	}}).Addresses()
+	plain := clienttest.New(t, clienttest.Options{Nodes: []string{"az-a"}, TCP: true, Answer: answers}).Addresses()
+	raft := server()
+	raft.NextProtos = []string{"raft"}
+	tests := []struct {
+		name      string
+		addresses []string
+		own       *tls.Config
+		want      error
+	}{
+		{"plaintext, and the arbiters want TLS", secured, nil, client.ErrTLSThere},
+		{"TLS, and the arbiters talk plaintext", plain, own, client.ErrPlaintextThere},
+		{"TLS at the Raft port", listenRaft(t, raft), own, client.ErrOtherPort},
+		{"TLS at the Raft port without", listenRaft(t, nil), own, client.ErrOtherPort},
+		{"plaintext at the Raft port", listenRaft(t, raft), nil, client.ErrTLSThere},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := client.New(client.Options{Addresses: test.addresses, TLS: test.own, InsecurePlaintext: test.own == nil})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			_, err = c.GetStatus(ctx, &arbiterv1.GetStatusRequest{})
+			if !errors.Is(err, test.want) || !errors.Is(err, client.ErrUnavailable) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
+}
+
+// listenRaft is where a Raft port listens, which ends a connection that doesn't begin as Raft does.
+func listenRaft(t *testing.T, secure *tls.Config) []string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	if secure != nil {
+		listener = tls.NewListener(listener, secure)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = conn.Read(make([]byte, 1<<16)) // whatever it is, it is not Raft
+			conn.Close()
+		}
+	}()
+	return []string{address}
 }

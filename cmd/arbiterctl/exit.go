@@ -110,6 +110,12 @@ func advice(err error) string {
 		return "arbiters are electing a leader, or too few are up: arbiterctl arbiters --stale"
 	case errors.Is(err, pki.ErrOtherCluster), errors.Is(err, pki.ErrUntrusted), errors.Is(err, pki.ErrExpired), errors.Is(err, pki.ErrWrongRole):
 		return "use a certificate that the authority of this cluster issued (arbiterctl contexts; arbiterctl pki issue)"
+	case errors.Is(err, client.ErrPlaintextThere):
+		return "if the arbiters run with insecure_plaintext, say so: --insecure-plaintext, for good with `arbiterctl contexts set NAME --insecure-plaintext`; if not, these are not their addresses"
+	case errors.Is(err, client.ErrTLSThere):
+		return "leave --insecure-plaintext out and name your certificate: --ca, --cert and --key, for good with `arbiterctl contexts set NAME`; and see that each address has the port of the arbiter's grpc.listen, not that of raft.listen"
+	case errors.Is(err, client.ErrOtherPort):
+		return "give each address the port of the arbiter's grpc.listen, not that of raft.listen (--address, `arbiterctl contexts set NAME --address`)"
 	case errors.Is(err, client.ErrUnavailable):
 		return "check the addresses and certificates of the context (arbiterctl contexts), and that arbiterd runs there"
 	case errors.Is(err, client.ErrUnsupported):
