@@ -59,7 +59,10 @@ func ParseArbiterFile(file string, text []byte) (*ArbiterFile, Faults, error) {
 	root, doc := readDocument(file, text)
 	source := &Source{File: file, lines: doc.lines}
 	f := &ArbiterFile{}
-	if root != nil {
+	switch {
+	case isGroupSpec(text):
+		doc.faults = []Fault{{Message: notArbiterFile}}
+	case root != nil:
 		readArbiterFile(doc.object(root), f)
 	}
 	if len(doc.faults) > 0 {

@@ -37,9 +37,13 @@ func LoadGroup(file string, text []byte) (*arbiterv1.GroupSpec, Faults, error) {
 	return spec, warnings, nil
 }
 
-// readGroup fills a spec with what can be read of it. The spec is nil if the text isn't YAML.
+// readGroup fills a spec with what can be read of it. The spec is nil if the text isn't YAML, or an arbiter's file.
 func readGroup(file string, text []byte) (*arbiterv1.GroupSpec, *document) {
 	root, doc := readDocument(file, text)
+	if IsArbiterFile(text) {
+		doc.faults = []Fault{{Message: notGroupSpec}}
+		return nil, doc
+	}
 	if root == nil {
 		return nil, doc
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"regexp"
 	"strings"
 	"time"
 
@@ -329,6 +328,3 @@ func (a *app) deleteCommand() *cobra.Command {
 	change.addConfirmation(cmd)
 	return cmd
 }
-
-// arbiterFilePattern tells an arbiter's file from a group spec.
-var arbiterFilePattern = regexp.MustCompile(`(?m)^(node|arbiters)\s*:`)

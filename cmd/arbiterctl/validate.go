@@ -100,7 +100,7 @@ func (a *app) validate(ctx context.Context, file specFile, agents *localAgents) 
 	one := validated{File: file.name, err: file.err}
 	switch {
 	case file.err != nil:
-	case arbiterFilePattern.Match(file.text):
+	case config.IsArbiterFile(file.text):
 		one.Kind = "arbiter"
 		a.validateArbiter(&one, file)
 	default:
