@@ -20,7 +20,7 @@ var (
 )
 
 // Build builds the programs under test into dir, from the sources that the working directory belongs to. Tests use
-// it; flags are those of go build, such as -race or -tags.
+// it; flags are those of go build, such as -race or -tags. They are built without cgo, as the released ones are, except for -race, which needs it.
 func Build(ctx context.Context, dir string, flags ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make directory of programs: %w", err)
@@ -29,7 +29,11 @@ func Build(ctx context.Context, dir string, flags ...string) error {
 	for _, program := range slices.Concat(programs, builtinPrograms, routerPrograms) {
 		args = append(args, "github.com/arbiter-ha/arbiter/"+program)
 	}
-	if out, err := exec.CommandContext(ctx, "go", args...).CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", args...)
+	if !slices.Contains(flags, "-race") {
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	}
+	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build the programs under test: %w: %s", err, strings.TrimSpace(string(out)))
 	}
 	return nil
