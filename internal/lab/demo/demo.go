@@ -207,9 +207,20 @@ func (s *show) failover(ctx context.Context) (outage traffic.Outage, run report.
 		return outage, run, nil, err
 	}
 	timeline.finish(op)
+	s.showDrawn(ctx)
 	// Without the arbiters' own record there is no division into phases; the outage itself stands.
 	run.PhasesMS, _ = lab.PhasesOf(op, fault, outage)
 	return outage, run, op, nil
+}
+
+// showDrawn is what an operator sees of it afterwards: the same times, drawn to scale, from the first sight of the fault on.
+func (s *show) showDrawn(ctx context.Context) {
+	s.say("\n$ arbiterctl show %s\n", lab.Group)
+	screen, err := s.lab.Ctl(ctx, "show", lab.Group)
+	if err != nil {
+		s.say("%v\n", err) // the failover itself went well, and what it cost is still to be said
+	}
+	s.say("%s\n", screen)
 }
 
 // conclude says what it cost, and fails if that was anything but time.

@@ -51,7 +51,7 @@ func TestDemo(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, want := range []string{
-				"[4/4] client writing", "verdict", "CONFIRMED_OFF", "epoch 1 -> ", ", pg-a -> pg-", "Writes stopped for", " ms. 0 of ",
+				"[4/4] client writing", "verdict", "CONFIRMED_OFF", "epoch 1 → ", ", pg-a → pg-", "$ arbiterctl show orders-db\nfailover orders-db · epoch 1 → ", "░", "  catch up", "Writes stopped for", " ms. 0 of ",
 				" acknowledged writes are missing on pg-", ". pg-a: off, read back off.", "KEEP=1 make demo",
 			} {
 				if !strings.Contains(out.String(), want) {

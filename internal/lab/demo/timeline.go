@@ -14,7 +14,8 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// timeline prints the steps of the group's operation as they are committed: each event makes it read the operation.
+// timeline prints the steps of the group's operation as they are committed, in the words of `arbiterctl show`, which draws them to scale once all
+// are known: each event makes it read the operation.
 type timeline struct {
 	out    io.Writer
 	client *client.Client
@@ -94,7 +95,7 @@ func (t *timeline) print(op *arbiterv1.Operation) {
 // finish prints what is missing of an operation that has ended.
 func (t *timeline) finish(op *arbiterv1.Operation) {
 	t.print(op)
-	fmt.Fprintf(t.out, "%6.0f ms  %-10s epoch %d -> %d, %s -> %s\n", sinceFault(op.GetEnded().AsTime(), t.fault), op.GetResult(),
+	fmt.Fprintf(t.out, "%6.0f ms  %-12s epoch %d → %d, %s → %s\n", sinceFault(op.GetEnded().AsTime(), t.fault), op.GetResult(),
 		op.GetEpochBefore(), op.GetEpochAfter(), op.GetFrom(), op.GetTo())
 }
 
@@ -115,7 +116,11 @@ func line(step *arbiterv1.Step, fault time.Time) string {
 		words = append(words, fmt.Sprintf("(%d ms)", took.Milliseconds()))
 	}
 	said := strings.Join(strings.Fields(strings.Join(words, " ")), " ")
-	return fmt.Sprintf("%6.0f ms  %-10s %s", sinceFault(step.GetBegan().AsTime(), fault), step.GetName(), said)
+	name := strings.ReplaceAll(step.GetName(), "_", " ")
+	if name == "verdict" {
+		name = "verdict down"
+	}
+	return strings.TrimRight(fmt.Sprintf("%6.0f ms  %-12s %s", sinceFault(step.GetBegan().AsTime(), fault), name, said), " ")
 }
 
 func sinceFault(t, fault time.Time) float64 {
