@@ -436,11 +436,13 @@ func TestVerify_EveryRoute(t *testing.T) {
 		}, nil, failover.ResultFailed, "read-only", []string{"verify lb1:5432", "verify lb2:5432"}},
 		{
 			"only those with an address", nil, func(a *failover.Action) { a.Spec.Routes[0].VerifyAddress = "" },
-			failover.ResultDone, "proven; not verified, without verify_address: lb1", []string{"verify lb2:5432"},
+			failover.ResultDone, "proven; not verified, without verify_address: lb1",
+			[]string{"verify lb2:5432"},
 		},
 		{
 			"without addresses the primary itself", nil, func(a *failover.Action) { a.Spec.Routes[0].VerifyAddress, a.Spec.Routes[1].VerifyAddress = "", "" },
-			failover.ResultDone, "proven; not verified, without verify_address: lb1, lb2", []string{"verify db2:5432"},
+			failover.ResultDone, "proven; not verified, without verify_address: lb1, lb2",
+			[]string{"verify db2:5432"},
 		},
 		{"without routes the primary itself", nil, func(a *failover.Action) { a.Spec.Routes = nil }, failover.ResultDone, "proven", []string{"verify db2:5432"}},
 	}
