@@ -74,7 +74,7 @@ func TestDemo(t *testing.T) {
 func TestLine(t *testing.T) {
 	began := time.Now()
 	step := &arbiterv1.Step{Name: "lease", Detail: "epoch 2, az-a, 2s", Began: timestamppb.New(began.Add(33 * time.Millisecond)), Took: durationpb.New(5 * time.Millisecond)}
-	if got, want := line(step, began), "    33 ms  lease      epoch 2, az-a, 2 s (5 ms)"; got != want {
+	if got, want := line(step, began), "    33 ms  lease        epoch 2, az-a, 2 s (5 ms)"; got != want {
 		t.Errorf("it is %q, want %q", got, want)
 	}
 }
