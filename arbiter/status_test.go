@@ -103,6 +103,9 @@ func TestAddLoss(t *testing.T) {
 		lag    uint64
 	}{
 		"the live distance is more than the one that was committed": {func(lossFixture) {}, "about 2000 bytes", 2000},
+		"what nobody has seen where it is is not at the beginning": {func(f lossFixture) {
+			f.group.Looks = f.group.Looks[:1]
+		}, "unknown", 2000},
 		"what was read after the fence counts, and the primary is not forgotten": {func(f lossFixture) {
 			f.fenced(read("db2", 2500), read("db3", 2000))
 		}, "about 1500 bytes", 1000},

@@ -204,12 +204,15 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 // LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known
 // rule named, of which k had to confirm each commit, n-k+1 answer, then one of them holds every acknowledged commit, and no more
 // can be lost than the distance to the most advanced of them. Otherwise it is the distance to the primary's last known
-// position: an estimate, since the primary went on after that. Nobody knows by which rule a primary that was never seen confirmed.
+// position: an estimate, since the primary went on after that. Nobody knows by which rule a primary that was never seen confirmed, nor what
+// a member lacks whose position nobody has seen.
 func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	p, _ := positionOf(positions, member)
 	last := g.LastPrimary
 	rule := g.standbyRule(last)
 	switch {
+	case !p.Answered && p.Position() == 0:
+		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("the position of %s is not known", member)}
 	case p.Timeline != 0 && p.Timeline < last.Timeline: // positions of different histories can't be compared
 		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("it is on timeline %d and the primary was on %d: all that was written since may be lost",
 			p.Timeline, last.Timeline)}

@@ -123,6 +123,9 @@ func TestLossBounds(t *testing.T) {
 		{"the primary's own name is in the list", SyncRule{1, []string{"a", "b"}}, []MemberPosition{at("b", 950)}, LossObserved, 0},
 		{"in capitals", SyncRule{1, []string{"B"}}, []MemberPosition{at("b", 950)}, LossObserved, 0},
 		{"nobody in particular", SyncRule{1, []string{"*"}}, []MemberPosition{at("b", 900)}, LossEstimate, 100},
+		{"it answers no more, and its position is known", SyncRule{}, []MemberPosition{{Member: "b", SystemID: "sys1", Received: 900}}, LossEstimate, 100},
+		{"its position was never seen", SyncRule{}, nil, LossUnknown, 0},
+		{"its position was never seen, and another one holds all", SyncRule{1, []string{"c"}}, []MemberPosition{{Member: "b"}, at("c", 950)}, LossUnknown, 0},
 	}
 	for _, test := range tests {
 		g := &Group{
