@@ -17,8 +17,10 @@ type fault string
 const (
 	// crash: the service's processes are gone; its address refuses or resets.
 	crash fault = "crash"
-	// freeze: nothing answers any more: a hung disk, a frozen machine, a cut network, a lost host.
+	// freeze: the service doesn't answer any more, and the kernel still takes connections for it: a frozen process, a hung disk.
 	freeze fault = "freeze"
+	// silence: nothing answers any more: a cut network, a lost host.
+	silence fault = "silence"
 	// restart: the service says that it restarts, and does not come back. Only health.restart_grace makes it a fault of its own.
 	restart fault = "restart"
 )
@@ -74,10 +76,25 @@ func leversText(terms []term) string {
 	return strings.Join(levers[:min(3, len(levers))], ", ")
 }
 
-// worstFault is the fault that takes longest to notice.
+// sees says whether a check notices a fault. The kernel answers a tcp check for a frozen process, and an http check asks another server.
+func sees(spec *arbiterv1.GroupSpec, c *arbiterv1.Check, f fault) bool {
+	return f != freeze || c.Kind == engineCheck(spec.Engine)
+}
+
+// detected says whether a required check notices a fault: no other one makes a member down.
+func detected(spec *arbiterv1.GroupSpec, f fault) bool {
+	return slices.ContainsFunc(spec.Health.Checks, func(c *arbiterv1.Check) bool { return c.GetRequired() && sees(spec, c, f) })
+}
+
+// freezeUnseen says of a group what its required checks don't see, and what to do.
+func freezeUnseen(spec *arbiterv1.GroupSpec) string {
+	return fmt.Sprintf("no required check sees a freeze or a hung disk; leave `required` out of one of kind %s", engineCheck(spec.Engine))
+}
+
+// worstFault is the fault that takes longest to notice, of those that are noticed.
 func worstFault(spec *arbiterv1.GroupSpec) fault {
 	worst := freeze
-	for _, f := range []fault{crash, restart} {
+	for _, f := range []fault{silence, crash, restart} {
 		if sum(detectionTerms(spec, f)) > sum(detectionTerms(spec, worst)) {
 			worst = f
 		}
@@ -86,16 +103,19 @@ func worstFault(spec *arbiterv1.GroupSpec) fault {
 }
 
 // detectionTerms add up to the longest time from a fault to its verdict, by the required check that is quickest to see
-// it: any required check makes a member down. The spec must have its defaults.
+// it: any required check makes a member down. There are none of a fault that no required check sees. The spec must have its defaults.
 func detectionTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 	var best []term
 	for _, c := range spec.Health.Checks {
-		if !c.GetRequired() {
+		if !c.GetRequired() || !sees(spec, c, f) {
 			continue
 		}
 		if terms := checkTerms(spec, c, f); best == nil || sum(terms) < sum(best) {
 			best = terms
 		}
+	}
+	if best == nil {
+		return nil
 	}
 	if unhealthy := spec.Health.MinimumUnhealthy.AsDuration(); unhealthy > 0 {
 		best = append(best, term{label: "health.minimum_unhealthy", key: "health.minimum_unhealthy", each: unhealthy})
@@ -122,7 +142,7 @@ func checkTerms(spec *arbiterv1.GroupSpec, c *arbiterv1.Check, f fault) []term {
 	if f == restart && restartIsDown(spec) { // such looks are answered, and follow at the interval
 		return []term{{label: "detect", key: checkKeys, times: failures, each: interval}, {label: "time-out", key: checkKeys, each: timeout}}
 	}
-	if f != freeze {
+	if f == crash || f == restart {
 		// The first look comes with the next interval at the latest (a held connection is usually reset at once); the
 		// others follow at once.
 		return []term{

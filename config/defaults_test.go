@@ -146,6 +146,29 @@ func TestMeaning_Sums(t *testing.T) {
 	}
 }
 
+// The kernel answers a tcp check for a frozen process: that one is noticed by the slower check, and a cut network by the quicker one.
+func TestMeaning_AFreezeIsSeenByTheCheckOfTheEngineOnly(t *testing.T) {
+	checks := "profile: fast, checks: [{kind: tcp}, {kind: postgres, interval: 1s, timeout: 2s, failures: 3}]"
+	text := strings.Replace(onePage(t), "promised_outage: 30s", "promised_outage: 60s", 1)
+	report := Meaning(mustLoad(t, strings.Replace(text, "profile: fast", checks, 1)))
+	if freeze, silence := report.Faults[1].DetectionSum, report.Faults[2].DetectionSum; freeze != "detect 3 x 2s + time-out 2s + look again 2s = 10s" ||
+		silence != "detect 2 x 250ms + time-out 250ms + look again 250ms = 1s" {
+		t.Errorf("a freeze: %s; a cut network: %s", freeze, silence)
+	}
+	text = strings.Replace(onePage(t), "promised_outage: 30s", "max_attempts: 3", 1)
+	spec, warnings, err := LoadGroup("g.yaml", []byte(strings.Replace(text, "profile: fast", "profile: fast, checks: [{kind: tcp}, {kind: postgres, required: false}]", 1)))
+	if err != nil || !strings.Contains(warnings.Error(), "g.yaml:15: health.checks: no required check sees a freeze or a hung disk") {
+		t.Fatalf("%v; %v", warnings, err)
+	}
+	report = Meaning(spec)
+	if f := report.Faults[1]; !f.Undetected || f.Detection != 0 || !strings.Contains(f.OutageSum, "kind postgres") {
+		t.Errorf("a freeze that nobody sees: %+v", f)
+	}
+	if worst := report.Worst(); worst.Name != "cut network, or lost host" {
+		t.Errorf("the worst is %+v", worst)
+	}
+}
+
 // A crash is not waited for, and a restart that says so is: it is a fault of its own, and may be the worst.
 func TestMeaning_RestartGrace(t *testing.T) {
 	for _, test := range []struct{ health, policy, want string }{

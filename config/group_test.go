@@ -254,8 +254,16 @@ func TestLoadGroup_Faults(t *testing.T) {
 			[]string{`g.yaml:15: health.checks: no check is required, so no member could ever count as down; leave ` + "`required`" + ` out of at least one`},
 		},
 		{
-			"http check without port", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: http, name: web}]}",
-			[]string{`g.yaml:15: health.checks[0].port: is missing: an http check needs the port of the HTTP server, because the member's address is the database's`},
+			"nothing tells the primary", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: tcp}, {kind: http, port: 80}]}",
+			[]string{`g.yaml:15: health.checks: none asks a member whether it is the primary and accepts writes, so the group could never be adopted; add one of kind postgres, or leave checks out`},
+		},
+		{
+			"a promise that a freeze breaks", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: tcp}, {kind: postgres, required: false}]}",
+			[]string{`g.yaml:19: policy.promised_outage: 30s can't be kept: no required check sees a freeze or a hung disk; leave ` + "`required`" + ` out of one of kind postgres`},
+		},
+		{
+			"http check without port", "health: {profile: fast}", "health: {profile: fast, checks: [{kind: postgres}, {kind: http, name: web}]}",
+			[]string{`g.yaml:15: health.checks[1].port: is missing: an http check needs the port of the HTTP server, because the member's address is the database's`},
 		},
 		{
 			"route without backend", ", backend: orders", "",

@@ -26,6 +26,8 @@ type FaultMeaning struct {
 	Detection, Outage time.Duration
 	// DetectionSum and OutageSum say how they add up, by the keys that set each part.
 	DetectionSum, OutageSum string
+	// Undetected says that no required check sees it, so that it lasts: the times are 0, and the sums say what to do.
+	Undetected bool
 }
 
 // Worst is the fault with the longest outage, the first of equals.
@@ -88,19 +90,26 @@ func Meaning(spec *arbiterv1.GroupSpec) Report {
 		name string
 		fault
 	}
-	kinds := []kind{{"crash of the service", crash}, {"freeze, hung disk, or cut network", freeze}, {"loss of the host", freeze}}
+	kinds := []kind{{"crash of the service", crash}, {"freeze, or hung disk", freeze}, {"cut network, or lost host", silence}}
 	if full.Health.RestartGrace.AsDuration() > 0 {
 		kinds = append(kinds, kind{"restart that does not end", restart})
 	}
 	for _, kind := range kinds {
-		detection, outage := detectionTerms(full, kind.fault), outageTerms(full, kind.fault)
-		report.Faults = append(report.Faults, FaultMeaning{
-			Name:         kind.name,
-			Detection:    sum(detection),
-			DetectionSum: sumText(detection),
-			Outage:       sum(outage),
-			OutageSum:    sumText(outage),
-		})
+		report.Faults = append(report.Faults, faultMeaning(full, kind.name, kind.fault))
 	}
 	return report
+}
+
+func faultMeaning(full *arbiterv1.GroupSpec, name string, f fault) FaultMeaning {
+	if !detected(full, f) {
+		return FaultMeaning{Name: name, Undetected: true, DetectionSum: freezeUnseen(full), OutageSum: freezeUnseen(full)}
+	}
+	detection, outage := detectionTerms(full, f), outageTerms(full, f)
+	return FaultMeaning{
+		Name:         name,
+		Detection:    sum(detection),
+		DetectionSum: sumText(detection),
+		Outage:       sum(outage),
+		OutageSum:    sumText(outage),
+	}
 }

@@ -10,7 +10,7 @@ func TestReferences(t *testing.T) {
 	text := strings.NewReplacer(
 		"sslmode: verify-full", "sslmode: verify-full, sslcert: /tls/me.crt, sslkey: /tls/me.key, sslrootcert: /tls/ca.crt",
 		"bmc-b.internal, username: fence", "bmc-b.internal, username: {env: BMC_USER}",
-		"health: {profile: fast}", "health: {checks: [{name: web, kind: http, port: 443, http: {path: /, ca_file: /tls/web.crt, headers: {Authorization: {file: /token}}, headers_contain: {X-Shard: {env: SHARD}}}}]}",
+		"health: {profile: fast}", "health: {checks: [{kind: postgres}, {name: web, kind: http, port: 443, http: {path: /, ca_file: /tls/web.crt, headers: {Authorization: {file: /token}}, headers_contain: {X-Shard: {env: SHARD}}}}]}",
 		"  promised_outage: 30s      # validate adds up what the worst case takes, fence time limits included\n", "",
 	).Replace(onePage(t))
 	want := []string{

@@ -25,8 +25,18 @@ func healthFaults(spec *arbiterv1.GroupSpec) []Fault {
 	if !required {
 		faults = append(faults, Fault{Path: "health.checks", Message: "no check is required, so no member could ever count as down; leave `required` out of at least one"})
 	}
+	if required && !asksMembers(spec) {
+		faults = append(faults, Fault{Path: "health.checks", Message: fmt.Sprintf(
+			"none asks a member whether it is the primary and accepts writes, so the group could never be adopted; add one of kind %s, or leave checks out",
+			engineCheck(spec.Engine))})
+	}
 	faults = append(faults, notNegative("health.minimum_unhealthy", spec.Health.MinimumUnhealthy)...)
 	return append(faults, notNegative("health.restart_grace", spec.Health.RestartGrace)...)
+}
+
+// asksMembers says whether a check has a member itself tell what it is, or its kind is wrong anyway.
+func asksMembers(spec *arbiterv1.GroupSpec) bool {
+	return slices.ContainsFunc(spec.Health.Checks, func(c *arbiterv1.Check) bool { return c.Kind != "tcp" && c.Kind != "http" })
 }
 
 // checkOfEngine refuses the check that asks services of another engine what they are.
@@ -123,6 +133,10 @@ func promiseFaults(spec *arbiterv1.GroupSpec) []Fault {
 	promise := spec.Policy.PromisedOutage.AsDuration()
 	if promise <= 0 {
 		return []Fault{{Path: "policy.promised_outage", Message: "must be longer than nothing"}}
+	}
+	asks := slices.ContainsFunc(spec.Health.Checks, func(c *arbiterv1.Check) bool { return c.Kind == engineCheck(spec.Engine) })
+	if asks && detected(spec, silence) && !detected(spec, freeze) { // else the checks themselves are refused
+		return []Fault{{Path: "policy.promised_outage", Message: fmt.Sprintf("%s can't be kept: %s", formatDuration(promise), freezeUnseen(spec))}}
 	}
 	terms := outageTerms(spec, worstFault(spec))
 	if sum(terms) <= promise {

@@ -21,6 +21,9 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	warnings = append(warnings, fencesOnTarget(full)...)
 	warnings = append(warnings, sharedZone(full)...)
 	warnings = append(warnings, mistypedSettings(full)...)
+	if !detected(full, freeze) {
+		warnings = append(warnings, Fault{Path: "health.checks", Message: freezeUnseen(full)})
+	}
 	for i, r := range full.Routes {
 		if r.GetVerifyAddress() == "" {
 			warnings = append(warnings, Fault{Path: fmt.Sprintf("routes[%d]", i), Message: NoVerifyAddress})

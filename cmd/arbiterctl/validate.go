@@ -80,6 +80,7 @@ type sum struct {
 	DetectionSum string `json:"detection_sum"`
 	Outage       int64  `json:"outage_ms"`
 	OutageSum    string `json:"outage_sum"`
+	Undetected   bool   `json:"undetected,omitempty"`
 }
 
 // zoneLoss is what goes with a zone, and who may be promoted then.
@@ -137,7 +138,7 @@ func (a *app) validateGroup(ctx context.Context, one *validated, file specFile, 
 // add takes over the sums.
 func (v *validated) add(meaning config.Report) {
 	for _, f := range meaning.Faults {
-		v.Worst = append(v.Worst, sum{f.Name, f.Detection.Milliseconds(), f.DetectionSum, f.Outage.Milliseconds(), f.OutageSum})
+		v.Worst = append(v.Worst, sum{f.Name, f.Detection.Milliseconds(), f.DetectionSum, f.Outage.Milliseconds(), f.OutageSum, f.Undetected})
 	}
 	v.Promised = meaning.Promised.Milliseconds()
 	for _, z := range meaning.Zones {

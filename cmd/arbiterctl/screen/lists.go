@@ -308,10 +308,20 @@ func Meaning(s Style, group string, report config.Report) string {
 	if report.Promised > 0 {
 		answer += ", promised " + spans.Brief(report.Promised)
 	}
-	p.line("%s", s.good(answer+"."))
+	draw := s.good
+	for _, f := range report.Faults {
+		if f.Undetected {
+			answer, draw = answer+fmt.Sprintf("; a %s is never noticed", f.Name), s.warn
+		}
+	}
+	p.line("%s", draw(answer+"."))
 	rows := make([][]string, 0, len(report.Faults))
 	for _, f := range report.Faults {
-		rows = append(rows, []string{f.Name, spans.Brief(f.Detection), spans.Brief(f.Outage)})
+		row := []string{f.Name, spans.Brief(f.Detection), spans.Brief(f.Outage)}
+		if f.Undetected {
+			row = []string{f.Name, s.bad("never"), s.bad("by hand")}
+		}
+		rows = append(rows, row)
 	}
 	p.table([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows, nil)
 	for _, f := range report.Faults {

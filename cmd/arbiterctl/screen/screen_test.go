@@ -411,6 +411,21 @@ func TestHistory_ReroutesInARow(t *testing.T) {
 	}
 }
 
+func TestMeaning_OfAFaultThatNoCheckSees(t *testing.T) {
+	text := screen.Meaning(screen.Style{}, "orders-db", config.Report{Faults: []config.FaultMeaning{
+		{Name: "crash of the service", Detection: time.Second, Outage: 20 * time.Second, OutageSum: "a sum"},
+		{Name: "freeze, or hung disk", OutageSum: "what to do", Undetected: true},
+	}})
+	for _, want := range []string{
+		"orders-db is valid; longest outage 20 s (crash of the service); a freeze, or hung disk is never noticed.\n",
+		"freeze, or hung disk  never     by hand\n", "  freeze, or hung disk: what to do\n",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is missing in\n%s", want, text)
+		}
+	}
+}
+
 // Nobody will replace a primary that is down before its group is adopted: that is the answer.
 func TestNeedsAttention_OfADownPrimaryThatIsNotAdopted(t *testing.T) {
 	g := sample.Orders()
