@@ -12,15 +12,18 @@ type adoption struct {
 	group    GroupName
 	member   MemberName // empty if nobody can be the writer
 	attest   []MemberName
-	promotes bool // nobody writes, and the member is promoted
-	unseen   bool // the arbiters have looked, and see nobody who accepts writes
+	promotes bool     // nobody writes, and the member is promoted
+	unseen   bool     // the arbiters have looked, and see nobody who accepts writes
+	unasked  *unasked // what must be mended before: arbiters can't ask a member
 }
 
 // adoptionNow looks for the request, on the condition that one member, if any is named, is made a standby before.
 func adoptionNow(s *State, g *Group, mended MemberName) adoption {
 	writable := slices.DeleteFunc(g.seenWritable(s), func(m MemberName) bool { return m == mended })
 	if len(writable) == 1 {
-		return adoption{group: g.Name, member: writable[0], attest: g.toVouchFor(s, writable[0], mended)}
+		now := adoption{group: g.Name, member: writable[0], attest: g.toVouchFor(s, writable[0], mended)}
+		now.unasked = g.unaskedBefore(s, now.member, mended)
+		return now
 	}
 	for i := range g.Members {
 		m := g.Members[i].Name
@@ -29,6 +32,9 @@ func adoptionNow(s *State, g *Group, mended MemberName) adoption {
 		if promote, refusal := checkS0(s, g, m, others); refusal == nil && promote && spec.Priority > 0 { // no other one passes: this one answers
 			return adoption{group: g.Name, member: m, attest: others, promotes: true}
 		}
+	}
+	if u, ok := g.anyUnasked(s); ok && len(writable) == 0 {
+		return adoption{group: g.Name, unasked: &u}
 	}
 	untold := slices.ContainsFunc(g.Members, func(m Member) bool { return Tally(s, g, m.Name).Status == StatusUnknown })
 	return adoption{group: g.Name, unseen: len(writable) == 0 && !untold}
@@ -45,9 +51,27 @@ func (g *Group) toVouchFor(s *State, writer, mended MemberName) []MemberName {
 	return names
 }
 
+// unaskedBefore is what keeps arbiters from asking the writer, or a member that can neither be seen as a standby of it nor be vouched for.
+func (g *Group) unaskedBefore(s *State, writer, mended MemberName) *unasked {
+	for _, m := range g.Members {
+		switch {
+		case m.Name == mended, m.Name == writer && g.countFresh(s, writer, acceptsWrites) >= s.Majority():
+			continue
+		case m.Name != writer && (checkS0Standby(s, g, writer, m.Name, nil) == nil || checkAttestable(s, g, m.Name) == nil):
+			continue
+		}
+		if u, ok := g.unaskedOf(s, m.Name); ok {
+			return &u
+		}
+	}
+	return nil
+}
+
 // lines are the command, after what must be so for it.
 func (a adoption) lines() []string {
 	switch {
+	case a.unasked != nil:
+		return a.unasked.lines(a.group)
 	case a.unseen:
 		return []string{"nobody is seen accepting writes: start the primary; then:", a.command()}
 	case a.promotes:
@@ -119,12 +143,16 @@ func adoptMended(s *State, g *Group, m MemberName) []string {
 
 // adviceWithoutWriter is for an adoption that finds nobody accepting writes: right after `apply` the arbiters have not told yet what they see.
 func adviceWithoutWriter(s *State, g *Group) string {
+	now := adoptionNow(s, g, "")
+	if now.unasked != nil {
+		return now.unasked.advice(g.Name)
+	}
 	for _, m := range g.Members {
 		if Tally(s, g, m.Name).Status == StatusUnknown {
 			return fmt.Sprintf("too few arbiters have told what they see of %s: ask again in some seconds, or look at `arbiterctl explain %s`", m.Name, g.Name)
 		}
 	}
-	if now := adoptionNow(s, g, ""); now.promotes {
+	if now.promotes {
 		return "start the primary, and ask again; or " + now.promotion() + " " + now.command()
 	}
 	return fmt.Sprintf("start the primary, and ask again; see `arbiterctl explain %s` for what each arbiter sees", g.Name)

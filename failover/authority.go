@@ -107,7 +107,11 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 	if writers == 0 && len(attested) == len(g.Members)-1 && g.countFresh(s, m, isStandby) >= s.Majority() {
 		return true, nil
 	}
-	return false, refuse("S0", "%d of %d arbiters see %s accepting writes, %d are needed", writers, len(s.Voters), m, s.Majority()).
+	refusal := refuse("S0", "%d of %d arbiters see %s accepting writes, %d are needed", writers, len(s.Voters), m, s.Majority())
+	if u, ok := g.unaskedOf(s, m); ok {
+		return false, refusal.advise("%s", u.advice(g.Name))
+	}
+	return false, refusal.
 		advise("see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 }
 
@@ -138,11 +142,19 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 		return nil
 	}
 	seen := g.countFresh(s, other, isStandby)
+	if u, ok := g.unaskedOf(s, m); ok && seen >= s.Majority() && system == "" {
+		return refuse("S0", "too few arbiters know the system identifier of %s, so that nobody can tell whether %s is a standby of it", m, other).
+			advise("%s", u.advice(g.Name))
+	}
 	if seen >= s.Majority() {
 		return refuse("S0", "%s has another system identifier than %s: it is not a standby of it", other, m).
 			advise("rebuild %s from %s, or take it out of the group", other, m)
 	}
-	return refuse("S0", "%d of %d arbiters see %s in recovery, %d are needed", seen, len(s.Voters), other, s.Majority()).
+	refusal := refuse("S0", "%d of %d arbiters see %s in recovery, %d are needed", seen, len(s.Voters), other, s.Majority())
+	if u, ok := g.unaskedOf(s, other); ok && checkAttestable(s, g, other) != nil { // it may well run, and write: nobody can tell
+		return refusal.advise("%s", u.advice(g.Name))
+	}
+	return refusal.
 		advise("if it is certain that %s does not write, vouch for it: %s", other, attestingAdoption(g.Name, m, append(slices.Clone(attested), other)))
 }
 
@@ -160,7 +172,11 @@ func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 		}
 	}
 	if n < s.Majority() {
-		return refuse("S3", "%d of %d arbiters have looked at %s and got no answer, %d are needed (%s)", n, len(s.Voters), member, s.Majority(), g.sightsOf(s, m)).
+		refusal := refuse("S3", "%d of %d arbiters have looked at %s and got no answer, %d are needed (%s)", n, len(s.Voters), member, s.Majority(), g.sightsOf(s, m))
+		if u, ok := g.unaskedOf(s, member); ok && u.why.Reason != ReasonNameNotFound { // which can be vouched for
+			return refusal.advise("%s", u.advice(g.Name))
+		}
+		return refusal.
 			advise("wait for their looks, which takes some seconds after a change of leader or the beginning of an isolation, and ask again; "+
 				"see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 	}

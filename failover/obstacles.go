@@ -59,6 +59,9 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 func remedy(s *State, g *Group, guard Guard) string {
 	switch guard.Name {
 	case guardAdopted:
+		if now := adoptionNow(s, g, ""); now.unasked != nil { // who reads this is told by the same answer what each arbiter lacks
+			return fmt.Sprintf("%s: mend that first, as the findings of the arbiters say, and then: arbiterctl adopt %s", now.unasked, g.Name)
+		}
 		return strings.Join(adoptCommands(s, g), " ")
 	case guardPaused:
 		return fmt.Sprintf("arbiterctl resume %s", g.Name)

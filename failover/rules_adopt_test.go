@@ -404,3 +404,44 @@ func TestAnAdoptionBeforeTheFirstLookSaysToAskAgain(t *testing.T) {
 		}
 	}
 }
+
+// Waiting mends no password: whoever adopts is told what is wrong, and to look at that, and is not led to vouch for a server that may well write.
+func TestAnAdoptionWhereMembersCantBeAskedSaysWhy(t *testing.T) {
+	const fresh = "arbiters a b c\ngroup orders pg-a pg-b\nreign a 1\n"
+	request := Request{Actor: "dana"}
+	unseen, named := Adopt{Request: request, Group: "orders"}, Adopt{Request: request, Group: "orders", Member: "pg-a"}
+	vouched := Adopt{Request: request, Group: "orders", Member: "pg-a", Attested: []MemberName{"pg-b"}}
+	for _, test := range []struct {
+		name, looks string
+		adopt       Adopt
+		unasked     string // as the advice begins, which then is about nothing else; empty: it is another one
+	}{
+		{"a wrong password", "pg-a=unknown(bad-credentials) pg-b=unknown(bad-credentials)", unseen, "3 of 3 arbiters can't ask pg-a (bad-credentials: no detail)"},
+		{"no CA", "pg-a=unknown(bad-configuration) pg-b=unknown(bad-configuration)", unseen, "3 of 3 arbiters can't ask pg-a (bad-configuration: no detail)"},
+		{"no CA, and a member named", "pg-a=unknown(bad-configuration) pg-b=unknown(bad-configuration)", named, "3 of 3 arbiters can't ask pg-b (bad-configuration: no detail)"},
+		{"no CA, and a person's word", "pg-a=unknown(bad-configuration) pg-b=unknown(bad-configuration)", vouched, "3 of 3 arbiters can't ask pg-b (bad-configuration: no detail)"},
+		{"no CA for the standby", "pg-a=primary@1000 pg-b=unknown(bad-configuration)", unseen, "3 of 3 arbiters can't ask pg-b (bad-configuration: no detail)"},
+		{"no CA for the primary", "pg-a=unknown(bad-configuration) pg-b=standby@1000", named, "3 of 3 arbiters can't ask pg-a (bad-configuration: no detail)"},
+		{
+			"no CA on two of three machines", "pg-a=primary@1000 pg-b=standby@1000\nobserve b,c: pg-a=unknown(bad-configuration)", unseen,
+			"2 of 3 arbiters can't ask pg-a (bad-configuration: no detail)",
+		},
+		{"nobody has looked", "", named, ""},
+		{"the standby is down", "pg-a=primary@1000 pg-b=down(refused)", unseen, ""},
+		{"nobody finds the standby", "pg-a=primary@1000 pg-b=unknown(name-not-found)", unseen, ""},
+	} {
+		w := given(t, fresh+"observe all: "+test.looks+"\n")
+		refusal, refused := w.entry("", 0, test.adopt)
+		const check = ": mend that first; `arbiterctl check orders` says on which arbiter, and how"
+		if told := refusal.Next == test.unasked+check; !refused || told != (test.unasked != "") {
+			t.Errorf("%s: %q advises %q", test.name, refusal.Text, refusal.Next)
+		}
+		next := Explain(&w.state, "orders", Durations{}).Next
+		if told := slices.Contains(next, "arbiterctl check orders"); told != (test.unasked != "") {
+			t.Errorf("%s: %q", test.name, next)
+		}
+		if found := Obstacles(&w.state, "orders", Durations{}); test.unasked != "" && (strings.Contains(found[0].Next, "arbiterctl check") || !strings.Contains(found[0].Next, "can't ask")) {
+			t.Errorf("%s: check says %q", test.name, found[0].Next)
+		}
+	}
+}

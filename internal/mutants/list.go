@@ -144,7 +144,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "vouch-unseen", Rule: "S3", What: "a person may vouch for a member that nobody has looked at since",
-		File: authorityFile, Old: "\tif n < s.Majority() {\n\t\treturn refuse(\"S3\"", New: "\tif n < 0 {\n\t\treturn refuse(\"S3\"",
+		File: authorityFile, Old: "\tif n < s.Majority() {\n\t\trefusal := refuse(\"S3\"", New: "\tif n < 0 {\n\t\trefusal := refuse(\"S3\"",
 	},
 	{
 		Name: "give-up-a-promotion-without-a-fence", Rule: "S7", What: "a promotion that failed takes the right to write from its candidate, without proof",
