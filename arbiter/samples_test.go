@@ -38,15 +38,16 @@ func TestSamples(t *testing.T) {
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
 	unfollowed := ordersScript(t)
 	done, unproven, paused := doneScript(t), unprovenScript(t), ordersScript(t)
-	running, degraded := runningScript(t), ordersScript(t)
+	running, degraded, unasked := runningScript(t), ordersScript(t), ordersScript(t)
 	degraded.refuseWrites()
+	unasked.refuseLogins()
 	paused.wall = time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)
 	paused.commit(failover.Pause{Request: operator, Group: paused.group})
 	unfollowed.leaveBehind()
 	for name, answer := range map[string]proto.Message{
 		"unfollowed": unfollowed.status(), "new": fresh.status(), "epochs": epochsToProto(done.find()),
 		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
-		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(),
+		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(), "unasked": unasked.status(),
 		"orders": well, "plan": plan, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
@@ -269,6 +270,17 @@ func (s *script) refuseWrites() {
 	facts := s.seen["az-a"]["pg-a"].Facts
 	facts.AcceptsWrites = false
 	s.see("pg-a", failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}, facts, "az-a", "az-b")
+	s.send(nil)
+}
+
+// refuseLogins lets no arbiter log in to any member any more.
+func (s *script) refuseLogins() {
+	refused := failover.Evidence{Reason: failover.ReasonBadCredentials, Detail: `password authentication failed for user "arbiter"`}
+	for _, m := range s.find().Spec.Members {
+		facts := s.seen["az-a"][m.Name].Facts
+		facts.Stale, facts.AcceptsWrites = true, false
+		s.see(m.Name, refused, facts, scriptNodes...)
+	}
 	s.send(nil)
 }
 

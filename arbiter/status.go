@@ -46,6 +46,9 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 		if m.Name == g.Writer() && status.GetPrimaryStatus() == string(failover.StatusDegraded) {
 			status.Notes = append(status.Notes, degradedNote(member, len(s.Voters)))
 		}
+		if why := failover.CantBeAsked(s, g, m.Name); m.Name == g.Writer() && why != "" {
+			status.Notes = append(status.Notes, why+", so nobody would see it fail")
+		}
 		if why := member.GetNotFollowing(); why != "" {
 			status.Notes = append(status.Notes, fmt.Sprintf("%s is not ready: %s", m.Name, why))
 		}
@@ -103,7 +106,7 @@ func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
 	return fmt.Sprintf("%d of %d arbiters see %s alive but failing (%s), which by itself is no reason for a failover", seen, voters, m.GetMember(), why)
 }
 
-// addLoss says who would be promoted and what that would lose.
+// addLoss says who would be promoted and what that would lose. How far a primary has got since nobody can see it is not known.
 func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
 	status.WouldLose = "unknown"
 	best, ok := failover.Outlook(s, g)
@@ -118,7 +121,10 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	} else if g.Operation == nil { // an operation says itself what it waits for
 		status.Notes = append(status.Notes, fmt.Sprintf("no member can be promoted now; the nearest is %s: %s", best.Member, best.Why))
 	}
+	unseen := status.GetPrimaryStatus() == string(failover.StatusUnknown) && g.Operation == nil
 	switch {
+	case best.Loss.Grade == failover.LossEstimate && unseen:
+		status.LossGrade, status.LossBytes = string(failover.LossUnknown), 0
 	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:
 		status.WouldLose = "nothing"
 	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
@@ -156,7 +162,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 		f := look.Observation.Facts
 		now, why := g.Spec.StatusOf(look.Observation)
 		status.TokenEpoch = uint64(f.Epoch)
-		if now != failover.StatusDown { // of one that doesn't answer it is what it was
+		if now != failover.StatusDown && now != failover.StatusUnknown { // of one that doesn't answer it is what it was
 			status.Role = string(f.Role)
 		}
 		status.Reason = string(why.Reason)

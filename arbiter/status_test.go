@@ -106,6 +106,9 @@ func TestAddLoss(t *testing.T) {
 		"what nobody has seen where it is is not at the beginning": {func(f lossFixture) {
 			f.group.Looks = f.group.Looks[:1]
 		}, "unknown", 2000},
+		"a primary that nobody can see may have written anything since": {func(f lossFixture) {
+			f.group.Looks[0].Observation.Checks[0].Evidence.Reason = failover.ReasonBadCredentials
+		}, "unknown", 2000},
 		"what was read after the fence counts, and the primary is not forgotten": {func(f lossFixture) {
 			f.fenced(read("db2", 2500), read("db3", 2000))
 		}, "about 1500 bytes", 1000},
@@ -125,7 +128,7 @@ func TestAddLoss(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f, n := newLossFixture()
 			c.change(f)
-			var status arbiterv1.GroupStatus
+			status := arbiterv1.GroupStatus{PrimaryStatus: string(failover.Tally(f.state, f.group, "db1").Status)}
 			n.addLoss(f.state, f.group, &status)
 			if status.GetWouldLose() != c.loses || status.GetLagBytes() != c.lag {
 				t.Errorf("would lose %q with a lag of %d, want %q and %d", status.GetWouldLose(), status.GetLagBytes(), c.loses, c.lag)

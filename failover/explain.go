@@ -26,6 +26,9 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	}
 	e := Explanation{Decision: Plan(s, name, d), Verdict: Tally(s, g, subjectOf(g))}
 	e.Summary = summary(g, e)
+	if why := CantBeAsked(s, g, e.Verdict.Member); why != "" && g.Operation == nil && g.Adopted {
+		e.Summary += " " + why + "."
+	}
 	if g.Operation != nil {
 		e.WouldDo = leftToDo(s, g)
 	} else {
@@ -79,6 +82,9 @@ func improvements(s *State, g *Group) []string {
 		}
 	}
 	check := fmt.Sprintf("arbiterctl check %s", g.Name)
+	if u, ok := g.anyUnasked(s); ok {
+		return append(next, fmt.Sprintf("mend what keeps arbiters from asking %s (%s); on which arbiter, and how, says:", u.member, u.why.Reason), check)
+	}
 	switch guard := candidateGuard(s, g); {
 	case guard.OK:
 	case guard.Hold == HoldLossBound:

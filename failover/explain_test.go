@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -38,5 +39,23 @@ func TestPlanTellsOneBoundBeforeWhatIsMissing(t *testing.T) {
 	}
 	if e.Within(0).WouldDo != e.WouldDo {
 		t.Error(e.Within(0).WouldDo)
+	}
+}
+
+// A password that was changed on the servers only: the cause is named, and nobody is sent after a standby that may be well.
+func TestExplain_MembersThatCantBeAsked(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=unknown(bad-credentials) pg-b=unknown(bad-credentials) pg-c=unknown(bad-credentials)\n")
+	e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1})
+	const want = "No failover: 0 of 3 arbiters see pg-a down, 2 needed; no view that counts from a, b, c. 3 of 3 arbiters can't ask pg-a (bad-credentials: no detail)."
+	if e.Summary != want {
+		t.Errorf("%q", e.Summary)
+	}
+	next := []string{"mend what keeps arbiters from asking pg-a (bad-credentials); on which arbiter, and how, says:", "arbiterctl check orders"}
+	if !slices.Equal(e.Next, next) {
+		t.Errorf("%q", e.Next)
+	}
+	w = given(t, adopted+"observe all: pg-b=unknown(bad-credentials)\n")
+	if e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}); strings.Contains(e.Summary, "can't ask") || len(e.Next) != 2 || !strings.Contains(e.Next[0], "pg-b") {
+		t.Errorf("a standby alone: %q, %q", e.Summary, e.Next)
 	}
 }

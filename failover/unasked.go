@@ -31,6 +31,15 @@ func (g *Group) unaskedOf(s *State, member MemberName) (unasked, bool) {
 	return u, u.nodes > 0
 }
 
+// CantBeAsked says that nothing is known of a member because arbiters can't ask it, and why; it is empty if that isn't so.
+func CantBeAsked(s *State, g *Group, member MemberName) string {
+	u, ok := g.unaskedOf(s, member)
+	if !ok || Tally(s, g, member).Status != StatusUnknown {
+		return ""
+	}
+	return u.String()
+}
+
 // anyUnasked is the first of the members that nothing is known of because arbiters can't ask it.
 func (g *Group) anyUnasked(s *State) (unasked, bool) {
 	for i := range g.Members {

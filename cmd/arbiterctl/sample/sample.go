@@ -80,6 +80,9 @@ func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.Grou
 // Degraded is a group whose primary answers and takes no writes.
 func Degraded() *arbiterv1.GroupStatus { return answer("degraded", &arbiterv1.GroupStatus{}) }
 
+// Unasked is a group to whose members no arbiter can log in any more.
+func Unasked() *arbiterv1.GroupStatus { return answer("unasked", &arbiterv1.GroupStatus{}) }
+
 // Unfollowed is a group whose standby receives from nobody.
 func Unfollowed() *arbiterv1.GroupStatus { return answer("unfollowed", &arbiterv1.GroupStatus{}) }
 

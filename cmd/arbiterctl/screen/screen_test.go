@@ -471,6 +471,16 @@ func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	}
 }
 
+// A password that was changed on the servers only: what is wrong is said, and nobody is sent after a standby.
+func TestNeedsAttention_OfMembersThatCantBeAsked(t *testing.T) {
+	g := sample.Unasked()
+	if why, want := screen.NeedsAttention(g), "has a primary that is unknown (postgres: bad-credentials)"; why != want {
+		t.Errorf("got %q, want %q", why, want)
+	}
+	golden(t, "status_unasked", screen.Status(style(), statusOf(g)))
+	golden(t, "group_unasked", screen.Group(style(), statusOf(g)))
+}
+
 // step is the one of that name.
 func step(op *arbiterv1.Operation, name string) *arbiterv1.Step {
 	return op.Steps[slices.IndexFunc(op.Steps, func(s *arbiterv1.Step) bool { return s.Name == name })]

@@ -81,7 +81,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.Adopted && g.Primary == "", "has no primary"},
 		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
 		{g.PrimaryStatus == "down", "has a primary that is down"},
-		{g.PrimaryStatus == "unknown", "has a primary that is unknown"},
+		{g.PrimaryStatus == "unknown", "has a primary that is unknown" + seenBy(member(g, g.Primary), "unknown")},
 		{!g.Adopted, "is not adopted"},
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
 		{g.Candidate == "", "has no standby that could take over"},
@@ -124,10 +124,19 @@ func rogues(g *arbiterv1.GroupStatus) []string {
 	return names
 }
 
-// degradedBy says which check finds a member alive but failing, as the first arbiter sees it whose view counts: " (postgres: read-only)".
+// degradedBy says which check finds a member alive but failing: " (postgres: read-only)".
 func degradedBy(m *arbiterv1.MemberStatus) string {
+	by := seenBy(m, "degraded")
+	if reason := m.GetReason(); by == "" && reason != "" {
+		by = " (" + reason + ")"
+	}
+	return by
+}
+
+// seenBy says by which check a member has a status, as the first arbiter sees it whose view counts; empty if none says why.
+func seenBy(m *arbiterv1.MemberStatus, status string) string {
 	for _, v := range m.GetViews() {
-		if !v.Counts || v.Status != "degraded" {
+		if !v.Counts || v.Status != status {
 			continue
 		}
 		for _, c := range v.Checks {
@@ -135,9 +144,6 @@ func degradedBy(m *arbiterv1.MemberStatus) string {
 				return fmt.Sprintf(" (%s: %s)", c.Name, c.Reason)
 			}
 		}
-	}
-	if reason := m.GetReason(); reason != "" {
-		return " (" + reason + ")"
 	}
 	return ""
 }
