@@ -198,6 +198,9 @@ func TestWarnings(t *testing.T) {
 	}{
 		{"none", "backend: orders", "backend: orders, verify_address: db.internal:5432", ""},
 		{"nothing verified", "", "", "w.yaml:22: routes[0]: has no verify_address"},
+		{"a member verified", "backend: orders", "backend: orders, verify_address: PG-B.internal:5432", "w.yaml:22: routes[0].verify_address: is the address of pg-b itself"},
+		{"beside a member", "backend: orders", "backend: orders, verify_address: pg-b.internal:6432", ""},
+		{"nothing routed", "routes:\n  - {router: haproxy, socket: tcp://lb-1.internal:9999, backend: orders}\n", "", "w.yaml:1: routes: there are none, so a failover moves no client"},
 		{"one zone", "zone: az-b", "zone: az-a", "w.yaml:3: members: all members are in zone az-a: losing it loses the group"},
 		{"mistyped setting", "username: fence, lanplus: 1, password: {file: /etc/arbiter/secrets/bmc-b}", "user_name: fence", `w.yaml:13: members[1].fence[0][0].user_name: did you mean "username"? It is passed to fence_ipmilan as it is`},
 		{"fence on the machine itself", "ip: bmc-b.internal", "ip: pg-b.internal", "w.yaml:13: members[1].fence[0][0]: stands on the machine that it should switch off (pg-b.internal)"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/arbiter-ha/arbiter/failover/devices"
 	"github.com/arbiter-ha/arbiter/internal/keys"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -24,11 +25,7 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	if !detected(full, freeze) {
 		warnings = append(warnings, Fault{Path: "health.checks", Message: freezeUnseen(full)})
 	}
-	for i, r := range full.Routes {
-		if r.GetVerifyAddress() == "" {
-			warnings = append(warnings, Fault{Path: fmt.Sprintf("routes[%d]", i), Message: NoVerifyAddress})
-		}
-	}
+	warnings = append(warnings, routeWarnings(full)...)
 	if c := full.Connect; full.Engine == engineHTTP && c.GetSslmode() == "disable" && c.Password != nil {
 		warnings = append(warnings, Fault{
 			Path: "connect.sslmode", Message: "is disable, so the password goes over the network in the clear; use verify-full",
@@ -40,6 +37,34 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 			"with %d votes needed and three arbiters nothing is failed over while one arbiter is away", full.Policy.GetDownVotes())})
 	}
 	return warnings
+}
+
+// routeWarnings are about clients that a failover doesn't move, or of which it isn't seen whether it has moved them.
+func routeWarnings(spec *arbiterv1.GroupSpec) []Fault {
+	if len(spec.Routes) == 0 {
+		return []Fault{{Path: "routes", Message: "there are none, so a failover moves no client: each must find the new primary itself (docs/group-spec.md, Routes)"}}
+	}
+	var warnings []Fault
+	for i, r := range spec.Routes {
+		path := fmt.Sprintf("routes[%d]", i)
+		if r.GetVerifyAddress() == "" {
+			warnings = append(warnings, Fault{Path: path, Message: NoVerifyAddress})
+		}
+		for _, m := range spec.Members {
+			if sameAddress(r.GetVerifyAddress(), m.Address) {
+				warnings = append(warnings, Fault{Path: path + ".verify_address", Message: fmt.Sprintf(
+					"is the address of %s itself, so a write to it doesn't show where the route leads; name the one that clients connect to", m.Name)})
+			}
+		}
+	}
+	return warnings
+}
+
+// sameAddress says whether two host:port are written for the same place.
+func sameAddress(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	return errA == nil && errB == nil && portA == portB && devices.Host(hostA) == devices.Host(hostB)
 }
 
 // proofWarnings are about grades of proof that were asked for by name, and don't do what that suggests.
