@@ -194,11 +194,38 @@ func SeenPositions(s *State, g *Group) []MemberPosition {
 		seen := g.countLooks(s, m.Name, isStandby)
 		p.Answered = seen >= s.Majority()
 		if !p.Answered {
-			p.Detail = fmt.Sprintf("%d of %d arbiters see it up and in recovery", seen, len(s.Voters))
+			p.Detail = fmt.Sprintf("%d of %d arbiters see it up and in recovery (%s)", seen, len(s.Voters), g.seenInstead(s, m.Name))
 		}
 		positions = append(positions, p)
 	}
 	return positions
+}
+
+// seenInstead says what those arbiters see of a member that don't see it up and in recovery, the same once.
+func (g *Group) seenInstead(s *State, member MemberName) string {
+	var sights []string
+	for _, node := range s.Voters {
+		sight := "no view that counts"
+		if _, counts := s.viewThatCounts(node); counts {
+			sight = string(ReasonNotYetSeen)
+		}
+		if look, ok := g.currentLook(s, node, member); ok {
+			facts := look.Observation.Facts
+			_, why := g.Spec.StatusOf(look.Observation)
+			switch up := g.seenUp(look); {
+			case up && isStandby(facts):
+				continue
+			case up && facts.Role == RolePrimary:
+				sight = "not in recovery"
+			default:
+				sight = string(why.Reason)
+			}
+		}
+		if !slices.Contains(sights, sight) {
+			sights = append(sights, sight)
+		}
+	}
+	return strings.Join(sights, ", ")
 }
 
 // LossOf bounds the acknowledged bytes that promoting a member would lose. If of the n standbys that the primary's last known

@@ -45,7 +45,7 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 		}
 	}
 	if guard := candidateGuard(s, g); !guard.OK && g.Adopted {
-		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: fmt.Sprintf("arbiterctl status %s says of each member why it is not ready", name)})
+		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: candidateRemedy(s, g, guard)})
 	}
 	for _, guard := range append(timeGuards(s, g, d), brakeGuard(s, g)) {
 		if !guard.OK && guard.Name != guardMinimum {
@@ -67,6 +67,17 @@ func remedy(s *State, g *Group, guard Guard) string {
 		return fmt.Sprintf("arbiterctl resume %s", g.Name)
 	}
 	return ""
+}
+
+// candidateRemedy is what would make somebody be promoted again. It sends nobody elsewhere to find out why: that is said here.
+func candidateRemedy(s *State, g *Group, guard Guard) string {
+	if u, ok := g.anyUnasked(s); ok {
+		return fmt.Sprintf("mend what keeps arbiters from asking %s (%s): their own findings say where, and how", u.member, u.why.Reason)
+	}
+	if guard.Hold == HoldLossBound {
+		return "let it catch up, bring a synchronous standby back, or name one as that (docs/postgres.md has the settings)"
+	}
+	return "mend what is said here of one of them; docs/operations.md, \"A rogue\", has the steps to bring a standby back"
 }
 
 // SeenDown says whether a quorum of arbiters sees a member down at the moment.
