@@ -86,8 +86,16 @@ func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
 	}
 	return []string{
 		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), lagCell(m.LagBytes, m.Role == "standby"),
-		readyCell(s, m), fmt.Sprint(m.TokenEpoch), fence, seenCell(s, m.Views),
+		readyCell(s, m), tokenCell(m.TokenEpoch), fence, seenCell(s, m.Views),
 	}
+}
+
+// tokenCell is the epoch of the token that was read on a member. There is no epoch 0: no token was found, or nobody has read it.
+func tokenCell(epoch uint64) string {
+	if epoch == 0 {
+		return "-"
+	}
+	return fmt.Sprint(epoch)
 }
 
 // lagCell is how far a standby is behind. None is said of one that isn't known to be a standby: nobody has seen where it is.
