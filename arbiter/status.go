@@ -47,7 +47,7 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 			status.Notes = append(status.Notes, degradedNote(member, len(s.Voters)))
 		}
 		if why := failover.CantBeAsked(s, g, m.Name); m.Name == g.Writer() && why != "" {
-			status.Notes = append(status.Notes, why+", so nobody would see it fail")
+			status.Notes = append(status.Notes, why+", so a failure of it might not be seen")
 		}
 		if why := member.GetNotFollowing(); why != "" {
 			status.Notes = append(status.Notes, fmt.Sprintf("%s is not ready: %s", m.Name, why))

@@ -108,11 +108,10 @@ func checkS0(s *State, g *Group, m MemberName, attested []MemberName) (promote b
 		return true, nil
 	}
 	refusal := refuse("S0", "%d of %d arbiters see %s accepting writes, %d are needed", writers, len(s.Voters), m, s.Majority())
-	if u, ok := g.unaskedOf(s, m); ok {
+	if u, _ := g.unaskedOf(s, m); writers+u.nodes >= s.Majority() {
 		return false, refusal.advise("%s", u.advice(g.Name))
 	}
-	return false, refusal.
-		advise("see `arbiterctl explain %s` for what each arbiter sees", g.Name)
+	return false, refusal.advise("see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 }
 
 // checkS0Settled asks that nothing which was begun before can make another member a writer after the adoption: no lease is outstanding
@@ -154,8 +153,7 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 	if u, ok := g.unaskedOf(s, other); ok && checkAttestable(s, g, other) != nil { // it may well run, and write: nobody can tell
 		return refusal.advise("%s", u.advice(g.Name))
 	}
-	return refusal.
-		advise("if it is certain that %s does not write, vouch for it: %s", other, attestingAdoption(g.Name, m, append(slices.Clone(attested), other)))
+	return refusal.advise("if it is certain that %s does not write, vouch for it: %s", other, attestingAdoption(g.Name, m, append(slices.Clone(attested), other)))
 }
 
 // checkAttestable asks that a person's word on a member is borne out (DESIGN section 6): nobody sees it answering, and a majority
@@ -176,9 +174,8 @@ func checkAttestable(s *State, g *Group, member MemberName) *Refusal {
 		if u, ok := g.unaskedOf(s, member); ok && u.why.Reason != ReasonNameNotFound { // which can be vouched for
 			return refusal.advise("%s", u.advice(g.Name))
 		}
-		return refusal.
-			advise("wait for their looks, which takes some seconds after a change of leader or the beginning of an isolation, and ask again; "+
-				"see `arbiterctl explain %s` for what each arbiter sees", g.Name)
+		return refusal.advise("wait for their looks, which takes some seconds after a change of leader or the beginning of an isolation, and ask again; "+
+			"see `arbiterctl explain %s` for what each arbiter sees", g.Name)
 	}
 	return nil
 }

@@ -58,4 +58,12 @@ func TestExplain_MembersThatCantBeAsked(t *testing.T) {
 	if e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}); strings.Contains(e.Summary, "can't ask") || len(e.Next) != 2 || !strings.Contains(e.Next[0], "pg-b") {
 		t.Errorf("a standby alone: %q, %q", e.Summary, e.Next)
 	}
+	w = given(t, adopted+"observe all: pg-a=down(refused)\n")
+	g := w.group(t)
+	spec := *g.Spec
+	spec.Health.Checks = []Check{{Name: "another", Kind: CheckPostgres, Required: true}}
+	g.Spec = &spec
+	if why := CantBeAsked(&w.state, g, "pg-a"); why != "" {
+		t.Errorf("by a check that is no more: %q", why)
+	}
 }

@@ -22,13 +22,19 @@ func (g *Group) unaskedOf(s *State, member MemberName) (unasked, bool) {
 		if !ok {
 			continue
 		}
-		if status, why := g.Spec.StatusOf(look.Observation); status == StatusUnknown && why.Reason != ReasonNotYetSeen {
+		if status, why := g.Spec.StatusOf(look.Observation); status == StatusUnknown && why.keptFromAsking() {
 			if u.nodes++; u.nodes == 1 {
 				u.why = why
 			}
 		}
 	}
 	return u, u.nodes > 0
+}
+
+// keptFromAsking says that a look has told nothing for a reason that doesn't pass by itself. What a check found that the spec doesn't have any more
+// is none: the next one is begun already.
+func (e Evidence) keptFromAsking() bool {
+	return ClassOf(e.Reason) == EvidenceCannotTell && e.Reason != ReasonNotYetSeen
 }
 
 // CantBeAsked says that nothing is known of a member because arbiters can't ask it, and why; it is empty if that isn't so.
