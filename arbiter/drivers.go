@@ -17,8 +17,8 @@ type Fencer interface {
 	PathStatus(ctx context.Context, member failover.MemberSpec) failover.FencePath
 }
 
-// Answers looks whether a member still answers, and says how it was seen.
-type Answers = func(ctx context.Context) (answers bool, detail string)
+// Answers looks whether a member still answers, so that what its devices claim of it isn't so, and says how it was seen.
+type Answers = func(ctx context.Context, claimed failover.ProofGrade) (answers bool, detail string)
 
 // Engine speaks the language of one kind of service.
 type Engine interface {

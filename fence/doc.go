@@ -11,7 +11,8 @@
 //   - A proof comes only from reading back: after off, the device is asked for its status until it says OFF or its time is
 //     up. The exit status of off proves nothing, and an exit status of 2 alone, which shells and interpreters also use for
 //     their own errors, is not taken for OFF.
-//   - A device that says off while the member still answers is no proof: the level has failed (scenario 24).
+//   - A device that says off while the member still answers is no proof: the level has failed (scenario 24). That its machine refuses
+//     connections is an answer too, where it is claimed to be off.
 //   - What can't be proved is UNKNOWN, with the reason of every level (S3).
 //   - Every device has its own time limit. One that hangs takes nothing from the next one (scenario 23).
 //   - Nothing runs any more when Isolate returns, the losers of a race included (S15, see package command).

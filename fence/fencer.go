@@ -4,25 +4,16 @@ package fence
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/command"
 	"github.com/arbiter-ha/arbiter/internal/fenceagent"
-	"github.com/arbiter-ha/arbiter/internal/fencesettings"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
-const (
-	// DefaultTimeout is a device's time limit if its spec has none.
-	DefaultTimeout = 20 * time.Second
-	// answersLimit is how long one look at whether a fenced member still answers may take.
-	answersLimit = time.Second
-	// answersLooks is how many looks in a row must find it answering, with answersPause between them.
-	answersLooks = 3
-	answersPause = 50 * time.Millisecond
-)
+// DefaultTimeout is a device's time limit if its spec has none.
+const DefaultTimeout = 20 * time.Second
 
 // Options say where things are on this machine.
 type Options struct {
@@ -50,26 +41,6 @@ func New(o Options) *Fencer {
 		o.Secrets = new(secret.Reader)
 	}
 	return &Fencer{directories: o.Directories, secrets: o.Secrets}
-}
-
-// Answers looks whether a member still answers and says how it was seen. It is asked after the devices said off, so a
-// look must be a new one, through a new connection. It has a second; what it can't tell is no answer. It is on the way to a
-// promotion, and a machine that is off leaves every packet unanswered: so it should wait no longer than a live member on
-// this network could possibly take.
-type Answers func(ctx context.Context) (answers bool, detail string)
-
-// AnswersAt looks by opening a TCP connection to an address, host:port, and waits at most this long. A refused connection
-// is no answer: the service is gone, and where Arbiter and its members share a machine its kernel always refuses.
-func AnswersAt(address string, wait time.Duration) Answers {
-	return func(ctx context.Context) (bool, string) {
-		dialer := net.Dialer{Timeout: wait}
-		connection, err := dialer.DialContext(ctx, "tcp", address)
-		if err != nil {
-			return false, fencesettings.OneLine(err.Error(), detailLimit)
-		}
-		connection.Close()
-		return true, "it accepts connections at " + address
-	}
 }
 
 // Isolate fences a member: level by level, or all at once if the policy races them, until one level has a proof of a

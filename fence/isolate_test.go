@@ -5,7 +5,6 @@ package fence
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 )
 
@@ -131,7 +129,7 @@ func TestScenario23_AHangingDeviceTakesNothingFromTheNext(t *testing.T) {
 func TestScenario24_DeviceSaysOffButTheMemberStillAnswers(t *testing.T) {
 	r := newRig(t)
 	m := member(level(r.device("1", "good", generous)), level(r.device("2", "good", generous)))
-	answers := func(context.Context) (bool, string) {
+	answers := func(context.Context, failover.ProofGrade) (bool, string) {
 		return r.state("2") != "off", "connected to 127.0.0.1:5432"
 	}
 	proof, steps := New(Options{}).Isolate(t.Context(), m, failover.Policy{}, answers)
@@ -143,7 +141,7 @@ func TestScenario24_DeviceSaysOffButTheMemberStillAnswers(t *testing.T) {
 	if !strings.Contains(names, "member still answers") || !strings.Contains(names, "member is silent") {
 		t.Errorf("steps %s", names)
 	}
-	always := func(context.Context) (bool, string) { return true, "of course" }
+	always := func(context.Context, failover.ProofGrade) (bool, string) { return true, "of course" }
 	for _, raced := range []bool{false, true} {
 		proof, _ = New(Options{}).Isolate(t.Context(), m, failover.Policy{RaceFences: raced}, always)
 		wantProof(t, proof, unknown, "level 1: the devices say off", "level 2: the devices say off")
@@ -155,7 +153,10 @@ func TestScenario24_DeviceSaysOffButTheMemberStillAnswers(t *testing.T) {
 func TestScenario24_AnAnswerThatFadesIsNone(t *testing.T) {
 	r := newRig(t)
 	looks := 0
-	fading := func(context.Context) (bool, string) { looks++; return looks < 3, "its last socket" }
+	fading := func(context.Context, failover.ProofGrade) (bool, string) {
+		looks++
+		return looks < 3, "its last socket"
+	}
 	proof, _ := New(Options{}).Isolate(t.Context(), member(level(r.device("1", "good", generous))), failover.Policy{}, fading)
 	wantProof(t, proof, off)
 	if looks != 3 {
@@ -163,31 +164,15 @@ func TestScenario24_AnAnswerThatFadesIsNone(t *testing.T) {
 	}
 }
 
-func TestAnswersAt(t *testing.T) {
-	listener, err := net.Listen("tcp", freeport.Address(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	look := AnswersAt(listener.Addr().String(), generous)
-	if answers, detail := look(t.Context()); !answers || !strings.Contains(detail, listener.Addr().String()) {
-		t.Errorf("got %v, %s", answers, detail)
-	}
-	listener.Close()
-	if answers, detail := look(t.Context()); answers || !strings.Contains(detail, "refused") {
-		t.Errorf("got %v, %s", answers, detail)
-	}
-	began := time.Now()
-	blackHole := AnswersAt("192.0.2.1:5432", 50*time.Millisecond) // reserved for documentation: nobody is there
-	if answers, detail := blackHole(t.Context()); answers || time.Since(began) > generous/2 {
-		t.Errorf("got %v, %s after %v", answers, detail, time.Since(began))
-	}
-}
-
 func TestScenario24_ABrokenOffLookIsNoSilence(t *testing.T) {
 	r := newRig(t)
 	ctx, cancel := context.WithCancelCause(t.Context())
 	lost := errors.New("leadership lost")
-	look := func(ctx context.Context) (bool, string) { cancel(lost); <-ctx.Done(); return false, "could not look" }
+	look := func(ctx context.Context, _ failover.ProofGrade) (bool, string) {
+		cancel(lost)
+		<-ctx.Done()
+		return false, "could not look"
+	}
 	proof, _ := New(Options{}).Isolate(ctx, member(level(r.device("1", "good", generous))), failover.Policy{}, look)
 	wantProof(t, proof, unknown, "leadership lost")
 }

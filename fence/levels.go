@@ -29,6 +29,9 @@ var (
 	errNoDevices        = errors.New("the level has no devices")
 )
 
+// stillAnswersHint is what to look at when devices say off and the member answers.
+const stillAnswersHint = "Is that the device of another machine? Check its plug or address, and the cable"
+
 // work is what a run does with each device: make it off and prove it, or only look.
 type work func(a *agent, ctx context.Context) (detail string, err error)
 
@@ -117,7 +120,7 @@ func (r *run) level(ctx context.Context, index int) levelResult {
 		result.err = err
 		return result
 	}
-	if result.err = r.silent(ctx); result.err != nil {
+	if result.err = r.silent(ctx, grade); result.err != nil {
 		return result
 	}
 	result.proof = failover.Proof{Grade: grade, By: labels(devices), Detail: details[0]}
@@ -150,9 +153,9 @@ func (r *run) note(step failover.StepTime) {
 	r.steps = append(r.steps, step)
 }
 
-// silent checks that the member doesn't answer any more. A few looks are allowed to find it answering, as the last packets and
+// silent checks that the member doesn't answer any more, which would contradict what its devices claim. A few looks are allowed to find it answering, as the last packets and
 // sockets of a machine may outlive it by a moment.
-func (r *run) silent(ctx context.Context) error {
+func (r *run) silent(ctx context.Context, claimed failover.ProofGrade) error {
 	if r.answers == nil {
 		return nil
 	}
@@ -162,7 +165,7 @@ func (r *run) silent(ctx context.Context) error {
 		if look > 1 && clock.Pause(ctx, answersPause) != nil {
 			break
 		}
-		answers, detail = r.look(ctx)
+		answers, detail = r.look(ctx, claimed)
 	}
 	if ctx.Err() != nil { // the look may have seen nothing only because it was broken off
 		return fmt.Errorf("see whether the member still answers: %w", context.Cause(ctx))
@@ -173,15 +176,15 @@ func (r *run) silent(ctx context.Context) error {
 	}
 	r.note(failover.StepTime{Name: name, Start: start, Length: time.Since(r.began) - start, Detail: detail})
 	if answers {
-		return fmt.Errorf("%w: %s", ErrStillAnswers, detail)
+		return fmt.Errorf("%w: %s. %s", ErrStillAnswers, detail, stillAnswersHint)
 	}
 	return nil
 }
 
-func (r *run) look(ctx context.Context) (answers bool, detail string) {
+func (r *run) look(ctx context.Context, claimed failover.ProofGrade) (answers bool, detail string) {
 	ctx, end := context.WithTimeout(ctx, answersLimit)
 	defer end()
-	return r.answers(ctx)
+	return r.answers(ctx, claimed)
 }
 
 // conclude makes the one answer out of the results of the levels.

@@ -32,7 +32,7 @@ func (h hands) drivers() arbiter.Drivers {
 			return router{hands: h, name: r.Name}, nil
 		},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
-			return func(context.Context) (bool, string) {
+			return func(context.Context, failover.ProofGrade) (bool, string) {
 				_, answers := h.world.facts(m.Name)
 				return answers, "looked at the fake world"
 			}

@@ -126,13 +126,14 @@ func (f *fencing) device(level int, then func(off bool, why string)) {
 	})
 }
 
-// silent looks whether the member still accepts connections.
+// silent looks whether the member still answers: it accepts connections, or its kernel refuses them, which one that is off doesn't do.
 func (f *fencing) silent(then func(answers bool)) {
 	n := f.run.node
 	m := f.member
 	n.post(n.dice.between(time.Millisecond, 50*time.Millisecond), func() {
 		if !f.run.over() {
-			then(m.host.powered && m.state == running && n.sim.net.bothWays(string(n.id), m.host.name))
+			contradicts := m.state == running || f.grade == failover.ProofConfirmedOff
+			then(m.host.powered && contradicts && n.sim.net.bothWays(string(n.id), m.host.name))
 		}
 	})
 }

@@ -43,7 +43,7 @@ func (h hands) drivers() arbiter.Drivers {
 		Router:  func(context.Context, failover.Route) (arbiter.Router, error) { return router{h}, nil },
 		Inspect: arbiter.Inspectors{Astray: router{h}.astray, RunsProgram: func(failover.Route) bool { return false }},
 		Answers: func(m failover.MemberSpec, _ time.Duration) arbiter.Answers {
-			return func(context.Context) (bool, string) {
+			return func(context.Context, failover.ProofGrade) (bool, string) {
 				_, answers := h.look(m.Name)
 				return answers, "looked at the simulated world"
 			}
