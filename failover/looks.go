@@ -162,11 +162,17 @@ func (g *Group) sightOf(s *State, node NodeID, m *Member) string {
 }
 
 // attested is a person's word on a member as a proof, with what the arbiters saw of the member when it was given: a name that nobody finds, as
-// with DNS that answers otherwise in another network, says less of a machine than its silence.
+// with DNS that answers otherwise in another network, says less of a machine than its silence; one that refuses is no machine that is off.
 func (g *Group) attested(s *State, m *Member, by Request) Proof {
+	sees := func(match func(Observation) bool) bool {
+		return slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, match) })
+	}
 	seen := "looked at (" + g.sightsOf(s, m) + ")"
-	if !slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, askedInVain) }) {
+	switch {
+	case !sees(askedInVain):
 		seen = "no arbiter has reached its address: its name is not found (" + g.sightsOf(s, m) + ")"
+	case sees(refuses):
+		seen += "; its machine refuses connections, so it runs: nothing of the service may be left on it"
 	}
 	return Proof{Grade: ProofAttested, By: by.Actor, Detail: strings.TrimPrefix(by.Reason+"; "+seen, "; ")}
 }
@@ -196,4 +202,11 @@ func silent(o Observation) bool {
 // askedInVain says that a look asked a service, and got no answer.
 func askedInVain(o Observation) bool {
 	return slices.ContainsFunc(o.Checks, func(c CheckState) bool { return ClassOf(c.Evidence.Reason) == EvidenceDead })
+}
+
+// refuses says that a look was turned away by the kernel of the service's machine: that one runs, whatever became of the service.
+func refuses(o Observation) bool {
+	return slices.ContainsFunc(o.Checks, func(c CheckState) bool {
+		return c.Evidence.Reason == ReasonRefused || c.Evidence.Reason == ReasonReset
+	})
 }

@@ -198,11 +198,15 @@ func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
 	}
 }
 
-// A person's word is kept with what it was given on: that nobody found the name is not that somebody asked the machine.
+// A person's word is kept with what it was given on: that nobody found the name is not that somebody asked the machine, and a machine that
+// refuses connections is not off.
 func TestS3_APersonsWordIsKeptWithWhatTheArbitersSaw(t *testing.T) {
 	const nobody = "no arbiter has reached its address: its name is not found ("
+	const runs = "; its machine refuses connections, so it runs: nothing of the service may be left on it"
 	for seen, want := range map[string]string{
-		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)": "looked at (a: refused; b: refused; c: name-not-found)",
+		"observe all: pg-a=down(timeout)":                                          "looked at (a: timeout; b: timeout; c: timeout)",
+		"observe all: pg-a=down(timeout)\nobserve b: pg-a=down(reset)":             "looked at (a: timeout; b: reset; c: timeout)" + runs,
+		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)": "looked at (a: refused; b: refused; c: name-not-found)" + runs,
 		"observe all: pg-a=unknown(name-not-found)":                                nobody + "a: name-not-found; b: name-not-found; c: name-not-found)",
 		"observe all: pg-a=unknown(name-not-found)\nsilent a c":                    nobody + "a: name-not-found; b: name-not-found; c: its view is void)",
 	} {

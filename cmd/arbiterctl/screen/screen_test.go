@@ -545,6 +545,7 @@ func TestStatus_SilentArbiter(t *testing.T) {
 // A person who vouches for a member is told whether it is silent, or only nobody's name.
 func TestSeen(t *testing.T) {
 	const nobody = "No arbiter has reached its address: its name is not found.\n"
+	const runs = "Its machine refuses connections, so it runs: make sure that nothing of the service is left on it.\n"
 	for _, c := range []struct {
 		views []*arbiterv1.View
 		want  string
@@ -558,6 +559,13 @@ func TestSeen(t *testing.T) {
 			{Node: "az-a", Status: "unknown", Reason: "name-not-found", Counts: true},
 			{Node: "az-b", Status: "down", Reason: "timeout", Counts: true},
 		}, "What the arbiters see of pg-c now: az-a: name-not-found; az-b: timeout.\n"},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "down", Reason: "timeout", Counts: true},
+			{Node: "az-b", Status: "down", Reason: "refused", Counts: true},
+		}, "What the arbiters see of pg-c now: az-a: timeout; az-b: refused.\n" + runs},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "down", Reason: "reset", WhyNot: "az-a also ran late"},
+		}, "What the arbiters see of pg-c now: az-a: az-a also ran late.\n" + runs},
 		{[]*arbiterv1.View{{Node: "az-a", Status: "unknown", Counts: true}}, "What the arbiters see of pg-c now: az-a: it has not looked.\n"},
 	} {
 		g := sample.Orders()
