@@ -14,6 +14,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 )
 
@@ -382,6 +383,36 @@ func TestKillPostmasterLeavesOrphans(t *testing.T) {
 	}
 	if err := s.Start(ctx); err != nil {
 		t.Errorf("start after power off: %v", err)
+	}
+}
+
+func TestCommitterOutlivesItsPostmaster(t *testing.T) {
+	s := one(t)
+	ctx := patient(t)
+	c, err := s.StartCommitter(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := s.KillPostmaster(); err != nil {
+		t.Fatal(err)
+	}
+	killed, before := time.Now(), c.Commits()
+	for c.Commits() < before+5 {
+		if err := clock.Pause(ctx, pollEvery); err != nil {
+			t.Fatalf("it committed %d times after the kill: %v", c.Commits()-before, err)
+		}
+	}
+	if pids, err := s.PIDs(); err != nil || !slices.Contains(pids, c.PID()) || !c.Last().After(killed) {
+		t.Errorf("processes %v, %v; want %d among them, which committed at %v after the kill at %v", pids, err, c.PID(), c.Last(), killed)
+	}
+	if err := s.Host().PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.Gone():
+	case <-ctx.Done():
+		t.Error("it outlives the power")
 	}
 }
 

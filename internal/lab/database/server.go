@@ -142,16 +142,24 @@ func (s *Server) Connect(ctx context.Context) (*pgx.Conn, error) { return s.Conn
 
 // ConnectAs opens a connection as any of the roles through the Unix socket. The caller closes it.
 func (s *Server) ConnectAs(ctx context.Context, role string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", s.sockets, s.port, role, Name))
+	config, err := s.connConfig(role)
 	if err != nil {
-		return nil, fmt.Errorf("configure connection to %s: %w", s.name, err)
+		return nil, err
 	}
-	config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	conn, err := pgx.ConnectConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", s.name, err)
 	}
 	return conn, nil
+}
+
+func (s *Server) connConfig(role string) (*pgx.ConnConfig, error) {
+	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable", s.sockets, s.port, role, Name))
+	if err != nil {
+		return nil, fmt.Errorf("configure connection to %s: %w", s.name, err)
+	}
+	config.DefaultQueryExecMode = pgx.QueryExecModeExec
+	return config, nil
 }
 
 // Exec runs one statement as superuser on a connection of its own.
