@@ -244,6 +244,26 @@ func TestScenario24_DeviceLies(t *testing.T) {
 	s.promoted(to, op)
 }
 
+// The device says off, and the machine refuses connections, since only its postmaster was killed: a kernel that refuses has power, and the
+// session that was left behind goes on committing. Nobody is promoted beside it.
+func TestScenario24_OrphanBehindADeviceThatLies(t *testing.T) {
+	full(t)
+	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
+	s.namespaces()
+	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Lie: true}))
+	orphan := s.orphan()
+	s.held("fence-unproven", "still answers", s.primary.Address()+" refuses connections", "Check its plug")
+	s.commits(orphan)
+	s.unpromoted()
+	if !s.primary.Host().On() {
+		t.Fatal("the lying device switched off")
+	}
+	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	s.endedBefore(orphan, to)
+}
+
 // The device of the first level lies, and the next level is honest.
 func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	full(t)
