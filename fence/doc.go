@@ -20,7 +20,7 @@
 //   - reboot is never a fence: settings that ask for it (action, method=cycle) are refused, and so is missing_as_off, which takes
 //     a misspelt machine for one that is off.
 //
-// Limits: a device that lies about a member that nobody can see can't be found out. A device's grade is taken from a list of agents
+// Limits: a device that lies about a machine that gives no sign of life can't be found out. A device's grade is taken from a list of agents
 // that cut off rather than switch off, or from the spec (the setting "proof").
 //
 // What a fence takes is up to its agent, as a call costs this package two milliseconds: fence_ipmilan pauses for two seconds after every
