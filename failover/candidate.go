@@ -246,6 +246,8 @@ func LossOf(g *Group, member MemberName, positions []MemberPosition) LossBound {
 	case last.Timeline != 0 && p.Timeline > last.Timeline: // a promotion that nobody saw, or somebody else's server
 		return LossBound{Grade: LossUnknown, Why: fmt.Sprintf("it is on timeline %d and the primary was on %d: that is another history; rebuild it unless that is the one to keep",
 			p.Timeline, last.Timeline)}
+	case last.Old:
+		return LossBound{Grade: LossUnknown, Why: "no arbiter could ask the primary for long before: what it has written since, and by which rule it confirmed, is not known"}
 	case last.Index == 0 && last.Written == 0:
 		return LossBound{Grade: LossUnknown, Why: "the primary was never seen"}
 	case last.Index == 0:
@@ -320,6 +322,7 @@ type PrimaryFacts struct {
 	Timeline uint32
 	SyncRule SyncRule
 	Replicas []Replica
+	Old      bool `json:",omitempty"` // all arbiters that tell of it have been unable to ask it for long
 }
 
 // beginPrimary forgets the primary before: its position, history and rule say nothing of what the next one confirms. What the
@@ -328,13 +331,13 @@ func (g *Group) beginPrimary(s *State, known PrimaryFacts) {
 	g.LastPrimary = known
 	for _, l := range g.Looks {
 		if view, ok := s.View(l.Node); ok && view.Generation == l.Generation {
-			g.notePrimary(l)
+			g.notePrimary(s, l)
 		}
 	}
 }
 
 // notePrimary keeps what a look says of the present writer.
-func (g *Group) notePrimary(l Look) {
+func (g *Group) notePrimary(s *State, l Look) {
 	f := l.Observation.Facts
 	if f.Role != RolePrimary || l.Observation.Member != g.Writer() {
 		return
@@ -343,8 +346,17 @@ func (g *Group) notePrimary(l Look) {
 		g.LastPrimary = PrimaryFacts{Member: l.Observation.Member}
 	}
 	g.LastPrimary.Written = max(g.LastPrimary.Written, f.Written)
+	g.LastPrimary.Old = f.Old && g.toldOldOnly(s, l.Observation.Member)
 	if f.AcceptsWrites {
 		g.LastPrimary.Index, g.LastPrimary.SyncRule, g.LastPrimary.Replicas = l.Index, f.SyncRule, f.Replicas
 		g.LastPrimary.Timeline = f.Timeline
 	}
+}
+
+// toldOldOnly says that no arbiter whose view counts knows anything of a primary that is not old.
+func (g *Group) toldOldOnly(s *State, member MemberName) bool {
+	return !slices.ContainsFunc(s.Voters, func(node NodeID) bool {
+		look, ok := g.currentLook(s, node, member)
+		return ok && look.Observation.Facts.Role == RolePrimary && !look.Observation.Facts.Old
+	})
 }

@@ -17,6 +17,7 @@ type seen struct {
 	timeline uint32
 	grows    bool
 	stale    bool
+	old      bool
 	idle     bool
 	system   string
 	token    Epoch
@@ -37,7 +38,7 @@ func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, 
 		Group: g, Member: m, AsOf: asOf, Since: since,
 		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}},
 	}
-	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token, Stale: s.stale}
+	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token, Stale: s.stale, Old: s.old}
 	switch s.role {
 	case RolePrimary:
 		o.Facts.Written, o.Facts.SyncRule = s.position, sync

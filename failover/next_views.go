@@ -137,7 +137,7 @@ func (c *change) takeBatch(b Batch) {
 			look := Look{Node: b.Node, Generation: generation, Index: c.entry.Index, Observation: o}
 			look.RestartSince = g.restartSince(look)
 			c.setLook(g, look)
-			g.notePrimary(look)
+			g.notePrimary(&c.state, look)
 		}
 	}
 	for _, p := range b.FencePaths {

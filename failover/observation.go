@@ -123,7 +123,9 @@ type Facts struct {
 	// same arbiter: a witness that somebody writes.
 	ReceivingGrows bool
 	// Stale says that the latest look was told nothing: these are what an earlier one was told.
-	Stale    bool      `json:",omitempty"`
+	Stale bool `json:",omitempty"`
+	// Old says that they have been that for so long, without a sign that the member is dead, that it may have written anything since.
+	Old      bool      `json:",omitempty"`
 	SyncRule SyncRule  // of a primary
 	Replicas []Replica // of a primary, sorted by name
 }
@@ -175,7 +177,7 @@ func sameChecks(a, b []CheckState) bool {
 
 func sameFacts(a, b Facts) bool {
 	return a.Role == b.Role && a.AcceptsWrites == b.AcceptsWrites && a.SystemID == b.SystemID &&
-		a.Timeline == b.Timeline && a.Epoch == b.Epoch && a.Streaming == b.Streaming && a.ReceivingGrows == b.ReceivingGrows && a.Stale == b.Stale &&
+		a.Timeline == b.Timeline && a.Epoch == b.Epoch && a.Streaming == b.Streaming && a.ReceivingGrows == b.ReceivingGrows && a.Stale == b.Stale && a.Old == b.Old &&
 		a.SyncRule.Need == b.SyncRule.Need && slices.Equal(a.SyncRule.Names, b.SyncRule.Names) &&
 		slices.Equal(a.Replicas, b.Replicas)
 }

@@ -281,6 +281,10 @@ func seenAt(what, system string, at LSN) (seen, error) {
 		s := standbyAt(at)
 		s.stale = true
 		return s, nil
+	case "old-primary": // it could not be asked for long
+		s := primaryAt(at)
+		s.reason, s.writes, s.stale, s.old = Reason(cmp.Or(reason, string(ReasonBadCredentials))), false, true, true
+		return s, nil
 	case "stalled": // a primary that answers, and commits nothing
 		return seen{reason: ReasonWriteStalled, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "readonly":

@@ -349,6 +349,47 @@ func TestFactsOutliveTheMemberButItsClaimsDont(t *testing.T) {
 	})
 }
 
+// What a primary told is old once it could not be asked for a minute, and might have written anything since: not while it is dead or restarts.
+func TestFactsGetOldWhileAMemberCannotBeAsked(t *testing.T) {
+	for _, test := range []struct {
+		first, then failover.Reason
+		old         bool
+	}{
+		{failover.ReasonBadCredentials, failover.ReasonBadCredentials, true},
+		{failover.ReasonTooManyConnections, failover.ReasonTooManyConnections, true},
+		{failover.ReasonBadCredentials, failover.ReasonRefused, true}, // nobody knows what it wrote before
+		{failover.ReasonRefused, failover.ReasonRefused, false},
+		{failover.ReasonCrashRecovery, failover.ReasonRefused, false},
+		{failover.ReasonBadCredentials, failover.ReasonAnswered, false},
+	} {
+		inBubble(t, plain, func(r *rig) {
+			began := time.Now()
+			r.checker.look = func(context.Context, failover.MemberName, int) Look {
+				primary := Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: failover.Facts{Role: failover.RolePrimary, Written: 500}}
+				reason := failover.ReasonAnswered
+				if past := time.Since(began); past > 2*time.Minute {
+					reason = test.then
+				} else if past > 3*time.Second {
+					reason = test.first
+				}
+				if reason == failover.ReasonAnswered {
+					return primary
+				}
+				return answers(reason)
+			}
+			r.scheduler.SetTargets(targets(fastCheck(), "a"))
+			time.Sleep(30 * time.Second)
+			if f := r.last("a").Observation.Facts; f.Old || !f.Stale {
+				t.Errorf("%+v: after half a minute %+v", test, f)
+			}
+			time.Sleep(2 * time.Minute)
+			if f := r.last("a").Observation.Facts; f.Old != test.old || f.Written != 500 {
+				t.Errorf("%+v: at the end %+v", test, f)
+			}
+		})
+	}
+}
+
 func TestStandbyThatGrowsIsAWitness(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		position := failover.LSN(1000)

@@ -87,7 +87,7 @@ func (f *faults) wireFacts(a failover.Facts) *arbiterv1.Facts {
 		Replicas: each(a.Replicas, func(r failover.Replica) *arbiterv1.Replica {
 			return &arbiterv1.Replica{Name: r.Name, Streaming: r.Streaming, Sync: r.Sync}
 		}),
-		Stale: a.Stale,
+		Stale: a.Stale, Old: a.Old,
 	}
 }
 
@@ -101,6 +101,6 @@ func facts(a *arbiterv1.Facts) failover.Facts {
 		Replicas: each(a.GetReplicas(), func(r *arbiterv1.Replica) failover.Replica {
 			return failover.Replica{Name: r.GetName(), Streaming: r.GetStreaming(), Sync: r.GetSync()}
 		}),
-		Stale: a.GetStale(),
+		Stale: a.GetStale(), Old: a.GetOld(),
 	}
 }

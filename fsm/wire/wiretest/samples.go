@@ -97,7 +97,7 @@ func Batch() failover.Batch {
 				Group: "pay", Member: "db2", AsOf: 1029,
 				Facts: failover.Facts{
 					Role: failover.RoleStandby, SystemID: "7300000000000000001", Timeline: 4, Epoch: 41,
-					Received: 0x16_B374D848, Replayed: 0x16_B374D000, Streaming: true, ReceivingGrows: true, Stale: true,
+					Received: 0x16_B374D848, Replayed: 0x16_B374D000, Streaming: true, ReceivingGrows: true, Stale: true, Old: true,
 				},
 			},
 		},

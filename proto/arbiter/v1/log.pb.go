@@ -888,7 +888,9 @@ type Facts struct {
 	SyncNames      []string               `protobuf:"bytes,12,rep,name=sync_names,json=syncNames,proto3" json:"sync_names,omitempty"`
 	Replicas       []*Replica             `protobuf:"bytes,13,rep,name=replicas,proto3" json:"replicas,omitempty"`
 	// The latest look was told nothing: these are of an earlier one.
-	Stale         bool `protobuf:"varint,14,opt,name=stale,proto3" json:"stale,omitempty"`
+	Stale bool `protobuf:"varint,14,opt,name=stale,proto3" json:"stale,omitempty"`
+	// They have been stale for long, without a sign that the member is dead.
+	Old           bool `protobuf:"varint,15,opt,name=old,proto3" json:"old,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,6 +1019,13 @@ func (x *Facts) GetReplicas() []*Replica {
 func (x *Facts) GetStale() bool {
 	if x != nil {
 		return x.Stale
+	}
+	return false
+}
+
+func (x *Facts) GetOld() bool {
+	if x != nil {
+		return x.Old
 	}
 	return false
 }
@@ -2945,7 +2954,7 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"CheckState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xad\x03\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xbf\x03\n" +
 	"\x05Facts\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12%\n" +
 	"\x0eaccepts_writes\x18\x02 \x01(\bR\racceptsWrites\x12\x1b\n" +
@@ -2962,7 +2971,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\n" +
 	"sync_names\x18\f \x03(\tR\tsyncNames\x12/\n" +
 	"\breplicas\x18\r \x03(\v2\x13.arbiter.v1.ReplicaR\breplicas\x12\x14\n" +
-	"\x05stale\x18\x0e \x01(\bR\x05stale\"O\n" +
+	"\x05stale\x18\x0e \x01(\bR\x05stale\x12\x10\n" +
+	"\x03old\x18\x0f \x01(\bR\x03old\"O\n" +
 	"\aReplica\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1c\n" +
 	"\tstreaming\x18\x02 \x01(\bR\tstreaming\x12\x12\n" +
