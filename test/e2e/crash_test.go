@@ -34,6 +34,18 @@ func TestScenario01_PrimaryCrash(t *testing.T) {
 	s.withinTheWorstCase(outage.Length)
 }
 
+// A crash is seen by the end of the sessions that arbiters hold open, and not by the next look at the interval, which is minutes away here.
+func TestScenario01_ACrashIsSeenAtOnce(t *testing.T) {
+	const interval = 5 * time.Minute
+	s := enter(t, plan{ownFence: true, health: "{profile: fast, checks: [{name: postgres, kind: postgres, interval: " + interval.String() + ", timeout: 1500ms}]}"})
+	s.crash()
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	if outage, _ := s.writer.Outage(s.fault.Boot, s.primary.Name()); outage.Length > interval/4 {
+		t.Errorf("the outage took %v", outage.Length)
+	}
+}
+
 // oneEpoch asserts that an operation took one epoch, and one more only for a leader that took it over, for a lease that was given back with nothing
 // done, or for going on after a hold, in which nobody has the lease.
 func (s *stage) oneEpoch(op *arbiterv1.Operation, events []*arbiterv1.Event) {
