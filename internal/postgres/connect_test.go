@@ -33,14 +33,14 @@ func TestDialSetsTheSession(t *testing.T) {
 	t.Setenv("PGAPPNAME", "from the environment")
 	t.Setenv("PGOPTIONS", "-c work_mem=1MB")
 	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{
-		LocalCommit: true, StatementTimeout: 1500 * time.Microsecond, LockTimeout: time.Second, Parameters: map[string]string{"search_path": "pg_catalog"},
+		LocalCommit: true, StatementTimeout: 10*time.Second + 500*time.Microsecond, LockTimeout: time.Second, Parameters: map[string]string{"search_path": "pg_catalog"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
 	for name, want := range map[string]string{
-		"application_name": "arbiter", "synchronous_commit": "local", "statement_timeout": "2ms", "lock_timeout": "1s",
+		"application_name": "arbiter", "synchronous_commit": "local", "statement_timeout": "10001ms", "lock_timeout": "1s",
 		"search_path": "pg_catalog", "work_mem": "4MB", "is_superuser": "off",
 	} {
 		var got string
