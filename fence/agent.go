@@ -183,6 +183,9 @@ func readStatus(result command.Result) (power, error) {
 		}
 		return powerOn, nil
 	case exitOff:
+		if isPart(result.Stdout) || isPart(result.Stderr) { // what is missing may say why it ended so
+			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but not all that it said was read", ErrContradiction)
+		}
 		silent := strings.TrimSpace(result.Stdout.Text+result.Stderr.Text) == ""
 		if says := result.Stdout.Text; !silent && (!saysOff.MatchString(says) || saysElse.MatchString(says)) {
 			return powerUnknown, fmt.Errorf("%w: exit status 2 means off, but it does not say so", ErrContradiction)
@@ -191,6 +194,9 @@ func readStatus(result command.Result) (power, error) {
 	}
 	return powerUnknown, ErrAgent
 }
+
+// isPart says whether a program may have written more than was read.
+func isPart(o command.Output) bool { return o.Cut || o.Held }
 
 // bareCause drops the "run PATH:" of a command's error: the device is named already.
 func bareCause(err error) error {

@@ -56,6 +56,7 @@ type Result struct {
 type Output struct {
 	Text string
 	Cut  bool // there was more
+	Held bool // a process that left the program's group could still write when it was read: there may be more
 }
 
 // Run runs a program and waits for it and its children. An exit status other than zero is not an error. With an error

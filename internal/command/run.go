@@ -4,6 +4,7 @@ package command
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // runLocked does the work of Run on one operating system thread: a parent-death signal is sent when the thread that
@@ -112,6 +115,9 @@ func harmless(environment []string) []string {
 	return kept
 }
 
+// largestPipe bounds what is read of one that somebody goes on writing to; it is the most that a pipe holds (fs.pipe-max-size).
+const largestPipe = 1 << 20
+
 // stream is one pipe to or from a program.
 type stream struct {
 	ours, theirs *os.File
@@ -160,7 +166,8 @@ func (s *streams) started(input string) {
 	}
 }
 
-// collect ends the goroutines and returns what was read.
+// collect ends the goroutines and returns what was read, which is all that the program wrote: what came too late for a goroutine that was not
+// scheduled in time is still in the pipe.
 func (s *streams) collect() Result {
 	s.stdin.ours.Close()
 	<-s.stdin.done
@@ -168,8 +175,32 @@ func (s *streams) collect() Result {
 	for _, p := range []*stream{&s.stdout, &s.stderr} {
 		_ = p.ours.SetReadDeadline(grace)
 		<-p.done
+		p.drain()
 	}
 	return Result{Stdout: s.stdout.kept.output(), Stderr: s.stderr.kept.output()}
+}
+
+// drain reads what is left in a pipe that nobody serves any more, without waiting. If somebody can still write to it, there may be more.
+func (p *stream) drain() {
+	_ = p.ours.SetReadDeadline(time.Time{})
+	pipe, err := p.ours.SyscallConn()
+	buffer := make([]byte, 64<<10)
+	for read := 0; err == nil && read < largestPipe; {
+		var n int
+		var failed error
+		err = pipe.Read(func(descriptor uintptr) bool {
+			n, failed = unix.Read(int(descriptor), buffer)
+			return true
+		})
+		if err == nil && failed == nil && n == 0 {
+			return // all writers have ended
+		}
+		if err = cmp.Or(err, failed); err == nil {
+			_, _ = p.kept.Write(buffer[:n])
+			read += n
+		}
+	}
+	p.kept.held = true
 }
 
 func (s *streams) closeAll() {
@@ -187,6 +218,7 @@ type bounded struct {
 	buffer bytes.Buffer
 	limit  int
 	cut    bool
+	held   bool
 }
 
 // Write never fails.
@@ -201,4 +233,4 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (b *bounded) output() Output { return Output{Text: b.buffer.String(), Cut: b.cut} }
+func (b *bounded) output() Output { return Output{Text: b.buffer.String(), Cut: b.cut, Held: b.held} }
