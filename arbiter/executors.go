@@ -80,7 +80,7 @@ func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string,
 				err = do(router)
 			}
 			steps[i] = failover.StepTime{Name: r.Name + " " + verb, Start: start - began, Length: e.clock.Boot() - start}
-			if err != nil && errors.Is(context.Cause(ctx), errFenceOver) {
+			if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errFenceOver) {
 				err = errFenceOver
 			}
 			if err != nil {
@@ -146,7 +146,7 @@ func (e executors) raiseTokens(ctx context.Context, a failover.Action) []failove
 	}
 	_, steps := e.onStandbys(ctx, a, fmt.Sprintf("refuses epochs before %d", a.Epoch), func(ctx context.Context, m failover.MemberSpec) failover.Outcome {
 		o := engine.RaiseToken(ctx, m, a.Spec, a.Epoch)
-		if errors.Is(context.Cause(ctx), errFenceOver) {
+		if errors.Is(context.Cause(ctx), errFenceOver) && strings.Contains(o.Detail, context.Canceled.Error()) { // and not for a reason of its own
 			o.Detail = errFenceOver.Error()
 		}
 		return o

@@ -167,8 +167,10 @@ func mixUp(err error) error {
 	switch {
 	case errors.As(err, &notTLS):
 		return fmt.Errorf("%w: %w", ErrPlaintextThere, err)
-	case errors.As(err, &remote) && remote.Err.Error() == noApplicationProtocol.Error(), errors.Is(err, io.EOF):
+	case errors.As(err, &remote) && remote.Err.Error() == noApplicationProtocol.Error():
 		return fmt.Errorf("%w: %w", ErrOtherPort, err)
+	case errors.Is(err, io.EOF):
+		return fmt.Errorf("%w, or an arbiter that is just stopping, or a balancer without one: %w", ErrOtherPort, err)
 	}
 	return err
 }

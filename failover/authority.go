@@ -246,13 +246,17 @@ func (g *Group) misfenced(member MemberName) bool {
 	return m != nil && m.FenceContradicted != ""
 }
 
-// checkS3Fresh refuses a promotion, of a candidate or of the former writer, beside a proof from before the operation was held: whoever was off
-// then may have been switched on since.
+// checkS3Fresh refuses a promotion, of a candidate or of the former writer, beside a proof that is void, or from before the operation was held:
+// whoever was off then may have been switched on since.
 func checkS3Fresh(g *Group, promoted MemberName) *Refusal {
-	if m := g.staleProof(promoted); m != "" {
-		return refuse("S3", "the proof that %s can't write is from before the operation was held", m).advise("it is read back first")
+	m := g.Member(g.staleProof(promoted))
+	switch {
+	case m == nil:
+		return nil
+	case g.isVoid(m):
+		return refuse("S3", "the proof that %s can't write is void: %s", m.Name, m.contradiction()).advise("it is held for a person's word: arbiterctl attest %s %s", g.Name, m.Name)
 	}
-	return nil
+	return refuse("S3", "the proof that %s can't write is from before the operation was held", m.Name).advise("it is read back first")
 }
 
 // checkS4Epoch refuses whatever does not come from the holder of the present lease, in the term of its grant.

@@ -339,14 +339,17 @@ func (g *Group) beginPrimary(s *State, known PrimaryFacts) {
 // notePrimary keeps what a look says of the present writer.
 func (g *Group) notePrimary(s *State, l Look) {
 	f := l.Observation.Facts
-	if f.Role != RolePrimary || l.Observation.Member != g.Writer() {
+	if f.Role != RolePrimary && !f.Old || l.Observation.Member != g.Writer() {
 		return
 	}
 	if g.LastPrimary.Member != l.Observation.Member {
 		g.LastPrimary = PrimaryFacts{Member: l.Observation.Member}
 	}
-	g.LastPrimary.Written = max(g.LastPrimary.Written, f.Written)
 	g.LastPrimary.Old = f.Old && g.toldOldOnly(s, l.Observation.Member)
+	if f.Role != RolePrimary {
+		return
+	}
+	g.LastPrimary.Written = max(g.LastPrimary.Written, f.Written)
 	if f.AcceptsWrites {
 		g.LastPrimary.Index, g.LastPrimary.SyncRule, g.LastPrimary.Replicas = l.Index, f.SyncRule, f.Replicas
 		g.LastPrimary.Timeline = f.Timeline

@@ -166,6 +166,12 @@ func heldCommands(s *State, g *Group) []string {
 	}
 	switch g.Hold.Reason {
 	case HoldLossBound:
+		if g.LastPrimary.Old {
+			return []string{
+				fmt.Sprintf("if %s is up, mend what keeps arbiters from asking it (arbiterctl check %s says what); if it is gone, nothing will tell any more, so accept the loss once:", g.LastPrimary.Member, name),
+				fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
+			}
+		}
 		return []string{
 			"wait for it to catch up, or accept the loss once:",
 			fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),

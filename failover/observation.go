@@ -124,7 +124,8 @@ type Facts struct {
 	ReceivingGrows bool
 	// Stale says that the latest look was told nothing: these are what an earlier one was told.
 	Stale bool `json:",omitempty"`
-	// Old says that they have been that for so long, without a sign that the member is dead, that it may have written anything since.
+	// Old says that the arbiter has been kept from asking the member for so long, while nothing said that it is dead or fails, that it may have written
+	// anything since these were told, if any were.
 	Old      bool      `json:",omitempty"`
 	SyncRule SyncRule  // of a primary
 	Replicas []Replica // of a primary, sorted by name

@@ -33,7 +33,7 @@ func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision 
 		return g.decide(StepNone, "running", "%s is in progress", op.Intent.Action.of(op.Intent.Member))
 	}
 	if op.Attempts >= g.Spec.Policy.MaxAttempts && g.Stage != Held {
-		return g.hold(reason, fmt.Sprintf(missing, op.Intent.Member)+" ("+op.lastDetail()+")")
+		return g.hold(reason, missing+" ("+op.lastDetail()+")")
 	}
 	pause := tryPause(g)
 	if op.Attempts > 0 && d.SinceAttempt < pause {
@@ -91,7 +91,7 @@ func planFence(g *Group, d Durations, member MemberName) Decision {
 	case g.misfenced(member) && !d.Running:
 		return g.hold(HoldFenceUnproven, fmt.Sprintf("%s is not fenced: %s", member, g.Member(member).contradiction()))
 	case intent != nil && intent.Action == ActionIsolate:
-		return planTry(g, d, HoldFenceUnproven, "no fence of %s gave a proof that the policy accepts")
+		return planTry(g, d, HoldFenceUnproven, fmt.Sprintf("no fence of %s gave a proof that the policy accepts", intent.Member))
 	}
 	return g.intend(ActionIsolate, member)
 }
@@ -138,7 +138,7 @@ func planCandidate(s *State, g *Group, d Durations) Decision {
 		return decision
 	}
 	if op.Intent != nil {
-		return planTry(g, d, HoldCatchUp, "no standby answered while catching up after %s")
+		return planTry(g, d, HoldCatchUp, fmt.Sprintf("no standby answered while catching up after %s", op.Intent.Member))
 	}
 	if g.EffectiveStage() != CaughtUp {
 		return g.intend(ActionCatchUp, catchUpSubject(g))
@@ -217,11 +217,12 @@ func planPromote(s *State, g *Group, d Durations) Decision {
 	if giveUp.Step == StepIntend {
 		return giveUp
 	}
-	missing := "the promotion of %s did not succeed"
+	candidate := g.Member(g.Operation.Candidate)
+	missing := fmt.Sprintf("the promotion of %s did not succeed", candidate.Name)
 	if g.Operation.Kind == KindReroute {
-		missing = "%s did not take the epoch under which its routes are changed"
-	} else if g.misfenced(g.Operation.Candidate) {
-		missing += ", nor is it given up by itself, since " + g.Member(g.Operation.Candidate).contradiction()
+		missing = fmt.Sprintf("%s did not take the epoch under which its routes are changed", candidate.Name)
+	} else if g.misfenced(candidate.Name) {
+		missing += ", nor is it given up by itself, since " + candidate.contradiction()
 	}
 	return planTry(g, d, HoldPromote, missing).asking(giveUp)
 }
@@ -317,7 +318,7 @@ func planRest(g *Group, d Durations) Decision {
 	if reason == "" {
 		reason = HoldVerify
 	}
-	return planTry(g, d, reason, string(op.Intent.Action)+" of %s did not succeed")
+	return planTry(g, d, reason, fmt.Sprintf("%s of %s did not succeed", op.Intent.Action, op.Intent.Member))
 }
 
 // bringsBack says what a reinstatement does, or a reroute, which is one.

@@ -285,6 +285,8 @@ func seenAt(what, system string, at LSN) (seen, error) {
 		s := primaryAt(at)
 		s.reason, s.writes, s.stale, s.old = Reason(cmp.Or(reason, string(ReasonBadCredentials))), false, true, true
 		return s, nil
+	case "never-asked": // for long, by an arbiter that was never told anything of it
+		return seen{reason: ReasonBadCredentials, old: true}, nil
 	case "stalled": // a primary that answers, and commits nothing
 		return seen{reason: ReasonWriteStalled, role: RolePrimary, position: at, system: "sys1"}, nil
 	case "readonly":

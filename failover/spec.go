@@ -88,6 +88,9 @@ const (
 	CheckService  CheckKind = "service" // of engine http
 )
 
+// TellsFacts says whether such a check asks the member what it is and what it holds.
+func (k CheckKind) TellsFacts() bool { return k == CheckPostgres || k == CheckService }
+
 // Check is one periodic check of every member of a group.
 type Check struct {
 	Name      string

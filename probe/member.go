@@ -134,6 +134,8 @@ func (m *member) report(wall failover.WallTime) Report {
 	if t := m.informant(); t != nil {
 		o.Facts = t.facts
 		o.AsOf = min(o.AsOf, t.last.AsOf)
+	} else {
+		o.Facts.Old = slices.ContainsFunc(m.tasks, func(t *task) bool { return t.facts.Old && t.check.Kind.TellsFacts() })
 	}
 	if o.Since == 0 || !failover.SameView(m.reported, o) {
 		o.Since = wall

@@ -92,7 +92,7 @@ func inBubble(t *testing.T, wrap func(*fakeChecker) Checker, test func(*rig)) {
 				defer r.mu.Unlock()
 				r.reports = append(r.reports, report)
 			},
-			Checkers: map[failover.CheckKind]Checker{failover.CheckTCP: wrap(r.checker)},
+			Checkers: map[failover.CheckKind]Checker{failover.CheckTCP: wrap(r.checker), failover.CheckService: wrap(r.checker)},
 		})
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)

@@ -349,14 +349,15 @@ func TestFactsOutliveTheMemberButItsClaimsDont(t *testing.T) {
 	})
 }
 
-// What a primary told is old once it could not be asked for a minute, and might have written anything since: not while it is dead or restarts.
+// What a primary told is old once it could not be asked for a minute, and might have written anything since: not while it is dead, fails or restarts. Nor
+// does a single time-out in between say that it was dead.
 func TestFactsGetOldWhileAMemberCannotBeAsked(t *testing.T) {
 	for _, test := range []struct {
 		first, then failover.Reason
 		old         bool
 	}{
 		{failover.ReasonBadCredentials, failover.ReasonBadCredentials, true},
-		{failover.ReasonTooManyConnections, failover.ReasonTooManyConnections, true},
+		{failover.ReasonTooManyConnections, failover.ReasonTooManyConnections, false},
 		{failover.ReasonBadCredentials, failover.ReasonRefused, true}, // nobody knows what it wrote before
 		{failover.ReasonRefused, failover.ReasonRefused, false},
 		{failover.ReasonCrashRecovery, failover.ReasonRefused, false},
@@ -364,7 +365,7 @@ func TestFactsGetOldWhileAMemberCannotBeAsked(t *testing.T) {
 	} {
 		inBubble(t, plain, func(r *rig) {
 			began := time.Now()
-			r.checker.look = func(context.Context, failover.MemberName, int) Look {
+			r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {
 				primary := Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: failover.Facts{Role: failover.RolePrimary, Written: 500}}
 				reason := failover.ReasonAnswered
 				if past := time.Since(began); past > 2*time.Minute {
@@ -375,9 +376,14 @@ func TestFactsGetOldWhileAMemberCannotBeAsked(t *testing.T) {
 				if reason == failover.ReasonAnswered {
 					return primary
 				}
+				if n%100 == 0 && reason == failover.ReasonBadCredentials {
+					reason = failover.ReasonTimeout
+				}
 				return answers(reason)
 			}
-			r.scheduler.SetTargets(targets(fastCheck(), "a"))
+			c := fastCheck()
+			c.Failures = 2
+			r.scheduler.SetTargets(targets(c, "a"))
 			time.Sleep(30 * time.Second)
 			if f := r.last("a").Observation.Facts; f.Old || !f.Stale {
 				t.Errorf("%+v: after half a minute %+v", test, f)
@@ -385,6 +391,22 @@ func TestFactsGetOldWhileAMemberCannotBeAsked(t *testing.T) {
 			time.Sleep(2 * time.Minute)
 			if f := r.last("a").Observation.Facts; f.Old != test.old || f.Written != 500 {
 				t.Errorf("%+v: at the end %+v", test, f)
+			}
+		})
+	}
+}
+
+// An arbiter that was never told anything knows that, too: what others, or the log, have of the primary is no newer.
+func TestFactsAreOldOfAMemberThatCouldNeverBeAsked(t *testing.T) {
+	for reason, old := range map[failover.Reason]bool{failover.ReasonBadCredentials: true, failover.ReasonTimeout: false} {
+		inBubble(t, plain, func(r *rig) {
+			r.checker.look = func(context.Context, failover.MemberName, int) Look { return answers(reason) }
+			c := fastCheck()
+			c.Kind = failover.CheckService
+			r.scheduler.SetTargets(targets(c, "a"))
+			time.Sleep(2 * time.Minute)
+			if f := r.last("a").Observation.Facts; f.Old != old || f.Stale {
+				t.Errorf("%s: %+v", reason, f)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ type task struct {
 	judge   judge
 	last    Look           // the look that counted last; zero before the first
 	facts   failover.Facts // last known: see learn
-	asked   time.Duration  // when the latest look ended that was told something, or found that the member serves nobody
+	asked   time.Duration  // when it could be asked last, or was known to be dead or failing; the first look at the latest
 	words   lastWords      // of the held connection
 
 	phase   time.Duration      // offset of the looks within the interval; the same for ever
@@ -168,25 +168,21 @@ func (t *task) heed(next Look) bool {
 	return true
 }
 
-// oldAfter is how long a member may not be asked, while nothing says that it is dead, before what it told last says nothing of what it has written.
+// oldAfter is how long an arbiter may be kept from asking a member, while nothing says that it is dead or fails, before what it told last says nothing
+// of what it has written since.
 const oldAfter = time.Minute
-
-// servesNobody says of evidence that clients get no further than the look did.
-func servesNobody(r failover.Reason) bool {
-	return failover.ClassOf(r) == failover.EvidenceDead || failover.SaysRestarting(r)
-}
 
 // learn keeps what the member said of itself. A look that was told nothing keeps what was known (the role and the positions
 // of a dead primary bound what is lost with it), except for what must be true now.
 func (t *task) learn(look Look) {
-	if servesNobody(look.Evidence.Reason) || look.Facts.Role != failover.RoleUnknown {
+	if t.asked == 0 || look.Facts.Role != failover.RoleUnknown || failover.ClassOf(t.judge.state.Reason) != failover.EvidenceCannotTell {
 		t.asked = look.Ended
 	}
 	switch {
 	case look.Facts.Role == failover.RoleUnknown:
 		t.facts.AcceptsWrites, t.facts.Streaming, t.facts.ReceivingGrows = false, false, false
 		t.facts.Stale = t.facts.Role != failover.RoleUnknown
-		t.facts.Old = t.facts.Stale && (t.facts.Old || look.Ended-t.asked > oldAfter)
+		t.facts.Old = t.facts.Old || look.Ended-t.asked > oldAfter
 	case look.Partial && look.Facts.Role == t.facts.Role:
 		// The write was not tried; whether writes are accepted stays as the last whole look left it.
 		accepts := t.facts.AcceptsWrites

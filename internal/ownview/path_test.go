@@ -101,7 +101,15 @@ func TestContradictedPath(t *testing.T) {
 			f.setPath(off)
 			f.now++
 			f.reach(true)
-			f.whole()
+			f.whole() // which may be lost on its way
+			f.setPath(on)
+		}, true},
+		{"on, after it was told and is known", func(f *fixture) {
+			f.reach(true)
+			f.setPath(off)
+			f.now++
+			f.reach(true)
+			f.group.Members[0].FenceContradicted = "a"
 			f.setPath(on)
 		}, false},
 		{"another machine meanwhile", func(f *fixture) {

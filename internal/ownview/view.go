@@ -154,7 +154,7 @@ func (v *View) SetPath(m Moment, p failover.FencePath) (changed bool) {
 	known, ok := v.paths[key]
 	outdated := known.AsOf < now.Since // that of a machine that the member no longer is
 	off := p.Armed && p.Off
-	p.Contradicted = known.Contradicted && !outdated && (off || v.unsent[key]) // what was not told yet is, whatever they say now
+	p.Contradicted = known.Contradicted && !outdated && (off || now.FenceContradicted == "") // until it is in the log, whatever they say now
 	last, looked := v.looks[key]
 	if v.paths[key] = p; off && looked && !last.missed() && !p.Contradicted {
 		v.saidOff[key] = m.Boot
