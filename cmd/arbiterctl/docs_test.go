@@ -92,3 +92,20 @@ func TestStandbysAreNamedBeforeTheyAreSynchronous(t *testing.T) {
 		last = at
 	}
 }
+
+// TestSynchronousRuleOutlivesEachMember holds the rule of the first ten minutes to one that the loss of any member leaves somebody to satisfy: each of the
+// three names both others. The page that explains the rule sets the same one.
+func TestSynchronousRuleOutlivesEachMember(t *testing.T) {
+	for _, name := range []string{"README.md", "docs/postgres.md"} {
+		text, err := os.ReadFile("../../" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		const rules = `set_sync pg-b pg-c      # on pg-a(?:, the primary)?; on pg-b instead: set_sync pg-a pg-c; on pg-c: set_sync pg-a pg-b`
+		for _, needed := range []string{regexp.QuoteMeta(`synchronous_standby_names = 'ANY 1 (\"$1\", \"$2\")'`), rules} {
+			if !regexp.MustCompile(needed).Match(text) {
+				t.Errorf("%s has no %s", name, needed)
+			}
+		}
+	}
+}
