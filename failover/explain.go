@@ -32,7 +32,9 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	if g.Operation != nil {
 		e.WouldDo = leftToDo(s, g)
 	} else {
-		e = e.with(prospectOf(s, g))
+		p := prospectOf(s, g)
+		p.waits = g.waitsFor(d)
+		e = e.with(p)
 	}
 	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
 		e.Next = improvements(s, g)

@@ -17,6 +17,7 @@ type prospect struct {
 	measured bool          // a failover of this group was done before,
 	last     time.Duration // in which writes stopped for so long
 	longest  time.Duration // writes stop for at most so long by the group's spec; 0: not known
+	waits    string        // why none would begin by itself now; empty: it would
 }
 
 // possible says that a failover would be carried out, at least begun.
@@ -68,7 +69,24 @@ func (p prospect) String() string {
 	if p.fences != "" && !p.armed {
 		text += fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", p.fences, p.whyNot)
 	}
+	if p.waits != "" {
+		text += ". " + p.waits
+	}
 	return text
+}
+
+// waitsFor says why no failover would be begun by itself, or be held at first, though one could be done.
+func (g *Group) waitsFor(d Durations) string {
+	left := g.Spec.Policy.Cooldown - d.SinceLastFailover
+	switch {
+	case g.Pause != nil:
+		return "None begins by itself: the group is paused"
+	case g.Spec.Policy.Automation != AutomationFull:
+		return "None begins by itself: policy.automation is " + string(g.Spec.Policy.Automation)
+	case d.SinceLastFailover >= 0 && left > 0:
+		return fmt.Sprintf("By itself it would be held for the cool-down, which ends in %s", (left + time.Second - 1).Truncate(time.Second))
+	}
+	return ""
 }
 
 // leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.
