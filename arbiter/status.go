@@ -53,6 +53,9 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 			status.Notes = append(status.Notes, fmt.Sprintf("%s is not ready: %s", m.Name, why))
 		}
 	}
+	if status.CommitsWait = failover.CommitsWait(s, g); status.CommitsWait != "" {
+		status.Notes = append(status.Notes, fmt.Sprintf("clients' commits wait: %s; bring one back, or see docs/operations.md, \"After a failover\"", status.CommitsWait))
+	}
 	n.addLoss(s, g, status)
 	return status
 }

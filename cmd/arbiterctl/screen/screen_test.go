@@ -457,6 +457,15 @@ func TestStatus_TheNearestStandbyIsTheOneThatLagIsAbout(t *testing.T) {
 	}
 }
 
+// PostgreSQL tells nobody that commits don't return: the first line does, before what only a failover would suffer from.
+func TestNeedsAttention_OfCommitsThatWait(t *testing.T) {
+	g := sample.Orders()
+	g.CommitsWait, g.Candidate = "0 of the standbys that pg-a waits for stream, 1 needed (pg-b)", ""
+	if why, want := screen.NeedsAttention(g), "has a primary on which clients' commits wait"; why != want {
+		t.Errorf("got %q, want %q", why, want)
+	}
+}
+
 // A primary that is alive but failing is not well: the first line says by which check.
 func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 	g := sample.Degraded()

@@ -84,6 +84,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.PrimaryStatus == "unknown", "has a primary that is unknown" + seenBy(member(g, g.Primary), "unknown")},
 		{!g.Adopted, "is not adopted"},
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
+		{g.CommitsWait != "", "has a primary on which clients' commits wait"},
 		{g.Candidate == "", "has no standby that could take over"},
 		{!g.Armed, "is not armed"},
 		{slices.ContainsFunc(g.Members, notFollowing), "has a standby that does not follow its primary"},

@@ -804,7 +804,9 @@ type GroupStatus struct {
 	LagAge *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	// Whom lag_bytes, would_lose and loss_grade are about: the candidate, or where nobody may be promoted the member that comes nearest to it.
 	// Empty if there is nobody but the primary.
-	Nearest       string `protobuf:"bytes,26,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	Nearest string `protobuf:"bytes,26,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	// Why clients' commits wait on a primary that is up: too few standbys stream that its rule of synchronous replication names. Empty if none does.
+	CommitsWait   string `protobuf:"bytes,27,opt,name=commits_wait,json=commitsWait,proto3" json:"commits_wait,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1017,6 +1019,13 @@ func (x *GroupStatus) GetLagAge() *durationpb.Duration {
 func (x *GroupStatus) GetNearest() string {
 	if x != nil {
 		return x.Nearest
+	}
+	return ""
+}
+
+func (x *GroupStatus) GetCommitsWait() string {
+	if x != nil {
+		return x.CommitsWait
 	}
 	return ""
 }
@@ -5950,7 +5959,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xeb\x06\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\x8e\a\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5985,7 +5994,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"loss_bytes\x18\x18 \x01(\x04R\tlossBytes\x122\n" +
 	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
-	"\anearest\x18\x1a \x01(\tR\anearest\"m\n" +
+	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
+	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
