@@ -342,8 +342,10 @@ func planReinstate(g *Group, d Durations) Decision {
 		return planLease(g, d)
 	case g.Epoch <= op.ReinstatedAt:
 		return g.decide(StepAcquire, "reinstate", "%s under a newer epoch", op.bringsBack())
-	case op.Intent != nil: // to isolate a rogue
+	case op.Intent != nil && op.Intent.Action == ActionIsolate: // of a rogue
 		return planFence(g, d, op.Intent.Member)
+	case op.Intent != nil: // what was intended under this epoch before is ended first
+		return planTry(g, d, HoldCatchUp, fmt.Sprintf("%s of %s did not succeed", op.Intent.Action, op.Intent.Member))
 	case rogue != "":
 		return planFence(g, d, rogue)
 	}
