@@ -16,6 +16,9 @@ func CommitsWait(s *State, g *Group) string {
 			continue
 		}
 		f := look.Observation.Facts
+		if len(f.Replicas) == 0 && g.Spec.Engine != EnginePostgres {
+			continue // other services need not tell who follows them
+		}
 		rule := g.standbyRule(PrimaryFacts{Member: g.Writer(), SyncRule: f.SyncRule})
 		streaming := 0
 		for _, r := range f.Replicas {

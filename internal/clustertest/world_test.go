@@ -3,6 +3,7 @@ package clustertest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -206,6 +207,11 @@ func (w *world) facts(name failover.MemberName) (failover.Facts, bool) {
 	if d.primary {
 		f.Role, f.AcceptsWrites, f.Written = failover.RolePrimary, true, d.position
 		f.SyncRule = failover.SyncRule{Need: 1, Names: w.sync}
+		for _, other := range slices.Sorted(maps.Keys(w.databases)) {
+			if s := w.databases[other]; s.up() && !s.primary && s.follows == name {
+				f.Replicas = append(f.Replicas, failover.Replica{Name: string(other), Streaming: true, Sync: slices.Contains(w.sync, string(other))})
+			}
+		}
 		return f, true
 	}
 	f.Role, f.Received, f.Replayed = failover.RoleStandby, d.position, d.position
