@@ -44,6 +44,7 @@ func TestANumberIsKeptApartFromHowLongItTook(t *testing.T) {
 	for want, part := range map[string]*arbiterv1.StepTime{
 		"refuses epochs before 2 in 64 ms":                              {Name: "refuses epochs before 2", Length: took},
 		"not done: refuses epochs before 2 after 64 ms (no connection)": {Name: "refuses epochs before 2", Length: took, Undone: true, Detail: "no connection"},
+
 		"opened pg-b 64 ms":        {Name: "opened pg-b", Length: took},
 		"token of pg-2 left alone": {Name: "token of pg-2 left alone"},
 	} {
