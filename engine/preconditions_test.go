@@ -158,7 +158,9 @@ func TestPreconditionsOfAStandbyThatIsToBecomePrimary(t *testing.T) {
 		return strings.Join(slices.DeleteFunc(g.problems("b"), func(p string) bool { return strings.Contains(p, "fsync") }), "; ")
 	}
 	g.wantProblem("b", "advice: it has no synchronous_standby_names")
-	for rule, want := range map[string]string{`FIRST 1 (b, c)`: "advice: its synchronous_standby_names names itself", `FIRST 1 (a)`: ""} {
+	// The good rule comes last: what follows finds it in force.
+	for _, test := range [][2]string{{`FIRST 1 (b, c)`, "advice: its synchronous_standby_names names itself"}, {`FIRST 1 (a)`, ""}} {
+		rule, want := test[0], test[1]
 		b.Configure(postgrestest.Setting{Key: "synchronous_standby_names", Value: rule})
 		b.Exec("SELECT pg_reload_conf()")
 		b.Eventually("the rule is in force", func() bool { return b.Query("SHOW synchronous_standby_names") == rule })
