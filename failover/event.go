@@ -36,7 +36,7 @@ const (
 // Events that only tell.
 const (
 	Rejected         EventKind = "rejected"
-	Repeated         EventKind = "repeated" // a request id seen before: nothing was changed
+	Repeated         EventKind = "repeated" // a request id seen before, or an abort of what is aborted: nothing was changed
 	ReignBegan       EventKind = "reign-began"
 	VotersChanged    EventKind = "voters-changed"
 	ViewVoided       EventKind = "view-voided"

@@ -190,7 +190,7 @@ func aboutHold(s *State, g *Group, reason HoldReason) string {
 }
 
 // sameAs says whether two holds are for the very same thing. Their words are not compared: errors differ from one try to the next. An
-// abort is an operator's word, each for itself.
+// abort is the word of one operator: that of another one is another hold.
 func (h Hold) sameAs(other Hold) bool {
 	return h.Reason == other.Reason && h.About == other.About && h.Reason != HoldAborted
 }
@@ -275,6 +275,10 @@ func (c *change) abort(b Abort) *Refusal {
 		c.endOperation(g, OperationEnded, OperationCalledOff, why)
 		return nil
 	}
+	if op.Aborted && g.Hold.About == b.Request.Actor { // held for it since: who asks once more is answered as before, and nothing moves
+		c.tell(g, Repeated, "", "%s", g.Hold.Detail)
+		return nil
+	}
 	if op.Candidate != "" {
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate).
 			advise("wait for it, or move on from it afterwards with a failover")
@@ -287,6 +291,7 @@ func (c *change) abort(b Abort) *Refusal {
 	op.Aborted, op.Reinstating, op.LossTaken = true, false, nil
 	op.forgetReleases()
 	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
+	g.Hold.About = b.Request.Actor
 	return nil
 }
 

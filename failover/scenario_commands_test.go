@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -203,7 +204,7 @@ func (w *world) leader(named string) *arbiter {
 // runRequest commits what operators ask for: COMMAND GROUP [member] key=value...
 func (w *world) runRequest(command string, a arguments) error {
 	name := GroupName(a.word(0))
-	request := Request{ID: a.settings["id"], Actor: "dana", Reason: "test"}
+	request := Request{ID: a.settings["id"], Actor: cmp.Or(a.settings["actor"], "dana"), Reason: "test"}
 	var id OperationID
 	if g := w.state.Group(name); g != nil && g.Operation != nil {
 		id = g.Operation.ID

@@ -18,11 +18,18 @@ func (s *sim) checkRequest(e *entry) (repeated bool) {
 		s.wishes[id] = wish
 		return false
 	}
-	if done := s.wishes[id]; done != wish {
+	done, known := s.wishes[id]
+	if abort, is := e.Body.(failover.Abort); is && !known && aborted(e.before.Group(abort.Group)) { // which is no matter of ids
+		s.wishes[id] = wish
+		return true
+	}
+	if done != wish {
 		s.fail("request-ids", "%s is answered as done at entry %d, and what was done under its id %s is %s", wish, e.Index, id, done)
 	}
 	return true
 }
+
+func aborted(g *failover.Group) bool { return g != nil && g.Operation != nil && g.Operation.Aborted }
 
 // wishOf is what an operator's request asks for, without who asks, why, and what they saw; id is empty for all other entries.
 func wishOf(b failover.Body) (id, wish string) {
