@@ -161,3 +161,15 @@ func TestDegradedPrimaryIsExplained(t *testing.T) {
 		t.Errorf("got  %s\nwant %s", note, want)
 	}
 }
+
+// Beside a rogue that was isolated somebody else is the primary, whom the refence did not put in its place.
+func TestOperations_ARefenceMovesNobody(t *testing.T) {
+	g := &failover.Group{Name: "orders", History: failover.History{Receipts: []failover.Receipt{
+		{Operation: failover.Operation{ID: "orders-6", Kind: failover.KindFailover, From: "pg-c"}, To: "pg-a", Result: failover.OperationDone},
+		{Operation: failover.Operation{ID: "orders-9", Kind: failover.KindRefence, From: "pg-c"}, To: "pg-a", Result: failover.OperationDone},
+	}}}
+	list := operationsToProto(g, failover.Decision{})
+	if refence, before := list[0], list[1]; refence.GetTo() != "" || refence.GetFrom() != "pg-c" || before.GetTo() != "pg-a" {
+		t.Errorf("the refence moves %q to %q, the failover before it to %q", refence.GetFrom(), refence.GetTo(), before.GetTo())
+	}
+}

@@ -61,7 +61,10 @@ func operationsToProto(g *failover.Group, next failover.Decision) []*arbiterv1.O
 	for _, r := range slices.Backward(g.History.Receipts) {
 		op := operationToProto(g.Name, &r.Operation)
 		op.Repeats = uint32(r.Repeats)
-		op.To, op.EpochAfter, op.Ended, op.Result = string(r.To), uint64(r.EpochAfter), timeToProto(r.Ended), string(r.Result)
+		op.EpochAfter, op.Ended, op.Result = uint64(r.EpochAfter), timeToProto(r.Ended), string(r.Result)
+		if r.Operation.Kind != failover.KindRefence { // beside which somebody else may be the primary, and no thanks to it
+			op.To = string(r.To)
+		}
 		if outage, proven := failover.WriteOutage(&r.Operation); proven && r.Result == failover.OperationDone {
 			op.WriteOutage = durationpb.New(outage)
 		}

@@ -43,8 +43,12 @@ func kindText(op *arbiterv1.Operation) string {
 	return op.Kind
 }
 
+// moveText is whom an operation replaced by whom, or else whom it is about. A refence replaces nobody, whoever is the primary beside it.
 func moveText(op *arbiterv1.Operation) string {
-	if op.To == "" || op.To == op.From {
+	switch {
+	case op.Kind == "refence" && op.Result == "done":
+		return op.From + " isolated"
+	case op.Kind == "refence" || op.To == "" || op.To == op.From:
 		return orDash(op.From)
 	}
 	return orDash(op.From) + " → " + op.To

@@ -411,6 +411,22 @@ func TestHistory_ReroutesInARow(t *testing.T) {
 	}
 }
 
+// A refence replaces nobody: it isolated whoever wrote beside the primary, which it must not seem to have put in that one's place.
+func TestHistory_ARefenceMovesNobody(t *testing.T) {
+	refence := &arbiterv1.Operation{Group: "orders-db", Kind: "refence", From: "pg-c", To: "pg-a", Result: "done", EpochBefore: 4, EpochAfter: 5}
+	running := &arbiterv1.Operation{Group: "orders-db", Kind: "refence", From: "pg-c", Result: "held", HeldReason: "refence-by-hand"}
+	for _, test := range []struct {
+		op   *arbiterv1.Operation
+		want string
+	}{{refence, "pg-c isolated"}, {running, "pg-c"}} {
+		for _, text := range []string{screen.History(style(), operations(test.op)), screen.Operation(style(), test.op)} {
+			if !strings.Contains(text, test.want) || strings.Contains(text, "pg-c →") || strings.Contains(text, "pg-a") {
+				t.Errorf("want %q and no move in:\n%s", test.want, text)
+			}
+		}
+	}
+}
+
 func TestMeaning_OfAFaultThatNoCheckSees(t *testing.T) {
 	text := screen.Meaning(screen.Style{}, "orders-db", config.Report{Faults: []config.FaultMeaning{
 		{Name: "crash of the service", Detection: time.Second, Outage: 20 * time.Second, OutageSum: "a sum"},

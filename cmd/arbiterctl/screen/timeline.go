@@ -42,11 +42,8 @@ func operationAnswer(s Style, op *arbiterv1.Operation) string {
 	} else {
 		parts = append(parts, fmt.Sprintf("epoch %d", op.EpochBefore))
 	}
-	switch {
-	case op.To != "" && op.To != op.From:
-		parts = append(parts, orDash(op.From)+" → "+op.To)
-	case op.From != "":
-		parts = append(parts, op.From)
+	if op.From != "" || op.To != "" {
+		parts = append(parts, moveText(op))
 	}
 	parts = append(parts, durationText(s, op))
 	if loss := lossText(op); loss != "" {

@@ -186,7 +186,7 @@ func (s *storm) countOperations(ctx context.Context, r *Report) error {
 		return err
 	}
 	for _, op := range s.operations {
-		line := fmt.Sprintf("%s %s %s -> %s by %s: %s", clockOf(op.GetBegan().AsTime()), op.GetKind(), op.GetFrom(), op.GetTo(), op.GetActor(), op.GetResult())
+		line := fmt.Sprintf("%s %s %s by %s: %s", clockOf(op.GetBegan().AsTime()), op.GetKind(), strings.TrimSuffix(op.GetFrom()+" -> "+op.GetTo(), " -> "), op.GetActor(), op.GetResult())
 		r.Operations = append(r.Operations, line)
 		if op.GetKind() != "failover" || op.GetResult() != "done" {
 			continue
