@@ -10,22 +10,32 @@ type change struct {
 	before  State
 	touched []GroupName // groups already copied, made or deleted, in order
 	looksOf *Group      // the one whose looks were copied last
+	leftOut []leftOut   // groups that stay as they were, whatever the entry says
 }
 
 // Next applies one committed entry. It is pure and total: it never fails, and an entry that is stale or that a rule
-// refuses changes nothing but the event counter, and yields a Rejected event.
+// refuses changes nothing but the event counter, and yields a Rejected event. An entry about the arbiters themselves is applied without the groups
+// that S1 refuses to have changed so.
 func Next(s State, e Entry) (State, []Event) {
-	c := &change{state: s.clone(), before: s, entry: e}
-	c.state.Applied = e.Index
-	refusal := c.apply()
-	if refusal == nil {
-		refusal = c.settle()
+	var without []leftOut
+	for {
+		c := &change{state: s.clone(), before: s, entry: e, leftOut: without}
+		c.state.Applied = e.Index
+		refusal := c.apply()
+		if refusal == nil {
+			var wrong GroupName
+			if wrong, refusal = c.settle(); refusal != nil && e.ofArbiters() {
+				without = append(without, leftOut{wrong, refusal})
+				continue
+			}
+		}
+		if refusal != nil {
+			return refused(s, e, refusal)
+		}
+		c.tellLeftOut()
+		c.recount()
+		return c.state, c.events
 	}
-	if refusal != nil {
-		return refused(s, e, refusal)
-	}
-	c.recount()
-	return c.state, c.events
 }
 
 func refused(s State, e Entry, refusal *Refusal) (State, []Event) {
@@ -105,10 +115,10 @@ func (c *change) applyToOperation() *Refusal {
 	return refuse("", "an entry of type %T has no meaning", c.entry.Body)
 }
 
-// group returns a copy of a group that may be edited, nil if there is none.
+// group returns a copy of a group that may be edited, nil if there is none, or if it is left out.
 func (c *change) group(name GroupName) *Group {
 	i, ok := c.state.groupAt(name)
-	if !ok {
+	if !ok || c.leavesOut(name) {
 		return nil
 	}
 	if g := c.state.Groups[i]; g == c.before.Group(name) { // it is still the one of the state before

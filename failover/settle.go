@@ -6,8 +6,9 @@ import (
 )
 
 // settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
-// became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns.
-func (c *change) settle() *Refusal {
+// became another database (S0), suspicion, confirmation, recovery. It ends with S1, which holds for every state that Next returns; of a refusal it
+// says which group it is about.
+func (c *change) settle() (GroupName, *Refusal) {
 	for _, name := range c.touched {
 		i, ok := c.state.groupAt(name)
 		if !ok {
@@ -28,10 +29,10 @@ func (c *change) settle() *Refusal {
 		}
 		g.noteDown(c.entry.Wall)
 		if refusal := checkS1(g); refusal != nil {
-			return refusal
+			return name, refusal
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // noteVerdicts tells when the verdict on a member changed. That views are void, as all are when a new reign begins, is no news of a member: until a
