@@ -103,6 +103,9 @@ func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) 
 
 // Release lets a held operation go on.
 func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*arbiterv1.ReleaseResponse, error) {
+	if r.GetAcceptLoss() && !r.GetAcceptUnknownLoss() && r.GetAcceptLossBytes() == 0 {
+		return nil, status.Error(codes.InvalidArgument, "accept_loss_bytes: 0 bytes are no loss; name the amount that explain says, or set accept_unknown_loss")
+	}
 	id, err := s.operation(r, r.GetMember())
 	if err != nil {
 		return nil, err

@@ -133,7 +133,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
 		// Seen positions are as old as the last change, and the live distance may have grown; what was read after the fence may be more.
 		status.LossBytes = max(best.Loss.Bytes, status.GetLagBytes())
-		status.WouldLose = fmt.Sprintf("about %d bytes", status.GetLossBytes())
+		status.WouldLose = "about " + failover.InBytes(status.GetLossBytes())
 	}
 }
 

@@ -138,7 +138,7 @@ func lossText(g *Group, loss LossBound) string {
 	}
 	allowed := "none"
 	if n := g.Spec.Policy.MaxLossBytes; n > 0 {
-		allowed = fmt.Sprintf("%d bytes", n)
+		allowed = InBytes(n)
 	}
 	return fmt.Sprintf("promoting it may lose %s and the policy allows %s", loss, allowed)
 }

@@ -168,16 +168,7 @@ func heldCommands(s *State, g *Group) []string {
 	}
 	switch g.Hold.Reason {
 	case HoldLossBound:
-		if g.LastPrimary.Old {
-			return []string{
-				fmt.Sprintf("if %s is up, mend what keeps arbiters from asking it (arbiterctl check %s says what); if it is gone, nothing will tell any more, so accept the loss once:", g.LastPrimary.Member, name),
-				fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
-			}
-		}
-		return []string{
-			"wait for it to catch up, or accept the loss once:",
-			fmt.Sprintf("arbiterctl release %s %s %s --reason \"...\"", name, seen, acceptanceOf(s, g)),
-		}
+		return lossCommands(s, g, seen)
 	case HoldFenceUnproven:
 		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
@@ -324,7 +315,7 @@ func promoteCommands(s *State, g *Group, seen string) []string {
 	case tooMuch:
 		return []string{
 			fmt.Sprintf("%s; or let it be fenced and %s promoted, which loses %s:", mend, best.Member, best.Loss),
-			fmt.Sprintf("%s %s --reason \"...\"", release, acceptanceOf(s, g)),
+			fmt.Sprintf("%s %s --reason \"...\"", release, acceptanceOf(best)),
 		}
 	}
 	return []string{mend + "; nobody else can be promoted before it answers as a standby"}
@@ -336,15 +327,6 @@ func (g *Group) revoked() MemberName {
 		return m
 	}
 	return g.Operation.From
-}
-
-// acceptanceOf is how an operator accepts what the best candidate that is only too far behind would lose.
-func acceptanceOf(s *State, g *Group) string {
-	c, _ := tooMuchLost(s, g)
-	if c.Loss.Grade == LossUnknown {
-		return fmt.Sprintf("--accept-loss unknown --member %s", c.Member)
-	}
-	return fmt.Sprintf("--accept-loss %d", c.Loss.Bytes)
 }
 
 // Armed says whether every member of the group has a fence path that at least one arbiter's current view calls armed, and

@@ -239,7 +239,7 @@ func (c *change) acceptLoss(g *Group, b Release) *Refusal {
 	g.Operation.LossTaken = &AcceptedLoss{
 		Member: best.Member, Bytes: b.LossBytes, Unknown: b.LossUnknown, Actor: b.Request.Actor, Reason: b.Request.Reason,
 	}
-	amount := fmt.Sprintf("up to %d bytes", b.LossBytes)
+	amount := "up to " + InBytes(b.LossBytes)
 	if b.LossUnknown {
 		amount = "an unknown amount"
 	}

@@ -75,6 +75,9 @@ func candidateRemedy(s *State, g *Group, guard Guard) string {
 		return fmt.Sprintf("mend what keeps arbiters from asking %s (%s): their own findings say where, and how", u.member, u.why.Reason)
 	}
 	if guard.Hold == HoldLossBound {
+		if !seenServing(s, g, g.Writer()) {
+			return "bring the primary back, or a standby that holds more: nobody catches up before"
+		}
 		return "let it catch up, bring a synchronous standby back, or name one as that (docs/postgres.md has the settings)"
 	}
 	return "mend what is said here of one of them; docs/operations.md, \"A rogue\", has the steps to bring a standby back"

@@ -244,5 +244,13 @@ func (l LossBound) String() string {
 	if l.Grade == LossUnknown {
 		return fmt.Sprintf("an unknown amount (%s)", l.Why)
 	}
-	return fmt.Sprintf("%d bytes (%s: %s)", l.Bytes, l.Grade, l.Why)
+	return fmt.Sprintf("%s (%s: %s)", InBytes(l.Bytes), l.Grade, l.Why)
+}
+
+// InBytes is an amount of data in words, exact, so that it may be typed back.
+func InBytes(n uint64) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
 }

@@ -267,6 +267,9 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 	consequence := wouldFence(g)
 	if request.AcceptLoss {
 		consequence += fmt.Sprintf("This lets the %s of %s lose %s, for good.", orElse(g.Operation.GetKind(), "operation"), request.Group, amountOf(request))
+		if g.LossGrade == "estimate" && !request.AcceptUnknownLoss {
+			consequence += " What would be lost is an estimate: what the primary wrote after it was last seen comes on top."
+		}
 	}
 	if consequence == "" { // whoever could still write is proven unable to: what follows only ends an outage
 		fmt.Fprint(a.stderr, heldFor(g))
@@ -318,11 +321,14 @@ func acceptedLoss(request *arbiterv1.ReleaseRequest, text string) (err error) {
 		request.AcceptUnknownLoss = true
 		return nil
 	}
-	if request.AcceptLossBytes, err = strconv.ParseUint(text, 10, 64); err == nil {
-		return nil
+	if request.AcceptLossBytes, err = strconv.ParseUint(text, 10, 64); err != nil {
+		request.AcceptLossBytes, err = config.ParseBytes(text)
 	}
-	if request.AcceptLossBytes, err = config.ParseBytes(text); err != nil {
+	switch {
+	case err != nil:
 		return usage("--accept-loss: %w, or unknown", err)
+	case request.AcceptLossBytes == 0:
+		return usage("--accept-loss %s accepts no loss: give the amount that `arbiterctl explain %s` says, or unknown with the --member that it names", text, request.Group)
 	}
 	return nil
 }

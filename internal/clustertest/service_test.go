@@ -188,6 +188,15 @@ func TestUnknownMember_IsNotFound(t *testing.T) {
 	}
 }
 
+// A loss of nothing is no loss that anybody could accept: where an estimate sees nothing, what is accepted is an unknown one.
+func TestAcceptedLossOfNothing_IsRefused(t *testing.T) {
+	c := startCluster(t)
+	_, err := c.led().Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", AcceptLoss: true})
+	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "accept_unknown_loss") {
+		t.Errorf("%v, want an InvalidArgument that says what to do", err)
+	}
+}
+
 func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 	c := startCluster(t)
 	api := c.led()

@@ -85,15 +85,16 @@ func (s Style) since(at *timestamppb.Timestamp) string {
 
 func briefProto(d *durationpb.Duration) string { return spans.Brief(d.AsDuration()) }
 
-var amount = regexp.MustCompile(`\b[0-9]+ bytes\b`)
+var amount = regexp.MustCompile(`\b[0-9]+ bytes?\b`)
 
 // InUnits writes amounts of data in the words of arbiters as people say them: "71345678 bytes" is "72 MB". What is to be typed back has no
 // such words and stays exact.
 func InUnits(words string) string {
-	return amount.ReplaceAllStringFunc(words, func(bytes string) string {
-		size, err := strconv.ParseUint(strings.TrimSuffix(bytes, " bytes"), 10, 64)
+	return amount.ReplaceAllStringFunc(words, func(written string) string {
+		number, _, _ := strings.Cut(written, " ")
+		size, err := strconv.ParseUint(number, 10, 64)
 		if err != nil {
-			return bytes
+			return written
 		}
 		return config.FormatBytes(size)
 	})

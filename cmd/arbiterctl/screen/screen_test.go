@@ -499,7 +499,7 @@ func TestNeedsAttention_OfADegradedPrimary(t *testing.T) {
 // A password that was changed on the servers only: what is wrong is said, and nobody is sent after a standby.
 func TestNeedsAttention_OfMembersThatCantBeAsked(t *testing.T) {
 	g := sample.Unasked()
-	if why, want := screen.NeedsAttention(g), "has a primary that is unknown (postgres: bad-credentials)"; why != want {
+	if why, want := screen.NeedsAttention(g), "has a primary of which nothing is known (postgres: bad-credentials)"; why != want {
 		t.Errorf("got %q, want %q", why, want)
 	}
 	golden(t, "status_unasked", screen.Status(style(), statusOf(g)))

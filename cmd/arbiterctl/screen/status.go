@@ -81,7 +81,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.Adopted && g.Primary == "", "has no primary"},
 		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
 		{g.PrimaryStatus == "down", "has a primary that is down"},
-		{g.PrimaryStatus == "unknown", "has a primary that is unknown" + seenBy(member(g, g.Primary), "unknown")},
+		{g.PrimaryStatus == "unknown", "has a primary of which nothing is known" + seenBy(member(g, g.Primary), "unknown")},
 		{!g.Adopted, "is not adopted"},
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
 		{g.CommitsWait != "", "has a primary on which clients' commits wait"},
@@ -262,8 +262,11 @@ func wellSentence(g *arbiterv1.GroupStatus) string {
 
 // primarySentence says of a group that isn't well who serves all the same.
 func primarySentence(g *arbiterv1.GroupStatus) string {
-	if g.PrimaryStatus == "" {
+	switch g.PrimaryStatus {
+	case "":
 		return g.Primary + " is primary"
+	case "unknown":
+		return g.Primary + " is recorded as primary"
 	}
 	return fmt.Sprintf("%s is primary and %s", g.Primary, g.PrimaryStatus)
 }

@@ -4156,12 +4156,13 @@ func (x *ReinstateResponse) GetResult() string {
 }
 
 type ReleaseRequest struct {
-	state           protoimpl.MessageState `protogen:"open.v1"`
-	Change          *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group           string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation       string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	AcceptLoss      bool                   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
-	AcceptLossBytes uint64                 `protobuf:"varint,5,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Change     *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group      string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	Operation  string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	AcceptLoss bool                   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
+	// More than 0: nobody accepts a loss of nothing. Where an estimate sees nothing that would be lost, what is accepted is an unknown loss.
+	AcceptLossBytes uint64 `protobuf:"varint,5,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
 	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
 	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	// Accept a loss also if nobody can say how large it is: an amount doesn't.
