@@ -17,9 +17,9 @@ type Candidate struct {
 	Loss     LossBound
 }
 
-// Candidates ranks the members other than the former writer, the best first: eligible, with a known loss, most advanced, then priority,
-// then the preferred zone, then name. positions are either live (after a catch_up) or seen:
-// see PositionsToJudge.
+// Candidates ranks the members other than the former writer, the best first: eligible, then those whose loss an operator could accept, with a known
+// loss, most advanced, then priority, then the preferred zone, then name. All that names somebody who would be promoted, or comes nearest to it, takes
+// the first. positions are either live (after a catch_up) or seen: see PositionsToJudge.
 func Candidates(g *Group, positions []MemberPosition) []Candidate {
 	var all []Candidate
 	for _, m := range g.Spec.Members {
@@ -41,6 +41,8 @@ func better(g *Group, a, b Candidate) bool {
 	switch {
 	case a.Eligible != b.Eligible:
 		return a.Eligible
+	case (a.Reason == HoldLossBound) != (b.Reason == HoldLossBound):
+		return a.Reason == HoldLossBound
 	case (a.Loss.Grade == LossUnknown) != (b.Loss.Grade == LossUnknown):
 		return b.Loss.Grade == LossUnknown
 	case a.Position != b.Position:

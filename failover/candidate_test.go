@@ -91,6 +91,21 @@ func TestCandidatesAreRanked(t *testing.T) {
 	}
 }
 
+// Whose loss an operator could accept comes nearest to being promoted, also if one that does not answer held more: status, which names the first, and
+// explain, which says what the hold is for, mean the same member.
+func TestTheNearestIsTheOneThatAnOperatorCouldAccept(t *testing.T) {
+	w := given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@1000 pg-c=standby@500", 1)+"observe b,c pg-b=down(refused)\n")
+	g := w.group(t)
+	best, _ := Outlook(&w.state, g)
+	if best.Member != "pg-c" || best.Reason != HoldLossBound {
+		t.Errorf("the nearest is %+v", best)
+	}
+	const want = "A failover would be held: the best candidate is pg-c: promoting it may lose 500 bytes (estimate: replication is asynchronous) and the policy allows 100 bytes"
+	if got := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}).WouldDo; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // Before the first adoption no database is recorded that a member could be compared with.
 func TestNobodyIsAStandbyOfAGroupThatWasNeverAdopted(t *testing.T) {
 	g := &Group{Name: "orders", Spec: &Spec{}, Members: []Member{{Name: "b"}}}

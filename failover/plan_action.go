@@ -190,13 +190,13 @@ func planNoCandidate(g *Group, d Durations, ranked []Candidate) Decision {
 	return decision
 }
 
-// noCandidate says why nobody may be promoted; a loss that an operator could accept is named before all else.
+// noCandidate says why nobody may be promoted; a loss that an operator could accept is named before all else, as it ranks.
 func noCandidate(ranked []Candidate) (HoldReason, string) {
+	if len(ranked) > 0 && ranked[0].Reason == HoldLossBound {
+		return HoldLossBound, fmt.Sprintf("the best candidate is %s: %s", ranked[0].Member, ranked[0].Why)
+	}
 	detail := ""
 	for _, c := range ranked {
-		if c.Reason == HoldLossBound {
-			return HoldLossBound, fmt.Sprintf("the best candidate is %s: %s", c.Member, c.Why)
-		}
 		if detail != "" {
 			detail += "; "
 		}
