@@ -142,6 +142,45 @@ func TestLastWordsOfAHeldConnection(t *testing.T) {
 	}
 }
 
+// A look that is under way when the words are heard, and is turned away, is no earlier news than they are: with a threshold of one failure the member
+// would be claimed dead without a word of its restart.
+func TestLastWordsDuringALook(t *testing.T) {
+	for _, next := range []failover.Reason{failover.ReasonRefused, failover.ReasonReset} {
+		inBubble(t, holding, func(r *rig) {
+			began := time.Now()
+			r.checker.hold = func(ctx context.Context) (bool, error) {
+				if time.Since(began) > 10*time.Second {
+					<-ctx.Done()
+					return true, ctx.Err()
+				}
+				time.Sleep(10*time.Second + 50*ms - time.Since(began))
+				return true, fmt.Errorf("%w: %w", errEndedByServer, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"})
+			}
+			r.checker.look = func(context.Context, failover.MemberName, int) Look {
+				if time.Since(began) < 10*time.Second {
+					return answers(failover.ReasonAnswered)
+				}
+				time.Sleep(100 * ms) // the first of these begins before the words are heard, and ends after
+				return answers(next)
+			}
+			check := fastCheck()
+			check.Failures = 1
+			r.scheduler.SetTargets(targets(check, "a"))
+			time.Sleep(12 * time.Second)
+			r.last("a")
+			var claims []failover.Reason
+			for _, report := range r.reports {
+				if reason := report.Observation.Checks[0].Evidence.Reason; reason != failover.ReasonAnswered && !slices.Contains(claims, reason) {
+					claims = append(claims, reason)
+				}
+			}
+			if want := []failover.Reason{failover.ReasonShuttingDown, next}; !slices.Equal(claims, want) {
+				t.Errorf("claimed %v, want %v", claims, want)
+			}
+		})
+	}
+}
+
 func TestConnectionsAreHeldAgainAfterEachCrash(t *testing.T) {
 	inBubble(t, holding, func(r *rig) {
 		holds := 0

@@ -153,15 +153,16 @@ func (t *task) hear(end holdEnd) {
 	}
 }
 
-// heed counts last words as a look of their own, if the next look is turned away. They mean nothing if it isn't: then just the session
-// was ended.
+// heed counts last words as a look of their own, if the next look is turned away, also one that was under way when they were heard: a server refuses
+// before it ends its sessions. They mean nothing if the next look that began after them isn't: then just the session was ended.
 func (t *task) heed(next Look) bool {
 	words := t.words
-	if words.evidence.Reason == "" || next.Began < words.at {
+	turnedAway := next.Evidence.Reason == failover.ReasonRefused || next.Evidence.Reason == failover.ReasonReset
+	if words.evidence.Reason == "" || next.Began < words.at && !turnedAway {
 		return false
 	}
 	t.words = lastWords{}
-	if r := next.Evidence.Reason; r != failover.ReasonRefused && r != failover.ReasonReset {
+	if !turnedAway {
 		return false
 	}
 	t.judge.count(words.evidence, words.at)
