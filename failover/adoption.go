@@ -55,9 +55,8 @@ func (g *Group) toVouchFor(s *State, writer, mended MemberName) []MemberName {
 func (g *Group) unaskedBefore(s *State, writer, mended MemberName) *unasked {
 	for _, m := range g.Members {
 		switch {
-		case m.Name == mended, m.Name == writer && g.countFresh(s, writer, acceptsWrites) >= s.Majority():
-			continue
-		case m.Name != writer && (checkS0Standby(s, g, writer, m.Name, nil) == nil || checkAttestable(s, g, m.Name) == nil):
+		case m.Name == mended, m.Name == writer && g.countFresh(s, writer, acceptsWrites) >= s.Majority(),
+			checkS0Standby(s, g, writer, m.Name, nil) == nil, checkAttestable(s, g, m.Name) == nil:
 			continue
 		}
 		if u, ok := g.unaskedOf(s, m.Name); ok {

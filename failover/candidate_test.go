@@ -161,6 +161,25 @@ func TestLossBounds(t *testing.T) {
 	}
 }
 
+// What an arbiter knows bounds the loss that comes of what another one was kept from asking; who was never told anything knows nothing.
+func TestAPrimaryIsOldUnlessSomebodyKnowsBetter(t *testing.T) {
+	const old = "observe a,b pg-a=old-primary@1000\n"
+	for _, test := range []struct {
+		name, commands string
+		want           bool
+	}{
+		{"all are kept from asking", old + "observe c: pg-a=old-primary@1000\n", true},
+		{"one asks it still", old, false},
+		{"one has found nobody since it began", "silent a c\nobserve c: pg-a=down(timeout)\n" + old, true},
+		{"one has not looked since it began", "silent a c\n" + old, true},
+	} {
+		w := given(t, adopted+test.commands)
+		if last := w.group(t).LastPrimary; last.Old != test.want || last.Member != "pg-a" {
+			t.Errorf("%s: %+v", test.name, last)
+		}
+	}
+}
+
 // TestLastPrimaryFollowsThePromotion: what the next one confirms is not judged by the position, the timeline or the rule of the one before.
 func TestLastPrimaryFollowsThePromotion(t *testing.T) {
 	moved := Outcome{Result: ResultDone, Timeline: 2, Position: 1010}

@@ -58,6 +58,13 @@ func TestExplain_MembersThatCantBeAsked(t *testing.T) {
 	if e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}); strings.Contains(e.Summary, "can't ask") || len(e.Next) != 2 || !strings.Contains(e.Next[0], "pg-b") {
 		t.Errorf("a standby alone: %q, %q", e.Summary, e.Next)
 	}
+	const untold = "observe all: pg-a=unknown(bad-credentials)\n"
+	for _, elsewhere := range []string{leased + untold, adopted + untold + "apply orders address=pg-c:10.9.9.9:5432\n"} { // the operation or the adoption tells
+		w = given(t, elsewhere)
+		if e := Explain(&w.state, "orders", Durations{SinceLastFailover: -1}); strings.Contains(e.Summary, "can't ask") {
+			t.Errorf("after %q: %q", elsewhere, e.Summary)
+		}
+	}
 	w = given(t, adopted+"observe all: pg-a=down(refused)\n")
 	g := w.group(t)
 	spec := *g.Spec

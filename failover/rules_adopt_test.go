@@ -183,6 +183,22 @@ func TestS3_APersonsWordIsBorneOutByAMajority(t *testing.T) {
 	}
 }
 
+// What passes by itself is waited for; what keeps arbiters from asking is mended. That a name is not found counts once it is looked for anew.
+func TestS3_ARefusedWordSaysWhatToDo(t *testing.T) {
+	const wait, mend = "wait for their looks", "mend that first"
+	for commands, want := range map[string]string{
+		isolating: wait,
+		adopted + "observe all: pg-a=unknown(name-not-found)\nobserve all: pg-a=down(refused)\nlook-again answers\n": wait,
+		adopted + "observe all: pg-a=unknown(name-not-found)\nfailover orders\nlook-again answers\n":                 wait,
+		isolating + "outcome isolate UNKNOWN\nobserve all: pg-a=unknown(bad-configuration)\n":                        mend,
+	} {
+		w := given(t, commands)
+		if refusal, refused := w.entry("", 0, w.attest(t, "pg-a")); !refused || !strings.Contains(refusal.Next, want) {
+			t.Errorf("after %q: %q advises %q, want %q", commands, refusal.Text, refusal.Next, want)
+		}
+	}
+}
+
 // Who is refused must see why, for each arbiter: what one of them can't tell is mended there.
 func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
 	w := given(t, isolating+"outcome isolate UNKNOWN\nobserve a: pg-a=down(refused)\nobserve b: pg-a=unknown(bad-configuration)\nsilent a c\n")
@@ -350,7 +366,8 @@ func TestAdoptionOfAGroupWhoseRogueIsMended(t *testing.T) {
 			"or make it a standby again; beside it, no arbiter reaches pg-b: start it as a standby, and adopt the group then; or make sure that it will not write, and vouch for it, also if it was fenced before:",
 			vouched,
 		},
-		"observe all: pg-a=down(no-route)\n": {"or make it a standby again; beside it, nobody is seen accepting writes: start the primary; then:", "arbiterctl adopt orders"},
+		"observe b: pg-c=unknown(bad-credentials)\n": {"or make it a standby again: arbiterctl adopt orders"},
+		"observe all: pg-a=down(no-route)\n":         {"or make it a standby again; beside it, nobody is seen accepting writes: start the primary; then:", "arbiterctl adopt orders"},
 	} {
 		w := given(t, "arbiters a b c\ngroup orders pg-a pg-b pg-c refence_rogues=no\nreign a 1\nobserve all: pg-a=primary@1000 pg-b=standby@1000 pg-c=standby@990\nadopt orders\n"+
 			"observe all: pg-c=primary@1000\n"+seen)
@@ -430,6 +447,11 @@ func TestAnAdoptionWhereMembersCantBeAskedSaysWhy(t *testing.T) {
 			"no CA on two of three machines", "pg-a=primary@1000 pg-b=standby@1000\nobserve b,c: pg-a=unknown(bad-configuration)", unseen,
 			"2 of 3 arbiters can't ask pg-a (bad-configuration: no detail)",
 		},
+		{
+			"one of them can't ask the primary, and one sees it write", "pg-a=readonly@1000 pg-b=standby@1000\nobserve a: pg-a=primary@1000\nobserve b: pg-a=unknown(bad-configuration)",
+			named, "1 of 3 arbiters can't ask pg-a (bad-configuration: no detail)",
+		},
+		{"one of them can't ask the primary, and the others see it read-only", "pg-a=readonly@1000 pg-b=standby@1000\nobserve b: pg-a=unknown(bad-configuration)", named, ""},
 		{"nobody has looked", "", named, ""},
 		{"the standby is down", "pg-a=primary@1000 pg-b=down(refused)", unseen, ""},
 		{"nobody finds the standby", "pg-a=primary@1000 pg-b=unknown(name-not-found)", unseen, ""},
@@ -447,5 +469,17 @@ func TestAnAdoptionWhereMembersCantBeAskedSaysWhy(t *testing.T) {
 		if found := Obstacles(&w.state, "orders", Durations{}); test.unasked != "" && (strings.Contains(found[0].Next, "arbiterctl check") || !strings.Contains(found[0].Next, "can't ask")) {
 			t.Errorf("%s: check says %q", test.name, found[0].Next)
 		}
+	}
+}
+
+// A majority is enough for an adoption: what one arbiter can't ask is no reason to put it off.
+func TestAnAdoptionIsAdvisedThoughOneArbiterCantAsk(t *testing.T) {
+	const seen = "arbiters a b c\ngroup orders pg-a pg-b\nreign a 1\nobserve all: pg-a=primary@1000 pg-b=standby@1000\n"
+	for _, member := range []string{"pg-a", "pg-b"} {
+		w := given(t, seen+"observe c: "+member+"=unknown(bad-credentials)\n")
+		if next := Explain(&w.state, "orders", Durations{}).Next; !slices.Equal(next, []string{"arbiterctl adopt orders"}) {
+			t.Errorf("c can't ask %s: %q", member, next)
+		}
+		w.accepted(t, "", 0, w.adopt(""))
 	}
 }

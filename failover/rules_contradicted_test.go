@@ -66,15 +66,18 @@ func TestS3_AContradictionVoidsAProofByTheSameDevices(t *testing.T) {
 // Only a person can tell that devices are right again: what they say themselves is no better than what they said before.
 func TestS3_ContradictedDevicesDontVouchForThemselves(t *testing.T) {
 	for between, trusted := range map[string]bool{
-		"paths b orders pg-a armed\npaths c orders pg-a armed\n":             false,
-		"reign b 2\npaths b orders pg-a armed\n":                             false,
-		"adopt orders\n":                                                     false, // b sees it answer
-		"observe all: pg-a=primary@1000\nadopt orders\n":                     false,
-		"paths b orders pg-a armed\nadopt orders\n":                          true,
-		"apply orders fence=pg-a:other\nobserve all\nadopt orders\n":         true,
-		"observe b: pg-a=down(timeout)\nadopt orders\n":                      true, // and so nothing says that it is on
-		"apply orders fence=pg-b:other\nobserve all\n":                       false,
-		"paths b orders pg-a armed\nadopt orders\npaths b orders pg-a off\n": true,
+		"paths b orders pg-a armed\npaths c orders pg-a armed\n":                      false,
+		"reign b 2\npaths b orders pg-a armed\n":                                      false,
+		"adopt orders\n":                                                              false, // b sees it answer
+		"observe all: pg-a=primary@1000\nadopt orders\n":                              false,
+		"paths b orders pg-a armed\nadopt orders\n":                                   true,
+		"apply orders fence=pg-a:other\nobserve all\nadopt orders\n":                  true,
+		"observe b: pg-a=down(timeout)\nadopt orders\n":                               true, // and so nothing says that it is on
+		"apply orders fence=pg-b:other\nobserve all\n":                                false,
+		"paths b orders pg-a armed\nadopt orders\npaths b orders pg-a off\n":          true,
+		"silent a b\nadopt orders\n":                                                  true, // b's word is void, and is yet to be sent anew
+		"silent a b\nobserve b\nadopt orders\n":                                       true, // b sees it answer, and has yet to ask them again
+		"paths b orders pg-b contradicted\npaths b orders pg-a armed\nadopt orders\n": true, // others are wrong still
 	} {
 		w := given(t, adopted+contradicted+between)
 		if m := w.group(t).Member("pg-a"); (m.FenceContradicted == "") != trusted {

@@ -182,6 +182,9 @@ func TestS0_WhatAdoptionAsksFor(t *testing.T) {
 			test.adopt.Group, test.adopt.Request = "orders", w.request()
 			if test.refused {
 				rejected, ok := w.entry("", 0, test.adopt)
+				if stranger := test.adopt.Member == "pg-x"; stranger != strings.Contains(rejected.Text, "pg-x is not a member of orders") {
+					t.Error(rejected.Text)
+				}
 				if !ok || rejected.Rule != "S0" && rejected.Rule != "S3" {
 					t.Fatalf("refused %v: %+v", ok, rejected)
 				}
