@@ -11,6 +11,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
+	"github.com/arbiter-ha/arbiter/internal/failpoint"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
 )
 
@@ -134,7 +135,9 @@ func (h *haproxy) open(ctx context.Context, r Request, member failover.MemberNam
 	}
 	first := slices.Concat(commands, address.commands, h.opening(present[h.serverOf(member)]))
 	began := time.Now()
+	ctx = failpoint.Pass(ctx, "before-change-route")
 	return h.untilProven(ctx, r, first, commands, func(s State) error {
+		failpoint.Pass(ctx, "after-change-route")
 		if time.Since(began) > sessionPatience {
 			s = s.withoutSessions()
 		}

@@ -229,6 +229,20 @@ func (l *lab) says() string {
 	return strings.Join(answers, "\n")
 }
 
+// neverEnding begins a session that HAProxy can't end: its client is gone, and its server says nothing more.
+func (l *lab) neverEnding(server string) {
+	l.t.Helper()
+	gone := l.wantServer(server)
+	if err := gone.Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		l.t.Fatal(err)
+	}
+	select {
+	case <-l.left: // from here on HAProxy has done all it does for a client that is gone
+	case <-time.After(generous):
+		l.t.Fatal("the server never heard that the client is gone")
+	}
+}
+
 func TestHAProxyClosesAndOpens(t *testing.T) {
 	for _, network := range []string{"unix", "tcp"} {
 		t.Run(network, func(t *testing.T) {
@@ -287,15 +301,7 @@ func TestHAProxyOpenEndsTheOldSessionsToo(t *testing.T) {
 // HAProxy does not end a session whose client is gone while its server says nothing more. New clients don't wait for that.
 func TestHAProxyOpensBesideASessionThatCannotBeEnded(t *testing.T) {
 	l := newLab(t, "")
-	gone := l.wantServer("pg-a")
-	if err := gone.Conn.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	select {
-	case <-l.left: // from here on HAProxy has done all it does for a client that is gone
-	case <-time.After(generous):
-		t.Fatal("the server never heard that the client is gone")
-	}
+	l.neverEnding("pg-a")
 	router := l.router("unix://" + l.unix)
 	short, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
@@ -513,4 +519,31 @@ func TestS6_TheLeaseIsReadOnceHAProxyIsReached(t *testing.T) {
 		t.Errorf("a look needs no lease: %v, asked %d times", err, asked)
 	}
 	l.wantServer("pg-a")
+}
+
+// A leader that was frozen finds, when it wakes, that its lease has run out, whatever it was about to tell HAProxy: the route stays where the next one
+// has moved it.
+func TestS6_ALeaderThatWakesDoesNotMoveTheRoute(t *testing.T) {
+	for what, frozen := range map[string]int{"before it sets the address": 1, "before it says again what was not done yet": 2} {
+		t.Run(what, func(t *testing.T) {
+			l := newLab(t, "")
+			l.neverEnding("pg-a")
+			router, asked := l.router("unix://"+l.unix), 0
+			ctx := permit.With(t.Context(), func() error {
+				if asked++; asked < frozen {
+					return nil
+				}
+				next := l.request()
+				next.Epoch++
+				if err := router.Open(t.Context(), next, "pg-b"); err != nil {
+					t.Error(err)
+				}
+				return permit.ErrExpired
+			})
+			if err := router.Open(ctx, l.request(), "pg-c"); !errors.Is(err, permit.ErrExpired) || asked != frozen {
+				t.Errorf("asked %d times, ended with %v", asked, err)
+			}
+			l.wantServer("pg-b")
+		})
+	}
 }

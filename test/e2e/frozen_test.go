@@ -119,6 +119,54 @@ func TestScenario37_RefusedByTheTarget_NewerEpoch(t *testing.T) {
 	full(t)
 	s := enter(t, plan{failpoints: true})
 	frozen, to, _, left := s.frozenAt("before-connect-promote")
+	s.moveOn(to, left)
+	before := s.state(to)
+	s.wakes(frozen, "the server has seen a newer epoch: its token is ")
+	s.writes(200)
+	s.until("steady", steady)
+	if after := s.state(to); !after.InRecovery || after.Timeline != before.Timeline {
+		t.Errorf("%s is %+v, and was %+v", to.Name(), after, before)
+	}
+}
+
+// The leader is frozen with what HAProxy said in hand, about to give a server its address and its clients, and woken when the group has moved on to
+// another one: before it tells HAProxy anything it reads its lease, which has run out. Nothing else would stop it: HAProxy knows no epochs.
+func TestScenario37_LeaderFrozenBetweenTwoCommandsToTheRouter(t *testing.T) {
+	full(t)
+	s := enter(t, plan{failpoints: true})
+	for i, m := range []*database.Server{s.first, s.second} {
+		_, err := s.Proxy.Command(s.ctx, fmt.Sprintf("set server %s/%s addr 127.0.0.1 port %d", s.Proxy.Backend(), m.Name(), i+1))
+		s.must(err)
+	}
+	frozen, to, _, left := s.frozenAt("before-change-route")
+	s.moveOn(to, left)
+	servers := s.servers()
+	s.wakes(frozen, "the lease has run out")
+	s.writes(200)
+	s.until("steady", steady)
+	if after := s.servers(); after != servers {
+		t.Errorf("the router has %s, and had %s before the arbiter woke up", after, servers)
+	}
+	s.routedOnlyTo(left)
+}
+
+// servers are the addresses and states of the router's servers.
+func (s *stage) servers() (servers string) {
+	s.t.Helper()
+	const name, address, state, port = 3, 4, 6, 18 // fields of a line of "show servers state": state is the one that was ordered
+	text, err := s.Proxy.Command(s.ctx, "show servers state "+s.Proxy.Backend())
+	s.must(err)
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) > port {
+			servers += fmt.Sprintf("%s at %s:%s in state %s; ", f[name], f[address], f[port], f[state])
+		}
+	}
+	return servers
+}
+
+// moveOn has the group fail over once more, from the new primary to the one that is left, whose standby the new primary becomes.
+func (s *stage) moveOn(to, left *database.Server) {
+	s.t.Helper()
 	s.must(setRule(s.ctx, to, left, s.primary, ""))
 	s.ready()
 	s.fault = lab.Now()
@@ -128,13 +176,6 @@ func TestScenario37_RefusedByTheTarget_NewerEpoch(t *testing.T) {
 	s.must(rejoin(s.ctx, to, left))
 	s.must(setRule(s.ctx, left, to, s.primary, ""))
 	s.ready()
-	before := s.state(to)
-	s.wakes(frozen, "the server has seen a newer epoch: its token is ")
-	s.writes(200)
-	s.until("steady", steady)
-	if after := s.state(to); !after.InRecovery || after.Timeline != before.Timeline {
-		t.Errorf("%s is %+v, and was %+v", to.Name(), after, before)
-	}
 }
 
 // frozenAt crashes the primary and freezes the leader at a place of the failover, which another one brings to its end.

@@ -18,12 +18,14 @@ var actions = []string{"isolate", "catch_up", "promote", "configure", "route", "
 // beginReign is where a new leader is killed: a failover has one only if leadership moves.
 const beginReign = "commit-failover.BeginReign"
 
-// inside are the places between the effects of one action. HAProxy gets what closes and what opens in one line, so there is none between them.
+// inside are the places between the effects of one action. HAProxy gets what closes, the address and what opens in one line, so there is none between
+// them, but one before and one after it.
 var inside = map[string][]string{
 	"isolate":   {"after-close-isolate", "after-fence-isolate"},
 	"catch_up":  {"after-standby-catch_up"},
 	"promote":   {"before-statement-promote", "before-row-promote"}, // the token is raised; the server has left recovery
 	"configure": {"after-standby-configure"},
+	"route":     {"before-change-route", "after-change-route"}, // HAProxy was looked at; it was told, and looked at again
 	"verify":    {"after-routes-verify"},
 }
 
