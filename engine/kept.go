@@ -28,6 +28,9 @@ type sessionKey struct {
 // keptSessions are the idle sessions of one engine. They hold no lock, and nothing of what was done on them: only that they are open is saved, so
 // that whoever takes one has to look, lock and compare tokens as on a new one (S9).
 type keptSessions struct {
+	keepFor   time.Duration // and wakeBound: the constants, but in tests
+	wakeBound time.Duration
+
 	mutex  sync.Mutex
 	idle   map[sessionKey][]keptSession
 	closed bool           // nothing is kept any more
@@ -45,7 +48,7 @@ func (k *keptSessions) take(ctx context.Context, key sessionKey) *postgres.Conn 
 	if conn == nil {
 		return nil
 	}
-	bounded, cancel := context.WithTimeout(ctx, wakeBound)
+	bounded, cancel := context.WithTimeout(ctx, k.wakeBound)
 	defer cancel()
 	_, err := conn.Exec(bounded, "SELECT set_config('statement_timeout', $1, false)", statementTimeout(ctx))
 	if err == nil {
@@ -106,7 +109,7 @@ func (k *keptSessions) put(key sessionKey, conn *postgres.Conn) {
 		return
 	}
 	k.open.Add(1)
-	k.set(key, append(k.idle[key], keptSession{conn: conn, expiry: time.AfterFunc(keepFor, func() { k.expire(key, conn) })}))
+	k.set(key, append(k.idle[key], keptSession{conn: conn, expiry: time.AfterFunc(k.keepFor, func() { k.expire(key, conn) })}))
 }
 
 // expire closes a session that nobody has taken.

@@ -31,17 +31,21 @@ const sessionsOfEpoch5 = "SELECT coalesce(string_agg(pid::text, ' '), '') FROM p
 
 func TestTheStepsOfAnOperationShareASession(t *testing.T) {
 	g := startGroup(t, "b")
+	g.engine.kept.keepFor, g.engine.kept.wakeBound = plenty, plenty
 	g.wantAnswered(g.stop("b", 5))
 	first := g.servers["b"].Query(sessionsOfEpoch5)
 	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
 	if last := g.servers["b"].Query(sessionsOfEpoch5); first == "" || last != first {
 		t.Errorf("catch_up left session %q, the promotion %q; want the same one", first, last)
 	}
+	g.engine.kept.keepFor = time.Millisecond
+	g.session("b", 5).close()
 	g.servers["b"].Eventually("what nobody takes is closed", func() bool { return g.servers["b"].Query(sessionsOfEpoch5) == "" })
 }
 
 func TestAKeptSessionHasForgottenWhatWasDoneOnIt(t *testing.T) {
 	g := startGroup(t, "b")
+	g.engine.kept.keepFor, g.engine.kept.wakeBound = plenty, plenty
 	s := g.session("b", 5)
 	before := serverProcess(t, s.Conn)
 	for _, statement := range []string{"SET arbiter.epoch = '99'", "SELECT pg_advisory_lock(1, 2)"} {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/permit"
@@ -105,8 +104,11 @@ func TestS6_NothingIsWrittenThroughARouteWithoutTheLease(t *testing.T) {
 		{"the row", 5, 0},
 		{"what makes it last", 5, 1},
 	} {
-		ctx := allowing(limit(t, time.Second), test.changes)
-		g.wantResult(g.engine.VerifyThroughRoute(ctx, g.member("b").Address, g.promotion("b", test.epoch)), failover.ResultFailed, permit.ErrExpired)
+		told(t, permit.ErrExpired.Error(), func(ctx context.Context) string {
+			outcome := g.engine.VerifyThroughRoute(allowing(ctx, test.changes), g.member("b").Address, g.promotion("b", test.epoch))
+			g.wantResult(outcome, failover.ResultFailed, nil)
+			return outcome.Detail
+		})
 		if epoch, rows := g.servers["b"].Query("SELECT epoch FROM arbiter.epoch"), g.servers["b"].Query("SELECT count(*) FROM arbiter.route_proof"); epoch != "5" || rows != "0" {
 			t.Errorf("%s was not allowed: epoch %s, %s rows", test.what, epoch, rows)
 		}

@@ -31,13 +31,18 @@ var (
 // Postgres acts on PostgreSQL servers, version 15 or later, by SQL alone. What it needs to remember is on the servers; it keeps
 // nothing but sessions that are open, for some seconds. Close it.
 type Postgres struct {
-	secrets *secret.Reader
-	kept    keptSessions
+	secrets     *secret.Reader
+	kept        keptSessions
+	staleHolder time.Duration // the constant, but in tests
 }
 
 // NewPostgres returns an engine that reads passwords and TLS files with secrets.
 func NewPostgres(secrets *secret.Reader) *Postgres {
-	return &Postgres{secrets: secrets, kept: keptSessions{idle: map[sessionKey][]keptSession{}}}
+	return &Postgres{
+		secrets:     secrets,
+		kept:        keptSessions{keepFor: keepFor, wakeBound: wakeBound, idle: map[sessionKey][]keptSession{}},
+		staleHolder: staleHolder,
+	}
 }
 
 // Close closes the sessions that are kept, within a moment even of servers that don't answer. What an action still has open is closed when it is

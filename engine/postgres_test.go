@@ -83,6 +83,19 @@ func limit(t testing.TB, d time.Duration) context.Context {
 
 const plenty = 30 * time.Second
 
+// told gives what goes on until its time is over ever more time, until it tells why. On a busy machine a short time is over before one try was.
+func told(t testing.TB, why string, try func(context.Context) (detail string)) string {
+	t.Helper()
+	detail := ""
+	for given := 200 * time.Millisecond; given < 2*plenty; given *= 2 {
+		if detail = try(limit(t, given)); strings.Contains(detail, why) {
+			return detail
+		}
+	}
+	t.Fatalf("it tells %q, and not %q", detail, why)
+	return ""
+}
+
 func (g *group) promote(name failover.MemberName, epoch failover.Epoch) failover.Outcome {
 	g.t.Helper()
 	return g.engine.Promote(limit(g.t, plenty), g.promotion(name, epoch))

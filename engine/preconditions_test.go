@@ -194,21 +194,21 @@ func TestLeastPrivileges(t *testing.T) {
 			return b.Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
 		})
 	}
-	epoch := failover.Epoch(1)
+	epoch, given := failover.Epoch(1), 2*time.Second
 	stop := func() (ok bool, detail string) {
-		p := g.engine.StopFollowing(limit(t, 2*time.Second), g.member("b"), g.spec, epoch, g.systemID)
+		p := g.engine.StopFollowing(limit(t, given), g.member("b"), g.spec, epoch, g.systemID)
 		return p.Answered, p.Detail
 	}
 	follow := func() (ok bool, detail string) {
-		o := g.engine.Follow(limit(t, 2*time.Second), g.member("b"), g.member("a"), g.spec, epoch, g.systemID)
+		o := g.engine.Follow(limit(t, given), g.member("b"), g.member("a"), g.spec, epoch, g.systemID)
 		return o.Result == failover.ResultDone, o.Detail
 	}
 	promote := func() (ok bool, detail string) {
-		o := g.engine.Promote(limit(t, 2*time.Second), g.promotion("b", epoch))
+		o := g.engine.Promote(limit(t, given), g.promotion("b", epoch))
 		return o.Result == failover.ResultDone, o.Detail
 	}
 	end := func() (ok bool, detail string) {
-		o := g.engine.EndSessions(limit(t, 2*time.Second), g.member("a"), g.spec, epoch)
+		o := g.engine.EndSessions(limit(t, given), g.member("a"), g.spec, epoch)
 		return o.Result == failover.ResultDone, o.Detail
 	}
 	a.Exec("CREATE ROLE client LOGIN")
@@ -244,6 +244,7 @@ func TestLeastPrivileges(t *testing.T) {
 		b.Reload()
 		replicated()
 	}
+	given = plenty
 	for _, use := range []func() (bool, string){stop, follow, end, promote} {
 		epoch++
 		if ok, detail := use(); !ok {

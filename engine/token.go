@@ -34,6 +34,7 @@ const readBackEvery = 2 * time.Millisecond
 type target struct {
 	conn  session
 	epoch failover.Epoch
+	stale time.Duration // what counts as staleHolder
 	dial  func(context.Context) (*postgres.Conn, error)
 }
 
@@ -46,7 +47,7 @@ func (p *Postgres) lockTarget(
 	if err != nil {
 		return nil, err
 	}
-	t := &target{conn: conn, epoch: epoch, dial: func(ctx context.Context) (*postgres.Conn, error) { return p.dial(ctx, conn.key) }}
+	t := &target{conn: conn, epoch: epoch, stale: p.staleHolder, dial: func(ctx context.Context) (*postgres.Conn, error) { return p.dial(ctx, conn.key) }}
 	if err := t.lock(ctx); err != nil {
 		t.close()
 		return nil, fmt.Errorf("lock %s for changes: %w", member.Name, err)
@@ -95,7 +96,7 @@ func (t *target) rivals(ctx context.Context) ([]rival, error) {
 		FROM pg_stat_activity a LEFT JOIN pg_locks l ON l.pid = a.pid AND a.datname = current_database()
 		     AND l.locktype = 'advisory' AND l.granted AND l.objsubid = 2 AND l.classid::int8 = $1::int8 AND l.objid::int8 = $2::int8
 		WHERE a.pid <> pg_backend_pid() AND (l.pid IS NOT NULL OR a.datname <> current_database() AND a.usename = current_user)`
-	rows, err := t.conn.Query(ctx, sessions, lockClass, lockObject, staleHolder.Seconds())
+	rows, err := t.conn.Query(ctx, sessions, lockClass, lockObject, t.stale.Seconds())
 	if err != nil {
 		return nil, err
 	}

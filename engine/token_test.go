@@ -1,11 +1,11 @@
 package engine
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -14,7 +14,9 @@ import (
 func TestAdviceWhereASettingIsNotTaken(t *testing.T) {
 	g := startGroup(t, "b", "c")
 	advice := func(name failover.MemberName) string {
-		return g.engine.StopFollowing(limit(t, time.Second), g.member(name), g.spec, 5, g.systemID).Detail
+		return told(t, " was written", func(ctx context.Context) string {
+			return g.engine.StopFollowing(ctx, g.member(name), g.spec, 5, g.systemID).Detail
+		})
 	}
 	file, err := os.OpenFile(filepath.Join(g.servers["b"].Dir, "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {

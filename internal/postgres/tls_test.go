@@ -127,7 +127,7 @@ func TestSSLModes(t *testing.T) {
 	} {
 		connect := postgrestest.Connect()
 		c.change(&connect)
-		conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, 10*time.Second), c.address, postgres.Options{})
+		conn, err := postgres.NewConnector(connect, new(secret.Reader)).Dial(within(t, plenty), c.address, postgres.Options{})
 		if got := postgres.Classify(err).Reason; got != c.want {
 			t.Errorf("%s: %v is classified as %s; want %s", c.name, err, got, c.want)
 		}
