@@ -110,7 +110,7 @@ func TestHTTPEvidence(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := fastCheck()
-			c.Kind, c.HTTP, c.Timeout = failover.CheckHTTP, &test.check, 3*time.Second
+			c.Kind, c.HTTP, c.Timeout = failover.CheckHTTP, &test.check, 20*time.Second
 			if test.want == failover.ReasonTimeout {
 				c.Timeout = 200 * ms
 			}

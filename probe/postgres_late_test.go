@@ -76,7 +76,7 @@ func TestPostgresWriteThatComesAfterItWasDropped(t *testing.T) {
 	}
 	stalls := c
 	stalls.Timeout = 300 * ms
-	wantLook(t, p, target, stalls, failover.ReasonWriteStalled)
+	wantStall(t, p, target, stalls)
 	wantLook(t, p, target, c, failover.ReasonAnswered) // the server says that it has no write: the first is dropped
 	before := beats()
 	close(network.arrive)

@@ -69,7 +69,9 @@ func TestTCPEvidence(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := fastCheck()
-			c.Timeout = 500 * ms
+			if test.want != failover.ReasonTimeout {
+				c.Timeout = 20 * time.Second
+			}
 			look := lookAt(TCP{}, tcpTarget(test.arrange(t)), c)
 			if look.Evidence.Reason != test.want {
 				t.Fatalf("evidence: got %+v, want %s", look.Evidence, test.want)
@@ -94,7 +96,7 @@ func TestEveryKindTellsANameThatIsNotFound(t *testing.T) {
 		"postgres": {newPostgres(t), patientCheck(), func(address string) Target { return postgresTarget("a", address, patientCheck()) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			kind.check.Timeout = 5 * time.Second
+			kind.check.Timeout = 20 * time.Second
 			for address, want := range map[string]failover.Reason{noSuchName: failover.ReasonNameNotFound, malformedName: failover.ReasonBadConfiguration} {
 				if look := lookAt(kind.checker, kind.target(address), kind.check); look.Evidence.Reason != want {
 					t.Errorf("%s: got %+v, want %s", address, look.Evidence, want)
