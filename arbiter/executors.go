@@ -200,6 +200,7 @@ func (e catchUpExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 			o.Result = failover.ResultDone
 		}
 	}
+	o.GrantMissing = o.Result != failover.ResultDone && slices.ContainsFunc(o.Positions, func(p failover.MemberPosition) bool { return p.GrantMissing })
 	if o.Result == failover.ResultDone {
 		o.Detail = describePositions(o.Positions)
 	}

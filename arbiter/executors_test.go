@@ -361,6 +361,21 @@ func TestCatchUp(t *testing.T) {
 	}
 }
 
+// Where nobody answered it is told whether that is for want of a grant; where somebody did, it is no matter of the whole.
+func TestCatchUp_TellsAMissingGrant(t *testing.T) {
+	for _, answered := range []bool{false, true} {
+		f := &fakeDrivers{follow: func(_ context.Context, m failover.MemberName) failover.MemberPosition {
+			if m == "db2" && answered {
+				return failover.MemberPosition{Member: m, Answered: true, Received: 1000}
+			}
+			return failover.MemberPosition{Member: m, Detail: "permission denied", GrantMissing: m == "db3"}
+		}}
+		if o := f.run(t, failover.ActionCatchUp, "db1", nil); o.GrantMissing == answered {
+			t.Errorf("db2 answered: %t, outcome %+v", answered, o)
+		}
+	}
+}
+
 func TestPromote_CheckIsTheTwin(t *testing.T) {
 	f := &fakeDrivers{promoted: failover.Outcome{Result: failover.ResultDone, Timeline: 9}}
 	if o := f.run(t, failover.ActionPromote, "db2", func(a *failover.Action) { a.Tried = true }); o.Timeline != 9 || len(f.all()) != 0 {

@@ -99,7 +99,7 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 	for _, p := range o.Positions {
 		op.Positions = append(op.Positions, &arbiterv1.MemberPosition{
 			Member: string(p.Member), Answered: p.Answered, SystemId: p.SystemID,
-			Timeline: p.Timeline, Received: uint64(p.Received), Replayed: uint64(p.Replayed), Epoch: uint64(p.Epoch), Detail: p.Detail,
+			Timeline: p.Timeline, Received: uint64(p.Received), Replayed: uint64(p.Replayed), Epoch: uint64(p.Epoch), Detail: p.Detail, GrantMissing: p.GrantMissing,
 		})
 	}
 	return op

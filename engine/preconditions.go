@@ -208,7 +208,7 @@ func readServerFacts(ctx context.Context, conn *postgres.Conn) (serverFacts, err
 func (f *findings) checkPrivileges(facts serverFacts) {
 	if len(facts.missing) > 0 {
 		f.blocks("the role "+strconv.Quote(f.spec.Connect.User)+" lacks: "+strings.Join(facts.missing, "; "),
-			"run the schema again, as a superuser, on the primary")
+			"run the schema again, as a superuser, on the primary: a server in recovery takes no grant. Without a primary, arbiterctl explain says what to do instead")
 	}
 	if facts.superuser {
 		f.advises("the role "+strconv.Quote(f.spec.Connect.User)+" is a superuser, which is not needed",

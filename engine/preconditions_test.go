@@ -131,6 +131,17 @@ func TestPreconditionsNameWhatIsMissing(t *testing.T) {
 	g.wantProblem("a", "table arbiter.probe, to write; table arbiter.epoch")
 }
 
+// Where a grant can be made is told with what is missing: after a fence there may be no primary to make it on.
+func TestPreconditions_SayWhereAGrantCanBeMade(t *testing.T) {
+	found := &findings{spec: &failover.Spec{}}
+	found.checkPrivileges(serverFacts{inRecovery: true, missing: []string{"EXECUTE on pg_promote(boolean, integer)"}})
+	for _, want := range []string{"on the primary", "a server in recovery takes no grant", "Without a primary, arbiterctl explain"} {
+		if fix := found.problems[0].Fix; !strings.Contains(fix, want) {
+			t.Errorf("%q is not in %q", want, fix)
+		}
+	}
+}
+
 func TestPreconditionsOfAStandby(t *testing.T) {
 	g := startGroup(t, "b")
 	b := g.servers["b"]

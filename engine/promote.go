@@ -124,37 +124,60 @@ type askState struct {
 	systemID   string
 }
 
+// lookStatement says what a server is. Unlike a request it needs none of the privileges of a promotion.
+const lookStatement = `
+		SELECT pg_is_in_recovery() AS recovering, coalesce(current_setting('arbiter.epoch', true), '') AS token,
+		       (SELECT system_identifier::text FROM pg_control_system()) AS id`
+
+// look looks at the server, and asks for nothing.
+func (t *target) look(ctx context.Context) (askState, error) {
+	var state askState
+	if err := t.conn.QueryRow(ctx, lookStatement).Scan(&state.inRecovery, &state.token, &state.systemID); err != nil {
+		return state, fmt.Errorf("look whether it is in recovery: %w", err)
+	}
+	return state, nil
+}
+
 // askOnce looks at the server and, if ask is set, asks for the promotion, both in one statement: the server itself compares the token.
 // The lock keeps the token from changing between the comparison and the request.
 func (t *target) askOnce(ctx context.Context, a failover.Action, ask bool) (askState, error) {
-	const look = `
-		SELECT s.recovering, s.token, s.id, CASE WHEN $1 AND s.recovering AND s.token = $2 AND ($3 = '' OR s.id = $3) THEN pg_promote(false) END
-		FROM (SELECT pg_is_in_recovery() AS recovering, coalesce(current_setting('arbiter.epoch', true), '') AS token,
-		             (SELECT system_identifier::text FROM pg_control_system()) AS id) s`
-	var state askState
-	if ask {
-		if err := permit.Check(ctx); err != nil { // S6: the lease is read last
-			return state, fmt.Errorf("ask for the promotion: %w", err)
-		}
-		ctx = failpoint.Pass(ctx, "before-statement-promote")
+	if !ask {
+		return t.look(ctx)
 	}
-	var signalled *bool
-	row := t.conn.QueryRow(ctx, look, ask, strconv.FormatUint(uint64(a.Epoch), 10), a.SystemID)
-	if err := row.Scan(&state.inRecovery, &state.token, &state.systemID, &signalled); err != nil {
-		if ask && postgres.SQLState(err) == "55000" {
-			// It left recovery between the two halves of the statement: an earlier request, or somebody else's, did it.
-			return t.askOnce(ctx, a, false)
-		}
-		// A refusal for a missing grant or the like is certain; an ended session or an internal error is not.
-		code := postgres.SQLState(err)
-		state.sent = ask && (code == "" || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58") || strings.HasPrefix(code, "XX"))
+	const request = `
+		SELECT s.recovering, s.token, s.id, CASE WHEN s.recovering AND s.token = $1 AND ($2 = '' OR s.id = $2) THEN pg_promote(false) END
+		FROM (` + lookStatement + `) s`
+	var state askState
+	if err := permit.Check(ctx); err != nil { // S6: the lease is read last
 		return state, fmt.Errorf("ask for the promotion: %w", err)
+	}
+	ctx = failpoint.Pass(ctx, "before-statement-promote")
+	var signalled *bool
+	row := t.conn.QueryRow(ctx, request, strconv.FormatUint(uint64(a.Epoch), 10), a.SystemID)
+	if err := row.Scan(&state.inRecovery, &state.token, &state.systemID, &signalled); err != nil {
+		return t.notAsked(ctx, state, fmt.Errorf("ask for the promotion: %w", err))
 	}
 	if signalled != nil && !*signalled {
 		state.sent = true // only the log of the server tells how far it got
 		return state, errNotSignalled
 	}
 	return state, nil
+}
+
+// notAsked is the state after a request that the server answered with an error, or not at all.
+func (t *target) notAsked(ctx context.Context, state askState, err error) (askState, error) {
+	code := postgres.SQLState(err)
+	switch code {
+	case "55000": // it left recovery between the two halves of the statement: an earlier request, or somebody else's, did it
+		return t.look(ctx)
+	case missingGrant: // which is refused out of recovery too, where nothing is left to ask for: a person may have promoted it
+		if now, lookErr := t.look(ctx); lookErr == nil && !now.inRecovery {
+			return now, nil
+		}
+	}
+	// A refusal for a missing grant or the like is certain; an ended session or an internal error is not.
+	state.sent = code == "" || strings.HasPrefix(code, "57") || strings.HasPrefix(code, "58") || strings.HasPrefix(code, "XX")
+	return state, err
 }
 
 // refusal says why the server didn't take the request, if it did not.
@@ -239,7 +262,7 @@ func (p *Postgres) Promoted(ctx context.Context, a failover.Action) failover.Out
 	}
 	defer conn.close()
 	t := &target{conn: conn, epoch: a.Epoch}
-	state, err := t.askOnce(ctx, a, false)
+	state, err := t.look(ctx)
 	if err != nil {
 		return r.unknown(fmt.Errorf("look at %s: %w", a.Member, err))
 	}

@@ -313,8 +313,29 @@ func TestPromoteFailsWithoutItsGrant(t *testing.T) {
 	})
 	outcome := g.promote("b", 5)
 	g.wantResult(outcome, failover.ResultFailed, nil)
-	if !strings.Contains(outcome.Detail, "pg_promote") {
-		t.Errorf("the detail does not name the missing grant: %s", outcome.Detail)
+	if !strings.Contains(outcome.Detail, "pg_promote") || !outcome.GrantMissing {
+		t.Errorf("the detail does not name the missing grant (%t): %s", outcome.GrantMissing, outcome.Detail)
+	}
+	// Whoever promotes it by hand has done what needs the grant: the rest doesn't.
+	g.servers["b"].Exec("SELECT pg_promote()")
+	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultUnknown, errors.New("read the epoch row"))
+	g.wantResult(g.promote("b", 5), failover.ResultDone, nil)
+	g.wantResult(g.engine.Promoted(limit(t, plenty), g.promotion("b", 5)), failover.ResultDone, nil)
+}
+
+// Without the privilege to write its token nothing is done to a standby, and that is told as what it is.
+func TestCatchUpFailsWithoutItsGrant(t *testing.T) {
+	g := startGroup(t, "b")
+	g.servers["a"].Exec("REVOKE ALTER SYSTEM ON PARAMETER arbiter.epoch FROM arbiter")
+	end := g.servers["a"].Query("SELECT pg_current_wal_flush_lsn()")
+	g.servers["b"].Eventually("replicated", func() bool {
+		return g.servers["b"].Query("SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn", end) == "true"
+	})
+	if p := g.stop("b", 5); p.Answered || !p.GrantMissing {
+		t.Errorf("it answered: %t, for want of a grant: %t, %s", p.Answered, p.GrantMissing, p.Detail)
+	}
+	if o := g.promote("b", 5); o.Result != failover.ResultFailed || !o.GrantMissing {
+		t.Errorf("%s, for want of a grant: %t, %s", o.Result, o.GrantMissing, o.Detail)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres"
 )
 
 // recorder measures the steps of one action. It isn't safe for use by several goroutines.
@@ -37,13 +38,22 @@ func (r *recorder) outcome(result failover.Result, detail string) failover.Outco
 
 // failed is the outcome of an error before anything was done.
 func (r *recorder) failed(err error) failover.Outcome {
-	return r.outcome(failover.ResultFailed, err.Error())
+	return r.after(failover.ResultFailed, err)
 }
 
 // unknown is the outcome of an error after which it may have been done.
 func (r *recorder) unknown(err error) failover.Outcome {
-	return r.outcome(failover.ResultUnknown, err.Error())
+	return r.after(failover.ResultUnknown, err)
 }
+
+func (r *recorder) after(result failover.Result, err error) failover.Outcome {
+	o := r.outcome(result, err.Error())
+	o.GrantMissing = postgres.SQLState(err) == missingGrant
+	return o
+}
+
+// missingGrant is what a server answers to whoever lacks a privilege.
+const missingGrant = "42501"
 
 // failedUnless is failed, or unknown if something may have been done.
 func (r *recorder) failedUnless(acted bool, err error) failover.Outcome {
@@ -57,7 +67,7 @@ func (r *recorder) failedUnless(acted bool, err error) failover.Outcome {
 func readPosition(member failover.MemberSpec, read func(*failover.MemberPosition) error) failover.MemberPosition {
 	position := failover.MemberPosition{Member: member.Name}
 	if err := read(&position); err != nil {
-		position.Detail = err.Error()
+		position.Detail, position.GrantMissing = err.Error(), postgres.SQLState(err) == missingGrant
 	}
 	return position
 }

@@ -135,6 +135,8 @@ type MemberPosition struct {
 	Replayed LSN
 	Epoch    Epoch  // its token after the action
 	Detail   string // why it did not answer
+	// GrantMissing: see Outcome.
+	GrantMissing bool `json:",omitempty"`
 }
 
 // Position is how much of the primary's log the member holds.
@@ -162,4 +164,7 @@ type Outcome struct {
 	Position  LSN              // of a promote: where the new timeline began, or the position promoted at
 	Steps     []StepTime
 	Took      time.Duration
+	// GrantMissing says that it failed for a privilege that the arbiters' role lacks. Grants are replicated: all members lack it alike, and none of
+	// them can be given it in recovery.
+	GrantMissing bool
 }

@@ -184,6 +184,10 @@ func heldCommands(s *State, g *Group) []string {
 		return []string{"bring a standby back: it goes on by itself"}
 	case HoldPromote:
 		return promoteCommands(s, g, seen)
+	case HoldCatchUp:
+		if g.Operation.grantMissing(ActionCatchUp) {
+			return ungrantedStandbys(g, seen)
+		}
 	case HoldAborted:
 		next := []string{
 			fmt.Sprintf("go on with it, which %s: arbiterctl release %s %s --reason \"...\"", g.leftAfterAbort(), name, seen),
@@ -305,6 +309,8 @@ func promoteCommands(s *State, g *Group, seen string) []string {
 	release := fmt.Sprintf("arbiterctl release %s %s", g.Name, seen)
 	best, tooMuch := tooMuchLost(s, g)
 	switch {
+	case g.Operation.grantMissing(ActionPromote):
+		return ungrantedCandidate(g)
 	case g.otherCandidate(s) != "" && g.misfenced(g.Operation.Candidate):
 		return []string{
 			fmt.Sprintf("%s; or let it be given up, switch it off by hand, and vouch for that, since %s:", mend, g.Member(g.Operation.Candidate).contradiction()),
@@ -319,6 +325,36 @@ func promoteCommands(s *State, g *Group, seen string) []string {
 		}
 	}
 	return []string{mend + "; nobody else can be promoted before it answers as a standby"}
+}
+
+// grantMissing says that the newest try was of this action, and failed for a privilege that the arbiters' role lacks.
+func (o *Operation) grantMissing(action ActionKind) bool {
+	last, ok := o.lastTry()
+	return ok && last.Name == string(action) && last.GrantMissing
+}
+
+// ungrantable is why nobody can simply make a grant that is missing, nor get round it by another member.
+const ungrantable = "a grant is missing, on all members alike, and one in recovery can't be given it (docs/operations.md, \"%s\"):"
+
+// ungrantedCandidate is the one way on for a candidate that can't be promoted for want of a grant: by hand, where the grant can be made after that.
+func ungrantedCandidate(g *Group) []string {
+	return []string{
+		fmt.Sprintf(ungrantable, HoldPromote),
+		fmt.Sprintf("promote %s by hand if it is still in recovery, and nobody else; then make the grant on it, and this goes on by itself", g.Operation.Candidate),
+	}
+}
+
+// ungrantedStandbys is what helps before anybody was made the writer: the former primary can take the grant, and nobody else may.
+func ungrantedStandbys(g *Group, seen string) []string {
+	why := fmt.Sprintf(ungrantable, HoldCatchUp)
+	if !g.mayBeReinstated() {
+		return []string{why, "promote nobody by hand, since nobody was made the writer"}
+	}
+	return []string{
+		why,
+		fmt.Sprintf("promote nobody by hand, but let %s write again, power it on, make the grant there, and fail over again:", g.Operation.From),
+		fmt.Sprintf("arbiterctl reinstate %s %s --reason \"...\"", g.Name, seen),
+	}
 }
 
 // revoked is the member whose proof is missing: the former writer first.

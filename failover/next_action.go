@@ -175,7 +175,7 @@ func (c *change) conclude(b Conclude) *Refusal {
 	op.addStep(Step{
 		Name: string(intent.Action), Began: stepBegan(c.entry.Wall, o), Ended: c.entry.Wall, Member: intent.Member,
 		Epoch: b.Epoch, Attempt: op.Attempts + 1, Intent: b.Intent, Outcome: c.entry.Index, Result: o.Result, Detail: o.Detail,
-		Proof: o.Proof, Parts: o.Steps, Rule: intent.Rule, Basis: intent.Basis,
+		Proof: o.Proof, Parts: o.Steps, Rule: intent.Rule, Basis: intent.Basis, GrantMissing: o.GrantMissing,
 	})
 	if intent.Action == ActionIsolate {
 		return c.concludeIsolate(g, o)

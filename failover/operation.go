@@ -95,6 +95,8 @@ type Step struct {
 	Parts   []StepTime
 	Rule    string  `json:",omitempty"` // of an action: by which its intent was decided
 	Basis   []Index `json:",omitempty"` // of an action: log indexes of observations that its intent rests on; see basisKept
+	// GrantMissing: see Outcome.
+	GrantMissing bool `json:",omitempty"`
 }
 
 // basisKept bounds what is kept of the basis of one decision: the newest indexes. A verdict rests on one of each arbiter at most.

@@ -50,6 +50,8 @@ func outcomeOf(action Action, words []string) Outcome {
 		case word == "done":
 		case word == "failed" || word == "unknown":
 			o.Result, o.Detail = Result(word), "it said "+word
+		case word == "ungranted":
+			o.Result, o.Detail, o.GrantMissing = ResultFailed, "permission denied", true
 		case action.Kind == ActionIsolate && word == string(ProofUnknown):
 			o.Result, o.Proof, o.Detail = ResultUnknown, Proof{Grade: ProofUnknown}, "no device answered"
 		case action.Kind == ActionIsolate:

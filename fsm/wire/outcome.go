@@ -13,6 +13,7 @@ func wireOutcome(o failover.Outcome) *arbiterv1.Outcome {
 			return &arbiterv1.MemberPosition{
 				Member: string(p.Member), Answered: p.Answered, SystemId: p.SystemID, Timeline: p.Timeline,
 				Received: uint64(p.Received), Replayed: uint64(p.Replayed), Epoch: uint64(p.Epoch), Detail: text(p.Detail),
+				GrantMissing: p.GrantMissing,
 			}
 		}),
 		Timeline: o.Timeline, Position: uint64(o.Position),
@@ -22,7 +23,7 @@ func wireOutcome(o failover.Outcome) *arbiterv1.Outcome {
 				Undone: s.Undone, WriteSeen: s.WriteSeen,
 			}
 		}),
-		Took: wireDuration(o.Took),
+		Took: wireDuration(o.Took), GrantMissing: o.GrantMissing,
 	}
 }
 
@@ -36,7 +37,7 @@ func (f *faults) outcome(o *arbiterv1.Outcome) failover.Outcome {
 			return failover.MemberPosition{
 				Member: failover.MemberName(p.GetMember()), Answered: p.GetAnswered(), SystemID: p.GetSystemId(),
 				Timeline: p.GetTimeline(), Received: failover.LSN(p.GetReceived()), Replayed: failover.LSN(p.GetReplayed()),
-				Epoch: failover.Epoch(p.GetEpoch()), Detail: p.GetDetail(),
+				Epoch: failover.Epoch(p.GetEpoch()), Detail: p.GetDetail(), GrantMissing: p.GetGrantMissing(),
 			}
 		}),
 		Timeline: o.GetTimeline(), Position: failover.LSN(o.GetPosition()),
@@ -46,6 +47,6 @@ func (f *faults) outcome(o *arbiterv1.Outcome) failover.Outcome {
 				Detail: s.GetDetail(), Undone: s.GetUndone(), WriteSeen: s.GetWriteSeen(),
 			}
 		}),
-		Took: f.duration("took", o.GetTook()),
+		Took: f.duration("took", o.GetTook()), GrantMissing: o.GetGrantMissing(),
 	}
 }

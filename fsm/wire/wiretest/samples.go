@@ -113,8 +113,8 @@ func Outcome() failover.Outcome {
 		Proof: failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_ipmilan", Detail: "status off"},
 		Positions: []failover.MemberPosition{{
 			Member: "db2", Answered: true, SystemID: "7300000000000000001", Timeline: 4, Received: 77, Replayed: 76, Epoch: 42, Detail: "live",
-		}, {Member: "db3", Detail: "no answer"}},
-		Timeline: 5, Position: 77, Took: 212 * time.Millisecond,
+		}, {Member: "db3", Detail: "no answer", GrantMissing: true}},
+		Timeline: 5, Position: 77, Took: 212 * time.Millisecond, GrantMissing: true,
 		Steps: []failover.StepTime{
 			{Name: "haproxy closed", Length: 3 * time.Millisecond},
 			{Name: "bmc off, read back off", Start: 3 * time.Millisecond, Length: 209 * time.Millisecond, Detail: "2 tries", Undone: true, WriteSeen: true},

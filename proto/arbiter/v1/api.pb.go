@@ -767,15 +767,16 @@ type GroupStatus struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Group string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
 	// Stage of the state machine, for example "steady", "isolating", "held".
-	Stage         string                 `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
-	Adopted       bool                   `protobuf:"varint,3,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	Stage   string `protobuf:"bytes,2,opt,name=stage,proto3" json:"stage,omitempty"`
+	Adopted bool   `protobuf:"varint,3,opt,name=adopted,proto3" json:"adopted,omitempty"`
+	// Empty while there is none, and while somebody's promotion is not proven.
 	Primary       string                 `protobuf:"bytes,4,opt,name=primary,proto3" json:"primary,omitempty"`
 	PrimaryZone   string                 `protobuf:"bytes,5,opt,name=primary_zone,json=primaryZone,proto3" json:"primary_zone,omitempty"`
 	PrimaryStatus string                 `protobuf:"bytes,6,opt,name=primary_status,json=primaryStatus,proto3" json:"primary_status,omitempty"`
 	Epoch         uint64                 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	EpochSince    *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=epoch_since,json=epochSince,proto3" json:"epoch_since,omitempty"`
 	Members       []*MemberStatus        `protobuf:"bytes,9,rep,name=members,proto3" json:"members,omitempty"`
-	// The standby that would be promoted now; empty if none may be.
+	// The standby that would be promoted now, and while one is being promoted who could be in its place; empty if none may be.
 	Candidate string `protobuf:"bytes,10,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	LagBytes  uint64 `protobuf:"varint,11,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
 	// What a failover would lose: "nothing", "71 MB", "unknown".
@@ -806,7 +807,10 @@ type GroupStatus struct {
 	// Empty if there is nobody but the primary.
 	Nearest string `protobuf:"bytes,26,opt,name=nearest,proto3" json:"nearest,omitempty"`
 	// Why clients' commits wait on a primary that is up: too few standbys stream that its rule of synchronous replication names. Empty if none does.
-	CommitsWait   string `protobuf:"bytes,27,opt,name=commits_wait,json=commitsWait,proto3" json:"commits_wait,omitempty"`
+	CommitsWait string `protobuf:"bytes,27,opt,name=commits_wait,json=commitsWait,proto3" json:"commits_wait,omitempty"`
+	// Who is being promoted, or brought back: it may be the primary already, or become it at any time, and neither is proven. Nobody else may be
+	// it meanwhile. Empty if there is none.
+	BeingPromoted string `protobuf:"bytes,28,opt,name=being_promoted,json=beingPromoted,proto3" json:"being_promoted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1026,6 +1030,13 @@ func (x *GroupStatus) GetNearest() string {
 func (x *GroupStatus) GetCommitsWait() string {
 	if x != nil {
 		return x.CommitsWait
+	}
+	return ""
+}
+
+func (x *GroupStatus) GetBeingPromoted() string {
+	if x != nil {
+		return x.BeingPromoted
 	}
 	return ""
 }
@@ -2026,7 +2037,13 @@ type GetEpochsResponse struct {
 	Writer    string                 `protobuf:"bytes,4,opt,name=writer,proto3" json:"writer,omitempty"`
 	Lease     *Lease                 `protobuf:"bytes,5,opt,name=lease,proto3" json:"lease,omitempty"`
 	// The newest first.
-	History       []*EpochRow `protobuf:"bytes,6,rep,name=history,proto3" json:"history,omitempty"`
+	History []*EpochRow `protobuf:"bytes,6,rep,name=history,proto3" json:"history,omitempty"`
+	// See GroupStatus: it is the writer, and not proven to be the primary.
+	BeingPromoted string `protobuf:"bytes,7,opt,name=being_promoted,json=beingPromoted,proto3" json:"being_promoted,omitempty"`
+	// The operation in progress, where it stands, and what it is held for; empty if there is none.
+	Operation     string `protobuf:"bytes,8,opt,name=operation,proto3" json:"operation,omitempty"`
+	Stage         string `protobuf:"bytes,9,opt,name=stage,proto3" json:"stage,omitempty"`
+	HeldReason    string `protobuf:"bytes,10,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2103,17 +2120,47 @@ func (x *GetEpochsResponse) GetHistory() []*EpochRow {
 	return nil
 }
 
+func (x *GetEpochsResponse) GetBeingPromoted() string {
+	if x != nil {
+		return x.BeingPromoted
+	}
+	return ""
+}
+
+func (x *GetEpochsResponse) GetOperation() string {
+	if x != nil {
+		return x.Operation
+	}
+	return ""
+}
+
+func (x *GetEpochsResponse) GetStage() string {
+	if x != nil {
+		return x.Stage
+	}
+	return ""
+}
+
+func (x *GetEpochsResponse) GetHeldReason() string {
+	if x != nil {
+		return x.HeldReason
+	}
+	return ""
+}
+
 // EpochRow is one epoch of a group.
 type EpochRow struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Epoch         uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Writer        string                 `protobuf:"bytes,2,opt,name=writer,proto3" json:"writer,omitempty"`
-	GrantedTo     string                 `protobuf:"bytes,3,opt,name=granted_to,json=grantedTo,proto3" json:"granted_to,omitempty"`
-	Term          uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
-	When          *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=when,proto3" json:"when,omitempty"`
-	Why           string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
-	Proof         string                 `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
-	Index         uint64                 `protobuf:"varint,8,opt,name=index,proto3" json:"index,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Epoch     uint64                 `protobuf:"varint,1,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Writer    string                 `protobuf:"bytes,2,opt,name=writer,proto3" json:"writer,omitempty"`
+	GrantedTo string                 `protobuf:"bytes,3,opt,name=granted_to,json=grantedTo,proto3" json:"granted_to,omitempty"`
+	Term      uint64                 `protobuf:"varint,4,opt,name=term,proto3" json:"term,omitempty"`
+	When      *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=when,proto3" json:"when,omitempty"`
+	Why       string                 `protobuf:"bytes,6,opt,name=why,proto3" json:"why,omitempty"`
+	Proof     string                 `protobuf:"bytes,7,opt,name=proof,proto3" json:"proof,omitempty"`
+	Index     uint64                 `protobuf:"varint,8,opt,name=index,proto3" json:"index,omitempty"`
+	// The first of the epochs that this row stands for: one that is tried again and again takes one for each time. It is 0 if the row is of one.
+	First         uint64 `protobuf:"varint,9,opt,name=first,proto3" json:"first,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2204,6 +2251,13 @@ func (x *EpochRow) GetIndex() uint64 {
 	return 0
 }
 
+func (x *EpochRow) GetFirst() uint64 {
+	if x != nil {
+		return x.First
+	}
+	return 0
+}
+
 // Operation is one operation, running or finished; when finished it is the receipt.
 type Operation struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2211,9 +2265,10 @@ type Operation struct {
 	Group string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	Kind  string                 `protobuf:"bytes,3,opt,name=kind,proto3" json:"kind,omitempty"`
 	// "automatic" or the operator's name.
-	Actor       string                 `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
-	Reason      string                 `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
-	From        string                 `protobuf:"bytes,6,opt,name=from,proto3" json:"from,omitempty"`
+	Actor  string `protobuf:"bytes,4,opt,name=actor,proto3" json:"actor,omitempty"`
+	Reason string `protobuf:"bytes,5,opt,name=reason,proto3" json:"reason,omitempty"`
+	From   string `protobuf:"bytes,6,opt,name=from,proto3" json:"from,omitempty"`
+	// Whom it promotes or promoted, or brought back; empty for a refence, which isolates `from` and leaves the primary as it is.
 	To          string                 `protobuf:"bytes,7,opt,name=to,proto3" json:"to,omitempty"`
 	EpochBefore uint64                 `protobuf:"varint,8,opt,name=epoch_before,json=epochBefore,proto3" json:"epoch_before,omitempty"`
 	EpochAfter  uint64                 `protobuf:"varint,9,opt,name=epoch_after,json=epochAfter,proto3" json:"epoch_after,omitempty"`
@@ -5960,7 +6015,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\x8e\a\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xb5\a\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -5996,7 +6051,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"loss_bytes\x18\x18 \x01(\x04R\tlossBytes\x122\n" +
 	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
 	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
-	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\"m\n" +
+	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\x12%\n" +
+	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
@@ -6085,14 +6141,20 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\"x\n" +
 	"\x10GetEpochsRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xe5\x01\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xe1\x02\n" +
 	"\x11GetEpochsResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x14\n" +
 	"\x05epoch\x18\x03 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06writer\x18\x04 \x01(\tR\x06writer\x12'\n" +
 	"\x05lease\x18\x05 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\x12.\n" +
-	"\ahistory\x18\x06 \x03(\v2\x14.arbiter.v1.EpochRowR\ahistory\"\xd9\x01\n" +
+	"\ahistory\x18\x06 \x03(\v2\x14.arbiter.v1.EpochRowR\ahistory\x12%\n" +
+	"\x0ebeing_promoted\x18\a \x01(\tR\rbeingPromoted\x12\x1c\n" +
+	"\toperation\x18\b \x01(\tR\toperation\x12\x14\n" +
+	"\x05stage\x18\t \x01(\tR\x05stage\x12\x1f\n" +
+	"\vheld_reason\x18\n" +
+	" \x01(\tR\n" +
+	"heldReason\"\xef\x01\n" +
 	"\bEpochRow\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x16\n" +
 	"\x06writer\x18\x02 \x01(\tR\x06writer\x12\x1d\n" +
@@ -6102,7 +6164,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04when\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x04when\x12\x10\n" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
-	"\x05index\x18\b \x01(\x04R\x05index\"\xa6\x06\n" +
+	"\x05index\x18\b \x01(\x04R\x05index\x12\x14\n" +
+	"\x05first\x18\t \x01(\x04R\x05first\"\xa6\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +

@@ -2072,17 +2072,19 @@ func (x *Conclude) GetOutcome() *Outcome {
 
 // Outcome is what one try of an action came to.
 type Outcome struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
-	Detail        string                 `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
-	ProofGrade    string                 `protobuf:"bytes,3,opt,name=proof_grade,json=proofGrade,proto3" json:"proof_grade,omitempty"`
-	ProofBy       string                 `protobuf:"bytes,4,opt,name=proof_by,json=proofBy,proto3" json:"proof_by,omitempty"`
-	ProofDetail   string                 `protobuf:"bytes,5,opt,name=proof_detail,json=proofDetail,proto3" json:"proof_detail,omitempty"`
-	Positions     []*MemberPosition      `protobuf:"bytes,6,rep,name=positions,proto3" json:"positions,omitempty"`
-	Timeline      uint32                 `protobuf:"varint,7,opt,name=timeline,proto3" json:"timeline,omitempty"`
-	Position      uint64                 `protobuf:"varint,8,opt,name=position,proto3" json:"position,omitempty"`
-	Steps         []*StepTime            `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`
-	Took          *durationpb.Duration   `protobuf:"bytes,10,opt,name=took,proto3" json:"took,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Result      string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	Detail      string                 `protobuf:"bytes,2,opt,name=detail,proto3" json:"detail,omitempty"`
+	ProofGrade  string                 `protobuf:"bytes,3,opt,name=proof_grade,json=proofGrade,proto3" json:"proof_grade,omitempty"`
+	ProofBy     string                 `protobuf:"bytes,4,opt,name=proof_by,json=proofBy,proto3" json:"proof_by,omitempty"`
+	ProofDetail string                 `protobuf:"bytes,5,opt,name=proof_detail,json=proofDetail,proto3" json:"proof_detail,omitempty"`
+	Positions   []*MemberPosition      `protobuf:"bytes,6,rep,name=positions,proto3" json:"positions,omitempty"`
+	Timeline    uint32                 `protobuf:"varint,7,opt,name=timeline,proto3" json:"timeline,omitempty"`
+	Position    uint64                 `protobuf:"varint,8,opt,name=position,proto3" json:"position,omitempty"`
+	Steps       []*StepTime            `protobuf:"bytes,9,rep,name=steps,proto3" json:"steps,omitempty"`
+	Took        *durationpb.Duration   `protobuf:"bytes,10,opt,name=took,proto3" json:"took,omitempty"`
+	// It failed for a privilege that the arbiters' role lacks.
+	GrantMissing  bool `protobuf:"varint,11,opt,name=grant_missing,json=grantMissing,proto3" json:"grant_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2187,17 +2189,26 @@ func (x *Outcome) GetTook() *durationpb.Duration {
 	return nil
 }
 
+func (x *Outcome) GetGrantMissing() bool {
+	if x != nil {
+		return x.GrantMissing
+	}
+	return false
+}
+
 // MemberPosition is how far one standby has got.
 type MemberPosition struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Answered      bool                   `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
-	SystemId      string                 `protobuf:"bytes,3,opt,name=system_id,json=systemId,proto3" json:"system_id,omitempty"`
-	Timeline      uint32                 `protobuf:"varint,4,opt,name=timeline,proto3" json:"timeline,omitempty"`
-	Received      uint64                 `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
-	Replayed      uint64                 `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
-	Detail        string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Member   string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Answered bool                   `protobuf:"varint,2,opt,name=answered,proto3" json:"answered,omitempty"`
+	SystemId string                 `protobuf:"bytes,3,opt,name=system_id,json=systemId,proto3" json:"system_id,omitempty"`
+	Timeline uint32                 `protobuf:"varint,4,opt,name=timeline,proto3" json:"timeline,omitempty"`
+	Received uint64                 `protobuf:"varint,5,opt,name=received,proto3" json:"received,omitempty"`
+	Replayed uint64                 `protobuf:"varint,6,opt,name=replayed,proto3" json:"replayed,omitempty"`
+	Epoch    uint64                 `protobuf:"varint,7,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Detail   string                 `protobuf:"bytes,8,opt,name=detail,proto3" json:"detail,omitempty"`
+	// It did not answer for want of a privilege of the arbiters' role.
+	GrantMissing  bool `protobuf:"varint,9,opt,name=grant_missing,json=grantMissing,proto3" json:"grant_missing,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2286,6 +2297,13 @@ func (x *MemberPosition) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *MemberPosition) GetGrantMissing() bool {
+	if x != nil {
+		return x.GrantMissing
+	}
+	return false
 }
 
 // StepTime is one measured part of an action.
@@ -3050,7 +3068,7 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x1c\n" +
 	"\toperation\x18\x03 \x01(\tR\toperation\x12\x16\n" +
 	"\x06intent\x18\x04 \x01(\x04R\x06intent\x12-\n" +
-	"\aoutcome\x18\x05 \x01(\v2\x13.arbiter.v1.OutcomeR\aoutcome\"\xe5\x02\n" +
+	"\aoutcome\x18\x05 \x01(\v2\x13.arbiter.v1.OutcomeR\aoutcome\"\x8a\x03\n" +
 	"\aOutcome\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x16\n" +
 	"\x06detail\x18\x02 \x01(\tR\x06detail\x12\x1f\n" +
@@ -3063,7 +3081,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\bposition\x18\b \x01(\x04R\bposition\x12*\n" +
 	"\x05steps\x18\t \x03(\v2\x14.arbiter.v1.StepTimeR\x05steps\x12-\n" +
 	"\x04took\x18\n" +
-	" \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xe3\x01\n" +
+	" \x01(\v2\x19.google.protobuf.DurationR\x04took\x12#\n" +
+	"\rgrant_missing\x18\v \x01(\bR\fgrantMissing\"\x88\x02\n" +
 	"\x0eMemberPosition\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x1a\n" +
 	"\banswered\x18\x02 \x01(\bR\banswered\x12\x1b\n" +
@@ -3072,7 +3091,8 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\breceived\x18\x05 \x01(\x04R\breceived\x12\x1a\n" +
 	"\breplayed\x18\x06 \x01(\x04R\breplayed\x12\x14\n" +
 	"\x05epoch\x18\a \x01(\x04R\x05epoch\x12\x16\n" +
-	"\x06detail\x18\b \x01(\tR\x06detail\"\xd1\x01\n" +
+	"\x06detail\x18\b \x01(\tR\x06detail\x12#\n" +
+	"\rgrant_missing\x18\t \x01(\bR\fgrantMissing\"\xd1\x01\n" +
 	"\bStepTime\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12/\n" +
 	"\x05start\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x05start\x121\n" +
