@@ -181,6 +181,9 @@ func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.Arb
 
 // nextOfDown is what to do about a member that is down. A former primary that is merely started has log that the new one doesn't have.
 func nextOfDown(g *failover.Group, member failover.MemberName) string {
+	if member == g.Writer() && member == g.BeingPromoted() {
+		return fmt.Sprintf("see what is done about its promotion: arbiterctl explain %s", g.Name)
+	}
 	if member == g.Writer() {
 		return fmt.Sprintf("see what is done about the primary: arbiterctl explain %s", g.Name)
 	}

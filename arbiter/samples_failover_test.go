@@ -97,19 +97,25 @@ var proven = failover.Outcome{
 	},
 }
 
+const endOfLog = failover.LSN(0x5A11F28)
+
+func (s *script) caughtUp() failover.Outcome {
+	position := func(m failover.MemberName, at failover.LSN) failover.MemberPosition {
+		return failover.MemberPosition{Member: m, Answered: true, SystemID: "7", Timeline: 3, Received: at, Replayed: at, Epoch: s.find().Epoch}
+	}
+	return failover.Outcome{
+		Result: failover.ResultDone, Detail: "pg-b at 0/5A11F28, pg-c at 0/5A11E10", Took: milliseconds(101),
+		Positions: []failover.MemberPosition{position("pg-b", endOfLog), position("pg-c", 0x5A11E10)},
+	}
+}
+
 // doneScript is that failover when it is done, and pg-c is a standby of pg-b.
 func doneScript(t *testing.T) *script {
 	s := failoverScript(t)
 	s.live.LeaseLeft, s.live.SinceAttempt = 2*time.Second, time.Hour
-	const end = failover.LSN(0x5A11F28)
-	position := func(m failover.MemberName, at failover.LSN) failover.MemberPosition {
-		return failover.MemberPosition{Member: m, Answered: true, SystemID: "7", Timeline: 3, Received: at, Replayed: at, Epoch: s.find().Epoch}
-	}
 	done := failover.Outcome{Result: failover.ResultDone}
-	catchUp, promote, configure, route, verify := done, done, done, done, done
-	catchUp.Detail, catchUp.Took = "pg-b at 0/5A11F28, pg-c at 0/5A11E10", milliseconds(101)
-	catchUp.Positions = []failover.MemberPosition{position("pg-b", end), position("pg-c", 0x5A11E10)}
-	promote.Detail, promote.Took, promote.Timeline, promote.Position = "pg-b is primary under epoch 5", milliseconds(132), 4, end
+	promote, configure, route, verify := done, done, done, done
+	promote.Detail, promote.Took, promote.Timeline, promote.Position = "pg-b is primary under epoch 5", milliseconds(132), 4, endOfLog
 	promote.Steps = []failover.StepTime{
 		part("connected", "", 0, 31), part("token raised", "epoch 5", 31, 3), part("left recovery", "asked 2 times", 34, 95), part("epoch row written", "", 129, 2),
 	}
@@ -118,7 +124,7 @@ func doneScript(t *testing.T) *script {
 	verify.Detail, verify.Took = "write through db.example:5432 seen on pg-b under epoch 5", milliseconds(174)
 	verify.Steps = []failover.StepTime{part("written through the route", "try 1", 0, 45), seen(part("seen on pg-b", "", 45, 12)), part("pg-c follows pg-b", "", 0, 174)}
 	s.do(map[failover.ActionKind]failover.Outcome{
-		failover.ActionIsolate: proven, failover.ActionCatchUp: catchUp, failover.ActionPromote: promote, failover.ActionConfigure: configure,
+		failover.ActionIsolate: proven, failover.ActionCatchUp: s.caughtUp(), failover.ActionPromote: promote, failover.ActionConfigure: configure,
 		failover.ActionRoute: route, failover.ActionVerify: verify,
 	})
 	if s.find().Operation != nil {
@@ -147,18 +153,37 @@ func unprovenScript(t *testing.T) *script {
 		Steps: []failover.StepTime{part("haproxy-1 closed", "", 0, 6), part("fence_ipmilan bmc-a.internal gave no proof", said, 0, 10000)},
 	}
 	s.live.LeaseLeft, s.live.SinceAttempt = 2*time.Second, time.Second
+	s.heldAfter(unproven)
+	return s
+}
+
+// ungrantedScript is that failover where the arbiters' role may not promote.
+func ungrantedScript(t *testing.T) *script {
+	s := failoverScript(t)
+	s.live.LeaseLeft, s.live.SinceAttempt = 2*time.Second, time.Hour
+	s.do(map[failover.ActionKind]failover.Outcome{failover.ActionIsolate: proven, failover.ActionCatchUp: s.caughtUp()})
+	s.heldAfter(failover.Outcome{
+		Result: failover.ResultFailed, Took: milliseconds(40), GrantMissing: true,
+		Detail: "promote pg-b: ask for the promotion: ERROR: permission denied for function pg_promote (SQLSTATE 42501)",
+	})
+	s.commit(failover.ReleaseLease{Group: s.group, Holder: "az-a", Epoch: s.find().Epoch})
+	return s
+}
+
+// heldAfter begins what is planned next, and tries it until the leader holds it.
+func (s *script) heldAfter(o failover.Outcome) {
+	s.t.Helper()
 	s.begin(failover.Plan(&s.state, s.group, s.live))
 	d := failover.Decision{Step: failover.StepTry}
 	for op := s.find().Operation; d.Step == failover.StepTry; {
-		s.wait(10000)
-		s.commit(failover.Conclude{Group: s.group, Epoch: s.find().Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: unproven})
+		s.wait(int(o.Took / time.Millisecond))
+		s.commit(failover.Conclude{Group: s.group, Epoch: s.find().Epoch, Operation: op.ID, Intent: op.Intent.Index, Outcome: o})
 		d = failover.Plan(&s.state, s.group, s.live)
 	}
 	if d.Step != failover.StepHold {
-		t.Fatalf("the leader does not hold it: %+v", d)
+		s.t.Fatalf("the leader does not hold it: %+v", d)
 	}
 	s.commit(failover.HoldOperation{Group: s.group, Operation: d.Operation, Reason: d.Hold, Detail: d.Detail})
-	return s
 }
 
 // TestSampleEvents is TestSamples for the events of a failover, of which a line is one.

@@ -37,7 +37,7 @@ func TestSamples(t *testing.T) {
 	orders.partOff()
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
 	unfollowed := ordersScript(t)
-	done, unproven, paused := doneScript(t), unprovenScript(t), ordersScript(t)
+	done, unproven, paused, ungranted := doneScript(t), unprovenScript(t), ordersScript(t), ungrantedScript(t)
 	running, degraded, unasked := runningScript(t), ordersScript(t), ordersScript(t)
 	degraded.refuseWrites()
 	unasked.refuseLogins()
@@ -48,6 +48,7 @@ func TestSamples(t *testing.T) {
 		"unfollowed": unfollowed.status(), "new": fresh.status(), "epochs": epochsToProto(done.find()),
 		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
 		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(), "unasked": unasked.status(),
+		"ungranted": ungranted.status(), "epochs_held": epochsToProto(ungranted.find()),
 		"orders": well, "plan": plan, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })

@@ -64,6 +64,10 @@ func (s *service) GetEpochs(ctx context.Context, r *arbiterv1.GetEpochsRequest) 
 
 func epochsToProto(g *failover.Group) *arbiterv1.GetEpochsResponse {
 	answer := &arbiterv1.GetEpochsResponse{Group: string(g.Name), Epoch: uint64(g.Epoch), Writer: string(g.Writer()), Lease: leaseToProto(g)}
+	answer.BeingPromoted = string(g.BeingPromoted())
+	if op := g.Operation; op != nil {
+		answer.Operation, answer.Stage, answer.HeldReason = string(op.ID), string(g.Stage), string(g.Hold.Reason)
+	}
 	for _, row := range slices.Backward(g.History.Epochs) {
 		answer.History = append(answer.History, epochToProto(row))
 	}

@@ -17,7 +17,7 @@ import (
 func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.GroupStatus {
 	armed, why := failover.Armed(s, g)
 	status := &arbiterv1.GroupStatus{
-		Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Writer()),
+		Group: string(g.Name), Stage: string(g.Stage), Adopted: g.Adopted, Primary: string(g.Primary()), BeingPromoted: string(g.BeingPromoted()),
 		Epoch: uint64(g.Epoch), Armed: armed, Fence: why, Automation: string(g.Spec.Policy.Automation), SpecVersion: g.SpecVersion,
 		Lease: leaseToProto(g), Next: e.Next, EpochGrade: epochGrade(s, g),
 	}
@@ -27,9 +27,9 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 	if row := g.History.Epochs; len(row) > 0 {
 		status.EpochSince = timeToProto(row[len(row)-1].Wall)
 	}
-	if m, ok := g.Spec.Member(g.Writer()); ok {
+	if m, ok := g.Spec.Member(g.Primary()); ok {
 		status.PrimaryZone = m.Zone
-		status.PrimaryStatus = string(failover.Tally(s, g, g.Writer()).Status)
+		status.PrimaryStatus = string(failover.Tally(s, g, m.Name).Status)
 	}
 	if g.Pause != nil {
 		status.Pause = &arbiterv1.PauseStatus{Actor: g.Pause.Actor, Reason: g.Pause.Reason, Since: timeToProto(g.Pause.Since)}
@@ -109,10 +109,10 @@ func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
 	return fmt.Sprintf("%d of %d arbiters see %s alive but failing (%s), which by itself is no reason for a failover", seen, voters, m.GetMember(), why)
 }
 
-// addLoss says who would be promoted and what that would lose. How far a primary has got since nobody can see it is not known.
+// addLoss says who would be promoted, beside whoever is promoted already, and what that would lose. How far a primary has got since nobody can see it is not known.
 func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
 	status.WouldLose = "unknown"
-	best, ok := failover.Outlook(s, g)
+	best, ok := failover.Successor(s, g)
 	if !ok {
 		return
 	}

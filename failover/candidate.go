@@ -176,6 +176,16 @@ func Outlook(s *State, g *Group) (Candidate, bool) {
 	return ranked[0], true
 }
 
+// Successor is who would be promoted, and while somebody is being promoted, or was, who would be in its place. It is false if there is nobody.
+func Successor(s *State, g *Group) (Candidate, bool) {
+	for _, c := range Candidates(g, PositionsToJudge(s, g)) {
+		if g.Operation == nil || c.Member != g.Operation.Candidate {
+			return c, true
+		}
+	}
+	return Candidate{}, false
+}
+
 // SeenPositions is how far each member had got when the arbiters last looked: a member counts as answering when a majority
 // sees it up and in recovery. It is what can be known before the former primary is isolated.
 func SeenPositions(s *State, g *Group) []MemberPosition {

@@ -22,8 +22,12 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 	}
 	var found []Obstacle
 	if writer := g.Writer(); writer != "" && Tally(s, g, writer).Status == StatusDown {
+		what := "the primary"
+		if writer == g.BeingPromoted() {
+			what = "which is being promoted"
+		}
 		found = append(found, Obstacle{
-			Why:  fmt.Sprintf("%s, the primary, is down: nobody may be writing", writer),
+			Why:  fmt.Sprintf("%s, %s, is down: nobody may be writing", writer, what),
 			Next: fmt.Sprintf("arbiterctl explain %s", name),
 		})
 	}

@@ -280,6 +280,22 @@ func (g *Group) Writer() MemberName {
 	return ""
 }
 
+// Primary is the writer, for people: empty also while its promotion is not proven.
+func (g *Group) Primary() MemberName {
+	if g.BeingPromoted() != "" {
+		return ""
+	}
+	return g.Writer()
+}
+
+// BeingPromoted is the writer whose promotion is intended and not proven: it may be the primary by now, or never become it (S7).
+func (g *Group) BeingPromoted() MemberName {
+	if m := g.Member(g.Writer()); m != nil && m.Promoting {
+		return m.Name
+	}
+	return ""
+}
+
 // CanonicalBytes encodes the state: equal states give equal bytes on every replica.
 func (s State) CanonicalBytes() ([]byte, error) {
 	// encoding/json writes struct fields in order and there is no map in a State.

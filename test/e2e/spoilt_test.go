@@ -83,7 +83,7 @@ func (s *stage) repairWhenHeld(ctx context.Context) {
 		}
 		may := slices.Clone(s.repair.writers)
 		for _, g := range status.GetGroups() {
-			may = append(may, g.GetPrimary(), g.GetOperation().GetFrom())
+			may = append(may, g.GetPrimary(), g.GetBeingPromoted(), g.GetOperation().GetFrom())
 		}
 		if s.truth != nil {
 			for _, span := range s.truth.Spans() {
@@ -202,7 +202,7 @@ func (r *repair) end(s *stage) {
 		status, err := s.api.GetStatus(s.ctx, &arbiterv1.GetStatusRequest{})
 		s.must(err)
 		for _, g := range status.GetGroups() {
-			if !slices.Contains(r.writers, g.GetPrimary()) {
+			if !slices.Contains(r.writers, g.GetPrimary()+g.GetBeingPromoted()) {
 				s.t.Errorf("a failover of %s ended without any fence and without having been held", g.GetGroup())
 			}
 		}

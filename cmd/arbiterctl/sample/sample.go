@@ -175,6 +175,14 @@ func HeldFailover() *arbiterv1.Operation { return answer("failover_unproven", &a
 // Unproven is the group of it.
 func Unproven() *arbiterv1.GroupStatus { return answer("unproven", &arbiterv1.GroupStatus{}) }
 
+// Ungranted is a group whose candidate can't be promoted for want of a grant.
+func Ungranted() *arbiterv1.GroupStatus { return answer("ungranted", &arbiterv1.GroupStatus{}) }
+
+// EpochsHeld are its epochs.
+func EpochsHeld() *arbiterv1.GetEpochsResponse {
+	return answer("epochs_held", &arbiterv1.GetEpochsResponse{})
+}
+
 // Events are those of the finished failover and of what was before it, the oldest first.
 func Events() []*arbiterv1.Event {
 	text, err := answers.ReadFile("testdata/events.jsonl")

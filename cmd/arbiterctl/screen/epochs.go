@@ -11,24 +11,17 @@ import (
 // Epochs draws the lease and the newest epochs of a group; most limits how many, 0 is all.
 func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	p := s.page()
-	lease := "no lease held (nothing in progress)"
-	if r.Lease != nil {
-		lease = "lease of " + r.Lease.Holder
-		if r.Lease.Duration != nil {
-			lease += ", " + briefProto(r.Lease.Duration)
-		}
-		if r.Lease.Epoch != r.Epoch {
-			lease += fmt.Sprintf(", under epoch %d", r.Lease.Epoch)
-		}
-	}
 	writer := "no writer"
 	if r.Writer != "" {
 		writer = "writer " + r.Writer
 	}
+	if r.BeingPromoted != "" {
+		writer += ", being promoted"
+	}
 	if stale := staleLine(s, r.Freshness); stale != "" {
 		p.line("%s", stale)
 	}
-	p.line("%s", s.strong(fmt.Sprintf("epoch %d · %s · %s", r.Epoch, writer, lease)))
+	p.line("%s", s.strong(fmt.Sprintf("epoch %d · %s · %s", r.Epoch, writer, leaseText(r))))
 	shown := r.History
 	if most > 0 && len(shown) > most {
 		shown = shown[:most]
@@ -47,6 +40,26 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch history %s", left, r.Group)))
 	}
 	return p.String()
+}
+
+// leaseText says who holds the lease. Without one nothing is done under this epoch any more: what is in progress goes on under the next.
+func leaseText(r *arbiterv1.GetEpochsResponse) string {
+	switch {
+	case r.Lease == nil && r.Operation == "":
+		return "no lease held (nothing in progress)"
+	case r.Lease == nil && r.HeldReason != "":
+		return fmt.Sprintf("no lease held (%s is held for %s, and goes on under the next epoch)", r.Operation, r.HeldReason)
+	case r.Lease == nil:
+		return fmt.Sprintf("no lease held (%s is %s, and goes on under the next epoch)", r.Operation, spaced(r.Stage))
+	}
+	lease := "lease of " + r.Lease.Holder
+	if r.Lease.Duration != nil {
+		lease += ", " + briefProto(r.Lease.Duration)
+	}
+	if r.Lease.Epoch != r.Epoch {
+		lease += fmt.Sprintf(", under epoch %d", r.Lease.Epoch)
+	}
+	return lease
 }
 
 // oncePerWord drops repeated words: a device is often named by the machine that it switches.

@@ -21,7 +21,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 		statusNotes(p, s, g)
 		rows := make([][]string, len(g.Members))
 		for i, m := range g.Members {
-			rows[i] = memberRow(s, m)
+			rows[i] = memberRow(s, g, m)
 		}
 		header := []string{"MEMBER", "ZONE", "ROLE", "AUTHORITY", "STATUS", "LAG", "READY", "EPOCH", "FENCE", "SEEN BY"}
 		p.table(header, rows, func(i int) {
@@ -72,7 +72,7 @@ func loseText(s Style, g *arbiterv1.GroupStatus) string {
 	return "would lose " + loseCell(s, g) + " by " + g.LossGrade + " bound"
 }
 
-func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
+func memberRow(s Style, g *arbiterv1.GroupStatus, m *arbiterv1.MemberStatus) []string {
 	authority := m.Authority
 	switch authority {
 	case "WRITER":
@@ -86,7 +86,7 @@ func memberRow(s Style, m *arbiterv1.MemberStatus) []string {
 	}
 	return []string{
 		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), lagCell(m.LagBytes, m.Role == "standby"),
-		readyCell(s, m), tokenCell(m.TokenEpoch), fence, seenCell(s, m.Views),
+		readyCell(s, g, m), tokenCell(m.TokenEpoch), fence, seenCell(s, m.Views),
 	}
 }
 
@@ -116,8 +116,10 @@ func verdictCell(s Style, status string) string {
 	return s.warn(orDash(status))
 }
 
-func readyCell(s Style, m *arbiterv1.MemberStatus) string {
+func readyCell(s Style, g *arbiterv1.GroupStatus, m *arbiterv1.MemberStatus) string {
 	switch {
+	case m.Member == g.BeingPromoted:
+		return s.warn("being promoted")
 	case m.Authority == "WRITER":
 		return "-"
 	case notFollowing(m):

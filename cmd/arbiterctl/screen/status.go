@@ -107,7 +107,7 @@ func heldText(g *arbiterv1.GroupStatus) string {
 // downMembers are those beside the primary that are seen down: nothing is lost by it yet, but the next failover has fewer to choose from.
 func downMembers(g *arbiterv1.GroupStatus) (names []string) {
 	for _, m := range g.Members {
-		if m.Status == "down" && m.Member != g.Primary && g.Adopted {
+		if m.Status == "down" && m.Member != g.Primary && m.Member != g.BeingPromoted && g.Adopted {
 			names = append(names, m.Member)
 		}
 	}
@@ -164,7 +164,7 @@ func statusAnswer(s Style, r *arbiterv1.GetStatusResponse) string {
 	}
 	const named = 3
 	more := ""
-	if len(r.Groups) == 1 && r.Groups[0].Primary != "" {
+	if len(r.Groups) == 1 && cmp.Or(r.Groups[0].Primary, r.Groups[0].BeingPromoted) != "" {
 		more = "; " + primarySentence(r.Groups[0])
 	}
 	if len(troubled) > named {
@@ -260,8 +260,11 @@ func wellSentence(g *arbiterv1.GroupStatus) string {
 		g.Group, g.Primary, g.Candidate, orDash(g.WouldLose))
 }
 
-// primarySentence says of a group that isn't well who serves all the same.
+// primarySentence says of a group that isn't well who serves all the same, or is about to.
 func primarySentence(g *arbiterv1.GroupStatus) string {
+	if to := g.BeingPromoted; to != "" {
+		return fmt.Sprintf("%s is being promoted, and is %s", to, cmp.Or(member(g, to).GetStatus(), "unknown"))
+	}
 	switch g.PrimaryStatus {
 	case "":
 		return g.Primary + " is primary"
@@ -335,19 +338,25 @@ func stateCell(s Style, g *arbiterv1.GroupStatus) string {
 	return s.warn(orDash(spaced(g.Stage)))
 }
 
+// primaryCell names the primary, or who is to be it: that this one is it already is not known before its promotion is proven.
 func primaryCell(s Style, g *arbiterv1.GroupStatus) string {
-	if g.Primary == "" {
+	name, zone, status, promoted := g.Primary, g.PrimaryZone, g.PrimaryStatus, ""
+	if g.BeingPromoted != "" {
+		m := member(g, g.BeingPromoted)
+		name, zone, status, promoted = g.BeingPromoted, m.GetZone(), m.GetStatus(), s.warn(" being promoted")
+	}
+	if name == "" {
 		return s.bad("none")
 	}
-	name := g.Primary
-	if g.PrimaryZone != "" {
-		name += " (" + g.PrimaryZone + ")"
+	if zone != "" {
+		name += " (" + zone + ")"
 	}
-	switch g.PrimaryStatus {
+	name += promoted
+	switch status {
 	case "down", "unknown":
-		return name + " " + s.bad(g.PrimaryStatus)
+		return name + " " + s.bad(status)
 	case "degraded":
-		return name + " " + s.warn(g.PrimaryStatus)
+		return name + " " + s.warn(status)
 	}
 	return name
 }
@@ -365,7 +374,9 @@ func standbyCell(s Style, g *arbiterv1.GroupStatus) string {
 		}
 		return ready
 	}
-	others := slices.DeleteFunc(slices.Clone(g.Members), func(m *arbiterv1.MemberStatus) bool { return m.Member == g.Primary || m.Role == "primary" })
+	others := slices.DeleteFunc(slices.Clone(g.Members), func(m *arbiterv1.MemberStatus) bool {
+		return m.Member == g.Primary || m.Member == g.BeingPromoted || m.Role == "primary"
+	})
 	if len(others) == 0 {
 		return s.bad("none")
 	}
