@@ -78,7 +78,7 @@ func runningToProto(g *failover.Group, next failover.Decision) *arbiterv1.Operat
 	op.To, op.EpochAfter, op.Result, op.Now = string(g.Operation.Candidate), uint64(g.Epoch), "running", next.Detail
 	op.Turn = uint64(g.Turn())
 	if g.Stage == failover.Held {
-		op.Result, op.HeldReason, op.HeldDetail = "held", string(g.Hold.Reason), g.Hold.Detail
+		op.Result, op.HeldReason, op.HeldDetail = "held", string(g.Hold.Reason), g.HeldFor()
 	}
 	return op
 }

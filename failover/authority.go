@@ -321,7 +321,7 @@ func (g *Group) since(seen Epoch) string {
 // standing says where the operation in progress stands.
 func (g *Group) standing() string {
 	if g.Stage == Held {
-		return fmt.Sprintf("%s, held for %s since index %d (%s)", g.Operation.ID, g.Hold.Reason, g.Hold.First, g.Hold.Detail)
+		return fmt.Sprintf("%s, held for %s since index %d (%s)", g.Operation.ID, g.Hold.Reason, g.Hold.First, g.HeldFor())
 	}
 	return fmt.Sprintf("%s, which is %s since index %d", g.Operation.ID, g.Stage, g.Turn())
 }
@@ -372,6 +372,15 @@ func checkS14(s *State, g *Group) *Refusal {
 		if !guard.OK {
 			return refuse("S14", "%s: %s", guard.Name, guard.Detail)
 		}
+	}
+	return nil
+}
+
+// checkS14Release refuses an operator's word to go on with what would not go on by it: an automatic operation that has done nothing yet begins only in a
+// group that is adopted, not paused, and acted on by itself.
+func checkS14Release(s *State, g *Group) *Refusal {
+	if guard, goesOn := goesOnReleased(g); !goesOn {
+		return refuse("S14", "the %s of %s would not go on: %s", g.Operation.Kind, g.Name, guard.Detail).advise("%s", inOneLine(insteadOfRelease(s, g)))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -118,7 +119,10 @@ func summary(g *Group, e Explanation) string {
 	case !g.Adopted:
 		return "Nothing automatic happens: " + g.whyUnadopted() + "."
 	case g.Stage == Held:
-		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.Hold.Detail) + besideNewPrimary(g)
+		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.HeldFor()) + besideNewPrimary(g)
+	case op != nil && g.refenceWaits():
+		failed, _ := e.Decision.FirstFailed()
+		return fmt.Sprintf("%s %s is %s: %s, and is not fenced: %s.", op.Kind, op.ID, g.Stage.words(), g.unproven(op.From), failed.Detail)
 	case op != nil:
 		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + besideNewPrimary(g)
 	}
@@ -150,6 +154,8 @@ func nextCommands(s *State, g *Group) []string {
 	switch {
 	case !g.Adopted:
 		return append(trustedByAdoption(g), adoptCommands(s, g)...)
+	case g.Operation != nil && g.refenceWaits():
+		return rogueCommands(s, g, g.Operation.From)
 	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage == Confirmed && g.Operation.Automatic && g.Spec.Policy.Automation != AutomationFull:
@@ -166,17 +172,16 @@ func heldCommands(s *State, g *Group) []string {
 	if writer := g.Operation.Candidate; g.isStranger(s, writer) {
 		return anotherDatabase(s, g, writer)
 	}
+	if _, goesOn := goesOnReleased(g); !goesOn {
+		return insteadOfRelease(s, g)
+	}
 	switch g.Hold.Reason {
 	case HoldLossBound:
 		return lossCommands(s, g, seen)
 	case HoldFenceUnproven:
 		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
-		m := g.revoked()
-		return append([]string{
-			fmt.Sprintf("let %s be fenced: arbiterctl release %s %s --reason \"...\"", m, name, seen),
-			fmt.Sprintf("or stop it, and vouch for that: arbiterctl attest %s %s %s --reason \"...\"", name, m, seen),
-		}, adoptMended(s, g, m)...)
+		return rogueCommands(s, g, g.revoked())
 	case HoldNoCandidate:
 		if from := g.Operation.From; from != "" && !pastIsolateIntent(g.EffectiveStage()) {
 			return []string{fmt.Sprintf("bring %s back, which has not been fenced, or a standby: it goes on by itself", from)}
@@ -189,13 +194,7 @@ func heldCommands(s *State, g *Group) []string {
 			return ungrantedStandbys(g, seen)
 		}
 	case HoldAborted:
-		next := []string{
-			fmt.Sprintf("go on with it, which %s: arbiterctl release %s %s --reason \"...\"", g.leftAfterAbort(), name, seen),
-		}
-		if g.mayBeReinstated() {
-			next = append(next, fmt.Sprintf("or let %s write again: arbiterctl reinstate %s %s --reason \"...\"", g.Operation.From, name, seen))
-		}
-		return next
+		return abortedCommands(s, g, seen)
 	}
 	if to := g.Member(g.Operation.Candidate); to != nil && to.Authority == AuthorityWriter && to.Verdict == StatusDown {
 		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
@@ -295,12 +294,53 @@ func (g *Group) answersNow(s *State, member MemberName) bool {
 	return m != nil && slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, answers) })
 }
 
-// leftAfterAbort is what the release of an aborted failover does first.
-func (g *Group) leftAfterAbort() string {
-	if m := g.toIsolate(); m != "" {
-		return "fences " + string(m)
+// abortedCommands go on with what was aborted, or undo it.
+func abortedCommands(s *State, g *Group, seen string) []string {
+	release := fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen)
+	var next []string
+	switch m := g.toIsolate(); {
+	case m == "":
+		next = []string{"go on with it, which promotes another one: " + release}
+	case g.Member(m).Rogue && g.Operation.Kind == KindRefence:
+		return rogueCommands(s, g, m)
+	case g.misfenced(m):
+		next = []string{fmt.Sprintf("go on with it, which takes a person's word that %s is off: %s", m, release)}
+	default:
+		next = []string{fmt.Sprintf("go on with it, which fences %s: %s", m, release)}
 	}
-	return "promotes another one"
+	if g.mayBeReinstated() {
+		next = append(next, fmt.Sprintf("or let %s write again: arbiterctl reinstate %s %s --reason \"...\"", g.Operation.From, g.Name, seen))
+	}
+	return next
+}
+
+// insteadOfRelease is what to do about a held operation that would not go on if it were released (S14).
+func insteadOfRelease(s *State, g *Group) []string {
+	doIt := fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name)
+	switch {
+	case !g.Adopted:
+		return adoptCommands(s, g)
+	case g.Operation.Kind == KindRefence:
+		return rogueCommands(s, g, g.Operation.From)
+	case g.Pause != nil && g.Spec.Policy.Automation == AutomationFull:
+		return []string{"resume the group, and release it then: arbiterctl resume " + string(g.Name), "or do it yourself, now: " + doIt}
+	}
+	return []string{"nothing happens by itself; do it:", doIt}
+}
+
+// inOneLine joins lines of advice, of which one that ends with a colon goes on in the next.
+func inOneLine(lines []string) string {
+	text := ""
+	for i, line := range lines {
+		if text += line; i == len(lines)-1 {
+			break
+		}
+		if !strings.HasSuffix(line, ":") {
+			text += ";"
+		}
+		text += " "
+	}
+	return text
 }
 
 // promoteCommands are what helps if a promotion does not succeed: another member can be promoted once the candidate is fenced, if one may be.

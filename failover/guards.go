@@ -48,11 +48,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	}
 	guards := automationGuards(g)
 	if op.Kind == KindRefence {
-		ok := g.Spec.Policy.RefenceRogues || op.released(HoldRefenceByHand)
-		return append(guards, Guard{
-			Name: "refence", OK: ok, Hold: HoldRefenceByHand,
-			Detail: fmt.Sprintf("the policy fences rogues only by hand, and %s is one", op.From),
-		})
+		return append(guards, refenceGuard(g))
 	}
 	v := Tally(s, g, op.From)
 	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why()})
@@ -134,4 +130,13 @@ func timeGuards(s *State, g *Group, d Durations) []Guard {
 		Name: guardCooldown, OK: cool, Hold: HoldCooldown,
 		Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown),
 	})
+}
+
+// goesOnReleased says whether a held operation can go on if it is released, or which guard it would wait for.
+func goesOnReleased(g *Group) (failed Guard, _ bool) {
+	if !g.Operation.Automatic || pastIsolateIntent(g.EffectiveStage()) {
+		return Guard{}, true
+	}
+	failed, waits := Decision{Guards: automationGuards(g)}.FirstFailed()
+	return failed, !waits
 }

@@ -204,6 +204,9 @@ func (c *change) release(b Release) *Refusal {
 	if refusal := checkS4Seen(g, g.Hold.First, b.Seen); refusal != nil {
 		return refusal
 	}
+	if refusal := checkS14Release(&c.state, g); refusal != nil {
+		return refusal
+	}
 	op := g.Operation
 	if b.AcceptLoss {
 		if refusal := c.acceptLoss(g, b); refusal != nil {
@@ -212,6 +215,10 @@ func (c *change) release(b Release) *Refusal {
 	}
 	op.Aborted, op.Attempts, op.LastHold = false, 0, Hold{}
 	op.release(g.Hold.Reason)
+	if rogue := g.toIsolate(); g.Hold.Reason == HoldAborted && rogue != "" && g.Member(rogue).Rogue { // whose fence was called off, and goes on by this word
+		op.release(HoldRogue)
+		op.release(HoldRefenceByHand)
+	}
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		op.ConfirmedAt = c.entry.Index // who counts looks again: much may have changed since
 	}

@@ -129,7 +129,7 @@ func (g *Group) wait(rule string, again time.Duration, detail string, args ...an
 // hold asks for the operation to be held, unless it is held for this reason already.
 func (g *Group) hold(reason HoldReason, detail string) Decision {
 	if g.Stage == Held && g.Hold.Reason == reason {
-		return g.decide(StepNone, "held", "%s", g.Hold.Detail)
+		return g.decide(StepNone, "held", "%s", g.HeldFor())
 	}
 	decision := g.decide(StepHold, "hold", "%s", detail)
 	decision.Hold = reason
@@ -193,7 +193,7 @@ func planAborted(g *Group, d Durations) Decision {
 func planLease(g *Group, d Durations) Decision {
 	switch {
 	case g.Stage == Held && !retriesWhileHeld(g, d) && !g.supplied():
-		return g.wait("held", g.Spec.Policy.RetryInterval-min(d.InStage, d.SinceAttempt), "%s", g.Hold.Detail)
+		return g.wait("held", g.Spec.Policy.RetryInterval-min(d.InStage, d.SinceAttempt), "%s", g.HeldFor())
 	case d.LeaseWait > 0:
 		return g.wait("lease-wait", d.LeaseWait, "a lease of epoch %d may be outstanding for another %s", g.Epoch, d.LeaseWait)
 	}

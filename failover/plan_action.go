@@ -104,20 +104,6 @@ func (g *Group) unproven(member MemberName) string {
 	return fmt.Sprintf("%s is not proven to have stopped", member)
 }
 
-// roguesByHand says why rogues are not fenced without an operator's word, empty if they are.
-func (g *Group) roguesByHand() string {
-	switch op := g.Operation; {
-	case op.released(HoldRogue) || op.released(HoldReinstate) || op.Kind == KindRefence: // which asked before it began
-	case g.Pause != nil:
-		return "the group is paused"
-	case g.Spec.Policy.Automation != AutomationFull:
-		return "policy.automation is " + string(g.Spec.Policy.Automation)
-	case !g.Spec.Policy.RefenceRogues:
-		return "the policy fences rogues only by hand"
-	}
-	return ""
-}
-
 // rogueBeside is a member other than one that must be assumed to be writing: the former writer first.
 func rogueBeside(g *Group, beside MemberName) MemberName {
 	if member := g.toIsolate(); member != "" && member != beside && g.Member(member).Authority == AuthorityRevoked {
@@ -294,7 +280,7 @@ func (g *Group) otherCandidate(s *State) MemberName {
 
 // planAfterPromotion does what the spec asks for after the promotion, in order.
 func planAfterPromotion(s *State, g *Group, d Durations) Decision {
-	if g.roguesByHand() == "" { // otherwise when the operation has ended, which is soon
+	if !g.leavesRogues() {
 		if decision, ok := planRogue(g, d); ok {
 			return decision
 		}

@@ -97,8 +97,11 @@ func leftToDo(s *State, g *Group) string {
 		return ""
 	}
 	var parts []string
-	if member := g.toIsolate(); member != "" {
+	rogue := ""
+	if member := g.toIsolate(); member != "" && !g.leavesRogues() {
 		parts = append(parts, fenceText(g, member))
+	} else if member != "" {
+		rogue = fmt.Sprintf("; %s is not fenced by it, since %s", member, g.roguesByHand())
 	}
 	loss := ""
 	if op.Candidate == "" || g.Member(op.Candidate).Promoting {
@@ -116,7 +119,7 @@ func leftToDo(s *State, g *Group) string {
 	case g.nothingDone():
 		return "if it goes on: " + strings.Join(parts, ", ") + loss
 	}
-	return "left to do: " + strings.Join(parts, ", ") + loss
+	return "left to do: " + strings.Join(parts, ", ") + loss + rogue
 }
 
 func (c Candidate) losesNothing() bool { return c.Loss.Bytes == 0 && c.Loss.Grade == LossObserved }

@@ -1,0 +1,90 @@
+package failover
+
+import (
+	"strings"
+	"testing"
+)
+
+// A release of what was aborted either has it go on, or is refused with what to do instead; explain advises it only in the first case. In between the
+// group may have been paused, or be only observed.
+func TestS14_AReleaseAfterAnAbortGoesOnOrIsRefused(t *testing.T) {
+	const down = "observe all: pg-a=down(refused)\n"
+	for name, begun := range map[string]string{
+		"a rogue":                  "observe c: pg-c=primary@1000\n",
+		"a primary that is down":   down,
+		"a primary to be isolated": down + "look-again answers\n",
+		"an operator's":            "failover orders\nlook-again answers\n",
+		"a rogue beside it":        down + "look-again answers\nobserve c: pg-c=primary@1000\noutcome isolate CONFIRMED_OFF\n",
+		"a former primary back":    down + "look-again answers\nreinstate orders\n",
+	} {
+		for _, setting := range []string{"", "apply orders automation=observe\n", "pause orders\n", "apply orders refence_rogues=no\n", "pause orders\napply orders automation=observe\n"} {
+			for _, text := range []string{setting + begun + "ABORT\n", begun + setting + "ABORT\n", begun + "ABORT\n" + setting} {
+				t.Run(name+": "+strings.ReplaceAll(text, "\n", "; "), func(t *testing.T) {
+					w := newWorld()
+					before, after, _ := strings.Cut(adopted+text, "ABORT\n")
+					w.runWhatRuns(before)
+					w.runWhatRuns("abort orders")
+					if op := w.group(t).Operation; op == nil || !op.Aborted {
+						return // nothing was done, and it is over
+					}
+					w.runWhatRuns("outcome isolate failed\n" + after)
+					checkRelease(t, w)
+				})
+			}
+		}
+	}
+}
+
+// runWhatRuns runs commands, but for outcomes of what is not running.
+func (w *world) runWhatRuns(commands string) {
+	for _, line := range strings.Split(strings.TrimSpace(commands), "\n") {
+		fields := strings.Fields(line)
+		if start := w.arbiters["a"]; len(fields) > 1 && fields[0] == "outcome" && string(start.started["orders"].Action.Kind) != fields[1] {
+			continue
+		}
+		if err := w.run(fields); err != nil {
+			panic(line + ": " + err.Error())
+		}
+		w.settle()
+	}
+}
+
+func checkRelease(t *testing.T, w *world) {
+	t.Helper()
+	e := Explain(&w.state, "orders", w.leader("a").controller.Durations("orders", w.now, w.wall()))
+	said := strings.Join(e.Next, "\n")
+	held := w.group(t).Hold
+	rejected, refused := w.entry("", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+	if strings.Contains(said, "arbiterctl release") == refused {
+		t.Errorf("refused: %v; explain said:\n%s", refused, said)
+	}
+	if refused {
+		if g := w.group(t); rejected.Rule != "S14" || !strings.Contains(rejected.Next, "arbiterctl ") || g.Hold != held {
+			t.Errorf("%+v, %+v", rejected, g.Hold)
+		}
+		return
+	}
+	w.settle()
+	w.runWhatRuns("look-again answers")
+	g := w.group(t)
+	if _, runs := w.arbiters["a"].started["orders"]; !runs && g.Stage != Held {
+		t.Errorf("nothing is done, and it is %s", g.Stage)
+	}
+	if strings.Contains(said, "fences pg-c") || strings.Contains(said, "let pg-c be fenced") {
+		if !w.fences("pg-c") {
+			t.Errorf("pg-c is not fenced, it is %s for %s; explain said:\n%s", g.Stage, g.Hold.Reason, said)
+		}
+	}
+}
+
+// What a cool-down or another hold waits for is not released in a paused group either: it would pass unseen when the group is resumed.
+func TestS14_NoReleaseInAPausedGroupBeforeAnythingWasDone(t *testing.T) {
+	behind := strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)
+	w := given(t, behind+"observe all: pg-a=down(refused)\nlook-again answers\n")
+	w.wantHeld(t, HoldLossBound)
+	w.do(t, "pause orders\n")
+	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossBytes: 1000}
+	w.refused(t, "S14", "", 0, release)
+	w.do(t, "resume orders\n")
+	w.accepted(t, "", 0, release)
+}
