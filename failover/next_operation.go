@@ -135,7 +135,7 @@ func (c *change) releaseLease(b ReleaseLease) *Refusal {
 	}
 	text := "lease of epoch %d released"
 	if l := g.Lease; l.Holder != c.entry.Proposer || l.Term != c.entry.Term {
-		text = "lease of epoch %d has run out on every clock"
+		text = "the lease of epoch %d was not released: waited until it had ended for certain"
 	}
 	g.Lease = nil
 	c.tell(g, LeaseReleased, "", text, b.Epoch)
@@ -170,7 +170,7 @@ func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string
 	c.must(c.advance(g, kind, "%s", detail))
 	hold := Hold{Reason: reason, Detail: detail, About: aboutHold(&c.state, g, reason), Since: c.entry.Wall, Index: c.entry.Index, First: c.entry.Index}
 	if last := g.Operation.LastHold; hold.sameAs(last) && g.changed() <= last.Index {
-		hold.First = last.First
+		hold.First, hold.Since = last.First, last.Since
 	}
 	g.Hold = hold
 	g.Operation.LastHold = g.Hold

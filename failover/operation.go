@@ -217,11 +217,11 @@ type Hold struct {
 	Reason HoldReason
 	Detail string
 	About  string `json:",omitempty"` // what it is about, without the words for people
-	Since  WallTime
 	Index  Index
-	// First is the first of the holds for the very same thing that had nothing but own tries between them. What an operator
-	// says about one of them counts for all: a try every few seconds must not make it stale.
+	// First is the first of the holds for the very same thing that had nothing but own tries between them, and Since when that was. What an
+	// operator says about one of them counts for all: a try every few seconds must not make it stale.
 	First Index
+	Since WallTime
 }
 
 // LossGrade says how good a loss bound is.

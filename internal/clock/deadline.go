@@ -2,12 +2,17 @@ package clock
 
 import (
 	"context"
-	"fmt"
 	"time"
 )
 
-// ErrDeadline is the cause of a context whose boot-time deadline has passed. It wraps context.DeadlineExceeded.
-var ErrDeadline = fmt.Errorf("deadline passed on the boot-time clock: %w", context.DeadlineExceeded)
+// ErrDeadline is the cause of a context whose boot-time deadline has passed. It wraps context.DeadlineExceeded. Operators read its words.
+var ErrDeadline error = passed{}
+
+type passed struct{}
+
+func (passed) Error() string { return "its time limit has passed" }
+
+func (passed) Unwrap() error { return context.DeadlineExceeded }
 
 // WithDeadline returns a context that is cancelled, with ErrDeadline as its cause, once the clock's Boot has reached the
 // deadline. The context's Err is context.Canceled; ask context.Cause for the reason. Its Deadline is an estimate from now, for those who

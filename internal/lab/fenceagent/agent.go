@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -36,6 +37,10 @@ type request struct {
 
 // Run is the agent: args without the program's name; it returns the exit status.
 func Run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "--help" }) {
+		fmt.Fprint(stdout, help)
+		return exitDone
+	}
 	r := request{action: "reboot", port: "6230", timeout: 20 * time.Second}
 	err := r.readArguments(args)
 	if err == nil && len(args) == 0 {
