@@ -20,6 +20,7 @@ func Warnings(spec *arbiterv1.GroupSpec) []Fault {
 	full := Defaults(spec)
 	_, warnings := sharedFences(full)
 	warnings = append(warnings, fencesOnTarget(full)...)
+	warnings = append(warnings, publishedPorts(full)...)
 	warnings = append(warnings, sharedZone(full)...)
 	warnings = append(warnings, mistypedSettings(full)...)
 	if !detected(full, freeze) {
