@@ -67,6 +67,16 @@ type Finding struct {
 	Next        string              // what to do
 }
 
+// Settled is where the clients of a group belong by the committed state.
+type Settled struct {
+	// Primary is empty while there is none, or an operation may be changing that.
+	Primary failover.MemberName
+	// Moving says that an operation is under way.
+	Moving   bool
+	Epoch    failover.Epoch
+	SystemID string
+}
+
 // Inspectors look for what would keep actions from working. They change nothing, so they need no epoch.
 type Inspectors struct {
 	// Member looks at the service itself: privileges, settings, whether it can be reached.
@@ -75,6 +85,8 @@ type Inspectors struct {
 	Fence func(ctx context.Context, member failover.MemberSpec) []Finding
 	// Route asks a router whether it knows the members, and sends clients to the primary, if there is one.
 	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []Finding
+	// Arrival connects through a route, as clients do, and tells where that leads unless it is to the settled primary.
+	Arrival func(ctx context.Context, route failover.Route, spec *failover.Spec, settled Settled) []Finding
 	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.
 	// The epoch is the group's: a router that knows a newer one answers nobody else.
 	Astray func(ctx context.Context, route failover.Route, group *failover.Group, primary failover.MemberName) (string, error)

@@ -39,25 +39,34 @@ const (
 
 // look is one part of an inspection.
 type look struct {
-	about  string
-	member failover.MemberName
-	what   string // in words, for the finding that it never ended
-	limit  time.Duration
-	do     func(context.Context) []Finding
+	about   string
+	member  failover.MemberName
+	what    string // in words, for the finding that it never ended
+	arrival bool   // whether clients reach the primary: they do if nothing is found
+	limit   time.Duration
+	do      func(context.Context) []Finding
 }
 
 // looksOf are all parts of an inspection of a group: each member's service and fence, and each route.
-func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []look {
+func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, settled Settled) []look {
 	var looks []look
 	for _, m := range spec.Members {
 		looks = append(looks,
-			look{aboutDatabase, m.Name, "the database", askDatabase, func(ctx context.Context) []Finding { return inspect.Member(ctx, m, spec) }},
-			look{aboutFence, m.Name, "the fence", inspectLimit, func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
+			look{about: aboutDatabase, member: m.Name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
+				return inspect.Member(ctx, m, spec)
+			}},
+			look{about: aboutFence, member: m.Name, what: "the fence", limit: inspectLimit, do: func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
 	}
 	for _, r := range spec.Routes {
-		looks = append(looks, look{aboutRoute, "", "route " + r.Name, askRoute, func(ctx context.Context) []Finding {
-			return inspect.Route(ctx, r, group, spec, primary)
+		looks = append(looks, look{about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
+			return inspect.Route(ctx, r, group, spec, settled.Primary)
 		}})
+		if r.VerifyAddress != "" && !settled.Moving {
+			looks = append(looks, look{
+				about: aboutRoute, what: fmt.Sprintf("route %s (%s)", r.Name, r.VerifyAddress), limit: askRoute, arrival: settled.Primary != "",
+				do: func(ctx context.Context) []Finding { return inspect.Arrival(ctx, r, spec, settled) },
+			})
+		}
 	}
 	return looks
 }
@@ -73,7 +82,8 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	ctx, cancel := sooner(ctx)
 	defer cancel()
 	group := failover.GroupName(effective.GetGroup())
-	looks := looksOf(n.options.Drivers.Inspect, group, spec, settledPrimary(n.fsm.State(), group))
+	settled := settledOf(n.fsm.State(), group)
+	looks := looksOf(n.options.Drivers.Inspect, group, spec, settled)
 	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
 	for _, m := range spec.Members {
 		for _, level := range m.Fence {
@@ -82,6 +92,9 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	}
 	check.Findings = n.certificateFindings()
 	for i, found := range n.lookAll(ctx, looks) {
+		if looks[i].arrival && len(found) == 0 {
+			check.Reached, check.Epoch = check.GetReached()+1, uint64(settled.Epoch)
+		}
 		for _, f := range found {
 			check.Findings = append(check.Findings, findingToProto(looks[i], f))
 		}
@@ -90,13 +103,16 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	return check, nil
 }
 
-// settledPrimary is the member that clients belong to, empty while there is none or an operation may be changing that.
-func settledPrimary(s *failover.State, group failover.GroupName) failover.MemberName {
+// settledOf is where clients belong: to the writer, unless an operation may be changing that.
+func settledOf(s *failover.State, group failover.GroupName) Settled {
 	g := s.Group(group)
-	if g == nil || g.Operation != nil {
-		return ""
+	switch {
+	case g == nil:
+		return Settled{}
+	case g.Operation != nil:
+		return Settled{Moving: true}
 	}
-	return g.Writer()
+	return Settled{Primary: g.Writer(), Epoch: g.Epoch, SystemID: g.SystemID}
 }
 
 // sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends
@@ -164,14 +180,18 @@ func obstacles(s *failover.State, group failover.GroupName, d failover.Durations
 	return list
 }
 
-// excuse makes it advice that a member can't be asked if a quorum sees it down: that is what a failover is for, and whether
+// excuse makes it advice that a member can't be asked, or reached by its clients, if a quorum sees it down: that is what a failover is for, and whether
 // another one can take over is said by the group's own findings.
 func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.ArbiterCheck) {
 	for _, check := range checks {
 		for _, f := range check.GetFindings() {
-			if f.GetAbout() == aboutDatabase && f.GetUnreachable() && failover.SeenDown(s, group, failover.MemberName(f.GetMember())) {
+			if f.GetUnreachable() && f.GetAbout() != aboutFence && failover.SeenDown(s, group, failover.MemberName(f.GetMember())) {
 				f.Severity = arbiterv1.Severity_SEVERITY_ADVICE
-				f.What = "it is down, so it was not looked at (" + f.GetWhat() + ")"
+				if f.GetAbout() == aboutDatabase {
+					f.What = "it is down, so it was not looked at (" + f.GetWhat() + ")"
+				} else {
+					f.What = "it is down, and " + f.GetWhat()
+				}
 				f.Next = nextOfDown(s.Group(group), failover.MemberName(f.GetMember()))
 			}
 		}

@@ -1,23 +1,27 @@
 package arbiter
 
 import (
+	"context"
 	"strings"
 	"testing"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // While an operation is under way clients may still be on their way to the new primary: that is no finding.
-func TestSettledPrimary(t *testing.T) {
+func TestSettledOf(t *testing.T) {
 	writer := []failover.Member{{Name: "a", Authority: failover.AuthorityRevoked}, {Name: "b", Authority: failover.AuthorityWriter}}
 	s := &failover.State{Groups: []*failover.Group{
-		{Name: "moved", Members: writer},
+		{Name: "moved", Members: writer, Epoch: 4, SystemID: "7"},
 		{Name: "moving", Members: writer, Operation: &failover.Operation{}},
 		{Name: "without", Members: writer[:1]},
 	}}
-	for group, want := range map[failover.GroupName]failover.MemberName{"moved": "b", "moving": "", "without": "", "unknown": ""} {
-		if got := settledPrimary(s, group); got != want {
-			t.Errorf("%s: %q, want %q", group, got, want)
+	for group, want := range map[failover.GroupName]Settled{
+		"moved": {Primary: "b", Epoch: 4, SystemID: "7"}, "moving": {Moving: true}, "without": {}, "unknown": {},
+	} {
+		if got := settledOf(s, group); got != want {
+			t.Errorf("%s: %+v, want %+v", group, got, want)
 		}
 	}
 }
@@ -29,5 +33,74 @@ func TestNextOfDown(t *testing.T) {
 		if next := nextOfDown(g, member); !strings.Contains(next, want) {
 			t.Errorf("%s: %q doesn't say %q", member, next, want)
 		}
+	}
+}
+
+// Whether clients reach the primary is looked at through every route that names where they connect, unless an operation may be moving them; and it is
+// told only where there is a primary to reach.
+func TestLooksOf_Arrivals(t *testing.T) {
+	spec := &failover.Spec{Routes: []failover.Route{{Name: "front", VerifyAddress: "db:5432"}, {Name: "back"}}}
+	var asked []Settled
+	inspect := Inspectors{Arrival: func(_ context.Context, r failover.Route, _ *failover.Spec, settled Settled) []Finding {
+		asked = append(asked, settled)
+		return []Finding{{What: r.Name}}
+	}}
+	for name, test := range map[string]struct {
+		settled       Settled
+		looks, counts int
+	}{
+		"settled":           {Settled{Primary: "a", Epoch: 4}, 1, 1},
+		"without a primary": {Settled{}, 1, 0},
+		"under way":         {Settled{Moving: true}, 0, 0},
+	} {
+		asked = nil
+		looks, counts := 0, 0
+		for _, l := range looksOf(inspect, "orders", spec, test.settled) {
+			if l.arrival {
+				counts++
+			}
+			if strings.Contains(l.what, "db:5432") {
+				looks++
+				if found := l.do(t.Context()); len(found) != 1 || found[0].What != "front" {
+					t.Errorf("%s: found %+v", name, found)
+				}
+			}
+		}
+		if looks != test.looks || counts != test.counts || len(asked) != looks || looks == 1 && asked[0] != test.settled {
+			t.Errorf("%s: %d looks, %d of which count, asked for %+v", name, looks, counts, asked)
+		}
+	}
+}
+
+// That no client arrives at a primary that is seen down is no second fault; that they arrive elsewhere is.
+func TestExcuse_ClientsOfAPrimaryThatIsDown(t *testing.T) {
+	down := failover.Observation{Member: "a", Checks: []failover.CheckState{{Evidence: failover.Evidence{Reason: failover.ReasonRefused}}}}
+	s := &failover.State{
+		Voters: []failover.NodeID{"x"}, Views: []failover.View{{Node: "x", Generation: 1, Current: true}},
+		Groups: []*failover.Group{{
+			Name: "orders", Spec: &failover.Spec{Health: failover.Health{Checks: []failover.Check{{Required: true}}}},
+			Members: []failover.Member{{Name: "a", Authority: failover.AuthorityWriter}}, Looks: []failover.Look{{Node: "x", Generation: 1, Observation: down}},
+		}},
+	}
+	blocks := func(about string, unreachable bool) *arbiterv1.Finding {
+		return &arbiterv1.Finding{Severity: arbiterv1.Severity_SEVERITY_BLOCKS, About: about, Member: "a", What: about, Unreachable: unreachable}
+	}
+	check := &arbiterv1.ArbiterCheck{Findings: []*arbiterv1.Finding{
+		blocks("route", true), blocks("route", false), blocks("fence", true), blocks("database", true),
+	}}
+	excuse(s, "orders", []*arbiterv1.ArbiterCheck{check})
+	var still, advice []string
+	for _, f := range check.GetFindings() {
+		if f.GetSeverity() == arbiterv1.Severity_SEVERITY_BLOCKS {
+			still = append(still, f.GetWhat())
+		} else {
+			advice = append(advice, f.GetWhat())
+		}
+	}
+	if got, want := strings.Join(still, ", "), "route, fence"; got != want {
+		t.Errorf("still blocking: %s", got)
+	}
+	if got, want := strings.Join(advice, ", "), "it is down, and route, it is down, so it was not looked at (database)"; got != want {
+		t.Errorf("advice: %s", got)
 	}
 }

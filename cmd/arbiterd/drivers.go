@@ -46,6 +46,7 @@ func drivers(fencing *fence.Fencer, secrets *secret.Reader) (all arbiter.Drivers
 type service interface {
 	arbiter.Engine
 	Preconditions(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []engine.Problem
+	Arrives(ctx context.Context, route failover.Route, spec *failover.Spec, want engine.Arrival) []engine.Problem
 }
 
 func checkers(node failover.NodeID, secrets *secret.Reader) map[failover.CheckKind]probe.Checker {
@@ -98,7 +99,7 @@ func newProber(c clock.Clock, secrets *secret.Reader, log hclog.Logger) func(fai
 func reportOf(r probe.Report) arbiter.Report {
 	return arbiter.Report{
 		Observation: r.Observation, Address: r.Address, SpecSince: r.SpecSince, Began: r.Began, Ended: r.Ended, Good: good(r.Look), Towards: r.Towards,
-		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
+		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look), Told: r.Look.Facts.Role != failover.RoleUnknown,
 	}
 }
 

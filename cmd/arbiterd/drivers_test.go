@@ -54,7 +54,10 @@ func TestReportOf_LeavesNothingOut(t *testing.T) {
 		Observation: failover.Observation{Member: "db1"}, Address: "a", Began: 1, Ended: 2, Check: "tcp", Look: look,
 		Towards: []failover.BadLooks{{Check: "tcp", Count: 1, Latest: look.Evidence}},
 	})
-	if got.Observation.Member != "db1" || got.Address != "a" || got.Began != 1 || got.Ended != 2 || got.Check != "tcp" || !got.Dead || len(got.Towards) != 1 {
+	if got.Observation.Member != "db1" || got.Address != "a" || got.Began != 1 || got.Ended != 2 || got.Check != "tcp" || !got.Dead || len(got.Towards) != 1 || got.Told {
 		t.Errorf("got %+v", got)
+	}
+	if !reportOf(probe.Report{Look: probe.Look{Facts: failover.Facts{Role: failover.RoleStandby}}}).Told {
+		t.Error("what a member tells of itself is not told")
 	}
 }

@@ -23,9 +23,7 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 					Next: "upgrade this arbiter, or change the group's spec",
 				}}
 			}
-			return findings(e.Preconditions(ctx, m, spec), func(p engine.Problem) arbiter.Finding {
-				return arbiter.Finding{Blocks: p.Blocks, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
-			})
+			return findings(e.Preconditions(ctx, m, spec), ofEngine)
 		},
 		Fence: func(ctx context.Context, m failover.MemberSpec) []arbiter.Finding {
 			return findings(fencer.Inspect(ctx, m), func(p fence.Problem) arbiter.Finding {
@@ -38,11 +36,27 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 			})...)
 		},
+		Arrival: func(ctx context.Context, r failover.Route, spec *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
+			e, known := engines[spec.Engine]
+			if !known {
+				return []arbiter.Finding{{What: fmt.Sprintf("nothing is known of route %s: engine %q is unknown to this release", r.Name, spec.Engine), Next: "upgrade this arbiter"}}
+			}
+			want := engine.Arrival{Primary: settled.Primary, Epoch: settled.Epoch, SystemID: settled.SystemID}
+			return findings(e.Arrives(ctx, r, spec, want), func(p engine.Problem) arbiter.Finding {
+				f := ofEngine(p)
+				f.Member = p.Member
+				return f
+			})
+		},
 		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (string, error) {
 			return routers.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
 		},
 		RunsProgram: route.RunsProgram,
 	}
+}
+
+func ofEngine(p engine.Problem) arbiter.Finding {
+	return arbiter.Finding{Blocks: p.Blocks, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
 }
 
 // unverified advises to give a route an address at which it can be proved: a failover works without.

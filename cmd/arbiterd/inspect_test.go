@@ -48,9 +48,10 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 	t.Cleanup(end)
 	inspect := all.Inspect
 	for name, found := range map[string][]arbiter.Finding{
-		"member": inspect.Member(t.Context(), member, spec),
-		"fence":  inspect.Fence(t.Context(), member),
-		"route":  inspect.Route(t.Context(), route, "pay", spec, ""),
+		"member":  inspect.Member(t.Context(), member, spec),
+		"fence":   inspect.Fence(t.Context(), member),
+		"route":   inspect.Route(t.Context(), route, "pay", spec, ""),
+		"arrival": inspect.Arrival(t.Context(), failover.Route{Name: "front", VerifyAddress: rude(t)}, spec, arbiter.Settled{Primary: "pg-a"}),
 	} {
 		blocked := false
 		for _, f := range found {

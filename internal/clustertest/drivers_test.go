@@ -67,6 +67,12 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find("fence of " + string(m.Name))
 		},
+		Arrival: func(_ context.Context, r failover.Route, _ *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
+			if _, answers := h.world.facts(settled.Primary); !answers {
+				return []arbiter.Finding{{Blocks: true, Unreachable: true, Member: settled.Primary, What: "through " + r.VerifyAddress + " clients reach nobody"}}
+			}
+			return find(r.VerifyAddress)
+		},
 		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec, primary failover.MemberName) []arbiter.Finding {
 			h.world.mu.Lock()
 			at := h.world.routes[r.Name]

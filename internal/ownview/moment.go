@@ -61,6 +61,8 @@ type Report struct {
 	Dead  bool
 	// Reached is when that look began, if the member was reached over a new connection; 0 otherwise.
 	Reached time.Duration
+	// Told says that in that look the member itself told what it is and where it stands. The observation keeps that over looks that are told nothing.
+	Told bool
 }
 
 // missed says that the look did not reach the member, whatever the check.

@@ -13,6 +13,7 @@ type View struct {
 	node     failover.NodeID
 	looks    map[Key]Report
 	took     map[Key]time.Duration // how long the last good look at each member took
+	heard    map[Key]time.Duration // when the last look ended in which a member told what it is, on the boot clock
 	sent     map[Key]failover.Observation
 	words    map[Key]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[Key]failover.FencePath
@@ -35,7 +36,7 @@ type View struct {
 // New is the view of an arbiter that has seen nothing yet.
 func New(node failover.NodeID) *View {
 	return &View{
-		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{},
+		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{}, heard: map[Key]time.Duration{},
 		sent: map[Key]failover.Observation{}, words: map[Key]failover.Observation{}, paths: map[Key]failover.FencePath{},
 		troubles: map[Key]*trouble{}, reached: map[Key]time.Duration{},
 		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, saidOff: map[Key]time.Duration{}, specs: Specs{},
@@ -59,6 +60,9 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 	v.looks[key] = r
 	if r.Good > 0 {
 		v.took[key] = r.Good
+	}
+	if r.Told {
+		v.heard[key] = r.Ended
 	}
 	w.Points = v.noteTrouble(m, key, r)
 	contradicted := v.contradictPath(key, r)
@@ -177,6 +181,12 @@ func (v *View) Look(key Key) (Report, bool) {
 	return r, ok
 }
 
+// Heard is when a member last told what it is and where it stands, on the boot clock; false if it never did.
+func (v *View) Heard(key Key) (time.Duration, bool) {
+	at, ok := v.heard[key]
+	return at, ok
+}
+
 // PathWorked is when a fence path answered last that it works, on the boot clock; false if it never did.
 func (v *View) PathWorked(key Key) (time.Duration, bool) {
 	at, ok := v.worked[key]
@@ -192,6 +202,7 @@ func (v *View) dropUnknown(s *failover.State) {
 		if member(s, key) == nil {
 			delete(v.looks, key)
 			delete(v.took, key)
+			delete(v.heard, key)
 			delete(v.sent, key)
 			delete(v.words, key)
 			delete(v.troubles, key)

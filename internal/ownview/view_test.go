@@ -509,3 +509,26 @@ func TestView_ARequestAboutNobodyIsAnswered(t *testing.T) {
 		t.Errorf("answers %+v", b.Answers)
 	}
 }
+
+// When a member last told what it is stays, over looks in vain, what it was: they are new, and what is known of it is not.
+func TestHeard(t *testing.T) {
+	f := newFixture()
+	key := Key{Group: "pay", Member: "db1"}
+	if _, heard := f.Heard(key); heard {
+		t.Error("before any look")
+	}
+	look := func(told bool) {
+		f.now += time.Second
+		f.observe(Report{Observation: failover.Observation{Group: "pay", Member: "db1"}, Ended: f.now, Told: told})
+	}
+	look(true)
+	told := f.now
+	look(false)
+	if at, heard := f.Heard(key); !heard || at != told {
+		t.Errorf("heard %v at %v, want %v", heard, at, told)
+	}
+	look(true)
+	if at, _ := f.Heard(key); at != f.now {
+		t.Errorf("heard at %v, want %v", at, f.now)
+	}
+}

@@ -205,7 +205,7 @@ func Plan() *arbiterv1.FailoverResponse { return answer("plan", &arbiterv1.Failo
 func Checks() []*arbiterv1.ArbiterCheck {
 	var all []*arbiterv1.ArbiterCheck
 	for _, node := range []string{"az-a", "az-b", "az-c"} {
-		all = append(all, &arbiterv1.ArbiterCheck{Node: node, Members: 3, Devices: 3, Routes: 1, Took: took(420 * time.Millisecond)})
+		all = append(all, &arbiterv1.ArbiterCheck{Node: node, Members: 3, Devices: 3, Routes: 1, Reached: 1, Epoch: 4, Took: took(420 * time.Millisecond)})
 	}
 	return all
 }

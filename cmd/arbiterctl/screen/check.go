@@ -150,12 +150,32 @@ func checkAnswer(s Style, r Checked, rows []findingRow) string {
 		advice, r.GetGroup(), plural(len(r.GetArbiters()), "arbiter", "arbiters"), looked))
 }
 
+// reached says through how many routes the primary was reached, by the arbiter that reached it through the fewest.
+func reached(r Checked) string {
+	var least *arbiterv1.ArbiterCheck
+	for _, c := range r.GetArbiters() {
+		if c.Silent == "" && (least == nil || c.Reached < least.Reached) {
+			least = c
+		}
+	}
+	through := "it"
+	switch {
+	case least.GetReached() == 0:
+		return ""
+	case least.Reached < least.Routes:
+		through = fmt.Sprintf("%d of them", least.Reached)
+	case least.Routes > 1:
+		through = "each of them"
+	}
+	return fmt.Sprintf("; through %s clients reach the primary under epoch %d", through, least.Epoch)
+}
+
 // lookedAt says what an arbiter looked at, so that "nothing found" can't be mistaken for "nothing looked at".
 func lookedAt(r Checked) string {
 	for _, c := range r.GetArbiters() {
 		if c.Silent == "" {
-			return fmt.Sprintf("%s, %s, %s", plural(int(c.Members), "member", "members"), plural(int(c.Devices), "fence device", "fence devices"),
-				plural(int(c.Routes), "route", "routes"))
+			return fmt.Sprintf("%s, %s, %s%s", plural(int(c.Members), "member", "members"), plural(int(c.Devices), "fence device", "fence devices"),
+				plural(int(c.Routes), "route", "routes"), reached(r))
 		}
 	}
 	return "nothing was looked at"

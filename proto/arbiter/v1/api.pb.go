@@ -811,6 +811,9 @@ type GroupStatus struct {
 	// Who is being promoted, or brought back: it may be the primary already, or become it at any time, and neither is proven. Nobody else may be
 	// it meanwhile. Empty if there is none.
 	BeingPromoted string `protobuf:"bytes,28,opt,name=being_promoted,json=beingPromoted,proto3" json:"being_promoted,omitempty"`
+	// What leads clients elsewhere than to the primary, as the arbiter that leads saw it last; nobody commits that. Empty if nothing does, and in the
+	// answers of other arbiters.
+	RoutesAstray  []string `protobuf:"bytes,29,rep,name=routes_astray,json=routesAstray,proto3" json:"routes_astray,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1041,6 +1044,13 @@ func (x *GroupStatus) GetBeingPromoted() string {
 	return ""
 }
 
+func (x *GroupStatus) GetRoutesAstray() []string {
+	if x != nil {
+		return x.RoutesAstray
+	}
+	return nil
+}
+
 // PauseStatus says who paused a group, and why.
 type PauseStatus struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1126,7 +1136,9 @@ type MemberStatus struct {
 	// How long ago the arbiter that answers was last told by a level of its fence devices that they work; unset if it never was.
 	FenceAge *durationpb.Duration `protobuf:"bytes,18,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
 	// How old lag_bytes is; see GroupStatus.
-	LagAge        *durationpb.Duration `protobuf:"bytes,19,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
+	LagAge *durationpb.Duration `protobuf:"bytes,19,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
+	// How long ago the member itself told the arbiter that answers what it is and where it stands; unset if it never did.
+	SeenAge       *durationpb.Duration `protobuf:"bytes,20,opt,name=seen_age,json=seenAge,proto3" json:"seen_age,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1290,6 +1302,13 @@ func (x *MemberStatus) GetFenceAge() *durationpb.Duration {
 func (x *MemberStatus) GetLagAge() *durationpb.Duration {
 	if x != nil {
 		return x.LagAge
+	}
+	return nil
+}
+
+func (x *MemberStatus) GetSeenAge() *durationpb.Duration {
+	if x != nil {
+		return x.SeenAge
 	}
 	return nil
 }
@@ -2296,7 +2315,11 @@ type Operation struct {
 	// Of one that is done: from when writes stopped until a write through every route was seen on the new primary.
 	WriteOutage *durationpb.Duration `protobuf:"bytes,25,opt,name=write_outage,json=writeOutage,proto3" json:"write_outage,omitempty"`
 	// Of a reroute that ended: how many there were in a row before it. They share one receipt, that of the newest.
-	Repeats       uint32 `protobuf:"varint,26,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	Repeats uint32 `protobuf:"varint,26,opt,name=repeats,proto3" json:"repeats,omitempty"`
+	// While it is held: since when, over all tries.
+	HeldSince *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"`
+	// While it runs: which member may still be writing although it was told to stop, and whether clients were cut off from it. Empty if none.
+	MayWrite      string `protobuf:"bytes,28,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2511,6 +2534,20 @@ func (x *Operation) GetRepeats() uint32 {
 		return x.Repeats
 	}
 	return 0
+}
+
+func (x *Operation) GetHeldSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.HeldSince
+	}
+	return nil
+}
+
+func (x *Operation) GetMayWrite() string {
+	if x != nil {
+		return x.MayWrite
+	}
+	return ""
 }
 
 // Step is one line of an operation's timeline.
@@ -3538,10 +3575,14 @@ type ArbiterCheck struct {
 	Silent   string     `protobuf:"bytes,2,opt,name=silent,proto3" json:"silent,omitempty"`
 	Findings []*Finding `protobuf:"bytes,3,rep,name=findings,proto3" json:"findings,omitempty"`
 	// What was looked at, so that no finding can be told from no look.
-	Members       uint32               `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
-	Devices       uint32               `protobuf:"varint,5,opt,name=devices,proto3" json:"devices,omitempty"`
-	Routes        uint32               `protobuf:"varint,6,opt,name=routes,proto3" json:"routes,omitempty"`
-	Took          *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	Members uint32               `protobuf:"varint,4,opt,name=members,proto3" json:"members,omitempty"`
+	Devices uint32               `protobuf:"varint,5,opt,name=devices,proto3" json:"devices,omitempty"`
+	Routes  uint32               `protobuf:"varint,6,opt,name=routes,proto3" json:"routes,omitempty"`
+	Took    *durationpb.Duration `protobuf:"bytes,7,opt,name=took,proto3" json:"took,omitempty"`
+	// Routes through whose verify_address a connection of this arbiter reached the primary, as clients do, and the group's epoch then. It
+	// is tried where there is a primary, and no operation is under way.
+	Reached       uint32 `protobuf:"varint,8,opt,name=reached,proto3" json:"reached,omitempty"`
+	Epoch         uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3623,6 +3664,20 @@ func (x *ArbiterCheck) GetTook() *durationpb.Duration {
 		return x.Took
 	}
 	return nil
+}
+
+func (x *ArbiterCheck) GetReached() uint32 {
+	if x != nil {
+		return x.Reached
+	}
+	return 0
+}
+
+func (x *ArbiterCheck) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
 }
 
 // Finding is one thing that would keep a failover from working, or that is careless.
@@ -6015,7 +6070,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xb5\a\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xda\a\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -6052,11 +6107,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
 	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
 	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\x12%\n" +
-	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\"m\n" +
+	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\x12#\n" +
+	"\rroutes_astray\x18\x1d \x03(\tR\froutesAstray\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xc9\x04\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xff\x04\n" +
 	"\fMemberStatus\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
@@ -6078,7 +6134,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05proof\x18\x10 \x01(\tR\x05proof\x12#\n" +
 	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\x126\n" +
 	"\tfence_age\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x122\n" +
-	"\alag_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\"\xa2\x02\n" +
+	"\alag_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x124\n" +
+	"\bseen_age\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\aseenAge\"\xa2\x02\n" +
 	"\x04View\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -6165,7 +6222,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
 	"\x05index\x18\b \x01(\x04R\x05index\x12\x14\n" +
-	"\x05first\x18\t \x01(\x04R\x05first\"\xa6\x06\n" +
+	"\x05first\x18\t \x01(\x04R\x05first\"\xfe\x06\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -6198,7 +6255,10 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04turn\x18\x17 \x01(\x04R\x04turn\x12\x10\n" +
 	"\x03now\x18\x18 \x01(\tR\x03now\x12<\n" +
 	"\fwrite_outage\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\vwriteOutage\x12\x18\n" +
-	"\arepeats\x18\x1a \x01(\rR\arepeats\"\xa7\x03\n" +
+	"\arepeats\x18\x1a \x01(\rR\arepeats\x129\n" +
+	"\n" +
+	"held_since\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\theldSince\x12\x1b\n" +
+	"\tmay_write\x18\x1c \x01(\tR\bmayWrite\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -6282,7 +6342,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x11CheckSpecResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x124\n" +
-	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\"\xe6\x01\n" +
+	"\barbiters\x18\x03 \x03(\v2\x18.arbiter.v1.ArbiterCheckR\barbiters\"\x96\x02\n" +
 	"\fArbiterCheck\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06silent\x18\x02 \x01(\tR\x06silent\x12/\n" +
@@ -6290,7 +6350,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\amembers\x18\x04 \x01(\rR\amembers\x12\x18\n" +
 	"\adevices\x18\x05 \x01(\rR\adevices\x12\x16\n" +
 	"\x06routes\x18\x06 \x01(\rR\x06routes\x12-\n" +
-	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\"\xb3\x01\n" +
+	"\x04took\x18\a \x01(\v2\x19.google.protobuf.DurationR\x04took\x12\x18\n" +
+	"\areached\x18\b \x01(\rR\areached\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\"\xb3\x01\n" +
 	"\aFinding\x120\n" +
 	"\bseverity\x18\x01 \x01(\x0e2\x14.arbiter.v1.SeverityR\bseverity\x12\x14\n" +
 	"\x05about\x18\x02 \x01(\tR\x05about\x12\x16\n" +
@@ -6620,142 +6682,144 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	13,  // 16: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
 	77,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
 	77,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
-	78,  // 19: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	79,  // 20: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	77,  // 21: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	77,  // 22: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,   // 23: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 24: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	19,  // 25: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	13,  // 26: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	12,  // 27: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	17,  // 28: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	77,  // 29: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	77,  // 30: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	77,  // 31: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
-	18,  // 32: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	78,  // 33: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
-	0,   // 34: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 35: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	14,  // 36: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	22,  // 37: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	78,  // 38: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	78,  // 39: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	78,  // 40: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	24,  // 41: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	80,  // 42: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	77,  // 43: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	78,  // 44: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	77,  // 45: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	81,  // 46: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 47: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 48: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 49: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 50: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 51: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 52: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 53: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	31,  // 54: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 55: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	78,  // 56: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 57: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 58: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 59: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 60: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 61: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 62: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 63: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 64: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	82,  // 65: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 66: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 67: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 68: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	77,  // 69: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 70: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	40,  // 71: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	19,  // 72: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	77,  // 73: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	77,  // 74: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	40,  // 75: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 76: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 77: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 78: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 79: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 80: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 81: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 82: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	82,  // 83: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 84: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 85: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	82,  // 86: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	82,  // 87: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	63,  // 88: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 89: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 90: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 91: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 92: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 93: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 94: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 95: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 96: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 97: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 98: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 99: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 100: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 101: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 102: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 103: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 104: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 105: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 106: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 107: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 108: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 109: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 110: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 111: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 112: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 113: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 114: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 115: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 116: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 117: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 118: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 119: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 120: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 121: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 122: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 123: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 124: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 125: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 126: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 127: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 128: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 129: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 130: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 131: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 132: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 133: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 134: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 135: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 136: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 137: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 138: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 139: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 140: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 141: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 142: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 143: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 144: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 145: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 146: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 147: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 148: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 149: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	124, // [124:150] is the sub-list for method output_type
-	98,  // [98:124] is the sub-list for method input_type
-	98,  // [98:98] is the sub-list for extension type_name
-	98,  // [98:98] is the sub-list for extension extendee
-	0,   // [0:98] is the sub-list for field type_name
+	77,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
+	78,  // 20: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	79,  // 21: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	77,  // 22: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	77,  // 23: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 24: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 25: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	19,  // 26: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	13,  // 27: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	12,  // 28: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	17,  // 29: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	77,  // 30: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	77,  // 31: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	77,  // 32: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	18,  // 33: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	78,  // 34: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 35: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 36: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	14,  // 37: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	22,  // 38: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	78,  // 39: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	78,  // 40: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	78,  // 41: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	24,  // 42: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	80,  // 43: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	77,  // 44: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	78,  // 45: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	78,  // 46: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	77,  // 47: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	81,  // 48: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 49: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 50: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 51: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 52: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 53: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 54: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 55: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	31,  // 56: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 57: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	78,  // 58: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 59: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 60: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 61: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 62: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 63: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 64: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 65: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 66: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	82,  // 67: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 68: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 69: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 70: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	77,  // 71: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 72: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	40,  // 73: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	19,  // 74: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	77,  // 75: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	77,  // 76: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	40,  // 77: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 78: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 79: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 80: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 81: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 82: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 83: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 84: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	82,  // 85: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 86: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 87: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	82,  // 88: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	82,  // 89: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	63,  // 90: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 91: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 92: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 93: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	83,  // 94: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	70,  // 95: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 96: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 97: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	82,  // 98: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 99: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 100: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 101: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 102: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 103: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 104: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 105: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 106: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 107: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 108: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 109: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	43,  // 110: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	45,  // 111: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	47,  // 112: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	49,  // 113: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	51,  // 114: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	53,  // 115: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	55,  // 116: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	57,  // 117: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	59,  // 118: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	61,  // 119: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	64,  // 120: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	66,  // 121: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	68,  // 122: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	71,  // 123: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	73,  // 124: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	75,  // 125: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 126: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 127: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 128: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 129: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 130: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 131: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 132: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 133: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 134: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 135: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	44,  // 136: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	46,  // 137: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	48,  // 138: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	50,  // 139: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	52,  // 140: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	54,  // 141: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	56,  // 142: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	58,  // 143: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	60,  // 144: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	62,  // 145: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	65,  // 146: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	67,  // 147: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	69,  // 148: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	72,  // 149: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	74,  // 150: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	76,  // 151: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	126, // [126:152] is the sub-list for method output_type
+	100, // [100:126] is the sub-list for method input_type
+	100, // [100:100] is the sub-list for extension type_name
+	100, // [100:100] is the sub-list for extension extendee
+	0,   // [0:100] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }

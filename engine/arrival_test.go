@@ -1,0 +1,143 @@
+package engine
+
+import (
+	"context"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+)
+
+// wantArrival looks where a route leads and compares the finding; empty: there must be none.
+func (g *group) wantArrival(address, want string, change func(*Arrival)) Problem {
+	g.t.Helper()
+	arrival := Arrival{Primary: "a", Epoch: 5, SystemID: g.systemID}
+	if change != nil {
+		change(&arrival)
+	}
+	return wantOneProblem(g.t, g.engine.Arrives(limit(g.t, plenty), failover.Route{Name: "lb", VerifyAddress: address}, g.spec, arrival), want)
+}
+
+func wantOneProblem(t testing.TB, found []Problem, want string) Problem {
+	t.Helper()
+	switch {
+	case want == "" && len(found) == 0:
+		return Problem{}
+	case want == "" || len(found) != 1 || !strings.Contains(found[0].What, want) || found[0].Fix == "":
+		t.Errorf("found %+v, want %q", found, want)
+		return Problem{}
+	}
+	return found[0]
+}
+
+func TestArrives(t *testing.T) {
+	g := startGroup(t, "b")
+	a, b := g.member("a").Address, g.member("b").Address
+	g.wantArrival(forwardTo(t, a), "", nil) // by another address than the primary's own
+	if p := g.wantArrival(b, "clients reach a standby", nil); !p.Blocks || p.Unreachable || p.Member != "a" {
+		t.Errorf("a standby: %+v", p)
+	}
+	g.wantArrival(a, "another database system", func(w *Arrival) { w.SystemID = "7" })
+	other := postgrestest.Start(t) // a copy of the same system, as a primary that was cloned or left behind
+	g.wantArrival(other.Address, "another server that accepts writes", nil)
+	if p := g.wantArrival(a, "whether it is b can't be told", func(w *Arrival) { w.Primary = "b"; g.spec.Members[1].Address = nobody(t) }); p.Blocks {
+		t.Errorf("that the primary can't be asked is told by itself: %+v", p)
+	}
+	g.servers["a"].Exec("INSERT INTO arbiter.epoch (epoch, member) VALUES (9, 'a')")
+	g.wantArrival(a, "epoch row says 9, and the group's epoch is 5", nil)
+	g.wantArrival(a, "", func(w *Arrival) { w.Epoch = 9 })
+	if got := g.servers["a"].Query("SELECT count(*) FROM arbiter.route_proof"); got != "0" {
+		t.Errorf("%s rows were written", got)
+	}
+}
+
+func TestArrives_Nowhere(t *testing.T) {
+	g := startGroup(t)
+	unknown := func(w *Arrival) { *w = Arrival{} }
+	if p := g.wantArrival(nobody(t), "nobody listens at 127.0.0.1", nil); !p.Blocks || !p.Unreachable || p.Member != "a" {
+		t.Errorf("refused: %+v", p)
+	}
+	if p := g.wantArrival(nobody(t), "nobody listens at", unknown); p.Blocks {
+		t.Errorf("without a primary: %+v", p)
+	}
+	closing := listen(t, func(c net.Conn) { c.Close() })
+	g.wantArrival(closing, "was taken and closed again", nil)
+	g.wantArrival(closing, "", unknown) // as a router does that has nobody to send them to
+	g.wantArrival("nowhere.invalid:5432", "nowhere.invalid:5432", nil)
+	g.spec.Connect.User = "nobody"
+	g.wantArrival(g.member("a").Address, `role "nobody" does not exist`, nil)
+}
+
+// A router that takes connections and lets them hang costs no more than a client's patience.
+func TestArrives_InTime(t *testing.T) {
+	g := startGroup(t)
+	began := time.Now()
+	g.wantArrival(listen(t, func(net.Conn) {}), "no answer in time", nil)
+	if took := time.Since(began); took > plenty/2 {
+		t.Errorf("it took %v", took)
+	}
+}
+
+func TestHTTP_Arrives(t *testing.T) {
+	s := startServices(t)
+	look := func(address string, want Arrival) []Problem {
+		return s.engine.Arrives(limit(t, plenty), failover.Route{Name: "lb", VerifyAddress: address}, s.spec, want)
+	}
+	primary := Arrival{Primary: "a", Epoch: 5, SystemID: s.systemID}
+	wantOneProblem(t, look(s.member("a").Address, primary), "")
+	wantOneProblem(t, look(s.member("b").Address, primary), "clients reach a standby")
+	wantOneProblem(t, look(s.member("a").Address, Arrival{Primary: "a", SystemID: "another"}), "another database system")
+	wantOneProblem(t, look(nobody(t), primary), "nobody listens")
+	s.failOver("b", 6)
+	wantOneProblem(t, look(s.member("b").Address, primary), "epoch row says 6, and the group's epoch is 5")
+	wantOneProblem(t, look(s.member("a").Address, Arrival{Primary: "b", Epoch: 6, SystemID: s.systemID}), "another server that accepts writes")
+	wantOneProblem(t, look(s.member("b").Address, Arrival{Primary: "b", Epoch: 6, SystemID: s.systemID}), "")
+}
+
+// nobody is an address at which nobody listens.
+func nobody(t testing.TB) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	return listener.Addr().String()
+}
+
+// listen serves every connection until the test ends.
+func listen(t testing.TB, serve func(net.Conn)) string {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			t.Cleanup(func() { c.Close() })
+			go serve(c)
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// forwardTo is a router that passes connections on.
+func forwardTo(t testing.TB, address string) string {
+	return listen(t, func(c net.Conn) {
+		defer c.Close()
+		server, err := new(net.Dialer).DialContext(context.Background(), "tcp", address)
+		if err != nil {
+			return
+		}
+		defer server.Close()
+		go func() { _, _ = io.Copy(server, c) }()
+		_, _ = io.Copy(c, server)
+	})
+}
