@@ -24,9 +24,19 @@ func (n *Node) lookAge(group failover.GroupName, member failover.MemberName) *du
 	return n.age(look.Ended)
 }
 
-// lagAge is how old what lag says is: the older of the two looks that it compares; nil without both.
+// seenAge is how long ago a member told this arbiter what it is and where it stands; nil if it never did. Looks that it did not answer tell nothing
+// of that, however new they are.
+func (n *Node) seenAge(group failover.GroupName, member failover.MemberName) *durationpb.Duration {
+	at, ok := n.view.heard(group, member)
+	if !ok {
+		return nil
+	}
+	return n.age(at)
+}
+
+// lagAge is how old what lag says is: the older of the two accounts that it compares; nil without both.
 func (n *Node) lagAge(g *failover.Group, member failover.MemberName) *durationpb.Duration {
-	standby, primary := n.lookAge(g.Name, member), n.lookAge(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member))
+	standby, primary := n.seenAge(g.Name, member), n.seenAge(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member))
 	switch {
 	case standby == nil || primary == nil:
 		return nil

@@ -65,7 +65,7 @@ func (e executors) others(a failover.Action) []failover.MemberSpec {
 
 // closeRoutes keeps clients away from a member on all routes at once. It reports steps, and never decides anything.
 func (e executors) closeRoutes(ctx context.Context, a failover.Action) []failover.StepTime {
-	return e.onRoutes(ctx, a, "closed", func(r Router) error { return r.Close(ctx, a, a.Member) })
+	return e.onRoutes(ctx, a, failover.RouteClosed, func(r Router) error { return r.Close(ctx, a, a.Member) })
 }
 
 func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string, do func(Router) error) []failover.StepTime {
@@ -84,7 +84,7 @@ func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string,
 				err = errFenceOver
 			}
 			if err != nil {
-				steps[i].Name, steps[i].Detail = r.Name+" not "+verb, err.Error()
+				steps[i].Name, steps[i].Detail = failover.UndonePart(r.Name, verb), err.Error()
 			}
 		})
 	}
@@ -170,7 +170,7 @@ func (e executors) endSessions(ctx context.Context, a failover.Action) []failove
 	if o.Result != failover.ResultDone {
 		return nil // as is usual: it is down
 	}
-	return []failover.StepTime{{Name: "sessions ended", Length: e.clock.Boot() - start, Detail: o.Detail}}
+	return []failover.StepTime{{Name: failover.SessionsEnded, Length: e.clock.Boot() - start, Detail: o.Detail}}
 }
 
 func isolated(a failover.Action, proof failover.Proof, steps []failover.StepTime) failover.Outcome {

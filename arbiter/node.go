@@ -91,6 +91,7 @@ type Node struct {
 	stamps  *StampingTransport
 	view    *view
 	paths   *fencePaths
+	routes  *routeWatch // nil if nobody looks at them
 	prober  Prober
 	runner  *runner
 	loop    *loop
@@ -188,7 +189,8 @@ func (n *Node) start(ctx context.Context) error {
 	n.group.Go("view sender", sender.run)
 	n.group.Go("fence paths", n.paths.run)
 	if n.options.RoutesEvery > 0 {
-		n.group.Go("routes", n.newRouteWatch().run)
+		n.routes = n.newRouteWatch()
+		n.group.Go("routes", n.routes.run)
 	}
 	n.group.Go("reference points", func(ctx context.Context) error { return refs.run(ctx, n.view.troubled, n.view.wake) })
 	n.group.Go("self-doubt", n.watchSelf)

@@ -52,8 +52,9 @@ type routeWatch struct {
 	places  routePlaces
 
 	mu      sync.Mutex
-	looking map[routesLook]bool   // those under way
-	unread  map[watchedRoute]bool // routes of which it is not known where they lead; true if their router hung. Of this reign, and this spec, alone
+	looking map[routesLook]bool     // those under way
+	found   map[watchedRoute]string // what of a route leads astray, as it was seen last. Of this reign, and this spec, alone
+	unread  map[watchedRoute]bool   // routes of which it is not known where they lead; true if their router hung. Of this reign, and this spec, alone
 }
 
 // routesLook names a look at those routes of a group that are of one kind.
@@ -123,16 +124,38 @@ func (w *routeWatch) reign(ctx context.Context, over <-chan struct{}, looks *syn
 func (w *routeWatch) forget() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.unread = map[watchedRoute]bool{}
+	w.unread, w.found = map[watchedRoute]bool{}, map[watchedRoute]string{}
+}
+
+// seen is what of a group's routes leads astray, as it was seen last; nothing unless this arbiter leads.
+func (w *routeWatch) seen(g *failover.Group) (found []string) {
+	if w == nil {
+		return nil
+	}
+	if leading, _ := w.leading.get(); !leading {
+		return nil
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, r := range g.Spec.Routes {
+		if what := w.found[watchedRoute{g.Name, r.Name}]; what != "" {
+			found = append(found, what)
+		}
+	}
+	return found
 }
 
 // forgetGone drops what was kept of groups that were deleted and routes that were taken out of a spec.
 func (w *routeWatch) forgetGone(s *failover.State) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	maps.DeleteFunc(w.unread, func(known watchedRoute, _ bool) bool {
+	gone := func(known watchedRoute) bool {
 		g := s.Group(known.group)
 		return g == nil || !slices.ContainsFunc(g.Spec.Routes, func(r failover.Route) bool { return r.Name == known.name })
+	}
+	maps.DeleteFunc(w.unread, func(known watchedRoute, _ bool) bool { return gone(known) })
+	maps.DeleteFunc(w.found, func(known watchedRoute, _ string) bool {
+		return gone(known) || failover.RoutesBelongTo(s, s.Group(known.group)) == ""
 	})
 }
 
@@ -141,7 +164,7 @@ func (w *routeWatch) round(ctx context.Context, looks *sync.WaitGroup) {
 	s := w.state()
 	w.forgetGone(s)
 	for _, g := range s.Groups {
-		writer := failover.RoutesLeadTo(s, g, failover.WallTimeOf(w.clock.Wall()))
+		writer := failover.RoutesBelongTo(s, g)
 		if writer == "" {
 			continue
 		}
@@ -195,6 +218,9 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 	if len(found) == 0 || ctx.Err() != nil {
 		return
 	}
+	if s := w.state(); failover.RoutesLeftAlone(s, s.Group(g.Name), failover.WallTimeOf(w.clock.Wall())) != "" {
+		return
+	}
 	body := failover.StartOperation{
 		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: strings.Join(found, "; ")},
 	}
@@ -224,20 +250,24 @@ func (w *routeWatch) ask(ctx context.Context, kind routeKind, route failover.Rou
 	limited, cancel := clock.WithTimeout(ctx, w.clock, askRoute)
 	defer cancel()
 	what, err := w.astray(limited, route, g, writer)
-	w.note(ctx, watchedRoute{g.Name, route.Name}, err, limited.Err() != nil)
 	if err != nil {
-		return ""
+		what = ""
 	}
+	w.note(ctx, watchedRoute{g.Name, route.Name}, what, err, limited.Err() != nil)
 	return what
 }
 
-// note keeps whether it is known where a route leads, and logs when that changes. What a look of a reign that is over came to is not kept: its end
+// note keeps what leads astray, and whether it is known where a route leads, and logs when that changes. What a look of a reign that is over came to is not kept: its end
 // may be why the router was not heard.
-func (w *routeWatch) note(ctx context.Context, route watchedRoute, err error, hung bool) {
+func (w *routeWatch) note(ctx context.Context, route watchedRoute, what string, err error, hung bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if ctx.Err() != nil {
 		return
+	}
+	delete(w.found, route)
+	if what != "" {
+		w.found[route] = what
 	}
 	_, before := w.unread[route]
 	if err == nil {

@@ -158,7 +158,7 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 		}
 		w.set(func() { w.group.Pause = &failover.Paused{} })
 		before, _ := after(0)
-		if asked, proposed := after(time.Minute); asked != before || proposed != 1 {
+		if asked, proposed := after(time.Minute); asked == before || proposed != 1 {
 			t.Errorf("while the group is paused: asked %d times more, proposed %+v", asked-before, w.proposed)
 		}
 		stop()
@@ -262,7 +262,7 @@ func TestRouteWatch_LogsWhatChanges(t *testing.T) {
 		}
 		w.hang("pay front db1")
 		w.lead(t)
-		const silent = "[WARN]  not known where a route leads: group=pay route=front error=\"deadline passed on the boot-time clock: context deadline exceeded\"\n"
+		const silent = "[WARN]  not known where a route leads: group=pay route=front error=\"its time limit has passed\"\n"
 		w.after(time.Minute, "")
 		if got := said(); got != silent {
 			t.Errorf("while it is silent: %q", got)
@@ -446,4 +446,49 @@ func TestRouteWatch_ProgramsDelayNoOtherRouter(t *testing.T) {
 			t.Errorf("at once %d were asked, and proposed %+v", len(w.asked), proposed)
 		}
 	})
+}
+
+// What the leader has seen of a route can be told before anybody brings it back, and where nobody may.
+func TestRouteWatch_TellsWhatIsAstray(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.group.Pause = &failover.Paused{}
+		w.answer = func(route string) (string, error) { return "db1: " + route + " in maint", nil }
+		seen := func() string { return strings.Join(w.seen(&w.group), ", ") }
+		w.lead(t)
+		_, proposed := w.after(time.Second, "")
+		if got := seen(); got != "db1: front in maint, db1: back in maint" || len(proposed) != 0 {
+			t.Errorf("of a paused group: %q, proposed %d", got, len(proposed))
+		}
+		w.set(func() {
+			w.group.Pause = nil
+			w.answer = func(route string) (string, error) {
+				if route == "back" {
+					return "", errors.New("silent")
+				}
+				return "db1: " + route + " in maint", nil
+			}
+		})
+		if _, proposed = w.after(10*time.Second, ""); seen() != "db1: front in maint" || len(proposed) != 1 {
+			t.Errorf("of one that is not: %q, proposed %d", seen(), len(proposed))
+		}
+		w.leading.set(false)
+		if got := seen(); got != "" {
+			t.Errorf("by an arbiter that leads no more: %q", got)
+		}
+		w.leading.set(true)
+		w.set(func() { w.answer = func(string) (string, error) { return "", nil } })
+		if w.after(11*time.Second, ""); seen() != "" {
+			t.Errorf("once it is right again: %q", seen())
+		}
+		w.set(func() { w.answer = func(route string) (string, error) { return "astray", nil } })
+		w.after(10*time.Second, "")
+		w.set(func() { w.group.Operation = &failover.Operation{} })
+		if w.after(10*time.Second, ""); seen() != "" {
+			t.Errorf("while an operation moves them: %q", seen())
+		}
+	})
+	if (*routeWatch)(nil).seen(&failover.Group{}) != nil {
+		t.Error("where nobody looks at routes")
+	}
 }

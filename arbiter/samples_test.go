@@ -181,7 +181,7 @@ func (s *script) send(doubts map[failover.NodeID]string) {
 			if node == "az-a" {
 				s.clock.Advance(10 * time.Millisecond)
 				s.view.setPath(b.FencePaths[len(b.FencePaths)-1])
-				s.view.observe(Report{Observation: o, Address: m.Address, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot()})
+				s.view.observe(Report{Observation: o, Address: m.Address, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot(), Told: o.Facts.Role != failover.RoleUnknown})
 			}
 		}
 		if op := s.find().Operation; op != nil {

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -56,8 +57,22 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 	if status.CommitsWait = failover.CommitsWait(s, g); status.CommitsWait != "" {
 		status.Notes = append(status.Notes, fmt.Sprintf("clients' commits wait: %s; bring one back, or see docs/operations.md, \"After a failover\"", status.CommitsWait))
 	}
+	n.addAstray(s, g, status)
 	n.addLoss(s, g, status)
 	return status
+}
+
+// addAstray adds where the routes of a group that nothing is done to lead elsewhere, which only the leader looks at, and what becomes of that.
+func (n *Node) addAstray(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
+	if failover.RoutesBelongTo(s, g) == "" {
+		return
+	}
+	if status.RoutesAstray = n.routes.seen(g); len(status.GetRoutesAstray()) == 0 {
+		return
+	}
+	if why := failover.RoutesLeftAlone(s, g, failover.WallTimeOf(n.options.Clock.Wall())); why != "" {
+		status.Next = append(status.Next, fmt.Sprintf("mend the router by hand, since %s and nobody brings them back by itself; what is wrong says: arbiterctl check %s", why, g.Name))
+	}
 }
 
 // explanationToProto adds to an explanation what the arbiters see and what the members say of themselves.
@@ -157,6 +172,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	state := g.Member(m.Name)
 	status := &arbiterv1.MemberStatus{Member: string(m.Name), Zone: m.Zone, Address: m.Address, Authority: string(state.Authority), Status: string(state.Verdict)}
 	status.Armed, status.Fence = failover.MemberArmed(s, g, m.Name)
+	status.SeenAge = n.seenAge(g.Name, m.Name)
 	status.FenceAge, status.Views = n.fenceAge(g.Name, m.Name), n.viewsToProto(s, g, m.Name)
 	if state.Proof.Grade != "" {
 		status.Proof = fmt.Sprintf("%s %s", state.Proof.Grade, state.Proof.By)
@@ -277,7 +293,9 @@ func (n *Node) witnesses(s *failover.State, g *failover.Group) []string {
 		}
 		f := look.Observation.Facts
 		where := fmt.Sprintf("at %s by the newest look of %s", f.Position(), n.options.Node) // the arbiters' views may be of before it
-		switch {
+		switch status, _ := g.Spec.StatusOf(look.Observation); {
+		case status == failover.StatusDown || status == failover.StatusUnknown:
+			lines = append(lines, n.lastWords(g.Name, m.Name, status, f))
 		case f.ReceivingGrows:
 			lines = append(lines, fmt.Sprintf("%s receives ever more: somebody writes (%s)", m.Name, where))
 		case f.Streaming:
@@ -287,6 +305,15 @@ func (n *Node) witnesses(s *failover.State, g *failover.Group) []string {
 		}
 	}
 	return lines
+}
+
+// lastWords are what a standby told that does not answer any more.
+func (n *Node) lastWords(group failover.GroupName, member failover.MemberName, status failover.Status, f failover.Facts) string {
+	when := ""
+	if age := n.seenAge(group, member); age != nil {
+		when = fmt.Sprintf(" %s ago", spans.Long(age.AsDuration()))
+	}
+	return fmt.Sprintf("%s is %s to %s, which last saw it%s, at %s", member, status, n.options.Node, when, f.Position())
 }
 
 // epochGrade says whether the targets of the next promotion would refuse a late actor (S9): every standby that is seen must

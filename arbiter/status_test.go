@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -171,5 +172,62 @@ func TestOperations_ARefenceMovesNobody(t *testing.T) {
 	list := operationsToProto(g, failover.Decision{})
 	if refence, before := list[0], list[1]; refence.GetTo() != "" || refence.GetFrom() != "pg-c" || before.GetTo() != "pg-a" {
 		t.Errorf("the refence moves %q to %q, the failover before it to %q", refence.GetFrom(), refence.GetTo(), before.GetTo())
+	}
+}
+
+// What is known of members that don't answer any more is as old as their last word, not as the last look in vain.
+func TestAges_AreOfTheLastWord(t *testing.T) {
+	f, n := newLossFixture()
+	n.options.Node = "az-a"
+	f.group.Spec.Health.Checks = []failover.Check{{Name: "postgres", Required: true}}
+	say := func(member failover.MemberName, reason failover.Reason, told bool) {
+		f.clock.Advance(20 * time.Second)
+		look, _ := n.view.look("pay", member)
+		look.Observation.Checks = []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}}
+		look.Ended, look.Told = f.clock.Boot(), told
+		n.view.observe(look)
+	}
+	say("db1", failover.ReasonAnswered, true)
+	say("db2", failover.ReasonAnswered, true)
+	say("db2", failover.ReasonTimeout, false)
+	if age := n.seenAge("pay", "db2").AsDuration(); age != 20*time.Second {
+		t.Errorf("db2 was seen %v ago", age)
+	}
+	if age := n.lagAge(f.group, "db2").AsDuration(); age != 40*time.Second { // that of db1's word
+		t.Errorf("the lag is %v old", age)
+	}
+	if age := n.lagAge(f.group, "db3"); age != nil {
+		t.Errorf("of a member that never said anything: %v", age)
+	}
+	if lines := n.witnesses(f.state, f.group); len(lines) == 0 || lines[0] != "db2 is down to az-a, which last saw it 20s ago, at 0/BB8" {
+		t.Errorf("%q", lines)
+	}
+	status := n.memberToProto(f.state, f.group, f.group.Spec.Members[1])
+	if status.GetSeenAge().AsDuration() != 20*time.Second {
+		t.Errorf("the status says %v", status.GetSeenAge())
+	}
+}
+
+// Where routes lead elsewhere is told of groups to which nothing is done, with what to do where nobody brings them back.
+func TestAddAstray(t *testing.T) {
+	w := newWatchedRoutes()
+	n := &Node{options: Options{Clock: w.clock}, routes: w.routeWatch}
+	w.leading.set(true)
+	w.found = map[watchedRoute]string{{"pay", "back"}: "back sends nobody to db1"}
+	ask := func() *arbiterv1.GroupStatus {
+		status := &arbiterv1.GroupStatus{}
+		n.addAstray(w.state(), &w.group, status)
+		return status
+	}
+	if got := ask(); len(got.GetRoutesAstray()) != 1 || got.GetRoutesAstray()[0] != "back sends nobody to db1" || len(got.GetNext()) != 0 {
+		t.Errorf("one that is brought back by itself: %v", got)
+	}
+	w.group.Pause = &failover.Paused{}
+	if got := ask(); len(got.GetNext()) != 1 || !strings.Contains(got.GetNext()[0], "since pay is paused") {
+		t.Errorf("in a pause: %v", got)
+	}
+	w.group.Operation = &failover.Operation{}
+	if got := ask(); len(got.GetRoutesAstray()) != 0 {
+		t.Errorf("while an operation runs: %v", got)
 	}
 }

@@ -80,6 +80,13 @@ func (v *view) look(group failover.GroupName, member failover.MemberName) (Repor
 	return v.own.Look(memberKey{Group: group, Member: member})
 }
 
+// heard is when a member last told this arbiter what it is and where it stands, on the boot clock.
+func (v *view) heard(group failover.GroupName, member failover.MemberName) (time.Duration, bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.own.Heard(memberKey{Group: group, Member: member})
+}
+
 // pathWorked is when a fence path answered last that it works, on the boot clock.
 func (v *view) pathWorked(group failover.GroupName, member failover.MemberName) (time.Duration, bool) {
 	v.mu.Lock()

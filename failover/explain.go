@@ -119,18 +119,29 @@ func summary(g *Group, e Explanation) string {
 	case !g.Adopted:
 		return "Nothing automatic happens: " + g.whyUnadopted() + "."
 	case g.Stage == Held:
-		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.HeldFor()) + besideNewPrimary(g)
+		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.HeldFor()) + notStopped(g)
 	case op != nil && g.refenceWaits():
 		failed, _ := e.Decision.FirstFailed()
 		return fmt.Sprintf("%s %s is %s: %s, and is not fenced: %s.", op.Kind, op.ID, g.Stage.words(), g.unproven(op.From), failed.Detail)
 	case op != nil:
-		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + besideNewPrimary(g)
+		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + notStopped(g)
 	}
 	failed, ok := e.Decision.FirstFailed()
 	if !ok {
 		return "A failover is about to begin."
 	}
 	return "No failover: " + failed.Detail + "."
+}
+
+// notStopped says of a member that was told to stop what follows from there being no proof that it has.
+func notStopped(g *Group) string {
+	if beside := besideNewPrimary(g); beside != "" {
+		return beside
+	}
+	if may := MayWrite(g); may != "" {
+		return " " + may + "."
+	}
+	return ""
 }
 
 // besideNewPrimary says what is well while somebody must still be proven unable to write beside a primary whose promotion is proven, and

@@ -53,7 +53,6 @@ func (c *change) stopReroute(g *Group) {
 
 // whyNoReroute says why the routes of a group are nobody's to change outside a failover, empty if they may be.
 func whyNoReroute(s *State, g *Group) string {
-	writer := g.Writer()
 	switch {
 	case !g.Adopted:
 		return fmt.Sprintf("%s is not adopted", g.Name)
@@ -61,6 +60,16 @@ func whyNoReroute(s *State, g *Group) string {
 		return fmt.Sprintf("%s is paused", g.Name)
 	case g.Spec.Policy.Automation != AutomationFull:
 		return "policy.automation is " + string(g.Spec.Policy.Automation)
+	}
+	return whyNoRoutes(s, g)
+}
+
+// whyNoRoutes says why the routes of a group belong to nobody for certain, empty if they do.
+func whyNoRoutes(s *State, g *Group) string {
+	writer := g.Writer()
+	switch {
+	case !g.Adopted:
+		return fmt.Sprintf("%s is not adopted", g.Name)
 	case len(g.Spec.Routes) == 0:
 		return fmt.Sprintf("%s has no routes", g.Name)
 	case writer == "" || g.Operation != nil && g.Operation.From != writer:
@@ -158,10 +167,30 @@ func (g *Group) countReroute(op *Operation, result OperationResult, now WallTime
 	}
 }
 
-// RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
-func RoutesLeadTo(s *State, g *Group, now WallTime) MemberName {
-	if g.Operation != nil || g.Stage != Steady || g.Reroutes.rest(g.Reroutes.since(now)) > 0 || whyNoReroute(s, g) != "" {
+// RoutesBelongTo is the writer to which the routes of a group that nothing is done to should lead, empty if that is nobody. They may still be nobody's to
+// bring back.
+func RoutesBelongTo(s *State, g *Group) MemberName {
+	if g.Operation != nil || g.Stage != Steady || whyNoRoutes(s, g) != "" {
 		return ""
 	}
 	return g.Writer()
+}
+
+// RoutesLeftAlone says why nobody brings the routes of a settled group back by himself, empty if somebody does.
+func RoutesLeftAlone(s *State, g *Group, now WallTime) string {
+	if why := whyNoReroute(s, g); why != "" {
+		return why
+	}
+	if g.Reroutes.rest(g.Reroutes.since(now)) > 0 {
+		return g.Reroutes.leftAlone()
+	}
+	return ""
+}
+
+// RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
+func RoutesLeadTo(s *State, g *Group, now WallTime) MemberName {
+	if RoutesLeftAlone(s, g, now) != "" {
+		return ""
+	}
+	return RoutesBelongTo(s, g)
 }

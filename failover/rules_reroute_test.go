@@ -137,3 +137,29 @@ func TestS14_ARerouteIsAboutTheWriterAlone(t *testing.T) {
 	w.accepted(t, "a", 1, w.intend(t, ActionRoute, "pg-a"))
 	w.wantAuthorities(t, AuthorityWriter, AuthorityNone, AuthorityNone)
 }
+
+// Routes are looked at also where nobody may bring them back, and never where nobody knows to whom they belong.
+func TestRoutesBelongTo(t *testing.T) {
+	for name, test := range map[string]struct {
+		commands string
+		to       MemberName
+		alone    string
+	}{
+		"settled":     {adopted, "pg-a", ""},
+		"paused":      {adopted + "pause orders\n", "pg-a", "orders is paused"},
+		"under way":   {isolating, "", ""},
+		"not adopted": {strings.TrimSuffix(adopted, "adopt orders\n"), "", "orders is not adopted"},
+	} {
+		w := given(t, test.commands)
+		g := w.group(t)
+		if to := RoutesBelongTo(&w.state, g); to != test.to {
+			t.Errorf("%s: they belong to %q", name, to)
+		}
+		if why := RoutesLeftAlone(&w.state, g, w.wall()); test.alone != "" && why != test.alone {
+			t.Errorf("%s: left alone since %q", name, why)
+		}
+		if leads := RoutesLeadTo(&w.state, g, w.wall()); (leads != "") != (name == "settled") {
+			t.Errorf("%s: brought back to %q", name, leads)
+		}
+	}
+}

@@ -3,6 +3,9 @@ package screen
 import (
 	"fmt"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/config"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -27,7 +30,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 		p.table(header, rows, func(i int) {
 			m := g.Members[i]
 			if m.Reason != "" && m.Status != "up" {
-				p.labelled("  ", m.Status+":", []string{m.Reason})
+				p.labelled("  ", m.Status+":", []string{m.Reason + lastSeen(m)})
 			}
 			if m.Authority != "WRITER" && len(m.WhyNotEligible) > longestCell {
 				p.labelled("  ", "not ready:", []string{m.WhyNotEligible})
@@ -85,7 +88,7 @@ func memberRow(s Style, g *arbiterv1.GroupStatus, m *arbiterv1.MemberStatus) []s
 		fence += ", " + briefProto(m.FenceAge) + " ago"
 	}
 	return []string{
-		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), lagCell(m.LagBytes, m.Role == "standby"),
+		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), agedLag(lagCell(m.LagBytes, m.Role == "standby"), m.LagAge),
 		readyCell(s, g, m), tokenCell(m.TokenEpoch), fence, seenCell(s, m.Views),
 	}
 }
@@ -104,6 +107,25 @@ func lagCell(behind uint64, standby bool) string {
 		return "-"
 	}
 	return config.FormatBytes(behind)
+}
+
+// oldLag is from when on a distance is shown with its age: it may have grown.
+const oldLag = 10 * time.Second
+
+// agedLag says of an old distance how old it is.
+func agedLag(cell string, age *durationpb.Duration) string {
+	if cell == "-" || age == nil || age.AsDuration() < oldLag {
+		return cell
+	}
+	return cell + ", " + briefProto(age) + " ago"
+}
+
+// lastSeen says of a member that doesn't answer when it did last.
+func lastSeen(m *arbiterv1.MemberStatus) string {
+	if m.SeenAge == nil || m.Status != "down" && m.Status != "unknown" {
+		return ""
+	}
+	return fmt.Sprintf(" (last seen %s ago)", briefProto(m.SeenAge))
 }
 
 func verdictCell(s Style, status string) string {

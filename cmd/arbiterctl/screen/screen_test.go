@@ -47,6 +47,8 @@ func TestScreens(t *testing.T) {
 		"show_unpointed":    func() string { return screen.Operation(s, unpointed()) },
 		"group_new":         func() string { return screen.Group(s, statusOf(sample.New())) },
 		"group_held":        func() string { return screen.Group(s, statusOf(sample.Billing())) },
+		"status_unproven":   func() string { return screen.Status(s, statusOf(sample.Unproven())) },
+		"group_unproven":    func() string { return screen.Group(s, statusOf(sample.Unproven())) },
 		"explain":           func() string { return screen.Explain(s, sample.Explain()) },
 		"explain_running":   func() string { return screen.Explain(s, sample.ExplainRunning()) },
 		"explain_held":      func() string { return screen.Explain(s, sample.ExplainHeld()) },
@@ -91,7 +93,11 @@ func TestScreens(t *testing.T) {
 		"check_advice":          func() string { return screen.Check(s, adviceOnly()) },
 		"check_silent":          func() string { return screen.Check(s, silentCheck()) },
 		"check_spec": func() string {
-			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: sample.Checks()})
+			arbiters := sample.Checks()
+			for _, a := range arbiters {
+				a.Reached, a.Epoch = 0, 0 // whom clients should reach is not known yet
+			}
+			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: arbiters})
 		},
 		"events": func() string { return events(s) },
 		"plan":   func() string { return screen.Plan(s, sample.Plan(), true) },
@@ -398,7 +404,7 @@ func meaning(t *testing.T) config.Report { return config.Meaning(parsed(t, onePa
 func TestTroubles_GravestFirst(t *testing.T) {
 	want := []string{
 		"refence is held (refence-by-hand) with a member that may be writing without authority", "rogue has a member that may be writing without authority",
-		"held is held (fence-unproven)", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
+		"held is held (fence-unproven) with a former primary that may still be writing", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
 		"failing has a primary that is degraded (postgres: read-only)", "alone has no standby that could take over", "unarmed is not armed", "fewer has a member that is down (pg-c)", "paused is paused",
 	}
 	if got := screen.Troubles(statusOf(troubled()...)); !slices.Equal(got, want) {
@@ -482,6 +488,58 @@ func TestNeedsAttention_OfCommitsThatWait(t *testing.T) {
 	g.CommitsWait, g.Candidate = "0 of the standbys that pg-a waits for stream, 1 needed (pg-b)", ""
 	if why, want := screen.NeedsAttention(g), "has a primary on which clients' commits wait"; why != want {
 		t.Errorf("got %q, want %q", why, want)
+	}
+}
+
+// Clients that don't arrive at the primary are told before anybody has brought them back.
+func TestStatus_RoutesAstray(t *testing.T) {
+	g := sample.Orders()
+	g.RoutesAstray = []string{"pg-a: route front sends no clients to it, and it is the primary (in maint)"}
+	if why, want := screen.NeedsAttention(g), "has a route that leads clients astray"; why != want {
+		t.Errorf("got %q, want %q", why, want)
+	}
+	for name, text := range map[string]string{"status": screen.Status(style(), statusOf(g)), "group": screen.Group(style(), statusOf(g))} {
+		if !strings.Contains(text, "astray: pg-a: route front sends no clients to it, and it is the primary (in maint) (as the leading arbiter saw it last)") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// A held group is as old as its hold, whatever epochs its tries took; and an old distance says how old it is.
+func TestStatus_SinceAndAges(t *testing.T) {
+	g := sample.Unproven()
+	g.EpochSince, g.Operation.HeldSince = timestamppb.New(sample.Now().Add(-time.Second)), timestamppb.New(sample.Now().Add(-3*time.Hour))
+	g.LagAge = durationpb.New(41 * time.Second)
+	text := screen.Status(style(), statusOf(g))
+	if want := "orders-db is held (fence-unproven) with a former primary that may still be writing.\n"; !strings.HasPrefix(text, want) {
+		t.Errorf("it begins otherwise than %s", want)
+	}
+	if !strings.Contains(text, " 3h ") || strings.Contains(text, " 1s ") || !strings.Contains(text, "0 B, 41 s ago") {
+		t.Error(text)
+	}
+	if text := screen.Operation(style(), g.Operation); !strings.Contains(text, "held for 3h (fence-unproven)") || !strings.Contains(text, "alarm: pg-a MAY STILL BE WRITING") {
+		t.Error(text)
+	}
+	g.LagAge = durationpb.New(time.Second)
+	if text := screen.Status(style(), statusOf(g)); strings.Contains(text, "0 B, 1 s ago") {
+		t.Error(text)
+	}
+}
+
+// That nothing was found through the routes is told apart from that nobody went through them.
+func TestCheck_RoutesReached(t *testing.T) {
+	for want, reached := range map[string][3]uint32{
+		"2 routes; through each of them clients reach the primary under epoch 4)": {2, 2, 2},
+		"2 routes; through 1 of them clients reach the primary under epoch 4)":    {2, 1, 2},
+		"2 routes)": {2, 0, 2},
+	} {
+		r := &arbiterv1.CheckGroupResponse{Group: "orders-db"}
+		for i, n := range reached {
+			r.Arbiters = append(r.Arbiters, &arbiterv1.ArbiterCheck{Node: string(rune('a' + i)), Routes: 2, Reached: n, Epoch: 4})
+		}
+		if text := screen.Check(style(), r); !strings.Contains(text, want) {
+			t.Errorf("%v: %s", reached, text)
+		}
 	}
 }
 

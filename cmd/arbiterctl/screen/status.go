@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -76,6 +78,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 	}{
 		{len(rogues(g)) > 0 && g.Stage == "held", heldText(g) + " with a member that may be writing without authority"},
 		{len(rogues(g)) > 0, "has a member that may be writing without authority"},
+		{g.Stage == "held" && g.Operation.GetMayWrite() != "", heldText(g) + " with a former primary that may still be writing"},
 		{g.Stage == "held" && g.Adopted, heldText(g)},
 		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + spaced(g.Stage)},
 		{g.Adopted && g.Primary == "", "has no primary"},
@@ -84,6 +87,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.PrimaryStatus == "unknown", "has a primary of which nothing is known" + seenBy(member(g, g.Primary), "unknown")},
 		{!g.Adopted, "is not adopted"},
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
+		{len(g.RoutesAstray) > 0, "has a route that leads clients astray"},
 		{g.CommitsWait != "", "has a primary on which clients' commits wait"},
 		{g.Candidate == "", "has no standby that could take over"},
 		{!g.Armed, "is not armed"},
@@ -321,9 +325,17 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 
 func statusRow(s Style, g *arbiterv1.GroupStatus) []string {
 	return []string{
-		g.Group, stateCell(s, g), primaryCell(s, g), fmt.Sprint(g.Epoch), s.since(g.EpochSince), standbyCell(s, g),
-		lagCell(g.LagBytes, g.Candidate != ""), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
+		g.Group, stateCell(s, g), primaryCell(s, g), fmt.Sprint(g.Epoch), s.since(sinceWhen(g)), standbyCell(s, g),
+		agedLag(lagCell(g.LagBytes, g.Candidate != ""), g.LagAge), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
 	}
+}
+
+// sinceWhen is since when a group is what its row says: held, over all tries, or else under this epoch.
+func sinceWhen(g *arbiterv1.GroupStatus) *timestamppb.Timestamp {
+	if held := g.Operation.GetHeldSince(); held != nil {
+		return held
+	}
+	return g.EpochSince
 }
 
 func stateCell(s Style, g *arbiterv1.GroupStatus) string {
@@ -444,13 +456,22 @@ func modeCell(s Style, g *arbiterv1.GroupStatus) string {
 
 // statusNotes are the lines under a group: what is alarming, what holds it, what to know, what to do.
 func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
-	notes := g.Notes
+	notes := slices.Clone(g.Notes)
+	if may := g.Operation.GetMayWrite(); may != "" {
+		p.labelled("  ", s.bad("alarm:"), []string{may})
+		for i := range notes {
+			notes[i] = strings.TrimSuffix(strings.TrimSuffix(notes[i], may+"."), " ")
+		}
+	}
 	if held := g.Operation.GetHeldDetail(); g.Stage == "held" && held != "" {
 		p.labelled("  ", "held:", []string{held})
-		notes = slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return strings.Contains(n, held) })
+		notes = slices.DeleteFunc(notes, func(n string) bool { return strings.Contains(n, held) })
 	} else if g.Stage == "held" && len(notes) > 0 {
 		p.labelled("  ", "held:", notes)
 		notes = nil
+	}
+	for _, what := range g.RoutesAstray {
+		p.labelled("  ", s.bad("astray:"), []string{what + " (as the leading arbiter saw it last)"})
 	}
 	for _, name := range rogues(g) {
 		p.labelled("  ", s.bad("alarm:"), []string{name + " has no authority and may be accepting writes"})

@@ -24,6 +24,9 @@ func Operation(s Style, op *arbiterv1.Operation, next ...string) string {
 		p.line("reason: %q", op.Reason)
 	}
 	p.lines(timelineLines(s, op), "")
+	if op.MayWrite != "" {
+		p.labelled("  ", s.bad("alarm:"), []string{op.MayWrite})
+	}
 	if op.HeldReason != "" || op.HeldDetail != "" {
 		p.line("  held: %s", orDash(spans.InWords(op.HeldDetail)))
 	}
@@ -65,7 +68,11 @@ func durationText(s Style, op *arbiterv1.Operation) string {
 		}
 		return "took " + spans.Brief(endOf(op).Sub(beginningOf(op)))
 	case "running", "held":
-		words := op.Result + " for " + spans.Long(max(0, s.Now.Sub(beginningOf(op))))
+		since := beginningOf(op)
+		if op.Result == "held" && op.HeldSince != nil {
+			since = op.HeldSince.AsTime()
+		}
+		words := op.Result + " for " + spans.Long(max(0, s.Now.Sub(since)))
 		if op.HeldReason != "" {
 			return words + " (" + op.HeldReason + ")"
 		}

@@ -1,0 +1,71 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Names of parts of an isolate: a route's name comes before those about routes.
+const (
+	RouteClosed   = "closed"
+	SessionsEnded = "sessions ended"
+)
+
+// UndonePart is the name of a part that did not come about.
+func UndonePart(name, what string) string { return name + " not " + what }
+
+// MayWrite names the member that a failover has told to stop without a proof that it has, and says whether clients were cut off from it; empty if there
+// is none, or if the first try to isolate it still goes on.
+func MayWrite(g *Group) string {
+	op := g.Operation
+	if op == nil || op.Kind != KindFailover {
+		return ""
+	}
+	m := g.Member(g.revoked())
+	if m == nil || m.Authority != AuthorityRevoked || g.Stage != Held && !op.tried(ActionIsolate, m.Name) {
+		return ""
+	}
+	return fmt.Sprintf("%s MAY STILL BE WRITING, since nothing proves that it has stopped; %s", m.Name, g.cutOff(m.Name))
+}
+
+// cutOff says what the newest try to isolate a member did about its clients. That it keeps clients away is no proof: whoever knows the member's own
+// address needs no route.
+func (g *Group) cutOff(member MemberName) string {
+	steps := g.Operation.Steps
+	for _, step := range slices.Backward(steps) {
+		if step.Name != string(ActionIsolate) || step.Member != member || len(step.Parts) == 0 {
+			continue
+		}
+		has := func(name string) bool {
+			return slices.ContainsFunc(step.Parts, func(p StepTime) bool { return p.Name == name })
+		}
+		var closed, open []string
+		for _, r := range g.Spec.Routes {
+			switch {
+			case has(r.Name + " " + RouteClosed):
+				closed = append(closed, r.Name)
+			case has(UndonePart(r.Name, RouteClosed)):
+				open = append(open, r.Name)
+			}
+		}
+		return clientsOf(closed, open, has(SessionsEnded))
+	}
+	return "whether clients still reach it is not known"
+}
+
+func clientsOf(closed, open []string, ended bool) string {
+	sessions := "its open sessions could not be ended"
+	if ended {
+		sessions = "its open sessions were ended"
+	}
+	switch {
+	case len(open) > 0:
+		return fmt.Sprintf("CLIENTS MAY STILL REACH IT: not closed: %s; %s", strings.Join(open, ", "), sessions)
+	case len(closed) > 0 && ended:
+		return fmt.Sprintf("clients were cut off from it (closed: %s; %s), but for those that know its own address", strings.Join(closed, ", "), sessions)
+	case len(closed) > 0:
+		return fmt.Sprintf("clients that come by routes were cut off from it (closed: %s); %s", strings.Join(closed, ", "), sessions)
+	}
+	return "no route was closed to it; " + sessions
+}
