@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -147,19 +148,22 @@ func TestLastWordsOfAHeldConnection(t *testing.T) {
 func TestLastWordsDuringALook(t *testing.T) {
 	for _, next := range []failover.Reason{failover.ReasonRefused, failover.ReasonReset} {
 		inBubble(t, holding, func(r *rig) {
-			began := time.Now()
-			r.checker.hold = func(ctx context.Context) (bool, error) {
-				if time.Since(began) > 10*time.Second {
-					<-ctx.Done()
-					return true, ctx.Err()
-				}
-				time.Sleep(10*time.Second + 50*ms - time.Since(began))
-				return true, fmt.Errorf("%w: %w", errEndedByServer, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"})
+			began, late := time.Now(), make(chan struct{})
+			var words, looks sync.Once
+			r.checker.hold = func(ctx context.Context) (held bool, err error) {
+				<-late
+				err = errors.New("refused")
+				words.Do(func() {
+					held, err = true, fmt.Errorf("%w: %w", errEndedByServer, &pgconn.PgError{Code: "57P01", Message: "terminating connection due to administrator command"})
+				})
+				time.Sleep(10 * ms)
+				return held, err
 			}
 			r.checker.look = func(context.Context, failover.MemberName, int) Look {
 				if time.Since(began) < 10*time.Second {
 					return answers(failover.ReasonAnswered)
 				}
+				looks.Do(func() { close(late) })
 				time.Sleep(100 * ms) // the first of these begins before the words are heard, and ends after
 				return answers(next)
 			}

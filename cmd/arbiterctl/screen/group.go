@@ -49,8 +49,12 @@ func groupLine(s Style, g *arbiterv1.GroupStatus) string {
 	if g.Epoch > 0 {
 		epoch = fmt.Sprintf("epoch %d since %s", g.Epoch, s.moment(g.EpochSince))
 	}
+	state := stateCell(s, g)
+	if held := g.Operation.GetHeldSince(); held != nil {
+		state += " for " + s.since(held)
+	}
 	parts := []string{
-		s.strong(g.Group), stateCell(s, g), epoch, loseText(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
+		s.strong(g.Group), state, epoch, loseText(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g), fmt.Sprintf("spec %d", g.SpecVersion),
 	}
 	if g.LagAge != nil {
 		parts = append(parts, "lag as seen "+briefProto(g.LagAge)+" ago")
