@@ -173,6 +173,9 @@ func TestS0_WhatAdoptionAsksFor(t *testing.T) {
 		{"none writable, all others attested", "observe all: pg-a=down(refused) pg-b=standby@9 pg-c=down(refused)", Adopt{Member: "pg-b", Attested: []MemberName{"pg-a", "pg-c"}}, false, []Authority{none, none, none}},
 		{"none writable, one attested twice", "observe all: pg-a=down(refused) pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-b", Attested: []MemberName{"pg-a", "pg-a"}}, true, nil},
 		{"none writable, not all attested", "observe all: pg-a=down(refused) pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-b", Attested: []MemberName{"pg-a"}}, true, nil},
+		{"none writable, one attested that is no member", "observe all: pg-a=down(refused) pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-b", Attested: []MemberName{"pg-a", "pg-z"}}, true, nil},
+		{"writable by one, and all others attested", "observe all: pg-a=down(refused) pg-b=standby@9 pg-c=down(refused)\nobserve c: pg-b=primary@9", Adopt{Member: "pg-b", Attested: []MemberName{"pg-a", "pg-c"}}, true, nil},
+		{"another one is a primary, and read-only", "observe all: pg-a=primary@9 pg-b=readonly@9 pg-c=standby@9", Adopt{Member: "pg-a"}, true, nil},
 		{"not a member", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=standby@9", Adopt{Member: "pg-x"}, true, nil},
 		{"a writer that is hurt and writes", "observe all: pg-a=primary@9 pg-b=standby@9 pg-c=down(refused)\nobserve c: pg-c=primary@9", Adopt{Member: "pg-a", Attested: []MemberName{"pg-c"}}, true, nil},
 	}

@@ -3,10 +3,13 @@ package probe
 import (
 	"context"
 	"errors"
+	"net"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 )
@@ -111,6 +114,24 @@ func TestPostgresFrozenStandbyTimesOutInTheHeldSession(t *testing.T) {
 	c.Timeout = patientCheck().Timeout
 	for range 3 {
 		wantLook(t, p, target, c, failover.ReasonAnswered)
+	}
+}
+
+// A session that is broken is no answer, and the server is asked anew; only that the time is up is one.
+func TestPostgresABrokenHeldSessionIsNoAnswer(t *testing.T) {
+	for what, late := range map[string]bool{"the time is up": true, "there is time": false} {
+		here, there := net.Pipe()
+		there.Close()
+		p, key, ctx := newPostgres(t), memberKey{"orders", "pg-b"}, clock.NewLate(t.Context())
+		p.setHeld(key, &heldSession{session: &session{conn: here}}, true)
+		p.members[key].through = 0 // it was a healthy standby
+		if late {
+			ctx.Pass()
+		}
+		look, answered := p.lookThroughHeld(ctx, key)
+		if answered != late || late && !strings.HasPrefix(look.Evidence.Detail, "ask the server what it is: ") {
+			t.Errorf("%s: %v, %+v", what, answered, look)
+		}
 	}
 }
 

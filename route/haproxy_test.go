@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
 	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/permit"
 	"github.com/arbiter-ha/arbiter/internal/routesettings"
@@ -463,28 +464,48 @@ func TestHAProxyThatHangsKeepsTheDeadline(t *testing.T) {
 }
 
 func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
-	// A double that takes every command and never ends the session.
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	router, r := stubborn(t, func(int) bool { return true })
+	if err := router.Close(ctx, r, "pg-a"); !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "pg-a still has 1 sessions") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// What HAProxy said before counts, if it is only the time that was up; if not, what it says now.
+func TestHAProxyThatFallsSilentHidesNoAnswer(t *testing.T) {
+	for what, late := range map[string]bool{"its time was up": true, "there was time": false} {
+		ctx := clock.NewLate(t.Context())
+		router, r := stubborn(t, func(asked int) bool {
+			if asked == 2 && late {
+				ctx.Pass()
+			}
+			return asked == 1
+		})
+		if err := router.Close(ctx, r, "pg-a"); errors.Is(err, ErrNotProven) != late || !errors.Is(err, ErrBadAnswer) {
+			t.Errorf("%s: got %v", what, err)
+		}
+	}
+}
+
+// stubborn is a router whose HAProxy, a double, takes every command and never ends the session of pg-a. answers says whether it answers the line of
+// this number, or only closes the connection.
+func stubborn(t *testing.T, answers func(number int) bool) (Router, Request) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { listener.Close() })
 	go func() {
-		for {
+		for number := 1; ; number++ {
 			connection, err := listener.Accept()
 			if err != nil {
 				return
 			}
 			line, _ := bufio.NewReader(connection).ReadString('\n')
-			for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
-				switch {
-				case strings.HasPrefix(command, "show servers state"):
-					_, _ = io.WriteString(connection, "1\n# be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port\norders pg-a 10.0.0.1 0 1 1 1 - 5432\n\n")
-				case strings.HasPrefix(command, "show stat"):
-					_, _ = io.WriteString(connection, "# pxname,svname,scur\norders,pg-a,1\n\n")
-				default:
-					_, _ = io.WriteString(connection, "\n")
-				}
+			if answers(number) {
+				takeAll(connection, line)
 			}
 			connection.Close()
 		}
@@ -493,12 +514,20 @@ func TestHAProxySessionsThatDoNotEndAreNotProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	r := Request{Group: "orders-db", Members: []failover.MemberSpec{{Name: "pg-a", Address: "10.0.0.1:5432"}}}
-	err = router.Close(ctx, r, "pg-a")
-	if !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "pg-a still has 1 sessions") {
-		t.Errorf("got %v", err)
+	return router, Request{Group: "orders-db", Members: []failover.MemberSpec{{Name: "pg-a", Address: "10.0.0.1:5432"}}}
+}
+
+// takeAll answers the commands of a line.
+func takeAll(connection net.Conn, line string) {
+	for command := range strings.SplitSeq(strings.TrimSpace(line), ";") {
+		answer := "\n"
+		switch {
+		case strings.HasPrefix(command, "show servers state"):
+			answer = "1\n# be_name srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_fqdn srv_port\norders pg-a 10.0.0.1 0 1 1 1 - 5432\n\n"
+		case strings.HasPrefix(command, "show stat"):
+			answer = "# pxname,svname,scur\norders,pg-a,1\n\n"
+		}
+		_, _ = io.WriteString(connection, answer)
 	}
 }
 

@@ -166,6 +166,8 @@ func TestPause_EndsWithItsTimeOrItsContext(t *testing.T) {
 func TestOver_FromTheDeadlineOn(t *testing.T) {
 	ended, end := context.WithCancel(t.Context())
 	end()
+	early, late := NewLate(t.Context()), NewLate(t.Context())
+	late.Pass()
 	for _, test := range []struct {
 		what string
 		ctx  context.Context
@@ -173,8 +175,8 @@ func TestOver_FromTheDeadlineOn(t *testing.T) {
 	}{
 		{"without an end", t.Context(), false},
 		{"ended", ended, true},
-		{"its deadline is to come", deadlineContext{t.Context(), time.Now().Add(time.Hour)}, false},
-		{"its deadline has passed, which it does not say yet", deadlineContext{t.Context(), time.Now()}, true},
+		{"its deadline is to come", early, false},
+		{"its deadline has passed, which it does not say yet", late, true},
 	} {
 		if got := Over(test.ctx); got != test.want {
 			t.Errorf("%s: %v", test.what, got)

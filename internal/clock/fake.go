@@ -3,6 +3,7 @@ package clock
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -103,4 +104,25 @@ func (f *Fake) addWaiter(n int) {
 func (f *Fake) announce() {
 	close(f.changed)
 	f.changed = make(chan struct{})
+}
+
+// Late is a context for tests: its deadline passes when they say so, and it goes on then, as a context does for a moment whose end the network's timers
+// have noticed first (see Over).
+type Late struct {
+	context.Context
+	passed atomic.Bool
+}
+
+// NewLate returns a context whose deadline is far away. It ends with its parent.
+func NewLate(parent context.Context) *Late { return &Late{Context: parent} }
+
+// Pass has the deadline pass.
+func (l *Late) Pass() { l.passed.Store(true) }
+
+// Deadline implements context.Context.
+func (l *Late) Deadline() (time.Time, bool) {
+	if l.passed.Load() {
+		return time.Now(), true
+	}
+	return time.Now().Add(time.Hour), true
 }
