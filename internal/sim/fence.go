@@ -60,70 +60,81 @@ func (f *fencing) level(i int) {
 	})
 }
 
+// asking is one call of a device. Its answer counts once, and not after its time limit.
+type asking struct {
+	*fencing
+	device   *device
+	takes    time.Duration
+	answered bool
+	then     func(off bool, why string)
+}
+
 // device asks one device, which may be out of reach or have its own mind.
 func (f *fencing) device(level int, then func(off bool, why string)) {
 	n, s := f.run.node, f.run.node.sim
-	d := s.device(f.member.host, level)
+	a := &asking{fencing: f, device: s.device(f.member.host, level), then: then}
 	if !f.only && !f.run.mayAct() {
 		f.unproven("the lease has run out")
 		return
 	}
-	timeout := deviceTimeout
-	answered := false
-	answer := func(after time.Duration, off bool, why string) {
-		n.post(after, func() {
-			if !answered && !f.run.over() {
-				answered = true
-				then(off, why)
-			}
-		})
-	}
-	answer(timeout, false, "time limit")
+	a.answer(deviceTimeout, false, "time limit")
 	if !s.net.bothWays(string(n.id), bmc(f.member.host)) {
 		return
 	}
-	takes := s.worldDice.between(30*time.Millisecond, 300*time.Millisecond)
-	switch d.mode {
-	case slow:
-		takes = s.worldDice.between(500*time.Millisecond, 6*time.Second)
-	case failing:
-		answer(takes, false, "the device reports an error")
-		return
-	case hanging:
-		if !f.only && s.worldDice.chance(50) {
-			s.after(takes, func() { s.fenceOff(d, f.run) })
+	a.takes = s.worldDice.between(30*time.Millisecond, 300*time.Millisecond)
+	if a.device.mode == slow {
+		a.takes = s.worldDice.between(500*time.Millisecond, 6*time.Second)
+	}
+	a.byItsMode()
+}
+
+// answer has the device answer after a time.
+func (a *asking) answer(after time.Duration, off bool, why string) {
+	a.post(after, func() (bool, string) { return off, why })
+}
+
+// post has the device answer after a time, by what is so then.
+func (a *asking) post(after time.Duration, read func() (off bool, why string)) {
+	a.run.node.post(after, func() {
+		if !a.answered && !a.run.over() {
+			a.answered = true
+			a.then(read())
 		}
-		return
-	case lying:
-		n.post(takes, func() {
-			if !answered && !f.run.over() {
-				answered = true
-				if f.member.host.powered {
-					s.lied(f.member.host)
-				} else { // true by chance; that it stays so is assumed
-					f.member.host.fenced = true
-				}
-				then(true, "it says off")
-			}
-		})
-		return
-	}
-	if f.only {
-		n.post(takes, func() { // the device reads the power when it answers
-			if !answered && !f.run.over() {
-				answered = true
-				if !d.host.powered { // so it is proven off, whoever switched it off: that it stays so is assumed
-					d.host.fenced = true
-				}
-				then(!d.host.powered, "read back")
-			}
-		})
-		return
-	}
-	s.after(takes, func() { // also if the one who asked has given up meanwhile
-		s.fenceOff(d, f.run)
-		answer(s.worldDice.between(5*time.Millisecond, 50*time.Millisecond), true, "off, read back off")
 	})
+}
+
+// byItsMode does what the device does.
+func (a *asking) byItsMode() {
+	s, h := a.run.node.sim, a.device.host
+	switch mode := a.device.mode; {
+	case mode == failing:
+		a.answer(a.takes, false, "the device reports an error")
+	case mode == hanging:
+		if !a.only && s.worldDice.chance(50) {
+			s.after(a.takes, func() { s.fenceOff(a.device, a.run) })
+		}
+	case mode == lying:
+		a.post(a.takes, func() (bool, string) {
+			if h.powered {
+				s.lied(h)
+			} else { // true by chance; that it stays so is assumed
+				h.fenced = true
+			}
+			return true, "it says off"
+		})
+	case a.only:
+		a.post(a.takes, func() (bool, string) { // the device reads the power when it answers
+			if !h.powered { // so it is proven off, whoever switched it off: that it stays so is assumed
+				h.fenced = true
+			}
+			return !h.powered, "read back"
+		})
+	default:
+		s.after(a.takes, func() { // also if the one who asked has given up meanwhile
+			s.fenceOff(a.device, a.run)
+			a.answer(s.worldDice.between(5*time.Millisecond, 50*time.Millisecond), true, "off, read back off")
+		})
+	}
 }
 
 // silent looks whether the member still answers: it accepts connections, or its kernel refuses them, which one that is off doesn't do.
