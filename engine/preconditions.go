@@ -299,6 +299,9 @@ func (f *findings) checkRuleOfStandby(facts serverFacts) {
 	case f.spec.Policy.MaxLossBytes == 0 && rule.Need == 0:
 		f.advises("it has no synchronous_standby_names: after a failover to it the next one would be held, since the policy allows no loss (max_loss: none)",
 			"name the other members in synchronous_standby_names on each member")
+	case len(f.spec.Members) > 2 && rule.Need == len(rule.Names) && rule.Need > 0 && !slices.Contains(rule.Names, "*"):
+		f.advises("its synchronous_standby_names asks all that it names to confirm: after a failover to it all commits wait if one of them is the machine that was fenced",
+			"name all other members on each member, and let one less than all confirm: ANY 1 of two")
 	}
 }
 

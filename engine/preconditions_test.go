@@ -170,8 +170,22 @@ func TestPreconditionsOfAStandbyThatIsToBecomePrimary(t *testing.T) {
 	}
 	g.wantProblem("b", "advice: it has no synchronous_standby_names")
 	// The good rule comes last: what follows finds it in force.
-	for _, test := range [][2]string{{`FIRST 1 (b, c)`, "advice: its synchronous_standby_names names itself"}, {`FIRST 1 (a)`, ""}} {
-		rule, want := test[0], test[1]
+	two := g.spec.Members
+	three := append(slices.Clone(two), failover.MemberSpec{Name: "c", ApplicationName: "c"})
+	const all = "advice: its synchronous_standby_names asks all that it names"
+	for _, test := range []struct {
+		members    []failover.MemberSpec
+		rule, want string
+	}{
+		{two, `FIRST 1 (b, c)`, "advice: its synchronous_standby_names names itself"},
+		{three, `FIRST 1 (a)`, all},
+		{three, `ANY 2 (a, c)`, all},
+		{three, `ANY 1 (a, c)`, ""},
+		{three, `ANY 1 (*)`, ""},
+		{two, `FIRST 1 (a)`, ""},
+	} {
+		rule, want := test.rule, test.want
+		g.spec.Members = test.members
 		b.Configure(postgrestest.Setting{Key: "synchronous_standby_names", Value: rule})
 		b.Exec("SELECT pg_reload_conf()")
 		b.Eventually("the rule is in force", func() bool { return b.Query("SHOW synchronous_standby_names") == rule })
