@@ -69,7 +69,7 @@ func TestInspect_Command(t *testing.T) {
 	defer cancel()
 	began := time.Now()
 	problems := routers().Inspect(ctx, route(t, "hangs"), switchRequest(0), "")
-	if len(problems) != 1 || !problems[0].Silent || time.Since(began) > 10*time.Second {
+	if len(problems) != 1 || !problems[0].Silent || time.Since(began) > generous {
 		t.Errorf("a router that hangs: %+v after %v", problems, time.Since(began))
 	}
 	gone := route(t, "good")
@@ -253,10 +253,5 @@ func TestAstray_WhatNoCommandMends(t *testing.T) {
 // A server that its line in the configuration keeps without clients is not taken for an open one.
 func TestHAProxyOpensNobodyOfWeightZero(t *testing.T) {
 	l := newLab(t, "weight 0")
-	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-	defer cancel()
-	err := l.router("unix://"+l.unix).Open(ctx, l.request(), "pg-b")
-	if !errors.Is(err, ErrNotProven) || !strings.Contains(err.Error(), "weight 0") {
-		t.Errorf("got %v", err)
-	}
+	inVain(t, "weight 0", func(ctx context.Context) error { return l.router("unix://"+l.unix).Open(ctx, l.request(), "pg-b") })
 }

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/hungfs"
@@ -21,17 +20,15 @@ func TestACommandThatCannotBeEndedIsStartedOnce(t *testing.T) {
 	fs, all := hungfs.Mount(t), routers()
 	settings := literals("command", router.(*commandRouter).path, "dir", dir, "mode", "sticks", "sticks_on", filepath.Join(fs.Folder, "any"))
 	route := failover.Route{Router: "command", Name: "switch", Settings: settings}
-	look := func() error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
+	look := func(ctx context.Context) error {
 		_, err := all.Astray(ctx, route, switchRequest(5), "pg-a")
 		return err
 	}
-	if err := look(); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "killed but still not ended") {
+	if err := look(fs.UntilHangs(t)); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "killed but still not ended") {
 		t.Errorf("the first look: %v", err)
 	}
 	for range 2 {
-		if err := look(); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "not started again") {
+		if err := look(t.Context()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "not started again") {
 			t.Errorf("another look: %v", err)
 		}
 	}

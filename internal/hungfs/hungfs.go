@@ -9,6 +9,7 @@
 package hungfs
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -61,6 +62,19 @@ func Mount(t *testing.T) *FS {
 
 // Hangs is closed when somebody hangs.
 func (f *FS) Hangs() <-chan struct{} { return f.hang }
+
+// UntilHangs is a context that ends when somebody hangs. A time limit could be over before whoever is to hang was started.
+func (f *FS) UntilHangs(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		defer cancel()
+		select {
+		case <-f.hang:
+		case <-ctx.Done():
+		}
+	}()
+	return ctx
+}
 
 // LetGo ends the waiting: whoever hangs gets an error, as does whoever comes later.
 func (f *FS) LetGo() {
