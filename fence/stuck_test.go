@@ -20,10 +20,13 @@ import (
 func TestS3_AnAgentThatCannotBeEndedIsStartedOnceAndProvesNothing(t *testing.T) {
 	r, hung := newRig(t), hungfs.Mount(t)
 	defer hung.LetGo() // before the rig looks for processes
-	m := member(level(r.device("1", "sticks-on-status", 500*time.Millisecond, "password", filepath.Join(hung.Folder, "any"))))
+	m := member(level(r.device("1", "sticks-on-status", generous, "password", filepath.Join(hung.Folder, "any"))))
 	f := New(Options{})
-	for _, words := range []string{"time limit reached", "not started again", "not started again"} {
-		if path := f.PathStatus(t.Context(), m); path.Armed || !strings.Contains(path.Detail, "killed but still not ended") || !strings.Contains(path.Detail, words) {
+	ctx := hung.UntilHangs(t)
+	for _, words := range []string{"canceled", "not started again", "not started again"} {
+		path := f.PathStatus(ctx, m)
+		ctx = t.Context()
+		if path.Armed || !strings.Contains(path.Detail, "killed but still not ended") || !strings.Contains(path.Detail, words) {
 			t.Errorf("the path is %+v, want the word that it was %s", path, words)
 		}
 	}

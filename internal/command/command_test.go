@@ -43,7 +43,7 @@ func script(t *testing.T, name string) string {
 // eventually waits for a condition and fails the test if it doesn't come.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !condition(); time.Sleep(2 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !condition(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}
@@ -167,11 +167,16 @@ func TestS15_CancelEndsTheWholeFamily(t *testing.T) {
 
 func TestS15_FrozenProgramEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
-	_, err := Run(t.Context(), Command{Path: script(t, "freezes"), Arguments: []string{file}, Limit: 300 * time.Millisecond})
-	wantAllEnded(t, pids(t, file), 1)
-	if !errors.Is(err, ErrTimeLimit) {
-		t.Errorf("got %v", err)
+	for limit := 300 * time.Millisecond; limit < time.Minute; limit *= 2 { // on a busy machine it may be ended before it has begun
+		_, err := Run(t.Context(), Command{Path: script(t, "freezes"), Arguments: []string{file}, Limit: limit})
+		if !errors.Is(err, ErrTimeLimit) {
+			t.Fatalf("got %v", err)
+		}
+		if len(pids(t, file)) > 0 {
+			break
+		}
 	}
+	wantAllEnded(t, pids(t, file), 1)
 }
 
 func TestS15_ChildrenLeftBehindAreEnded(t *testing.T) {
@@ -185,9 +190,9 @@ func TestS15_ChildrenLeftBehindAreEnded(t *testing.T) {
 
 func TestRunIsNotHeldUpByAProcessThatLeftTheGroup(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pids")
-	r, err := Run(t.Context(), Command{Path: script(t, "escapes"), Arguments: []string{file}, Limit: 10 * time.Second})
+	r, err := Run(t.Context(), Command{Path: script(t, "escapes"), Arguments: []string{file}, Limit: time.Minute})
 	ids := pids(t, file)
-	if err != nil || r.Exit != 0 || r.Stdout.Text != "finished\n" || r.Took > 5*time.Second {
+	if err != nil || r.Exit != 0 || r.Stdout.Text != "finished\n" || r.Took > 30*time.Second {
 		t.Errorf("got %+v, %v", r, err)
 	}
 	if len(ids) != 1 {
