@@ -25,7 +25,7 @@ func Build(ctx context.Context, dir string, flags ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make directory of programs: %w", err)
 	}
-	args := append([]string{"build", "-o", dir + "/"}, flags...)
+	args := append([]string{"build", "-trimpath", "-o", dir + "/"}, flags...) // as scripts/build does: what that has compiled is not compiled again
 	for _, program := range slices.Concat(programs, builtinPrograms, routerPrograms) {
 		args = append(args, "github.com/arbiter-ha/arbiter/"+program)
 	}

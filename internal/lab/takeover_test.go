@@ -21,6 +21,11 @@ func TestFailoverEndsWhenItsLeaderDiesAfterThePromotion(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
+	// Without the proxy, which stands still, the operation can't end before its leader dies.
+	proxy := l.Site.Host(ProxyHost)
+	if err := proxy.Freeze(ctx); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := l.Inject(ctx, Crash, l.Members[0]); err != nil {
 		t.Fatal(err)
 	}
@@ -33,6 +38,9 @@ func TestFailoverEndsWhenItsLeaderDiesAfterThePromotion(t *testing.T) {
 		}
 	}
 	if err := leader.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := proxy.Thaw(); err != nil {
 		t.Fatal(err)
 	}
 	killed := time.Now()

@@ -69,7 +69,7 @@ func showLogs(t *testing.T, s *hosts.Site) {
 // patient is a context for what must happen soon.
 func patient(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

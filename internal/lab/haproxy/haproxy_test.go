@@ -40,14 +40,14 @@ func greeter(t *testing.T, h *hosts.Host) string {
 // greeting connects through the proxy and returns who answers; the connection stays open until the test ends.
 func greeting(t *testing.T, from *hosts.Host, p *Proxy) (string, net.Conn, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn, err := from.Dial(ctx, "tcp", p.Address())
 	if err != nil {
 		return "", nil, err
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	return line, conn, err
 }
@@ -63,7 +63,7 @@ func start(t *testing.T) (*Proxy, *hosts.Host) {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	p, err := Start(ctx, Options{
 		Host: site.Host("lb"), Backend: "orders", Open: "pg-a",
@@ -119,7 +119,7 @@ func TestRuntimeAPIAnswersOverTCPAndRefusesNonsense(t *testing.T) {
 
 func TestRestartForgetsWhatTheRuntimeAPIChanged(t *testing.T) {
 	p, client := start(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := errors.Join(p.Close(ctx, "pg-a"), p.Open(ctx, "pg-b"), p.Stop(ctx)); err != nil {
 		t.Fatal(err)

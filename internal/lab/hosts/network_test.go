@@ -129,7 +129,7 @@ func TestRefuseAnswersWithReset(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, addr := range []string{b.Addr().String(), b.Addr6().String()} {
-		conn, err := a.Dial(withTimeout(t, time.Second), "tcp", net.JoinHostPort(addr, "7000"))
+		conn, err := a.Dial(withTimeout(t, time.Minute), "tcp", net.JoinHostPort(addr, "7000"))
 		if err == nil {
 			conn.Close()
 		}
@@ -137,7 +137,7 @@ func TestRefuseAnswersWithReset(t *testing.T) {
 			t.Errorf("dial %s: %v", addr, err)
 		}
 	}
-	if err := ask(open, time.Second); !errors.Is(err, syscall.ECONNRESET) {
+	if err := ask(open, time.Minute); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("ask through an open connection: %v", err)
 	}
 	if err := s.Join(t.Context(), a, b); err != nil {
@@ -156,7 +156,7 @@ func TestCloseOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	silent(t, a, b)
-	if err := ask(open, time.Second); err != nil {
+	if err := ask(open, time.Minute); err != nil {
 		t.Errorf("ask through an open connection: %v", err)
 	}
 	reachable(t, b, a)
@@ -238,7 +238,7 @@ func TestNarrow(t *testing.T) {
 			_, err := open.Write(make([]byte, size))
 			sent <- err
 		}()
-		_ = open.SetDeadline(began.Add(30 * time.Second))
+		_ = open.SetDeadline(began.Add(time.Minute))
 		_, err := io.ReadFull(open, make([]byte, size))
 		if err := errors.Join(err, <-sent); err != nil {
 			t.Fatal(err)
@@ -255,9 +255,7 @@ func TestNarrow(t *testing.T) {
 	if err := errors.Join(a.Narrow(t.Context(), 0), a.Narrow(t.Context(), 0)); err != nil {
 		t.Fatal(err)
 	}
-	if wide := send(); wide >= narrow {
-		t.Errorf("%d bytes took %v through a wide cable, %v through a narrow one", size, wide, narrow)
-	}
+	eventually(t, "through a wide cable it takes less time than through a narrow one", func() bool { return send() < narrow })
 }
 
 // Packets take as long as they are told to, both ways, and Heal ends it.
@@ -267,7 +265,7 @@ func TestDelay(t *testing.T) {
 	asked := func() time.Duration {
 		t.Helper()
 		began := time.Now()
-		if err := ask(open, 5*time.Second); err != nil {
+		if err := ask(open, time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		return time.Since(began)
@@ -303,7 +301,7 @@ func TestSlowCablesCanBeCut(t *testing.T) {
 	if err := s.Refuse(t.Context(), a, b); err != nil {
 		t.Fatal(err)
 	}
-	if err := ask(open, 5*time.Second); !errors.Is(err, syscall.ECONNRESET) {
+	if err := ask(open, time.Minute); !errors.Is(err, syscall.ECONNRESET) {
 		t.Errorf("ask a host that refuses: %v", err)
 	}
 	if err := s.Heal(t.Context()); err != nil {
