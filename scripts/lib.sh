@@ -26,6 +26,17 @@ die() {
 	exit 1
 }
 
+# again COMMAND: run it, and up to twice again if it fails: what needs the network may fail once for no reason of ours.
+again() {
+	local pause
+	for pause in 5 30; do
+		"$@" && return
+		printf '%s: %s failed; trying again in %s s\n' "${0#"$top"/}" "$1" "$pause" >&2
+		sleep "$pause"
+	done
+	"$@"
+}
+
 # What a check that has nothing to look at ends with, after it said why: neither good nor bad.
 # shellcheck disable=SC2034 # for who sources this
 skipped=77
