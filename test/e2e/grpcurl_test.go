@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -14,13 +13,13 @@ import (
 )
 
 // grpcurl builds the pinned client that knows nothing of Arbiter: what it learns, it learns by reflection.
-func grpcurl(t *testing.T, ctx context.Context) string {
+func grpcurl(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(workshop.Dir(), "grpcurl")
 	if _, err := os.Stat(path); err == nil {
 		return path
 	}
-	build := exec.CommandContext(ctx, "go", "build", "-modfile=tools.mod", "-o", path, "github.com/fullstorydev/grpcurl/cmd/grpcurl")
+	build := exec.CommandContext(t.Context(), "go", "build", "-modfile=tools.mod", "-o", path, "github.com/fullstorydev/grpcurl/cmd/grpcurl")
 	build.Dir = filepath.Join("..", "..")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build grpcurl: %v\n%s", err, out)
@@ -30,8 +29,8 @@ func grpcurl(t *testing.T, ctx context.Context) string {
 
 // TestGrpcurl uses the API as somebody does who has only a certificate and grpcurl: health, reflection, a read, a bad request.
 func TestGrpcurl(t *testing.T) {
+	program := grpcurl(t) // before the scenario's time begins
 	s := enter(t, plan{idle: true})
-	program := grpcurl(t, s.ctx)
 	leader, err := s.Leader(s.ctx)
 	if err != nil {
 		t.Fatal(err)

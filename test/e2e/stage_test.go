@@ -94,6 +94,7 @@ func enter(t *testing.T, p plan) *stage {
 // enterFor is enter with another limit.
 func enterFor(t *testing.T, limit time.Duration, p plan) *stage {
 	t.Helper()
+	p.options = provided(t, p) // which may take long the first time, and so before the scenario's time begins
 	// The test's own context would end before what Cleanup does.
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	t.Cleanup(cancel)
@@ -148,21 +149,26 @@ func deployment(t *testing.T, ctx context.Context, p plan) *lab.Lab {
 	return l
 }
 
-func open(t *testing.T, ctx context.Context, p plan) *lab.Lab {
+// provided are the options of a plan, with the programs built and the databases' template made.
+func provided(t *testing.T, p plan) lab.Options {
 	t.Helper()
-	options := p.options
+	options, programs := p.options, released
+	if p.failpoints {
+		programs = failing
+	}
 	var err error
 	if options.Template, err = template(); err != nil {
 		t.Fatal(err)
 	}
-	programs := released
-	if p.failpoints {
-		programs = failing
-	}
 	if options.Binaries, err = programs(); err != nil {
 		t.Fatal(err)
 	}
-	l, err := lab.Open(ctx, options)
+	return options
+}
+
+func open(t *testing.T, ctx context.Context, p plan) *lab.Lab {
+	t.Helper()
+	l, err := lab.Open(ctx, p.options)
 	if err != nil {
 		t.Fatal(err)
 	}

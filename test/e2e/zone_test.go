@@ -71,7 +71,9 @@ func TestScenario14_ZoneLost(t *testing.T) {
 	var cancel context.CancelFunc
 	s.ctx, cancel = context.WithTimeout(context.Background(), 2*limit)
 	t.Cleanup(cancel)
-	s.Lab = deployment(t, s.ctx, plan{own: true, options: lab.Options{Standbys: 9}})
+	p := plan{own: true, options: lab.Options{Standbys: 9}}
+	p.options = provided(t, p)
+	s.Lab = deployment(t, s.ctx, p)
 	t.Cleanup(s.leave)
 	var err error
 	s.api, err = s.Client()
