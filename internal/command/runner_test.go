@@ -88,6 +88,7 @@ func TestRunnerDoesNotStartAgainWhatLeftAStuckChild(t *testing.T) {
 				t.Errorf("the starts: %q, %v", content, err)
 			}
 			fs.LetGo()
+			leaves.Limit = time.Second // now it leaves nothing, and "is ended" by this
 			eventually(t, "it may be started again", func() bool {
 				_, err := r.Run(t.Context(), leaves)
 				return !errors.Is(err, ErrStuck)
