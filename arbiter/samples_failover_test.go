@@ -166,6 +166,10 @@ func ungrantedScript(t *testing.T) *script {
 		Result: failover.ResultFailed, Took: milliseconds(40), GrantMissing: true,
 		Detail: "promote pg-b: ask for the promotion: ERROR: permission denied for function pg_promote (SQLSTATE 42501)",
 	})
+	for range 2 { // as far as a further try, of which there are many
+		s.commit(failover.ReleaseLease{Group: s.group, Holder: "az-a", Epoch: s.find().Epoch})
+		s.commit(failover.AcquireLease{Group: s.group, Holder: "az-a", Term: 3, AfterEpoch: s.find().Epoch, Duration: 2 * time.Second})
+	}
 	s.commit(failover.ReleaseLease{Group: s.group, Holder: "az-a", Epoch: s.find().Epoch})
 	return s
 }

@@ -40,7 +40,7 @@ func leaseToProto(g *failover.Group) *arbiterv1.Lease {
 func epochToProto(row failover.EpochRow) *arbiterv1.EpochRow {
 	return &arbiterv1.EpochRow{
 		Epoch: uint64(row.Epoch), Writer: string(row.Writer), GrantedTo: string(row.Holder), Term: uint64(row.Term),
-		When: timeToProto(row.Wall), Why: row.Why, Proof: row.Proof, Index: uint64(row.Index),
+		When: timeToProto(row.Wall), Why: row.Why, Proof: row.Proof, Index: uint64(row.Index), First: uint64(row.First),
 	}
 }
 

@@ -246,3 +246,22 @@ func TestNoLossIsAcceptedWhereNoneIsInTheWay(t *testing.T) {
 		t.Errorf("accepted before it was aborted: %+v", taken)
 	}
 }
+
+// While somebody is promoted, and when that is proven but not all is done, whoever could follow is another one; and who is to be the primary is not it
+// before its promotion is proven.
+func TestSuccessor_IsNotWhoIsPromoted(t *testing.T) {
+	w := given(t, promoting)
+	for _, want := range []struct {
+		outcome                string
+		primary, beingPromoted MemberName
+	}{{"outcome promote unknown", "", "pg-b"}, {"tick 1s\noutcome promote done", "pg-b", ""}} {
+		w.do(t, want.outcome)
+		g := w.group(t)
+		if g.Primary() != want.primary || g.BeingPromoted() != want.beingPromoted || g.Writer() != "pg-b" {
+			t.Errorf("after %s: primary %q, being promoted %q, writer %q", want.outcome, g.Primary(), g.BeingPromoted(), g.Writer())
+		}
+		if c, ok := Successor(&w.state, g); !ok || c.Member != "pg-c" {
+			t.Errorf("after %s: %+v could follow", want.outcome, c)
+		}
+	}
+}

@@ -31,6 +31,8 @@ type EpochRow struct {
 	// Operation is what it was granted for; empty for an adoption.
 	Operation OperationID
 	Reroute   bool `json:",omitempty"` // that is one
+	// First is the oldest of the epochs that this row took the place of; 0: none.
+	First Epoch `json:",omitempty"`
 }
 
 // replaces says whether a row takes the place of the one before it: grants in a row to the same holder for the same operation, of which nothing
@@ -96,6 +98,7 @@ type Receipt struct {
 // addEpoch adds a row, or replaces the newest.
 func (h *History) addEpoch(row EpochRow) {
 	if n := len(h.Epochs); n > 0 && row.replaces(h.Epochs[n-1]) {
+		row.First = cmp.Or(h.Epochs[n-1].First, h.Epochs[n-1].Epoch)
 		h.Epochs = withRow(h.Epochs, n-1, true, row)
 		return
 	}

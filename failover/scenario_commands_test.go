@@ -161,7 +161,11 @@ func (w *world) runQuestion(command string, a arguments) error {
 		w.print("%s: %s", Tally(&w.state, g, MemberName(a.word(1))).Status, Tally(&w.state, g, MemberName(a.word(1))).Why())
 	case "epochs":
 		for _, row := range g.History.Epochs {
-			w.print("%d %s %s %s %s", row.Epoch, row.Writer, row.Holder, row.Why, row.Proof)
+			epochs := fmt.Sprint(row.Epoch)
+			if row.First != 0 {
+				epochs = fmt.Sprintf("%d-%d", row.First, row.Epoch)
+			}
+			w.print("%s %s %s %s %s", epochs, row.Writer, row.Holder, row.Why, row.Proof)
 		}
 	case "steps":
 		if g.Operation == nil {

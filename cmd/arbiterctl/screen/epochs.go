@@ -32,7 +32,7 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 	rows := make([][]string, len(shown))
 	for i, e := range shown {
 		rows[i] = []string{
-			fmt.Sprint(e.Epoch), orDash(e.Writer), orDash(e.GrantedTo), fmt.Sprint(e.Term), s.moment(e.When), orDash(e.Why), orDash(oncePerWord(e.Proof)),
+			epochsOf(e), orDash(e.Writer), orDash(e.GrantedTo), fmt.Sprint(e.Term), s.moment(e.When), orDash(e.Why), orDash(oncePerWord(e.Proof)),
 		}
 	}
 	p.table([]string{"EPOCH", "WRITER", "GRANTED TO", "TERM", "WHEN", "WHY", "PROOF"}, rows, nil)
@@ -40,6 +40,14 @@ func Epochs(s Style, r *arbiterv1.GetEpochsResponse, most int) string {
 		p.line("%s", s.dim(fmt.Sprintf("%d older; all: arbiterctl epoch history %s", left, r.Group)))
 	}
 	return p.String()
+}
+
+// epochsOf is the epoch of a row, or all that it stands for: each further try of what is held takes one.
+func epochsOf(row *arbiterv1.EpochRow) string {
+	if row.First == 0 {
+		return fmt.Sprint(row.Epoch)
+	}
+	return fmt.Sprintf("%d-%d", row.First, row.Epoch)
 }
 
 // leaseText says who holds the lease. Without one nothing is done under this epoch any more: what is in progress goes on under the next.
