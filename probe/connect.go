@@ -16,8 +16,8 @@ import (
 )
 
 const (
-	// routeAge is how long what is read from a group's connection settings is kept: after this, TLS files that were replaced
-	// count.
+	// routeAge is how long what is read from a group's connection settings is kept: after this, files that were replaced count. A password counts
+	// at once when the server turns the one before it away.
 	routeAge = 30 * time.Second
 	// mostRoutes bounds the cache of routes.
 	mostRoutes = 16384
@@ -44,6 +44,7 @@ type route struct {
 	made             time.Duration
 	network, address string
 	user, database   string
+	password         string
 	channels         []*tls.Config // to be tried in this order; nil is one without TLS
 
 	mu        sync.Mutex
@@ -52,41 +53,43 @@ type route struct {
 
 // open opens a session to address as the group's settings say.
 func (c *connector) open(ctx context.Context, address string, connect failover.Connect, parameters map[string]string) (*session, error) {
-	var (
-		r        *route
-		password string
-	)
-	err := readInTime(ctx, func() (err error) {
-		if r, err = c.route(ctx, routeKey{address, connect}); err == nil {
-			password, err = c.password(ctx, connect)
-		}
-		return err
-	})
+	key, began := routeKey{address, connect}, c.now()
+	r, err := c.route(ctx, key, began-routeAge)
 	if err != nil {
 		return nil, err
 	}
-	if r.needsLibrary() {
-		return c.openByLibrary(ctx, address, connect, parameters)
+	s, err := c.openBy(ctx, r, key, parameters)
+	const invalidPassword = "28P01"
+	if postgres.SQLState(err) != invalidPassword || r.made >= began {
+		return s, err
 	}
-	l := login{network: r.network, address: r.address, password: password, keys: &c.keys, parameters: map[string]string{}}
-	for key, value := range parameters {
-		l.parameters[key] = value
+	// Both may have been replaced since it was read: the server's password and this arbiter's.
+	again, readErr := c.route(ctx, key, began)
+	if readErr != nil {
+		return nil, readErr
+	}
+	if again.password == r.password {
+		return nil, err
+	}
+	return c.openBy(ctx, again, key, parameters)
+}
+
+// openBy opens a session over a route.
+func (c *connector) openBy(ctx context.Context, r *route, key routeKey, parameters map[string]string) (*session, error) {
+	if r.needsLibrary() {
+		return c.openByLibrary(ctx, key.address, key.connect, parameters)
+	}
+	l := login{network: r.network, address: r.address, password: r.password, keys: &c.keys, parameters: map[string]string{}}
+	for name, value := range parameters {
+		l.parameters[name] = value
 	}
 	l.parameters["user"], l.parameters["database"] = r.user, r.database
 	s, err := openFirst(ctx, l, r.channels)
 	if errors.Is(err, errOtherMethod) {
 		r.setLibrary()
-		return c.openByLibrary(ctx, address, connect, parameters)
+		return c.openByLibrary(ctx, key.address, key.connect, parameters)
 	}
 	return s, err
-}
-
-func (c *connector) password(ctx context.Context, connect failover.Connect) (string, error) {
-	password, err := c.secrets.Resolve(ctx, connect.Password)
-	if err != nil {
-		return "", fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
-	}
-	return password, nil
 }
 
 // openFirst tries the ways to encrypt in their order, as sslmode says. The next one is tried only where the server refused this
@@ -131,16 +134,19 @@ func (r *route) setLibrary() {
 	r.byLibrary = true
 }
 
-// route returns a route that is fresh enough.
-func (c *connector) route(ctx context.Context, key routeKey) (*route, error) {
+// route returns a route that was made after a moment, for which settings may have to be read.
+func (c *connector) route(ctx context.Context, key routeKey, after time.Duration) (made *route, err error) {
 	now := c.now()
 	c.mu.Lock()
 	known := c.routes[key]
 	c.mu.Unlock()
-	if known != nil && now-known.made < routeAge {
+	if known != nil && known.made > after {
 		return known, nil
 	}
-	made, err := c.newRoute(ctx, key, now)
+	err = readInTime(ctx, func() (err error) {
+		made, err = c.newRoute(ctx, key, now)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -156,13 +162,17 @@ func (c *connector) route(ctx context.Context, key routeKey) (*route, error) {
 	return made, nil
 }
 
-// newRoute reads the settings and the TLS files.
+// newRoute reads the settings, the TLS files and the password.
 func (c *connector) newRoute(ctx context.Context, key routeKey, now time.Duration) (*route, error) {
 	config, err := postgres.ReadSettings(ctx, c.secrets, key.address, key.connect)
 	if err != nil {
 		return nil, err
 	}
-	r := &route{made: now, user: config.User, database: config.Database, channels: []*tls.Config{config.TLSConfig}}
+	password, err := c.secrets.Resolve(ctx, key.connect.Password)
+	if err != nil {
+		return nil, fmt.Errorf("%w: resolve the password: %w", postgres.ErrUnusableSettings, err)
+	}
+	r := &route{made: now, password: password, user: config.User, database: config.Database, channels: []*tls.Config{config.TLSConfig}}
 	r.network, r.address = pgconn.NetworkAddress(config.Host, config.Port)
 	for _, fallback := range config.Fallbacks {
 		r.channels = append(r.channels, fallback.TLSConfig)

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgproto3"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/freeport"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
@@ -241,4 +242,26 @@ func TestPostgresPasswordThatIsReplacedCountsAtOnce(t *testing.T) {
 	wantLook(t, p, target, c, failover.ReasonBadCredentials)
 	write("pässwörd № 2")
 	wantLook(t, p, target, c, failover.ReasonAnswered)
+}
+
+func TestPostgresPasswordIsReadOncePerRoute(t *testing.T) {
+	var reads int
+	now := time.Hour
+	c := connector{now: func() time.Duration { return now }, secrets: &secret.Reader{Open: func(string) (secret.File, error) {
+		reads++
+		return secret.File{Content: []byte("s3cret")}, nil
+	}}}
+	address, connect := freeport.Address(t), failover.Connect{Password: failover.Setting{File: "/password"}}
+	for _, step := range []struct {
+		later time.Duration
+		want  int
+	}{{0, 1}, {routeAge - 1, 1}, {1, 2}, {1, 2}} {
+		now += step.later
+		if _, err := c.open(t.Context(), address, connect, nil); failover.EvidenceDead != failover.ClassOf(evidenceOf(err).Reason) {
+			t.Fatalf("nobody listens there: got %v", err)
+		}
+		if reads != step.want {
+			t.Errorf("%v later: read %d times, want %d", step.later, reads, step.want)
+		}
+	}
 }
