@@ -339,6 +339,7 @@ func TestS2_WhoMayBePromoted(t *testing.T) {
 		{"beside a writer", writer, none, Operation{}, false, false},
 		{"a revoked one", none, revoked, Operation{}, false, false},
 		{"the candidate again", none, writer, Operation{Candidate: "b"}, false, true},
+		{"a candidate that was given up", none, revoked, Operation{Candidate: "b"}, false, false},
 		{"a writer that is not the candidate", none, writer, Operation{Candidate: "a"}, false, false},
 		{"the former writer back, revoked", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, true},
 		{"the former writer back, proven", none, none, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, true},
@@ -346,6 +347,7 @@ func TestS2_WhoMayBePromoted(t *testing.T) {
 		{"with a fence of it in flight", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 4, Intent: &OpenIntent{}}, true, false},
 		{"not asked for", none, revoked, Operation{From: "b", ReinstatedAt: 4}, true, false},
 		{"another one back", none, none, Operation{From: "a", Reinstating: true, ReinstatedAt: 4}, true, false},
+		{"the former writer, revoked, as if it were another one", none, revoked, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, false, false},
 		{"beside a revoked one, back", revoked, none, Operation{From: "b", Reinstating: true, ReinstatedAt: 4}, true, false},
 	}
 	for _, test := range tests {
@@ -353,6 +355,9 @@ func TestS2_WhoMayBePromoted(t *testing.T) {
 		if refusal := checkS2(g, "b", test.reinstate); (refusal == nil) != test.ok {
 			t.Errorf("%s: %v", test.name, refusal)
 		}
+	}
+	if refusal := checkS2(&Group{Name: "orders", Operation: &Operation{}, Members: []Member{{Name: "a", Authority: none}}}, "b", false); refusal == nil {
+		t.Error("one that is no member")
 	}
 }
 
