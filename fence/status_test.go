@@ -52,15 +52,20 @@ func TestACallThatIsBrokenOffHidesNoAnswer(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			pass := func() {}
+			if late {
+				pass = ctx.Pass
+			}
+			answered := make(chan struct{})
 			go func() {
-				if late {
-					second(ctx.Pass)
-					return
-				}
-				second(func() {})
+				defer close(answered)
+				second(pass)
 				third(cancel)
 			}()
 			err = a.awaitOff(ctx, generous)
+			unasked, _ := os.OpenFile(filepath.Join(r.dir, "go-3"), os.O_RDWR, 0) // who waits to be read waits no more
+			<-answered
+			unasked.Close()
 			if errors.Is(err, ErrNotOff) != late || strings.Contains(err.Error(), "no route") == late || !strings.HasSuffix(err.Error(), " until its time was up") {
 				t.Error(err)
 			}
