@@ -79,6 +79,9 @@ func TestCheckGroup_EveryArbiterLooksForItself(t *testing.T) {
 			t.Errorf("%s has found %v", a.GetNode(), a)
 		}
 	}
+	if led := of(answer, c.leader()); led.GetReached() != 1 || led.GetEpoch() == 0 { // others may not know yet who is the primary
+		t.Errorf("through the route clients reach the primary, and %s says %v", c.leader(), led)
+	}
 	c.world.mu.Lock()
 	c.world.flaws[flaw{"az-b", "fence of db1"}] = arbiter.Finding{Blocks: true, What: "no such fence agent", Next: "install it"}
 	c.world.flaws[flaw{"az-c", "front"}] = arbiter.Finding{Member: "db2", What: "no server"}

@@ -68,7 +68,7 @@ func (h hands) inspectors() arbiter.Inspectors {
 			return find("fence of " + string(m.Name))
 		},
 		Arrival: func(_ context.Context, r failover.Route, _ *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
-			if _, answers := h.world.facts(settled.Primary); !answers {
+			if _, answers := h.world.facts(settled.Primary); settled.Primary != "" && !answers {
 				return []arbiter.Finding{{Blocks: true, Unreachable: true, Member: settled.Primary, What: "through " + r.VerifyAddress + " clients reach nobody"}}
 			}
 			return find(r.VerifyAddress)
