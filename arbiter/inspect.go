@@ -199,7 +199,7 @@ func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.Arb
 	}
 }
 
-// nextOfDown is what to do about a member that is down. A former primary that is merely started has log that the new one doesn't have.
+// nextOfDown is what to do about a member that is down.
 func nextOfDown(g *failover.Group, member failover.MemberName) string {
 	if member == g.Writer() && member == g.BeingPromoted() {
 		return fmt.Sprintf("see what is done about its promotion: arbiterctl explain %s", g.Name)
@@ -207,5 +207,5 @@ func nextOfDown(g *failover.Group, member failover.MemberName) string {
 	if member == g.Writer() {
 		return fmt.Sprintf("see what is done about the primary: arbiterctl explain %s", g.Name)
 	}
-	return fmt.Sprintf("bring it back as a standby (docs/operations.md, \"A rogue\", has the steps), then see whether it follows: arbiterctl status %s", g.Name)
+	return fmt.Sprintf("%s; see whether it follows: arbiterctl status %s", g.BringBack(member), g.Name)
 }

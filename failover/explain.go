@@ -93,7 +93,10 @@ func improvements(s *State, g *Group) []string {
 	case guard.Hold == HoldLossBound:
 		return append(next, "see why more would be lost than the policy allows: a standby that is behind, or not named as synchronous (docs/postgres.md has the settings):", check)
 	default:
-		return append(next, "bring a standby back (docs/operations.md, \"A rogue\", has the steps), and see what else is missing:", check)
+		if how := downStandbys(s, g); how != "" {
+			next = append(next, how)
+		}
+		return append(next, "see what is missing for a standby that can be promoted:", check)
 	}
 	for _, m := range g.Members {
 		if g.misfenced(m.Name) {

@@ -84,7 +84,10 @@ func candidateRemedy(s *State, g *Group, guard Guard) string {
 		}
 		return "let it catch up, bring a synchronous standby back, or name one as that (docs/postgres.md has the settings)"
 	}
-	return "mend what is said here of one of them; docs/operations.md, \"A rogue\", has the steps to bring a standby back"
+	if how := downStandbys(s, g); how != "" {
+		return how
+	}
+	return "mend what is said here of one of them"
 }
 
 // SeenDown says whether a quorum of arbiters sees a member down at the moment.
