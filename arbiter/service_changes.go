@@ -150,8 +150,11 @@ func (s *service) Pause(ctx context.Context, r *arbiterv1.PauseRequest) (*arbite
 	return &arbiterv1.PauseResponse{Result: textOf(events)}, nil
 }
 
-// Resume starts automation again.
+// Resume starts automation again, or says what it would begin with.
 func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
+	if r.GetDryRun() {
+		return s.dryResume(ctx, r)
+	}
 	if err := s.exists(r); err != nil {
 		return nil, err
 	}
@@ -160,6 +163,31 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 		return nil, err
 	}
 	return &arbiterv1.ResumeResponse{Result: textOf(events)}, nil
+}
+
+// dryResume resumes the group in a copy of the state.
+func (s *service) dryResume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
+	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	return rehearseResume(state, s.node.loop.durations(ctx, g.Name), failover.Resume{Request: request(ctx, r.GetChange()), Group: g.Name})
+}
+
+func rehearseResume(state *failover.State, d failover.Durations, request failover.Resume) (*arbiterv1.ResumeResponse, error) {
+	if _, again := state.Answered(request.Request.ID); again { // the answer is lost: it is asked for once more
+		return &arbiterv1.ResumeResponse{Plan: "This request was carried out already."}, nil
+	}
+	resumed, events := failover.Next(*state, failover.Entry{Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request})
+	if rejection := rejectionIn(events); rejection != nil {
+		return nil, rejected(*rejection)
+	}
+	next := failover.Resuming(&resumed, request.Group, d)
+	return &arbiterv1.ResumeResponse{Plan: next.What, Acts: next.Acts}, nil
 }
 
 // Adopt records who the writer is.

@@ -98,7 +98,7 @@ func brakeGuard(s *State, g *Group) Guard {
 	down, all := s.Fleet.near(at), s.Fleet.Adopted
 	braked := down >= s.Brake.Count && down*100 > s.Brake.Percent*all
 	released := g.Operation != nil && g.Operation.released(HoldFleetBrake)
-	return Guard{Name: "fleet brake", OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
+	return Guard{Name: guardBrake, OK: !braked || released, Hold: HoldFleetBrake, Detail: fmt.Sprintf(
 		"%d of %d groups turned down at about the same time and are down; automation holds from %d groups and more than %d %%",
 		down, all, s.Brake.Count, s.Brake.Percent)}
 }

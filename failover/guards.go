@@ -16,6 +16,7 @@ const (
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
 	guardRestart     = "restart grace"
+	guardBrake       = "fleet brake"
 )
 
 // beginGuards are all conditions for an operation to begin to act. Looking again comes after what can be known without it, and before

@@ -324,6 +324,8 @@ func planReinstate(g *Group, d Durations) Decision {
 		return g.decide(StepCancel, "reinstate", "what runs is ended before %s", op.bringsBack())
 	case rogue != "" && g.roguesByHand() != "":
 		return g.hold(HoldReinstate, fmt.Sprintf("%s must be proven unable to write before %s, and %s", rogue, op.bringsBack(), g.roguesByHand()))
+	case rogue != "" && g.misfenced(rogue) && !d.Running: // before a lease, which would be released for nothing, again and again
+		return planFence(g, d, rogue)
 	case d.LeaseLeft <= 0:
 		return planLease(g, d)
 	case g.Epoch <= op.ReinstatedAt:

@@ -222,3 +222,15 @@ func TestS3_NobodyElseIsOfferedDevicesThatAreNotAsked(t *testing.T) {
 		}
 	}
 }
+
+// Nor is a lease taken for a reinstatement that waits for a person's word on a rogue: it would be released for nothing, and taken again, without end.
+func TestS3_NoLeaseIsTakenForARogueThatIsNotFenced(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(timeout)\nlook-again answers\noutcome isolate CONFIRMED_OFF\npause orders\nobserve c: pg-c=primary@1000\noutcome catch_up pg-b@1000\n")
+	w.do(t, "reinstate orders\n"+strings.ReplaceAll(contradicted, "pg-a", "pg-c")+"resume orders\ntick 11s\n")
+	w.wantHeld(t, HoldFenceUnproven)
+	epoch := w.group(t).Epoch
+	w.do(t, "tick 1m\n")
+	if got := w.group(t).Epoch; got != epoch {
+		t.Errorf("%d leases were taken for nothing", got-epoch)
+	}
+}

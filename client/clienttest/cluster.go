@@ -261,6 +261,9 @@ func (c *Cluster) call(n *Node, method string, request proto.Message) (proto.Mes
 	if len(id) < 8 {
 		return nil, status.Error(codes.InvalidArgument, "change.request_id: must have 8 characters or more")
 	}
+	if dry, ok := request.(interface{ GetDryRun() bool }); ok && dry.GetDryRun() { // it is no change, also under the id of one
+		return c.answer(n.ID, method, request)
+	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	if earlier, seen := c.changes[id]; seen {

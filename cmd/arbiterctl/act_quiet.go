@@ -35,28 +35,6 @@ func (a *app) pauseCommand() *cobra.Command {
 	return cmd
 }
 
-func (a *app) resumeCommand() *cobra.Command {
-	var change changing
-	cmd := &cobra.Command{
-		Use:   "resume GROUP",
-		Short: "Let Arbiter act on a paused group again",
-		Args:  exactly("GROUP"), ValidArgsFunction: a.completeGroups,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			c, err := a.client()
-			if err != nil {
-				return err
-			}
-			answer, err := c.Resume(cmd.Context(), &arbiterv1.ResumeRequest{Change: change.change(), Group: args[0]})
-			if err != nil {
-				return err
-			}
-			return a.said(answer, "%s: %s", args[0], orElse(answer.Result, "resumed"))
-		},
-	}
-	change.addFlags(cmd)
-	return cmd
-}
-
 func (a *app) adoptCommand() *cobra.Command {
 	var change changing
 	request := &arbiterv1.AdoptRequest{}

@@ -297,6 +297,10 @@ func (a *arbiter) answerChange(request proto.Message) proto.Message {
 	case *arbiterv1.PauseRequest:
 		return &arbiterv1.PauseResponse{Result: "paused: " + r.Change.Reason}
 	case *arbiterv1.ResumeRequest:
+		if r.DryRun {
+			acts := r.Group == "rogue"
+			return &arbiterv1.ResumeResponse{Acts: acts, Plan: map[bool]string{true: "pg-2 accepts writes without authority, and is fenced at once.", false: "Nothing waits for it."}[acts]}
+		}
 		return &arbiterv1.ResumeResponse{}
 	case *arbiterv1.AdoptRequest:
 		return &arbiterv1.AdoptResponse{Member: orElse(r.Member, "pg-a"), Epoch: 1}

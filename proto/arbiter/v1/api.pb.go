@@ -4631,9 +4631,11 @@ func (x *PauseResponse) GetResult() string {
 }
 
 type ResumeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Change        *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// Only say what would become of it.
+	DryRun        bool `protobuf:"varint,3,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4682,9 +4684,20 @@ func (x *ResumeRequest) GetGroup() string {
 	return ""
 }
 
+func (x *ResumeRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
 type ResumeResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Result        string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Result string                 `protobuf:"bytes,1,opt,name=result,proto3" json:"result,omitempty"`
+	// Of a dry run: what the automation begins with, in words.
+	Plan string `protobuf:"bytes,2,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Of a dry run: somebody is fenced, or a failover begins, without another word.
+	Acts          bool `protobuf:"varint,3,opt,name=acts,proto3" json:"acts,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4724,6 +4737,20 @@ func (x *ResumeResponse) GetResult() string {
 		return x.Result
 	}
 	return ""
+}
+
+func (x *ResumeResponse) GetPlan() string {
+	if x != nil {
+		return x.Plan
+	}
+	return ""
+}
+
+func (x *ResumeResponse) GetActs() bool {
+	if x != nil {
+		return x.Acts
+	}
+	return false
 }
 
 type AdoptRequest struct {
@@ -6424,12 +6451,15 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"'\n" +
 	"\rPauseResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"d\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"}\n" +
 	"\rResumeRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"(\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\x17\n" +
+	"\adry_run\x18\x03 \x01(\bR\x06dryRun\"P\n" +
 	"\x0eResumeResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xae\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\x12\x12\n" +
+	"\x04plan\x18\x02 \x01(\tR\x04plan\x12\x12\n" +
+	"\x04acts\x18\x03 \x01(\bR\x04acts\"\xae\x01\n" +
 	"\fAdoptRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\x1f\n" +

@@ -1,0 +1,35 @@
+package arbiter
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/arbiter-ha/arbiter/failover"
+)
+
+// A dry run of a resumption asks the core, changes nothing, and answers a repetition of what was carried out.
+func TestRehearseResume(t *testing.T) {
+	g := &failover.Group{
+		Name: "orders", Spec: &failover.Spec{Policy: failover.Policy{Automation: failover.AutomationFull, RefenceRogues: true}}, Adopted: true, EverAdopted: true,
+		Stage: failover.Confirmed, Operation: &failover.Operation{ID: "orders-7", Kind: failover.KindRefence, Automatic: true, From: "b"},
+		Members: []failover.Member{{Name: "a", Authority: failover.AuthorityWriter}, {Name: "b", Authority: failover.AuthorityRevoked, Rogue: true}},
+	}
+	state := &failover.State{Applied: 7, Groups: []*failover.Group{g}, Requests: []failover.AnsweredRequest{{ID: "done-before"}}}
+	ask := func(id string) failover.Resume {
+		return failover.Resume{Request: failover.Request{ID: id, Actor: "dana"}, Group: "orders"}
+	}
+	if _, err := rehearseResume(state, failover.Durations{}, ask("")); err == nil || !strings.Contains(err.Error(), "not paused") {
+		t.Errorf("not paused: %v", err)
+	}
+	if answer, err := rehearseResume(state, failover.Durations{}, ask("done-before")); err != nil || answer.GetActs() {
+		t.Errorf("a repetition: %v, %v", answer, err)
+	}
+	g.Pause = &failover.Paused{Actor: "dana"}
+	answer, err := rehearseResume(state, failover.Durations{}, ask("done-now"))
+	if err != nil || !answer.GetActs() || !strings.Contains(answer.GetPlan(), "fence b") {
+		t.Errorf("a rogue: %v, %v", answer, err)
+	}
+	if g.Pause == nil {
+		t.Error("the dry run has resumed it")
+	}
+}

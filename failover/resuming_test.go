@@ -1,0 +1,77 @@
+package failover
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// Whoever resumes a group is told beforehand whether somebody is fenced by that, and who; and nobody is of whom it was not told.
+func TestResuming_SaysWhatBecomesOfIt(t *testing.T) {
+	const down = "observe all: pg-a=down(refused)\n"
+	const beyond = down + "look-again answers\noutcome isolate CONFIRMED_OFF\n"
+	const promotedIt = beyond + "outcome catch_up pg-b@1000 pg-c@990\noutcome promote done\n"
+	const rogue = "observe c: pg-c=primary@1000\n"
+	for name, commands := range map[string]string{
+		"nothing":                         "pause orders\n",
+		"a rogue":                         "pause orders\n" + rogue,
+		"a rogue that waits":              "apply orders refence_rogues=no\n" + rogue + "pause orders\n",
+		"a primary that is down":          "pause orders\n" + down,
+		"one to have been down for long":  "apply orders minimum_unhealthy=5s\npause orders\n" + down,
+		"nobody to promote":               "pause orders\nobserve all: pg-b=down(refused) pg-c=down(refused)\n" + down,
+		"a primary that some see down":    "pause orders\nobserve a: pg-a=down(refused)\n",
+		"an aborted failover":             "pause orders\n" + down + "abort orders\n",
+		"an operator's failover":          "pause orders\nfailover orders\n",
+		"a failover with a rogue":         beyond + "pause orders\n" + rogue + "outcome catch_up pg-b@1000\n",
+		"a rogue beside a new primary":    promotedIt + "pause orders\n" + rogue,
+		"a failover without a rogue":      beyond + "pause orders\n",
+		"a reinstatement beside a rogue":  beyond + "pause orders\n" + rogue + "outcome catch_up pg-b@1000\nreinstate orders\n",
+		"an aborted one beside a rogue":   beyond + "pause orders\n" + rogue + "outcome catch_up pg-b@1000\nabort orders\n",
+		"a rogue and a primary that fell": "pause orders\n" + down + rogue,
+	} {
+		for _, setting := range []string{"", "automation=observe", "refence_rogues=no", "paths a orders pg-c contradicted", "paths a orders pg-a contradicted"} {
+			t.Run(name+" "+setting, func(t *testing.T) {
+				w := given(t, adopted+commands)
+				switch {
+				case strings.HasPrefix(setting, "paths"):
+					w.do(t, setting+"\n")
+				case setting != "":
+					w.do(t, "apply orders "+setting+"\n")
+				}
+				checkResuming(t, w)
+			})
+		}
+	}
+}
+
+func checkResuming(t *testing.T, w *world) {
+	t.Helper()
+	fenced := func() string {
+		if start, runs := w.arbiters["a"].started["orders"]; runs && start.Action.Kind == ActionIsolate {
+			return string(start.Action.Member)
+		}
+		return ""
+	}
+	if w.group(t).Operation != nil && !w.group(t).Operation.Automatic || fenced() != "" {
+		return // what is fenced here is fenced in a paused group, too
+	}
+	copied, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Body: Resume{Request: w.request(), Group: "orders"}})
+	told := Resuming(&copied, "orders", w.leader("a").controller.Durations("orders", w.now, w.wall()))
+	w.do(t, "resume orders\nlook-again answers\n")
+	for range 3 {
+		if start, runs := w.arbiters["a"].started["orders"]; runs && start.Action.Kind != ActionIsolate {
+			w.do(t, "outcome "+string(start.Action.Kind)+" failed\n")
+		}
+		if fenced() == "" {
+			w.do(t, "tick 11s\nlook-again answers\n")
+		}
+	}
+	got := fenced()
+	if told.Acts != (got != "") || told.Acts && !strings.Contains(told.What, fmt.Sprintf("fence %s by fence_test", got)) {
+		t.Errorf("fenced: %q; told %v: %s", got, told.Acts, told.What)
+	}
+	if told.What == "" || strings.Contains(told.What, "..") || strings.Contains(told.What, ": .") {
+		t.Errorf("words: %q", told.What)
+	}
+	t.Log(told.What)
+}
