@@ -206,13 +206,21 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 	if err != nil {
 		return nil, err
 	}
+	return adoptedBy(events), nil
+}
+
+// adoptedBy is the answer to an adoption, of what came of it.
+func adoptedBy(events []failover.Event) *arbiterv1.AdoptResponse {
 	answer := &arbiterv1.AdoptResponse{}
 	for _, e := range events {
-		if e.Kind == failover.GroupAdopted || e.Kind == failover.Repeated { // which answers as it did the first time
+		switch e.Kind {
+		case failover.GroupAdopted, failover.Repeated: // which answers as it did the first time
 			answer.Member, answer.Epoch = string(e.Member), uint64(e.Epoch)
+		case failover.ArmedChanged:
+			answer.Notes = append(answer.Notes, e.Text)
 		}
 	}
-	return answer, nil
+	return answer
 }
 
 // ApplyGroup creates or changes a group.

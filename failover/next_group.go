@@ -212,7 +212,8 @@ func (c *change) trustFences(g *Group, by Request) {
 		case m.FenceContradicted == "":
 		case node != "":
 			m.FenceContradicted = node
-			c.tell(g, ArmedChanged, m.Name, "the fence of %s is still not armed: it says that it is off, and %s sees it answer. %s", m.Name, node, contradictionHint)
+			c.tell(g, ArmedChanged, m.Name, "the fence of %s is not believed: it said last that %s is off, and %s sees it answer. %s; once the devices are right and were asked again, which takes some seconds, adopt the group again",
+				m.Name, m.Name, node, contradictionHint)
 		default:
 			m.FenceContradicted, m.Since = "", c.entry.Index
 			trusted = append(trusted, m.Name)

@@ -51,6 +51,11 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 	if guard := candidateGuard(s, g); !guard.OK && g.Adopted {
 		found = append(found, Obstacle{Blocks: true, Why: guard.Detail, Next: candidateRemedy(s, g, guard)})
 	}
+	for _, m := range g.Members {
+		if g.misfenced(m.Name) {
+			found = append(found, Obstacle{Blocks: m.Name == g.Writer(), Why: fmt.Sprintf("%s is not fenced: %s", m.Name, m.contradiction()), Next: rightTheFence(g, m.Name)})
+		}
+	}
 	for _, guard := range append(timeGuards(s, g, d), brakeGuard(s, g)) {
 		if !guard.OK && guard.Name != guardMinimum {
 			found = append(found, Obstacle{Why: guard.Detail, Next: "wait, or ask for it: an operator's failover does not wait for this"})

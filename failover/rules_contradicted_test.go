@@ -234,3 +234,25 @@ func TestS3_NoLeaseIsTakenForARogueThatIsNotFenced(t *testing.T) {
 		t.Errorf("%d leases were taken for nothing", got-epoch)
 	}
 }
+
+// check says of whom it is that the devices are not believed, and how they are again; that it keeps a failover from being done where it is the primary.
+func TestS3_ContradictedDevicesAreAnObstacle(t *testing.T) {
+	for member, blocks := range map[string]bool{"pg-a": true, "pg-c": false} {
+		w := given(t, adopted+strings.ReplaceAll(contradicted, "pg-a", member))
+		var found []Obstacle
+		for _, o := range Obstacles(&w.state, "orders", Durations{SinceLastFailover: -1}) {
+			if strings.Contains(o.Why, member+" is not fenced") {
+				found = append(found, o)
+			}
+		}
+		if len(found) != 1 || found[0].Blocks != blocks || !strings.Contains(found[0].Next, "arbiterctl adopt orders") || !strings.Contains(found[0].Next, "arbiterctl apply") {
+			t.Errorf("%s: %+v", member, found)
+		}
+		w.do(t, "paths b orders "+member+" armed\nadopt orders\n")
+		for _, o := range Obstacles(&w.state, "orders", Durations{SinceLastFailover: -1}) {
+			if strings.Contains(o.Why, "is not fenced") {
+				t.Errorf("%s, once it was mended and adopted: %+v", member, o)
+			}
+		}
+	}
+}

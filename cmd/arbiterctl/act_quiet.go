@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,8 @@ func (a *app) adoptCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return a.said(answer, "%s is adopted: %s is the writer under epoch %d.", args[0], answer.Member, answer.Epoch)
+			said := fmt.Sprintf("%s is adopted: %s is the writer under epoch %d.", args[0], answer.Member, answer.Epoch)
+			return a.said(answer, "%s", strings.Join(append([]string{said}, answer.Notes...), "\n"))
 		},
 	}
 	change.addConfirmation(cmd)

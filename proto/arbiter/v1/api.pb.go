@@ -4824,9 +4824,11 @@ func (x *AdoptRequest) GetAttest() []string {
 }
 
 type AdoptResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Member        string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
-	Epoch         uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Epoch  uint64                 `protobuf:"varint,2,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What became of fence devices that were seen to be wrong: they are believed again, or not yet.
+	Notes         []string `protobuf:"bytes,3,rep,name=notes,proto3" json:"notes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4873,6 +4875,13 @@ func (x *AdoptResponse) GetEpoch() uint64 {
 		return x.Epoch
 	}
 	return 0
+}
+
+func (x *AdoptResponse) GetNotes() []string {
+	if x != nil {
+		return x.Notes
+	}
+	return nil
 }
 
 type ApplyGroupRequest struct {
@@ -6465,10 +6474,11 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\x1f\n" +
 	"\x06member\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06member\x12(\n" +
 	"\x06attest\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\x10\"\x06r\x04\x10\x01\x18?R\x06attest\"=\n" +
+	"\x10\x10\"\x06r\x04\x10\x01\x18?R\x06attest\"S\n" +
 	"\rAdoptResponse\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
-	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\"\xd8\x01\n" +
+	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +
+	"\x05notes\x18\x03 \x03(\tR\x05notes\"\xd8\x01\n" +
 	"\x11ApplyGroupRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x121\n" +
 	"\x04spec\x18\x02 \x01(\v2\x15.arbiter.v1.GroupSpecB\x06\xbaH\x03\xc8\x01\x01R\x04spec\x12.\n" +

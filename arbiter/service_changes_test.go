@@ -33,3 +33,13 @@ func TestRehearseResume(t *testing.T) {
 		t.Error("the dry run has resumed it")
 	}
 }
+
+// Whoever adopts a group is told whether its fences are believed again.
+func TestAdoptedBy(t *testing.T) {
+	answer := adoptedBy([]failover.Event{
+		{Kind: failover.GroupAdopted, Member: "a", Epoch: 3, Text: "a is the writer"}, {Kind: failover.ArmedChanged, Member: "b", Text: "the fence of b is believed again"},
+	})
+	if answer.GetMember() != "a" || answer.GetEpoch() != 3 || len(answer.GetNotes()) != 1 || answer.GetNotes()[0] != "the fence of b is believed again" {
+		t.Errorf("%v", answer)
+	}
+}
