@@ -277,6 +277,21 @@ func dial(t *testing.T, from *Host, to netip.Addr, port int, patience time.Durat
 	return conn, err
 }
 
+func TestServersGetToTheirFoldersWhateverTheUmask(t *testing.T) {
+	before := syscall.Umask(0o077)
+	defer syscall.Umask(before)
+	s := openSite(t, Options{Names: []string{"a"}})
+	for _, dir := range []string{s.Dir(), s.Host("a").Dir(), s.Host("a").LogDir()} {
+		info, err := os.Stat(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != 0o755 {
+			t.Errorf("%s: %v", dir, info.Mode())
+		}
+	}
+}
+
 func TestHostsReachEachOther(t *testing.T) {
 	for name, options := range variants("a", "b") {
 		t.Run(name, func(t *testing.T) {

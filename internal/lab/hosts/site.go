@@ -163,7 +163,7 @@ func (s *Site) claim(options Options) (seed [2]byte, err error) {
 
 // prepare makes the directory and the control group above those of the hosts.
 func (s *Site) prepare() error {
-	if err := os.Mkdir(s.record.Dir, 0o755); err != nil {
+	if err := makeOpen(s.record.Dir); err != nil {
 		return fmt.Errorf("make site directory: %w", err)
 	}
 	if s.record.Cgroup == "" {
@@ -174,6 +174,9 @@ func (s *Site) prepare() error {
 	}
 	return nil
 }
+
+// makeOpen makes a directory that the accounts of servers get through, whatever the umask says.
+func makeOpen(dir string) error { return errors.Join(os.Mkdir(dir, 0o755), os.Chmod(dir, 0o755)) }
 
 func (s *Site) newHost(name string, number int, seed [2]byte, ipv6 bool) (*Host, error) {
 	h := &Host{
@@ -189,7 +192,7 @@ func (s *Site) newHost(name string, number int, seed [2]byte, ipv6 bool) (*Host,
 		h.addr4 = netip.AddrFrom4([4]byte{10, seed[0], seed[1], byte(number)})
 		h.addr6 = netip.AddrFrom16([16]byte{0: 0xfd, 6: seed[0], 7: seed[1], 15: byte(number)})
 	}
-	if err := os.MkdirAll(h.LogDir(), 0o755); err != nil {
+	if err := errors.Join(makeOpen(h.dir), makeOpen(h.LogDir())); err != nil {
 		return nil, fmt.Errorf("make directory of host %s: %w", name, err)
 	}
 	return h, nil

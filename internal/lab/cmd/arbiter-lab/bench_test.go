@@ -37,7 +37,7 @@ func TestBenchRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
 			}
 			c := benchCommand()
 			c.SilenceErrors, c.SilenceUsage = true, true
-			c.SetArgs(test.args)
+			c.SetArgs(append([]string{}, test.args...)) // nil would be those of the test
 			if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
@@ -75,7 +75,7 @@ func TestChaosRefusesNonsenseBeforeItBuildsALab(t *testing.T) {
 			t.Setenv("MAKEFLAGS", "")
 			c := chaosCommand()
 			c.SilenceErrors, c.SilenceUsage = true, true
-			c.SetArgs(test.args)
+			c.SetArgs(append([]string{}, test.args...)) // nil would be those of the test
 			if err := c.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got %v, want %q", err, test.want)
 			}
