@@ -7,7 +7,6 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
-	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // age is how long ago a moment of the boot clock was.
@@ -34,8 +33,29 @@ func (n *Node) seenAge(group failover.GroupName, member failover.MemberName) *du
 	return n.age(at)
 }
 
-// lagAge is how old what lag says is: the older of the two accounts that it compares; nil without both.
+// lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none. It is
+// nil where that isn't known: of one that follows nobody, or was told of by none but an earlier look.
+func (n *Node) lag(g *failover.Group, member failover.MemberName) *uint64 {
+	standby, seen := n.view.look(g.Name, member)
+	if facts := standby.Observation.Facts; !seen || facts.Role != failover.RoleStandby || facts.Stale {
+		return nil
+	}
+	written, position := g.LastPrimary.Written, standby.Observation.Facts.Position()
+	if primary, ok := n.view.look(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member)); ok {
+		written = max(written, primary.Observation.Facts.Written)
+	}
+	if written == 0 {
+		return nil
+	}
+	behind := uint64(max(written, position) - position)
+	return &behind
+}
+
+// lagAge is how old what lag says is: what the standby or the primary told longer ago; nil without both.
 func (n *Node) lagAge(g *failover.Group, member failover.MemberName) *durationpb.Duration {
+	if n.lag(g, member) == nil {
+		return nil
+	}
 	standby, primary := n.seenAge(g.Name, member), n.seenAge(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member))
 	switch {
 	case standby == nil || primary == nil:
@@ -53,22 +73,4 @@ func (n *Node) fenceAge(group failover.GroupName, member failover.MemberName) *d
 		return nil
 	}
 	return n.age(at)
-}
-
-// addDistance adds to a plan how far whom it promotes is behind, what that may lose, and how old what is known of it all is. The wanted
-// member may be empty: then it is the best one.
-func (n *Node) addDistance(answer *arbiterv1.FailoverResponse, s *failover.State, g *failover.Group, wanted failover.MemberName) {
-	for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
-		if wanted != "" && c.Member != wanted {
-			continue
-		}
-		spec, _ := g.Spec.Member(c.Member)
-		answer.Candidate, answer.Sync = string(c.Member), confirms(g, spec)
-		answer.LagBytes, answer.LagAge = n.lag(g, c.Member), n.lagAge(g, c.Member)
-		answer.LossGrade, answer.LossBytes = string(c.Loss.Grade), c.Loss.Bytes
-		break
-	}
-	if writer := g.Writer(); writer != "" {
-		answer.Fenced, answer.FenceAge = string(writer), n.fenceAge(g.Name, writer)
-	}
 }

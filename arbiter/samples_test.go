@@ -28,11 +28,15 @@ var rewriteSamples = flag.Bool("rewrite", false, "write the samples as arbiters 
 func TestSamples(t *testing.T) {
 	orders, billing := ordersScript(t), billingScript(t)
 	within := func(e failover.Explanation) failover.Explanation { return e.Within(12 * time.Second) }
-	plan, err := rehearse(&orders.state, within, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover})
-	if err != nil {
-		t.Fatal(err)
+	rehearse := func(silent string) *arbiterv1.FailoverResponse {
+		asked := askedAnew{since: orders.clock.Boot() - 25*time.Millisecond, routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
+		plan, err := orders.node().rehearse(&orders.state, orders.find(), within, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover}, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
 	}
-	orders.node().addDistance(plan, &orders.state, orders.find(), "")
+	plan, refused := rehearse(""), rehearse("dial tcp 10.0.0.9:9999: connect: connection refused")
 	well, check := orders.status(), orders.check()
 	orders.partOff()
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
@@ -49,7 +53,7 @@ func TestSamples(t *testing.T) {
 		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
 		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(), "unasked": unasked.status(),
 		"ungranted": ungranted.status(), "epochs_held": epochsToProto(ungranted.find()),
-		"orders": well, "plan": plan, "explain": orders.explanation(), "billing": billing.status(),
+		"orders": well, "plan": plan, "plan_refused": refused, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
 	}
@@ -132,7 +136,7 @@ func (s *script) find() *failover.Group { return s.state.Group(s.group) }
 func (s *script) node() *Node { return &Node{view: s.view, options: Options{Node: "az-a"}} }
 
 func (s *script) explain() failover.Explanation {
-	return failover.Explain(&s.state, s.group, s.live).Within(12 * time.Second)
+	return failover.Explain(s.node().judged(&s.state, s.find()), s.group, s.live).Within(12 * time.Second)
 }
 
 func (s *script) explanation() *arbiterv1.ExplainResponse {
@@ -181,7 +185,7 @@ func (s *script) send(doubts map[failover.NodeID]string) {
 			if node == "az-a" {
 				s.clock.Advance(10 * time.Millisecond)
 				s.view.setPath(b.FencePaths[len(b.FencePaths)-1])
-				s.view.observe(Report{Observation: o, Address: m.Address, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot(), Told: o.Facts.Role != failover.RoleUnknown})
+				s.view.observe(Report{Observation: o, Address: m.Address, SpecSince: s.find().SpecSince, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot(), Told: o.Facts.Role != failover.RoleUnknown && !o.Facts.Stale})
 			}
 		}
 		if op := s.find().Operation; op != nil {

@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -21,56 +22,21 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if err := s.exists(r, r.GetCandidate()); err != nil {
 		return nil, err
 	}
+	if err := s.routersAnswer(ctx, r); err != nil {
+		return nil, err
+	}
+	asks := request(ctx, r.GetChange())
+	if r.GetIgnoreRouters() { // who said so, and why, is kept with all else
+		asks.Reason = strings.TrimPrefix(asks.Reason+"; not waiting for routers", "; ")
+	}
 	events, err := s.change(ctx, failover.StartOperation{
-		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
+		Request: asks, Group: failover.GroupName(r.GetGroup()),
 		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	})
 	if err != nil {
 		return nil, err
 	}
 	return &arbiterv1.FailoverResponse{Operation: operationIn(events), Plan: textOf(events)}, nil
-}
-
-// dryRun applies the request to a copy of the state and asks what would be planned: the log is not touched.
-func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*arbiterv1.FailoverResponse, error) {
-	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
-	if err != nil {
-		return nil, err
-	}
-	name := failover.GroupName(r.GetGroup())
-	g, err := s.group(state, r.GetGroup())
-	if err != nil {
-		return nil, err
-	}
-	if err := haveMembers(g, r.GetCandidate()); err != nil {
-		return nil, err
-	}
-	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
-	answer, err := rehearse(state, within, failover.StartOperation{
-		Request: failover.Request{Actor: actorOf(ctx)}, Group: name, Kind: failover.KindFailover,
-		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
-	})
-	if answer.GetPossible() {
-		s.node.addDistance(answer, state, g, failover.MemberName(r.GetCandidate()))
-	}
-	return answer, err
-}
-
-// rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.
-func rehearse(state *failover.State, within func(failover.Explanation) failover.Explanation, request failover.StartOperation) (*arbiterv1.FailoverResponse, error) {
-	asked, events := failover.Next(*state, failover.Entry{
-		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
-	})
-	for _, e := range events {
-		if e.Kind == failover.Rejected {
-			return nil, rejected(e)
-		}
-	}
-	explanation := within(failover.Rehearsal(&asked, request.Group))
-	return &arbiterv1.FailoverResponse{
-		Plan: explanation.WouldDo, Possible: explanation.Possible(), Guards: guardsToProto(explanation.Decision.Guards),
-		Epoch: uint64(state.Group(request.Group).Epoch),
-	}, nil
 }
 
 // Abort ends an operation before the point of no return.

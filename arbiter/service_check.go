@@ -21,10 +21,11 @@ func (s *service) CheckGroup(ctx context.Context, r *arbiterv1.CheckGroupRequest
 		return nil, err
 	}
 	durations := s.node.loop.durations(ctx, g.Name)
-	explanation := s.within(g, failover.Explain(state, g.Name, durations))
+	now := s.node.judged(state, g)
+	explanation := s.within(g, failover.Explain(now, g.Name, durations))
 	answer := &arbiterv1.CheckGroupResponse{
 		Freshness: freshness, Group: r.GetGroup(), Arbiters: s.checkEverywhere(ctx, effective),
-		Findings: obstacles(state, g.Name, durations), WouldDo: explanation.WouldDo, Possible: explanation.Possible(),
+		Findings: obstacles(now, g.Name, durations), WouldDo: explanation.WouldDo, Possible: explanation.Possible(),
 	}
 	excuse(state, g.Name, answer.GetArbiters())
 	return answer, nil

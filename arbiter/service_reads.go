@@ -33,7 +33,7 @@ func (s *service) GetStatus(ctx context.Context, r *arbiterv1.GetStatusRequest) 
 		s.node.describeArbiters(ctx, answer.GetArbiters())
 	}
 	for _, g := range groups {
-		e := failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name))
+		e := failover.Explain(s.node.judged(state, g), g.Name, s.node.loop.durations(ctx, g.Name))
 		answer.Groups = append(answer.Groups, s.node.groupToProto(state, g, e))
 	}
 	return answer, nil
@@ -45,7 +45,7 @@ func (s *service) Explain(ctx context.Context, r *arbiterv1.ExplainRequest) (*ar
 	if err != nil {
 		return nil, err
 	}
-	explanation := s.within(g, failover.Explain(state, g.Name, s.node.loop.durations(ctx, g.Name)))
+	explanation := s.within(g, failover.Explain(s.node.judged(state, g), g.Name, s.node.loop.durations(ctx, g.Name)))
 	answer := s.node.explanationToProto(state, g, explanation)
 	answer.Freshness = freshness
 	return answer, nil

@@ -13,8 +13,17 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; positions, which
-// move all the time and are not committed, come from this arbiter's own newest looks.
+// judged is the state by which it is told what a failover of a group would do: with this arbiter's newest looks, since positions move all the time and are
+// not committed. An operation in progress is decided on by the committed ones alone, and so it is told of.
+func (n *Node) judged(s *failover.State, g *failover.Group) *failover.State {
+	if g.Operation != nil {
+		return s
+	}
+	return n.freshened(s, g)
+}
+
+// groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; what a failover would do and lose comes
+// from this arbiter's own newest looks too: see judged.
 func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.GroupStatus {
 	armed, why := failover.Armed(s, g)
 	status := &arbiterv1.GroupStatus{
@@ -58,7 +67,9 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 		status.Notes = append(status.Notes, fmt.Sprintf("clients' commits wait: %s; bring one back, or see docs/operations.md, \"After a failover\"", status.CommitsWait))
 	}
 	n.addAstray(s, g, status)
-	n.addLoss(s, g, status)
+	now := n.judged(s, g)
+	addEligible(status.GetMembers(), now, now.Group(g.Name))
+	n.addLoss(now, now.Group(g.Name), status)
 	return status
 }
 
@@ -84,6 +95,11 @@ func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failov
 	}
 	for _, m := range g.Spec.Members {
 		answer.Members = append(answer.Members, n.memberToProto(s, g, m))
+	}
+	now := n.judged(s, g)
+	addEligible(answer.GetMembers(), now, now.Group(g.Name))
+	if best, ok := failover.Outlook(now, now.Group(g.Name)); ok {
+		answer.Nearest = string(best.Member)
 	}
 	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
 	for _, rule := range answer.GetChecks() {
@@ -152,22 +168,6 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	}
 }
 
-// lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none.
-func (n *Node) lag(g *failover.Group, member failover.MemberName) uint64 {
-	standby, seen := n.view.look(g.Name, member)
-	if !seen || standby.Observation.Facts.Role != failover.RoleStandby { // it does not say where it is, or follows nobody
-		return 0
-	}
-	written, position := g.LastPrimary.Written, standby.Observation.Facts.Position()
-	if primary, ok := n.view.look(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member)); ok {
-		written = max(written, primary.Observation.Facts.Written)
-	}
-	if position >= written {
-		return 0
-	}
-	return uint64(written - position)
-}
-
 func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.MemberSpec) *arbiterv1.MemberStatus {
 	state := g.Member(m.Name)
 	status := &arbiterv1.MemberStatus{Member: string(m.Name), Zone: m.Zone, Address: m.Address, Authority: string(state.Authority), Status: string(state.Verdict)}
@@ -197,13 +197,20 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	if m.Name != g.Writer() {
 		status.LagAge = n.lagAge(g, m.Name)
 		status.LagBytes, status.NotFollowing = n.lag(g, m.Name), failover.NotFollowing(s, g, m.Name)
-		for _, c := range failover.Candidates(g, failover.PositionsToJudge(s, g)) {
-			if c.Member == m.Name {
-				status.Eligible, status.WhyNotEligible = c.Eligible, c.Why
+	}
+	return status
+}
+
+// addEligible adds who could be promoted, and why the others can't be.
+func addEligible(members []*arbiterv1.MemberStatus, s *failover.State, g *failover.Group) {
+	ranked := failover.Candidates(g, failover.PositionsToJudge(s, g))
+	for _, m := range members {
+		for _, c := range ranked {
+			if string(c.Member) == m.GetMember() && c.Member != g.Writer() {
+				m.Eligible, m.WhyNotEligible = c.Eligible, c.Why
 			}
 		}
 	}
-	return status
 }
 
 // confirms says whether the primary, when it was last seen, waited for this member at each commit.

@@ -16,8 +16,9 @@ type view struct {
 	references *references
 	changed    chan struct{} // has room for one
 
-	mu  sync.Mutex
-	own *ownview.View
+	mu     sync.Mutex
+	own    *ownview.View
+	looked chan struct{} // closed at the next look; nil while nobody waits for it
 }
 
 type memberKey = ownview.Key
@@ -36,6 +37,10 @@ func (v *view) observe(r Report) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	wanted := v.own.Observe(v.now(), r)
+	if v.looked != nil {
+		close(v.looked)
+		v.looked = nil
+	}
 	if wanted.Points {
 		v.references.ask()
 	}
@@ -85,6 +90,16 @@ func (v *view) heard(group failover.GroupName, member failover.MemberName) (time
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.own.Heard(memberKey{Group: group, Member: member})
+}
+
+// nextLook is closed at the next look at whatever member.
+func (v *view) nextLook() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.looked == nil {
+		v.looked = make(chan struct{})
+	}
+	return v.looked
 }
 
 // pathWorked is when a fence path answered last that it works, on the boot clock.

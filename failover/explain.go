@@ -43,19 +43,12 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	return e
 }
 
-// Rehearsal explains an operation that was begun on a copy of the state only: nobody can have looked again for it.
-func Rehearsal(s *State, name GroupName) Explanation {
-	e := Explain(s, name, Durations{SinceLastFailover: -1})
-	if g := s.Group(name); g != nil {
-		e = e.with(prospectOf(s, g))
-	}
-	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
-	return e
-}
-
 // Possible says that a failover could be done, and WouldDo lists its actions; otherwise it is a sentence about why not, or about the
 // operation in progress.
 func (e Explanation) Possible() bool { return e.prospect.possible() }
+
+// Refused says why the request for a failover would be refused; empty: it would be begun, and perhaps held.
+func (e Explanation) Refused() string { return e.prospect.refused }
 
 // Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
 func (e Explanation) Unmeasured() bool { return e.Possible() && !e.prospect.measured }

@@ -17,6 +17,7 @@ const (
 	guardMinimum     = "minimum unhealthy time"
 	guardRestart     = "restart grace"
 	guardBrake       = "fleet brake"
+	guardRouters     = "routers"
 )
 
 // beginGuards are all conditions for an operation to begin to act. Looking again comes after what can be known without it, and before

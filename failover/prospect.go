@@ -10,6 +10,8 @@ import (
 // prospect is what a failover would do now. The zero value is that there is nobody but the writer.
 type prospect struct {
 	held     string        // why it would be held instead; empty: it could be done
+	refused  string        // why the request for it would be refused
+	unrouted string        // which router would keep clients from getting to the new primary
 	steps    []string      // what would be done, in order, and what that would lose
 	fences   MemberName    // who is proven unable to write first; empty: nobody wrote
 	armed    bool          // its fence answers
@@ -55,7 +57,10 @@ func prospectOf(s *State, g *Group) prospect {
 
 // String is the prospect in words; empty if nobody could be promoted.
 func (p prospect) String() string {
-	if p.held != "" {
+	switch {
+	case p.refused != "":
+		return "A failover would be refused: " + p.refused
+	case p.held != "":
 		return "A failover would be held: " + p.held
 	}
 	text := strings.Join(p.steps, ", ")
@@ -68,6 +73,9 @@ func (p prospect) String() string {
 	}
 	if p.fences != "" && !p.armed {
 		text += fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", p.fences, p.whyNot)
+	}
+	if p.unrouted != "" {
+		text += ". Clients would not be sent to the new primary at first: " + p.unrouted
 	}
 	if p.waits != "" {
 		text += ". " + p.waits

@@ -28,13 +28,18 @@ func (a *app) failoverCommand() *cobra.Command {
 		candidate string
 		epoch     uint64
 		dryRun    bool
+		ignore    bool
 	)
 	cmd := &cobra.Command{
 		Use:   "failover GROUP",
 		Short: "Fence the primary and promote a standby, now",
 		Long: "Asks for a failover also while the primary is well: its machine is switched off, or whatever else its fence does, for\n" +
 			"real; the best standby is promoted, and the clients are sent there. It needs --reason, shows what it would do, and has\n" +
-			"the group's name typed. It ends once the failover has begun: `arbiterctl show GROUP` says how it goes.",
+			"the group's name typed. It ends once the failover has begun: `arbiterctl show GROUP` says how it goes.\n\n" +
+			"While the primary serves, every router must answer: its clients would be kept away from it, and not get to the new\n" +
+			"primary. --ignore-routers does it all the same. While the primary is down nothing waits for a router.\n\n" +
+			"--dry-run looks at the members as the failover does before it does anything, asks the routers, and ends with 8 if the\n" +
+			"failover would be refused, or held.",
 		Example: "  arbiterctl failover orders-db --dry-run\n" +
 			"  arbiterctl failover orders-db --to pg-b --reason \"the rack is being moved\"",
 		Args: exactly("GROUP"), ValidArgsFunction: a.completeGroups,
@@ -48,13 +53,16 @@ func (a *app) failoverCommand() *cobra.Command {
 					return err
 				}
 			}
-			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, Epoch: epoch, DryRun: true}
+			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, Epoch: epoch, DryRun: true, IgnoreRouters: ignore}
 			if dryRun {
 				answer, err := c.Failover(cmd.Context(), rehearsal)
 				if err != nil {
 					return err
 				}
-				return a.show(answer, func() string { return screen.Plan(a.style(), answer, true) })
+				if err := a.show(answer, func() string { return screen.Plan(a.style(), answer, true) }); err != nil || answer.Possible {
+					return err
+				}
+				return statusError(exitNotPossible)
 			}
 			return a.failover(cmd.Context(), c, &change, rehearsal)
 		},
@@ -62,7 +70,8 @@ func (a *app) failoverCommand() *cobra.Command {
 	change.addConfirmation(cmd)
 	cmd.Flags().StringVar(&candidate, "to", "", "the member to promote (default: the best one)")
 	cmd.Flags().Uint64Var(&epoch, "epoch", 0, "the group's epoch as status showed it: refused if somebody else has acted since (default: what the plan to confirm was made under)")
-	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done, by a fresh look")
+	cmd.Flags().BoolVar(&ignore, "ignore-routers", false, "also if a router does not answer: clients get to the new primary once it does")
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completeMembers)
 	return cmd
 }
@@ -73,6 +82,10 @@ func (a *app) failover(ctx context.Context, c *client.Client, change *changing, 
 		plan, err := c.Failover(ctx, request)
 		if err != nil {
 			return err
+		}
+		if plan.Refused != "" { // nobody is asked to confirm what would not even begin
+			fmt.Fprint(a.stderr, screen.Plan(a.style(), plan, false))
+			return &client.RejectedError{Why: plan.Refused, Next: "make it answer first, or add --ignore-routers: clients get to the new primary once it does"}
 		}
 		if err := a.confirm(change, request.Group, screen.Plan(a.style(), plan, false)); err != nil {
 			return err

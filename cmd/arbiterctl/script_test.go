@@ -272,7 +272,9 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 		if r.Candidate == "pg-z" {
 			return nil, status.Errorf(codes.NotFound, "%s has no member %q; there are pg-a, pg-b, pg-c", r.Group, r.Candidate)
 		}
-		if r.DryRun {
+		if silent := r.Candidate == "pg-c" && !r.IgnoreRouters; silent && r.DryRun {
+			return found(r.Group, sample.Refused())
+		} else if r.DryRun {
 			return found(r.Group, sample.Plan())
 		}
 		return &arbiterv1.FailoverResponse{Operation: "orders-db-8814", Plan: "asked for " + r.Candidate}, nil

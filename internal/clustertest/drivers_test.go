@@ -82,6 +82,11 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find(r.Name)
 		},
+		Astray: func(context.Context, failover.Route, *failover.Group, failover.MemberName) (string, error) {
+			h.world.mu.Lock()
+			defer h.world.mu.Unlock()
+			return "", h.world.deaf
+		},
 	}
 }
 

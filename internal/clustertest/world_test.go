@@ -40,6 +40,7 @@ type world struct {
 	flaws     map[flaw]arbiter.Finding       // what inspections find
 	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
 	lies      map[failover.NodeID]bool       // arbiters to whom every fence device says "off", whatever is so, and does nothing
+	deaf      error                          // what routers answer who asks them where they lead
 	old       map[failover.NodeID]bool       // arbiters that look over the connections that they have
 }
 
@@ -83,6 +84,20 @@ func (w *world) cutOff(nodes ...failover.NodeID) {
 	for _, node := range nodes {
 		w.cut[node] = true
 	}
+}
+
+// deafen lets no router answer who asks it where it leads; nil lets all answer again.
+func (w *world) deafen(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.deaf = err
+}
+
+// move takes a database to a position in the log.
+func (w *world) move(name failover.MemberName, position failover.LSN) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.databases[name].position = position
 }
 
 // fail lets a check get a wrong answer from now on.

@@ -201,6 +201,11 @@ func Events() []*arbiterv1.Event {
 // Plan is what a failover would do.
 func Plan() *arbiterv1.FailoverResponse { return answer("plan", &arbiterv1.FailoverResponse{}) }
 
+// Refused is the plan of a failover that would be refused, since a router doesn't answer.
+func Refused() *arbiterv1.FailoverResponse {
+	return answer("plan_refused", &arbiterv1.FailoverResponse{})
+}
+
 // Checks are what three arbiters say that find nothing wrong.
 func Checks() []*arbiterv1.ArbiterCheck {
 	var all []*arbiterv1.ArbiterCheck

@@ -8,7 +8,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/arbiter-ha/arbiter/config"
 	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -42,6 +41,7 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	}
 	if r.WouldDo != "" {
 		p.line("%s", conditional(r))
+		p.lines(oldPosition(r), "  ")
 	}
 	p.labelled("", "Next:", r.Next)
 	return p.String()
@@ -176,6 +176,20 @@ func conditional(of interface {
 	return strings.ToUpper(plan[:1]) + strings.TrimSuffix(plan[1:], ".") + "."
 }
 
+// oldPosition says on which position an answer about a failover rests, where that isn't of just now.
+func oldPosition(r *arbiterv1.ExplainResponse) []string {
+	i := slices.IndexFunc(r.Members, func(m *arbiterv1.MemberStatus) bool { return m.Member == r.Nearest })
+	switch {
+	case i < 0 || r.Subject == "": // nobody is behind anybody
+		return nil
+	case r.Members[i].LagBytes == nil:
+		return []string{fmt.Sprintf("How far %s is behind isn't known: it does not say now where it is.", r.Nearest)}
+	case isOld(r.Members[i].LagAge):
+		return []string{fmt.Sprintf("%s was %s behind as seen %s ago, and nobody has said more since.", r.Nearest, amountBehind(r.Members[i].LagBytes), briefProto(r.Members[i].LagAge))}
+	}
+	return nil
+}
+
 // viewText says what one arbiter saw, and why its view doesn't count.
 func viewText(s Style, v *arbiterv1.View) string {
 	words := v.Detail
@@ -221,54 +235,4 @@ func guardLines(s Style, guards []*arbiterv1.Guard, answer string) []string {
 		rows[i] = []string{mark, g.Name, detail}
 	}
 	return columns(max(0, s.Width-2), rows)
-}
-
-// knownOfPlan is what a plan rests on, and how old that is.
-func knownOfPlan(r *arbiterv1.FailoverResponse) []string {
-	if !r.Possible || r.Candidate == "" {
-		return nil
-	}
-	confirms := "asynchronous"
-	if r.Sync {
-		confirms = "synchronous"
-	}
-	behind := "how far it is behind isn't known to the arbiter that answers"
-	if r.LagAge != nil {
-		behind = fmt.Sprintf("%s behind as seen %s ago", config.FormatBytes(r.LagBytes), briefProto(r.LagAge))
-	}
-	lines := []string{fmt.Sprintf("%s is %s, %s; %s.", r.Candidate, confirms, behind, lossBound(r.LossGrade, r.LossBytes))}
-	if r.FenceAge != nil {
-		lines = append(lines, fmt.Sprintf("The fence of %s last answered %s ago.", r.Fenced, briefProto(r.FenceAge)))
-	}
-	return lines
-}
-
-// lossBound is what a promotion may lose, with how good that is.
-func lossBound(grade string, bytes uint64) string {
-	if grade == "unknown" {
-		return "loss bound unknown"
-	}
-	return fmt.Sprintf("loss bound %s (%s)", config.FormatBytes(bytes), grade)
-}
-
-// Plan draws what a failover would do, with its conditions where one of them isn't met.
-func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
-	p := s.page()
-	plan := spans.InWords(strings.TrimSpace(r.Plan))
-	if r.Possible {
-		plan = "Would " + plan + "."
-	}
-	p.line("%s", orDash(plan))
-	p.lines(knownOfPlan(r), "  ")
-	for _, g := range r.Guards {
-		if !g.Ok {
-			p.line("Conditions:")
-			p.lines(guardLines(s, r.Guards, ""), "  ")
-			break
-		}
-	}
-	if dryRun && !strings.Contains(r.Plan, "Nothing was done") {
-		p.line("Nothing was done.")
-	}
-	return p.String()
 }

@@ -7,7 +7,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/durationpb"
 
-	"github.com/arbiter-ha/arbiter/config"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -92,7 +91,7 @@ func memberRow(s Style, g *arbiterv1.GroupStatus, m *arbiterv1.MemberStatus) []s
 		fence += ", " + briefProto(m.FenceAge) + " ago"
 	}
 	return []string{
-		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), agedLag(lagCell(m.LagBytes, m.Role == "standby"), m.LagAge),
+		m.Member, orDash(m.Zone), orDash(m.Role), orDash(authority), verdictCell(s, m.Status), agedLag(amountBehind(m.LagBytes), m.LagAge),
 		readyCell(s, g, m), tokenCell(m.TokenEpoch), fence, seenCell(s, m.Views),
 	}
 }
@@ -103,14 +102,6 @@ func tokenCell(epoch uint64) string {
 		return "-"
 	}
 	return fmt.Sprint(epoch)
-}
-
-// lagCell is how far a standby is behind. None is said of one that isn't known to be a standby: nobody has seen where it is.
-func lagCell(behind uint64, standby bool) string {
-	if behind == 0 && !standby {
-		return "-"
-	}
-	return config.FormatBytes(behind)
 }
 
 // oldLag is from when on a distance is shown with its age: it may have grown.

@@ -99,9 +99,10 @@ func TestScreens(t *testing.T) {
 			}
 			return screen.Check(s, &arbiterv1.CheckSpecResponse{Group: "new-db", Arbiters: arbiters})
 		},
-		"events": func() string { return events(s) },
-		"plan":   func() string { return screen.Plan(s, sample.Plan(), true) },
-		"diff":   func() string { return screen.Differences(s, "orders-db", differences(t)) },
+		"events":       func() string { return events(s) },
+		"plan":         func() string { return screen.Plan(s, sample.Plan(), true) },
+		"plan_refused": func() string { return screen.Plan(s, sample.Refused(), true) },
+		"diff":         func() string { return screen.Differences(s, "orders-db", differences(t)) },
 		"applied": func() string {
 			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)
 		},
@@ -172,14 +173,14 @@ func troubled() []*arbiterv1.GroupStatus {
 	}
 	return []*arbiterv1.GroupStatus{
 		change("new", func(g *arbiterv1.GroupStatus) {
-			g.Adopted, g.Primary, g.Candidate, g.Epoch, g.EpochSince = false, "", "", 0, nil
+			g.Adopted, g.Primary, g.Candidate, g.Epoch, g.EpochSince, g.LagBytes = false, "", "", 0, nil, nil
 			g.Next = []string{"arbiterctl adopt new"}
 		}),
 		change("paused", func(g *arbiterv1.GroupStatus) {
 			g.Pause = &arbiterv1.PauseStatus{Actor: "dana", Reason: "kernel update", Since: timestamppb.New(sample.Now().Add(-26 * time.Hour))}
 		}),
 		change("unarmed", func(g *arbiterv1.GroupStatus) { g.Armed = false }),
-		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members = "", g.Members[:1] }),
+		change("alone", func(g *arbiterv1.GroupStatus) { g.Candidate, g.Members, g.LagBytes = "", g.Members[:1], nil }),
 		change("fewer", func(g *arbiterv1.GroupStatus) { g.Members[2].Status, g.Members[2].Role = "down", "" }),
 		change("moving", func(g *arbiterv1.GroupStatus) { g.Stage, g.PrimaryStatus = "catching_up", "down" }),
 		change("rogue", func(g *arbiterv1.GroupStatus) { g.Members[2].Authority = "REVOKED" }),
@@ -479,6 +480,34 @@ func TestStatus_TheNearestStandbyIsTheOneThatLagIsAbout(t *testing.T) {
 	g.Nearest = "" // of an arbiter that doesn't say it
 	if text := screen.Status(style(), statusOf(g)); !strings.Contains(text, "pg-b not ready") {
 		t.Error(text)
+	}
+}
+
+// That a standby was level with its primary says little where that was minutes ago: each screen that says so says when it was. Of one that does not say
+// where it is no distance is told.
+func TestAgeOfWhatIsKnown(t *testing.T) {
+	g, e := sample.Orders(), sample.Explain()
+	for _, text := range []string{screen.Status(style(), statusOf(g)), screen.Group(style(), statusOf(g)), screen.Explain(style(), e)} {
+		if strings.Contains(text, "3m") || strings.Contains(text, "isn't known") {
+			t.Errorf("of just now:\n%s", text)
+		}
+	}
+	old := durationpb.New(3 * time.Minute)
+	g.LagAge, g.Members[1].LagAge, e.Members[1].LagAge = old, old, old
+	for want, text := range map[string]string{
+		" 0 B, 3m ago  ": screen.Status(style(), statusOf(g)), "  0 B, 3m ago  ": screen.Group(style(), statusOf(g)),
+		"  pg-b was 0 B behind as seen 3m ago, and nobody has said more since.\n": screen.Explain(style(), e),
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	g.LagBytes, g.LagAge, g.Members[1].LagBytes, e.Members[1].LagBytes = nil, nil, nil, nil
+	if text := screen.Status(style(), statusOf(g)); !strings.Contains(text, "pg-b ready (sync)  -  ") {
+		t.Errorf("not known:\n%s", text)
+	}
+	if text := screen.Explain(style(), e); !strings.Contains(text, "  How far pg-b is behind isn't known: it does not say now where it is.\n") {
+		t.Errorf("not known:\n%s", text)
 	}
 }
 

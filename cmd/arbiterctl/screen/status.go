@@ -326,7 +326,7 @@ func ArbitersLine(s Style, r *arbiterv1.GetStatusResponse) string {
 func statusRow(s Style, g *arbiterv1.GroupStatus) []string {
 	return []string{
 		g.Group, stateCell(s, g), primaryCell(s, g), fmt.Sprint(g.Epoch), s.since(sinceWhen(g)), standbyCell(s, g),
-		agedLag(lagCell(g.LagBytes, g.Candidate != ""), g.LagAge), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
+		agedLag(amountBehind(g.LagBytes), g.LagAge), loseCell(s, g), fenceCell(s, g.Armed, g.Fence), modeCell(s, g),
 	}
 }
 

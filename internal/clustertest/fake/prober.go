@@ -80,7 +80,7 @@ func (p *Prober) look() {
 			}
 			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
 		}
-		r := arbiter.Report{Observation: o, Address: t.Member.Address, SpecSince: t.SpecSince, Began: began, Ended: p.clock.Boot(), Check: checkName, Dead: saw.Dead}
+		r := arbiter.Report{Observation: o, Address: t.Member.Address, SpecSince: t.SpecSince, Began: began, Ended: p.clock.Boot(), Check: checkName, Dead: saw.Dead, Told: saw.Facts.Role != failover.RoleUnknown}
 		if saw.Reached {
 			r.Reached = began
 		}

@@ -778,7 +778,8 @@ type GroupStatus struct {
 	Members       []*MemberStatus        `protobuf:"bytes,9,rep,name=members,proto3" json:"members,omitempty"`
 	// The standby that would be promoted now, and while one is being promoted who could be in its place; empty if none may be.
 	Candidate string `protobuf:"bytes,10,opt,name=candidate,proto3" json:"candidate,omitempty"`
-	LagBytes  uint64 `protobuf:"varint,11,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	// How far nearest is behind the primary. Unset where that isn't known: it does not say where it is at the moment.
+	LagBytes *uint64 `protobuf:"varint,11,opt,name=lag_bytes,json=lagBytes,proto3,oneof" json:"lag_bytes,omitempty"`
 	// What a failover would lose: "nothing", "71 MB", "unknown".
 	WouldLose string `protobuf:"bytes,12,opt,name=would_lose,json=wouldLose,proto3" json:"would_lose,omitempty"`
 	// How good that is: "proven", "observed", "estimate".
@@ -800,8 +801,8 @@ type GroupStatus struct {
 	// The bound that would_lose puts into words: no more acknowledged bytes than this would be lost, if loss_grade is "observed"; about so many
 	// if it is "estimate"; it says nothing if it is "unknown".
 	LossBytes uint64 `protobuf:"varint,24,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
-	// How old lag_bytes is: when the arbiter that answers looked last at the candidate and at the primary, the older of both looks. Unset if it
-	// has not seen both.
+	// How old lag_bytes is: when the candidate and the primary last told the arbiter that answers where they are, the older of both. Unset if
+	// not both have.
 	LagAge *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	// Whom lag_bytes, would_lose and loss_grade are about: the candidate, or where nobody may be promoted the member that comes nearest to it.
 	// Empty if there is nobody but the primary.
@@ -919,8 +920,8 @@ func (x *GroupStatus) GetCandidate() string {
 }
 
 func (x *GroupStatus) GetLagBytes() uint64 {
-	if x != nil {
-		return x.LagBytes
+	if x != nil && x.LagBytes != nil {
+		return *x.LagBytes
 	}
 	return 0
 }
@@ -1125,12 +1126,13 @@ type MemberStatus struct {
 	Eligible       bool                   `protobuf:"varint,8,opt,name=eligible,proto3" json:"eligible,omitempty"`
 	WhyNotEligible string                 `protobuf:"bytes,9,opt,name=why_not_eligible,json=whyNotEligible,proto3" json:"why_not_eligible,omitempty"`
 	Sync           bool                   `protobuf:"varint,10,opt,name=sync,proto3" json:"sync,omitempty"`
-	LagBytes       uint64                 `protobuf:"varint,11,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
-	TokenEpoch     uint64                 `protobuf:"varint,12,opt,name=token_epoch,json=tokenEpoch,proto3" json:"token_epoch,omitempty"`
-	Armed          bool                   `protobuf:"varint,13,opt,name=armed,proto3" json:"armed,omitempty"`
-	Fence          string                 `protobuf:"bytes,14,opt,name=fence,proto3" json:"fence,omitempty"`
-	Views          []*View                `protobuf:"bytes,15,rep,name=views,proto3" json:"views,omitempty"`
-	Proof          string                 `protobuf:"bytes,16,opt,name=proof,proto3" json:"proof,omitempty"`
+	// Unset of the primary, and where it isn't known; see GroupStatus.
+	LagBytes   *uint64 `protobuf:"varint,11,opt,name=lag_bytes,json=lagBytes,proto3,oneof" json:"lag_bytes,omitempty"`
+	TokenEpoch uint64  `protobuf:"varint,12,opt,name=token_epoch,json=tokenEpoch,proto3" json:"token_epoch,omitempty"`
+	Armed      bool    `protobuf:"varint,13,opt,name=armed,proto3" json:"armed,omitempty"`
+	Fence      string  `protobuf:"bytes,14,opt,name=fence,proto3" json:"fence,omitempty"`
+	Views      []*View `protobuf:"bytes,15,rep,name=views,proto3" json:"views,omitempty"`
+	Proof      string  `protobuf:"bytes,16,opt,name=proof,proto3" json:"proof,omitempty"`
 	// Why it does not follow the present primary although it runs as a standby; empty if it does, or if that can't be said.
 	NotFollowing string `protobuf:"bytes,17,opt,name=not_following,json=notFollowing,proto3" json:"not_following,omitempty"`
 	// How long ago the arbiter that answers was last told by a level of its fence devices that they work; unset if it never was.
@@ -1244,8 +1246,8 @@ func (x *MemberStatus) GetSync() bool {
 }
 
 func (x *MemberStatus) GetLagBytes() uint64 {
-	if x != nil {
-		return x.LagBytes
+	if x != nil && x.LagBytes != nil {
+		return *x.LagBytes
 	}
 	return 0
 }
@@ -1567,7 +1569,9 @@ type ExplainResponse struct {
 	// The member that `views` are about; empty if the group has no primary.
 	Subject string `protobuf:"bytes,13,opt,name=subject,proto3" json:"subject,omitempty"`
 	// A failover could be done: would_do lists its actions. Otherwise it is a sentence about why not, or about the operation in progress.
-	Possible      bool `protobuf:"varint,14,opt,name=possible,proto3" json:"possible,omitempty"`
+	Possible bool `protobuf:"varint,14,opt,name=possible,proto3" json:"possible,omitempty"`
+	// The member that would be promoted, or comes nearest to it, as in GroupStatus.
+	Nearest       string `protobuf:"bytes,15,opt,name=nearest,proto3" json:"nearest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1698,6 +1702,13 @@ func (x *ExplainResponse) GetPossible() bool {
 		return x.Possible
 	}
 	return false
+}
+
+func (x *ExplainResponse) GetNearest() string {
+	if x != nil {
+		return x.Nearest
+	}
+	return ""
 }
 
 // CheckRule is one check of a group, with every default filled in, and what it says now.
@@ -3832,7 +3843,10 @@ type FailoverRequest struct {
 	Candidate string `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	DryRun    bool   `protobuf:"varint,4,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
 	// The group's epoch as the caller saw it. If another one is current, somebody else has acted since, and the request is refused; 0 doesn't say.
-	Epoch         uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	Epoch uint64 `protobuf:"varint,5,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// Do it although a router doesn't answer. Without this a failover of a primary that serves is refused then: its clients would be kept away from it,
+	// and not get to the next one. No failover of a primary that is down waits for routers.
+	IgnoreRouters bool `protobuf:"varint,6,opt,name=ignore_routers,json=ignoreRouters,proto3" json:"ignore_routers,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3902,6 +3916,13 @@ func (x *FailoverRequest) GetEpoch() uint64 {
 	return 0
 }
 
+func (x *FailoverRequest) GetIgnoreRouters() bool {
+	if x != nil {
+		return x.IgnoreRouters
+	}
+	return false
+}
+
 type FailoverResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Operation string                 `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
@@ -3916,13 +3937,19 @@ type FailoverResponse struct {
 	// and what would be lost at most.
 	Candidate string               `protobuf:"bytes,6,opt,name=candidate,proto3" json:"candidate,omitempty"`
 	Sync      bool                 `protobuf:"varint,7,opt,name=sync,proto3" json:"sync,omitempty"`
-	LagBytes  uint64               `protobuf:"varint,8,opt,name=lag_bytes,json=lagBytes,proto3" json:"lag_bytes,omitempty"`
+	LagBytes  *uint64              `protobuf:"varint,8,opt,name=lag_bytes,json=lagBytes,proto3,oneof" json:"lag_bytes,omitempty"`
 	LagAge    *durationpb.Duration `protobuf:"bytes,9,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	LossGrade string               `protobuf:"bytes,10,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
 	LossBytes uint64               `protobuf:"varint,11,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
 	// Who would be fenced, and how long ago that fence has answered the arbiter that gives this answer.
-	Fenced        string               `protobuf:"bytes,12,opt,name=fenced,proto3" json:"fenced,omitempty"`
-	FenceAge      *durationpb.Duration `protobuf:"bytes,13,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
+	Fenced   string               `protobuf:"bytes,12,opt,name=fenced,proto3" json:"fenced,omitempty"`
+	FenceAge *durationpb.Duration `protobuf:"bytes,13,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
+	// Of a dry run: what its look at each member came to. The plan is made of these looks and of what is committed.
+	Looks []*PlanLook `protobuf:"bytes,14,rep,name=looks,proto3" json:"looks,omitempty"`
+	// Of a dry run: what each router answered.
+	Routers []*PlanRouter `protobuf:"bytes,15,rep,name=routers,proto3" json:"routers,omitempty"`
+	// Of a dry run: why the request itself would be refused; empty if the failover would be begun, and perhaps held then.
+	Refused       string `protobuf:"bytes,16,opt,name=refused,proto3" json:"refused,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4007,8 +4034,8 @@ func (x *FailoverResponse) GetSync() bool {
 }
 
 func (x *FailoverResponse) GetLagBytes() uint64 {
-	if x != nil {
-		return x.LagBytes
+	if x != nil && x.LagBytes != nil {
+		return *x.LagBytes
 	}
 	return 0
 }
@@ -4048,6 +4075,161 @@ func (x *FailoverResponse) GetFenceAge() *durationpb.Duration {
 	return nil
 }
 
+func (x *FailoverResponse) GetLooks() []*PlanLook {
+	if x != nil {
+		return x.Looks
+	}
+	return nil
+}
+
+func (x *FailoverResponse) GetRouters() []*PlanRouter {
+	if x != nil {
+		return x.Routers
+	}
+	return nil
+}
+
+func (x *FailoverResponse) GetRefused() string {
+	if x != nil {
+		return x.Refused
+	}
+	return ""
+}
+
+// PlanLook is how the arbiter that makes a plan knows where a member is.
+type PlanLook struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// It told so when it was looked at for this plan.
+	Fresh bool `protobuf:"varint,2,opt,name=fresh,proto3" json:"fresh,omitempty"`
+	// How long ago it did; unset if it never told this arbiter.
+	Age *durationpb.Duration `protobuf:"bytes,3,opt,name=age,proto3" json:"age,omitempty"`
+	// What the newest look at it found, where it told nothing.
+	Reason        string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanLook) Reset() {
+	*x = PlanLook{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanLook) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanLook) ProtoMessage() {}
+
+func (x *PlanLook) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanLook.ProtoReflect.Descriptor instead.
+func (*PlanLook) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PlanLook) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PlanLook) GetFresh() bool {
+	if x != nil {
+		return x.Fresh
+	}
+	return false
+}
+
+func (x *PlanLook) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+func (x *PlanLook) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// PlanRouter is what a router answered when it was asked where its route leads, which changes nothing.
+type PlanRouter struct {
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Route   string                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Answers bool                   `protobuf:"varint,2,opt,name=answers,proto3" json:"answers,omitempty"`
+	// Why not.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRouter) Reset() {
+	*x = PlanRouter{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRouter) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRouter) ProtoMessage() {}
+
+func (x *PlanRouter) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRouter.ProtoReflect.Descriptor instead.
+func (*PlanRouter) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PlanRouter) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *PlanRouter) GetAnswers() bool {
+	if x != nil {
+		return x.Answers
+	}
+	return false
+}
+
+func (x *PlanRouter) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
 type AbortRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Change        *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
@@ -4059,7 +4241,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4071,7 +4253,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4084,7 +4266,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -4117,7 +4299,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4129,7 +4311,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4142,7 +4324,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -4165,7 +4347,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4177,7 +4359,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4190,7 +4372,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -4230,7 +4412,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4242,7 +4424,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4255,7 +4437,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -4285,7 +4467,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4297,7 +4479,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4310,7 +4492,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -4378,7 +4560,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4390,7 +4572,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4403,7 +4585,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -4427,7 +4609,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4439,7 +4621,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4452,7 +4634,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -4499,7 +4681,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4511,7 +4693,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4524,7 +4706,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -4544,7 +4726,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4556,7 +4738,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4569,7 +4751,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -4595,7 +4777,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4607,7 +4789,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4620,7 +4802,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -4642,7 +4824,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4654,7 +4836,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4667,7 +4849,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -4704,7 +4886,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4716,7 +4898,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4729,7 +4911,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -4767,7 +4949,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4779,7 +4961,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4792,7 +4974,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -4835,7 +5017,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4847,7 +5029,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4860,7 +5042,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -4897,7 +5079,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4909,7 +5091,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4922,7 +5104,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -4966,7 +5148,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4978,7 +5160,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4991,7 +5173,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -5027,7 +5209,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5039,7 +5221,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5052,7 +5234,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -5087,7 +5269,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5099,7 +5281,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5112,7 +5294,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -5145,7 +5327,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5157,7 +5339,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5170,7 +5352,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -5192,7 +5374,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5204,7 +5386,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5217,7 +5399,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -5253,7 +5435,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5265,7 +5447,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5278,7 +5460,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *Difference) GetPath() string {
@@ -5312,7 +5494,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5324,7 +5506,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5337,7 +5519,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -5364,7 +5546,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5376,7 +5558,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5389,7 +5571,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -5410,7 +5592,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5422,7 +5604,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5435,7 +5617,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -5461,7 +5643,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5473,7 +5655,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5486,7 +5668,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -5505,7 +5687,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5517,7 +5699,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5530,7 +5712,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -5555,7 +5737,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5567,7 +5749,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5580,7 +5762,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -5656,7 +5838,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5668,7 +5850,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5681,7 +5863,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -5722,7 +5904,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5734,7 +5916,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5747,7 +5929,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *GetBootstrapStatusRequest) GetNode() string {
@@ -5772,7 +5954,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5784,7 +5966,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5797,7 +5979,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -5843,7 +6025,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5855,7 +6037,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5868,7 +6050,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 type DescribeArbiterResponse struct {
@@ -5888,7 +6070,7 @@ type DescribeArbiterResponse struct {
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5900,7 +6082,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5913,7 +6095,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -5975,7 +6157,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5987,7 +6169,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6000,7 +6182,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -6019,7 +6201,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6031,7 +6213,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6044,7 +6226,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -6106,7 +6288,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xda\a\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xed\a\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -6119,8 +6301,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"epochSince\x122\n" +
 	"\amembers\x18\t \x03(\v2\x18.arbiter.v1.MemberStatusR\amembers\x12\x1c\n" +
 	"\tcandidate\x18\n" +
-	" \x01(\tR\tcandidate\x12\x1b\n" +
-	"\tlag_bytes\x18\v \x01(\x04R\blagBytes\x12\x1d\n" +
+	" \x01(\tR\tcandidate\x12 \n" +
+	"\tlag_bytes\x18\v \x01(\x04H\x00R\blagBytes\x88\x01\x01\x12\x1d\n" +
 	"\n" +
 	"would_lose\x18\f \x01(\tR\twouldLose\x12\x1d\n" +
 	"\n" +
@@ -6144,11 +6326,13 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
 	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\x12%\n" +
 	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\x12#\n" +
-	"\rroutes_astray\x18\x1d \x03(\tR\froutesAstray\"m\n" +
+	"\rroutes_astray\x18\x1d \x03(\tR\froutesAstrayB\f\n" +
+	"\n" +
+	"_lag_bytes\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xff\x04\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x92\x05\n" +
 	"\fMemberStatus\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
@@ -6160,8 +6344,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\beligible\x18\b \x01(\bR\beligible\x12(\n" +
 	"\x10why_not_eligible\x18\t \x01(\tR\x0ewhyNotEligible\x12\x12\n" +
 	"\x04sync\x18\n" +
-	" \x01(\bR\x04sync\x12\x1b\n" +
-	"\tlag_bytes\x18\v \x01(\x04R\blagBytes\x12\x1f\n" +
+	" \x01(\bR\x04sync\x12 \n" +
+	"\tlag_bytes\x18\v \x01(\x04H\x00R\blagBytes\x88\x01\x01\x12\x1f\n" +
 	"\vtoken_epoch\x18\f \x01(\x04R\n" +
 	"tokenEpoch\x12\x14\n" +
 	"\x05armed\x18\r \x01(\bR\x05armed\x12\x14\n" +
@@ -6171,7 +6355,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\x126\n" +
 	"\tfence_age\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x122\n" +
 	"\alag_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x124\n" +
-	"\bseen_age\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\aseenAge\"\xa2\x02\n" +
+	"\bseen_age\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\aseenAgeB\f\n" +
+	"\n" +
+	"_lag_bytes\"\xa2\x02\n" +
 	"\x04View\x12\x12\n" +
 	"\x04node\x18\x01 \x01(\tR\x04node\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
@@ -6189,7 +6375,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x10granted_at_index\x18\x04 \x01(\x04R\x0egrantedAtIndex\"v\n" +
 	"\x0eExplainRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xd9\x03\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xf3\x03\n" +
 	"\x0fExplainResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x18\n" +
@@ -6205,7 +6391,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x04rule\x18\v \x01(\tR\x04rule\x12-\n" +
 	"\x06checks\x18\f \x03(\v2\x15.arbiter.v1.CheckRuleR\x06checks\x12\x18\n" +
 	"\asubject\x18\r \x01(\tR\asubject\x12\x1a\n" +
-	"\bpossible\x18\x0e \x01(\bR\bpossible\"\xd5\x02\n" +
+	"\bpossible\x18\x0e \x01(\bR\bpossible\x12\x18\n" +
+	"\anearest\x18\x0f \x01(\tR\anearest\"\xd5\x02\n" +
 	"\tCheckRule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -6399,13 +6586,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06Change\x12(\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\trequestId\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xbc\x01\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xe3\x01\n" +
 	"\x0fFailoverRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12%\n" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
-	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\"\xb2\x03\n" +
+	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12%\n" +
+	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\"\xbd\x04\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
@@ -6413,8 +6601,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05epoch\x18\x04 \x01(\x04R\x05epoch\x12\x1a\n" +
 	"\bpossible\x18\x05 \x01(\bR\bpossible\x12\x1c\n" +
 	"\tcandidate\x18\x06 \x01(\tR\tcandidate\x12\x12\n" +
-	"\x04sync\x18\a \x01(\bR\x04sync\x12\x1b\n" +
-	"\tlag_bytes\x18\b \x01(\x04R\blagBytes\x122\n" +
+	"\x04sync\x18\a \x01(\bR\x04sync\x12 \n" +
+	"\tlag_bytes\x18\b \x01(\x04H\x00R\blagBytes\x88\x01\x01\x122\n" +
 	"\alag_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x1d\n" +
 	"\n" +
 	"loss_grade\x18\n" +
@@ -6422,7 +6610,22 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\n" +
 	"loss_bytes\x18\v \x01(\x04R\tlossBytes\x12\x16\n" +
 	"\x06fenced\x18\f \x01(\tR\x06fenced\x126\n" +
-	"\tfence_age\x18\r \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\"\x8b\x01\n" +
+	"\tfence_age\x18\r \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x12*\n" +
+	"\x05looks\x18\x0e \x03(\v2\x14.arbiter.v1.PlanLookR\x05looks\x120\n" +
+	"\arouters\x18\x0f \x03(\v2\x16.arbiter.v1.PlanRouterR\arouters\x12\x18\n" +
+	"\arefused\x18\x10 \x01(\tR\arefusedB\f\n" +
+	"\n" +
+	"_lag_bytes\"}\n" +
+	"\bPlanLook\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
+	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12+\n" +
+	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"T\n" +
+	"\n" +
+	"PlanRouter\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
+	"\aanswers\x18\x02 \x01(\bR\aanswers\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x8b\x01\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
@@ -6615,7 +6818,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 74)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -6660,47 +6863,49 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*Change)(nil),                     // 40: arbiter.v1.Change
 	(*FailoverRequest)(nil),            // 41: arbiter.v1.FailoverRequest
 	(*FailoverResponse)(nil),           // 42: arbiter.v1.FailoverResponse
-	(*AbortRequest)(nil),               // 43: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 44: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 45: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 46: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 47: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 48: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 49: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 50: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 51: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 52: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 53: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 54: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 55: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 56: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 57: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 58: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 59: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 60: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 61: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 62: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 63: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 64: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 65: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 66: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 67: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 68: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 69: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 70: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 71: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 72: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 73: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 74: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 75: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 76: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 77: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 78: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 79: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 80: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 81: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 82: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 83: arbiter.v1.Batch
+	(*PlanLook)(nil),                   // 43: arbiter.v1.PlanLook
+	(*PlanRouter)(nil),                 // 44: arbiter.v1.PlanRouter
+	(*AbortRequest)(nil),               // 45: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 46: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 47: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 48: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 49: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 50: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 51: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 52: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 53: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 54: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 55: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 56: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 57: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 58: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 59: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 60: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 61: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 62: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 63: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 64: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 65: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 66: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 67: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 68: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 69: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 70: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 71: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 72: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 73: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 74: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 75: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 76: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 77: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 78: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 79: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 80: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 81: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 82: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 83: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 84: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 85: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -6708,50 +6913,50 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	10,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	77,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	79,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
 	9,   // 6: arbiter.v1.ArbiterStatus.certificates:type_name -> arbiter.v1.Certificates
-	78,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
-	78,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
-	78,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	80,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
+	80,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
+	80,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
 	12,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
 	11,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
 	23,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	14,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	77,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
-	78,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	79,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
+	80,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
 	13,  // 16: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	77,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
-	77,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
-	77,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
-	78,  // 20: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	79,  // 21: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	77,  // 22: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	77,  // 23: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	79,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
+	79,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
+	79,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
+	80,  // 20: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	81,  // 21: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	79,  // 22: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	79,  // 23: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
 	0,   // 24: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 25: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
 	19,  // 26: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
 	13,  // 27: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
 	12,  // 28: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
 	17,  // 29: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	77,  // 30: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	77,  // 31: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	77,  // 32: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	79,  // 30: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	79,  // 31: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	79,  // 32: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
 	18,  // 33: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	78,  // 34: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	80,  // 34: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
 	0,   // 35: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 36: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
 	14,  // 37: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
 	22,  // 38: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	78,  // 39: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	78,  // 40: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	78,  // 41: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	80,  // 39: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	80,  // 40: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	80,  // 41: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	24,  // 42: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	80,  // 43: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	77,  // 44: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	78,  // 45: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
-	78,  // 46: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	77,  // 47: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	81,  // 48: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	82,  // 43: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	79,  // 44: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	80,  // 45: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	80,  // 46: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	79,  // 47: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	83,  // 48: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
 	0,   // 49: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 50: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
 	23,  // 51: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
@@ -6761,7 +6966,7 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 55: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
 	31,  // 56: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
 	5,   // 57: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	78,  // 58: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	80,  // 58: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
 	0,   // 59: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 60: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
 	8,   // 61: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
@@ -6770,96 +6975,99 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	38,  // 64: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
 	39,  // 65: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
 	0,   // 66: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	82,  // 67: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	84,  // 67: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
 	5,   // 68: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
 	38,  // 69: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
 	39,  // 70: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	77,  // 71: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	79,  // 71: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
 	2,   // 72: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
 	40,  // 73: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
 	19,  // 74: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	77,  // 75: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	77,  // 76: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	40,  // 77: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 78: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 79: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 80: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 81: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 82: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 83: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 84: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	82,  // 85: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 86: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 87: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	82,  // 88: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	82,  // 89: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	63,  // 90: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 91: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 92: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 93: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	83,  // 94: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	70,  // 95: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 96: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 97: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 98: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 99: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 100: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 101: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 102: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 103: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 104: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 105: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 106: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 107: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 108: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 109: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	43,  // 110: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	45,  // 111: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	47,  // 112: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	49,  // 113: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	51,  // 114: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	53,  // 115: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	55,  // 116: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	57,  // 117: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	59,  // 118: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	61,  // 119: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	64,  // 120: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	66,  // 121: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	68,  // 122: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	71,  // 123: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	73,  // 124: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	75,  // 125: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 126: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 127: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 128: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 129: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 130: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 131: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 132: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 133: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 134: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 135: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	44,  // 136: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	46,  // 137: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	48,  // 138: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	50,  // 139: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	52,  // 140: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	54,  // 141: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	56,  // 142: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	58,  // 143: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	60,  // 144: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	62,  // 145: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	65,  // 146: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	67,  // 147: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	69,  // 148: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	72,  // 149: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	74,  // 150: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	76,  // 151: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	126, // [126:152] is the sub-list for method output_type
-	100, // [100:126] is the sub-list for method input_type
-	100, // [100:100] is the sub-list for extension type_name
-	100, // [100:100] is the sub-list for extension extendee
-	0,   // [0:100] is the sub-list for field type_name
+	79,  // 75: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	79,  // 76: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	43,  // 77: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
+	44,  // 78: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
+	79,  // 79: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
+	40,  // 80: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 81: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 82: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 83: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 84: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 85: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 86: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 87: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	84,  // 88: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 89: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 90: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	84,  // 91: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	84,  // 92: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	65,  // 93: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 94: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 95: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 96: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	85,  // 97: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	72,  // 98: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 99: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 100: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	84,  // 101: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 102: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 103: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 104: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 105: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 106: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 107: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 108: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 109: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 110: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 111: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 112: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	45,  // 113: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	47,  // 114: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	49,  // 115: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	51,  // 116: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	53,  // 117: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	55,  // 118: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	57,  // 119: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	59,  // 120: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	61,  // 121: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	63,  // 122: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	66,  // 123: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	68,  // 124: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	70,  // 125: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	73,  // 126: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	75,  // 127: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	77,  // 128: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 129: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 130: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 131: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 132: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 133: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 134: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 135: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 136: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 137: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 138: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	46,  // 139: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	48,  // 140: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	50,  // 141: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	52,  // 142: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	54,  // 143: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	56,  // 144: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	58,  // 145: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	60,  // 146: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	62,  // 147: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	64,  // 148: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	67,  // 149: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	69,  // 150: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	71,  // 151: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	74,  // 152: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	76,  // 153: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	78,  // 154: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	129, // [129:155] is the sub-list for method output_type
+	103, // [103:129] is the sub-list for method input_type
+	103, // [103:103] is the sub-list for extension type_name
+	103, // [103:103] is the sub-list for extension extendee
+	0,   // [0:103] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -6869,9 +7077,12 @@ func file_arbiter_v1_api_proto_init() {
 	}
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
+	file_arbiter_v1_api_proto_msgTypes[7].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[9].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[27].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[54].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[66].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[39].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[56].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[68].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -6882,7 +7093,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   74,
+			NumMessages:   76,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -1,0 +1,216 @@
+package arbiter
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/clock"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
+)
+
+// dryRun applies the request to a copy of the state, with what this arbiter sees now, and asks what would be planned: the log is not touched.
+func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*arbiterv1.FailoverResponse, error) {
+	if err := s.leads(); err != nil {
+		return nil, err
+	}
+	asked, err := s.askAnew(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	// Only now: looks take their time, in which another arbiter may have come to lead, and the group to change.
+	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, err
+	}
+	g, err := s.group(state, r.GetGroup())
+	if err != nil {
+		return nil, err
+	}
+	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
+	return s.node.rehearse(state, g, within, failover.StartOperation{
+		Request: failover.Request{Actor: actorOf(ctx)}, Group: g.Name, Kind: failover.KindFailover,
+		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
+	}, asked)
+}
+
+// askedAnew is what was asked for one plan.
+type askedAnew struct {
+	since   time.Duration // by the boot clock: what ended later is of looks that were made for it
+	routers failover.Routers
+}
+
+// askAnew looks at the members of a group as a failover does before it does anything, and asks its routers meanwhile. Who doesn't answer in time is not
+// waited for.
+func (s *service) askAnew(ctx context.Context, r *arbiterv1.FailoverRequest) (askedAnew, error) {
+	n := s.node
+	g, err := s.group(n.fsm.State(), r.GetGroup())
+	if err == nil {
+		err = haveMembers(g, r.GetCandidate())
+	}
+	if err != nil {
+		return askedAnew{}, err
+	}
+	asked := askedAnew{since: n.options.Clock.Boot()}
+	limited, cancel := sooner(ctx)
+	defer cancel()
+	answers := make(chan []failover.RouterAnswer, 1)
+	n.group.Go("routers", func(context.Context) error {
+		answers <- n.askRouters(limited, g)
+		return nil
+	})
+	n.prober.LookAgain(g.Name)
+	n.awaitLooks(limited, g, asked.since)
+	asked.routers = failover.Routers{Asked: <-answers, Ignored: r.GetIgnoreRouters()}
+	return asked, nil
+}
+
+// lookMargin is how much longer than its time-out a look is waited for.
+const lookMargin = 250 * time.Millisecond
+
+// awaitLooks waits until every member of a group was looked at since a moment of the boot clock, or had as long as a look may take.
+func (n *Node) awaitLooks(ctx context.Context, g *failover.Group, since time.Duration) {
+	limit := time.Duration(0)
+	for _, c := range g.Spec.Health.Checks {
+		limit = max(limit, c.Timeout)
+	}
+	ctx, cancel := clock.WithTimeout(ctx, n.options.Clock, min(limit, askDatabase)+lookMargin)
+	defer cancel()
+	for {
+		next := n.view.nextLook() // before looking, so that none falls in between
+		if n.lookedSince(g, since) {
+			return
+		}
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (n *Node) lookedSince(g *failover.Group, since time.Duration) bool {
+	for _, m := range g.Members {
+		if look, ok := n.view.look(g.Name, m.Name); !ok || look.Ended <= since || look.SpecSince < g.SpecSince {
+			return false
+		}
+	}
+	return true
+}
+
+// askRouters asks every router of a group where its route leads, which changes nothing.
+func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.RouterAnswer {
+	looks := make([]look, len(g.Spec.Routes))
+	for i, r := range g.Spec.Routes {
+		looks[i] = look{about: aboutRoute, what: "it", limit: askRoute, do: func(ctx context.Context) []Finding {
+			if _, err := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer()); err != nil {
+				return []Finding{{What: err.Error()}}
+			}
+			return nil
+		}}
+	}
+	answers := make([]failover.RouterAnswer, len(looks))
+	for i, found := range n.lookAll(ctx, looks) {
+		answers[i].Route = g.Spec.Routes[i].Name
+		if len(found) > 0 {
+			answers[i].Silent = found[0].What
+		}
+	}
+	return answers
+}
+
+// routersAnswer refuses a failover of a primary that serves while a router doesn't answer, unless the operator says that it need not. Routers are asked
+// beside the log: whoever leads when the routes are changed asks them again, and holds the operation as long as one is silent.
+func (s *service) routersAnswer(ctx context.Context, r *arbiterv1.FailoverRequest) error {
+	state := s.node.fsm.State()
+	g := state.Group(failover.GroupName(r.GetGroup()))
+	if _, again := state.Answered(r.GetChange().GetRequestId()); again || g == nil || r.GetIgnoreRouters() || !failover.Planned(state, g) {
+		return nil
+	}
+	limited, cancel := sooner(ctx)
+	defer cancel()
+	asked := failover.Routers{Asked: s.node.askRouters(limited, g)}
+	state = s.node.fsm.State() // the primary may have died meanwhile
+	if g = state.Group(g.Name); g == nil {
+		return nil
+	}
+	if guard := failover.RoutersGuard(state, g, asked); !guard.OK {
+		return rejected(failover.Event{Text: guard.Detail, Next: ignoreRouters(g)})
+	}
+	return nil
+}
+
+func ignoreRouters(g *failover.Group) string {
+	return fmt.Sprintf("make it answer first (arbiterctl check %s says how); or, if its clients need not get to the new primary at once: --ignore-routers", g.Name)
+}
+
+// rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.
+func (n *Node) rehearse(state *failover.State, g *failover.Group, within func(failover.Explanation) failover.Explanation, request failover.StartOperation, asked askedAnew,
+) (*arbiterv1.FailoverResponse, error) {
+	begun, events := failover.Next(*state, failover.Entry{
+		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
+	})
+	for _, e := range events {
+		if e.Kind == failover.Rejected {
+			return nil, rejected(e)
+		}
+	}
+	seen := n.freshened(&begun, g)
+	explanation := within(failover.Rehearsal(seen, g.Name, asked.routers))
+	answer := &arbiterv1.FailoverResponse{
+		Plan: explanation.WouldDo, Possible: explanation.Possible(), Refused: explanation.Refused(), Guards: guardsToProto(explanation.Decision.Guards),
+		Epoch: uint64(g.Epoch), Looks: n.looksToProto(g, asked.since),
+	}
+	for _, a := range asked.routers.Asked {
+		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent})
+	}
+	if answer.GetPossible() {
+		n.addDistance(answer, seen, seen.Group(g.Name))
+	}
+	return answer, nil
+}
+
+// freshened is a state with what this arbiter saw last of a group.
+func (n *Node) freshened(s *failover.State, g *failover.Group) *failover.State {
+	var seen []failover.Observation
+	for _, m := range g.Members {
+		if look, ok := n.view.look(g.Name, m.Name); ok && look.SpecSince >= g.SpecSince {
+			seen = append(seen, look.Observation)
+		}
+	}
+	return failover.Freshened(s, g.Name, n.options.Node, seen)
+}
+
+// looksToProto says of each member whether it told where it is since a moment of the boot clock, and how old what is known is otherwise.
+func (n *Node) looksToProto(g *failover.Group, since time.Duration) []*arbiterv1.PlanLook {
+	var list []*arbiterv1.PlanLook
+	for _, m := range g.Members {
+		l := &arbiterv1.PlanLook{Member: string(m.Name), Age: n.seenAge(g.Name, m.Name)}
+		look, ok := n.view.look(g.Name, m.Name)
+		heard, _ := n.view.heard(g.Name, m.Name)
+		if l.Fresh = ok && heard > since && look.SpecSince >= g.SpecSince; !l.GetFresh() {
+			l.Reason = string(failover.ReasonNotYetSeen)
+			if _, why := g.Spec.StatusOf(look.Observation); ok && look.Ended > since {
+				l.Reason = string(why.Reason)
+			} else if ok {
+				l.Reason = "no answer in time"
+			}
+		}
+		list = append(list, l)
+	}
+	return list
+}
+
+// addDistance adds to a plan how far whom it promotes is behind, what that may lose, and how old what is known of it all is.
+func (n *Node) addDistance(answer *arbiterv1.FailoverResponse, s *failover.State, g *failover.Group) {
+	if best, ok := failover.Outlook(s, g); ok {
+		spec, _ := g.Spec.Member(best.Member)
+		answer.Candidate, answer.Sync = string(best.Member), confirms(g, spec)
+		answer.LagBytes, answer.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
+		answer.LossGrade, answer.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
+	}
+	if writer := g.Writer(); writer != "" {
+		answer.Fenced, answer.FenceAge = string(writer), n.fenceAge(g.Name, writer)
+	}
+}
