@@ -1,0 +1,76 @@
+package failover
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
+
+// What one arbiter saw last counts for what is told of a failover, and changes nothing of the state that it is told of.
+func TestFreshened(t *testing.T) {
+	w := given(t, adopted)
+	before, _ := w.state.CanonicalBytes()
+	at := func(member MemberName, s seen, asOf Index) Observation {
+		return s.observation("orders", member, SyncRule{}, asOf, 0)
+	}
+	judge := func(s *State) (MemberName, string) {
+		best, _ := Outlook(s, s.Group("orders"))
+		return best.Member, best.Loss.String()
+	}
+	for name, c := range map[string]struct {
+		node NodeID
+		seen []Observation
+		best MemberName
+		loss string
+	}{
+		"nothing":                 {"a", nil, "pg-b", "0 bytes (estimate: replication is asynchronous)"},
+		"newer positions":         {"a", []Observation{at("pg-a", primaryAt(3000), 9), at("pg-b", standbyAt(2000), 9), at("pg-c", standbyAt(2950), 9)}, "pg-c", "50 bytes (estimate: replication is asynchronous)"},
+		"of before its address":   {"a", []Observation{at("pg-c", standbyAt(2950), 0)}, "pg-b", "0 bytes (estimate: replication is asynchronous)"},
+		"of a member that is not": {"a", []Observation{at("pg-z", standbyAt(2950), 9)}, "pg-b", "0 bytes (estimate: replication is asynchronous)"},
+		"by nobody":               {"z", []Observation{at("pg-c", standbyAt(2950), 9)}, "pg-b", "0 bytes (estimate: replication is asynchronous)"},
+	} {
+		s := w.state
+		if best, loss := judge(Freshened(&s, "orders", c.node, c.seen)); best != c.best || loss != c.loss {
+			t.Errorf("%s: %s, losing %s; want %s, losing %s", name, best, loss, c.best, c.loss)
+		}
+	}
+	if after, _ := w.state.CanonicalBytes(); !bytes.Equal(after, before) {
+		t.Error("the state was changed")
+	}
+	void := w.state.clone()
+	void.Views[0].Generation++
+	if best, loss := judge(Freshened(&void, "orders", "a", []Observation{at("pg-a", primaryAt(3000), 9)})); best != "pg-b" || !strings.HasPrefix(loss, "0 bytes") {
+		t.Errorf("by a view that is void: %s, losing %s", best, loss)
+	}
+}
+
+// Only a failover of a primary that serves waits for routers, and only as long as nobody says otherwise.
+func TestRoutersGuard(t *testing.T) {
+	answers, deaf := Routers{Asked: []RouterAnswer{{Route: "lb"}}}, Routers{Asked: []RouterAnswer{{Route: "lb", Silent: "refused"}}}
+	ignored := deaf
+	ignored.Ignored = true
+	const silent = "route lb does not answer: refused"
+	for name, c := range map[string]struct {
+		log     string
+		routers Routers
+		ok      bool
+		detail  string
+	}{
+		"all answer":                 {"", answers, true, "every router answers"},
+		"one is silent":              {"", deaf, false, silent},
+		"the operator doesn't wait":  {"", ignored, true, silent + ", and the operator says not to wait for it"},
+		"a degraded primary serves":  {"observe all: pg-a=readonly@1000\n", deaf, false, silent},
+		"the primary is down":        {"pause orders\nobserve all: pg-a=down(refused)\n", deaf, true, silent + ", and nothing waits for it, since no primary is seen to serve"},
+		"nobody can ask the primary": {"observe all: pg-a=unknown(bad-credentials)\n", deaf, true, silent + ", and nothing waits for it, since no primary is seen to serve"},
+	} {
+		w := given(t, adopted+c.log)
+		guard := RoutersGuard(&w.state, w.group(t), c.routers)
+		if guard.OK != c.ok || guard.Detail != c.detail {
+			t.Errorf("%s: %+v", name, guard)
+		}
+		e := Rehearsal(&w.state, "orders", c.routers)
+		if (e.Refused() == "") != c.ok || !c.ok && (e.Possible() || e.WouldDo != "A failover would be refused: "+silent) {
+			t.Errorf("%s: possible %v, refused %q: %s", name, e.Possible(), e.Refused(), e.WouldDo)
+		}
+	}
+}
