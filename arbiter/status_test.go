@@ -138,29 +138,6 @@ func TestAddLoss(t *testing.T) {
 	}
 }
 
-// Of who does not say where it is no distance is told, not even 0; where it is told, it is as old as what was told of the two, however often they were
-// asked in vain since.
-func TestLag_IsToldWhereItIsKnown(t *testing.T) {
-	f, n := newLossFixture()
-	tell := func(member failover.MemberName, facts failover.Facts, told time.Duration) {
-		r := f.report(member, failover.ReasonAnswered)
-		r.Observation.Facts, r.Told = facts, told
-		f.observe(r)
-	}
-	now := f.view.clock.Boot()
-	tell("db1", failover.Facts{Role: failover.RolePrimary, Stale: true, Written: 5000}, now-time.Minute)
-	tell("db2", failover.Facts{Role: failover.RoleStandby, Received: 3000}, now-time.Second)
-	tell("db3", failover.Facts{Role: failover.RoleStandby, Stale: true, Received: 2000}, now-time.Second)
-	if lag, age := n.lag(f.group, "db2"), n.lagAge(f.group, "db2"); lag == nil || *lag != 2000 || age.AsDuration().Truncate(time.Minute) != time.Minute {
-		t.Errorf("db2 is %v behind, %v ago", lag, age)
-	}
-	for _, member := range []failover.MemberName{"db1", "db3", "db9"} {
-		if lag, age := n.lag(f.group, member), n.lagAge(f.group, member); lag != nil || age != nil {
-			t.Errorf("%s is %d behind, %v ago", member, *lag, age)
-		}
-	}
-}
-
 // A group with nothing in progress is told of by what is seen now; an operation is decided on by what is committed, and told of by that.
 func TestJudged(t *testing.T) {
 	f, n := newLossFixture()
