@@ -56,9 +56,8 @@ func StartRaft(options RaftOptions) (_ *RaftNode, err error) {
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	idle := newIdlePause(options.Timing.Idle)
-	options.Transport.idle, options.Storage.appending = idle, idle.wake
-	options.FSM = listenedFSM{options.FSM, idle}
+	options.Transport.idle = newIdlePause(options.Timing.Idle)
+	options.Storage.appending = options.Transport.idle.wake
 	if options.StorageFailed != nil {
 		options.Storage.failed = options.StorageFailed
 	}
@@ -231,7 +230,6 @@ func (n *RaftNode) Shutdown(ctx context.Context) error {
 	n.settle(ctx, n.options.Timing.Election+n.options.Timing.Lease)
 	// Then Raft, whose last act is to close the transport: peers must hear nothing from a node that forgets what it says.
 	// Once it has stopped nobody sends to the relay, which ends then, also if that is too late for the caller.
-	n.options.Transport.idle.end()
 	if err := waitFor(ctx, func() { _ = n.raft.Shutdown().Error(); n.relay.stop() }); err != nil {
 		return fmt.Errorf("stop Raft (its disk may hang; the storage stays open): %w", err)
 	}

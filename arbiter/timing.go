@@ -28,8 +28,7 @@ type Timing struct {
 	// learn of a commit at most twice this time later.
 	Commit time.Duration
 	// Idle is how long a leader that has nothing new to tell holds back what it would tell every Commit. Zero: not at all.
-	// The first entry after a rest may then wait for one round trip, most of it while the leader's own disk is at work. A peer that
-	// forgets what is committed without breaking its connections would learn it that much later.
+	// The first entry after a rest may then wait for one round trip, most of it while the leader's own disk is at work.
 	Idle time.Duration
 }
 
@@ -42,7 +41,7 @@ const (
 
 func timingProfiles() map[string]Timing {
 	return map[string]Timing{
-		TimingLAN: {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: time.Second},
+		TimingLAN: {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: 200 * time.Millisecond},
 		TimingWAN: {Heartbeat: 1000 * time.Millisecond, Election: 1000 * time.Millisecond, Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond},
 	}
 }
@@ -77,7 +76,7 @@ func (t Timing) Validate() error {
 		{t.Lease < t.Heartbeat, fmt.Sprintf("lease %v must be shorter than heartbeat %v, or a leader that was cut off goes on beside the next one", t.Lease, t.Heartbeat)},
 		{t.Lease >= 2*gap, fmt.Sprintf("lease %v must be at least 2/5 of heartbeat %v, or one lost heartbeat deposes a leader", t.Lease, t.Heartbeat)},
 		{t.Commit >= shortestCommit, fmt.Sprintf("commit %v must be at least %v, or idle arbiters keep their processors busy", t.Commit, shortestCommit)},
-		{t.Idle >= 0 && t.Idle <= t.RPC(), fmt.Sprintf("idle %v must be at most five times heartbeat %v, or a peer that missed a commit learns of it late", t.Idle, t.Heartbeat)},
+		{t.Idle >= 0 && t.Idle <= t.Heartbeat, fmt.Sprintf("idle %v must be at most heartbeat %v, or a peer that missed a commit learns of it late", t.Idle, t.Heartbeat)},
 		{t.Commit <= t.Heartbeat/4, fmt.Sprintf("commit %v must be at most a quarter of heartbeat %v, or followers lag behind", t.Commit, t.Heartbeat)},
 	}
 	var faults []error

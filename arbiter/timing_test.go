@@ -11,7 +11,7 @@ import (
 
 func TestTimingProfiles_AreSoundAndAcceptedByRaft(t *testing.T) {
 	want := map[string]Timing{
-		"lan": {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: time.Second},
+		"lan": {Heartbeat: 200 * time.Millisecond, Election: 200 * time.Millisecond, Lease: 100 * time.Millisecond, Commit: 12 * time.Millisecond, Idle: 200 * time.Millisecond},
 		"wan": {Heartbeat: time.Second, Election: time.Second, Lease: 500 * time.Millisecond, Commit: 50 * time.Millisecond},
 	}
 	for name := range timingProfiles() {
@@ -47,7 +47,7 @@ func TestTimingValidate_NamesTheValues(t *testing.T) {
 		"lease too short":    {func(t *Timing) { t.Lease = 79 * time.Millisecond }, []string{"lease 79ms", "2/5 of heartbeat 200ms"}},
 		"commit too short":   {func(t *Timing) { t.Commit = time.Millisecond }, []string{"commit 1ms", "5ms"}},
 		"commit too long":    {func(t *Timing) { t.Commit = 60 * time.Millisecond }, []string{"commit 60ms", "heartbeat 200ms"}},
-		"idle too long":      {func(t *Timing) { t.Idle = 1001 * time.Millisecond }, []string{"idle 1.001s", "heartbeat 200ms"}},
+		"idle too long":      {func(t *Timing) { t.Idle = 201 * time.Millisecond }, []string{"idle 201ms", "heartbeat 200ms"}},
 		"several":            {func(t *Timing) { t.Lease, t.Commit = time.Second, time.Second }, []string{"lease 1s", "commit 1s"}},
 	}
 	for name, test := range tests {

@@ -67,7 +67,6 @@ func (t *StampingTransport) AppendEntries(id raft.ServerID, target raft.ServerAd
 	sent := t.mark()
 	sent.term = request.Term
 	if err := t.inner.AppendEntries(id, target, request, response); err != nil {
-		t.idle.unreached(id)
 		return err
 	}
 	if response.Success && response.Term == sent.term {

@@ -13,19 +13,13 @@ import (
 //
 // A request is held only if it carries nothing that its peer has not acknowledged: no entry, and no newer commit index. It is
 // really sent in the end, so that Raft is never told of an answer that nobody gave. It is let go at once when an entry is
-// about to be written, while the disk is still at work, when any peer acknowledges one, since that may commit it, and when one has
-// been committed.
-//
-// A peer forgets what is committed when it is restarted. Its connections break with that, so of a peer that a request, most often a heartbeat,
-// didn't reach nothing is taken for known, and whatever is held is let go.
+// about to be written, while the disk is still at work, and when any peer acknowledges one, since that may commit it.
 type idlePause struct {
 	limit time.Duration // zero: nothing is held
 
-	mu        sync.Mutex
-	known     map[raft.ServerID]told
-	committed uint64        // what is known here to be; a request that says less was made before
-	stir      chan struct{} // closed and replaced when there is something new
-	over      bool          // nothing is held any more
+	mu    sync.Mutex
+	known map[raft.ServerID]told
+	stir  chan struct{} // closed and replaced when there is something new
 }
 
 // told is what a request without entries says.
@@ -43,10 +37,10 @@ func (p *idlePause) hold(id raft.ServerID, request *raft.AppendEntriesRequest, c
 		return
 	}
 	p.mu.Lock()
-	known := p.known[id] == tells(request) && request.LeaderCommitIndex >= p.committed
-	stir, over := p.stir, p.over
+	news := p.known[id] != tells(request)
+	stir := p.stir
 	p.mu.Unlock()
-	if !known || over {
+	if news {
 		return
 	}
 	timer := time.NewTimer(p.limit)
@@ -72,63 +66,14 @@ func (p *idlePause) acknowledged(id raft.ServerID, request *raft.AppendEntriesRe
 	p.mu.Unlock()
 }
 
-// unreached notes that a request got no answer from a peer.
-func (p *idlePause) unreached(id raft.ServerID) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, known := p.known[id]; known {
-		delete(p.known, id)
-		p.stirAll()
-	}
-}
-
-// noteCommitted notes that an entry has been committed.
-func (p *idlePause) noteCommitted(index uint64) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.committed = max(p.committed, index)
-	p.stirAll()
-}
-
 // wake lets go of everything that is held.
 func (p *idlePause) wake() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stirAll()
-}
-
-// end lets go of everything for good: Raft's shutdown waits for what is held.
-func (p *idlePause) end() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.over = true
-	p.stirAll()
-}
-
-// stirAll is wake for who holds the lock.
-func (p *idlePause) stirAll() {
 	close(p.stir)
 	p.stir = make(chan struct{})
 }
 
 func tells(request *raft.AppendEntriesRequest) told {
 	return told{term: request.Term, previous: request.PrevLogEntry, commit: request.LeaderCommitIndex}
-}
-
-// listenedFSM tells the pause what is committed, which Raft says to the state machine first.
-type listenedFSM struct {
-	raft.ConfigurationStore
-	pause *idlePause
-}
-
-// Apply implements raft.FSM.
-func (f listenedFSM) Apply(log *raft.Log) any {
-	f.pause.noteCommitted(log.Index)
-	return f.ConfigurationStore.Apply(log)
-}
-
-// StoreConfiguration implements raft.ConfigurationStore.
-func (f listenedFSM) StoreConfiguration(index uint64, configuration raft.Configuration) {
-	f.pause.noteCommitted(index)
-	f.ConfigurationStore.StoreConfiguration(index, configuration)
 }
