@@ -246,7 +246,7 @@ func (f *faultTransport) TimeoutNow(id raft.ServerID, target raft.ServerAddress,
 	return f.roundTrip(id, func() error { return f.InmemTransport.TimeoutNow(id, target, request, response) })
 }
 
-// slowLog is a log whose writes take as long as a test says.
+// slowLog is the disk under a log, whose writes take as long as a test says.
 type slowLog struct {
 	raft.LogStore
 	delay atomic.Int64
@@ -303,8 +303,9 @@ func newTimedCluster(t *testing.T, size int, timing Timing) *testCluster {
 
 func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	c.t.Helper()
-	j, disk := &journal{}, &slowLog{LogStore: storage.Log}
-	storage.Log = disk
+	under := storage.Log.(*cachedLog).under
+	j, disk := &journal{}, &slowLog{LogStore: under.LogStore}
+	under.LogStore = disk
 	node, err := StartRaft(RaftOptions{
 		ID: id, Timing: c.timing, Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
 		Transport: NewStampingTransport(c.network.join(id), c.clock),

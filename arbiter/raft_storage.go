@@ -40,8 +40,8 @@ type Storage struct {
 	Stable    raft.StableStore
 	Snapshots raft.SnapshotStore
 	close     func() error
-	appending func()      // called when entries are about to be written; set before Raft runs
-	failed    func(error) // called with every write of entries that failed; set before Raft runs
+	appending func(last uint64) // called when entries are about to be written, with the index of the last; set before Raft runs
+	failed    func(error)       // called with every write of entries that failed; set before Raft runs
 }
 
 // OpenStorage opens, or makes, the storage in a folder. Every write is synced before it counts. It reads the whole log
@@ -210,8 +210,8 @@ func newStorage(path string, store LogAndStable, snapshots raft.SnapshotStore, e
 	if err != nil {
 		return nil, err
 	}
-	storage := &Storage{Path: path, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end, appending: func() {}, failed: func(error) {}}
-	storage.Log = &cachedLog{LogCache: cache, under: under, appending: func() { storage.appending() }, failed: func(err error) {
+	storage := &Storage{Path: path, Stable: &forwardTerm{StableStore: store}, Snapshots: snapshots, close: end, appending: func(uint64) {}, failed: func(error) {}}
+	storage.Log = &cachedLog{LogCache: cache, under: under, appending: func(last uint64) { storage.appending(last) }, failed: func(err error) {
 		storage.failed(storageError(path, err))
 	}}
 	return storage, nil
@@ -322,7 +322,7 @@ func recoverCorrupt(path string, err *error) func() {
 type cachedLog struct {
 	*raft.LogCache
 	under     *errorKeeper
-	appending func()
+	appending func(last uint64)
 	failed    func(error)
 }
 
@@ -331,7 +331,7 @@ func (l *cachedLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft
 
 // StoreLogs implements raft.LogStore. Only Raft's main loop calls it, one call after the other.
 func (l *cachedLog) StoreLogs(entries []*raft.Log) error {
-	l.appending()
+	l.appending(entries[len(entries)-1].Index)
 	if err := l.LogCache.StoreLogs(entries); err != nil {
 		err = errors.Join(err, l.under.last)
 		l.failed(err)

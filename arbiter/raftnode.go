@@ -57,7 +57,7 @@ func StartRaft(options RaftOptions) (_ *RaftNode, err error) {
 		return nil, err
 	}
 	options.Transport.idle = newIdlePause(options.Timing.Idle)
-	options.Storage.appending = options.Transport.idle.wake
+	options.Storage.appending = options.Transport.idle.appending
 	if options.StorageFailed != nil {
 		options.Storage.failed = options.StorageFailed
 	}

@@ -218,7 +218,9 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 	if len(found) == 0 || ctx.Err() != nil {
 		return
 	}
-	if s := w.state(); failover.RoutesLeftAlone(s, s.Group(g.Name), failover.WallTimeOf(w.clock.Wall())) != "" {
+	s := w.state()
+	now := s.Group(g.Name)
+	if now == nil || failover.RoutesLeftAlone(s, now, failover.WallTimeOf(w.clock.Wall())) != "" {
 		return
 	}
 	body := failover.StartOperation{

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -491,4 +492,25 @@ func TestRouteWatch_TellsWhatIsAstray(t *testing.T) {
 	if (*routeWatch)(nil).seen(&failover.Group{}) != nil {
 		t.Error("where nobody looks at routes")
 	}
+}
+
+// A group may be deleted while its routers are asked: what they say then is about nobody's routes.
+func TestRouteWatch_DeletedWhileItIsAsked(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.answer = func(string) (string, error) { return "front leads to db2", nil }
+		var gone atomic.Bool
+		inner := w.state
+		w.state = func() *failover.State {
+			if gone.Load() {
+				return &failover.State{Voters: []failover.NodeID{"az-a"}}
+			}
+			return inner()
+		}
+		w.hangs = func(context.Context, string) { time.Sleep(100 * time.Millisecond); gone.Store(true) }
+		w.lead(t)
+		if _, proposed := w.after(time.Second, ""); len(proposed) != 0 {
+			t.Errorf("proposed %d reroutes", len(proposed))
+		}
+	})
 }

@@ -20,6 +20,9 @@ type idlePause struct {
 	mu    sync.Mutex
 	known map[raft.ServerID]told
 	stir  chan struct{} // closed and replaced when there is something new
+	// written is the newest entry that this node has begun to write. A request from before it says less than there is to say, and Raft makes such
+	// ones for as long as the disk takes: held, the entry would wait behind them.
+	written uint64
 }
 
 // told is what a request without entries says.
@@ -37,7 +40,7 @@ func (p *idlePause) hold(id raft.ServerID, request *raft.AppendEntriesRequest, c
 		return
 	}
 	p.mu.Lock()
-	news := p.known[id] != tells(request)
+	news := p.known[id] != tells(request) || request.PrevLogEntry < p.written
 	stir := p.stir
 	p.mu.Unlock()
 	if news {
@@ -64,6 +67,14 @@ func (p *idlePause) acknowledged(id raft.ServerID, request *raft.AppendEntriesRe
 	p.mu.Lock()
 	p.known[id] = tells(request)
 	p.mu.Unlock()
+}
+
+// appending notes that entries are about to be written, the last of them at an index.
+func (p *idlePause) appending(last uint64) {
+	p.mu.Lock()
+	p.written = last
+	p.mu.Unlock()
+	p.wake()
 }
 
 // wake lets go of everything that is held.

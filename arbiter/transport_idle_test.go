@@ -28,7 +28,7 @@ func TestIdlePause_HoldsOnlyWhatThePeerKnows(t *testing.T) {
 		"another place":       {limit, "az-b", func(r *raft.AppendEntriesRequest) { r.PrevLogEntry = 6 }, nil, 0},
 		"another term":        {limit, "az-b", func(r *raft.AppendEntriesRequest) { r.Term = 4 }, nil, 0},
 		"a heartbeat":         {limit, "az-b", func(r *raft.AppendEntriesRequest) { *r = raft.AppendEntriesRequest{Term: 3} }, nil, 0},
-		"an entry is written": {limit, "az-b", nil, func(p *idlePause, _ chan struct{}) { p.wake() }, 10 * time.Millisecond},
+		"an entry is written": {limit, "az-b", nil, func(p *idlePause, _ chan struct{}) { p.appending(8) }, 10 * time.Millisecond},
 		"a peer acknowledges an entry": {limit, "az-b", nil, func(p *idlePause, _ chan struct{}) {
 			p.acknowledged("az-c", &raft.AppendEntriesRequest{Term: 3, LeaderCommitIndex: 7, Entries: []*raft.Log{{Index: 8}}})
 		}, 10 * time.Millisecond},
@@ -89,4 +89,26 @@ func TestIdlePause_RestIsQuietAndCommitsAreHeardOfSoon(t *testing.T) {
 			}
 		}
 	})
+}
+
+// However long the leader's disk takes for an entry, it is sent as soon as that is over: what Raft makes meanwhile, which tells nothing new, is not held.
+func TestIdlePause_AnEntryWaitsForTheDiskOnly(t *testing.T) {
+	for _, takes := range []time.Duration{5 * time.Millisecond, 15 * time.Millisecond, 30 * time.Millisecond, 60 * time.Millisecond} {
+		synctest.Test(t, func(t *testing.T) {
+			c := newTestCluster(t, 3)
+			leader := c.leader()
+			wait(t, c.clock, time.Second)
+			c.disks[leader.ID()].delay.Store(int64(takes))
+			for i := range 100 {
+				wait(t, c.clock, 2*time.Second+time.Duration(i)*time.Millisecond)
+				proposed := c.clock.Boot()
+				if _, _, err := leader.Apply([]byte("x"), 5*time.Second); err != nil {
+					t.Fatal(err)
+				}
+				if took := c.clock.Boot() - proposed; took > takes {
+					t.Errorf("with a disk that takes %v an entry took %v to commit", takes, took)
+				}
+			}
+		})
+	}
 }

@@ -9,6 +9,7 @@ import (
 const (
 	guardLookedAgain = "looked again"
 	guardAdopted     = "adopted"
+	guardVerdict     = "verdict"
 	guardPaused      = "not paused"
 	guardAutomation  = "automation"
 	guardCandidate   = "candidate"
@@ -34,7 +35,7 @@ func beginGuards(s *State, g *Group, d Durations) []Guard {
 // failoverGuards are the conditions for an automatic failover of a group that has no operation in progress.
 func failoverGuards(s *State, g *Group, d Durations) []Guard {
 	v := Tally(s, g, g.Writer())
-	guards := append(automationGuards(g), Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why()})
+	guards := append(automationGuards(g), Guard{Name: guardVerdict, OK: v.Status == StatusDown, Detail: v.Why()})
 	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g), fenceGuardOf(g, g.Writer()))
 	return append(guards, timeGuards(s, g, d)...)
 }
@@ -53,7 +54,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 		return append(guards, refenceGuard(g))
 	}
 	v := Tally(s, g, op.From)
-	guards = append(guards, Guard{Name: "verdict", OK: v.Status == StatusDown, Detail: v.Why()})
+	guards = append(guards, Guard{Name: guardVerdict, OK: v.Status == StatusDown, Detail: v.Why()})
 	again := TallySince(s, g, op.From, op.ConfirmedAt)
 	return append(guards, brakeGuard(s, g), fenceGuard(g),
 		Guard{Name: guardLookedAgain, OK: again.Status == StatusDown, Detail: "counting only looks after the confirmation: " + again.Why()},

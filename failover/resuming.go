@@ -70,7 +70,7 @@ func (g *Group) resumingBeside(rogue MemberName) Resumption {
 // resumingFailover tells of an automatic failover that has done nothing yet. What passes by itself does not keep it from being begun.
 func resumingFailover(s *State, g *Group, d Durations) Resumption {
 	from := g.Operation.From
-	passes := []string{guardLookedAgain, guardMinimum, guardRestart, guardCooldown, guardBrake}
+	passes := []string{guardVerdict, guardCandidate, guardLookedAgain, guardMinimum, guardRestart, guardCooldown, guardBrake}
 	var waits []string
 	for _, guard := range beginGuards(s, g, d) {
 		switch {
@@ -82,6 +82,9 @@ func resumingFailover(s *State, g *Group, d Durations) Resumption {
 		}
 	}
 	left := strings.TrimPrefix(leftToDo(s, g), "if it goes on: ")
+	if left == "" { // nobody can be promoted as things are
+		left = fenceText(g, from) + ", then promote who can be promoted by then"
+	}
 	r := Resumption{Acts: true, What: fmt.Sprintf("A failover of %s begins at once: %s.", from, left)}
 	if len(waits) > 0 {
 		r.What = fmt.Sprintf("A failover of %s begins as soon as nothing of this holds it any more, %s: %s.", from, strings.Join(waits, ", "), left)
