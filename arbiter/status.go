@@ -22,6 +22,14 @@ func (n *Node) judged(s *failover.State, g *failover.Group) *failover.State {
 	return n.freshened(s, g)
 }
 
+// measured is the state by which distances and losses are told. A refence decides nothing by positions, so those seen last count beside it too.
+func (n *Node) measured(s *failover.State, g *failover.Group) *failover.State {
+	if g.Operation != nil && g.Operation.Kind == failover.KindRefence {
+		return n.freshened(s, g)
+	}
+	return n.judged(s, g)
+}
+
 // groupToProto answers the questions of 3 a.m. for one group. What is decided comes from the committed state; what a failover would do and lose comes
 // from this arbiter's own newest looks too: see judged.
 func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Explanation) *arbiterv1.GroupStatus {
@@ -67,7 +75,7 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 		status.Notes = append(status.Notes, fmt.Sprintf("clients' commits wait: %s; bring one back, or see docs/operations.md, \"After a failover\"", status.CommitsWait))
 	}
 	n.addAstray(s, g, status)
-	now := n.judged(s, g)
+	now := n.measured(s, g)
 	addEligible(status.GetMembers(), now, now.Group(g.Name))
 	n.addLoss(now, now.Group(g.Name), status)
 	return status
@@ -96,7 +104,7 @@ func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failov
 	for _, m := range g.Spec.Members {
 		answer.Members = append(answer.Members, n.memberToProto(s, g, m))
 	}
-	now := n.judged(s, g)
+	now := n.measured(s, g)
 	addEligible(answer.GetMembers(), now, now.Group(g.Name))
 	if best, ok := failover.Outlook(now, now.Group(g.Name)); ok {
 		answer.Nearest = string(best.Member)

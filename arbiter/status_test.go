@@ -151,6 +151,16 @@ func TestJudged(t *testing.T) {
 	if at := position(n.judged(f.state, f.group)); at != 3000 {
 		t.Errorf("in an operation: db2 at %d", at)
 	}
+	if at := position(n.measured(f.state, f.group)); at != 3000 {
+		t.Errorf("measured in an operation: db2 at %d", at)
+	}
+	f.group.Operation.Kind = failover.KindRefence
+	if at := position(n.measured(f.state, f.group)); at != 4900 {
+		t.Errorf("measured beside a refence, which decides nothing by positions: db2 at %d", at)
+	}
+	if at := position(n.judged(f.state, f.group)); at != 3000 {
+		t.Errorf("a refence is told of by what is committed: db2 at %d", at)
+	}
 }
 
 // Most arbiters see the primary alive but failing: the status says by which check, also if the one that answers sees it well.

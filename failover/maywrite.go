@@ -15,15 +15,16 @@ const (
 // UndonePart is the name of a part that did not come about.
 func UndonePart(name, what string) string { return name + " not " + what }
 
-// MayWrite names the member that a failover has told to stop without a proof that it has, and says whether clients were cut off from it; empty if there
-// is none, or if the first try to isolate it still goes on.
+// MayWrite names the member that an operation has told to stop without a proof that it has, and says whether clients were cut off from it; empty if there
+// is none, or if the first try to isolate it still goes on. A rogue whose fence waits for a person was not told anything yet.
 func MayWrite(g *Group) string {
 	op := g.Operation
-	if op == nil || op.Kind != KindFailover {
+	if op == nil || op.Kind != KindFailover && op.Kind != KindRefence {
 		return ""
 	}
 	m := g.Member(g.revoked())
-	if m == nil || m.Authority != AuthorityRevoked || g.Stage != Held && !op.tried(ActionIsolate, m.Name) {
+	waited := g.Stage == Held && op.Kind == KindFailover
+	if m == nil || m.Authority != AuthorityRevoked || !waited && !op.tried(ActionIsolate, m.Name) {
 		return ""
 	}
 	return fmt.Sprintf("%s MAY STILL BE WRITING, since nothing proves that it has stopped; %s", m.Name, g.cutOff(m.Name))

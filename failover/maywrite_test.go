@@ -53,6 +53,21 @@ func TestMayWrite_OnlyWithoutProof(t *testing.T) {
 	}
 }
 
+// A rogue that was told to stop is a member like any other that was; one that waits for a person was told nothing yet.
+func TestMayWrite_OfARogueThatWasToldToStop(t *testing.T) {
+	const rogue = adopted + "observe c: pg-c=primary@1000\n"
+	if may := MayWrite(given(t, rogue+"outcome isolate UNKNOWN\n").group(t)); !strings.HasPrefix(may, "pg-c MAY STILL BE WRITING") {
+		t.Errorf("after a try without proof: %q", may)
+	}
+	for name, commands := range map[string]string{
+		"in the first try": rogue, "by hand": adopted + "apply orders refence_rogues=no\nobserve c: pg-c=primary@1000\n", "proven": rogue + "outcome isolate CONFIRMED_OFF\n",
+	} {
+		if may := MayWrite(given(t, commands).group(t)); may != "" {
+			t.Errorf("%s: %s", name, may)
+		}
+	}
+}
+
 // A hold that comes again for the same thing is as old as the first one: each try in between must not make it young.
 func TestAHoldThatComesAgainKeepsItsBeginning(t *testing.T) {
 	w := given(t, fenceUnproven)

@@ -316,7 +316,11 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 	case op.Kind != KindFailover || op.From == "":
 		return refuse("S2", "operation %s has no former writer to reinstate", op.ID)
 	case !pastIsolateIntent(stage):
-		return refuse("", "%s is still the writer: nothing was done to it", op.From).advise("arbiterctl abort %s", g.Name)
+		refusal := refuse("", "%s is still the writer: nothing was done to it", op.From)
+		if op.Aborted {
+			return refusal.advise("nothing has to be undone: bring %s back; arbiterctl explain %s says how it goes on without it", op.From, g.Name)
+		}
+		return refusal.advise("arbiterctl abort %s", g.Name)
 	case op.Candidate != "":
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate)
 	case op.Reinstating:

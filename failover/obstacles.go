@@ -31,6 +31,14 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			Next: fmt.Sprintf("arbiterctl explain %s", name),
 		})
 	}
+	for _, m := range g.Members {
+		if m.Rogue && m.Authority == AuthorityRevoked { // S2: nobody is promoted beside it
+			found = append(found, Obstacle{
+				Blocks: true, Why: fmt.Sprintf("%s, and nobody is promoted beside it", g.unproven(m.Name)),
+				Next: fmt.Sprintf("arbiterctl explain %s says how it is stopped", name),
+			})
+		}
+	}
 	if g.Operation != nil {
 		found = append(found, Obstacle{
 			Why:  fmt.Sprintf("%s %s is in progress, at %s", g.Operation.Kind, g.Operation.ID, g.Stage),

@@ -35,6 +35,17 @@ func TestS14_AReleaseAfterAnAbortGoesOnOrIsRefused(t *testing.T) {
 	}
 }
 
+// What was aborted before anything was done to the writer is not to be aborted again to get that writer back.
+func TestReinstate_AfterAnAbortAdvisesNoAbort(t *testing.T) {
+	for commands, advises := range map[string]string{leased: "arbiterctl abort orders", leased + "abort orders\n": "nothing has to be undone: bring pg-a back"} {
+		w := given(t, commands)
+		rejected, refused := w.entry("", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+		if !refused || !strings.HasPrefix(rejected.Next, advises) {
+			t.Errorf("%v, %+v", refused, rejected)
+		}
+	}
+}
+
 // runWhatRuns runs commands, but for outcomes of what is not running.
 func (w *world) runWhatRuns(commands string) {
 	for _, line := range strings.Split(strings.TrimSpace(commands), "\n") {

@@ -55,6 +55,8 @@ func leaseText(r *arbiterv1.GetEpochsResponse) string {
 	switch {
 	case r.Lease == nil && r.Operation == "":
 		return "no lease held (nothing in progress)"
+	case r.Lease == nil && r.HeldReason == "aborted":
+		return fmt.Sprintf("no lease held (%s is aborted, and waits for an operator)", r.Operation)
 	case r.Lease == nil && r.HeldReason != "":
 		return fmt.Sprintf("no lease held (%s is held for %s, and goes on under the next epoch)", r.Operation, r.HeldReason)
 	case r.Lease == nil:

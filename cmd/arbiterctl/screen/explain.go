@@ -180,7 +180,7 @@ func conditional(of interface {
 func oldPosition(r *arbiterv1.ExplainResponse) []string {
 	i := slices.IndexFunc(r.Members, func(m *arbiterv1.MemberStatus) bool { return m.Member == r.Nearest })
 	switch {
-	case i < 0 || r.Subject == "": // nobody is behind anybody
+	case i < 0 || r.Subject == "" || r.Members[i].Authority == "WRITER": // nobody is behind anybody, and the writer not behind itself
 		return nil
 	case r.Members[i].LagBytes == nil:
 		return []string{fmt.Sprintf("How far %s is behind isn't known: it does not say now where it is.", r.Nearest)}

@@ -35,7 +35,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 				p.labelled("  ", "not ready:", []string{m.WhyNotEligible})
 			}
 			p.labelled("  ", "fence:", fenceNote(m.Armed, m.Fence))
-			if m.Proof != "" {
+			if m.Proof != "" && m.Status != "up" && m.Status != "degraded" { // it was true once: now the member runs
 				p.labelled("  ", "proof:", []string{m.Proof})
 			}
 		})

@@ -509,6 +509,46 @@ func TestAgeOfWhatIsKnown(t *testing.T) {
 	if text := screen.Explain(style(), e); !strings.Contains(text, "  How far pg-b is behind isn't known: it does not say now where it is.\n") {
 		t.Errorf("not known:\n%s", text)
 	}
+	e.Members[1].Authority = "WRITER" // it is being promoted, or was
+	if text := screen.Explain(style(), e); strings.Contains(text, "isn't known") {
+		t.Errorf("of the writer:\n%s", text)
+	}
+}
+
+// A proof that a member was off is no news of one that runs again.
+func TestGroup_NoProofOfAMemberThatRuns(t *testing.T) {
+	g := sample.Orders()
+	m := g.Members[1]
+	m.Proof = "CONFIRMED_OFF fence_test"
+	for status, shown := range map[string]bool{"up": false, "degraded": false, "down": true, "unknown": true} {
+		m.Status = status
+		if text := screen.Group(style(), statusOf(g)); strings.Contains(text, "proof: CONFIRMED_OFF fence_test") != shown {
+			t.Errorf("%s:\n%s", status, text)
+		}
+	}
+}
+
+// The fence of a rogue that gave no proof is told once, by the graver words.
+func TestStatus_OneAlarmOfARogue(t *testing.T) {
+	g := sample.Orders()
+	g.Members[1].Authority, g.Operation = "REVOKED", &arbiterv1.Operation{Kind: "refence", From: "pg-b"}
+	const mild = "pg-b has no authority and may be accepting writes"
+	if text := screen.Status(style(), statusOf(g)); !strings.Contains(text, mild) {
+		t.Errorf("not told to stop yet:\n%s", text)
+	}
+	g.Operation.MayWrite = "pg-b MAY STILL BE WRITING, since nothing proves that it has stopped; no route was closed to it"
+	if text := screen.Status(style(), statusOf(g)); strings.Contains(text, mild) || !strings.Contains(text, "alarm: pg-b MAY STILL BE WRITING") {
+		t.Errorf("told to stop:\n%s", text)
+	}
+}
+
+// What an operator has aborted waits for an operator, not for an epoch.
+func TestEpochs_OfWhatWasAborted(t *testing.T) {
+	r := sample.EpochsHeld()
+	r.Lease, r.HeldReason = nil, "aborted"
+	if text := screen.Epochs(style(), r, 5); !strings.Contains(text, "is aborted, and waits for an operator)") || strings.Contains(text, "goes on") {
+		t.Error(text)
+	}
 }
 
 // PostgreSQL tells nobody that commits don't return: the first line does, before what only a failover would suffer from.

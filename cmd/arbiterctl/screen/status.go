@@ -474,6 +474,9 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
 		p.labelled("  ", s.bad("astray:"), []string{what + " (as the leading arbiter saw it last)"})
 	}
 	for _, name := range rogues(g) {
+		if strings.HasPrefix(g.Operation.GetMayWrite(), name+" ") { // said above, and graver
+			continue
+		}
 		p.labelled("  ", s.bad("alarm:"), []string{name + " has no authority and may be accepting writes"})
 	}
 	p.labelled("  ", "fence:", fenceNote(g.Armed, g.Fence))
