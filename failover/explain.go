@@ -84,7 +84,7 @@ func improvements(s *State, g *Group) []string {
 	switch guard := candidateGuard(s, g); {
 	case guard.OK:
 	case guard.Hold == HoldLossBound:
-		return append(next, "see why more would be lost than the policy allows: a standby that is behind, or not named as synchronous (docs/postgres.md has the settings):", check)
+		return append(next, "see why the policy does not allow what may be lost: a standby that is behind, or not named as synchronous (docs/postgres.md has the settings):", check)
 	default:
 		if how := downStandbys(s, g); how != "" {
 			next = append(next, how)
