@@ -294,7 +294,7 @@ func addLook(v *arbiterv1.View, g *failover.Group, o failover.Observation) {
 	status, why := g.Spec.StatusOf(o)
 	v.Status, v.Reason, v.Detail, v.Since = string(status), string(why.Reason), why.Detail, timeToProto(o.Since)
 	for _, c := range o.Checks {
-		v.Checks = append(v.Checks, &arbiterv1.CheckState{Name: c.Name, Reason: string(c.Evidence.Reason), Detail: c.Evidence.Detail})
+		v.Checks = append(v.Checks, &arbiterv1.CheckState{Name: c.Name, Reason: string(c.Evidence.Reason), Detail: c.Evidence.Detail, Accepted: c.Evidence.Accepted})
 	}
 }
 

@@ -21,6 +21,7 @@ type seen struct {
 	idle     bool
 	system   string
 	token    Epoch
+	accepted bool // a connection, without an answer
 }
 
 func primaryAt(p LSN) seen {
@@ -36,7 +37,7 @@ func dead(r Reason) seen { return seen{reason: r} }
 func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, since WallTime) Observation {
 	o := Observation{
 		Group: g, Member: m, AsOf: asOf, Since: since,
-		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason}}},
+		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason, Accepted: s.accepted}}},
 	}
 	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token, Stale: s.stale, Old: s.old}
 	switch s.role {

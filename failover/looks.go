@@ -162,7 +162,7 @@ func (g *Group) sightOf(s *State, node NodeID, m *Member) string {
 }
 
 // attested is a person's word on a member as a proof, with what the arbiters saw of the member when it was given: a name that nobody finds, as
-// with DNS that answers otherwise in another network, says less of a machine than its silence; one that refuses is no machine that is off.
+// with DNS that answers otherwise in another network, says less of a machine than its silence; one that refuses is no machine that is off, and one that accepts connections may hold a frozen service.
 func (g *Group) attested(s *State, m *Member, by Request) Proof {
 	sees := func(match func(Observation) bool) bool {
 		return slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, match) })
@@ -171,6 +171,8 @@ func (g *Group) attested(s *State, m *Member, by Request) Proof {
 	switch {
 	case !sees(askedInVain):
 		seen = "no arbiter has reached its address: its name is not found (" + g.sightsOf(s, m) + ")"
+	case sees(accepts):
+		seen += "; its machine accepts connections, so it runs: a frozen service writes again when it goes on, so the machine must be without power"
 	case sees(refuses):
 		seen += "; its machine refuses connections, so it runs: nothing of the service may be left on it"
 	}
@@ -209,4 +211,9 @@ func refuses(o Observation) bool {
 	return slices.ContainsFunc(o.Checks, func(c CheckState) bool {
 		return c.Evidence.Reason == ReasonRefused || c.Evidence.Reason == ReasonReset
 	})
+}
+
+// accepts says that the kernel of a service's machine accepted a connection, though no answer came: that one runs, and the service may be only frozen.
+func accepts(o Observation) bool {
+	return slices.ContainsFunc(o.Checks, func(c CheckState) bool { return c.Evidence.Accepted })
 }

@@ -68,6 +68,9 @@ func ClassOf(r Reason) EvidenceClass {
 type Evidence struct {
 	Reason Reason
 	Detail string // one line for people, without secrets; not compared when deciding whether a view changed
+	// Accepted says that the member's machine accepted a connection after the check had stopped getting answers: it ran then. Once seen it stays for as
+	// long as no answer comes, since a frozen service's queue of connections is full after some time.
+	Accepted bool `json:",omitempty"`
 }
 
 // CheckState is one check's state after its thresholds.
@@ -172,7 +175,7 @@ func SameView(a, b Observation) bool {
 
 func sameChecks(a, b []CheckState) bool {
 	return slices.EqualFunc(a, b, func(x, y CheckState) bool {
-		return x.Name == y.Name && x.Evidence.Reason == y.Evidence.Reason
+		return x.Name == y.Name && x.Evidence.Reason == y.Evidence.Reason && x.Evidence.Accepted == y.Evidence.Accepted
 	})
 }
 

@@ -219,7 +219,9 @@ func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
 func TestS3_APersonsWordIsKeptWithWhatTheArbitersSaw(t *testing.T) {
 	const nobody = "no arbiter has reached its address: its name is not found ("
 	const runs = "; its machine refuses connections, so it runs: nothing of the service may be left on it"
+	const frozen = "; its machine accepts connections, so it runs: a frozen service writes again when it goes on, so the machine must be without power"
 	for seen, want := range map[string]string{
+		"observe all: pg-a=down(refused)\nobserve b: pg-a=frozen":                  "looked at (a: refused; b: timeout; c: refused)" + frozen,
 		"observe all: pg-a=down(timeout)":                                          "looked at (a: timeout; b: timeout; c: timeout)",
 		"observe all: pg-a=down(timeout)\nobserve b: pg-a=down(reset)":             "looked at (a: timeout; b: reset; c: timeout)" + runs,
 		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)": "looked at (a: refused; b: refused; c: name-not-found)" + runs,

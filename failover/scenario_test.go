@@ -301,6 +301,8 @@ func seenAt(what, system string, at LSN) (seen, error) {
 		s := primaryAt(at)
 		s.system = "sys2"
 		return s, nil
+	case "frozen": // its machine accepts connections, and no answer comes
+		return seen{reason: ReasonTimeout, accepted: true}, nil
 	case "down", "degraded", "unknown":
 		return dead(Reason(reason)), nil
 	}

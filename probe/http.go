@@ -192,5 +192,5 @@ func httpError(err error, connected bool) failover.Evidence {
 	if evidence.Reason == failover.ReasonArbiterTrouble && connected && !errors.Is(err, context.Canceled) {
 		evidence.Reason = failover.ReasonWrongAnswer
 	}
-	return evidence
+	return acceptedIf(connected, evidence)
 }

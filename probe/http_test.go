@@ -118,6 +118,9 @@ func TestHTTPEvidence(t *testing.T) {
 			if look.Evidence.Reason != test.want {
 				t.Fatalf("evidence: got %+v, want %s", look.Evidence, test.want)
 			}
+			if look.Evidence.Accepted != (test.want == failover.ReasonTimeout) {
+				t.Errorf("who hangs has accepted the connection: %+v", look.Evidence)
+			}
 			if strings.Contains(look.Evidence.Detail, "s3cret") {
 				t.Fatalf("the detail holds a secret: %q", look.Evidence.Detail)
 			}

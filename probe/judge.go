@@ -58,8 +58,9 @@ func (j *judge) count(e failover.Evidence, ended time.Duration) {
 
 	switch {
 	case e.Reason == j.state.Reason:
-		j.state.Detail = e.Detail
+		j.state.Detail, j.state.Accepted = e.Detail, j.state.Accepted || e.Accepted
 	case told(e) == told(j.state): // in other words: the view stays as it is
+		j.state.Accepted = j.state.Accepted || e.Accepted
 	case j.claims() && weight(e) < weight(j.state):
 		j.state = e
 	case j.enough():

@@ -156,3 +156,25 @@ func TestJudgePressing(t *testing.T) {
 		}
 	}
 }
+
+// A frozen server's queue of connections fills: what was accepted once is told for as long as no answer comes, whatever the kernel makes of it.
+func TestJudge_ThatAConnectionWasAcceptedStays(t *testing.T) {
+	j := newJudge(failover.Check{Failures: 1, Successes: 1})
+	for i, look := range []struct {
+		evidence failover.Evidence
+		want     bool
+	}{
+		{failover.Evidence{Reason: failover.ReasonTimeout}, false},
+		{failover.Evidence{Reason: failover.ReasonTimeout, Accepted: true}, true},
+		{failover.Evidence{Reason: failover.ReasonTimeout}, true},
+		{failover.Evidence{Reason: failover.ReasonNoRoute}, true},
+		{failover.Evidence{Reason: failover.ReasonAnswered}, false},
+		{failover.Evidence{Reason: failover.ReasonNoRoute}, false},
+		{failover.Evidence{Reason: failover.ReasonTimeout, Accepted: true}, true},
+	} {
+		j.count(look.evidence, time.Duration(i))
+		if j.state.Accepted != look.want {
+			t.Errorf("after look %d: %+v", i, j.state)
+		}
+	}
+}

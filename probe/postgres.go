@@ -144,7 +144,7 @@ func (p *Postgres) lookAnew(ctx context.Context, t Target, c failover.Check) Loo
 	row, err := s.ask(askFacts)
 	if err != nil {
 		s.close()
-		return Look{Evidence: evidenceOf(fmt.Errorf("ask the server what it is: %w", err))}
+		return Look{Evidence: evidenceOf(fmt.Errorf("ask the server what it is: %w", connectedError{err}))}
 	}
 	facts, err := readFacts(row)
 	if err != nil || facts.Role == failover.RoleStandby {
@@ -165,5 +165,13 @@ func evidenceOf(err error) failover.Evidence {
 	case errors.Is(err, errScram), errors.Is(err, errUnexpected), errors.Is(err, errFacts):
 		return failover.Evidence{Reason: failover.ReasonWrongAnswer, Detail: err.Error()}
 	}
-	return postgres.Classify(err)
+	evidence := postgres.Classify(err)
+	var connected connectedError
+	return acceptedIf(errors.As(err, &connected), evidence)
+}
+
+// acceptedIf notes in the evidence that no answer came whether the connection had been made.
+func acceptedIf(connected bool, e failover.Evidence) failover.Evidence {
+	e.Accepted = connected && e.Reason == failover.ReasonTimeout
+	return e
 }

@@ -312,3 +312,15 @@ func blackHole(t *testing.T) string {
 		t.Cleanup(func() { _ = conn.Close() })
 	}
 }
+
+// A frozen server's kernel accepts connections, so its machine runs, and that is told apart from a machine of which nothing is heard.
+func TestPostgresTellsWhetherAConnectionWasAccepted(t *testing.T) {
+	c := patientCheck()
+	c.Timeout = 300 * time.Millisecond
+	if e := wantLook(t, newPostgres(t), postgresTarget("pg-a", silent(t), c), c, failover.ReasonTimeout).Evidence; !e.Accepted {
+		t.Errorf("it accepts and is silent: %+v", e)
+	}
+	if e := wantLook(t, newPostgres(t), postgresTarget("pg-a", blackHole(t), c), c, failover.ReasonTimeout).Evidence; e.Accepted {
+		t.Errorf("nothing is heard of it: %+v", e)
+	}
+}

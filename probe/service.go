@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -57,9 +58,17 @@ func (s *Service) Look(ctx context.Context, t Target, c failover.Check) Look {
 
 // lookAnew looks over a connection of its own.
 func (s *Service) lookAnew(ctx context.Context, t Target, c failover.Check) Look {
-	var client *serviceapi.Client
+	var (
+		client    *serviceapi.Client
+		connected atomic.Bool
+	)
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dialAny(ctx, network, address)
+		connected.Store(err == nil)
+		return conn, err
+	}
 	err := readInTime(ctx, func() (err error) {
-		client, err = serviceapi.NewSingle(ctx, t.Address(c), t.Spec.Connect, s.secrets, dialAny, nil)
+		client, err = serviceapi.NewSingle(ctx, t.Address(c), t.Spec.Connect, s.secrets, dial, nil)
 		return err
 	})
 	if err != nil {
@@ -68,7 +77,7 @@ func (s *Service) lookAnew(ctx context.Context, t Target, c failover.Check) Look
 	defer client.Close()
 	state, err := client.State(ctx)
 	if err != nil {
-		return Look{Evidence: serviceEvidence(err)}
+		return Look{Evidence: acceptedIf(connected.Load(), serviceEvidence(err))}
 	}
 	look := Look{Evidence: failover.Evidence{Reason: failover.ReasonAnswered}, Facts: serviceFacts(state)}
 	if state.Role == failover.RolePrimary {

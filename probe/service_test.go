@@ -54,7 +54,9 @@ func TestServiceEvidenceOfAProcess(t *testing.T) {
 	short := c
 	short.Timeout = 200 * time.Millisecond
 	primary.Freeze()
-	wantLook(t, s, target, short, failover.ReasonTimeout)
+	if e := wantLook(t, s, target, short, failover.ReasonTimeout).Evidence; !e.Accepted {
+		t.Errorf("frozen, its machine accepts connections: %+v", e)
+	}
 	primary.Thaw()
 	if f := wantLook(t, s, target, c, failover.ReasonAnswered).Facts; !f.AcceptsWrites {
 		t.Errorf("after it woke: %+v", f)

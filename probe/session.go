@@ -28,6 +28,11 @@ var (
 	errUnexpected = errors.New("unexpected message")
 )
 
+// connectedError is what went wrong after the server's machine had accepted the connection.
+type connectedError struct{ error }
+
+func (e connectedError) Unwrap() error { return e.error }
+
 // session is one connection to a server that speaks the PostgreSQL protocol. Thousands are opened per hour, so it does no more
 // than a look needs: no types, no prepared statements, keys derived once per password. It belongs to one goroutine.
 type session struct {
@@ -57,7 +62,7 @@ func openSession(ctx context.Context, l login, channel *tls.Config) (*session, e
 	if channel != nil {
 		if err := s.encrypt(ctx, channel); err != nil {
 			s.close()
-			return nil, err
+			return nil, connectedError{err}
 		}
 	}
 	s.frontend = pgproto3.NewFrontend(s.conn, s.conn)
@@ -67,7 +72,7 @@ func openSession(ctx context.Context, l login, channel *tls.Config) (*session, e
 		if channel != nil && len(channel.Certificates) > 0 {
 			err = postgres.DoubtCertificate(err)
 		}
-		return nil, err
+		return nil, connectedError{err}
 	}
 	return s, nil
 }

@@ -700,6 +700,8 @@ func TestStatus_SilentArbiter(t *testing.T) {
 // A person who vouches for a member is told whether it is silent, or only nobody's name.
 func TestSeen(t *testing.T) {
 	const nobody = "No arbiter has reached its address: its name is not found.\n"
+	const frozen = "IT ACCEPTS CONNECTIONS, SO IT RUNS: its machine was reached though the service doesn't answer. " +
+		"A frozen service writes again when it goes on, beside the new primary: vouch only if the machine is without power now.\n"
 	const runs = "Its machine refuses connections, so it runs: make sure that nothing of the service is left on it.\n"
 	for _, c := range []struct {
 		views []*arbiterv1.View
@@ -721,6 +723,9 @@ func TestSeen(t *testing.T) {
 		{[]*arbiterv1.View{
 			{Node: "az-a", Status: "down", Reason: "reset", WhyNot: "az-a also ran late"},
 		}, "What the arbiters see of pg-c now: az-a: az-a also ran late.\n" + runs},
+		{[]*arbiterv1.View{{
+			Node: "az-a", Status: "down", Reason: "timeout", Counts: true, Checks: []*arbiterv1.CheckState{{Name: "postgres", Reason: "timeout", Accepted: true}},
+		}}, "What the arbiters see of pg-c now: az-a: timeout.\n" + frozen},
 		{[]*arbiterv1.View{{Node: "az-a", Status: "unknown", Counts: true}}, "What the arbiters see of pg-c now: az-a: it has not looked.\n"},
 	} {
 		g := sample.Orders()

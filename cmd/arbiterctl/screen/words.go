@@ -89,16 +89,20 @@ func Seen(g *arbiterv1.GroupStatus, members ...string) string {
 			continue
 		}
 		var sights []string
-		unnamed, reached, refuses := false, false, false
+		unnamed, reached, refuses, accepts := false, false, false, false
 		for _, v := range m.Views {
 			sights = append(sights, v.Node+": "+cmp.Or(v.WhyNot, v.Reason, "it has not looked"))
 			unnamed = unnamed || v.Counts && v.Reason == "name-not-found"
 			reached = reached || v.Counts && v.Status != "unknown"
 			refuses = refuses || v.Reason == "refused" || v.Reason == "reset"
+			accepts = accepts || slices.ContainsFunc(v.Checks, func(c *arbiterv1.CheckState) bool { return c.Accepted })
 		}
 		fmt.Fprintf(&text, "What the arbiters see of %s now: %s.\n", m.Member, strings.Join(sights, "; "))
 		if unnamed && !reached {
 			text.WriteString("No arbiter has reached its address: its name is not found.\n")
+		}
+		if accepts {
+			text.WriteString("IT ACCEPTS CONNECTIONS, SO IT RUNS: its machine was reached though the service doesn't answer. A frozen service writes again when it goes on, beside the new primary: vouch only if the machine is without power now.\n")
 		}
 		if refuses {
 			text.WriteString("Its machine refuses connections, so it runs: make sure that nothing of the service is left on it.\n")

@@ -85,7 +85,7 @@ func Batch() failover.Batch {
 				Group: "pay", Member: "db1", Since: 1774749599_000000001, AsOf: 1029,
 				Checks: []failover.CheckState{
 					{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonAnswered, Detail: "12 ms"}},
-					{Name: "tcp", Evidence: failover.Evidence{Reason: failover.ReasonRefused, Detail: "connection refused"}},
+					{Name: "tcp", Evidence: failover.Evidence{Reason: failover.ReasonRefused, Detail: "connection refused", Accepted: true}},
 				},
 				Facts: failover.Facts{
 					Role: failover.RolePrimary, AcceptsWrites: true, SystemID: "7300000000000000001", Timeline: 4, Epoch: 41,

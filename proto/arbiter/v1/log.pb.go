@@ -812,10 +812,12 @@ func (x *Observation) GetAsOf() uint64 {
 
 // CheckState is one check after its thresholds.
 type CheckState struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	Reason        string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	Detail        string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	Detail string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The member's machine accepted a connection after the check had stopped getting answers.
+	Accepted      bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -869,6 +871,13 @@ func (x *CheckState) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *CheckState) GetAccepted() bool {
+	if x != nil {
+		return x.Accepted
+	}
+	return false
 }
 
 // Facts are what a service said of itself.
@@ -2967,12 +2976,13 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x06checks\x18\x03 \x03(\v2\x16.arbiter.v1.CheckStateR\x06checks\x12'\n" +
 	"\x05facts\x18\x04 \x01(\v2\x11.arbiter.v1.FactsR\x05facts\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x13\n" +
-	"\x05as_of\x18\x06 \x01(\x04R\x04asOf\"P\n" +
+	"\x05as_of\x18\x06 \x01(\x04R\x04asOf\"l\n" +
 	"\n" +
 	"CheckState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\xbf\x03\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1a\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\"\xbf\x03\n" +
 	"\x05Facts\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12%\n" +
 	"\x0eaccepts_writes\x18\x02 \x01(\bR\racceptsWrites\x12\x1b\n" +
