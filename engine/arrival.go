@@ -43,18 +43,19 @@ func (p *Postgres) Arrives(ctx context.Context, route failover.Route, spec *fail
 	}
 	const who = `
 		SELECT pg_is_in_recovery(), (SELECT system_identifier::text FROM pg_control_system()),
-		       coalesce((SELECT max(epoch) FROM arbiter.epoch), 0), coalesce(host(inet_server_addr()) || ':' || inet_server_port(), ''),
+		       coalesce(host(inet_server_addr()) || ':' || inet_server_port(), ''),
 		       pg_backend_pid(), (SELECT extract(epoch FROM backend_start)::text FROM pg_stat_activity WHERE pid = pg_backend_pid())`
 	var (
 		at    arrivedAt
-		epoch int64
 		pid   int32
 		began string
 	)
-	if err := conn.QueryRow(limited, who, pgx.QueryExecModeSimpleProtocol).Scan(&at.standby, &at.systemID, &epoch, &at.address, &pid, &began); err != nil {
-		return want.notThrough(route, err)
+	if err := conn.QueryRow(limited, who, pgx.QueryExecModeSimpleProtocol).Scan(&at.standby, &at.systemID, &at.address, &pid, &began); err != nil {
+		return want.untold(route, err)
 	}
-	at.epoch = failover.Epoch(epoch)
+	if at.epoch, err = arrivedEpoch(limited, conn); err != nil {
+		return want.untold(route, err)
+	}
 	return want.judge(route, at, func() (bool, error) {
 		member, known := spec.Member(want.Primary)
 		if !known {
@@ -70,6 +71,17 @@ func (p *Postgres) Arrives(ctx context.Context, route failover.Route, spec *fail
 		err = direct.QueryRow(ctx, sees, pid, began).Scan(&same)
 		return same, err
 	})
+}
+
+// arrivedEpoch reads the epoch row by a statement of its own: a server of another system may have no such table, or not let the arbiters read it, and
+// is to be known by its identifier then. 0 if the server doesn't say.
+func arrivedEpoch(ctx context.Context, conn *postgres.Conn) (failover.Epoch, error) {
+	var epoch int64
+	err := conn.QueryRow(ctx, "SELECT coalesce(max(epoch), 0) FROM arbiter.epoch", pgx.QueryExecModeSimpleProtocol).Scan(&epoch)
+	if postgres.SQLState(err) != "" {
+		return 0, nil
+	}
+	return failover.Epoch(epoch), err
 }
 
 // Arrives does the same for a service of the HTTP contract, which names no instance: where the history of promotions is the primary's, it is taken for it.
@@ -155,6 +167,16 @@ func (want Arrival) notThrough(route failover.Route, err error) []Problem {
 	problem.What = fmt.Sprintf("through route %s clients reach nobody: %s", route.Name, what)
 	problem.Fix = fix
 	return []Problem{problem}
+}
+
+// untold says that a route led to a server that let the arbiter log in, so that clients reach it, and that it didn't say who it is.
+func (want Arrival) untold(route failover.Route, err error) []Problem {
+	evidence := postgres.Classify(err)
+	return []Problem{{
+		Member: want.Primary, Blocks: true,
+		What: fmt.Sprintf("through route %s (%s) clients reach a server that doesn't say who it is: %s", route.Name, route.VerifyAddress, evidence.Detail),
+		Fix:  fmt.Sprintf("find out whom the router sends them to, and whether it is %s: clients may be writing into another database", want.Primary),
+	}}
 }
 
 // wayWords are what went wrong on the way to a routed address, and what to do.

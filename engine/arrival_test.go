@@ -55,6 +55,22 @@ func TestArrives(t *testing.T) {
 	}
 }
 
+// A server of another system may lack the arbiters' table or their grant on it: it is known by its identifier all the same.
+func TestArrives_WithoutTheEpochRow(t *testing.T) {
+	g := startGroup(t)
+	a := g.member("a").Address
+	foreign := func(w *Arrival) { w.SystemID = "7" }
+	g.servers["a"].Exec("REVOKE SELECT ON arbiter.epoch FROM arbiter")
+	g.wantArrival(a, "another database system", foreign)
+	g.wantArrival(a, "", nil)
+	g.servers["a"].Exec("DROP SCHEMA arbiter CASCADE")
+	g.wantArrival(a, "another database system", foreign)
+	g.servers["a"].Exec("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
+	if p := g.wantArrival(a, "clients reach a server that doesn't say who it is", nil); !p.Blocks || p.Unreachable {
+		t.Errorf("it let the arbiter log in: %+v", p)
+	}
+}
+
 func TestArrives_Nowhere(t *testing.T) {
 	g := startGroup(t)
 	unknown := func(w *Arrival) { *w = Arrival{} }
