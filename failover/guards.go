@@ -36,7 +36,7 @@ func beginGuards(s *State, g *Group, d Durations) []Guard {
 func failoverGuards(s *State, g *Group, d Durations) []Guard {
 	v := Tally(s, g, g.Writer())
 	guards := append(automationGuards(g), Guard{Name: guardVerdict, OK: v.Status == StatusDown, Detail: v.Why()})
-	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g), fenceGuardOf(g, g.Writer()))
+	guards = append(guards, candidateGuard(s, g), brakeGuard(s, g), fenceGuardOf(s, g, g.Writer()))
 	return append(guards, timeGuards(s, g, d)...)
 }
 
@@ -45,7 +45,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	op := g.Operation
 	if !op.Automatic {
 		if op.Kind == KindFailover {
-			return []Guard{fenceGuard(g), lookedAgain(s, g), candidateGuard(s, g)}
+			return []Guard{fenceGuard(s, g), lookedAgain(s, g), candidateGuard(s, g)}
 		}
 		return nil
 	}
@@ -56,7 +56,7 @@ func clockFreeGuards(s *State, g *Group) []Guard {
 	v := Tally(s, g, op.From)
 	guards = append(guards, Guard{Name: guardVerdict, OK: v.Status == StatusDown, Detail: v.Why()})
 	again := TallySince(s, g, op.From, op.ConfirmedAt)
-	return append(guards, brakeGuard(s, g), fenceGuard(g),
+	return append(guards, brakeGuard(s, g), fenceGuard(s, g),
 		Guard{Name: guardLookedAgain, OK: again.Status == StatusDown, Detail: "counting only looks after the confirmation: " + again.Why()},
 		candidateGuard(s, g))
 }
@@ -100,18 +100,36 @@ func candidateGuard(s *State, g *Group) Guard {
 }
 
 // fenceGuard asks for a fence whose word can prove something: else nobody could be promoted, and some other machine might be switched off.
-func fenceGuard(g *Group) Guard {
-	guard := fenceGuardOf(g, g.Operation.From)
+func fenceGuard(s *State, g *Group) Guard {
+	guard := fenceGuardOf(s, g, g.Operation.From)
 	guard.OK = guard.OK || g.Operation.released(HoldFenceUnproven)
 	return guard
 }
 
-func fenceGuardOf(g *Group, member MemberName) Guard {
+// fenceGuardOf passes a fence that isn't armed, and says so: a dead primary's is tried all the same.
+func fenceGuardOf(s *State, g *Group, member MemberName) Guard {
 	m := g.Member(member)
 	if m == nil || m.FenceContradicted == "" || m.Authority == AuthorityNone {
-		return Guard{Name: guardFence, OK: true, Detail: "nobody has seen its fence be wrong"}
+		guard := Guard{Name: guardFence, OK: true, Detail: "nobody has seen its fence be wrong"}
+		if unarmed := unarmedFence(s, g, member); unarmed != "" {
+			guard.Detail += ", but " + unarmed
+		}
+		return guard
 	}
 	return Guard{Name: guardFence, Hold: HoldFenceUnproven, Detail: fmt.Sprintf("%s is not fenced: %s", member, m.contradiction())}
+}
+
+// unarmedFence says that the fence of a member that must still be proven unable to write isn't known to answer, and why; empty if it answers.
+func unarmedFence(s *State, g *Group, member MemberName) string {
+	m := g.Member(member)
+	if m == nil || m.Authority == AuthorityNone {
+		return ""
+	}
+	armed, why := MemberArmed(s, g, member)
+	if armed {
+		return ""
+	}
+	return fmt.Sprintf("the fence of %s is NOT ARMED (%s)", member, why)
 }
 
 func timeGuards(s *State, g *Group, d Durations) []Guard {

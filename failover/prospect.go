@@ -14,8 +14,8 @@ type prospect struct {
 	unrouted string        // which router would keep clients from getting to the new primary
 	steps    []string      // what would be done, in order, and what that would lose
 	fences   MemberName    // who is proven unable to write first; empty: nobody wrote
-	armed    bool          // its fence answers
-	whyNot   string        // why it isn't armed
+	unarmed  string        // that its fence isn't known to answer, and why; empty: it answers
+	unproven bool          // and that the failover would be held for that
 	measured bool          // a failover of this group was done before,
 	last     time.Duration // in which writes stopped for so long
 	longest  time.Duration // writes stop for at most so long by the group's spec; 0: not known
@@ -23,7 +23,7 @@ type prospect struct {
 }
 
 // possible says that a failover would be carried out, at least begun.
-func (p prospect) possible() bool { return len(p.steps) > 0 }
+func (p prospect) possible() bool { return len(p.steps) > 0 && !p.unproven }
 
 func prospectOf(s *State, g *Group) prospect {
 	best, ok := Outlook(s, g)
@@ -34,7 +34,7 @@ func prospectOf(s *State, g *Group) prospect {
 		_, detail := noCandidate(Candidates(g, PositionsToJudge(s, g)))
 		return prospect{held: detail}
 	}
-	if fence := fenceGuardOf(g, formerWriter(g)); !fence.OK {
+	if fence := fenceGuardOf(s, g, formerWriter(g)); !fence.OK {
 		return prospect{held: fence.Detail}
 	}
 	p := prospect{fences: formerWriter(g)}
@@ -50,7 +50,7 @@ func prospectOf(s *State, g *Group) prospect {
 	} else {
 		p.steps = append(p.steps, fmt.Sprintf("and may lose %s", best.Loss))
 	}
-	p.armed, p.whyNot = MemberArmed(s, g, p.fences)
+	p.unarmed = unarmedFence(s, g, p.fences)
 	p.last, p.measured = lastOutage(g)
 	return p
 }
@@ -64,6 +64,9 @@ func (p prospect) String() string {
 		return "A failover would be held: " + p.held
 	}
 	text := strings.Join(p.steps, ", ")
+	if p.unproven {
+		return fmt.Sprintf("A failover would be held: %s, and without its proof nobody is promoted, and nobody writes. If it gives one all the same: %s", p.unarmed, text)
+	}
 	switch {
 	case p.measured:
 		text += fmt.Sprintf("; the last time writes stopped for %s", p.last.Truncate(time.Millisecond))
@@ -71,8 +74,8 @@ func (p prospect) String() string {
 		text += fmt.Sprintf("; writes would stop for at most %s if the arbiters keep their leader and no step needs a second try "+
 			"(no failover of this group was measured yet)", p.longest)
 	}
-	if p.fences != "" && !p.armed {
-		text += fmt.Sprintf(". The fence of %s is NOT ARMED (%s): without its proof nobody is promoted, and nobody writes", p.fences, p.whyNot)
+	if p.unarmed != "" {
+		text += ". T" + strings.TrimPrefix(p.unarmed, "t") + ": without its proof nobody is promoted, and nobody writes"
 	}
 	if p.unrouted != "" {
 		text += ". Clients would not be sent to the new primary at first: " + p.unrouted

@@ -68,13 +68,27 @@ func Rehearsal(s *State, name GroupName, routers Routers) Explanation {
 	switch {
 	case !guard.OK:
 		p = prospect{refused: guard.Detail}
+	case p.possible() && p.unarmed != "":
+		p.unproven = true
 	case p.possible() && routers.silent() != "":
 		p.unrouted = routers.silent()
 	}
 	e = e.with(p)
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
+	e.Decision.Guards = armedGuards(e.Decision.Guards, p.unarmed)
 	if len(g.Spec.Routes) > 0 {
 		e.Decision.Guards = append(e.Decision.Guards, guard)
 	}
 	return e
+}
+
+// armedGuards are guards of which that of the fence fails while it isn't armed. Whoever asks beforehand is told what the failover would be held for; one
+// that is begun tries the fence all the same, since it may answer by then.
+func armedGuards(guards []Guard, unarmed string) []Guard {
+	for i := range guards {
+		if guards[i].Name == guardFence && unarmed != "" {
+			guards[i] = Guard{Name: guardFence, Hold: HoldFenceUnproven, Detail: unarmed}
+		}
+	}
+	return guards
 }

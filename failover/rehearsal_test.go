@@ -2,6 +2,7 @@ package failover
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -71,6 +72,36 @@ func TestRoutersGuard(t *testing.T) {
 		e := Rehearsal(&w.state, "orders", c.routers)
 		if (e.Refused() == "") != c.ok || !c.ok && (e.Possible() || e.WouldDo != "A failover would be refused: "+silent) {
 			t.Errorf("%s: possible %v, refused %q: %s", name, e.Possible(), e.Refused(), e.WouldDo)
+		}
+	}
+}
+
+// Whose fence doesn't answer can't be proven unable to write: a failover would be held, and the dry run says so, whether the primary serves or not. What
+// begins by itself tries the fence all the same, and is told of with a warning.
+func TestRehearsal_NotArmed(t *testing.T) {
+	const down = "pause orders\nobserve all: pg-a=down(refused)\n"
+	const armed = "paths a orders pg-a armed\n"
+	for name, log := range map[string]string{"a primary that serves": "", "a dead one": down} {
+		w := given(t, adopted+log)
+		fence := func(guards []Guard) Guard {
+			return guards[slices.IndexFunc(guards, func(g Guard) bool { return g.Name == guardFence })]
+		}
+		rehearse := func() (Explanation, Guard) {
+			s, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Term: w.state.Reign.Term, Proposer: w.state.Reign.Leader, Body: StartOperation{Group: "orders", Kind: KindFailover}})
+			e := Rehearsal(&s, "orders", Routers{})
+			return e, fence(e.Decision.Guards)
+		}
+		e, guard := rehearse()
+		if e.Possible() || guard.OK || !strings.Contains(guard.Detail, "NOT ARMED") || !strings.HasPrefix(e.WouldDo, "A failover would be held: the fence of pg-a is NOT ARMED") || !strings.Contains(e.WouldDo, "promote pg-b") {
+			t.Errorf("%s: possible %v, %+v: %s", name, e.Possible(), guard, e.WouldDo)
+		}
+		e = Explain(&w.state, "orders", Durations{SinceLastFailover: -1})
+		if guard := fence(e.Decision.Guards); !guard.OK || !strings.Contains(guard.Detail, "but the fence of pg-a is NOT ARMED") {
+			t.Errorf("%s: by itself: %+v", name, guard)
+		}
+		w = given(t, adopted+log+armed)
+		if e, guard := rehearse(); !e.Possible() || !guard.OK || strings.Contains(guard.Detail+e.WouldDo, "ARMED") {
+			t.Errorf("%s, armed: possible %v, %+v: %s", name, e.Possible(), guard, e.WouldDo)
 		}
 	}
 }
