@@ -79,7 +79,7 @@ func TestArbitersFailOver(t *testing.T) {
 			if run.LostAcked != 0 || run.DoubleWritable != 0 || outage.First.Member == l.Members[0].Name() {
 				t.Errorf("run %+v, first write on %s", run, outage.First.Member)
 			}
-			op, err := l.Operation(ctx, Group)
+			op, err := l.Operation(ctx, Group, "")
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -59,8 +59,8 @@ func lastDone(op *arbiterv1.Operation, name string) *arbiterv1.Step {
 	return found
 }
 
-// Operation returns the newest operation of a group once it has ended.
-func (l *Lab) Operation(ctx context.Context, group string) (*arbiterv1.Operation, error) {
+// Operation returns an operation of a group once it has ended; the newest one where none is named.
+func (l *Lab) Operation(ctx context.Context, group, operation string) (*arbiterv1.Operation, error) {
 	c, err := l.Client()
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ func (l *Lab) Operation(ctx context.Context, group string) (*arbiterv1.Operation
 	defer c.Close()
 	var op *arbiterv1.Operation
 	err = await(ctx, "the end of the operation on "+group, func() error {
-		response, err := c.GetOperation(ctx, &arbiterv1.GetOperationRequest{Group: group})
+		response, err := c.GetOperation(ctx, &arbiterv1.GetOperationRequest{Group: group, Operation: operation})
 		if err != nil {
 			return err
 		}

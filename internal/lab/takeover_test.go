@@ -44,7 +44,7 @@ func TestFailoverEndsWhenItsLeaderDiesAfterThePromotion(t *testing.T) {
 		t.Fatal(err)
 	}
 	killed := time.Now()
-	op, err := l.Operation(ctx, Group)
+	op, err := l.Operation(ctx, Group, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -154,7 +154,7 @@ func (s *stage) longestOutage() time.Duration {
 // ended waits until the newest operation has ended, and returns it.
 func (s *stage) ended() *arbiterv1.Operation {
 	s.t.Helper()
-	op, err := s.Operation(s.ctx, lab.Group)
+	op, err := s.Operation(s.ctx, lab.Group, "")
 	s.must(err)
 	return op
 }

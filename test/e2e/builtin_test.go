@@ -30,7 +30,7 @@ func TestBuiltinService_PrimaryCrash(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	op, err := l.Operation(ctx, lab.Group)
+	op, err := l.Operation(ctx, lab.Group, "")
 	if err != nil {
 		t.Fatal(err)
 	}

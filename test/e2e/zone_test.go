@@ -149,7 +149,7 @@ func (s *stage) done(p pair) {
 	}
 	s.t.Logf("%s: write outage %v, the brake and its release included; %d writes acknowledged, %d lost", p.name,
 		outage.Length.Round(time.Millisecond), p.writer.Acked(), lost)
-	op, err := s.Operation(s.ctx, p.name)
+	op, err := s.Operation(s.ctx, p.name, "")
 	s.must(err)
 	if op.GetResult() != "done" || op.GetTo() != p.standby.Name() {
 		s.t.Errorf("operation on %s: %v", p.name, op)

@@ -97,7 +97,7 @@ func failover(ctx context.Context, l *lab.Lab, options Options) (report.Run, err
 	if err != nil {
 		return run, err
 	}
-	op, err := l.Operation(ctx, lab.Group)
+	op, err := l.Operation(ctx, lab.Group, "")
 	if err != nil {
 		return run, err
 	}

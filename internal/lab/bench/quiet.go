@@ -225,7 +225,7 @@ func (s *spell) settle(ctx context.Context, before reading) (reading, error) {
 	if err != nil || now.status.GetGroups()[0].GetEpoch() == before.status.GetGroups()[0].GetEpoch() {
 		return now, err
 	}
-	op, err := s.lab.Operation(ctx, lab.Group)
+	op, err := s.lab.Operation(ctx, lab.Group, "")
 	if err != nil {
 		return now, err
 	}

@@ -203,20 +203,20 @@ func (s *show) failover(ctx context.Context) (outage traffic.Outage, run report.
 	if outage, run, err = s.lab.Measure(ctx, s.writer, s.truth, fault, s.primary.Name(), settle); err != nil {
 		return outage, run, nil, err
 	}
-	if op, err = s.lab.Operation(ctx, lab.Group); err != nil {
+	if op, err = s.lab.Operation(ctx, lab.Group, timeline.about()); err != nil {
 		return outage, run, nil, err
 	}
 	timeline.finish(op)
-	s.showDrawn(ctx)
+	s.showDrawn(ctx, op)
 	// Without the arbiters' own record there is no division into phases; the outage itself stands.
 	run.PhasesMS, _ = lab.PhasesOf(op, fault, outage)
 	return outage, run, op, nil
 }
 
 // showDrawn is what an operator sees of it afterwards: the same times, drawn to scale, from the first sight of the fault on.
-func (s *show) showDrawn(ctx context.Context) {
+func (s *show) showDrawn(ctx context.Context, op *arbiterv1.Operation) {
 	s.say("\n$ arbiterctl show %s\n", lab.Group)
-	screen, err := s.lab.Ctl(ctx, "show", lab.Group)
+	screen, err := s.lab.Ctl(ctx, "show", lab.Group, op.GetId())
 	if err != nil {
 		s.say("%v\n", err) // the failover itself went well, and what it cost is still to be said
 	}

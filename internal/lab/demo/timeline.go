@@ -22,9 +22,10 @@ type timeline struct {
 	end    context.CancelFunc
 	work   sync.WaitGroup
 
-	mu      sync.Mutex
-	fault   time.Time
-	printed int
+	mu        sync.Mutex
+	fault     time.Time
+	operation string // the one that followed the fault; a slow machine may suspect the new primary, too, and that is another one
+	printed   int
 }
 
 // follow starts to listen; lines are printed from begin on.
@@ -68,12 +69,12 @@ func (t *timeline) begin(fault time.Time) {
 // read prints what the operation has gained. A read that fails is made up for by the next one.
 func (t *timeline) read(ctx context.Context) {
 	t.mu.Lock()
-	begun := !t.fault.IsZero()
+	begun, operation := !t.fault.IsZero(), t.operation
 	t.mu.Unlock()
 	if !begun {
 		return
 	}
-	response, err := t.client.GetOperation(ctx, &arbiterv1.GetOperationRequest{Group: lab.Group})
+	response, err := t.client.GetOperation(ctx, &arbiterv1.GetOperationRequest{Group: lab.Group, Operation: operation})
 	if err == nil {
 		t.print(response.GetOperation())
 	}
@@ -86,10 +87,18 @@ func (t *timeline) print(op *arbiterv1.Operation) {
 	if op.GetBegan().AsTime().Before(t.fault) {
 		return
 	}
+	t.operation = op.GetId()
 	for _, step := range op.GetSteps()[min(t.printed, len(op.GetSteps())):] {
 		fmt.Fprintln(t.out, line(step, t.fault))
 		t.printed++
 	}
+}
+
+// about is the operation that the timeline is about, empty if it has seen none.
+func (t *timeline) about() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.operation
 }
 
 // finish prints what is missing of an operation that has ended.
