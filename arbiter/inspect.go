@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -35,6 +36,8 @@ const (
 	askRoute    = 5 * time.Second
 	// inspectAtOnce bounds how many looks run at the same time on this arbiter, which has better things to do.
 	inspectAtOnce = fencePathsAtOnce
+	// askAtOnce bounds the same for what is asked before a failover, which waits for no inspection: a fence device may take all of an inspection's time.
+	askAtOnce = 8
 )
 
 // look is one part of an inspection.
@@ -91,7 +94,7 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 		}
 	}
 	check.Findings = n.certificateFindings()
-	for i, found := range n.lookAll(ctx, looks) {
+	for i, found := range n.lookAll(ctx, n.inspecting, looks) {
 		if looks[i].arrival && len(found) == 0 {
 			check.Reached, check.Epoch = check.GetReached()+1, uint64(settled.Epoch)
 		}
@@ -125,21 +128,23 @@ func sooner(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, limit)
 }
 
-// lookAll returns what each look found. It waits no longer than its context, whatever the looks do.
-func (n *Node) lookAll(ctx context.Context, looks []look) [][]Finding {
+// lookAll returns what each look found, as many at a time as there are places. It waits no longer than its context, whatever the looks do.
+func (n *Node) lookAll(ctx context.Context, places chan struct{}, looks []look) [][]Finding {
 	type result struct {
 		i     int
 		found []Finding
 	}
 	ended := make(chan result, len(looks)) // roomy, so that those who come late need no reader
+	begun := make([]atomic.Bool, len(looks))
 	for i, l := range looks {
 		n.group.Go("inspection", func(context.Context) error {
 			select {
-			case n.inspecting <- struct{}{}:
+			case places <- struct{}{}:
 			case <-ctx.Done():
 				return nil
 			}
-			defer func() { <-n.inspecting }()
+			defer func() { <-places }()
+			begun[i].Store(true)
 			limited, cancel := context.WithTimeout(ctx, l.limit)
 			defer cancel()
 			ended <- result{i, l.do(limited)}
@@ -147,18 +152,30 @@ func (n *Node) lookAll(ctx context.Context, looks []look) [][]Finding {
 		})
 	}
 	all := make([][]Finding, len(looks))
-	for i, l := range looks {
-		all[i] = []Finding{{Blocks: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}}
-	}
+	heard := make([]bool, len(looks))
 	for range looks {
 		select {
 		case r := <-ended:
-			all[r.i] = r.found
+			all[r.i], heard[r.i] = r.found, true
+			continue
 		case <-ctx.Done():
-			return all
+		}
+		break
+	}
+	for i, l := range looks {
+		if !heard[i] {
+			all[i] = []Finding{unanswered(l, begun[i].Load())}
 		}
 	}
 	return all
+}
+
+// unanswered is the finding that a look has not ended, or not even begun.
+func unanswered(l look, begun bool) Finding {
+	if !begun {
+		return Finding{Blocks: true, What: l.what + " was not asked: this arbiter was busy with other questions", Next: "ask again"}
+	}
+	return Finding{Blocks: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}
 }
 
 func findingToProto(l look, f Finding) *arbiterv1.Finding {

@@ -111,7 +111,7 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 		}}
 	}
 	answers := make([]failover.RouterAnswer, len(looks))
-	for i, found := range n.lookAll(ctx, looks) {
+	for i, found := range n.lookAll(ctx, n.asking, looks) {
 		answers[i].Route = g.Spec.Routes[i].Name
 		if len(found) > 0 {
 			answers[i].Silent = found[0].What
