@@ -37,7 +37,7 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 
 // askedAnew is what was asked for one plan.
 type askedAnew struct {
-	since   time.Duration // by the boot clock: what ended later is of looks that were made for it
+	since   time.Duration // by the boot clock: looks that began later were made for it
 	routers failover.Routers
 }
 
@@ -92,11 +92,17 @@ func (n *Node) awaitLooks(ctx context.Context, g *failover.Group, since time.Dur
 
 func (n *Node) lookedSince(g *failover.Group, since time.Duration) bool {
 	for _, m := range g.Members {
-		if look, ok := n.view.look(g.Name, m.Name); !ok || look.Ended <= since || look.SpecSince < g.SpecSince {
+		if _, made := n.lookSince(g, m.Name, since); !made {
 			return false
 		}
 	}
 	return true
+}
+
+// lookSince is the newest look at a member, and whether it was made since a moment of the boot clock. One that was under way then is of before.
+func (n *Node) lookSince(g *failover.Group, m failover.MemberName, since time.Duration) (look Report, made bool) {
+	look, ok := n.view.look(g.Name, m)
+	return look, ok && look.Began >= since && look.SpecSince >= g.SpecSince
 }
 
 // askRouters asks every router of a group where its route leads, which changes nothing.
@@ -187,13 +193,13 @@ func (n *Node) looksToProto(g *failover.Group, since time.Duration) []*arbiterv1
 	var list []*arbiterv1.PlanLook
 	for _, m := range g.Members {
 		l := &arbiterv1.PlanLook{Member: string(m.Name), Age: n.seenAge(g.Name, m.Name)}
-		look, ok := n.view.look(g.Name, m.Name)
+		look, made := n.lookSince(g, m.Name, since)
 		heard, _ := n.view.heard(g.Name, m.Name)
-		if l.Fresh = ok && heard > since && look.SpecSince >= g.SpecSince; !l.GetFresh() {
+		if l.Fresh = made && heard >= look.Began; !l.GetFresh() {
 			l.Reason = string(failover.ReasonNotYetSeen)
-			if _, why := g.Spec.StatusOf(look.Observation); ok && look.Ended > since {
+			if _, why := g.Spec.StatusOf(look.Observation); made {
 				l.Reason = string(why.Reason)
-			} else if ok {
+			} else if look.Ended != 0 {
 				l.Reason = "no answer in time"
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/supervise"
@@ -20,7 +21,9 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 		return places
 	}
 	n := &Node{group: supervise.NewGroup(t.Context()), inspecting: full(1), asking: make(chan struct{}, 1)}
-	n.options.Drivers.Inspect.Astray = func(context.Context, failover.Route, *failover.Group, failover.MemberName) (string, error) { return "", nil }
+	n.options.Drivers.Inspect.Astray = func(context.Context, failover.Route, *failover.Group, failover.MemberName) (string, error) {
+		return "", nil
+	}
 	g := &failover.Group{Spec: &failover.Spec{Routes: []failover.Route{{Name: "front"}, {Name: "back"}}}}
 	if got, want := n.askRouters(t.Context(), g), []failover.RouterAnswer{{Route: "front"}, {Route: "back"}}; !slices.Equal(got, want) {
 		t.Errorf("while all places of inspections are taken: %+v", got)
@@ -32,5 +35,36 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 		if !strings.Contains(a.Silent, "this arbiter was busy") {
 			t.Errorf("without a place: %+v", a)
 		}
+	}
+}
+
+// A look that was under way when a plan was asked for was not made for it, though it ends later.
+func TestLooksOfAPlan_BeginAfterTheRequest(t *testing.T) {
+	f := newViewFixture()
+	n := &Node{view: f.view, options: Options{Clock: f.clock}}
+	g := f.state().Group("pay")
+	see := func() {
+		for _, m := range g.Members {
+			r := f.report(m.Name, failover.ReasonAnswered)
+			r.Told = true
+			f.observe(r)
+		}
+	}
+	fresh := func(since time.Duration) (fresh int) {
+		for _, l := range n.looksToProto(g, since) {
+			if l.GetFresh() {
+				fresh++
+			}
+		}
+		return fresh
+	}
+	since := f.clock.Boot() + 5*time.Millisecond // in the midst of the look at the first
+	see()
+	if n.lookedSince(g, since) || fresh(since) != 2 {
+		t.Errorf("looks that were under way count: %v", n.looksToProto(g, since))
+	}
+	see()
+	if !n.lookedSince(g, since) || fresh(since) != 3 {
+		t.Errorf("looks that began later do not: %v", n.looksToProto(g, since))
 	}
 }

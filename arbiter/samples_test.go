@@ -29,7 +29,7 @@ func TestSamples(t *testing.T) {
 	orders, billing := ordersScript(t), billingScript(t)
 	within := func(e failover.Explanation) failover.Explanation { return e.Within(12 * time.Second) }
 	rehearse := func(silent string) *arbiterv1.FailoverResponse {
-		asked := askedAnew{since: orders.clock.Boot() - 25*time.Millisecond, routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
+		asked := askedAnew{since: orders.clock.Boot() - 30*time.Millisecond, routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
 		plan, err := orders.node().rehearse(&orders.state, orders.find(), within, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover}, asked)
 		if err != nil {
 			t.Fatal(err)
