@@ -303,9 +303,12 @@ func newTimedCluster(t *testing.T, size int, timing Timing) *testCluster {
 
 func (c *testCluster) start(id raft.ServerID, storage *Storage) {
 	c.t.Helper()
-	under := storage.Log.(*cachedLog).under
-	j, disk := &journal{}, &slowLog{LogStore: under.LogStore}
-	under.LogStore = disk
+	j, disk := &journal{}, &slowLog{}
+	if cached, ok := storage.Log.(*cachedLog); ok {
+		disk.LogStore, cached.under.LogStore = cached.under.LogStore, disk
+	} else { // one that a test has laid over it
+		disk.LogStore, storage.Log = storage.Log, disk
+	}
 	node, err := StartRaft(RaftOptions{
 		ID: id, Timing: c.timing, Storage: storage, FSM: j, Clock: c.clock, Log: quiet(),
 		Transport: NewStampingTransport(c.network.join(id), c.clock),

@@ -331,7 +331,9 @@ func (l *cachedLog) StoreLog(entry *raft.Log) error { return l.StoreLogs([]*raft
 
 // StoreLogs implements raft.LogStore. Only Raft's main loop calls it, one call after the other.
 func (l *cachedLog) StoreLogs(entries []*raft.Log) error {
-	l.appending(entries[len(entries)-1].Index)
+	if n := len(entries); n > 0 {
+		l.appending(entries[n-1].Index)
+	}
 	if err := l.LogCache.StoreLogs(entries); err != nil {
 		err = errors.Join(err, l.under.last)
 		l.failed(err)
