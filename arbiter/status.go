@@ -144,6 +144,9 @@ func degradedNote(m *arbiterv1.MemberStatus, voters int) string {
 				why = fmt.Sprintf("check %s: %s", c.GetName(), cmp.Or(c.GetDetail(), c.GetReason()))
 			}
 		}
+		if why == "" { // no check says it alone: of a primary in recovery all are good
+			why = cmp.Or(v.GetDetail(), v.GetReason())
+		}
 	}
 	return fmt.Sprintf("%d of %d arbiters see %s alive but failing (%s), which by itself is no reason for a failover", seen, voters, m.GetMember(), why)
 }
@@ -187,7 +190,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	}
 	if look, ok := n.view.look(g.Name, m.Name); ok {
 		f := look.Observation.Facts
-		now, why := g.Spec.StatusOf(look.Observation)
+		now, why := g.StatusOf(look.Observation)
 		status.TokenEpoch = uint64(f.Epoch)
 		if now != failover.StatusDown && now != failover.StatusUnknown { // of one that doesn't answer it is what it was
 			status.Role = string(f.Role)
@@ -291,7 +294,7 @@ func checkView(spec *failover.Spec, check string, v *arbiterv1.View) *arbiterv1.
 }
 
 func addLook(v *arbiterv1.View, g *failover.Group, o failover.Observation) {
-	status, why := g.Spec.StatusOf(o)
+	status, why := g.StatusOf(o)
 	v.Status, v.Reason, v.Detail, v.Since = string(status), string(why.Reason), why.Detail, timeToProto(o.Since)
 	for _, c := range o.Checks {
 		v.Checks = append(v.Checks, &arbiterv1.CheckState{Name: c.Name, Reason: string(c.Evidence.Reason), Detail: c.Evidence.Detail, Accepted: c.Evidence.Accepted})

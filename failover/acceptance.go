@@ -32,10 +32,10 @@ func (g *Group) sparesLoss(s *State, member MemberName) string {
 	return fmt.Sprintf("bring back %s, on which nothing was done, so that %s can catch up, or a standby that holds more: it goes on by itself", from, member)
 }
 
-// seenServing says whether a quorum sees a member answer, well or badly.
+// seenServing says whether a quorum sees a member answer, well or badly. A primary in recovery serves nobody who writes.
 func seenServing(s *State, g *Group, member MemberName) bool {
-	status := Tally(s, g, member).Status
-	return status == StatusUp || status == StatusDegraded
+	v := Tally(s, g, member)
+	return (v.Status == StatusUp || v.Status == StatusDegraded) && len(v.InRecovery) < s.Majority()
 }
 
 // acceptedAs says what is accepted. What the primary wrote after it was last seen is in no estimate.

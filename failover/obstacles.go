@@ -39,6 +39,7 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			})
 		}
 	}
+	found = append(found, inRecoveryObstacle(s, g)...)
 	if g.Operation != nil {
 		found = append(found, Obstacle{
 			Why:  fmt.Sprintf("%s %s is in progress, at %s", g.Operation.Kind, g.Operation.ID, g.Stage),

@@ -99,7 +99,7 @@ func (c *change) followViews(g *Group) {
 		c.confirm(g, v)
 	case stage == Suspected && len(v.For) == 0 && v.recovered():
 		c.must(c.advance(g, ViewsRecovered, "%s", v.Why()))
-	case g.Operation != nil && v.Status != StatusDown && v.recovered():
+	case g.Operation != nil && v.Status != StatusDown && v.serves():
 		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())
 		if len(v.For) > 0 {
 			c.must(c.advance(g, ViewsFailing, "%s", v.Why()))
@@ -153,7 +153,7 @@ func firstEvidence(s *State, g *Group, v Verdict) string {
 	text := ""
 	for _, node := range v.For {
 		look, _ := g.currentLook(s, node, v.Member)
-		_, why := g.Spec.StatusOf(look.Observation)
+		_, why := g.StatusOf(look.Observation)
 		if text != "" {
 			text += ", "
 		}

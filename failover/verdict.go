@@ -14,7 +14,9 @@ type Verdict struct {
 	Needed  int      // votes that "down" needs
 	For     []NodeID // see it down
 	Against []NodeID // see it up or degraded
-	Silent  []NodeID // no view that counts: not current, doubting itself, or unable to tell
+	// InRecovery are those of Against that see the writer in recovery: it lives, and has not recovered.
+	InRecovery []NodeID
+	Silent     []NodeID // no view that counts: not current, doubting itself, or unable to tell
 	// Witnesses are members whose received position grows: somebody writes, so "down" is contradicted.
 	Witnesses []MemberName
 	Basis     []Index // log indexes of the observations that the verdict rests on
@@ -40,7 +42,7 @@ func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verd
 			v.Silent = append(v.Silent, node)
 			continue
 		}
-		status, _ := g.Spec.StatusOf(look.Observation)
+		status, _ := g.StatusOf(look.Observation)
 		switch status {
 		case StatusDown:
 			v.For = append(v.For, node)
@@ -51,6 +53,9 @@ func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verd
 		case StatusDegraded:
 			degraded++
 			v.Against = append(v.Against, node)
+			if g.writerInRecovery(look.Observation) {
+				v.InRecovery = append(v.InRecovery, node)
+			}
 		default:
 			v.Silent = append(v.Silent, node)
 		}
@@ -78,6 +83,9 @@ func (v Verdict) weigh(up, degraded, majority int) Status {
 // enough look.
 func (v Verdict) recovered() bool { return len(v.For)+len(v.Silent) < v.Needed }
 
+// serves says that it has recovered, and would have also if those who see it in recovery saw it down: it is no primary before it accepts writes.
+func (v Verdict) serves() bool { return len(v.For)+len(v.Silent)+len(v.InRecovery) < v.Needed }
+
 // Why is the verdict's reasons in words.
 func (v Verdict) Why() string {
 	if v.Member == "" {
@@ -86,6 +94,9 @@ func (v Verdict) Why() string {
 	text := fmt.Sprintf("%d of %d arbiters see %s down, %d needed", len(v.For), v.Voters, v.Member, v.Needed)
 	if len(v.Silent) > 0 {
 		text += fmt.Sprintf("; no view that counts from %s", joinNodes(v.Silent))
+	}
+	if len(v.InRecovery) > 0 {
+		text += fmt.Sprintf("; in recovery, where it accepts no writes, to %s", joinNodes(v.InRecovery))
 	}
 	if len(v.Witnesses) > 0 {
 		names := make([]string, len(v.Witnesses))

@@ -149,6 +149,9 @@ func seenBy(m *arbiterv1.MemberStatus, status string) string {
 				return fmt.Sprintf(" (%s: %s)", c.Name, c.Reason)
 			}
 		}
+		if v.Detail != "" { // no check says it alone: of a primary in recovery all are good
+			return fmt.Sprintf(" (%s: %s)", v.Reason, v.Detail)
+		}
 	}
 	return ""
 }
