@@ -23,7 +23,7 @@ func (c *change) leavesOut(name GroupName) bool {
 }
 
 // tellLeftOut tells of each group that was left out. What its arbiters saw of it before counts no more, since they have sent something newer: nothing
-// is begun on it before they send it anew.
+// is begun on it by what they saw until they send it again, with their next change of it or their next whole view.
 func (c *change) tellLeftOut() {
 	b, _ := c.entry.Body.(Observe)
 	sent := func(node NodeID) bool {
