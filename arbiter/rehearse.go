@@ -20,11 +20,7 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 		return nil, err
 	}
 	// Only now: looks take their time, in which another arbiter may have come to lead, and the group to change.
-	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.group(state, r.GetGroup())
+	state, g, err := s.groupNow(ctx, r.GetGroup())
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +29,16 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 		Request: failover.Request{Actor: actorOf(ctx)}, Group: g.Name, Kind: failover.KindFailover,
 		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
 	}, asked)
+}
+
+// groupNow reads the state, linearizably, and a group in it.
+func (s *service) groupNow(ctx context.Context, name string) (*failover.State, *failover.Group, error) {
+	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := s.group(state, name)
+	return state, g, err
 }
 
 // askedAnew is what was asked for one plan.

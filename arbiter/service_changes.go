@@ -133,11 +133,7 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 
 // dryResume resumes the group in a copy of the state.
 func (s *service) dryResume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
-	state, _, err := s.read(ctx, arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE)
-	if err != nil {
-		return nil, err
-	}
-	g, err := s.group(state, r.GetGroup())
+	state, g, err := s.groupNow(ctx, r.GetGroup())
 	if err != nil {
 		return nil, err
 	}
