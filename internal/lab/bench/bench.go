@@ -19,6 +19,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/lab/yardstick"
 )
 
 // Options say what to measure.
@@ -70,7 +71,12 @@ func Run(ctx context.Context, options Options) (*report.Bench, error) {
 func once(ctx context.Context, options Options) (run report.Run, kind hosts.Kind, err error) {
 	err = trial(ctx, options.Lab, patience, options.Progress, func(ctx context.Context, l *lab.Lab) (err error) {
 		kind = l.Site.Kind()
+		machine, err := yardstick.Measure(l.Site.Dir())
+		if err != nil {
+			return err
+		}
 		run, err = failover(ctx, l, options)
+		run.Machine = &machine
 		return err
 	})
 	return run, kind, err

@@ -48,7 +48,7 @@ func TestBenchMakesItsRuns(t *testing.T) {
 		t.Fatalf("%d runs, progress:\n%s", len(result.Runs), progress.String())
 	}
 	for i, run := range result.Runs {
-		if run.LostAcked != 0 || run.DoubleWritable != 0 || run.PhasesMS == nil {
+		if run.LostAcked != 0 || run.DoubleWritable != 0 || run.PhasesMS == nil || run.Machine == nil {
 			t.Errorf("run %d: %+v", i, run)
 			continue
 		}
@@ -141,8 +141,8 @@ func TestIdleMeasuresEveryArbiter(t *testing.T) {
 	if len(result.Idle) != 1 || result.Idle[0].Groups != 2 || len(result.Idle[0].Arbiters) != 3 {
 		t.Fatalf("%+v", result.Idle)
 	}
-	if one := result.Idle[0]; one.ServingMS <= 0 || one.AgainMS <= 0 || one.Shared != "" {
-		t.Errorf("serving after %v and %v ms, shared %q", one.ServingMS, one.AgainMS, one.Shared)
+	if one := result.Idle[0]; one.ServingMS <= 0 || one.AgainMS <= 0 || one.Shared != "" || one.Machine == nil {
+		t.Errorf("serving after %v and %v ms, shared %q, machine %v", one.ServingMS, one.AgainMS, one.Shared, one.Machine)
 	}
 	leaders := 0
 	for _, a := range result.Idle[0].Arbiters {

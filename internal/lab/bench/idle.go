@@ -14,6 +14,7 @@ import (
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/hosts"
 	"github.com/arbiter-ha/arbiter/internal/lab/report"
+	"github.com/arbiter-ha/arbiter/internal/lab/yardstick"
 	"github.com/arbiter-ha/arbiter/internal/logkinds"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
@@ -63,10 +64,15 @@ func Idle(ctx context.Context, options IdleOptions) (*report.Bench, error) {
 		if err := clock.Pause(ctx, idleWarmUp); err != nil {
 			return err
 		}
+		machine, err := yardstick.Measure(l.Site.Dir())
+		if err != nil {
+			return err
+		}
 		idle, grown, err := measureIdle(ctx, l, options)
 		if err != nil {
 			return err
 		}
+		idle.Machine = &machine
 		idle.ServingMS, idle.Shared = report.Milliseconds(l.Serving), shared(options)
 		follower, err := restartOne(ctx, l, &idle)
 		if err == nil && grown.entries() > 0 {

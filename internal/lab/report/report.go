@@ -53,6 +53,8 @@ type Run struct {
 	DoubleWritable int `json:"double_writable"`
 	// PhasesMS is where the outage went; nil when the arbiters' own record could not be read.
 	PhasesMS *Phases `json:"phases_ms,omitempty"`
+	// Machine is how fast it was just before; nil when that was not measured.
+	Machine *Machine `json:"machine,omitempty"`
 }
 
 // Phases divide one outage. They follow one another without gaps, so their sum is the outage.
@@ -88,6 +90,8 @@ type Idle struct {
 	AgainMS   float64 `json:"serving_again_ms,omitempty"`
 	// Shared says what the groups have in common that they would not have elsewhere.
 	Shared string `json:"shared,omitempty"`
+	// Machine is how fast it was just before; nil when that was not measured.
+	Machine *Machine `json:"machine,omitempty"`
 	// Seconds is how long was measured.
 	Seconds float64 `json:"seconds,omitempty"`
 	// Arbiters are the arbiters one by one.

@@ -33,6 +33,9 @@ func (b *Bench) write(to io.Writer, gap string, render func(table.Writer) string
 	for _, idle := range b.Idle {
 		parts = append(parts, idle.parts(render)...)
 	}
+	if words := speed(b.machines()); words != "" {
+		parts = append(parts, words)
+	}
 	if _, err := io.WriteString(to, strings.Join(parts, "\n"+gap)+"\n"); err != nil {
 		return fmt.Errorf("print report: %w", err)
 	}
