@@ -118,8 +118,16 @@ func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 		failpoint.Pass(ctx, "after-close-isolate")
 		ended <- closed
 	}()
-	go func() { ended <- e.endSessions(sessions, a) }()
-	go func() { ended <- e.raiseTokens(beside, a) }()
+	go func() {
+		left := e.endSessions(sessions, a)
+		failpoint.Pass(ctx, "after-sessions-isolate")
+		ended <- left
+	}()
+	go func() {
+		raised := e.raiseTokens(beside, a)
+		failpoint.Pass(ctx, "after-tokens-isolate")
+		ended <- raised
+	}()
 	proof, steps := e.drivers.Fencer.Isolate(ctx, e.member(a), a.Spec.Policy, e.answers(a))
 	failpoint.Pass(ctx, "after-fence-isolate")
 	if a.Spec.Policy.Accepts(proof.Grade) {

@@ -276,7 +276,11 @@ func (n *Node) commit(ctx context.Context, body failover.Body) (*fsm.Response, e
 		err      error
 	}
 	done := make(chan result, 1)
-	n.propose(data, func(r *fsm.Response, err error) { done <- result{r, err} })
+	n.pass(fmt.Sprintf("before-request-%T", body))
+	n.propose(data, func(r *fsm.Response, err error) {
+		n.pass(fmt.Sprintf("after-request-%T", body))
+		done <- result{r, err}
+	})
 	select {
 	case r := <-done:
 		return r.response, r.err

@@ -70,7 +70,7 @@ func TestScenario04_FewerThanQuorum(t *testing.T) {
 	s.namespaces()
 	one := s.Arbiters[1]
 	s.must(s.Site.Separate(s.ctx, []*hosts.Host{one.Host()}, []*hosts.Host{s.primary.Host()}))
-	s.explains("1 of 3 arbiters", s.primary.Name(), one.Name(), "down")
+	s.explains("1 of 3 arbiters", "2 needed", s.primary.Name(), one.Name(), "down")
 	s.writes(200)
 	s.explains("no failover", "1 of 3 arbiters")
 	s.nothingDone()

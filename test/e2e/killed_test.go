@@ -21,9 +21,9 @@ const beginReign = "commit-failover.BeginReign"
 // inside are the places between the effects of one action. HAProxy gets what closes, the address and what opens in one line, so there is none between
 // them, but one before and one after it.
 var inside = map[string][]string{
-	"isolate":   {"after-close-isolate", "after-fence-isolate"},
+	"isolate":   {"after-close-isolate", "after-sessions-isolate", "after-tokens-isolate", "after-fence-isolate"},
 	"catch_up":  {"after-standby-catch_up"},
-	"promote":   {"before-statement-promote", "before-row-promote"}, // the token is raised; the server has left recovery
+	"promote":   {"before-connect-promote", "before-statement-promote", "before-row-promote"}, // the token is raised; the server has left recovery
 	"configure": {"after-standby-configure"},
 	"route":     {"before-change-route", "after-change-route"}, // HAProxy was looked at; it was told, and looked at again
 	"verify":    {"after-routes-verify"},
