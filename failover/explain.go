@@ -163,8 +163,8 @@ func nextCommands(s *State, g *Group) []string {
 		return append(trustedByAdoption(g), adoptCommands(s, g)...)
 	case g.Operation != nil && g.refenceWaits():
 		return rogueCommands(s, g, g.Operation.From)
-	case (g.Operation == nil || g.givesWay()) && InRecovery(s, g) != "":
-		return endRecovery(g, g.Writer())
+	case g.Operation == nil && len(endRecovery(s, g)) > 0:
+		return endRecovery(s, g)
 	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
 		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
 	case g.Stage == Confirmed && g.Operation.Automatic && g.Spec.Policy.Automation != AutomationFull:

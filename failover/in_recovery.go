@@ -40,21 +40,25 @@ func (s *Spec) readOnly() Status {
 
 // InRecovery is the writer if a majority of arbiters sees that it is in recovery, so that nobody accepts writes; empty if not.
 func InRecovery(s *State, g *Group) MemberName {
-	writer := g.Writer()
-	n := 0
-	for _, node := range s.Voters {
-		if look, ok := g.currentLook(s, node, writer); ok && g.writerInRecovery(look.Observation) && g.seenUp(look) {
-			n++
-		}
+	if writer := g.Writer(); writer != "" && len(Tally(s, g, writer).InRecovery) >= s.Majority() {
+		return writer
 	}
-	if n < s.Majority() {
-		return ""
-	}
-	return writer
+	return ""
 }
 
-// endRecovery are the two ways to a primary that accepts writes again, while nothing was done to the one that is in recovery.
-func endRecovery(g *Group, writer MemberName) []string {
+// endRecovery are the two ways to a primary that accepts writes again, while nothing was done to the one that is in recovery. There are none where another
+// member writes, was told to stop, or may be another's primary: a second writer would be made.
+func endRecovery(s *State, g *Group) []string {
+	writer := InRecovery(s, g)
+	if writer == "" || g.Spec.Engine != EnginePostgres || g.isStranger(s, writer) || slices.ContainsFunc(g.Members, func(m Member) bool {
+		_, writes := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites })
+		return m.Name != writer && (writes || m.Authority != AuthorityNone)
+	}) {
+		return nil
+	}
+	if _, follows := g.anyLook(s, writer, func(o Observation) bool { return o.Facts.Streaming }); follows {
+		return []string{fmt.Sprintf("%s is in recovery and follows another server: find out who made it follow, and which server writes, before anything is started as a primary", writer)}
+	}
 	return []string{
 		fmt.Sprintf("%s is in recovery, and nobody else may write: remove its standby.signal and restart it; or let another one take over:", writer),
 		fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name),
@@ -67,9 +71,9 @@ func inRecoveryObstacle(s *State, g *Group) []Obstacle {
 	if writer == "" {
 		return nil
 	}
-	why := fmt.Sprintf("the primary, %s, is in recovery: it answers, and accepts no writes", writer)
+	why := fmt.Sprintf("the primary, %s, is in recovery: it answers, accepts no writes, and no failover begins by that", writer)
 	if !slices.Contains(g.Spec.Policy.AlsoDown, ReasonReadOnly) {
-		why += ", and no failover begins by that (policy.also_down does not name " + string(ReasonReadOnly) + ")"
+		why += " (policy.also_down does not name " + string(ReasonReadOnly) + ")"
 	}
-	return []Obstacle{{Why: why, Next: inOneLine(endRecovery(g, writer))}}
+	return []Obstacle{{Why: why, Next: inOneLine(endRecovery(s, g))}}
 }

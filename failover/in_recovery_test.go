@@ -72,22 +72,27 @@ func also(reason Reason, required bool) func(*Group, *Member) {
 	}
 }
 
-// A failover that has begun is over when most see its primary write, and not while it takes those that see it in recovery to say so.
-func TestWriterInRecovery_HasNotRecovered(t *testing.T) {
+// A failover for which nothing was done is over when most see its primary answer. It has recovered only if it isn't in recovery by most of them.
+func TestWriterInRecovery_EndsAFailoverAndHasNotRecovered(t *testing.T) {
 	for name, test := range map[string]struct {
-		sees string
-		over bool
+		sees   string
+		result OperationResult // empty: it is not over
 	}{
-		"all see it in recovery":      {"observe all: pg-a=idle-standby@1000", false},
-		"two of three":                {"observe all: pg-a=idle-standby@1000\nobserve a: pg-a=primary@1000", false},
-		"one, and two see it write":   {"observe all: pg-a=primary@1000\nobserve a: pg-a=idle-standby@1000", true},
-		"one, and one sees it silent": {"observe a: pg-a=idle-standby@1000\nobserve b: pg-a=primary@1000", false},
-		"it writes":                   {"observe all: pg-a=primary@1000", true},
+		"all see it in recovery":              {"observe all: pg-a=idle-standby@1000", OperationStopped},
+		"one writes, and one is in recovery":  {"observe a: pg-a=primary@1000\nobserve b: pg-a=idle-standby@1000", OperationRecovered},
+		"one, and two see it write":           {"observe a,b: pg-a=primary@1000\nobserve c: pg-a=idle-standby@1000", OperationRecovered},
+		"one, and two see it down":            {"observe a: pg-a=idle-standby@1000", ""},
+		"it writes":                           {"observe all: pg-a=primary@1000", OperationRecovered},
+		"aborted, and all see it in recovery": {"abort orders\nobserve all: pg-a=idle-standby@1000", OperationStopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(t, adopted+"pause orders\nobserve all: pg-a=down(refused)\n"+test.sees+"\n")
-			if over := w.group(t).Operation == nil; over != test.over {
-				t.Errorf("over: %v, want %v (%s)", over, test.over, Tally(&w.state, w.group(t), "pg-a").Why())
+			g, result := w.group(t), OperationResult("")
+			if kept := g.History.Receipts; g.Operation == nil && len(kept) > 0 {
+				result = kept[len(kept)-1].Result
+			}
+			if result != test.result {
+				t.Errorf("it ended %q, want %q (%s)", result, test.result, Tally(&w.state, g, "pg-a").Why())
 			}
 		})
 	}

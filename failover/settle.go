@@ -99,12 +99,22 @@ func (c *change) followViews(g *Group) {
 		c.confirm(g, v)
 	case stage == Suspected && len(v.For) == 0 && v.recovered():
 		c.must(c.advance(g, ViewsRecovered, "%s", v.Why()))
-	case g.Operation != nil && v.Status != StatusDown && v.serves():
-		c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())
+	case g.Operation != nil && v.Status != StatusDown && v.recovered():
+		c.endUndone(g, v)
 		if len(v.For) > 0 {
 			c.must(c.advance(g, ViewsFailing, "%s", v.Why()))
 		}
 	}
+}
+
+// endUndone ends a failover for which nothing was done, since its primary is not down. It ends, and a later fault begins another, also where the primary is in
+// recovery: what was asked and waited for was about another fault. But then nobody can write, and nothing has recovered.
+func (c *change) endUndone(g *Group, v Verdict) {
+	if len(v.InRecovery) >= c.state.Majority() {
+		c.endOperation(g, OperationEnded, OperationStopped, v.Why())
+		return
+	}
+	c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())
 }
 
 func (c *change) confirm(g *Group, v Verdict) {

@@ -83,9 +83,6 @@ func (v Verdict) weigh(up, degraded, majority int) Status {
 // enough look.
 func (v Verdict) recovered() bool { return len(v.For)+len(v.Silent) < v.Needed }
 
-// serves says that it has recovered, and would have also if those who see it in recovery saw it down: it is no primary before it accepts writes.
-func (v Verdict) serves() bool { return len(v.For)+len(v.Silent)+len(v.InRecovery) < v.Needed }
-
 // Why is the verdict's reasons in words.
 func (v Verdict) Why() string {
 	if v.Member == "" {
