@@ -1,6 +1,6 @@
 // Package e2e is the catalogue of scenarios that must hold, on real arbiters, real PostgreSQL servers, a real HAProxy and
 // a power switch that really takes the power away. A scenario that is a promise to operators has a number; its test is
-// TestScenarioNN_Name, so that `make e2e RUN=Scenario12_` runs it.
+// TestScenarioNN_Name, so that `make e2e RUN=Scenario02_` runs it.
 //
 // Every scenario asserts on the ground truth, which asks the databases and never the arbiters, that no two members
 // accepted writes at the same time (S1), and that no acknowledged write is missing from the member that is primary at
