@@ -370,7 +370,7 @@ func checkS14(s *State, g *Group) *Refusal {
 	}
 	for _, guard := range clockFreeGuards(s, g) {
 		if !guard.OK {
-			return refuse("S14", "%s: %s", guard.Name, guard.Detail)
+			return refuse("S14", "%s", guard.said())
 		}
 	}
 	return nil

@@ -37,7 +37,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 		p.waits = g.waitsFor(d)
 		e = e.with(p)
 	}
-	if e.Next = nextCommands(s, g); len(e.Next) == 0 && g.Operation == nil {
+	if e.Next = nextCommands(s, g, d); len(e.Next) == 0 && g.Operation == nil {
 		e.Next = improvements(s, g)
 	}
 	return e
@@ -156,7 +156,7 @@ func besideNewPrimary(g *Group) string {
 }
 
 // nextCommands are what an operator can do about the present situation.
-func nextCommands(s *State, g *Group) []string {
+func nextCommands(s *State, g *Group, d Durations) []string {
 	name := g.Name
 	switch {
 	case !g.Adopted:
@@ -166,17 +166,37 @@ func nextCommands(s *State, g *Group) []string {
 	case g.Operation == nil && len(endRecovery(s, g)) > 0:
 		return endRecovery(s, g)
 	case g.Pause != nil && g.Stage != Held && !pastIsolateIntent(g.EffectiveStage()): // also if something waits for it
-		return []string{fmt.Sprintf("arbiterctl resume %s", name)}
+		return pausedCommands(s, g)
 	case g.Stage == Confirmed && g.Operation.Automatic && g.Spec.Policy.Automation != AutomationFull:
 		return []string{"nothing happens by itself; do it:", fmt.Sprintf("arbiterctl failover %s --reason \"...\"", name)}
 	case g.Stage != Held:
 		return nil
 	}
-	return heldCommands(s, g)
+	return heldCommands(s, g, d)
+}
+
+// pausedCommands are what helps in a paused group in which nothing was done. While its primary is down, nobody writes and nobody is promoted by itself:
+// then an operator's own failover is the way that needs no resuming, or the only one, where a resumed group would not fail over either.
+func pausedCommands(s *State, g *Group) []string {
+	resume := fmt.Sprintf("arbiterctl resume %s", g.Name)
+	if g.Operation == nil || !g.Operation.Automatic || Tally(s, g, g.Writer()).Status != StatusDown {
+		return []string{resume}
+	}
+	next := []string{"resume the group, and the failover that waits goes on: " + resume}
+	doIt := fmt.Sprintf("or fail over while it stays paused: arbiterctl failover %s --reason \"...\"", g.Name)
+	if g.Spec.Policy.Automation != AutomationFull {
+		next = []string{fmt.Sprintf("nothing happens by itself, nor if it is resumed (policy.automation is %s)", g.Spec.Policy.Automation)}
+		doIt = strings.TrimPrefix(doIt, "or ")
+	}
+	if guard := candidateGuard(s, g); !guard.OK {
+		how := candidateRemedy(s, g, guard)
+		return append(next, "either way it would be held as things are; first "+how)
+	}
+	return append(next, doIt)
 }
 
 // heldCommands name what they are about, so that one that is used late can't mean something else (S4).
-func heldCommands(s *State, g *Group) []string {
+func heldCommands(s *State, g *Group, d Durations) []string {
 	name, seen := g.Name, fmt.Sprintf("--seen %d", g.Turn())
 	if writer := g.Operation.Candidate; g.isStranger(s, writer) {
 		return anotherDatabase(s, g, writer)
@@ -203,7 +223,7 @@ func heldCommands(s *State, g *Group) []string {
 			return ungrantedStandbys(g, seen)
 		}
 	case HoldAborted:
-		return abortedCommands(s, g, seen)
+		return abortedCommands(s, g, d, seen)
 	}
 	if to := g.Member(g.Operation.Candidate); to != nil && to.Authority == AuthorityWriter && to.Verdict == StatusDown {
 		return promoteCommands(s, g, seen) // whatever it is held for: the new primary is gone
@@ -304,7 +324,7 @@ func (g *Group) answersNow(s *State, member MemberName) bool {
 }
 
 // abortedCommands go on with what was aborted, or undo it.
-func abortedCommands(s *State, g *Group, seen string) []string {
+func abortedCommands(s *State, g *Group, d Durations, seen string) []string {
 	release := fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen)
 	var next []string
 	switch m := g.toIsolate(); {
@@ -317,10 +337,31 @@ func abortedCommands(s *State, g *Group, seen string) []string {
 	default:
 		next = []string{fmt.Sprintf("go on with it, which fences %s: %s", m, release)}
 	}
+	if again := g.heldAgain(s, d); again != "" {
+		next = append(next, again)
+	}
 	if g.mayBeReinstated() {
 		next = append(next, fmt.Sprintf("or let %s write again: arbiterctl reinstate %s %s --reason \"...\"", g.Operation.From, g.Name, seen))
 	}
 	return next
+}
+
+// heldAgain says for what an aborted operation would be held anew if it were released, and how it goes on from there: the abort has taken back what was
+// released before, and a release is about the one hold that it names. Empty if it would go on.
+func (g *Group) heldAgain(s *State, d Durations) string {
+	if !g.Operation.Automatic || g.Operation.Kind != KindFailover || pastIsolateIntent(g.EffectiveStage()) {
+		return ""
+	}
+	for _, guard := range append([]Guard{brakeGuard(s, g)}, timeGuards(s, g, d)...) {
+		switch {
+		case guard.OK:
+		case guard.Hold == HoldCooldown:
+			return fmt.Sprintf("it is held anew then, for the cool-down, which ends in %s: it goes on by itself after that, or at once by a second release", g.cooldownLeft(d))
+		case guard.Hold == HoldFleetBrake:
+			return "it is held anew then, by the fleet brake: it goes on by itself when fewer groups are down, or at once by a second release"
+		}
+	}
+	return ""
 }
 
 // insteadOfRelease is what to do about a held operation that would not go on if it were released (S14).

@@ -82,7 +82,7 @@ func automationGuards(g *Group) []Guard {
 	paused := Guard{Name: guardPaused, OK: g.Pause == nil, Detail: "automation is on"}
 	if g.Pause != nil {
 		since := g.Pause.Since.Time().UTC().Format("2006-01-02 15:04:05 UTC")
-		paused.Detail = "paused by " + Request{Actor: g.Pause.Actor + " since " + since, Reason: g.Pause.Reason}.by()
+		paused.Detail = fmt.Sprintf("the group is paused (by %s)", Request{Actor: g.Pause.Actor + " since " + since, Reason: g.Pause.Reason}.by())
 	}
 	full := g.Spec.Policy.Automation == AutomationFull
 	return []Guard{adopted, paused, {Name: guardAutomation, OK: full, Detail: "policy.automation is " + string(g.Spec.Policy.Automation)}}

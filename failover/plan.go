@@ -41,6 +41,15 @@ type Guard struct {
 	Hold   HoldReason // the reason to hold for when it fails; empty: wait for the state to change
 }
 
+// said is a guard that failed, in a sentence without the list of the others. Those of automation say themselves what they are about.
+func (g Guard) said() string {
+	switch g.Name {
+	case guardAdopted, guardPaused, guardAutomation:
+		return g.Detail
+	}
+	return g.Name + ": " + g.Detail
+}
+
 // Decision is the one next thing to do for a group, or none and why.
 type Decision struct {
 	Group     GroupName
@@ -256,7 +265,7 @@ func failing(guards []Guard, name string) bool {
 
 // waitFor holds for a guard that names a reason, and otherwise waits.
 func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
-	decision.Detail = failed.Name + ": " + failed.Detail
+	decision.Detail = failed.said()
 	decision.Again = max(g.Spec.Health.MinimumUnhealthy-d.VerdictStood, 0)
 	switch failed.Name {
 	case guardRestart:

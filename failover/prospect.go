@@ -88,16 +88,21 @@ func (p prospect) String() string {
 
 // waitsFor says why no failover would be begun by itself, or be held at first, though one could be done.
 func (g *Group) waitsFor(d Durations) string {
-	left := g.Spec.Policy.Cooldown - d.SinceLastFailover
 	switch {
 	case g.Pause != nil:
 		return "None begins by itself: the group is paused"
 	case g.Spec.Policy.Automation != AutomationFull:
 		return "None begins by itself: policy.automation is " + string(g.Spec.Policy.Automation)
-	case d.SinceLastFailover >= 0 && left > 0:
-		return fmt.Sprintf("By itself it would be held for the cool-down, which ends in %s", (left + time.Second - 1).Truncate(time.Second))
+	case d.SinceLastFailover >= 0 && d.SinceLastFailover < g.Spec.Policy.Cooldown:
+		return fmt.Sprintf("By itself it would be held for the cool-down, which ends in %s", g.cooldownLeft(d))
 	}
 	return ""
+}
+
+// cooldownLeft is how long the cool-down still lasts, in whole seconds.
+func (g *Group) cooldownLeft(d Durations) time.Duration {
+	left := g.Spec.Policy.Cooldown - d.SinceLastFailover
+	return (left + time.Second - 1).Truncate(time.Second)
 }
 
 // leftToDo is what a failover in progress will still do, unless it waits for an operator to say which way it goes on.

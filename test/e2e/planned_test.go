@@ -19,7 +19,7 @@ func TestScenario47_Paused(t *testing.T) {
 	s.must(err)
 	s.crash()
 	s.until("seen down", primaryIs("down"))
-	s.explains("paused by operator since 20", "maintenance of the racks")
+	s.explains("the group is paused (by operator since 20", "maintenance of the racks")
 	s.says([]string{"status"}, "paused: by operator, since 20", "maintenance of the racks")
 	if g := s.status(); g.GetPause().GetActor() == "" || g.GetPause().GetSince() == nil {
 		t.Errorf("pause %v", g.GetPause())
