@@ -209,7 +209,7 @@ func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.Arb
 				} else {
 					f.What = "it is down, and " + f.GetWhat()
 				}
-				f.Next = nextOfDown(s.Group(group), failover.MemberName(f.GetMember()))
+				f.Next = nextOfDown(s, s.Group(group), failover.MemberName(f.GetMember()))
 			}
 		}
 		slices.SortStableFunc(check.GetFindings(), func(a, b *arbiterv1.Finding) int { return cmp.Compare(b.GetSeverity(), a.GetSeverity()) })
@@ -217,12 +217,12 @@ func excuse(s *failover.State, group failover.GroupName, checks []*arbiterv1.Arb
 }
 
 // nextOfDown is what to do about a member that is down.
-func nextOfDown(g *failover.Group, member failover.MemberName) string {
+func nextOfDown(s *failover.State, g *failover.Group, member failover.MemberName) string {
 	if member == g.Writer() && member == g.BeingPromoted() {
 		return fmt.Sprintf("see what is done about its promotion: arbiterctl explain %s", g.Name)
 	}
 	if member == g.Writer() {
 		return fmt.Sprintf("see what is done about the primary: arbiterctl explain %s", g.Name)
 	}
-	return fmt.Sprintf("%s; see whether it follows: arbiterctl status %s", g.BringBack(member), g.Name)
+	return fmt.Sprintf("%s; see whether it follows: arbiterctl status %s", g.BringBack(s, member), g.Name)
 }

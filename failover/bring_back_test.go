@@ -27,9 +27,44 @@ func TestBringBack_OneThatWasOnlyStoppedIsStarted(t *testing.T) {
 		"a stopped standby beside another gone": {"observe all: pg-b=down(refused) pg-c=down(refused)\n", "pg-b", false},
 	} {
 		w := given(t, adopted+test.commands)
-		got := w.group(t).BringBack(test.member)
+		got := w.group(t).BringBack(&w.state, test.member)
 		if rebuilt := strings.Contains(got, `"A rogue"`); rebuilt != test.rebuilt || !strings.Contains(got, string(test.member)) {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// A former primary that was rebuilt, and stopped then, is started too. What tells it from one that was not is what it said last.
+func TestBringBack_OneThatWasRebuiltIsStarted(t *testing.T) {
+	const promoted = "observe all: pg-a=down(refused)\nlook-again answers\noutcome isolate CONFIRMED_OFF\noutcome catch_up pg-b@1000 pg-c@990\noutcome promote done timeline=2\n" +
+		"outcome configure done\noutcome route done\noutcome verify done\nobserve all: pg-b=primary@1000/2\n"
+	for name, test := range map[string]struct {
+		commands string
+		member   MemberName
+		rebuilt  bool // whether it has to be
+	}{
+		"in recovery on the primary's timeline":      {"observe all: pg-a=standby@1000/2\nobserve all: pg-a=stopped-standby@1000/2\n", "pg-a", false},
+		"as two of three know":                       {"observe a,b: pg-a=stopped-standby@1000/2\nobserve c: pg-a=down(timeout)\n", "pg-a", false},
+		"as one of three knows":                      {"observe a: pg-a=stopped-standby@1000/2\nobserve b,c: pg-a=down(timeout)\n", "pg-a", true},
+		"as two know, of whom one doubts itself":     {"observe a,b: pg-a=stopped-standby@1000/2\nobserve c: pg-a=down(timeout)\ndoubt b late\n", "pg-a", true},
+		"in recovery on its own timeline":            {"observe all: pg-a=stopped-standby@1000/1\n", "pg-a", true},
+		"in recovery on one that it doesn't say":     {"observe all: pg-a=stopped-standby@1000\n", "pg-a", true},
+		"in recovery on a newer one":                 {"observe all: pg-a=stopped-standby@1000/3\n", "pg-a", true},
+		"of another system":                          {"observe all: pg-a=stopped-stranger@1000/2\n", "pg-a", true},
+		"only what it was as the primary":            {"observe all: pg-a=old-primary(refused)@1000/2\n", "pg-a", true},
+		"a rogue that was a standby when last asked": {"observe a: pg-c=primary@1000/3\noutcome isolate CONFIRMED_OFF\nobserve all: pg-c=stopped-standby@1000/2\n", "pg-c", true},
+		"a rogue that is down":                       {"pause orders\nobserve a: pg-a=primary@1000/2\nobserve all: pg-a=stopped-standby@1000/2\n", "pg-a", true},
+		"beside a primary that is down since":        {"observe all: pg-a=stopped-standby@1000/2\nobserve all: pg-b=down(refused)\n", "pg-a", false},
+	} {
+		w := given(t, adopted+promoted+test.commands)
+		got := w.group(t).BringBack(&w.state, test.member)
+		if rebuilt := strings.Contains(got, `"A rogue"`); rebuilt != test.rebuilt {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	begun, _, _ := strings.Cut(promoted, "outcome promote")
+	w := given(t, adopted+begun+"observe all: pg-a=stopped-standby@1000/2\n")
+	if got := w.group(t).BringBack(&w.state, "pg-a"); !strings.Contains(got, `"A rogue"`) {
+		t.Errorf("beside a promotion that is not proven: %s", got)
 	}
 }

@@ -238,7 +238,7 @@ func (w *world) runObserve(fields []string, send bool) error {
 	return nil
 }
 
-// parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), idle-standby@90, last-standby@90, readonly@90,
+// parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), idle-standby@90, last-standby@90, stopped-standby@90, readonly@90,
 // down(refused), degraded(slow), unknown(bad-credentials), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
 func parseSeen(text string) (seen, error) {
 	text, system, _ := strings.Cut(text, ":")
@@ -280,6 +280,12 @@ func seenAt(what, system string, at LSN) (seen, error) {
 	case "last-standby": // its last look was told nothing
 		s := standbyAt(at)
 		s.stale = true
+		return s, nil
+	case "stopped-standby", "stopped-stranger": // it answers no more: what it told last is known
+		s := seen{reason: ReasonRefused, role: RoleStandby, position: at, system: "sys1", stale: true}
+		if kind == "stopped-stranger" {
+			s.system = cmp.Or(system, "sys2")
+		}
 		return s, nil
 	case "old-primary": // it could not be asked for long
 		s := primaryAt(at)
