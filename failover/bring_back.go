@@ -33,7 +33,7 @@ func (m *Member) onlyStopped() bool {
 // proof from after that promotion, as that of a rogue, this says nothing: what was told may be from before.
 func (g *Group) rejoined(s *State, m *Member) bool {
 	writer := g.Member(g.Writer())
-	if writer == nil || writer.Promoting || g.LastPrimary.Member != writer.Name || m.Authority != AuthorityNone || m.Rogue || m.NoneSince > writer.WriterSince {
+	if writer == nil || writer.Promoting || m.Authority != AuthorityNone || m.Rogue || m.NoneSince > writer.WriterSince {
 		return false
 	}
 	n := 0

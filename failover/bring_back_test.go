@@ -62,9 +62,10 @@ func TestBringBack_OneThatWasRebuiltIsStarted(t *testing.T) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
-	begun, _, _ := strings.Cut(promoted, "outcome promote")
-	w := given(t, adopted+begun+"observe all: pg-a=stopped-standby@1000/2\n")
-	if got := w.group(t).BringBack(&w.state, "pg-a"); !strings.Contains(got, `"A rogue"`) {
+	w := given(t, adopted+promoted+"observe all: pg-a=stopped-standby@1000/2\n")
+	g := w.group(t).clone()
+	g.Member("pg-b").Promoting = true // for the second time, perhaps beside a third one that was the primary in between
+	if got := g.BringBack(&w.state, "pg-a"); !strings.Contains(got, `"A rogue"`) {
 		t.Errorf("beside a promotion that is not proven: %s", got)
 	}
 }
