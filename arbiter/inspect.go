@@ -188,11 +188,20 @@ func findingToProto(l look, f Finding) *arbiterv1.Finding {
 	}
 }
 
-// obstacles puts what the committed state has against a failover into findings.
+// obstacles puts what the committed state has against a failover into findings, and that the service is away.
 func obstacles(s *failover.State, group failover.GroupName, d failover.Durations) []*arbiterv1.Finding {
 	var list []*arbiterv1.Finding
+	if wait := failover.CommitsWait(s, s.Group(group)); wait != "" {
+		f := findingToProto(look{about: aboutGroup}, Finding{What: "clients' commits wait: " + wait, Next: `bring one back, or see docs/operations.md, "After a failover"`})
+		f.Severity = arbiterv1.Severity_SEVERITY_OUTAGE
+		list = append(list, f)
+	}
 	for _, o := range failover.Obstacles(s, group, d) {
-		list = append(list, findingToProto(look{about: aboutGroup}, Finding{Blocks: o.Blocks, What: o.Why, Next: o.Next}))
+		f := findingToProto(look{about: aboutGroup}, Finding{Blocks: o.Blocks, What: o.Why, Next: o.Next})
+		if o.Outage {
+			f.Severity = arbiterv1.Severity_SEVERITY_OUTAGE
+		}
+		list = append(list, f)
 	}
 	return list
 }

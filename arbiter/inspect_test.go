@@ -30,9 +30,25 @@ func TestSettledOf(t *testing.T) {
 func TestNextOfDown(t *testing.T) {
 	g := &failover.Group{Name: "orders", Members: []failover.Member{{Name: "a"}, {Name: "b", Authority: failover.AuthorityWriter}}}
 	for member, want := range map[failover.MemberName]string{"a": "docs/operations.md", "b": "arbiterctl explain orders"} {
-		if next := nextOfDown(g, member); !strings.Contains(next, want) {
+		if next := nextOfDown(&failover.State{}, g, member); !strings.Contains(next, want) {
 			t.Errorf("%s: %q doesn't say %q", member, next, want)
 		}
+	}
+}
+
+// A primary that is up, and on which every commit waits, is away for its clients.
+func TestObstacles_CommitsThatWait(t *testing.T) {
+	s := ordersScript(t)
+	if found := s.check().GetFindings(); len(found) > 0 {
+		t.Errorf("of a group that is well: %v", found)
+	}
+	facts := s.seen["az-a"]["pg-a"].Facts
+	facts.Replicas = nil
+	s.see("pg-a", well, facts, scriptNodes...)
+	s.send(nil)
+	found := s.check().GetFindings()
+	if len(found) == 0 || found[0].GetSeverity() != arbiterv1.Severity_SEVERITY_OUTAGE || !strings.HasPrefix(found[0].GetWhat(), "clients' commits wait: 0 of the standbys") {
+		t.Errorf("%v", found)
 	}
 }
 

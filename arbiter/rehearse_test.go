@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/supervise"
+	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
 // Routers are asked for a failover also while an inspection has all of its places; what there was no place for is told as that, not as a silent router.
@@ -66,5 +67,32 @@ func TestLooksOfAPlan_BeginAfterTheRequest(t *testing.T) {
 	see()
 	if !n.lookedSince(g, since) || fresh(since) != 3 {
 		t.Errorf("looks that began later do not: %v", n.looksToProto(g, since))
+	}
+}
+
+// A dry run that finds no failover possible says what to do about it, in the arbiters' words.
+func TestRehearse_SaysWhatToDo(t *testing.T) {
+	s := ordersScript(t)
+	rehearse := func(silent string) *arbiterv1.FailoverResponse {
+		asked := askedAnew{routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
+		within := func(e failover.Explanation) failover.Explanation { return e }
+		plan, err := s.node().rehearse(&s.state, s.find(), within, failover.StartOperation{Request: operator, Group: s.group, Kind: failover.KindFailover}, asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return plan
+	}
+	if plan := rehearse(""); !plan.GetPossible() || len(plan.GetNext()) > 0 {
+		t.Errorf("one that is possible: %v", plan)
+	}
+	if plan := rehearse("no answer"); plan.GetRefused() == "" || len(plan.GetNext()) != 1 || !strings.Contains(plan.GetNext()[0], "--ignore-routers") {
+		t.Errorf("one that would be refused: %v", plan)
+	}
+	for _, m := range []failover.MemberName{"pg-b", "pg-c"} {
+		s.see(m, failover.Evidence{Reason: failover.ReasonRefused}, failover.Facts{}, scriptNodes...)
+	}
+	s.send(nil)
+	if plan := rehearse(""); plan.GetPossible() || plan.GetRefused() != "" || !strings.Contains(strings.Join(plan.GetNext(), "\n"), "start pg-b") {
+		t.Errorf("one that would be held: %v", plan)
 	}
 }

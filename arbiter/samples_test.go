@@ -43,6 +43,9 @@ func TestSamples(t *testing.T) {
 	unfollowed := ordersScript(t)
 	done, unproven, paused, ungranted := doneScript(t), unprovenScript(t), ordersScript(t), ungrantedScript(t)
 	running, degraded, unasked := runningScript(t), ordersScript(t), ordersScript(t)
+	recovering, down := ordersScript(t), ordersScript(t)
+	recovering.startInRecovery()
+	down.failPaused()
 	degraded.refuseWrites()
 	unasked.refuseLogins()
 	paused.wall = time.Date(2026, 11, 20, 12, 4, 31, 0, time.UTC)
@@ -52,6 +55,7 @@ func TestSamples(t *testing.T) {
 		"unfollowed": unfollowed.status(), "new": fresh.status(), "epochs": epochsToProto(done.find()),
 		"failover": done.operation(), "failover_running": running.operation(), "explain_running": running.explanation(), "explain_held": billing.explanation(), "failover_unproven": unproven.operation(),
 		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(), "unasked": unasked.status(),
+		"recovering": recovering.status(), "explain_recovering": recovering.explanation(), "paused_down": down.status(), "check_down": down.check(),
 		"ungranted": ungranted.status(), "epochs_held": epochsToProto(ungranted.find()),
 		"orders": well, "plan": plan, "plan_refused": refused, "explain": orders.explanation(), "billing": billing.status(),
 	} {
@@ -275,6 +279,22 @@ func (s *script) refuseWrites() {
 	facts := s.seen["az-a"]["pg-a"].Facts
 	facts.AcceptsWrites = false
 	s.see("pg-a", failover.Evidence{Reason: failover.ReasonReadOnly, Detail: "every transaction is read-only"}, facts, "az-a", "az-b")
+	s.send(nil)
+}
+
+// startInRecovery lets the primary be started again as a standby of nobody: every check of it is good.
+func (s *script) startInRecovery() {
+	written := s.seen["az-a"]["pg-a"].Facts.Written
+	s.see("pg-a", well, failover.Facts{Role: failover.RoleStandby, Received: written, Replayed: written, Epoch: s.find().Epoch}, scriptNodes...)
+	s.send(nil)
+}
+
+// failPaused pauses the group, and lets its primary die then.
+func (s *script) failPaused() {
+	s.wall = time.Date(2026, 11, 20, 12, 1, 0, 0, time.UTC)
+	s.commit(failover.Pause{Request: operator, Group: s.group})
+	s.wall = time.Date(2026, 11, 20, 12, 4, 31, 207_000_000, time.UTC)
+	s.see("pg-a", failover.Evidence{Reason: failover.ReasonRefused, Detail: "dial tcp 10.0.0.1:5432: connect: connection refused"}, failover.Facts{}, scriptNodes...)
 	s.send(nil)
 }
 

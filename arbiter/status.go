@@ -186,7 +186,7 @@ func (n *Node) memberToProto(s *failover.State, g *failover.Group, m failover.Me
 	status.SeenAge = n.seenAge(g.Name, m.Name)
 	status.FenceAge, status.Views = n.fenceAge(g.Name, m.Name), n.viewsToProto(s, g, m.Name)
 	if state.Proof.Grade != "" {
-		status.Proof = fmt.Sprintf("%s %s", state.Proof.Grade, state.Proof.By)
+		status.Proof, status.Proven = fmt.Sprintf("%s %s", state.Proof.Grade, state.Proof.By), timeToProto(g.ProvenAt(m.Name))
 	}
 	if look, ok := n.view.look(g.Name, m.Name); ok {
 		f := look.Observation.Facts

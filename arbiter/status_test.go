@@ -200,6 +200,14 @@ func TestOperations_ARefenceMovesNobody(t *testing.T) {
 	}
 }
 
+// A refence that a person let go on is not told of as merely automatic.
+func TestOperations_WhoReleased(t *testing.T) {
+	op := operationToProto("orders", &failover.Operation{Kind: failover.KindRefence, Automatic: true, ReleasedBy: "dana"})
+	if op.GetActor() != "automatic" || op.GetReleasedBy() != "dana" {
+		t.Errorf("by %q, released by %q", op.GetActor(), op.GetReleasedBy())
+	}
+}
+
 // What is known of members that don't answer any more is as old as their last word, not as the last look in vain.
 func TestAges_AreOfTheLastWord(t *testing.T) {
 	f, n := newLossFixture()

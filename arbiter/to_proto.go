@@ -89,7 +89,7 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 	op := &arbiterv1.Operation{
 		Id: string(o.ID), Group: string(group), Kind: string(o.Kind), Actor: o.Actor, Reason: o.Reason, From: string(o.From),
 		EpochBefore: uint64(o.EpochBefore), Began: timeToProto(o.Began), LossGrade: string(o.Loss.Grade), LossBytes: o.Loss.Bytes,
-		AcceptedLoss: o.LossTaken != nil || o.LossUsed != nil, Verdict: o.Verdict, Arbiter: string(o.Arbiter),
+		AcceptedLoss: o.LossTaken != nil || o.LossUsed != nil, Verdict: o.Verdict, Arbiter: string(o.Arbiter), ReleasedBy: o.ReleasedBy,
 	}
 	if o.Automatic {
 		op.Actor = "automatic"

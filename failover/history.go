@@ -62,6 +62,34 @@ func (g *Group) proofsBeside(promoted MemberName) string {
 	return strings.Join(words, ", ")
 }
 
+// ProvenAt is when the proof that a member can't write was committed; 0 if there is none, or nothing is kept any more of what brought it.
+func (g *Group) ProvenAt(member MemberName) WallTime {
+	m := g.Member(member)
+	if m == nil || m.Proof.Grade == "" {
+		return 0
+	}
+	operations := []*Operation{g.Operation}
+	for i := range g.History.Receipts {
+		operations = append(operations, &g.History.Receipts[i].Operation)
+	}
+	for _, op := range operations {
+		if op == nil {
+			continue
+		}
+		for _, step := range op.Steps {
+			if step.Outcome == m.NoneSince && step.Member == member && step.Proof.Grade == m.Proof.Grade {
+				return step.Ended
+			}
+		}
+	}
+	for _, row := range g.History.Epochs { // of a person's word at an adoption
+		if row.Index == m.NoneSince {
+			return row.Wall
+		}
+	}
+	return 0
+}
+
 // OperationResult is how an operation ended.
 type OperationResult string
 

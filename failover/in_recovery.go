@@ -75,5 +75,5 @@ func inRecoveryObstacle(s *State, g *Group) []Obstacle {
 	if !slices.Contains(g.Spec.Policy.AlsoDown, ReasonReadOnly) {
 		why += " (policy.also_down does not name " + string(ReasonReadOnly) + ")"
 	}
-	return []Obstacle{{Why: why, Next: inOneLine(endRecovery(s, g))}}
+	return []Obstacle{{Outage: true, Why: why, Next: inOneLine(endRecovery(s, g))}}
 }

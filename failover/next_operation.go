@@ -97,7 +97,7 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 	g.Lease = &Lease{Holder: b.Holder, Term: b.Term, Epoch: g.Epoch, Duration: int64(b.Duration), GrantedAt: c.entry.Index, RenewedAt: c.entry.Index}
 	row := EpochRow{
 		Epoch: g.Epoch, Writer: g.Writer(), Holder: b.Holder, Term: b.Term, Index: c.entry.Index,
-		Wall: c.entry.Wall, Why: fmt.Sprintf("%s: %s", op.Kind, op.Verdict), Operation: op.ID, Reroute: op.Kind == KindReroute,
+		Wall: c.entry.Wall, Why: op.why(), Operation: op.ID, Reroute: op.Kind == KindReroute,
 	}
 	if m := g.Member(row.Writer); m != nil && m.Promoting {
 		row.Proof = g.proofsBeside(m.Name)
@@ -108,6 +108,15 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 		Detail: fmt.Sprintf("epoch %d, %s, %s", g.Epoch, b.Holder, b.Duration),
 	})
 	return c.advance(g, LeaseGranted, "epoch %d granted to %s for %s", g.Epoch, b.Holder, b.Duration)
+}
+
+// why is what an operation is and rests on, in the words of an epoch's row.
+func (o *Operation) why() string {
+	text := fmt.Sprintf("%s: %s", o.Kind, o.Verdict)
+	if o.ReleasedBy != "" {
+		text += ", released by " + o.ReleasedBy
+	}
+	return text
 }
 
 func (c *change) renewLease(b RenewLease) *Refusal {
@@ -215,6 +224,7 @@ func (c *change) release(b Release) *Refusal {
 	}
 	op.Aborted, op.Attempts, op.LastHold = false, 0, Hold{}
 	op.release(g.Hold.Reason)
+	op.ReleasedBy = b.Request.Actor
 	if rogue := g.toIsolate(); g.Hold.Reason == HoldAborted && rogue != "" && g.Member(rogue).Rogue { // whose fence was called off, and goes on by this word
 		op.release(HoldRogue)
 		op.release(HoldRefenceByHand)

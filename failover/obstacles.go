@@ -7,6 +7,8 @@ import (
 
 // Obstacle is something that the committed state has against a failover.
 type Obstacle struct {
+	// Outage says that the service is away now, whatever a failover would do.
+	Outage bool
 	// Blocks says that an operator's failover would be held too; otherwise it only keeps one from happening by itself.
 	Blocks bool
 	Why    string
@@ -27,9 +29,11 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 			what = "which is being promoted"
 		}
 		found = append(found, Obstacle{
-			Why:  fmt.Sprintf("%s, %s, is down: nobody may be writing", writer, what),
+			Outage: true, Why: fmt.Sprintf("%s, %s, is down: nobody may be writing", writer, what),
 			Next: fmt.Sprintf("arbiterctl explain %s", name),
 		})
+	} else if writer == "" && g.Adopted {
+		found = append(found, Obstacle{Outage: true, Why: "nobody is the primary: nobody may be writing", Next: fmt.Sprintf("arbiterctl explain %s", name)})
 	}
 	for _, m := range g.Members {
 		if m.Rogue && m.Authority == AuthorityRevoked { // S2: nobody is promoted beside it
@@ -82,7 +86,7 @@ func remedy(s *State, g *Group, guard Guard) string {
 		}
 		return strings.Join(adoptCommands(s, g), " ")
 	case guardPaused:
-		return fmt.Sprintf("arbiterctl resume %s", g.Name)
+		return inOneLine(pausedCommands(s, g))
 	}
 	return ""
 }

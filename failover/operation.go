@@ -45,6 +45,7 @@ type Operation struct {
 	// else has not been answered.
 	GoAhead      bool
 	GoAheadFor   []HoldReason
+	ReleasedBy   string `json:",omitempty"` // who did that last; kept when it is taken back
 	Reinstating  bool
 	ReinstatedAt Epoch // epoch when the reinstatement was asked for: it needs a newer one
 	Aborted      bool

@@ -99,3 +99,25 @@ func TestS14_NoReleaseInAPausedGroupBeforeAnythingWasDone(t *testing.T) {
 	w.do(t, "resume orders\n")
 	w.accepted(t, "", 0, release)
 }
+
+// Who let an operation go on is kept with it, and with the epochs that it took then: what was fenced by a person's word is not told of as automatic.
+func TestRelease_ItsActorIsKept(t *testing.T) {
+	w := given(t, adopted+"apply orders refence_rogues=no\nobserve c: pg-c=primary@1000\n")
+	w.wantHeld(t, HoldRefenceByHand)
+	if by := w.group(t).Operation.ReleasedBy; by != "" {
+		t.Errorf("before anybody released it, %q did", by)
+	}
+	w.do(t, "release orders\noutcome isolate CONFIRMED_OFF\n")
+	h := w.group(t).History
+	if op := h.Receipts[0].Operation; op.Kind != KindRefence || op.ReleasedBy != "dana" {
+		t.Errorf("%s, released by %q", op.Kind, op.ReleasedBy)
+	}
+	if row := h.Epochs[len(h.Epochs)-1]; !strings.HasPrefix(row.Why, "refence: ") || !strings.HasSuffix(row.Why, ", released by dana") {
+		t.Errorf("the epoch's row: %q", row.Why)
+	}
+	w = given(t, adopted+"observe c: pg-c=primary@1000\noutcome isolate CONFIRMED_OFF\n")
+	h = w.group(t).History
+	if op, row := h.Receipts[0].Operation, h.Epochs[len(h.Epochs)-1]; op.ReleasedBy != "" || strings.Contains(row.Why, "released") {
+		t.Errorf("one that nobody released: by %q, %q", op.ReleasedBy, row.Why)
+	}
+}

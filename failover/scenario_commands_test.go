@@ -185,7 +185,10 @@ func (w *world) obstaclesText(group GroupName, d Durations) {
 	}
 	for _, o := range found {
 		kind := "advice"
-		if o.Blocks {
+		switch {
+		case o.Outage:
+			kind = "outage"
+		case o.Blocks:
 			kind = "blocks"
 		}
 		w.print("%s: %s", kind, o.Why)

@@ -85,7 +85,7 @@ func (a *app) failover(ctx context.Context, c *client.Client, change *changing, 
 		}
 		if plan.Refused != "" { // nobody is asked to confirm what would not even begin
 			fmt.Fprint(a.stderr, screen.Plan(a.style(), plan, false))
-			return &client.RejectedError{Why: plan.Refused, Next: "make it answer first, or add --ignore-routers: clients get to the new primary once it does"}
+			return &client.RejectedError{Why: plan.Refused, Next: strings.Join(plan.Next, "; ")}
 		}
 		if err := a.confirm(change, request.Group, screen.Plan(a.style(), plan, false)); err != nil {
 			return err

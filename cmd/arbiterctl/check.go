@@ -25,8 +25,8 @@ func (a *app) checkCommand() *cobra.Command {
 		Short: "Would a failover work, on these machines, right now",
 		Long: "Has every arbiter look, from its own machine and with its own secrets, for what would keep a failover from working:\n" +
 			"the members' privileges and settings, every fence device (its agent, its settings, its status), and the routers. It\n" +
-			"changes nothing and switches nothing. With -f it looks at specs that need not be applied. What blocks a failover, or\n" +
-			"an arbiter that did not answer, makes the exit status 6.",
+			"changes nothing and switches nothing. With -f it looks at specs that need not be applied. What blocks a failover, a\n" +
+			"primary that is down already, or an arbiter that did not answer makes the exit status 6.",
 		Args: atMost(1), ValidArgsFunction: a.completeGroups,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args)+len(files) == 0 {

@@ -35,7 +35,7 @@ const exitStatusHelp = `What the exit statuses of arbiterctl mean:
   6  status --check: a group needs attention (held, primary degraded, not armed, not adopted, no standby, ...),
      nothing is heard from an arbiter, too few have a view that counts, so that nothing is failed over, or
      certificates of arbiters end soon;
-     check: something blocks a failover, or an arbiter did not answer
+     check: something blocks a failover, nobody may be writing, or an arbiter did not answer
   7  the answer was lost: the change may or may not have been made (repeat it with the same --request-id)
   8  failover --dry-run: as things are the failover would be refused for a router, or held, also for a fence that is not armed;
      the answer says why

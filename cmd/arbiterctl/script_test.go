@@ -441,6 +441,9 @@ func checkAnswer(node string, r *arbiterv1.CheckGroupRequest) (proto.Message, er
 		answer = sample.BlockedCheck()
 		answer.Group = r.Group
 	}
+	if r.Group == "outage" { // nothing blocks a failover of it, and its primary is down
+		return sample.DownCheck(), nil
+	}
 	age(answer.Freshness, node, r)
 	return found(r.Group, answer)
 }

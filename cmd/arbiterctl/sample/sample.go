@@ -80,6 +80,12 @@ func Billing() *arbiterv1.GroupStatus { return answer("billing", &arbiterv1.Grou
 // Degraded is a group whose primary answers and takes no writes.
 func Degraded() *arbiterv1.GroupStatus { return answer("degraded", &arbiterv1.GroupStatus{}) }
 
+// Recovering is a group whose primary was started again as a standby.
+func Recovering() *arbiterv1.GroupStatus { return answer("recovering", &arbiterv1.GroupStatus{}) }
+
+// PausedDown is a paused group whose primary is down.
+func PausedDown() *arbiterv1.GroupStatus { return answer("paused_down", &arbiterv1.GroupStatus{}) }
+
 // Unasked is a group to whose members no arbiter can log in any more.
 func Unasked() *arbiterv1.GroupStatus { return answer("unasked", &arbiterv1.GroupStatus{}) }
 
@@ -117,6 +123,13 @@ func ExplainRunning() *arbiterv1.ExplainResponse {
 // ExplainHeld is about the group that is Billing.
 func ExplainHeld() *arbiterv1.ExplainResponse {
 	return answer("explain_held", &arbiterv1.ExplainResponse{})
+}
+
+// ExplainRecovering is about the group that is Recovering.
+func ExplainRecovering() *arbiterv1.ExplainResponse {
+	r := answer("explain_recovering", &arbiterv1.ExplainResponse{})
+	r.Freshness = fresh()
+	return r
 }
 
 // ExplainChecks is the same of a group that is watched by two checks: the second one, which isn't required, fails for pg-a on one arbiter, and for pg-b
@@ -219,6 +232,21 @@ func Checks() []*arbiterv1.ArbiterCheck {
 func Check() *arbiterv1.CheckGroupResponse {
 	r := answer("check", &arbiterv1.CheckGroupResponse{})
 	r.Freshness, r.Arbiters = fresh(), Checks()
+	return r
+}
+
+// DownCheck is one of the group that is PausedDown.
+func DownCheck() *arbiterv1.CheckGroupResponse {
+	r := answer("check_down", &arbiterv1.CheckGroupResponse{})
+	r.Freshness, r.Arbiters = fresh(), Checks()
+	for _, c := range r.Arbiters {
+		c.Reached, c.Epoch = 0, 0
+		c.Findings = []*arbiterv1.Finding{{
+			Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "database", Member: "pg-a", Unreachable: true,
+			What: "it is down, so it was not looked at (can't be asked: nobody listens at pg-a.internal:5432)",
+			Next: "see what is done about the primary: arbiterctl explain orders-db",
+		}}
+	}
 	return r
 }
 

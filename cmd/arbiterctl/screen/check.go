@@ -22,7 +22,7 @@ type findingRow struct {
 	*arbiterv1.Finding
 }
 
-// Check draws what the arbiters have found. Its first line says whether a failover would work.
+// Check draws what the arbiters have found. Its first line says whether a failover would work, or that the service is away already.
 func Check(s Style, r Checked) string {
 	p := s.page()
 	rows := findingRows(r)
@@ -33,6 +33,11 @@ func Check(s Style, r Checked) string {
 		p.line("%s", s.bad(fmt.Sprintf("A failover of %s would not work: no arbiter leads.", r.GetGroup())))
 		answer = "Apart from that: " + answer
 	}
+	for _, row := range rows {
+		if isOutage(row) {
+			p.line("%s", s.bad("OUTAGE of "+r.GetGroup()+": "+row.What+"."))
+		}
+	}
 	p.line("%s", answer)
 	if stale {
 		p.line("%s", s.warn("The spec is what "+orDash(f.Node)+" knew last, and may be old."))
@@ -41,7 +46,10 @@ func Check(s Style, r Checked) string {
 		cells := make([][]string, len(rows))
 		for i, row := range rows {
 			severity := "advice"
-			if row.Severity == arbiterv1.Severity_SEVERITY_BLOCKS {
+			switch {
+			case isOutage(row):
+				severity = s.bad("OUTAGE")
+			case blocks(row):
 				severity = s.bad("BLOCKS")
 			}
 			cells[i] = []string{nodesCell(r, row), orDash(row.Member), row.About, severity, row.What}
@@ -64,10 +72,13 @@ func Check(s Style, r Checked) string {
 	return p.String()
 }
 
-// CheckFails says whether somebody is needed: something blocks a failover, or an arbiter did not say.
+// CheckFails says whether somebody is needed: the service is away, something blocks a failover, or an arbiter did not say.
 func CheckFails(r Checked) bool {
-	return len(silentNodes(r)) > 0 || slices.ContainsFunc(findingRows(r), blocks)
+	rows := findingRows(r)
+	return len(silentNodes(r)) > 0 || slices.ContainsFunc(rows, blocks) || slices.ContainsFunc(rows, isOutage)
 }
+
+func isOutage(f findingRow) bool { return f.Severity == arbiterv1.Severity_SEVERITY_OUTAGE }
 
 func blocks(f findingRow) bool { return f.Severity == arbiterv1.Severity_SEVERITY_BLOCKS }
 
@@ -138,16 +149,18 @@ func checkAnswer(s Style, r Checked, rows []findingRow) string {
 		return s.bad(fmt.Sprintf("A failover of %s would not work%s: %s.%s", r.GetGroup(), where, plural(blocking, "finding blocks it", "findings block it"), missing))
 	}
 	looked := lookedAt(r)
-	advice := ""
-	if len(rows) > 0 {
-		advice = ", with advice"
-	}
 	if missing != "" {
 		return s.warn(fmt.Sprintf("Nothing blocks a failover of %s for the %s that answered (%s).%s",
 			r.GetGroup(), plural(len(r.GetArbiters())-len(silent), "arbiter", "arbiters"), looked, missing))
 	}
-	return s.good(fmt.Sprintf("all well%s: a failover of %s would work from each of %s (%s).",
-		advice, r.GetGroup(), plural(len(r.GetArbiters()), "arbiter", "arbiters"), looked))
+	works := fmt.Sprintf(" failover of %s would work from each of %s (%s).", r.GetGroup(), plural(len(r.GetArbiters()), "arbiter", "arbiters"), looked)
+	switch {
+	case slices.ContainsFunc(rows, isOutage):
+		return "A" + works
+	case len(rows) > 0:
+		return s.good("all well, with advice: a" + works)
+	}
+	return s.good("all well: a" + works)
 }
 
 // reached says through how many routes the primary was reached, by the arbiter that reached it through the fewest.

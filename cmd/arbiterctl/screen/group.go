@@ -35,12 +35,21 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 				p.labelled("  ", "not ready:", []string{m.WhyNotEligible})
 			}
 			p.labelled("  ", "fence:", fenceNote(m.Armed, m.Fence))
-			if m.Proof != "" && m.Status != "up" && m.Status != "degraded" { // it was true once: now the member runs
-				p.labelled("  ", "proof:", []string{m.Proof})
-			}
+			p.labelled("  ", "proof:", provenText(s, m))
 		})
 	}
 	return p.String()
+}
+
+// provenText is what says that a member can't write, and since when that is known. Under one that runs it was true once.
+func provenText(s Style, m *arbiterv1.MemberStatus) []string {
+	switch {
+	case m.Proof == "" || m.Status == "up" || m.Status == "degraded":
+		return nil
+	case m.Proven == nil:
+		return []string{m.Proof}
+	}
+	return []string{fmt.Sprintf("%s, since %s (%s)", m.Proof, s.moment(m.Proven), s.since(m.Proven))}
 }
 
 func groupLine(s Style, g *arbiterv1.GroupStatus) string {

@@ -108,5 +108,8 @@ func Plan(s Style, r *arbiterv1.FailoverResponse, dryRun bool) string {
 	if dryRun && !strings.Contains(r.Plan, "Nothing was done") {
 		p.line("Nothing was done.")
 	}
+	if dryRun { // who is about to confirm it is told by the refusal
+		p.labelled("", "next:", r.Next)
+	}
 	return p.String()
 }

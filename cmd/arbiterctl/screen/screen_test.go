@@ -64,6 +64,7 @@ func TestScreens(t *testing.T) {
 		},
 		"show_running": func() string { return screen.Operation(s, sample.RunningFailover()) },
 		"show_retried": func() string { return screen.Operation(s, retried()) },
+		"show_released": func() string { return screen.Operation(s, released()) },
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},
@@ -91,6 +92,11 @@ func TestScreens(t *testing.T) {
 		"check":                 func() string { return screen.Check(s, sample.Check()) },
 		"check_blocked":         func() string { return screen.Check(s, sample.BlockedCheck()) },
 		"check_advice":          func() string { return screen.Check(s, adviceOnly()) },
+		"check_down":            func() string { return screen.Check(s, sample.DownCheck()) },
+		"status_paused_down":    func() string { return screen.Status(s, statusOf(sample.PausedDown())) },
+		"status_recovering":     func() string { return screen.Status(s, statusOf(sample.Recovering())) },
+		"group_recovering":      func() string { return screen.Group(s, statusOf(sample.Recovering())) },
+		"explain_recovering":    func() string { return screen.Explain(s, sample.ExplainRecovering()) },
 		"check_silent":          func() string { return screen.Check(s, silentCheck()) },
 		"check_spec": func() string {
 			arbiters := sample.Checks()
@@ -116,6 +122,13 @@ func TestScreens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) { golden(t, name, draw()) })
 	}
+}
+
+// released is a failover that was held, until somebody let it go on.
+func released() *arbiterv1.Operation {
+	op := sample.Failover()
+	op.ReleasedBy = "dana"
+	return op
 }
 
 func golden(t *testing.T, name, got string) {
@@ -405,7 +418,7 @@ func meaning(t *testing.T) config.Report { return config.Meaning(parsed(t, onePa
 func TestTroubles_GravestFirst(t *testing.T) {
 	want := []string{
 		"refence is held (refence-by-hand) with a member that may be writing without authority", "rogue has a member that may be writing without authority",
-		"held is held (fence-unproven) with a former primary that may still be writing", "moving is catching up", "headless has no primary", "dead has a primary that is down and is paused", "new is not adopted",
+		"held is held (fence-unproven) with a former primary that may still be writing", "moving is catching up", "headless has no primary", "dead is paused, and has a primary that is down", "new is not adopted",
 		"failing has a primary that is degraded (postgres: read-only)", "alone has no standby that could take over", "unarmed is not armed", "fewer has a member that is down (pg-c)", "paused is paused",
 	}
 	if got := screen.Troubles(statusOf(troubled()...)); !slices.Equal(got, want) {

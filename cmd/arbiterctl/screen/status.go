@@ -31,7 +31,7 @@ func Status(s Style, r *arbiterv1.GetStatusResponse) string {
 		rows[i] = statusRow(s, g)
 	}
 	header := []string{"GROUP", "STATE", "PRIMARY", "EPOCH", "SINCE", "STANDBY", "LAG", "WOULD LOSE", "FENCE", "MODE"}
-	p.table(header, rows, func(i int) { statusNotes(p, s, r.Groups[i]) })
+	p.table(header, rows, func(i int) { statusNotes(p, s, r.Groups[i], provenHere(s, r.Groups[i])...) })
 	return p.String()
 }
 
@@ -45,6 +45,16 @@ func arbiterNotes(p *page, r *arbiterv1.GetStatusResponse) {
 			p.line("  %s: %s.", a.Node, concern)
 		}
 	}
+}
+
+// provenHere are the proofs that the operation in progress has brought: whoever is woken by it need not ask further whether the former primary is off.
+func provenHere(s Style, g *arbiterv1.GroupStatus) (lines []string) {
+	for _, m := range g.Members {
+		if proof := provenText(s, m); proof != nil && g.Operation != nil && m.Authority == "NONE" && !m.Proven.AsTime().Before(g.Operation.Began.AsTime()) {
+			lines = append(lines, m.Member+" "+proof[0])
+		}
+	}
+	return lines
 }
 
 // noGroups stands where the groups would. Only an arbiter that leads knows that there are none.
@@ -61,12 +71,13 @@ func noGroups(f *arbiterv1.Freshness) string {
 // NeedsAttention says why a group isn't as safe as it can be; empty if it is.
 func NeedsAttention(g *arbiterv1.GroupStatus) string {
 	_, why := concern(g)
-	if g.Pause != nil && why != "" {
-		why += " and is paused"
-	} else if g.Pause != nil {
-		why = "is paused"
+	switch {
+	case g.Pause == nil:
+		return why
+	case why == "":
+		return "is paused"
 	}
-	return why
+	return "is paused, and " + why
 }
 
 // concern is the gravest thing that is wrong with a group, apart from a pause, and how grave that is: 0 is the worst. Two that may write
@@ -80,6 +91,7 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{len(rogues(g)) > 0, "has a member that may be writing without authority"},
 		{g.Stage == "held" && g.Operation.GetMayWrite() != "", heldText(g) + " with a former primary that may still be writing"},
 		{g.Stage == "held" && g.Adopted, heldText(g)},
+		{g.Adopted && (g.Stage == "suspected" || g.Stage == "confirmed") && g.PrimaryStatus == "down", "has a primary that is down (" + g.Stage + ")"},
 		{g.Adopted && g.Stage != "steady" && g.Stage != "", "is " + spaced(g.Stage)},
 		{g.Adopted && g.Primary == "", "has no primary"},
 		{!g.Adopted && g.PrimaryStatus == "down", "is not adopted"}, // the sentence goes on with the primary, and nothing will be done about it
@@ -457,8 +469,9 @@ func modeCell(s Style, g *arbiterv1.GroupStatus) string {
 	return orDash(g.Automation)
 }
 
-// statusNotes are the lines under a group: what is alarming, what holds it, what to know, what to do.
-func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
+// statusNotes are the lines under a group: what is alarming, what holds it, who is proven unable to write where no table of its members follows, what to
+// know, what to do.
+func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus, proven ...string) {
 	notes := slices.Clone(g.Notes)
 	if may := g.Operation.GetMayWrite(); may != "" {
 		p.labelled("  ", s.bad("alarm:"), []string{may})
@@ -482,6 +495,7 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus) {
 		}
 		p.labelled("  ", s.bad("alarm:"), []string{name + " has no authority and may be accepting writes"})
 	}
+	p.labelled("  ", "proof:", proven)
 	p.labelled("  ", "fence:", fenceNote(g.Armed, g.Fence))
 	if g.Pause != nil {
 		p.labelled("  ", "paused:", []string{pauseSentence(s, g.Pause)})

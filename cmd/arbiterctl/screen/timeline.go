@@ -108,6 +108,9 @@ func actorText(op *arbiterv1.Operation) string {
 	if who != "automatic" && who != "" {
 		who = "asked for by " + who
 	}
+	if op.ReleasedBy != "" {
+		who = strings.TrimPrefix(who+", released by "+op.ReleasedBy, ", ")
+	}
 	if op.Arbiter == "" {
 		return orDash(who)
 	}

@@ -151,6 +151,8 @@ const (
 	Severity_SEVERITY_ADVICE Severity = 1
 	// A failover that this arbiter carries out would fail here, or not keep what was promised.
 	Severity_SEVERITY_BLOCKS Severity = 2
+	// The service is away now, whatever a failover would do: nobody may be writing, or clients' commits wait.
+	Severity_SEVERITY_OUTAGE Severity = 3
 )
 
 // Enum value maps for Severity.
@@ -159,11 +161,13 @@ var (
 		0: "SEVERITY_UNSPECIFIED",
 		1: "SEVERITY_ADVICE",
 		2: "SEVERITY_BLOCKS",
+		3: "SEVERITY_OUTAGE",
 	}
 	Severity_value = map[string]int32{
 		"SEVERITY_UNSPECIFIED": 0,
 		"SEVERITY_ADVICE":      1,
 		"SEVERITY_BLOCKS":      2,
+		"SEVERITY_OUTAGE":      3,
 	}
 )
 
@@ -1140,7 +1144,9 @@ type MemberStatus struct {
 	// How old lag_bytes is; see GroupStatus.
 	LagAge *durationpb.Duration `protobuf:"bytes,19,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	// How long ago the member itself told the arbiter that answers what it is and where it stands; unset if it never did.
-	SeenAge       *durationpb.Duration `protobuf:"bytes,20,opt,name=seen_age,json=seenAge,proto3" json:"seen_age,omitempty"`
+	SeenAge *durationpb.Duration `protobuf:"bytes,20,opt,name=seen_age,json=seenAge,proto3" json:"seen_age,omitempty"`
+	// When `proof` was committed; unset if that isn't kept any more.
+	Proven        *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=proven,proto3" json:"proven,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1311,6 +1317,13 @@ func (x *MemberStatus) GetLagAge() *durationpb.Duration {
 func (x *MemberStatus) GetSeenAge() *durationpb.Duration {
 	if x != nil {
 		return x.SeenAge
+	}
+	return nil
+}
+
+func (x *MemberStatus) GetProven() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Proven
 	}
 	return nil
 }
@@ -2330,7 +2343,9 @@ type Operation struct {
 	// While it is held: since when, over all tries.
 	HeldSince *timestamppb.Timestamp `protobuf:"bytes,27,opt,name=held_since,json=heldSince,proto3" json:"held_since,omitempty"`
 	// While it runs: which member may still be writing although it was told to stop, and whether clients were cut off from it. Empty if none.
-	MayWrite      string `protobuf:"bytes,28,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
+	MayWrite string `protobuf:"bytes,28,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
+	// Who released it last; empty if nobody has.
+	ReleasedBy    string `protobuf:"bytes,29,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2557,6 +2572,13 @@ func (x *Operation) GetHeldSince() *timestamppb.Timestamp {
 func (x *Operation) GetMayWrite() string {
 	if x != nil {
 		return x.MayWrite
+	}
+	return ""
+}
+
+func (x *Operation) GetReleasedBy() string {
+	if x != nil {
+		return x.ReleasedBy
 	}
 	return ""
 }
@@ -3949,7 +3971,9 @@ type FailoverResponse struct {
 	// Of a dry run: what each router answered.
 	Routers []*PlanRouter `protobuf:"bytes,15,rep,name=routers,proto3" json:"routers,omitempty"`
 	// Of a dry run: why the request itself would be refused; empty if the failover would be begun, and perhaps held then.
-	Refused       string `protobuf:"bytes,16,opt,name=refused,proto3" json:"refused,omitempty"`
+	Refused string `protobuf:"bytes,16,opt,name=refused,proto3" json:"refused,omitempty"`
+	// Of a dry run that is not possible: what to do about it.
+	Next          []string `protobuf:"bytes,17,rep,name=next,proto3" json:"next,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4094,6 +4118,13 @@ func (x *FailoverResponse) GetRefused() string {
 		return x.Refused
 	}
 	return ""
+}
+
+func (x *FailoverResponse) GetNext() []string {
+	if x != nil {
+		return x.Next
+	}
+	return nil
 }
 
 // PlanLook is how the arbiter that makes a plan knows where a member is.
@@ -6332,7 +6363,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
-	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\x92\x05\n" +
+	"\x05since\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"\xc6\x05\n" +
 	"\fMemberStatus\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x12\n" +
 	"\x04zone\x18\x02 \x01(\tR\x04zone\x12\x18\n" +
@@ -6355,7 +6386,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\rnot_following\x18\x11 \x01(\tR\fnotFollowing\x126\n" +
 	"\tfence_age\x18\x12 \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x122\n" +
 	"\alag_age\x18\x13 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x124\n" +
-	"\bseen_age\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\aseenAgeB\f\n" +
+	"\bseen_age\x18\x14 \x01(\v2\x19.google.protobuf.DurationR\aseenAge\x122\n" +
+	"\x06proven\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\x06provenB\f\n" +
 	"\n" +
 	"_lag_bytes\"\xa2\x02\n" +
 	"\x04View\x12\x12\n" +
@@ -6445,7 +6477,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
 	"\x05index\x18\b \x01(\x04R\x05index\x12\x14\n" +
-	"\x05first\x18\t \x01(\x04R\x05first\"\xfe\x06\n" +
+	"\x05first\x18\t \x01(\x04R\x05first\"\x9f\a\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -6481,7 +6513,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\arepeats\x18\x1a \x01(\rR\arepeats\x129\n" +
 	"\n" +
 	"held_since\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\theldSince\x12\x1b\n" +
-	"\tmay_write\x18\x1c \x01(\tR\bmayWrite\"\xa7\x03\n" +
+	"\tmay_write\x18\x1c \x01(\tR\bmayWrite\x12\x1f\n" +
+	"\vreleased_by\x18\x1d \x01(\tR\n" +
+	"releasedBy\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -6593,7 +6627,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12%\n" +
-	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\"\xbd\x04\n" +
+	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\"\xd1\x04\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
@@ -6613,7 +6647,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tfence_age\x18\r \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x12*\n" +
 	"\x05looks\x18\x0e \x03(\v2\x14.arbiter.v1.PlanLookR\x05looks\x120\n" +
 	"\arouters\x18\x0f \x03(\v2\x16.arbiter.v1.PlanRouterR\arouters\x12\x18\n" +
-	"\arefused\x18\x10 \x01(\tR\arefusedB\f\n" +
+	"\arefused\x18\x10 \x01(\tR\arefused\x12\x12\n" +
+	"\x04next\x18\x11 \x03(\tR\x04nextB\f\n" +
 	"\n" +
 	"_lag_bytes\"}\n" +
 	"\bPlanLook\x12\x16\n" +
@@ -6769,11 +6804,12 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x13READINESS_NO_LEADER\x10\x03\x12\x13\n" +
 	"\x0fREADINESS_READY\x10\x04\x12\x16\n" +
 	"\x12READINESS_DRAINING\x10\x05\x12\x14\n" +
-	"\x10READINESS_SILENT\x10\x06*N\n" +
+	"\x10READINESS_SILENT\x10\x06*c\n" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSEVERITY_ADVICE\x10\x01\x12\x13\n" +
-	"\x0fSEVERITY_BLOCKS\x10\x022\xf4\f\n" +
+	"\x0fSEVERITY_BLOCKS\x10\x02\x12\x13\n" +
+	"\x0fSEVERITY_OUTAGE\x10\x032\xf4\f\n" +
 	"\x0eArbiterService\x12H\n" +
 	"\tGetStatus\x12\x1c.arbiter.v1.GetStatusRequest\x1a\x1d.arbiter.v1.GetStatusResponse\x12B\n" +
 	"\aExplain\x12\x1a.arbiter.v1.ExplainRequest\x1a\x1b.arbiter.v1.ExplainResponse\x12H\n" +
@@ -6928,146 +6964,147 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	79,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
 	79,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
 	79,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
-	80,  // 20: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	81,  // 21: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	79,  // 22: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	79,  // 23: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,   // 24: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 25: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	19,  // 26: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	13,  // 27: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	12,  // 28: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	17,  // 29: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	79,  // 30: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	79,  // 31: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	79,  // 32: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
-	18,  // 33: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	80,  // 34: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
-	0,   // 35: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 36: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	14,  // 37: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	22,  // 38: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	80,  // 39: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	80,  // 40: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	80,  // 41: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	24,  // 42: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	82,  // 43: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	79,  // 44: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	80,  // 45: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
-	80,  // 46: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	79,  // 47: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	83,  // 48: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 49: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 50: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 51: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 52: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 53: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 54: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 55: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	31,  // 56: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 57: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	80,  // 58: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 59: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 60: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 61: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 62: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 63: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 64: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 65: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 66: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	84,  // 67: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 68: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 69: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 70: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	79,  // 71: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 72: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	40,  // 73: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	19,  // 74: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	79,  // 75: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	79,  // 76: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	43,  // 77: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
-	44,  // 78: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
-	79,  // 79: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
-	40,  // 80: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 81: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 82: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 83: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 84: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 85: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 86: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 87: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	84,  // 88: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 89: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 90: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	84,  // 91: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	84,  // 92: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	65,  // 93: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 94: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 95: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 96: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	85,  // 97: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	72,  // 98: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 99: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 100: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	84,  // 101: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 102: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 103: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 104: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 105: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 106: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 107: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 108: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 109: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 110: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 111: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 112: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	45,  // 113: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	47,  // 114: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	49,  // 115: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	51,  // 116: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	53,  // 117: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	55,  // 118: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	57,  // 119: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	59,  // 120: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	61,  // 121: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	63,  // 122: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	66,  // 123: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	68,  // 124: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	70,  // 125: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	73,  // 126: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	75,  // 127: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	77,  // 128: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 129: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 130: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 131: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 132: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 133: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 134: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 135: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 136: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 137: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 138: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	46,  // 139: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	48,  // 140: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	50,  // 141: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	52,  // 142: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	54,  // 143: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	56,  // 144: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	58,  // 145: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	60,  // 146: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	62,  // 147: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	64,  // 148: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	67,  // 149: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	69,  // 150: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	71,  // 151: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	74,  // 152: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	76,  // 153: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	78,  // 154: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	129, // [129:155] is the sub-list for method output_type
-	103, // [103:129] is the sub-list for method input_type
-	103, // [103:103] is the sub-list for extension type_name
-	103, // [103:103] is the sub-list for extension extendee
-	0,   // [0:103] is the sub-list for field type_name
+	80,  // 20: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
+	80,  // 21: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	81,  // 22: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	79,  // 23: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	79,  // 24: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 25: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 26: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	19,  // 27: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	13,  // 28: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	12,  // 29: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	17,  // 30: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	79,  // 31: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	79,  // 32: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	79,  // 33: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	18,  // 34: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	80,  // 35: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 36: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 37: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	14,  // 38: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	22,  // 39: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	80,  // 40: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	80,  // 41: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	80,  // 42: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	24,  // 43: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	82,  // 44: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	79,  // 45: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	80,  // 46: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	80,  // 47: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	79,  // 48: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	83,  // 49: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 50: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 51: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 52: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 53: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 54: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	23,  // 55: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 56: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	31,  // 57: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 58: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	80,  // 59: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 60: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 61: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 62: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 63: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 64: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 65: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 66: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 67: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	84,  // 68: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 69: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	38,  // 70: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	39,  // 71: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	79,  // 72: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 73: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	40,  // 74: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	19,  // 75: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	79,  // 76: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	79,  // 77: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	43,  // 78: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
+	44,  // 79: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
+	79,  // 80: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
+	40,  // 81: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 82: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 83: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 84: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 85: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 86: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 87: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 88: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	84,  // 89: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 90: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 91: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	84,  // 92: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	84,  // 93: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	65,  // 94: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 95: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 96: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 97: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	85,  // 98: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	72,  // 99: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 100: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 101: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	84,  // 102: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 103: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 104: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 105: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 106: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 107: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 108: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 109: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 110: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 111: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 112: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 113: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	45,  // 114: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	47,  // 115: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	49,  // 116: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	51,  // 117: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	53,  // 118: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	55,  // 119: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	57,  // 120: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	59,  // 121: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	61,  // 122: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	63,  // 123: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	66,  // 124: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	68,  // 125: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	70,  // 126: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	73,  // 127: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	75,  // 128: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	77,  // 129: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 130: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 131: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 132: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 133: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 134: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 135: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 136: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 137: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 138: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 139: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	46,  // 140: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	48,  // 141: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	50,  // 142: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	52,  // 143: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	54,  // 144: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	56,  // 145: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	58,  // 146: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	60,  // 147: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	62,  // 148: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	64,  // 149: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	67,  // 150: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	69,  // 151: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	71,  // 152: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	74,  // 153: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	76,  // 154: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	78,  // 155: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	130, // [130:156] is the sub-list for method output_type
+	104, // [104:130] is the sub-list for method input_type
+	104, // [104:104] is the sub-list for extension type_name
+	104, // [104:104] is the sub-list for extension extendee
+	0,   // [0:104] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
