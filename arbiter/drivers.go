@@ -75,6 +75,8 @@ type Settled struct {
 	Moving   bool
 	Epoch    failover.Epoch
 	SystemID string
+	// LeftAlone says why nobody leads clients back there by himself; empty: somebody does.
+	LeftAlone string
 }
 
 // Inspectors look for what would keep actions from working. They change nothing, so they need no epoch.
@@ -83,8 +85,8 @@ type Inspectors struct {
 	Member func(ctx context.Context, member failover.MemberSpec, spec *failover.Spec) []Finding
 	// Fence looks at all devices of a member, and asks them for their status.
 	Fence func(ctx context.Context, member failover.MemberSpec) []Finding
-	// Route asks a router whether it knows the members, and sends clients to the primary, if there is one.
-	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []Finding
+	// Route asks a router whether it knows the members, and sends clients to the settled primary, if there is one.
+	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, settled Settled) []Finding
 	// Arrival connects through a route, as clients do, and tells where that leads unless it is to the settled primary.
 	Arrival func(ctx context.Context, route failover.Route, spec *failover.Spec, settled Settled) []Finding
 	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.

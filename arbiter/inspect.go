@@ -62,7 +62,7 @@ func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, 
 	}
 	for _, r := range spec.Routes {
 		looks = append(looks, look{about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
-			return inspect.Route(ctx, r, group, spec, settled.Primary)
+			return inspect.Route(ctx, r, group, spec, settled)
 		}})
 		if r.VerifyAddress != "" && !settled.Moving {
 			looks = append(looks, look{
@@ -85,7 +85,7 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	ctx, cancel := sooner(ctx)
 	defer cancel()
 	group := failover.GroupName(effective.GetGroup())
-	settled := settledOf(n.fsm.State(), group)
+	settled := settledOf(n.fsm.State(), group, failover.WallTimeOf(n.options.Clock.Wall()))
 	looks := looksOf(n.options.Drivers.Inspect, group, spec, settled)
 	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
 	for _, m := range spec.Members {
@@ -107,7 +107,7 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 }
 
 // settledOf is where clients belong: to the writer, unless an operation may be changing that.
-func settledOf(s *failover.State, group failover.GroupName) Settled {
+func settledOf(s *failover.State, group failover.GroupName, now failover.WallTime) Settled {
 	g := s.Group(group)
 	switch {
 	case g == nil:
@@ -115,7 +115,7 @@ func settledOf(s *failover.State, group failover.GroupName) Settled {
 	case g.Operation != nil:
 		return Settled{Moving: true}
 	}
-	return Settled{Primary: g.Writer(), Epoch: g.Epoch, SystemID: g.SystemID}
+	return Settled{Primary: g.Writer(), Epoch: g.Epoch, SystemID: g.SystemID, LeftAlone: failover.RoutesLeftAlone(s, g, now)}
 }
 
 // sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends

@@ -18,11 +18,37 @@ func TestSettledOf(t *testing.T) {
 		{Name: "without", Members: writer[:1]},
 	}}
 	for group, want := range map[failover.GroupName]Settled{
-		"moved": {Primary: "b", Epoch: 4, SystemID: "7"}, "moving": {Moving: true}, "without": {}, "unknown": {},
+		"moved": {Primary: "b", Epoch: 4, SystemID: "7", LeftAlone: "moved is not adopted"}, "moving": {Moving: true}, "without": {LeftAlone: "without is not adopted"}, "unknown": {},
 	} {
-		if got := settledOf(s, group); got != want {
+		if got := settledOf(s, group, 0); got != want {
 			t.Errorf("%s: %+v, want %+v", group, got, want)
 		}
+	}
+}
+
+// Whether clients are led back by automation is told to whoever looks at the routers.
+func TestSettledOf_WhoLeadsClientsBack(t *testing.T) {
+	s := ordersScript(t)
+	settled := func() Settled { return settledOf(&s.state, s.group, failover.WallTime(s.wall.UnixNano())) }
+	if got := settled(); got.Primary != "pg-a" || got.LeftAlone != "" {
+		t.Errorf("automation does: %+v", got)
+	}
+	s.commit(failover.Pause{Request: operator, Group: s.group})
+	if got := settled(); got.Primary != "pg-a" || got.LeftAlone != "orders-db is paused" {
+		t.Errorf("in a pause: %+v", got)
+	}
+	asked := Settled{}
+	inspect := Inspectors{Route: func(_ context.Context, _ failover.Route, _ failover.GroupName, _ *failover.Spec, settled Settled) []Finding {
+		asked = settled
+		return nil
+	}}
+	for _, l := range looksOf(inspect, s.group, s.find().Spec, settled()) {
+		if l.about == aboutRoute {
+			l.do(t.Context())
+		}
+	}
+	if asked != settled() {
+		t.Errorf("the inspection of the route is told %+v", asked)
 	}
 }
 

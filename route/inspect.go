@@ -60,7 +60,7 @@ func (rs *Routers) Inspect(ctx context.Context, route failover.Route, r Request,
 			Fix:     "leave it if it can't take writes (one that says sorry, say); otherwise take it out of the router",
 		})
 	}
-	return slices.Concat(problems, astray(route, state, primary), refused(route, state), rs.foundOtherwise(ctx, route, state, primary))
+	return slices.Concat(problems, astray(route, state, primary, r.LeftAlone), refused(route, state), rs.foundOtherwise(ctx, route, state, primary))
 }
 
 // refused are the members to which the router could not be told to send clients.
@@ -137,7 +137,7 @@ func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, 
 	}
 	var found []string
 	server, _ := state.Server(primary)
-	for _, p := range astray(route, state, primary) {
+	for _, p := range astray(route, state, primary, r.LeftAlone) {
 		if p.Member == primary && (server.Told == "" && server.Wanted == "" || server.Refused != nil) {
 			continue // the router keeps them away by itself, or finds it dead, which no command mends, or Open would refuse
 		}
@@ -147,8 +147,8 @@ func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, 
 }
 
 // astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was
-// reloaded and has forgotten what it was told.
-func astray(route failover.Route, state State, primary failover.MemberName) (problems []Problem) {
+// reloaded and has forgotten what it was told. leftAlone says why automation does nothing about it.
+func astray(route failover.Route, state State, primary failover.MemberName, leftAlone string) (problems []Problem) {
 	server, known := state.Server(primary)
 	if primary == "" || !known {
 		return nil
@@ -157,7 +157,7 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if !slices.Contains(open, primary) {
 		problem := Problem{
 			Member: primary, Message: fmt.Sprintf("route %s sends no clients to it, and it is the primary", route.Name),
-			Fix: "automation brings them back within seconds, or after the pause that follows reroutes in a row, where it is on; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
+			Fix: byItself(leftAlone, "automation brings them back within seconds", "bring them back by hand") + "; see to it that the router keeps what it was told over a reload (docs/group-spec.md, Routes)",
 		}
 		switch {
 		case server.Told != "":
@@ -174,18 +174,27 @@ func astray(route failover.Route, state State, primary failover.MemberName) (pro
 	if server.Wanted != "" {
 		problems = append(problems, Problem{
 			Member: primary, Message: fmt.Sprintf("route %s has it at %s, and its address is %s", route.Name, server.Address, server.Wanted),
-			Fix: "automation sets it right within seconds, or after the pause that follows reroutes in a row, where it is on; a failover does it too. Where the router is to have an address of its own, say so in the route: address.MEMBER, or addresses: keep",
+			Fix: byItself(leftAlone, "automation sets it right within seconds", "set it right by hand") +
+				"; a failover does it too. Where the router is to have an address of its own, say so in the route: address.MEMBER, or addresses: keep",
 		})
 	}
 	for _, member := range open {
 		if member != primary {
 			problems = append(problems, Problem{
 				Warning: true, Member: member, Message: fmt.Sprintf("route %s may send clients to it, and the primary is %s", route.Name, primary),
-				Fix: "automation takes it out of the router within seconds, or after the pause that follows reroutes in a row, where it is on; otherwise do it by hand, and a failover does it too",
+				Fix: byItself(leftAlone, "automation takes it out of the router within seconds", "take it out by hand") + "; a failover does it too",
 			})
 		}
 	}
 	return problems
+}
+
+// byItself says that automation does something, or that somebody has to, and why.
+func byItself(leftAlone, automation, hand string) string {
+	if leftAlone == "" {
+		return automation
+	}
+	return fmt.Sprintf("%s: automation leaves the routes alone, since %s", hand, leftAlone)
 }
 
 func fixFor(err error) string {

@@ -255,3 +255,21 @@ func TestHAProxyOpensNobodyOfWeightZero(t *testing.T) {
 	l := newLab(t, "weight 0")
 	inVain(t, "weight 0", func(ctx context.Context) error { return l.router("unix://"+l.unix).Open(ctx, l.request(), "pg-b") })
 }
+
+// What leads clients astray is brought back by hand where automation leaves the routes alone, and why is said.
+func TestInspect_WhoBringsClientsBack(t *testing.T) {
+	route := failover.Route{Name: "front"}
+	state := State{Servers: []Server{{Member: "pg-a", Told: "drain", Address: "127.0.0.1:9", Wanted: "127.0.0.1:5432"}, {Member: "pg-b", Open: true}}}
+	const why = "orders is paused"
+	for _, leftAlone := range []string{"", why} {
+		problems := astray(route, state, "pg-a", leftAlone)
+		if len(problems) != 3 {
+			t.Fatalf("%+v", problems)
+		}
+		for _, p := range problems {
+			if byHand := strings.Contains(p.Fix, "by hand: automation leaves the routes alone, since "+why); byHand != (leftAlone != "") || strings.HasPrefix(p.Fix, "automation ") == byHand {
+				t.Errorf("left alone %q: %s", leftAlone, p.Fix)
+			}
+		}
+	}
+}

@@ -39,6 +39,8 @@ type Request struct {
 	Operation failover.OperationID // empty for a look
 	Epoch     failover.Epoch
 	Members   []failover.MemberSpec // all of the group's
+	// LeftAlone says why automation leads nobody's clients back to the primary; empty: it does. It changes nothing but the advice of Inspect.
+	LeftAlone string
 }
 
 func (r Request) member(name failover.MemberName) (failover.MemberSpec, error) {

@@ -30,9 +30,9 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, What: p.Message, Next: p.Fix}
 			})
 		},
-		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, primary failover.MemberName) []arbiter.Finding {
-			request := route.Request{Group: group, Members: spec.Members}
-			return append(unverified(r), findings(routers.Inspect(ctx, r, request, primary), func(p route.Problem) arbiter.Finding {
+		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
+			request := route.Request{Group: group, Members: spec.Members, LeftAlone: settled.LeftAlone}
+			return append(unverified(r), findings(routers.Inspect(ctx, r, request, settled.Primary), func(p route.Problem) arbiter.Finding {
 				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 			})...)
 		},

@@ -50,7 +50,7 @@ func TestInspectors_FindWithoutSecrets(t *testing.T) {
 	for name, found := range map[string][]arbiter.Finding{
 		"member":  inspect.Member(t.Context(), member, spec),
 		"fence":   inspect.Fence(t.Context(), member),
-		"route":   inspect.Route(t.Context(), route, "pay", spec, ""),
+		"route":   inspect.Route(t.Context(), route, "pay", spec, arbiter.Settled{}),
 		"arrival": inspect.Arrival(t.Context(), failover.Route{Name: "front", VerifyAddress: rude(t)}, spec, arbiter.Settled{Primary: "pg-a"}),
 	} {
 		blocked := false
@@ -76,13 +76,31 @@ func TestInspectors_AdviseToVerifyRoutes(t *testing.T) {
 	all, end := drivers(fence.New(fence.Options{}), new(secret.Reader))
 	t.Cleanup(end)
 	inspect := all.Inspect
-	found := inspect.Route(t.Context(), front, "pay", &failover.Spec{}, "")
+	found := inspect.Route(t.Context(), front, "pay", &failover.Spec{}, arbiter.Settled{})
 	if len(found) != 1 || found[0].Blocks || !strings.Contains(found[0].What, "route front has no verify_address") || found[0].Next == "" {
 		t.Errorf("without an address: %+v", found)
 	}
 	front.VerifyAddress = "db:5432"
-	if found = inspect.Route(t.Context(), front, "pay", &failover.Spec{}, ""); len(found) != 0 {
+	if found = inspect.Route(t.Context(), front, "pay", &failover.Spec{}, arbiter.Settled{}); len(found) != 0 {
 		t.Errorf("with one: %+v", found)
+	}
+}
+
+// Where automation leaves the routes alone, a finding about clients that go astray does not say that it brings them back.
+func TestInspectors_TellWhoBringsClientsBack(t *testing.T) {
+	program := filepath.Join(t.TempDir(), "route")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\necho '{\"open\": []}'\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	front := failover.Route{Router: "command", Name: "front", VerifyAddress: "db:5432", Settings: []failover.Setting{{Key: "command", Value: program}}}
+	spec := &failover.Spec{Members: []failover.MemberSpec{{Name: "pg-a", Address: "127.0.0.1:5432"}}}
+	all, end := drivers(fence.New(fence.Options{}), new(secret.Reader))
+	t.Cleanup(end)
+	for leftAlone, want := range map[string]string{"": "automation brings them back", "pay is paused": "bring them back by hand: automation leaves the routes alone, since pay is paused"} {
+		found := all.Inspect.Route(t.Context(), front, "pay", spec, arbiter.Settled{Primary: "pg-a", LeftAlone: leftAlone})
+		if len(found) != 1 || !strings.HasPrefix(found[0].Next, want) {
+			t.Errorf("left alone %q: %+v", leftAlone, found)
+		}
 	}
 }
 

@@ -73,12 +73,12 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find(r.VerifyAddress)
 		},
-		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec, primary failover.MemberName) []arbiter.Finding {
+		Route: func(_ context.Context, r failover.Route, _ failover.GroupName, _ *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
 			h.world.mu.Lock()
 			at := h.world.routes[r.Name]
 			h.world.mu.Unlock()
-			if primary != "" && at != primary {
-				return []arbiter.Finding{{Blocks: true, Member: primary, What: "clients are sent to " + string(at)}}
+			if settled.Primary != "" && at != settled.Primary {
+				return []arbiter.Finding{{Blocks: true, Member: settled.Primary, What: "clients are sent to " + string(at)}}
 			}
 			return find(r.Name)
 		},
