@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/jackc/pgx/v5"
 
@@ -159,7 +160,7 @@ func (want Arrival) notThrough(route failover.Route, err error) []Problem {
 	evidence := postgres.Classify(err)
 	dead := failover.ClassOf(evidence.Reason) == failover.EvidenceDead
 	problem := Problem{Member: want.Primary, Blocks: want.Primary != "", Unreachable: dead}
-	missing := dead || evidence.Reason == failover.ReasonNameNotFound
+	missing := dead || errors.As(err, new(*net.DNSError))
 	if want.Primary == "" && (!missing || evidence.Reason == failover.ReasonReset) {
 		return nil
 	}
@@ -183,6 +184,8 @@ func (want Arrival) untold(route failover.Route, err error) []Problem {
 func wayWords(address string, err error, evidence failover.Evidence) (what, fix string) {
 	var answer *postgres.ServerError
 	switch {
+	case errors.As(err, new(*net.DNSError)):
+		return nameWords(address, evidence)
 	case errors.As(err, &answer):
 		return fmt.Sprintf("the server behind %s says: %s (SQLSTATE %s)", address, answer.Message, answer.Code),
 			"let the arbiters log in through the route as they do directly: pg_hba.conf must know the address that the router comes from (docs/postgres.md, Logging in)"
@@ -193,11 +196,23 @@ func wayWords(address string, err error, evidence failover.Evidence) (what, fix 
 	case evidence.Reason == failover.ReasonNoRoute:
 		return "there is no network route to " + address, "see who has that address now, and open the way to it from this arbiter"
 	case evidence.Reason == failover.ReasonReset:
-		return "the connection to " + address + " was taken and closed again", "see the router: it has no server that it would send clients to, or lets this arbiter not in"
-	case evidence.Reason == failover.ReasonNameNotFound:
-		return "the name of " + address + " is not found", "mend verify_address in the group's spec, or the name in what this arbiter's machine resolves names by (DNS, /etc/hosts)"
+		return "the connection to " + address + " was taken and closed again", "see the router: it has no server to which it would send clients, or does not let this arbiter in"
 	case evidence.Reason == failover.ReasonBadConfiguration, evidence.Reason == failover.ReasonBadCredentials:
 		return evidence.Detail, "arbiters log in through the route with the spec's connect: with sslmode verify-full the servers' certificates must be for the routed name too"
+	case evidence.Reason == failover.ReasonArbiterTrouble:
+		return evidence.Detail, "the trouble is on this arbiter's machine: look at its log, its limits and its network"
 	}
 	return evidence.Detail, "find out what answers at " + address
+}
+
+// nameWords are the same where the name in the address could not be looked up: nothing of the route was reached.
+func nameWords(address string, evidence failover.Evidence) (what, fix string) {
+	switch evidence.Reason {
+	case failover.ReasonNameNotFound:
+		return "the name of " + address + " is not found", "mend verify_address in the group's spec, or the name in what this arbiter's machine resolves names by (DNS, /etc/hosts)"
+	case failover.ReasonBadConfiguration:
+		return address + " has neither a name nor an IP address", "mend verify_address in the group's spec"
+	}
+	return fmt.Sprintf("the name of %s can't be looked up: %s", address, evidence.Detail),
+		"see why this arbiter's name server does not answer, or give verify_address an IP address in the group's spec: a failover could not prove the route from here"
 }

@@ -2,9 +2,12 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"io"
 	"net"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -156,4 +159,32 @@ func forwardTo(t testing.TB, address string) string {
 		go func() { _, _ = io.Copy(server, c) }()
 		_, _ = io.Copy(c, server)
 	})
+}
+
+// What is wrong on the way to a routed address decides what is to be done: a name that can't be looked up is not the fault of whoever would answer there.
+func TestNotThrough_SaysWhatToDo(t *testing.T) {
+	lookUp := func(name net.DNSError) error { return fmt.Errorf("connect to %s:5000: %w", name.Name, &net.OpError{Op: "dial", Err: &name}) }
+	for name, test := range map[string]struct {
+		err       error
+		what, fix string
+		always    bool // also without a primary
+	}{
+		"an unknown name":       {lookUp(net.DNSError{Err: "no such host", Name: "db.example", IsNotFound: true}), "the name of db:5000 is not found", "mend verify_address", true},
+		"no name":               {lookUp(net.DNSError{Err: "no such host", Name: "10.0.0.999", IsNotFound: true}), "db:5000 has neither a name nor an IP address", "mend verify_address", true},
+		"a silent name server":  {lookUp(net.DNSError{Err: "i/o timeout", Name: "db.example", IsTimeout: true}), "the name of db:5000 can't be looked up", "name server", true},
+		"no way to name server": {lookUp(net.DNSError{Err: "network is unreachable", Name: "db.example"}), "the name of db:5000 can't be looked up", "name server", true},
+		"no more descriptors":   {&net.OpError{Op: "dial", Err: syscall.EMFILE}, "too many open files", "the trouble is on this arbiter's machine", false},
+		"nobody listens":        {&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}, "nobody listens at db:5000", "start the router", true},
+		"closed again":          {&net.OpError{Op: "read", Err: syscall.ECONNRESET}, "was taken and closed again", "does not let this arbiter in", false},
+		"something else":        {errors.New("cold"), "cold", "", false},
+	} {
+		route := failover.Route{Name: "lb", VerifyAddress: "db:5000"}
+		p := wantOneProblem(t, Arrival{Primary: "a"}.notThrough(route, test.err), test.what)
+		if !strings.Contains(p.Fix, test.fix) || !p.Blocks {
+			t.Errorf("%s: %+v", name, p)
+		}
+		if got := (Arrival{}).notThrough(route, test.err); (len(got) == 1) != test.always {
+			t.Errorf("%s, without a primary: %+v", name, got)
+		}
+	}
 }
