@@ -174,11 +174,8 @@ func (n *Node) rehearse(state *failover.State, g *failover.Group, within func(fa
 		Plan: explanation.WouldDo, Possible: explanation.Possible(), Refused: explanation.Refused(), Guards: guardsToProto(explanation.Decision.Guards),
 		Epoch: uint64(g.Epoch), Looks: n.looksToProto(g, asked.since),
 	}
-	switch {
-	case answer.GetRefused() != "":
+	if answer.Next = explanation.Next; answer.GetRefused() != "" {
 		answer.Next = []string{ignoreRouters(g)}
-	case !answer.GetPossible() && g.Operation == nil:
-		answer.Next = failover.Explain(n.freshened(state, g), g.Name, failover.Durations{SinceLastFailover: -1}).Next
 	}
 	for _, a := range asked.routers.Asked {
 		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent})

@@ -3,6 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -36,7 +37,16 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if err != nil {
 		return nil, err
 	}
-	return &arbiterv1.FailoverResponse{Operation: operationIn(events), Plan: textOf(events)}, nil
+	return startedBy(events), nil
+}
+
+// startedBy is the answer to a failover that has begun, of what came of the request: also of the end of an operation that gave way to it.
+func startedBy(events []failover.Event) *arbiterv1.FailoverResponse {
+	at := slices.IndexFunc(events, func(e failover.Event) bool { return e.Kind == failover.OperatorAsked })
+	if at < 0 { // it was asked for before, and answers as it did then
+		return &arbiterv1.FailoverResponse{Operation: operationIn(events), Plan: textOf(events)}
+	}
+	return &arbiterv1.FailoverResponse{Operation: string(events[at].Operation), Plan: events[at].Text}
 }
 
 // Abort ends an operation before the point of no return.

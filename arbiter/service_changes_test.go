@@ -8,6 +8,22 @@ import (
 )
 
 // A dry run of a resumption asks the core, changes nothing, and answers a repetition of what was carried out.
+// A failover that an operator asks for takes the place of an automatic one that has done nothing: the answer is about the new one.
+func TestStartedBy_IsTheNewOperation(t *testing.T) {
+	s := ordersScript(t)
+	s.failPaused()
+	before, first := s.find().Operation.ID, len(s.events)
+	s.commit(failover.StartOperation{Request: operator, Group: s.group, Kind: failover.KindFailover})
+	answer := startedBy(s.events[first:])
+	if now := s.find().Operation.ID; answer.GetOperation() != string(now) || now == before || !strings.Contains(answer.GetPlan(), string(now)+" began: asked for by dana") {
+		t.Errorf("%s took the place of %s: %v", now, before, answer)
+	}
+	repeated := startedBy([]failover.Event{{Kind: failover.Repeated, Operation: "orders-7", Text: "as before"}})
+	if repeated.GetOperation() != "orders-7" || repeated.GetPlan() != "as before" {
+		t.Errorf("asked for once more: %v", repeated)
+	}
+}
+
 func TestRehearseResume(t *testing.T) {
 	g := &failover.Group{
 		Name: "orders", Spec: &failover.Spec{Policy: failover.Policy{Automation: failover.AutomationFull, RefenceRogues: true}}, Adopted: true, EverAdopted: true,

@@ -183,14 +183,18 @@ func pausedCommands(s *State, g *Group) []string {
 		return []string{resume}
 	}
 	next := []string{"resume the group, and the failover that waits goes on: " + resume}
-	doIt := fmt.Sprintf("or fail over while it stays paused: arbiterctl failover %s --reason \"...\"", g.Name)
+	ask := fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name)
+	doIt := "or fail over while it stays paused: " + ask
 	if g.Spec.Policy.Automation != AutomationFull {
 		next = []string{fmt.Sprintf("nothing happens by itself, nor if it is resumed (policy.automation is %s)", g.Spec.Policy.Automation)}
 		doIt = strings.TrimPrefix(doIt, "or ")
 	}
 	if guard := candidateGuard(s, g); !guard.OK {
-		how := candidateRemedy(s, g, guard)
-		return append(next, "either way it would be held as things are; first "+how)
+		next = append(next, "either way it would be held as things are; first "+candidateRemedy(s, g, guard))
+		if guard.Hold == HoldLossBound {
+			next = append(next, "or, if that can't be, fail over all the same, and accept the loss that it is held for then: "+ask)
+		}
+		return next
 	}
 	return append(next, doIt)
 }

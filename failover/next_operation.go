@@ -113,7 +113,7 @@ func (c *change) acquireLease(b AcquireLease) *Refusal {
 // why is what an operation is and rests on, in the words of an epoch's row.
 func (o *Operation) why() string {
 	text := fmt.Sprintf("%s: %s", o.Kind, o.Verdict)
-	if o.ReleasedBy != "" {
+	if o.ReleasedBy != "" && o.ReleasedBy != o.Actor {
 		text += ", released by " + o.ReleasedBy
 	}
 	return text

@@ -74,6 +74,10 @@ func Rehearsal(s *State, name GroupName, routers Routers) Explanation {
 		p.unrouted = routers.silent()
 	}
 	e = e.with(p)
+	e.Next = nil
+	if !p.possible() && p.refused == "" {
+		e.Next = improvements(s, g)
+	}
 	e.Decision.Guards = slices.DeleteFunc(e.Decision.Guards, func(guard Guard) bool { return guard.Name == guardLookedAgain })
 	e.Decision.Guards = armedGuards(e.Decision.Guards, p.unarmed)
 	if len(g.Spec.Routes) > 0 {

@@ -115,6 +115,12 @@ func TestRelease_ItsActorIsKept(t *testing.T) {
 	if row := h.Epochs[len(h.Epochs)-1]; !strings.HasPrefix(row.Why, "refence: ") || !strings.HasSuffix(row.Why, ", released by dana") {
 		t.Errorf("the epoch's row: %q", row.Why)
 	}
+	w = given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)+"failover orders\nlook-again answers\n")
+	w.wantHeld(t, HoldLossBound)
+	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossBytes: 1000})
+	if op := w.group(t).Operation; op.ReleasedBy != "dana" || op.why() != "failover: asked for by dana" {
+		t.Errorf("one that the same person asked for: by %q, %q", op.ReleasedBy, op.why())
+	}
 	w = given(t, adopted+"observe c: pg-c=primary@1000\noutcome isolate CONFIRMED_OFF\n")
 	h = w.group(t).History
 	if op, row := h.Receipts[0].Operation, h.Epochs[len(h.Epochs)-1]; op.ReleasedBy != "" || strings.Contains(row.Why, "released") {

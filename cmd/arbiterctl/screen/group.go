@@ -41,7 +41,7 @@ func Group(s Style, r *arbiterv1.GetStatusResponse) string {
 	return p.String()
 }
 
-// provenText is what says that a member can't write, and since when that is known. Under one that runs it was true once.
+// provenText is what says that a member can't write, and when that was proven. Under one that runs it was true once.
 func provenText(s Style, m *arbiterv1.MemberStatus) []string {
 	switch {
 	case m.Proof == "" || m.Status == "up" || m.Status == "degraded":
@@ -49,7 +49,7 @@ func provenText(s Style, m *arbiterv1.MemberStatus) []string {
 	case m.Proven == nil:
 		return []string{m.Proof}
 	}
-	return []string{fmt.Sprintf("%s, since %s (%s)", m.Proof, s.moment(m.Proven), s.since(m.Proven))}
+	return []string{fmt.Sprintf("%s, at %s (%s ago)", m.Proof, s.moment(m.Proven), s.since(m.Proven))}
 }
 
 func groupLine(s Style, g *arbiterv1.GroupStatus) string {

@@ -108,7 +108,11 @@ func actorText(op *arbiterv1.Operation) string {
 	if who != "automatic" && who != "" {
 		who = "asked for by " + who
 	}
-	if op.ReleasedBy != "" {
+	switch {
+	case op.ReleasedBy == "":
+	case op.ReleasedBy == op.Actor:
+		who = "asked for and released by " + op.Actor
+	default:
 		who = strings.TrimPrefix(who+", released by "+op.ReleasedBy, ", ")
 	}
 	if op.Arbiter == "" {
