@@ -178,3 +178,42 @@ func TestJudge_ThatAConnectionWasAcceptedStays(t *testing.T) {
 		}
 	}
 }
+
+// TestJudge_LooksThatWereAskedFor gives looks, those that were asked for out of turn in capitals, and the state after each of them.
+func TestJudge_LooksThatWereAskedFor(t *testing.T) {
+	for _, test := range []struct {
+		name                string
+		failures, successes int
+		looks, states       string
+	}{
+		{"they claim nothing", 3, 1, "gTTTTTtTTtt", "ggggggggggt"},
+		{"not even where one failure is enough", 1, 1, "gTTt", "gggt"},
+		{"refusals do, as they are confirmed at once", 3, 1, "gRRR", "gggr"},
+		{"in one row with others", 3, 1, "gtRTt", "ggggt"},
+		{"a good one breaks a row", 3, 1, "gttGt", "ggggg"},
+		{"and takes a claim back", 2, 1, "gttG", "ggtg"},
+		{"they end no claim sooner than its good looks in a row do", 2, 3, "gttGGGGgGg", "ggtttttttg"},
+		{"nor later", 2, 2, "gttGg", "ggttg"},
+		{"a bad one breaks a row of good ones", 2, 2, "gttgTgg", "ggttttg"},
+		{"it makes a claim milder at once", 2, 1, "gttS", "ggts"},
+		{"and no worse", 2, 1, "gssTTTtt", "ggssssst"},
+		{"the first look of all is as good as any", 2, 3, "G", "g"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			j := newJudge(failover.Check{Failures: test.failures, Successes: test.successes})
+			for i := range test.looks {
+				look := test.looks[i]
+				lower := strings.ToLower(string(look))[0]
+				e, at := failover.Evidence{Reason: letter(t, lower)}, time.Duration(i)*time.Second
+				if look == lower {
+					j.count(e, at)
+				} else {
+					j.countAsked(e, at)
+				}
+				if want := letter(t, test.states[i]); j.state.Reason != want {
+					t.Fatalf("after look %d of %s: %s, want %s", i+1, test.looks, j.state.Reason, want)
+				}
+			}
+		})
+	}
+}

@@ -77,12 +77,13 @@ func (s *Scheduler) SetTargets(targets []Target) {
 }
 
 // LookAgain starts a look of every check at every member of a group at once. Where as many looks as may be are under way
-// already, those answer the request. A group that is not watched is left alone.
+// already, those answer the request. A group that is not watched is left alone. Looks that are asked for bring no threshold nearer, however often
+// (judge).
 func (s *Scheduler) LookAgain(name failover.GroupName) {
 	s.mailbox.post(func() {
 		if g, watched := s.groups[name]; watched {
 			for _, m := range g.members {
-				s.lookAgain(m)
+				s.lookAgain(m, true)
 			}
 		}
 	})
@@ -152,11 +153,11 @@ func (s *Scheduler) nextWake(now time.Duration) time.Duration {
 func (s *Scheduler) startDue(ctx context.Context, now time.Duration) {
 	for len(s.queue) > 0 && s.queue[0].due() <= now {
 		t := s.queue[0]
-		start := t.start(now)
+		start, asked := t.start(now)
 		s.queue.set(t)
 		switch {
 		case start:
-			s.startLook(ctx, t, now)
+			s.startLook(ctx, t, now, asked)
 		case t.hung(now):
 			s.noteHung(t, now)
 		}
@@ -173,7 +174,7 @@ func (s *Scheduler) noteHung(t *task, now time.Duration) {
 	s.settle(t, Look{Evidence: evidence, Began: now, Ended: now, AsOf: s.options.Applied(), SpecSince: t.member.target.SpecSince})
 }
 
-func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration) {
+func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration, asked bool) {
 	if t.context == nil {
 		t.context, t.cancel = context.WithCancel(ctx)
 	}
@@ -184,7 +185,7 @@ func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration)
 		ctx, cancel := context.WithTimeout(parent, check.Timeout)
 		defer cancel()
 		look := t.checker.Look(ctx, target, check)
-		look.Began, look.Ended, look.AsOf, look.SpecSince = began, s.clock.Boot(), asOf, target.SpecSince
+		look.Began, look.Ended, look.AsOf, look.SpecSince, look.asked = began, s.clock.Boot(), asOf, target.SpecSince, asked
 		s.mailbox.post(func() { s.lookEnded(t, look) })
 		return nil
 	})
@@ -223,7 +224,12 @@ func (s *Scheduler) report(t *task, look Look) {
 func (s *Scheduler) count(t *task, look *Look) {
 	m := t.member
 	before := t.judge.state
-	if !look.Partial {
+	switch {
+	case look.Partial:
+	case look.asked:
+		t.judge.countAsked(look.Evidence, look.Ended)
+		t.last = *look
+	default:
 		t.judge.count(look.Evidence, look.Ended)
 		t.last = *look
 	}
@@ -234,7 +240,7 @@ func (s *Scheduler) count(t *task, look *Look) {
 			"from", before.Reason, "to", t.judge.state.Reason, "detail", t.judge.state.Detail)
 	}
 	if t.judge.pressing() {
-		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay)
+		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay, false)
 	}
 	switch failover.ClassOf(look.Evidence.Reason) {
 	case failover.EvidenceGood:
@@ -251,7 +257,7 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	grows, first := g.growth.standbyLook(m.target.Member.Name, *look, t.check.Interval)
 	look.Facts.ReceivingGrows = grows
 	if first {
-		s.lookAgainAt(t, look.Ended+growthRecheck)
+		s.lookAgainAt(t, look.Ended+growthRecheck, true)
 	}
 	failed := g.growth.primaryLook(sight{
 		member: m.target.Member.Name, role: m.role(), says: look.Facts.Role, bad: m.bad(), ended: look.Ended,
@@ -261,23 +267,23 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	}
 	for _, other := range g.members {
 		if informant := other.informant(); other != m && informant != nil && informant.facts.Streaming {
-			s.lookAgainAt(informant, look.Ended)
+			s.lookAgainAt(informant, look.Ended, true)
 		}
 	}
 }
 
 // lookAgain starts all checks of a member at once.
-func (s *Scheduler) lookAgain(m *member) {
+func (s *Scheduler) lookAgain(m *member, asked bool) {
 	now := s.clock.Boot()
 	for _, t := range m.tasks {
-		s.lookAgainAt(t, now)
+		s.lookAgainAt(t, now, asked)
 	}
 }
 
 // lookAgainAt asks for an additional look, unless nobody wants to know any more.
-func (s *Scheduler) lookAgainAt(t *task, at time.Duration) {
+func (s *Scheduler) lookAgainAt(t *task, at time.Duration, asked bool) {
 	if !t.dropped {
-		t.lookAgainAt(at)
+		t.lookAgainAt(at, asked)
 		s.queue.set(t)
 	}
 }
