@@ -60,6 +60,8 @@ type Router interface {
 type Finding struct {
 	// Blocks says that an action would fail, or not keep what was promised; otherwise it is advice.
 	Blocks bool
+	// Halts says of a blocking one at a member that a failover to it would stop half way.
+	Halts bool
 	// Unreachable says that there was no answer at all.
 	Unreachable bool
 	Member      failover.MemberName // where it isn't plain from what was looked at

@@ -173,9 +173,9 @@ func (n *Node) lookAll(ctx context.Context, places chan struct{}, looks []look) 
 // unanswered is the finding that a look has not ended, or not even begun.
 func unanswered(l look, begun bool) Finding {
 	if !begun {
-		return Finding{Blocks: true, What: l.what + " was not asked: this arbiter was busy with other questions", Next: "ask again"}
+		return Finding{Blocks: true, Halts: true, What: l.what + " was not asked: this arbiter was busy with other questions", Next: "ask again"}
 	}
-	return Finding{Blocks: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}
+	return Finding{Blocks: true, Halts: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}
 }
 
 func findingToProto(l look, f Finding) *arbiterv1.Finding {

@@ -101,6 +101,8 @@ type Node struct {
 	inspecting chan struct{}
 	// asking has one for each question that is asked before a failover.
 	asking chan struct{}
+	// askingMembers is the same for members and their fences, which may take long.
+	askingMembers chan struct{}
 
 	mu      sync.Mutex
 	boot    *Bootstrap
@@ -133,7 +135,7 @@ func New(options Options) (*Node, error) {
 	n := &Node{
 		options: options, log: options.Log.Named("arbiter").With("node", string(options.Node)), peers: newPeers(options.Node, options.Peers, options.TLS, options.Network),
 		events: newEventLog(), leading: newLatch(), vain: newHandOvers(), advance: make(chan struct{}), leader: make(chan struct{}), specs: make(chan struct{}, 1),
-		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce), asking: make(chan struct{}, askAtOnce),
+		ready: arbiterv1.Readiness_READINESS_STARTING, inspecting: make(chan struct{}, inspectAtOnce), asking: make(chan struct{}, askAtOnce), askingMembers: make(chan struct{}, askAtOnce),
 	}
 	if _, ok := n.peers.peer(options.Node); !ok {
 		return nil, fmt.Errorf("%s is not in the list of arbiters", options.Node)

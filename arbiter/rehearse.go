@@ -2,7 +2,6 @@ package arbiter
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -25,10 +24,14 @@ func (s *service) dryRun(ctx context.Context, r *arbiterv1.FailoverRequest) (*ar
 		return nil, err
 	}
 	within := func(e failover.Explanation) failover.Explanation { return s.within(g, e) }
-	return s.node.rehearse(state, g, within, failover.StartOperation{
-		Request: failover.Request{Actor: actorOf(ctx)}, Group: g.Name, Kind: failover.KindFailover,
-		Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
-	}, asked)
+	return s.node.rehearse(state, g, within, rehearsed(ctx, r), asked)
+}
+
+// rehearsed is the entry for a failover that is only tried out: it repeats nothing.
+func rehearsed(ctx context.Context, r *arbiterv1.FailoverRequest) failover.StartOperation {
+	body := started(ctx, r)
+	body.Request = failover.Request{Actor: actorOf(ctx)}
+	return body
 }
 
 // groupNow reads the state, linearizably, and a group in it.
@@ -43,15 +46,16 @@ func (s *service) groupNow(ctx context.Context, name string) (*failover.State, *
 
 // askedAnew is what was asked for one plan.
 type askedAnew struct {
-	since   time.Duration // by the boot clock: looks that began later were made for it
-	routers failover.Routers
+	since time.Duration // by the boot clock: looks that began later were made for it
+	failover.Asked
 }
 
-// askAnew looks at the members of a group as a failover does before it does anything, and asks its routers meanwhile. Who doesn't answer in time is not
-// waited for.
+// askAnew looks at the members of a group as a failover does before it does anything, and asks meanwhile for all that the failover needs. Who doesn't
+// answer in time is not waited for.
 func (s *service) askAnew(ctx context.Context, r *arbiterv1.FailoverRequest) (askedAnew, error) {
 	n := s.node
-	g, err := s.group(n.fsm.State(), r.GetGroup())
+	state := n.fsm.State()
+	g, err := s.group(state, r.GetGroup())
 	if err == nil {
 		err = haveMembers(g, r.GetCandidate())
 	}
@@ -61,14 +65,18 @@ func (s *service) askAnew(ctx context.Context, r *arbiterv1.FailoverRequest) (as
 	asked := askedAnew{since: n.options.Clock.Boot()}
 	limited, cancel := sooner(ctx)
 	defer cancel()
-	answers := make(chan []failover.RouterAnswer, 1)
-	n.group.Go("routers", func(context.Context) error {
-		answers <- n.askRouters(limited, g)
+	begun, refused := begunOn(state, rehearsed(ctx, r))
+	if refused != nil {
+		return asked, nil // by the state; by the newest one it is told
+	}
+	answers := make(chan failover.Asked, 1)
+	n.group.Go("questions", func(context.Context) error {
+		answers <- n.askAll(limited, begun, begun.Group(g.Name), r)
 		return nil
 	})
 	n.prober.LookAgain(g.Name)
 	n.awaitLooks(limited, g, asked.since)
-	asked.routers = failover.Routers{Asked: <-answers, Ignored: r.GetIgnoreRouters()}
+	asked.Asked = <-answers
 	return asked, nil
 }
 
@@ -111,79 +119,40 @@ func (n *Node) lookSince(g *failover.Group, m failover.MemberName, since time.Du
 	return look, ok && look.Began >= since && look.SpecSince >= g.SpecSince
 }
 
-// askRouters asks every router of a group where its route leads, which changes nothing.
-func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.RouterAnswer {
-	looks := make([]look, len(g.Spec.Routes))
-	for i, r := range g.Spec.Routes {
-		looks[i] = look{about: aboutRoute, what: "it", limit: askRoute, do: func(ctx context.Context) []Finding {
-			if _, err := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer()); err != nil {
-				return []Finding{{What: err.Error()}}
-			}
-			return nil
-		}}
-	}
-	answers := make([]failover.RouterAnswer, len(looks))
-	for i, found := range n.lookAll(ctx, n.asking, looks) {
-		answers[i].Route = g.Spec.Routes[i].Name
-		if len(found) > 0 {
-			answers[i].Silent = found[0].What
-		}
-	}
-	return answers
-}
-
-// routersAnswer refuses a failover of a primary that serves while a router doesn't answer, unless the operator says that it need not. Routers are asked
-// beside the log: whoever leads when the routes are changed asks them again, and holds the operation as long as one is silent.
-func (s *service) routersAnswer(ctx context.Context, r *arbiterv1.FailoverRequest) error {
-	state := s.node.fsm.State()
-	g := state.Group(failover.GroupName(r.GetGroup()))
-	if _, again := state.Answered(r.GetChange().GetRequestId()); again || g == nil || r.GetIgnoreRouters() || !failover.Planned(state, g) {
-		return nil
-	}
-	limited, cancel := sooner(ctx)
-	defer cancel()
-	asked := failover.Routers{Asked: s.node.askRouters(limited, g)}
-	state = s.node.fsm.State() // the primary may have died meanwhile
-	if g = state.Group(g.Name); g == nil {
-		return nil
-	}
-	if guard := failover.RoutersGuard(state, g, asked); !guard.OK {
-		return rejected(failover.Event{Text: guard.Detail, Next: ignoreRouters(g)})
-	}
-	return nil
-}
-
-func ignoreRouters(g *failover.Group) string {
-	return fmt.Sprintf("make it answer first (arbiterctl check %s says how); or, if its clients need not get to the new primary at once: --ignore-routers", g.Name)
-}
-
 // rehearse asks the core what would become of a failover, on a copy of the state; within adds how long writes stop at worst.
 func (n *Node) rehearse(state *failover.State, g *failover.Group, within func(failover.Explanation) failover.Explanation, request failover.StartOperation, asked askedAnew,
 ) (*arbiterv1.FailoverResponse, error) {
-	begun, events := failover.Next(*state, failover.Entry{
-		Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request,
-	})
-	for _, e := range events {
-		if e.Kind == failover.Rejected {
-			return nil, rejected(e)
-		}
+	begun, refused := begunOn(state, request)
+	if refused != nil {
+		return nil, rejected(*refused)
 	}
-	seen := n.freshened(&begun, g)
-	explanation := within(failover.Rehearsal(seen, g.Name, asked.routers))
+	seen := n.freshened(begun, g)
+	explanation := within(failover.Rehearsal(seen, g.Name, asked.Asked))
 	answer := &arbiterv1.FailoverResponse{
-		Plan: explanation.WouldDo, Possible: explanation.Possible(), Refused: explanation.Refused(), Guards: guardsToProto(explanation.Decision.Guards),
-		Epoch: uint64(g.Epoch), Looks: n.looksToProto(g, asked.since),
+		Plan: explanation.WouldDo, Possible: explanation.Possible(), Refused: explanation.Refused(), Next: explanation.Next,
+		Guards: guardsToProto(explanation.Decision.Guards), Epoch: uint64(g.Epoch), Looks: n.looksToProto(g, asked.since),
 	}
-	if answer.Next = explanation.Next; answer.GetRefused() != "" {
-		answer.Next = []string{ignoreRouters(g)}
+	if answer.GetRefused() != "" {
+		answer.Next = []string{explanation.AfterRefusal()}
 	}
-	for _, a := range asked.routers.Asked {
-		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent})
-	}
+	addAsked(answer, asked.Asked)
 	if answer.GetPossible() {
 		n.addDistance(answer, seen, seen.Group(g.Name))
 	}
 	return answer, nil
+}
+
+// addAsked adds to a plan what was asked for it beside the looks.
+func addAsked(answer *arbiterv1.FailoverResponse, asked failover.Asked) {
+	for _, a := range asked.Routers.Asked {
+		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent})
+	}
+	if f := asked.Fence; f.Member != "" {
+		answer.Fence = &arbiterv1.PlanFence{Member: string(f.Member), Armed: f.Unarmed == "", Detail: f.Unarmed}
+	}
+	for _, m := range asked.Members {
+		answer.Members = append(answer.Members, &arbiterv1.PlanMember{Member: string(m.Member), Unfit: m.Unfit.What, Wrong: m.Wrong.What})
+	}
 }
 
 // freshened is a state with what this arbiter saw last of a group.

@@ -74,7 +74,7 @@ func TestLooksOfAPlan_BeginAfterTheRequest(t *testing.T) {
 func TestRehearse_SaysWhatToDo(t *testing.T) {
 	s := ordersScript(t)
 	rehearse := func(silent string) *arbiterv1.FailoverResponse {
-		asked := askedAnew{routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
+		asked := askedAnew{Asked: failover.Asked{Routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}}
 		within := func(e failover.Explanation) failover.Explanation { return e }
 		plan, err := s.node().rehearse(&s.state, s.find(), within, failover.StartOperation{Request: operator, Group: s.group, Kind: failover.KindFailover}, asked)
 		if err != nil {

@@ -28,15 +28,19 @@ var rewriteSamples = flag.Bool("rewrite", false, "write the samples as arbiters 
 func TestSamples(t *testing.T) {
 	orders, billing := ordersScript(t), billingScript(t)
 	within := func(e failover.Explanation) failover.Explanation { return e.Within(12 * time.Second) }
-	rehearse := func(silent string) *arbiterv1.FailoverResponse {
-		asked := askedAnew{since: orders.clock.Boot() - 30*time.Millisecond, routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}}}
+	rehearse := func(silent string, unfit failover.Shortcoming) *arbiterv1.FailoverResponse {
+		asked := askedAnew{since: orders.clock.Boot() - 30*time.Millisecond, Asked: failover.Asked{
+			Routers: failover.Routers{Asked: []failover.RouterAnswer{{Route: "haproxy-1", Silent: silent}}},
+			Fence:   failover.FenceAnswer{Member: "pg-a"}, Members: []failover.MemberAnswer{{Member: "pg-b", Unfit: unfit}},
+		}}
 		plan, err := orders.node().rehearse(&orders.state, orders.find(), within, failover.StartOperation{Request: operator, Group: orders.group, Kind: failover.KindFailover}, asked)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return plan
 	}
-	plan, refused := rehearse(""), rehearse("dial tcp 10.0.0.9:9999: connect: connection refused")
+	plan, refused := rehearse("", failover.Shortcoming{}), rehearse("dial tcp 10.0.0.9:9999: connect: connection refused", failover.Shortcoming{})
+	unfit := rehearse("", failover.Shortcoming{What: "allow_alter_system is off, so the token can't be written", Next: "set allow_alter_system = on"})
 	well, check := orders.status(), orders.check()
 	orders.partOff()
 	fresh := newScript(t, sampleSpec("fence_ipmilan", 0, "pg-a", "pg-b"), "new-db", time.Date(2026, 11, 20, 12, 5, 0, 0, time.UTC), 9200)
@@ -57,7 +61,7 @@ func TestSamples(t *testing.T) {
 		"unproven": unproven.status(), "check": check, "check_paused": paused.check(), "degraded": degraded.status(), "unasked": unasked.status(),
 		"recovering": recovering.status(), "explain_recovering": recovering.explanation(), "paused_down": down.status(), "check_down": down.check(),
 		"ungranted": ungranted.status(), "epochs_held": epochsToProto(ungranted.find()),
-		"orders": well, "plan": plan, "plan_refused": refused, "explain": orders.explanation(), "billing": billing.status(),
+		"orders": well, "plan": plan, "plan_refused": refused, "plan_unfit": unfit, "explain": orders.explanation(), "billing": billing.status(),
 	} {
 		t.Run(name, func(t *testing.T) { holdSample(t, name, answer) })
 	}

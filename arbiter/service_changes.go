@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -23,17 +22,12 @@ func (s *service) Failover(ctx context.Context, r *arbiterv1.FailoverRequest) (*
 	if err := s.exists(r, r.GetCandidate()); err != nil {
 		return nil, err
 	}
-	if err := s.routersAnswer(ctx, r); err != nil {
+	if err := s.askFirst(ctx, r); err != nil {
 		return nil, err
 	}
-	asks := request(ctx, r.GetChange())
-	if r.GetIgnoreRouters() { // who said so, and why, is kept with all else
-		asks.Reason = strings.TrimPrefix(asks.Reason+"; not waiting for routers", "; ")
-	}
-	events, err := s.change(ctx, failover.StartOperation{
-		Request: asks, Group: failover.GroupName(r.GetGroup()),
-		Kind: failover.KindFailover, Candidate: failover.MemberName(r.GetCandidate()), Epoch: failover.Epoch(r.GetEpoch()),
-	})
+	body := started(ctx, r)
+	body.Request.Reason = ignoring(body.Request.Reason, r)
+	events, err := s.change(ctx, body)
 	if err != nil {
 		return nil, err
 	}
@@ -154,11 +148,11 @@ func rehearseResume(state *failover.State, d failover.Durations, request failove
 	if _, again := state.Answered(request.Request.ID); again { // the answer is lost: it is asked for once more
 		return &arbiterv1.ResumeResponse{Plan: "This request was carried out already."}, nil
 	}
-	resumed, events := failover.Next(*state, failover.Entry{Index: state.Applied + 1, Term: state.Reign.Term, Proposer: state.Reign.Leader, Body: request})
-	if rejection := rejectionIn(events); rejection != nil {
-		return nil, rejected(*rejection)
+	resumed, refused := begunOn(state, request)
+	if refused != nil {
+		return nil, rejected(*refused)
 	}
-	next := failover.Resuming(&resumed, request.Group, d)
+	next := failover.Resuming(resumed, request.Group, d)
 	return &arbiterv1.ResumeResponse{Plan: next.What, Acts: next.Acts}, nil
 }
 

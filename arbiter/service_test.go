@@ -18,7 +18,7 @@ func (twelveSeconds) LongestOutage(*arbiterv1.GroupSpec) time.Duration { return 
 func TestExplanation_StandsWithoutTheSpecAsItWasSent(t *testing.T) {
 	s := &service{node: &Node{options: Options{Specs: twelveSeconds{}}}}
 	orders := ordersScript(t)
-	well := failover.Rehearsal(&orders.state, orders.group, failover.Routers{})
+	well := failover.Rehearsal(&orders.state, orders.group, failover.Asked{})
 	for name, test := range map[string]struct {
 		source string
 		e      failover.Explanation

@@ -15,7 +15,7 @@ func (h *HTTP) Preconditions(ctx context.Context, member failover.MemberSpec, sp
 	found := &findings{member: member, spec: spec}
 	s, err := h.reach(ctx, member.Address, spec.Connect, 0)
 	if err != nil {
-		found.blocks("can't be asked: "+err.Error(), "put the secrets and certificates of the spec's connect on this arbiter's machine, or mend the spec")
+		found.halts("can't be asked: "+err.Error(), "put the secrets and certificates of the spec's connect on this arbiter's machine, or mend the spec")
 		return found.problems
 	}
 	defer s.Close()
@@ -30,7 +30,7 @@ func (h *HTTP) Preconditions(ctx context.Context, member failover.MemberSpec, sp
 		found.advises(fmt.Sprintf("it does not stream (%s)", state.Trouble), "look at the group's status, and at the service's log")
 	}
 	if err == nil && state.SystemID == "" {
-		found.blocks("it has no system_id, so that it can't be told from another system", "have it follow its primary once")
+		found.halts("it has no system_id, so that it can't be told from another system", "have it follow its primary once")
 	}
 	return found.problems
 }
@@ -47,8 +47,8 @@ func (f *findings) cannotAskService(err error) {
 	case errors.Is(err, serviceapi.ErrNotTheContract):
 		fix = "put the address of the service's contract into the spec (docs/http-engine.md), or mend the adapter"
 	default:
-		f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, What: what, Fix: fix, Unreachable: true})
+		f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, Halts: true, What: what, Fix: fix, Unreachable: true})
 		return
 	}
-	f.blocks(what, fix)
+	f.halts(what, fix)
 }

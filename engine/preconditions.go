@@ -17,8 +17,10 @@ type Problem struct {
 	Member failover.MemberName
 	// Blocks says that an action would fail or lose what was promised; otherwise it is advice.
 	Blocks bool
-	What   string // one line: what is missing, and what it costs
-	Fix    string // what to do
+	// Halts says of what blocks that a failover to this member would stop half way for it: it can't be promoted, or not be proven to serve.
+	Halts bool
+	What  string // one line: what is missing, and what it costs
+	Fix   string // what to do
 	// Unreachable says that nothing answered: the server is down, or cut off from this arbiter.
 	Unreachable bool
 }
@@ -40,7 +42,7 @@ func (p *Postgres) Preconditions(ctx context.Context, member failover.MemberSpec
 		return found.problems
 	}
 	if version < minimumVersion {
-		found.blocks(fmt.Sprintf("its version is %d; ALTER SYSTEM can be granted from PostgreSQL 15 on", version/10000), "upgrade to PostgreSQL 15 or later")
+		found.halts(fmt.Sprintf("its version is %d; ALTER SYSTEM can be granted from PostgreSQL 15 on", version/10000), "upgrade to PostgreSQL 15 or later")
 		return found.problems // an older one doesn't know all of what is asked next
 	}
 	facts, err := readServerFacts(ctx, conn)
@@ -68,6 +70,11 @@ func (f *findings) blocks(what, fix string) {
 	f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, What: what, Fix: fix})
 }
 
+// halts is a problem for which a failover to this member would stop half way.
+func (f *findings) halts(what, fix string) {
+	f.problems = append(f.problems, Problem{Member: f.member.Name, Blocks: true, Halts: true, What: what, Fix: fix})
+}
+
 // cannotAsk says what to do by what the failure means.
 func (f *findings) cannotAsk(err error) {
 	evidence := postgres.Classify(err)
@@ -87,7 +94,7 @@ func (f *findings) cannotAsk(err error) {
 		fix = "look at the server's log"
 	}
 	f.problems = append(f.problems, Problem{
-		Member: f.member.Name, Blocks: true, What: "can't be asked: " + f.inWords(err, evidence), Fix: fix, Unreachable: dead,
+		Member: f.member.Name, Blocks: true, Halts: true, What: "can't be asked: " + f.inWords(err, evidence), Fix: fix, Unreachable: dead,
 	})
 }
 
@@ -207,7 +214,7 @@ func readServerFacts(ctx context.Context, conn *postgres.Conn) (serverFacts, err
 
 func (f *findings) checkPrivileges(facts serverFacts) {
 	if len(facts.missing) > 0 {
-		f.blocks("the role "+strconv.Quote(f.spec.Connect.User)+" lacks: "+strings.Join(facts.missing, "; "),
+		f.halts("the role "+strconv.Quote(f.spec.Connect.User)+" lacks: "+strings.Join(facts.missing, "; "),
 			"run the schema again, as a superuser, on the primary: a server in recovery takes no grant. Without a primary, arbiterctl explain says what to do instead")
 	}
 	if facts.superuser {
@@ -215,14 +222,14 @@ func (f *findings) checkPrivileges(facts serverFacts) {
 			"use a role with the privileges of the schema")
 	}
 	if facts.shadowed {
-		f.blocks("arbiter.epoch is set for a role or a database (ALTER ROLE or ALTER DATABASE ... SET), which hides the server's token",
+		f.halts("arbiter.epoch is set for a role or a database (ALTER ROLE or ALTER DATABASE ... SET), which hides the server's token",
 			"ALTER ROLE (or DATABASE) ... RESET arbiter.epoch")
 	}
 }
 
 func (f *findings) checkServer(facts serverFacts) {
 	if facts.settings["allow_alter_system"] == "off" {
-		f.blocks("allow_alter_system is off, so the token can't be written", "set allow_alter_system = on")
+		f.halts("allow_alter_system is off, so the token can't be written", "set allow_alter_system = on")
 	}
 	if facts.settings["hot_standby"] == "off" {
 		f.blocks("hot_standby is off: as a standby it would not answer", "set hot_standby = on")
@@ -256,7 +263,7 @@ func (f *findings) checkStandby(facts serverFacts) {
 	info, err := postgres.ParseConnInfo(facts.settings["primary_conninfo"])
 	switch {
 	case err != nil:
-		f.blocks("primary_conninfo can't be read", "write it in the form key=value")
+		f.halts("primary_conninfo can't be read", "write it in the form key=value")
 	case slices.Contains(facts.missing, "pg_read_all_settings"):
 		// It isn't shown; the missing privilege has been reported.
 	case len(info) == 0:

@@ -50,6 +50,9 @@ func (e Explanation) Possible() bool { return e.prospect.possible() }
 // Refused says why the request for a failover would be refused; empty: it would be begun, and perhaps held.
 func (e Explanation) Refused() string { return e.prospect.refused }
 
+// AfterRefusal is what to do where the request would be refused.
+func (e Explanation) AfterRefusal() string { return e.prospect.next }
+
 // Unmeasured says that a failover could be done, and that none was yet of which WouldDo could tell how long writes stopped: see Within.
 func (e Explanation) Unmeasured() bool { return e.Possible() && !e.prospect.measured }
 
@@ -473,23 +476,39 @@ func Armed(s *State, g *Group) (bool, string) {
 
 // MemberArmed says the same of one member. That its devices call it off while it answers counts more than what they tell anybody else.
 func MemberArmed(s *State, g *Group, member MemberName) (armed bool, detail string) {
-	if m := g.Member(member); m != nil && m.FenceContradicted != "" {
-		return false, m.contradiction() + ". " + contradictionHint
+	if why, wrong := fenceContradicted(s, g, member); wrong {
+		return false, why
 	}
 	detail = "no arbiter has said yet whether its fence answers"
-	for _, p := range g.Paths {
-		view, ok := s.View(p.Node)
-		if !ok || p.Path.Member != member || view.Generation != p.Generation {
-			continue
-		}
-		if g.fencesAnother(s, p) {
-			return false, fmt.Sprintf("its fence says that it is off (%s), and %s sees it answer. %s", p.Path.Detail, p.Node, contradictionHint)
-		}
+	for _, p := range g.pathsNow(s, member) {
 		if !armed {
 			armed, detail = p.Path.Armed, p.Path.Detail
 		}
 	}
 	return armed, detail
+}
+
+// fenceContradicted says that the devices of a member are, or were, seen to call it off while it answers, and who saw it.
+func fenceContradicted(s *State, g *Group, member MemberName) (why string, wrong bool) {
+	if m := g.Member(member); m != nil && m.FenceContradicted != "" {
+		return m.contradiction() + ". " + contradictionHint, true
+	}
+	for _, p := range g.pathsNow(s, member) {
+		if g.fencesAnother(s, p) {
+			return fmt.Sprintf("its fence says that it is off (%s), and %s sees it answer. %s", p.Path.Detail, p.Node, contradictionHint), true
+		}
+	}
+	return "", false
+}
+
+// pathsNow are the ways to the fence of a member by the views that count.
+func (g *Group) pathsNow(s *State, member MemberName) (paths []PathLook) {
+	for _, p := range g.Paths {
+		if view, ok := s.View(p.Node); ok && p.Path.Member == member && view.Generation == p.Generation {
+			paths = append(paths, p)
+		}
+	}
+	return paths
 }
 
 // fencesAnother says that the devices of a member called it off while the arbiter that asked them saw it answer: they would switch off another

@@ -19,6 +19,8 @@ const (
 	guardRestart     = "restart grace"
 	guardBrake       = "fleet brake"
 	guardRouters     = "routers"
+
+	guardPreconditions = "preconditions"
 )
 
 // beginGuards are all conditions for an operation to begin to act. Looking again comes after what can be known without it, and before

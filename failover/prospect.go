@@ -10,7 +10,8 @@ import (
 // prospect is what a failover would do now. The zero value is that there is nobody but the writer.
 type prospect struct {
 	held     string        // why it would be held instead; empty: it could be done
-	refused  string        // why the request for it would be refused
+	refused  string        // why the request for it would be refused,
+	next     string        // and what to do about that
 	unrouted string        // which router would keep clients from getting to the new primary
 	steps    []string      // what would be done, in order, and what that would lose
 	fences   MemberName    // who is proven unable to write first; empty: nobody wrote

@@ -45,54 +45,24 @@ func TestFreshened(t *testing.T) {
 	}
 }
 
-// Only a failover of a primary that serves waits for routers, and only as long as nobody says otherwise.
-func TestRoutersGuard(t *testing.T) {
-	answers, deaf := Routers{Asked: []RouterAnswer{{Route: "lb"}}}, Routers{Asked: []RouterAnswer{{Route: "lb", Silent: "refused"}}}
-	ignored := deaf
-	ignored.Ignored = true
-	const silent = "route lb does not answer: refused"
-	for name, c := range map[string]struct {
-		log     string
-		routers Routers
-		ok      bool
-		detail  string
-	}{
-		"all answer":                 {"", answers, true, "every router answers"},
-		"one is silent":              {"", deaf, false, silent},
-		"the operator doesn't wait":  {"", ignored, true, silent + ", and the operator says not to wait for it"},
-		"a degraded primary serves":  {"observe all: pg-a=readonly@1000\n", deaf, false, silent},
-		"the primary is down":        {"pause orders\nobserve all: pg-a=down(refused)\n", deaf, true, silent + ", and nothing waits for it, since no primary is seen to serve"},
-		"nobody can ask the primary": {"observe all: pg-a=unknown(bad-credentials)\n", deaf, true, silent + ", and nothing waits for it, since no primary is seen to serve"},
-	} {
-		w := given(t, adopted+c.log)
-		guard := RoutersGuard(&w.state, w.group(t), c.routers)
-		if guard.OK != c.ok || guard.Detail != c.detail {
-			t.Errorf("%s: %+v", name, guard)
-		}
-		e := Rehearsal(&w.state, "orders", c.routers)
-		if (e.Refused() == "") != c.ok || !c.ok && (e.Possible() || e.WouldDo != "A failover would be refused: "+silent) {
-			t.Errorf("%s: possible %v, refused %q: %s", name, e.Possible(), e.Refused(), e.WouldDo)
-		}
-	}
-}
-
-// Whose fence doesn't answer can't be proven unable to write: a failover would be held, and the dry run says so, whether the primary serves or not. What
-// begins by itself tries the fence all the same, and is told of with a warning.
+// Whose fence doesn't answer can't be proven unable to write: a failover of a primary that serves is refused, and that of a dead one would be held, and the
+// dry run says so. What begins by itself tries the fence all the same, and is told of with a warning.
 func TestRehearsal_NotArmed(t *testing.T) {
 	const down = "pause orders\nobserve all: pg-a=down(refused)\n"
 	const armed = "paths a orders pg-a armed\n"
-	for name, log := range map[string]string{"a primary that serves": "", "a dead one": down} {
+	for log, would := range map[string]string{"": "refused", down: "held"} {
+		name := "would be " + would
 		w := given(t, adopted+log)
 		fence := func(guards []Guard) Guard {
 			return guards[slices.IndexFunc(guards, func(g Guard) bool { return g.Name == guardFence })]
 		}
 		rehearse := func() (Explanation, Guard) {
 			s, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Term: w.state.Reign.Term, Proposer: w.state.Reign.Leader, Body: StartOperation{Group: "orders", Kind: KindFailover}})
-			e := Rehearsal(&s, "orders", Routers{})
+			e := Rehearsal(&s, "orders", Asked{})
 			return e, fence(e.Decision.Guards)
 		}
 		e, guard := rehearse()
-		if e.Possible() || guard.OK || !strings.Contains(guard.Detail, "NOT ARMED") || !strings.HasPrefix(e.WouldDo, "A failover would be held: the fence of pg-a is NOT ARMED") || !strings.Contains(e.WouldDo, "promote pg-b") {
+		if e.Possible() || guard.OK || !strings.Contains(guard.Detail, "NOT ARMED") || !strings.HasPrefix(e.WouldDo, "A failover would be "+would+": the fence of pg-a is NOT ARMED") || (e.Refused() != "") != (would == "refused") {
 			t.Errorf("%s: possible %v, %+v: %s", name, e.Possible(), guard, e.WouldDo)
 		}
 		e = Explain(&w.state, "orders", Durations{SinceLastFailover: -1})

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
@@ -28,7 +29,7 @@ func (a *app) failoverCommand() *cobra.Command {
 		candidate string
 		epoch     uint64
 		dryRun    bool
-		ignore    bool
+		ignore    struct{ routers, unarmed, findings bool }
 	)
 	cmd := &cobra.Command{
 		Use:   "failover GROUP",
@@ -36,9 +37,12 @@ func (a *app) failoverCommand() *cobra.Command {
 		Long: "Asks for a failover also while the primary is well: its machine is switched off, or whatever else its fence does, for\n" +
 			"real; the best standby is promoted, and the clients are sent there. It needs --reason, shows what it would do, and has\n" +
 			"the group's name typed. It ends once the failover has begun: `arbiterctl show GROUP` says how it goes.\n\n" +
-			"While the primary serves, every router must answer: its clients would be kept away from it, and not get to the new\n" +
-			"primary. --ignore-routers does it all the same. While the primary is down nothing waits for a router.\n\n" +
-			"--dry-run looks at the members as the failover does before it does anything, asks the routers, and ends with 8 if the\n" +
+			"While the primary serves, all that the failover needs must answer: the primary's fence, without whose proof nobody is\n" +
+			"promoted and nobody writes (--ignore-unarmed tries it all the same); every router, without which clients don't get to\n" +
+			"the new primary (--ignore-routers); and nothing that `arbiterctl check` says blocks may be wrong with who may be\n" +
+			"promoted (--ignore-findings), least of all what keeps it from being promoted, which nothing sets aside. While the\n" +
+			"primary is down nothing is asked, and nothing waits.\n\n" +
+			"--dry-run looks at the members as the failover does before it does anything, asks all that too, and ends with 8 if the\n" +
 			"failover would be refused, or held.",
 		Example: "  arbiterctl failover orders-db --dry-run\n" +
 			"  arbiterctl failover orders-db --to pg-b --reason \"the rack is being moved\"",
@@ -53,33 +57,64 @@ func (a *app) failoverCommand() *cobra.Command {
 					return err
 				}
 			}
-			rehearsal := &arbiterv1.FailoverRequest{Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, Epoch: epoch, DryRun: true, IgnoreRouters: ignore}
-			if dryRun {
-				answer, err := c.Failover(cmd.Context(), rehearsal)
-				if err != nil {
-					return err
-				}
-				if err := a.show(answer, func() string { return screen.Plan(a.style(), answer, true) }); err != nil || answer.Possible {
-					return err
-				}
-				return statusError(exitNotPossible)
+			rehearsal := &arbiterv1.FailoverRequest{
+				Change: (&changing{reason: change.reason}).change(), Group: args[0], Candidate: candidate, Epoch: epoch, DryRun: true,
+				IgnoreRouters: ignore.routers, IgnoreUnarmed: ignore.unarmed, IgnoreFindings: ignore.findings,
 			}
-			return a.failover(cmd.Context(), c, &change, rehearsal)
+			patience := a.patience(cmd.Context(), c, args[0], a.slowLimit(cmd))
+			if dryRun {
+				return a.rehearseFailover(cmd.Context(), c, rehearsal, patience)
+			}
+			return a.failover(cmd.Context(), c, &change, rehearsal, patience)
 		},
 	}
 	change.addConfirmation(cmd)
 	cmd.Flags().StringVar(&candidate, "to", "", "the member to promote (default: the best one)")
 	cmd.Flags().Uint64Var(&epoch, "epoch", 0, "the group's epoch as status showed it: refused if somebody else has acted since (default: what the plan to confirm was made under)")
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "only say what would be done, by a fresh look")
-	cmd.Flags().BoolVar(&ignore, "ignore-routers", false, "also if a router does not answer: clients get to the new primary once it does")
+	cmd.Flags().BoolVar(&ignore.routers, "ignore-routers", false, "also if a router does not answer: clients get to the new primary once it does")
+	cmd.Flags().BoolVar(&ignore.unarmed, "ignore-unarmed", false, "also if the fence of the primary does not answer: it is tried, and nobody writes until it gives a proof, or you vouch for the primary")
+	cmd.Flags().BoolVar(&ignore.findings, "ignore-findings", false, "also if check finds something wrong with who may be promoted that does not keep it from being promoted")
 	_ = cmd.RegisterFlagCompletionFunc("to", a.completeMembers)
 	return cmd
 }
 
+// patience is how long a call for a failover may take: longer than others while the primary serves, since its fence is asked then. One of a primary that is
+// down is asked nothing, and waits for no arbiter that doesn't answer.
+func (a *app) patience(ctx context.Context, c *client.Client, group string, slow time.Duration) time.Duration {
+	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group})
+	if err != nil || len(answer.Groups) != 1 || answer.Groups[0].PrimaryStatus == "down" {
+		return 0 // what is wrong is told by the call itself
+	}
+	return slow
+}
+
+// askFailover asks for a failover, or its plan, for as long as patience says; 0 is as long as any call.
+func askFailover(ctx context.Context, c *client.Client, request *arbiterv1.FailoverRequest, patience time.Duration) (*arbiterv1.FailoverResponse, error) {
+	if patience == 0 {
+		return c.Failover(ctx, request)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	return c.Failover(ctx, request, client.TryFor(patience))
+}
+
+// rehearseFailover shows the plan.
+func (a *app) rehearseFailover(ctx context.Context, c *client.Client, request *arbiterv1.FailoverRequest, patience time.Duration) error {
+	answer, err := askFailover(ctx, c, request, patience)
+	if err != nil {
+		return err
+	}
+	if err := a.show(answer, func() string { return screen.Plan(a.style(), answer, true) }); err != nil || answer.Possible {
+		return err
+	}
+	return statusError(exitNotPossible)
+}
+
 // failover shows the plan, has it confirmed, and asks for it.
-func (a *app) failover(ctx context.Context, c *client.Client, change *changing, request *arbiterv1.FailoverRequest) error {
+func (a *app) failover(ctx context.Context, c *client.Client, change *changing, request *arbiterv1.FailoverRequest, patience time.Duration) error {
 	if !change.yes {
-		plan, err := c.Failover(ctx, request)
+		plan, err := askFailover(ctx, c, request, patience)
 		if err != nil {
 			return err
 		}
@@ -93,7 +128,7 @@ func (a *app) failover(ctx context.Context, c *client.Client, change *changing, 
 		request.Epoch = plan.GetEpoch()
 	}
 	request.DryRun, request.Change = false, change.change()
-	answer, err := c.Failover(ctx, request)
+	answer, err := askFailover(ctx, c, request, patience)
 	if err != nil {
 		return err
 	}

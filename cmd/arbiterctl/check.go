@@ -14,8 +14,15 @@ import (
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
-// checkFor is how long a check may take unless --timeout says otherwise: fence devices are slow.
+// checkFor is how long what asks fence devices may take unless --timeout says otherwise: they are slow.
 const checkFor = 30 * time.Second
+
+func (a *app) slowLimit(cmd *cobra.Command) time.Duration {
+	if cmd.Flags().Changed("timeout") {
+		return a.flags.timeout
+	}
+	return checkFor
+}
 
 func (a *app) checkCommand() *cobra.Command {
 	var r reading
@@ -35,10 +42,7 @@ func (a *app) checkCommand() *cobra.Command {
 			if len(args) > 0 && len(files) > 0 {
 				return usage("%s: give GROUP or -f FILE, not both", cmd.CommandPath())
 			}
-			limit := a.flags.timeout
-			if !cmd.Flags().Changed("timeout") {
-				limit = checkFor
-			}
+			limit := a.slowLimit(cmd)
 			ctx, cancel := context.WithTimeout(cmd.Context(), limit)
 			defer cancel()
 			options := append(r.options(), client.TryFor(limit))

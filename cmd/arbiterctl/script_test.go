@@ -272,10 +272,8 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 		if r.Candidate == "pg-z" {
 			return nil, status.Errorf(codes.NotFound, "%s has no member %q; there are pg-a, pg-b, pg-c", r.Group, r.Candidate)
 		}
-		if silent := r.Candidate == "pg-c" && !r.IgnoreRouters; silent && r.DryRun {
-			return found(r.Group, sample.Refused())
-		} else if r.DryRun {
-			return found(r.Group, sample.Plan())
+		if r.DryRun {
+			return found(r.Group, planned(r))
 		}
 		return &arbiterv1.FailoverResponse{Operation: "orders-db-8814", Plan: "asked for " + r.Candidate}, nil
 	}
@@ -283,6 +281,17 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 		return answer, nil
 	}
 	return a.answerSpec(request)
+}
+
+// planned is the plan of a failover: to pg-c a router doesn't answer, and with findings set aside somebody is unfit all the same.
+func planned(r *arbiterv1.FailoverRequest) *arbiterv1.FailoverResponse {
+	switch {
+	case r.Candidate == "pg-c" && !r.IgnoreRouters:
+		return sample.Refused()
+	case r.IgnoreUnarmed && r.IgnoreFindings:
+		return sample.Unfit()
+	}
+	return sample.Plan()
 }
 
 // answerChange echoes what a change was about.

@@ -19,7 +19,7 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 			e, known := engines[spec.Engine]
 			if !known {
 				return []arbiter.Finding{{
-					Blocks: true, What: fmt.Sprintf("engine %q is unknown to this release", spec.Engine),
+					Blocks: true, Halts: true, What: fmt.Sprintf("engine %q is unknown to this release", spec.Engine),
 					Next: "upgrade this arbiter, or change the group's spec",
 				}}
 			}
@@ -56,7 +56,7 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 }
 
 func ofEngine(p engine.Problem) arbiter.Finding {
-	return arbiter.Finding{Blocks: p.Blocks, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
+	return arbiter.Finding{Blocks: p.Blocks, Halts: p.Halts, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
 }
 
 // unverified advises to give a route an address at which it can be proved: a failover works without.

@@ -52,9 +52,10 @@ func (h hands) inspectors() arbiter.Inspectors {
 		return nil
 	}
 	return arbiter.Inspectors{
-		Member: func(_ context.Context, m failover.MemberSpec, _ *failover.Spec) []arbiter.Finding {
+		Member: func(ctx context.Context, m failover.MemberSpec, _ *failover.Spec) []arbiter.Finding {
+			h.world.noteAsked(ctx)
 			if _, answers := h.world.facts(m.Name); !answers {
-				return []arbiter.Finding{{Blocks: true, Unreachable: true, What: "can't be asked: refused", Next: "start it"}}
+				return []arbiter.Finding{{Blocks: true, Halts: true, Unreachable: true, What: "can't be asked: refused", Next: "start it"}}
 			}
 			return find(string(m.Name))
 		},
@@ -126,12 +127,34 @@ func (h hands) ReadBack(_ context.Context, m failover.MemberSpec, _ failover.Pol
 	return failover.Proof{Grade: failover.ProofConfirmedOff, By: "fence_fake"}, nil
 }
 
-// PathStatus always answers.
-func (h hands) PathStatus(context.Context, failover.MemberSpec) failover.FencePath {
+// PathStatus answers unless the test says otherwise.
+func (h hands) PathStatus(ctx context.Context, _ failover.MemberSpec) failover.FencePath {
+	unarmed, out := h.world.noteAsked(ctx)
+	if out != nil {
+		out <- nil
+		<-ctx.Done()
+		out <- ctx.Err()
+		unarmed = "it keeps still"
+	}
 	if h.world.isLiedTo(h.node) {
 		return failover.FencePath{Armed: true, Off: true, Detail: "fence_fake says that it is off"}
 	}
+	if unarmed != "" {
+		return failover.FencePath{Detail: unarmed}
+	}
 	return failover.FencePath{Armed: true, Detail: "fence_fake answers"}
+}
+
+// noteAsked counts a question, and says how fences answer it. What is asked without a limit is asked for no failover: the ways to all fences are, all the
+// time.
+func (w *world) noteAsked(ctx context.Context) (unarmed string, out chan<- error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, limited := ctx.Deadline(); !limited {
+		return w.unarmed, nil
+	}
+	w.asked++
+	return w.unarmed, w.askedOut
 }
 
 // act does something to a database that answers, unless the permit has ended or its token is of a later epoch.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/arbiter-ha/arbiter/arbiter"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -105,5 +106,121 @@ func TestFailover_OfADeadPrimaryWaitsForNoRouter(t *testing.T) {
 	}
 	if _, err := c.led().Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change("it is dead"), Group: "pay"}); err != nil {
 		t.Errorf("an operator's failover of a dead primary: %v", err)
+	}
+}
+
+// refusedFailover asks for a failover that is refused, with nothing done.
+func (c *cluster) refusedFailover(request *arbiterv1.FailoverRequest) (why, next string) {
+	c.t.Helper()
+	request.Change, request.Group = c.change("the rack is moved"), "pay"
+	_, err := c.led().Failover(c.t.Context(), request)
+	if status.Code(err) != codes.FailedPrecondition {
+		c.t.Fatalf("it is not refused: %v", err)
+	}
+	if got := c.world.effects(); len(got) > 0 || c.status(c.t.Context(), "pay").GetStage() != "steady" {
+		c.t.Errorf("it was refused, and did %q", got)
+	}
+	rejection := detail[*arbiterv1.Rejection](c.t, err)
+	return rejection.GetWhy(), rejection.GetNext()
+}
+
+// doneFailover asks for a failover, and waits until it has come to its end.
+func (c *cluster) doneFailover(request *arbiterv1.FailoverRequest, reason string) {
+	c.t.Helper()
+	request.Change, request.Group = c.change("the rack is moved"), "pay"
+	answer, err := c.led().Failover(c.t.Context(), request)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if again, err := c.led().Failover(c.t.Context(), request); err != nil || again.GetOperation() != answer.GetOperation() {
+		c.t.Errorf("asked again: %v, %v", again, err)
+	}
+	c.eventually("the failover is done, and tells what was set aside", func(ctx context.Context) bool {
+		shown, err := c.api(c.leader()).GetOperation(ctx, &arbiterv1.GetOperationRequest{Group: "pay"})
+		return err == nil && shown.GetOperation().GetResult() == "done" && shown.GetOperation().GetReason() == reason
+	})
+}
+
+// A failover of a primary that serves is refused while its fence doesn't answer, whatever it answered before, unless the operator says to try it.
+func TestFailover_TheFenceMustAnswerWhileThePrimaryServes(t *testing.T) {
+	c := startProtecting(t)
+	if plan := c.dryRun(false); !plan.GetPossible() || !plan.GetFence().GetArmed() || len(plan.GetMembers()) != 2 {
+		t.Errorf("while it answers the dry run says %v", plan)
+	}
+	c.world.disarm("no answer from the device")
+	const unarmed = "the fence of db1 is NOT ARMED (no answer from the device)"
+	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != unarmed || plan.GetFence().GetArmed() || !strings.Contains(plan.GetNext(), "--ignore-unarmed") {
+		t.Errorf("the dry run says %v", plan)
+	}
+	if why, next := c.refusedFailover(&arbiterv1.FailoverRequest{IgnoreRouters: true, IgnoreFindings: true}); why != unarmed || !strings.Contains(next, "--ignore-unarmed") {
+		t.Errorf("refused: %q; %q", why, next)
+	}
+	c.doneFailover(&arbiterv1.FailoverRequest{IgnoreUnarmed: true}, "the rack is moved; though the fence may not answer")
+}
+
+// What keeps somebody who may be promoted from being promoted refuses a failover of a primary that serves, whatever the operator says; what is only wrong
+// with it does unless the operator says otherwise. Whoever is named is asked alone.
+func TestFailover_WhoMayBePromotedMustBeFit(t *testing.T) {
+	c := startProtecting(t)
+	c.world.flawed("db3", arbiter.Finding{Blocks: true, Halts: true, What: "no grant", Next: "make it"})
+	everything := func() *arbiterv1.FailoverRequest {
+		return &arbiterv1.FailoverRequest{IgnoreRouters: true, IgnoreUnarmed: true, IgnoreFindings: true}
+	}
+	const half = "it would stop half way: db3: no grant"
+	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != half || !strings.Contains(plan.GetNext(), "make it; or name one that lacks nothing: --to db2") {
+		t.Errorf("the dry run says %v", plan)
+	}
+	if why, next := c.refusedFailover(everything()); why != half || strings.Contains(next, "--ignore") {
+		t.Errorf("refused: %q; %q", why, next)
+	}
+	c.world.flawed("db2", arbiter.Finding{Blocks: true, What: "fsync is off", Next: "set it on"})
+	if why, next := c.refusedFailover(&arbiterv1.FailoverRequest{Candidate: "db2"}); why != "db2: fsync is off" || next != "set it on; or, if it is to be promoted as it is: --ignore-findings" {
+		t.Errorf("refused: %q; %q", why, next)
+	}
+	c.doneFailover(&arbiterv1.FailoverRequest{Candidate: "db2", IgnoreFindings: true}, "the rack is moved; in spite of what is found at who may be promoted")
+}
+
+// Whatever is wrong, a failover of a primary that is down asks for nothing, and so waits for nothing.
+func TestFailover_OfADeadPrimaryAsksForNothing(t *testing.T) {
+	c := startProtecting(t)
+	if _, err := c.led().Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change("by hand"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	c.world.crash("db1")
+	c.eventually("db1 is seen down", func(ctx context.Context) bool { return c.status(ctx, "pay").GetMembers()[0].GetStatus() == "down" })
+	c.world.disarm("no answer from the device")
+	c.world.flawed("db2", arbiter.Finding{Blocks: true, Halts: true, What: "no grant"})
+	c.world.flawed("db3", arbiter.Finding{Blocks: true, Halts: true, What: "no grant"})
+	before := c.world.timesAsked()
+	if plan := c.dryRun(false); plan.GetRefused() != "" || plan.GetFence() != nil || len(plan.GetMembers()) > 0 {
+		t.Errorf("the dry run says %v", plan)
+	}
+	if _, err := c.led().Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change("it is dead"), Group: "pay"}); err != nil {
+		t.Errorf("an operator's failover of a dead primary: %v", err)
+	}
+	if asked := c.world.timesAsked() - before; asked > 0 {
+		t.Errorf("%d questions were asked", asked)
+	}
+}
+
+// Nor does one wait any longer whose primary dies while its fence is asked.
+func TestFailover_WaitsNoLongerOnceThePrimaryIsDown(t *testing.T) {
+	c := startProtecting(t)
+	if _, err := c.led().Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change("by hand"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	asked := c.world.silenceFences()
+	done := make(chan error, 1)
+	go func() {
+		_, err := c.led().Failover(t.Context(), &arbiterv1.FailoverRequest{Change: c.change("the rack is moved"), Group: "pay"})
+		done <- err
+	}()
+	<-asked
+	c.world.crash("db1")
+	if err := <-done; err != nil {
+		t.Errorf("a failover of a primary that is dead by now: %v", err)
+	}
+	if end := <-asked; !errors.Is(end, context.Canceled) {
+		t.Errorf("the question was asked to its end: %v", end)
 	}
 }

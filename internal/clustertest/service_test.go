@@ -22,7 +22,7 @@ import (
 )
 
 // detail returns the detail of an error that has the wanted type.
-func detail[T any](t *testing.T, err error) (found T) {
+func detail[T any](t testing.TB, err error) (found T) {
 	t.Helper()
 	for _, d := range status.Convert(err).Details() {
 		if one, ok := d.(T); ok {

@@ -41,6 +41,9 @@ type world struct {
 	hang      chan struct{}                  // while it is not nil, az-b's look at a fence waits until it is closed, whatever its context says
 	lies      map[failover.NodeID]bool       // arbiters to whom every fence device says "off", whatever is so, and does nothing
 	deaf      error                          // what routers answer who asks them where they lead
+	unarmed   string                         // why no fence device answers who asks for its status; empty: all do
+	asked     int                            // how often somebody was inspected, or a fence asked for its status with a limit
+	askedOut  chan error                     // while it is not nil, a fence that is asked for its status keeps still, and nil and its asker's end are sent here
 	old       map[failover.NodeID]bool       // arbiters that look over the connections that they have
 }
 
@@ -91,6 +94,37 @@ func (w *world) deafen(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.deaf = err
+}
+
+// disarm lets no fence device answer who asks for its status, for this reason.
+func (w *world) disarm(why string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.unarmed = why
+}
+
+// flawed has every arbiter that inspects a member find this.
+func (w *world) flawed(member failover.MemberName, f arbiter.Finding) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, node := range []failover.NodeID{"az-a", "az-b", "az-c"} {
+		w.flaws[flaw{node, string(member)}] = f
+	}
+}
+
+// silenceFences lets fences keep still that are asked for their status with a limit. It returns where nil is sent for each question, and then its end.
+func (w *world) silenceFences() <-chan error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.askedOut = make(chan error, 64)
+	return w.askedOut
+}
+
+// timesAsked is how often somebody was inspected, or a fence asked for its status, so far.
+func (w *world) timesAsked() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.asked
 }
 
 // move takes a database to a position in the log.

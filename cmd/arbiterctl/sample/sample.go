@@ -219,6 +219,9 @@ func Refused() *arbiterv1.FailoverResponse {
 	return answer("plan_refused", &arbiterv1.FailoverResponse{})
 }
 
+// Unfit is the plan of a failover that would be refused, since one that may be promoted can't be.
+func Unfit() *arbiterv1.FailoverResponse { return answer("plan_unfit", &arbiterv1.FailoverResponse{}) }
+
 // Checks are what three arbiters say that find nothing wrong.
 func Checks() []*arbiterv1.ArbiterCheck {
 	var all []*arbiterv1.ArbiterCheck

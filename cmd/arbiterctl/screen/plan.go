@@ -2,6 +2,7 @@ package screen
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -26,10 +27,32 @@ func knownOfPlan(r *arbiterv1.FailoverResponse) []string {
 		lines = append(lines, fmt.Sprintf("%s is %s, %s; %s.", r.Candidate, confirms, behind, lossBound(r.LossGrade, r.LossBytes)))
 	}
 	lines = append(lines, looksOfPlan(r.Looks)...)
-	if r.Possible && r.FenceAge != nil {
+	if r.Possible && r.FenceAge != nil && r.Fence == nil {
 		lines = append(lines, fmt.Sprintf("The fence of %s last answered %s ago.", r.Fenced, briefProto(r.FenceAge)))
 	}
+	lines = append(lines, askedOfPlan(r)...)
 	return append(lines, routersOfPlan(r)...)
+}
+
+// askedOfPlan says what the fence of the primary answered just now, and who could be promoted by what was found there; what is wrong with it stands in the
+// plan, or in its conditions.
+func askedOfPlan(r *arbiterv1.FailoverResponse) (lines []string) {
+	if r.Fence != nil && r.Fence.Armed {
+		lines = append(lines, fmt.Sprintf("The fence of %s answered just now.", r.Fence.Member))
+	}
+	var sound []string
+	for _, m := range r.Members {
+		switch {
+		case m.Unfit == "" && m.Wrong == "":
+			sound = append(sound, m.Member)
+		case !strings.Contains(r.Plan, m.Unfit+m.Wrong):
+			lines = append(lines, fmt.Sprintf("%s: %s.", m.Member, strings.Join(slices.DeleteFunc([]string{m.Unfit, m.Wrong}, func(w string) bool { return w == "" }), "; ")))
+		}
+	}
+	if len(sound) > 0 {
+		lines = append(lines, "Nothing is found to be missing at: "+strings.Join(sound, ", ")+".")
+	}
+	return lines
 }
 
 // looksOfPlan says who was looked at for a plan, and what is known of those that told nothing.

@@ -108,6 +108,7 @@ func TestScreens(t *testing.T) {
 		"events":       func() string { return events(s) },
 		"plan":         func() string { return screen.Plan(s, sample.Plan(), true) },
 		"plan_refused": func() string { return screen.Plan(s, sample.Refused(), true) },
+		"plan_unfit":   func() string { return screen.Plan(s, sample.Unfit(), true) },
 		"diff":         func() string { return screen.Differences(s, "orders-db", differences(t)) },
 		"applied": func() string {
 			return screen.Applied("orders-db", &arbiterv1.ApplyGroupResponse{Version: 3, Result: "changed", Notes: []string{"pg-b has a new address: adopt the group anew"}}, false)

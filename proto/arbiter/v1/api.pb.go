@@ -3869,8 +3869,14 @@ type FailoverRequest struct {
 	// Do it although a router doesn't answer. Without this a failover of a primary that serves is refused then: its clients would be kept away from it,
 	// and not get to the next one. No failover of a primary that is down waits for routers.
 	IgnoreRouters bool `protobuf:"varint,6,opt,name=ignore_routers,json=ignoreRouters,proto3" json:"ignore_routers,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// Do it although the fence of the primary doesn't answer. Without this a failover of a primary that serves is refused then: without a proof of its
+	// fence nobody is promoted, and nobody writes. It stays so: this only has the fence tried.
+	IgnoreUnarmed bool `protobuf:"varint,7,opt,name=ignore_unarmed,json=ignoreUnarmed,proto3" json:"ignore_unarmed,omitempty"`
+	// Do it although something is wrong, as CheckGroup would find, with a member that may be promoted. Without this a failover of a primary that serves is
+	// refused then, and in any case where it could not be promoted at all.
+	IgnoreFindings bool `protobuf:"varint,8,opt,name=ignore_findings,json=ignoreFindings,proto3" json:"ignore_findings,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *FailoverRequest) Reset() {
@@ -3945,6 +3951,20 @@ func (x *FailoverRequest) GetIgnoreRouters() bool {
 	return false
 }
 
+func (x *FailoverRequest) GetIgnoreUnarmed() bool {
+	if x != nil {
+		return x.IgnoreUnarmed
+	}
+	return false
+}
+
+func (x *FailoverRequest) GetIgnoreFindings() bool {
+	if x != nil {
+		return x.IgnoreFindings
+	}
+	return false
+}
+
 type FailoverResponse struct {
 	state     protoimpl.MessageState `protogen:"open.v1"`
 	Operation string                 `protobuf:"bytes,1,opt,name=operation,proto3" json:"operation,omitempty"`
@@ -3973,7 +3993,10 @@ type FailoverResponse struct {
 	// Of a dry run: why the request itself would be refused; empty if the failover would be begun, and perhaps held then.
 	Refused string `protobuf:"bytes,16,opt,name=refused,proto3" json:"refused,omitempty"`
 	// Of a dry run that is not possible: what to do about it.
-	Next          []string `protobuf:"bytes,17,rep,name=next,proto3" json:"next,omitempty"`
+	Next []string `protobuf:"bytes,17,rep,name=next,proto3" json:"next,omitempty"`
+	// Of a dry run while the primary serves: what its fence said, and what was found at those that may be promoted.
+	Fence         *PlanFence    `protobuf:"bytes,18,opt,name=fence,proto3" json:"fence,omitempty"`
+	Members       []*PlanMember `protobuf:"bytes,19,rep,name=members,proto3" json:"members,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4127,6 +4150,145 @@ func (x *FailoverResponse) GetNext() []string {
 	return nil
 }
 
+func (x *FailoverResponse) GetFence() *PlanFence {
+	if x != nil {
+		return x.Fence
+	}
+	return nil
+}
+
+func (x *FailoverResponse) GetMembers() []*PlanMember {
+	if x != nil {
+		return x.Members
+	}
+	return nil
+}
+
+// PlanFence is what the devices of the primary said when they were asked for their status, which changes nothing.
+type PlanFence struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	Armed  bool                   `protobuf:"varint,2,opt,name=armed,proto3" json:"armed,omitempty"`
+	// Why not.
+	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanFence) Reset() {
+	*x = PlanFence{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanFence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanFence) ProtoMessage() {}
+
+func (x *PlanFence) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanFence.ProtoReflect.Descriptor instead.
+func (*PlanFence) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PlanFence) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PlanFence) GetArmed() bool {
+	if x != nil {
+		return x.Armed
+	}
+	return false
+}
+
+func (x *PlanFence) GetDetail() string {
+	if x != nil {
+		return x.Detail
+	}
+	return ""
+}
+
+// PlanMember is what was found at a member that may be promoted.
+type PlanMember struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Member string                 `protobuf:"bytes,1,opt,name=member,proto3" json:"member,omitempty"`
+	// Why a failover to it would stop half way; empty if nothing is known to stop it.
+	Unfit string `protobuf:"bytes,2,opt,name=unfit,proto3" json:"unfit,omitempty"`
+	// What else CheckGroup calls blocking.
+	Wrong         string `protobuf:"bytes,3,opt,name=wrong,proto3" json:"wrong,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanMember) Reset() {
+	*x = PlanMember{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanMember) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanMember) ProtoMessage() {}
+
+func (x *PlanMember) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanMember.ProtoReflect.Descriptor instead.
+func (*PlanMember) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *PlanMember) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *PlanMember) GetUnfit() string {
+	if x != nil {
+		return x.Unfit
+	}
+	return ""
+}
+
+func (x *PlanMember) GetWrong() string {
+	if x != nil {
+		return x.Wrong
+	}
+	return ""
+}
+
 // PlanLook is how the arbiter that makes a plan knows where a member is.
 type PlanLook struct {
 	state  protoimpl.MessageState `protogen:"open.v1"`
@@ -4143,7 +4305,7 @@ type PlanLook struct {
 
 func (x *PlanLook) Reset() {
 	*x = PlanLook{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4155,7 +4317,7 @@ func (x *PlanLook) String() string {
 func (*PlanLook) ProtoMessage() {}
 
 func (x *PlanLook) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4168,7 +4330,7 @@ func (x *PlanLook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLook.ProtoReflect.Descriptor instead.
 func (*PlanLook) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PlanLook) GetMember() string {
@@ -4212,7 +4374,7 @@ type PlanRouter struct {
 
 func (x *PlanRouter) Reset() {
 	*x = PlanRouter{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4224,7 +4386,7 @@ func (x *PlanRouter) String() string {
 func (*PlanRouter) ProtoMessage() {}
 
 func (x *PlanRouter) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4237,7 +4399,7 @@ func (x *PlanRouter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRouter.ProtoReflect.Descriptor instead.
 func (*PlanRouter) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlanRouter) GetRoute() string {
@@ -4272,7 +4434,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4284,7 +4446,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4297,7 +4459,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -4330,7 +4492,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4342,7 +4504,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4355,7 +4517,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -4378,7 +4540,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4390,7 +4552,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4403,7 +4565,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -4443,7 +4605,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4455,7 +4617,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4468,7 +4630,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -4498,7 +4660,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4510,7 +4672,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4523,7 +4685,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -4591,7 +4753,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4603,7 +4765,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4616,7 +4778,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -4640,7 +4802,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4652,7 +4814,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4665,7 +4827,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -4712,7 +4874,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4724,7 +4886,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4737,7 +4899,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -4757,7 +4919,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4769,7 +4931,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4782,7 +4944,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -4808,7 +4970,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4820,7 +4982,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4833,7 +4995,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -4855,7 +5017,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4867,7 +5029,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4880,7 +5042,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -4917,7 +5079,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4929,7 +5091,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4942,7 +5104,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -4980,7 +5142,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4992,7 +5154,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5005,7 +5167,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -5048,7 +5210,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5060,7 +5222,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5073,7 +5235,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -5110,7 +5272,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5122,7 +5284,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5135,7 +5297,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -5179,7 +5341,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5191,7 +5353,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5204,7 +5366,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -5240,7 +5402,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5252,7 +5414,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5265,7 +5427,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -5300,7 +5462,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5312,7 +5474,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5325,7 +5487,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -5358,7 +5520,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5370,7 +5532,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5383,7 +5545,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -5405,7 +5567,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5417,7 +5579,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5430,7 +5592,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -5466,7 +5628,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5478,7 +5640,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5491,7 +5653,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *Difference) GetPath() string {
@@ -5525,7 +5687,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5537,7 +5699,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5550,7 +5712,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -5577,7 +5739,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5589,7 +5751,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5602,7 +5764,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -5623,7 +5785,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5635,7 +5797,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5648,7 +5810,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -5674,7 +5836,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5686,7 +5848,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5699,7 +5861,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -5718,7 +5880,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5730,7 +5892,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5743,7 +5905,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -5768,7 +5930,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5780,7 +5942,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5793,7 +5955,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -5869,7 +6031,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5881,7 +6043,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5894,7 +6056,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -5935,7 +6097,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5947,7 +6109,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5960,7 +6122,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *GetBootstrapStatusRequest) GetNode() string {
@@ -5985,7 +6147,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5997,7 +6159,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6010,7 +6172,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -6056,7 +6218,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6230,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6243,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 type DescribeArbiterResponse struct {
@@ -6101,7 +6263,7 @@ type DescribeArbiterResponse struct {
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6113,7 +6275,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6126,7 +6288,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -6188,7 +6350,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6200,7 +6362,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6213,7 +6375,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -6232,7 +6394,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6244,7 +6406,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6257,7 +6419,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -6620,14 +6782,16 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06Change\x12(\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\b\x18@R\trequestId\x12 \n" +
-	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xe3\x01\n" +
+	"\x06reason\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x06reason\"\xb3\x02\n" +
 	"\x0fFailoverRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12%\n" +
 	"\tcandidate\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\tcandidate\x12\x17\n" +
 	"\adry_run\x18\x04 \x01(\bR\x06dryRun\x12\x14\n" +
 	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12%\n" +
-	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\"\xd1\x04\n" +
+	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\x12%\n" +
+	"\x0eignore_unarmed\x18\a \x01(\bR\rignoreUnarmed\x12'\n" +
+	"\x0fignore_findings\x18\b \x01(\bR\x0eignoreFindings\"\xb0\x05\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
@@ -6648,9 +6812,20 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05looks\x18\x0e \x03(\v2\x14.arbiter.v1.PlanLookR\x05looks\x120\n" +
 	"\arouters\x18\x0f \x03(\v2\x16.arbiter.v1.PlanRouterR\arouters\x12\x18\n" +
 	"\arefused\x18\x10 \x01(\tR\arefused\x12\x12\n" +
-	"\x04next\x18\x11 \x03(\tR\x04nextB\f\n" +
+	"\x04next\x18\x11 \x03(\tR\x04next\x12+\n" +
+	"\x05fence\x18\x12 \x01(\v2\x15.arbiter.v1.PlanFenceR\x05fence\x120\n" +
+	"\amembers\x18\x13 \x03(\v2\x16.arbiter.v1.PlanMemberR\amembersB\f\n" +
 	"\n" +
-	"_lag_bytes\"}\n" +
+	"_lag_bytes\"Q\n" +
+	"\tPlanFence\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
+	"\x05armed\x18\x02 \x01(\bR\x05armed\x12\x16\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\"P\n" +
+	"\n" +
+	"PlanMember\x12\x16\n" +
+	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
+	"\x05unfit\x18\x02 \x01(\tR\x05unfit\x12\x14\n" +
+	"\x05wrong\x18\x03 \x01(\tR\x05wrong\"}\n" +
 	"\bPlanLook\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12+\n" +
@@ -6854,7 +7029,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 76)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -6899,49 +7074,51 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*Change)(nil),                     // 40: arbiter.v1.Change
 	(*FailoverRequest)(nil),            // 41: arbiter.v1.FailoverRequest
 	(*FailoverResponse)(nil),           // 42: arbiter.v1.FailoverResponse
-	(*PlanLook)(nil),                   // 43: arbiter.v1.PlanLook
-	(*PlanRouter)(nil),                 // 44: arbiter.v1.PlanRouter
-	(*AbortRequest)(nil),               // 45: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 46: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 47: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 48: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 49: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 50: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 51: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 52: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 53: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 54: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 55: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 56: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 57: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 58: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 59: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 60: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 61: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 62: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 63: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 64: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 65: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 66: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 67: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 68: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 69: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 70: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 71: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 72: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 73: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 74: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 75: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 76: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 77: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 78: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 79: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 80: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 81: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 82: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 83: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 84: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 85: arbiter.v1.Batch
+	(*PlanFence)(nil),                  // 43: arbiter.v1.PlanFence
+	(*PlanMember)(nil),                 // 44: arbiter.v1.PlanMember
+	(*PlanLook)(nil),                   // 45: arbiter.v1.PlanLook
+	(*PlanRouter)(nil),                 // 46: arbiter.v1.PlanRouter
+	(*AbortRequest)(nil),               // 47: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 48: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 49: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 50: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 51: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 52: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 53: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 54: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 55: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 56: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 57: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 58: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 59: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 60: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 61: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 62: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 63: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 64: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 65: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 66: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 67: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 68: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 69: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 70: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 71: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 72: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 73: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 74: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 75: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 76: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 77: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 78: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 79: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 80: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 81: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 82: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 83: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 84: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 85: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 86: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 87: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -6949,51 +7126,51 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	10,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	79,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	81,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
 	9,   // 6: arbiter.v1.ArbiterStatus.certificates:type_name -> arbiter.v1.Certificates
-	80,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
-	80,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
-	80,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	82,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
+	82,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
+	82,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
 	12,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
 	11,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
 	23,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	14,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	79,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
-	80,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	81,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
+	82,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
 	13,  // 16: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	79,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
-	79,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
-	79,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
-	80,  // 20: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
-	80,  // 21: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	81,  // 22: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	79,  // 23: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	79,  // 24: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	81,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
+	81,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
+	81,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
+	82,  // 20: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
+	82,  // 21: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	83,  // 22: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	81,  // 23: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	81,  // 24: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
 	0,   // 25: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 26: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
 	19,  // 27: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
 	13,  // 28: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
 	12,  // 29: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
 	17,  // 30: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	79,  // 31: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	79,  // 32: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	79,  // 33: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	81,  // 31: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	81,  // 32: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	81,  // 33: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
 	18,  // 34: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	80,  // 35: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	82,  // 35: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
 	0,   // 36: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 37: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
 	14,  // 38: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
 	22,  // 39: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	80,  // 40: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	80,  // 41: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	80,  // 42: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	82,  // 40: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	82,  // 41: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	82,  // 42: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	24,  // 43: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	82,  // 44: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	79,  // 45: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	80,  // 46: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
-	80,  // 47: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	79,  // 48: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	83,  // 49: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	84,  // 44: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	81,  // 45: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	82,  // 46: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	82,  // 47: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	81,  // 48: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	85,  // 49: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
 	0,   // 50: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 51: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
 	23,  // 52: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
@@ -7003,7 +7180,7 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 56: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
 	31,  // 57: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
 	5,   // 58: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	80,  // 59: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	82,  // 59: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
 	0,   // 60: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 61: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
 	8,   // 62: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
@@ -7012,99 +7189,101 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	38,  // 65: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
 	39,  // 66: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
 	0,   // 67: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	84,  // 68: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	86,  // 68: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
 	5,   // 69: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
 	38,  // 70: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
 	39,  // 71: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	79,  // 72: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	81,  // 72: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
 	2,   // 73: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
 	40,  // 74: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
 	19,  // 75: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	79,  // 76: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	79,  // 77: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	43,  // 78: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
-	44,  // 79: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
-	79,  // 80: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
-	40,  // 81: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 82: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 83: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 84: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 85: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 86: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 87: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 88: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	84,  // 89: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 90: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 91: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	84,  // 92: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	84,  // 93: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	65,  // 94: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 95: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 96: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 97: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	85,  // 98: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	72,  // 99: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 100: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 101: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	84,  // 102: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 103: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 104: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 105: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 106: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 107: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 108: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 109: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 110: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 111: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 112: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 113: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	45,  // 114: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	47,  // 115: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	49,  // 116: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	51,  // 117: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	53,  // 118: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	55,  // 119: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	57,  // 120: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	59,  // 121: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	61,  // 122: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	63,  // 123: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	66,  // 124: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	68,  // 125: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	70,  // 126: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	73,  // 127: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	75,  // 128: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	77,  // 129: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 130: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 131: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 132: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 133: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 134: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 135: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 136: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 137: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 138: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 139: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	46,  // 140: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	48,  // 141: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	50,  // 142: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	52,  // 143: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	54,  // 144: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	56,  // 145: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	58,  // 146: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	60,  // 147: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	62,  // 148: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	64,  // 149: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	67,  // 150: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	69,  // 151: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	71,  // 152: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	74,  // 153: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	76,  // 154: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	78,  // 155: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	130, // [130:156] is the sub-list for method output_type
-	104, // [104:130] is the sub-list for method input_type
-	104, // [104:104] is the sub-list for extension type_name
-	104, // [104:104] is the sub-list for extension extendee
-	0,   // [0:104] is the sub-list for field type_name
+	81,  // 76: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	81,  // 77: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	45,  // 78: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
+	46,  // 79: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
+	43,  // 80: arbiter.v1.FailoverResponse.fence:type_name -> arbiter.v1.PlanFence
+	44,  // 81: arbiter.v1.FailoverResponse.members:type_name -> arbiter.v1.PlanMember
+	81,  // 82: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
+	40,  // 83: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	40,  // 84: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	40,  // 85: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 86: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	40,  // 87: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	40,  // 88: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	40,  // 89: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	40,  // 90: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	86,  // 91: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 92: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 93: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	86,  // 94: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	86,  // 95: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	67,  // 96: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 97: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 98: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	40,  // 99: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	87,  // 100: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	74,  // 101: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 102: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 103: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	86,  // 104: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	38,  // 105: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 106: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	15,  // 107: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	20,  // 108: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	25,  // 109: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	27,  // 110: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 111: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	32,  // 112: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	34,  // 113: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	36,  // 114: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	41,  // 115: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	47,  // 116: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	49,  // 117: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	51,  // 118: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	53,  // 119: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	55,  // 120: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	57,  // 121: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	59,  // 122: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	61,  // 123: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	63,  // 124: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	65,  // 125: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	68,  // 126: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	70,  // 127: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	72,  // 128: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	75,  // 129: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	77,  // 130: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	79,  // 131: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 132: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	16,  // 133: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	21,  // 134: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	26,  // 135: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	28,  // 136: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 137: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	33,  // 138: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	35,  // 139: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	37,  // 140: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	42,  // 141: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	48,  // 142: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	50,  // 143: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	52,  // 144: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	54,  // 145: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	56,  // 146: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	58,  // 147: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	60,  // 148: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	62,  // 149: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	64,  // 150: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	66,  // 151: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	69,  // 152: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	71,  // 153: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	73,  // 154: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	76,  // 155: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	78,  // 156: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	80,  // 157: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	132, // [132:158] is the sub-list for method output_type
+	106, // [106:132] is the sub-list for method input_type
+	106, // [106:106] is the sub-list for extension type_name
+	106, // [106:106] is the sub-list for extension extendee
+	0,   // [0:106] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -7118,8 +7297,8 @@ func file_arbiter_v1_api_proto_init() {
 	file_arbiter_v1_api_proto_msgTypes[9].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[27].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[39].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[56].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[68].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[58].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[70].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -7130,7 +7309,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   76,
+			NumMessages:   78,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
