@@ -99,8 +99,12 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 	looks := make([]look, len(g.Spec.Routes))
 	for i, r := range g.Spec.Routes {
 		looks[i] = look{about: aboutRoute, what: "it", limit: askRoute, do: func(ctx context.Context) []Finding {
-			if _, err := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer()); err != nil {
-				return []Finding{{What: err.Error()}}
+			astray, err := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer())
+			switch {
+			case err != nil:
+				return []Finding{{Blocks: true, What: err.Error()}}
+			case astray != "":
+				return []Finding{{What: astray}}
 			}
 			return nil
 		}}
@@ -108,8 +112,12 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 	answers := make([]failover.RouterAnswer, len(looks))
 	for i, found := range n.lookAll(ctx, n.asking, looks) {
 		answers[i].Route = g.Spec.Routes[i].Name
-		if len(found) > 0 {
+		switch {
+		case len(found) == 0:
+		case found[0].Blocks:
 			answers[i].Silent = found[0].What
+		default:
+			answers[i].Astray = found[0].What
 		}
 	}
 	return answers

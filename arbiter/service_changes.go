@@ -135,16 +135,26 @@ func (s *service) Resume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbi
 	return &arbiterv1.ResumeResponse{Result: textOf(events)}, nil
 }
 
-// dryResume resumes the group in a copy of the state.
+// dryResume resumes the group in a copy of the state, with what this arbiter saw last, and asks the routers where they lead if they would be led back.
 func (s *service) dryResume(ctx context.Context, r *arbiterv1.ResumeRequest) (*arbiterv1.ResumeResponse, error) {
 	state, g, err := s.groupNow(ctx, r.GetGroup())
 	if err != nil {
 		return nil, err
 	}
-	return rehearseResume(state, s.node.loop.durations(ctx, g.Name), failover.Resume{Request: request(ctx, r.GetChange()), Group: g.Name})
+	limited, cancel := sooner(ctx)
+	defer cancel()
+	return rehearseResume(state, failover.Resume{Request: request(ctx, r.GetChange()), Group: g.Name}, func(resumed *failover.State) failover.Resumption {
+		seen := s.node.freshened(resumed, g)
+		var routers []failover.RouterAnswer
+		if now := seen.Group(g.Name); failover.RoutesBelongTo(seen, now) != "" {
+			routers = s.node.askRouters(limited, now)
+		}
+		return failover.Resuming(seen, g.Name, s.node.loop.durations(ctx, g.Name), routers)
+	})
 }
 
-func rehearseResume(state *failover.State, d failover.Durations, request failover.Resume) (*arbiterv1.ResumeResponse, error) {
+// rehearseResume resumes the group in a copy of the state, of which becomes what next says.
+func rehearseResume(state *failover.State, request failover.Resume, next func(*failover.State) failover.Resumption) (*arbiterv1.ResumeResponse, error) {
 	if _, again := state.Answered(request.Request.ID); again { // the answer is lost: it is asked for once more
 		return &arbiterv1.ResumeResponse{Plan: "This request was carried out already."}, nil
 	}
@@ -152,8 +162,8 @@ func rehearseResume(state *failover.State, d failover.Durations, request failove
 	if refused != nil {
 		return nil, rejected(*refused)
 	}
-	next := failover.Resuming(resumed, request.Group, d)
-	return &arbiterv1.ResumeResponse{Plan: next.What, Acts: next.Acts}, nil
+	what := next(resumed)
+	return &arbiterv1.ResumeResponse{Plan: what.What, Acts: what.Acts}, nil
 }
 
 // Adopt records who the writer is.

@@ -34,14 +34,17 @@ func TestRehearseResume(t *testing.T) {
 	ask := func(id string) failover.Resume {
 		return failover.Resume{Request: failover.Request{ID: id, Actor: "dana"}, Group: "orders"}
 	}
-	if _, err := rehearseResume(state, failover.Durations{}, ask("")); err == nil || !strings.Contains(err.Error(), "not paused") {
+	nothingElse := func(resumed *failover.State) failover.Resumption {
+		return failover.Resuming(resumed, "orders", failover.Durations{}, nil)
+	}
+	if _, err := rehearseResume(state, ask(""), nothingElse); err == nil || !strings.Contains(err.Error(), "not paused") {
 		t.Errorf("not paused: %v", err)
 	}
-	if answer, err := rehearseResume(state, failover.Durations{}, ask("done-before")); err != nil || answer.GetActs() {
+	if answer, err := rehearseResume(state, ask("done-before"), nothingElse); err != nil || answer.GetActs() {
 		t.Errorf("a repetition: %v, %v", answer, err)
 	}
 	g.Pause = &failover.Paused{Actor: "dana"}
-	answer, err := rehearseResume(state, failover.Durations{}, ask("done-now"))
+	answer, err := rehearseResume(state, ask("done-now"), nothingElse)
 	if err != nil || !answer.GetActs() || !strings.Contains(answer.GetPlan(), "fence b") {
 		t.Errorf("a rogue: %v, %v", answer, err)
 	}

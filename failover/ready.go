@@ -202,6 +202,7 @@ type Routers struct {
 type RouterAnswer struct {
 	Route  string
 	Silent string // why that isn't known; empty: it answered
+	Astray string // where it leads instead of to the primary alone; empty: it leads there, or that isn't known
 }
 
 // routersGuard asks that every router answers: the clients would be kept away from the old primary, which is fenced, and not get to the new one.

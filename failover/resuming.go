@@ -13,8 +13,8 @@ type Resumption struct {
 }
 
 // Resuming says what the automation begins with in a group that was just resumed. Like every plan it is a function of the state, here of a copy in which
-// the group is resumed.
-func Resuming(s *State, name GroupName, d Durations) Resumption {
+// the group is resumed, and of what its routers say when they are asked.
+func Resuming(s *State, name GroupName, d Durations, routers []RouterAnswer) Resumption {
 	g := s.Group(name)
 	switch {
 	case g == nil:
@@ -23,6 +23,8 @@ func Resuming(s *State, name GroupName, d Durations) Resumption {
 		return Resumption{What: "Nothing is begun: " + g.whyUnadopted() + "."}
 	case g.Operation == nil && g.Spec.Policy.Automation != AutomationFull:
 		return Resumption{What: fmt.Sprintf("Nothing is begun by itself: policy.automation is %s.", g.Spec.Policy.Automation)}
+	case g.Operation == nil && len(astray(routers)) > 0 && RoutesBelongTo(s, g) != "":
+		return Resumption{What: resumingReroute(g, d, astray(routers))}
 	case g.Operation == nil:
 		return Resumption{What: "Nothing waits for it: what is wrong from now on is acted on."}
 	case g.Operation.Aborted:
@@ -35,6 +37,25 @@ func Resuming(s *State, name GroupName, d Durations) Resumption {
 		return resumingFailover(s, g, d)
 	}
 	return Resumption{What: fmt.Sprintf("The %s %s goes on as it would in a paused group.", g.Operation.Kind, g.Operation.ID)}
+}
+
+// astray is what of the routes leads elsewhere than to the primary.
+func astray(routers []RouterAnswer) (found []string) {
+	for _, r := range routers {
+		if r.Astray != "" {
+			found = append(found, fmt.Sprintf("route %s, %s", r.Route, r.Astray))
+		}
+	}
+	return found
+}
+
+// resumingReroute tells of routes that were led elsewhere while the group was paused. A reroute isolates nobody, and can be undone: it is not asked about.
+func resumingReroute(g *Group, d Durations, found []string) string {
+	what := fmt.Sprintf("Routes lead elsewhere than to %s (%s)", g.Writer(), strings.Join(found, "; "))
+	if g.Reroutes.rest(d.SinceReroute) > 0 {
+		return fmt.Sprintf("%s. They are not led back at once: %s.", what, g.Reroutes.leftAlone())
+	}
+	return what + ": they are led back at once, under a new epoch."
 }
 
 // rogueOnResume is a rogue that an operation waits with, or goes on beside, because of the pause or of the policy; empty if there is none.

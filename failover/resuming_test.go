@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 )
 
 // Whoever resumes a group is told beforehand whether somebody is fenced by that, and who; and nobody is of whom it was not told.
@@ -56,7 +57,7 @@ func checkResuming(t *testing.T, w *world) {
 		return // what is fenced here is fenced in a paused group, too
 	}
 	copied, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Body: Resume{Request: w.request(), Group: "orders"}})
-	told := Resuming(&copied, "orders", w.leader("a").controller.Durations("orders", w.now, w.wall()))
+	told := Resuming(&copied, "orders", w.leader("a").controller.Durations("orders", w.now, w.wall()), nil)
 	w.do(t, "resume orders\nlook-again answers\n")
 	for range 3 {
 		if start, runs := w.arbiters["a"].started["orders"]; runs && start.Action.Kind != ActionIsolate {
@@ -86,8 +87,39 @@ func TestResuming_TellsOfAFailoverThatWaitsForWhatComesByItself(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := given(t, adopted+commands)
 			copied, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Body: Resume{Request: w.request(), Group: "orders"}})
-			told := Resuming(&copied, "orders", Durations{SinceLastFailover: -1})
+			told := Resuming(&copied, "orders", Durations{SinceLastFailover: -1}, nil)
 			if !told.Acts || !strings.Contains(told.What, "A failover of pg-a begins as soon as") || !strings.Contains(told.What, "fence pg-a by fence_test") {
+				t.Errorf("%v: %s", told.Acts, told.What)
+			}
+		})
+	}
+}
+
+// Routes that were led elsewhere while the group was paused are led back as soon as it is resumed, if they may be.
+func TestResuming_TellsOfAReroute(t *testing.T) {
+	elsewhere := []RouterAnswer{{Route: "lb-1"}, {Route: "lb-2", Astray: "pg-b: clients arrive at it"}, {Route: "lb-3", Silent: "refused"}}
+	const back = "Routes lead elsewhere than to pg-a (route lb-2, pg-b: clients arrive at it): they are led back at once, under a new epoch."
+	const nothing = "Nothing waits for it: what is wrong from now on is acted on."
+	for name, c := range map[string]struct {
+		log      string
+		routers  []RouterAnswer
+		reroutes Reroutes
+		want     string
+	}{
+		"astray":                 {"", elsewhere, Reroutes{}, back},
+		"as they should be":      {"", elsewhere[:1], Reroutes{}, nothing},
+		"not known":              {"", elsewhere[2:], Reroutes{}, nothing},
+		"the primary is down":    {"observe all: pg-a=unknown(bad-credentials)\n", elsewhere, Reroutes{}, nothing},
+		"nothing is automatic":   {"apply orders automation=observe\n", elsewhere, Reroutes{}, "Nothing is begun by itself: policy.automation is observe."},
+		"after many in a row":    {"", elsewhere, Reroutes{Done: 3}, "They are not led back at once: its routes are left alone until"},
+		"the group has no route": {"apply orders routes=none\n", elsewhere, Reroutes{}, nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, adopted+c.log+"pause orders\n")
+			copied, _ := Next(w.state, Entry{Index: w.state.Applied + 1, Body: Resume{Request: w.request(), Group: "orders"}})
+			copied.Group("orders").Reroutes = c.reroutes
+			told := Resuming(&copied, "orders", Durations{SinceLastFailover: -1, SinceReroute: time.Second}, c.routers)
+			if told.Acts || told.What != c.want && !strings.Contains(told.What, c.want) {
 				t.Errorf("%v: %s", told.Acts, told.What)
 			}
 		})

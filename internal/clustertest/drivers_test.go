@@ -83,9 +83,12 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find(r.Name)
 		},
-		Astray: func(context.Context, failover.Route, *failover.Group, failover.MemberName) (string, error) {
+		Astray: func(_ context.Context, r failover.Route, _ *failover.Group, primary failover.MemberName) (string, error) {
 			h.world.mu.Lock()
 			defer h.world.mu.Unlock()
+			if at := h.world.routes[r.Name]; at != primary && h.world.deaf == nil {
+				return string(at) + ": clients arrive at it", nil
+			}
 			return "", h.world.deaf
 		},
 	}

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
+	"github.com/arbiter-ha/arbiter/internal/clustertest/fake"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -222,5 +223,41 @@ func TestFailover_WaitsNoLongerOnceThePrimaryIsDown(t *testing.T) {
 	}
 	if end := <-asked; !errors.Is(end, context.Canceled) {
 		t.Errorf("the question was asked to its end: %v", end)
+	}
+}
+
+func (c *cluster) dryResume() *arbiterv1.ResumeResponse {
+	c.t.Helper()
+	answer, err := c.led().Resume(c.t.Context(), &arbiterv1.ResumeRequest{Change: c.change(""), Group: "pay", DryRun: true})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return answer
+}
+
+// A dry run of a resumption tells of routes that somebody led elsewhere meanwhile, and judges by what is seen now, as the failover that it tells of would.
+func TestDryResume_TellsWhatIsSoNow(t *testing.T) {
+	c := startProtecting(t)
+	if _, err := c.led().Pause(t.Context(), &arbiterv1.PauseRequest{Change: c.change("by hand"), Group: "pay"}); err != nil {
+		t.Fatal(err)
+	}
+	c.world.reroute(fake.FrontRoute, "db2")
+	if told := c.dryResume(); told.GetActs() || told.GetPlan() != "Routes lead elsewhere than to db1 (route front, db2: clients arrive at it): they are led back at once, under a new epoch." {
+		t.Errorf("routes that lead elsewhere: %v", told)
+	}
+	c.world.reroute(fake.FrontRoute, "db1")
+	c.world.crash("db1")
+	c.eventually("db1 is down, and nobody is sent anything any more", func(ctx context.Context) bool {
+		g := c.status(ctx, "pay")
+		return g.GetMembers()[0].GetStatus() == "down" && g.GetOperation() != nil && c.dryResume().GetActs()
+	})
+	c.world.move("db2", 4000) // which changes what nobody sees, so that it is not committed
+	c.world.move("db3", 5000)
+	c.eventually("it tells of the member that is ahead by now", func(context.Context) bool {
+		told := c.dryResume()
+		return told.GetActs() && strings.Contains(told.GetPlan(), "promote db3 at 0/1388")
+	})
+	if got := c.world.effects(); len(got) > 0 {
+		t.Errorf("a dry run did %q", got)
 	}
 }

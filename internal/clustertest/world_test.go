@@ -96,6 +96,13 @@ func (w *world) deafen(err error) {
 	w.deaf = err
 }
 
+// reroute sends clients to a member, by hand.
+func (w *world) reroute(route string, to failover.MemberName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.routes[route] = to
+}
+
 // disarm lets no fence device answer who asks for its status, for this reason.
 func (w *world) disarm(why string) {
 	w.mu.Lock()
