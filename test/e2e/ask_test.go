@@ -70,11 +70,23 @@ func (s *stage) held(reason string, words ...string) *arbiterv1.GroupStatus {
 // attention asserts that `arbiterctl status --check` ends with the status that asks for somebody.
 func (s *stage) attention() {
 	s.t.Helper()
-	const needed = 6
-	_, err := s.Ctl(s.ctx, "status", "--check")
+	s.ends(6, []string{"status", "--check"})
+}
+
+// ends asserts that an arbiterctl command ends with an exit status, and says all these words.
+func (s *stage) ends(status int, command []string, words ...string) {
+	s.t.Helper()
+	out, err := s.Ctl(s.ctx, command...)
 	var exit *exec.ExitError
-	if !errors.As(err, &exit) || exit.ExitCode() != needed {
-		s.t.Errorf("status --check ends with %v, want exit status %d", err, needed)
+	if !errors.As(err, &exit) || exit.ExitCode() != status {
+		s.t.Errorf("arbiterctl %s ends with %v, want exit status %d", strings.Join(command, " "), err, status)
+		return
+	}
+	text := string(out) + err.Error()
+	for _, word := range words {
+		if !strings.Contains(text, word) {
+			s.t.Errorf("arbiterctl %s does not say %q: %s", strings.Join(command, " "), word, text)
+		}
 	}
 }
 

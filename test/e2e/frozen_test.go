@@ -172,7 +172,7 @@ func (s *stage) moveOn(to, left *database.Server) {
 	s.must(setRule(s.ctx, to, left, s.primary, ""))
 	s.ready()
 	s.fault = lab.Now()
-	_, err := s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
+	_, err := s.Ctl(s.ctx, s.force("the machine must go")...)
 	s.must(err)
 	s.next(to, left)
 	s.must(rejoin(s.ctx, to, left))

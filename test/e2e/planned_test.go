@@ -9,6 +9,7 @@ import (
 
 	"github.com/arbiter-ha/arbiter/internal/lab"
 	"github.com/arbiter-ha/arbiter/internal/lab/database"
+	"github.com/arbiter-ha/arbiter/internal/lab/power"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -85,24 +86,67 @@ func TestObserved(t *testing.T) {
 func TestScenario48_Forced(t *testing.T) {
 	full(t)
 	s := enter(t, plan{})
-	plan, err := s.Ctl(s.ctx, "failover", lab.Group, "--dry-run")
-	s.must(err)
-	// Who is the most advanced by the arbiters' views is a matter of when each was looked at; live positions decide.
-	named := slices.ContainsFunc(s.Members, func(m *database.Server) bool {
-		return m != s.primary && strings.Contains(string(plan), "fence "+s.primary.Name()+" by fence_lab, promote "+m.Name())
-	})
-	if !named {
-		t.Errorf("dry run: %s", plan)
+	if *fenceMode == "" { // a bad one makes it impossible
+		plan, err := s.Ctl(s.ctx, "failover", lab.Group, "--dry-run")
+		s.must(err)
+		// Who is the most advanced by the arbiters' views is a matter of when each was looked at; live positions decide.
+		named := slices.ContainsFunc(s.Members, func(m *database.Server) bool {
+			return m != s.primary && strings.Contains(string(plan), "fence "+s.primary.Name()+" by fence_lab, promote "+m.Name())
+		})
+		if !named {
+			t.Errorf("dry run: %s", plan)
+		}
+		s.nothingDone()
 	}
-	s.nothingDone()
 	s.fault = lab.Now()
-	_, err = s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
+	_, err := s.Ctl(s.ctx, s.force("the machine must go")...)
 	s.must(err)
 	to, op := s.failedOver()
 	s.promoted(to, op)
 	if s.primary.Host().On() {
 		t.Error("the old primary still has power")
 	}
+}
+
+// force is the command that fails over a primary that serves, also where its fence is bad.
+func (s *stage) force(reason string) []string {
+	command := []string{"failover", lab.Group, "--yes", "--reason", reason}
+	if *fenceMode != "" {
+		command = append(command, "--ignore-unarmed")
+	}
+	return command
+}
+
+// A failover of a primary that serves, for which something is missing that would leave it held half way, is refused: the primary is left alone, and
+// clients go on writing.
+func TestPlanned_RefusedForWhatWouldLeaveItHalfWay(t *testing.T) {
+	full(t)
+	s := enter(t, plan{ownFence: true})
+	const revoke, grant = "REVOKE EXECUTE ON FUNCTION pg_promote(boolean, integer) FROM arbiter", "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO arbiter"
+	s.must(s.primary.Exec(s.ctx, revoke))
+	s.says([]string{"failover", lab.Group, "--dry-run"}, "would be refused", "half way", "lacks: EXECUTE on pg_promote(boolean, integer)")
+	s.refusesFailover([]string{"--ignore-unarmed", "--ignore-findings", "--ignore-routers"}, "lacks: EXECUTE on pg_promote(boolean, integer)", "run the schema again")
+	s.must(s.primary.Exec(s.ctx, grant))
+	s.says([]string{"failover", lab.Group, "--dry-run"}, "Would fence "+s.primary.Name())
+
+	s.must(s.Power.SetFault(s.primary.Name(), goneFence))
+	s.says([]string{"failover", lab.Group, "--dry-run"}, "would be refused: the fence of "+s.primary.Name()+" is NOT ARMED")
+	s.refusesFailover(nil, "the fence of "+s.primary.Name()+" is NOT ARMED", "--ignore-unarmed")
+	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
+
+	s.fault = lab.Now()
+	_, err := s.Ctl(s.ctx, "failover", lab.Group, "--yes", "--reason", "the machine must go")
+	s.must(err)
+	to, op := s.failedOver()
+	s.promoted(to, op)
+}
+
+// refusesFailover asks for a failover that is refused with these words, and asserts that nothing came of it.
+func (s *stage) refusesFailover(flags []string, words ...string) {
+	s.t.Helper()
+	s.ends(4, append([]string{"failover", lab.Group, "--yes", "--reason", "the machine must go"}, flags...), words...)
+	s.nothingDone()
+	s.writes(20)
 }
 
 // A second failure inside the cool-down is held with the reason, and an operator can let it go on.
