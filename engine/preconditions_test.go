@@ -23,6 +23,9 @@ func (g *group) problems(name failover.MemberName) []string {
 		if p.Blocks {
 			kind = "blocks: "
 		}
+		if p.Halts {
+			kind = "halts: "
+		}
 		found = append(found, kind+p.What)
 	}
 	return found
@@ -47,7 +50,7 @@ func TestPreconditionsHold(t *testing.T) {
 	g.spec.Policy.MaxLossBytes = 0
 	g.wantProblem("a", "blocks: no standby is synchronous")
 	g.spec.Connect.Password.Value = "wrong"
-	g.wantProblem("a", "blocks: can't be asked: the server says")
+	g.wantProblem("a", "halts: can't be asked: the server says")
 	if found := strings.Join(g.problems("a"), " "); strings.Contains(found, "wrong") {
 		t.Errorf("a problem quotes the password: %s", found)
 	}
@@ -64,7 +67,7 @@ func TestPreconditionsOfWhoCannotBeAsked(t *testing.T) {
 			member.Address = address
 		}
 		found := NewPostgres(new(secret.Reader)).Preconditions(limit(t, plenty), member, &spec)
-		if len(found) != 1 || !found[0].Blocks {
+		if len(found) != 1 || !found[0].Blocks || !found[0].Halts {
 			t.Fatalf("problems: %+v", found)
 		}
 		return found[0]
@@ -99,7 +102,7 @@ func TestPreconditionsOfAnOldServer(t *testing.T) {
 		AS $$ SELECT CASE name WHEN 'server_version_num' THEN '140011' ELSE pg_catalog.current_setting(name) END $$`)
 	a.Exec(`CREATE FUNCTION old.has_parameter_privilege(text, text) RETURNS boolean LANGUAGE plpgsql
 		AS $$ BEGIN RAISE undefined_function; END $$`)
-	want := []string{"blocks: its version is 14; ALTER SYSTEM can be granted from PostgreSQL 15 on"}
+	want := []string{"halts: its version is 14; ALTER SYSTEM can be granted from PostgreSQL 15 on"}
 	if found := g.problems("a"); !slices.Equal(found, want) {
 		t.Errorf("problems %q; want %q", found, want)
 	}
@@ -121,7 +124,7 @@ func TestPreconditionsNameWhatIsMissing(t *testing.T) {
 	a.WaitReady()
 	g.spec.Members = append(g.spec.Members, failover.MemberSpec{Name: "x"})
 	for _, want := range []string{
-		"blocks: the role \"arbiter\" lacks: table arbiter.epoch, to write; table arbiter.route_proof, to write", "blocks: arbiter.epoch is set for a role",
+		"halts: the role \"arbiter\" lacks: table arbiter.epoch, to write; table arbiter.route_proof, to write", "halts: arbiter.epoch is set for a role",
 		"blocks: fsync is off", "advice: neither wal_log_hints", "blocks: max_wal_senders is 0", "blocks: wal_level is minimal", "advice: synchronous_commit is off",
 	} {
 		g.wantProblem("a", want)

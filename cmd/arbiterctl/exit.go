@@ -37,8 +37,8 @@ const exitStatusHelp = `What the exit statuses of arbiterctl mean:
      certificates of arbiters end soon;
      check: something blocks a failover, nobody may be writing, or an arbiter did not answer
   7  the answer was lost: the change may or may not have been made (repeat it with the same --request-id)
-  8  failover --dry-run: as things are the failover would be refused for a router, or held, also for a fence that is not armed;
-     the answer says why
+  8  failover --dry-run: as things are the failover would be refused, for a fence that is not armed, a router, or whoever may be
+     promoted, or it would be held; the answer says why
 `
 
 // usageError is a mistake in how the program was called, or in a file that it was given.
