@@ -99,12 +99,12 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 	looks := make([]look, len(g.Spec.Routes))
 	for i, r := range g.Spec.Routes {
 		looks[i] = look{about: aboutRoute, what: "it", limit: askRoute, do: func(ctx context.Context) []Finding {
-			astray, err := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer())
+			at := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer())
 			switch {
-			case err != nil:
-				return []Finding{{Blocks: true, What: err.Error()}}
-			case astray != "":
-				return []Finding{{What: astray}}
+			case at.Unread != nil:
+				return []Finding{{Blocks: true, What: at.Unread.What}}
+			case len(at.Astray) > 0:
+				return []Finding{{What: astrayInWords(at.Astray)}}
 			}
 			return nil
 		}}

@@ -69,6 +69,14 @@ type Finding struct {
 	Next        string              // what to do
 }
 
+// RouteLook is what a look at a route came to.
+type RouteLook struct {
+	// Astray is where it leads instead of to the primary alone, each of one member, and could be led there; empty if it leads there.
+	Astray []Finding
+	// Unread is why that isn't known; nil if it is.
+	Unread *Finding
+}
+
 // Settled is where the clients of a group belong by the committed state.
 type Settled struct {
 	// Primary is empty while there is none, or an operation may be changing that.
@@ -91,9 +99,8 @@ type Inspectors struct {
 	Route func(ctx context.Context, route failover.Route, group failover.GroupName, spec *failover.Spec, settled Settled) []Finding
 	// Arrival connects through a route, as clients do, and tells where that leads unless it is to the settled primary.
 	Arrival func(ctx context.Context, route failover.Route, spec *failover.Spec, settled Settled) []Finding
-	// Astray says in words where a route leads instead of to the primary alone, empty if it leads there.
-	// The epoch is the group's: a router that knows a newer one answers nobody else.
-	Astray func(ctx context.Context, route failover.Route, group *failover.Group, primary failover.MemberName) (string, error)
+	// Astray looks where a route leads. The epoch is the group's: a router that knows a newer one answers nobody else.
+	Astray func(ctx context.Context, route failover.Route, group *failover.Group, primary failover.MemberName) RouteLook
 	// RunsProgram says whether looking at a route runs a program on this machine.
 	RunsProgram func(route failover.Route) bool
 }

@@ -206,7 +206,8 @@ func (n *Node) start(ctx context.Context) error {
 func (n *Node) newRouteWatch() *routeWatch {
 	return &routeWatch{
 		every: n.options.RoutesEvery, clock: n.options.Clock, leading: n.leading, state: n.fsm.State, astray: n.options.Drivers.Inspect.Astray,
-		program: n.options.Drivers.Inspect.RunsProgram, propose: n.proposeBody, log: n.log.Named("routes"), places: newRoutePlaces(), looking: map[routesLook]bool{},
+		program: n.options.Drivers.Inspect.RunsProgram, events: n.events.after, propose: n.proposeBody, log: n.log.Named("routes"), places: newRoutePlaces(),
+		looking: map[routesLook]bool{},
 	}
 }
 

@@ -22,8 +22,8 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 		return places
 	}
 	n := &Node{group: supervise.NewGroup(t.Context()), inspecting: full(1), asking: make(chan struct{}, 1)}
-	n.options.Drivers.Inspect.Astray = func(context.Context, failover.Route, *failover.Group, failover.MemberName) (string, error) {
-		return "", nil
+	n.options.Drivers.Inspect.Astray = func(context.Context, failover.Route, *failover.Group, failover.MemberName) RouteLook {
+		return RouteLook{}
 	}
 	g := &failover.Group{Spec: &failover.Spec{Routes: []failover.Route{{Name: "front"}, {Name: "back"}}}}
 	if got, want := n.askRouters(t.Context(), g), []failover.RouterAnswer{{Route: "front"}, {Route: "back"}}; !slices.Equal(got, want) {

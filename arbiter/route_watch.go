@@ -3,7 +3,7 @@ package arbiter
 import (
 	"context"
 	"errors"
-	"maps"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -34,7 +34,7 @@ var errReignOver = errors.New("this arbiter leads no more")
 
 // routeWatch is the leader's look at whether the routes of groups with nothing in progress lead to their writers. A router forgets that over a
 // crash, and people change it by hand. It changes nothing: it proposes an operation, which the state machine refuses if anything was done
-// to the group since the look began.
+// to the group since the look began. What it has seen it also tells, and looks again, only to tell, when something was done to a group.
 //
 // One goroutine runs it, with one per look and one per route that is asked. A router that is silent until its time limit keeps nobody else's
 // routes waiting but for a moment, nor the next round, and from then on not even its own group's: such routers are looked at apart, in places
@@ -45,16 +45,16 @@ type routeWatch struct {
 	clock   clock.Clock
 	leading *latch
 	state   func() *failover.State
-	astray  func(ctx context.Context, route failover.Route, group *failover.Group, writer failover.MemberName) (string, error)
+	astray  func(ctx context.Context, route failover.Route, group *failover.Group, writer failover.MemberName) RouteLook
+	events  func(after uint64) keptEvents
 	propose func(failover.Body, func(*fsm.Response, error))
 	log     hclog.Logger
 	program func(failover.Route) bool // whether a look at a route runs one
 	places  routePlaces
 
 	mu      sync.Mutex
-	looking map[routesLook]bool     // those under way
-	found   map[watchedRoute]string // what of a route leads astray, as it was seen last. Of this reign, and this spec, alone
-	unread  map[watchedRoute]bool   // routes of which it is not known where they lead; true if their router hung. Of this reign, and this spec, alone
+	looking map[routesLook]bool       // those under way; true: what they find astray is to be brought back
+	newest  map[watchedRoute]sighting // of this reign
 }
 
 // routesLook names a look at those routes of a group that are of one kind.
@@ -83,11 +83,6 @@ func newRoutePlaces() routePlaces {
 	}
 }
 
-type watchedRoute struct {
-	group failover.GroupName
-	name  string
-}
-
 func (w *routeWatch) run(ctx context.Context) error {
 	var looks sync.WaitGroup
 	defer looks.Wait()
@@ -109,54 +104,35 @@ func (w *routeWatch) reign(ctx context.Context, over <-chan struct{}, looks *syn
 	ctx, end := context.WithCancelCause(ctx)
 	defer end(errReignOver)
 	w.forget()
-	for {
+	known := w.state().EventSeq
+	for again := true; again; {
 		w.round(ctx, looks)
+		known, again = w.await(ctx, over, looks, known)
+	}
+}
+
+// await waits until the next round is due, which again says, and looks meanwhile where something was done to a group. It takes the number of the newest event
+// that is known, and returns it.
+func (w *routeWatch) await(ctx context.Context, over <-chan struct{}, looks *sync.WaitGroup, known uint64) (newest uint64, again bool) {
+	due := time.After(w.every) // a suspend need not count
+	for {
+		kept := w.events(known)
+		for _, e := range kept.events {
+			known = e.Sequence
+			if e.Kind == failover.OperationEnded || e.Kind == failover.GroupApplied {
+				w.lookAgain(ctx, looks, e.Group)
+			}
+		}
 		select {
-		case <-time.After(w.every): // a suspend need not count
+		case <-kept.more:
+		case <-due:
+			return known, true
 		case <-over:
-			return
+			return known, false
 		case <-ctx.Done():
-			return
+			return known, false
 		}
 	}
-}
-
-func (w *routeWatch) forget() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.unread, w.found = map[watchedRoute]bool{}, map[watchedRoute]string{}
-}
-
-// seen is what of a group's routes leads astray, as it was seen last; nothing unless this arbiter leads.
-func (w *routeWatch) seen(g *failover.Group) (found []string) {
-	if w == nil {
-		return nil
-	}
-	if leading, _ := w.leading.get(); !leading {
-		return nil
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, r := range g.Spec.Routes {
-		if what := w.found[watchedRoute{g.Name, r.Name}]; what != "" {
-			found = append(found, what)
-		}
-	}
-	return found
-}
-
-// forgetGone drops what was kept of groups that were deleted and routes that were taken out of a spec.
-func (w *routeWatch) forgetGone(s *failover.State) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	gone := func(known watchedRoute) bool {
-		g := s.Group(known.group)
-		return g == nil || !slices.ContainsFunc(g.Spec.Routes, func(r failover.Route) bool { return r.Name == known.name })
-	}
-	maps.DeleteFunc(w.unread, func(known watchedRoute, _ bool) bool { return gone(known) })
-	maps.DeleteFunc(w.found, func(known watchedRoute, _ string) bool {
-		return gone(known) || failover.RoutesBelongTo(s, s.Group(known.group)) == ""
-	})
 }
 
 // round begins the looks at the routes of every group that are not under way.
@@ -164,67 +140,93 @@ func (w *routeWatch) round(ctx context.Context, looks *sync.WaitGroup) {
 	s := w.state()
 	w.forgetGone(s)
 	for _, g := range s.Groups {
-		writer := failover.RoutesBelongTo(s, g)
-		if writer == "" {
+		w.lookAt(ctx, looks, s, g, true)
+	}
+}
+
+// lookAgain begins the looks at a group's routes to which something was done, so that nobody is told where they led before. It brings nothing back: that
+// is for the next round, so that reroutes in a row come no faster.
+func (w *routeWatch) lookAgain(ctx context.Context, looks *sync.WaitGroup, name failover.GroupName) {
+	s := w.state()
+	if g := s.Group(name); g != nil && ctx.Err() == nil {
+		w.lookAt(ctx, looks, s, g, false)
+	}
+}
+
+func (w *routeWatch) lookAt(ctx context.Context, looks *sync.WaitGroup, s *failover.State, g *failover.Group, bringBack bool) {
+	writer := failover.RoutesBelongTo(s, g)
+	if writer == "" {
+		return
+	}
+	for _, kind := range routeKinds {
+		look := routesLook{g.Name, kind}
+		routes := w.begin(look, g.Spec.Routes, bringBack)
+		if len(routes) == 0 {
 			continue
 		}
-		for _, kind := range routeKinds {
-			look := routesLook{g.Name, kind}
-			if routes := w.begin(look, g.Spec.Routes); len(routes) > 0 {
-				looks.Go(func() {
-					defer w.end(look)
-					w.look(ctx, look, routes, g, writer)
-				})
+		looks.Go(func() {
+			found := w.look(ctx, kind, routes, g, writer)
+			bringBack := w.end(look)
+			switch now := w.state().Group(g.Name); {
+			case ctx.Err() != nil || now == nil:
+			case now.Epoch != g.Epoch || now.SpecSince != g.SpecSince: // what it saw is past
+				w.lookAgain(ctx, looks, g.Name)
+			case bringBack:
+				w.bringBack(g, found)
 			}
-		}
+		})
 	}
 }
 
 // begin notes that a look is under way, and returns its share of a group's routes: none if it is under way already.
-func (w *routeWatch) begin(look routesLook, all []failover.Route) []failover.Route {
+func (w *routeWatch) begin(look routesLook, all []failover.Route, bringBack bool) []failover.Route {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.looking[look] {
+	if before, underWay := w.looking[look]; underWay {
+		w.looking[look] = before || bringBack
 		return nil
 	}
 	var routes []failover.Route
 	for _, route := range all {
-		kind := routeKind{hung: w.unread[watchedRoute{look.group, route.Name}], program: w.program(route)}
+		kind := routeKind{hung: w.newest[watchedRoute{look.group, route.Name}].hung, program: w.program(route)}
 		if kind == look.kind {
 			routes = append(routes, route)
 		}
 	}
 	if len(routes) > 0 {
-		w.looking[look] = true
+		w.looking[look] = bringBack
 	}
 	return routes
 }
 
-func (w *routeWatch) end(look routesLook) {
+func (w *routeWatch) end(look routesLook) (bringBack bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	bringBack = w.looking[look]
 	delete(w.looking, look)
+	return bringBack
 }
 
-// look asks some of a group's routers side by side, and proposes to lead back what is astray once all of them answered or may no more.
-func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failover.Route, g *failover.Group, writer failover.MemberName) {
-	found := make([]string, len(routes))
+// look asks some of a group's routers side by side, and says what is astray once all of them answered or may no more.
+func (w *routeWatch) look(ctx context.Context, kind routeKind, routes []failover.Route, g *failover.Group, writer failover.MemberName) []Finding {
+	found := make([][]Finding, len(routes))
 	var asked sync.WaitGroup
 	for i, route := range routes {
-		asked.Go(func() { found[i] = w.ask(ctx, look.kind, route, g, writer) })
+		asked.Go(func() { found[i] = w.ask(ctx, kind, route, g, writer) })
 	}
 	asked.Wait()
-	found = slices.DeleteFunc(found, func(what string) bool { return what == "" })
-	if len(found) == 0 || ctx.Err() != nil {
-		return
-	}
+	return slices.Concat(found...)
+}
+
+// bringBack proposes to lead back what is astray.
+func (w *routeWatch) bringBack(g *failover.Group, found []Finding) {
 	s := w.state()
 	now := s.Group(g.Name)
-	if now == nil || failover.RoutesLeftAlone(s, now, failover.WallTimeOf(w.clock.Wall())) != "" {
+	if len(found) == 0 || now == nil || failover.RoutesLeftAlone(s, now, failover.WallTimeOf(w.clock.Wall())) != "" {
 		return
 	}
 	body := failover.StartOperation{
-		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: strings.Join(found, "; ")},
+		Group: g.Name, Kind: failover.KindReroute, Epoch: g.Epoch, SpecSince: g.SpecSince, Request: failover.Request{Reason: astrayInWords(found)},
 	}
 	w.propose(body, func(response *fsm.Response, err error) {
 		switch {
@@ -236,13 +238,22 @@ func (w *routeWatch) look(ctx context.Context, look routesLook, routes []failove
 	})
 }
 
-// ask says what of a route leads astray, empty if nothing is known to.
-func (w *routeWatch) ask(ctx context.Context, kind routeKind, route failover.Route, g *failover.Group, writer failover.MemberName) string {
+// astrayInWords is what is astray in one line.
+func astrayInWords(found []Finding) string {
+	words := make([]string, len(found))
+	for i, f := range found {
+		words[i] = fmt.Sprintf("%s: %s", f.Member, f.What)
+	}
+	return strings.Join(words, "; ")
+}
+
+// ask says what of a route leads astray, nothing if nothing is known to.
+func (w *routeWatch) ask(ctx context.Context, kind routeKind, route failover.Route, g *failover.Group, writer failover.MemberName) []Finding {
 	places := w.places[kind]
 	select {
 	case places <- struct{}{}:
 	case <-ctx.Done():
-		return ""
+		return nil
 	}
 	leave := sync.OnceFunc(func() { <-places })
 	defer leave()
@@ -251,36 +262,13 @@ func (w *routeWatch) ask(ctx context.Context, kind routeKind, route failover.Rou
 	}
 	limited, cancel := clock.WithTimeout(ctx, w.clock, askRoute)
 	defer cancel()
-	what, err := w.astray(limited, route, g, writer)
-	if err != nil {
-		what = ""
+	began := w.clock.Boot()
+	look := w.astray(limited, route, g, writer)
+	if look.Unread != nil {
+		look.Astray = nil
 	}
-	w.note(ctx, watchedRoute{g.Name, route.Name}, what, err, limited.Err() != nil)
-	return what
-}
-
-// note keeps what leads astray, and whether it is known where a route leads, and logs when that changes. What a look of a reign that is over came to is not kept: its end
-// may be why the router was not heard.
-func (w *routeWatch) note(ctx context.Context, route watchedRoute, what string, err error, hung bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if ctx.Err() != nil {
-		return
-	}
-	delete(w.found, route)
-	if what != "" {
-		w.found[route] = what
-	}
-	_, before := w.unread[route]
-	if err == nil {
-		delete(w.unread, route)
-	} else {
-		w.unread[route] = hung
-	}
-	switch {
-	case err != nil && !before:
-		w.log.Warn("not known where a route leads", "group", route.group, "route", route.name, "error", err)
-	case err == nil && before:
-		w.log.Info("known again where a route leads", "group", route.group, "route", route.name)
-	}
+	w.note(ctx, watchedRoute{g.Name, route.Name}, sighting{
+		RouteLook: look, epoch: g.Epoch, specSince: g.SpecSince, ended: w.clock.Boot(), since: began, hung: look.Unread != nil && limited.Err() != nil,
+	})
+	return look.Astray
 }

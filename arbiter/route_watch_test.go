@@ -35,6 +35,7 @@ type watchedRoutes struct {
 	asked    []string
 	proposed []failover.StartOperation
 	refuses  error        // what a proposal comes to
+	told     *eventLog
 	said     bytes.Buffer // the log
 }
 
@@ -50,10 +51,10 @@ func newWatchedRoutes() *watchedRoutes {
 				Facts: failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true},
 			}}},
 		},
-		answer: func(string) (string, error) { return "", nil }, hangs: func(context.Context, string) {},
+		answer: func(string) (string, error) { return "", nil }, hangs: func(context.Context, string) {}, told: newEventLog(),
 	}
 	w.routeWatch = &routeWatch{
-		every: 10 * time.Second, clock: clock.Monotonic(), leading: newLatch(), log: hclog.New(&hclog.LoggerOptions{Output: &w.said, DisableTime: true}),
+		every: 10 * time.Second, clock: clock.Monotonic(), leading: newLatch(), events: w.told.after, log: hclog.New(&hclog.LoggerOptions{Output: &w.said, DisableTime: true}),
 		program: func(r failover.Route) bool { return r.Router == "command" },
 		places:  newRoutePlaces(), looking: map[routesLook]bool{},
 	}
@@ -68,7 +69,7 @@ func newWatchedRoutes() *watchedRoutes {
 		}
 		return s
 	}
-	w.astray = func(ctx context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (string, error) {
+	w.astray = func(ctx context.Context, r failover.Route, group *failover.Group, writer failover.MemberName) (look RouteLook) {
 		asked := string(group.Name) + " " + r.Name + " " + string(writer)
 		w.set(func() {
 			w.asked = append(w.asked, asked)
@@ -79,10 +80,17 @@ func newWatchedRoutes() *watchedRoutes {
 		w.mu.Lock()
 		defer w.mu.Unlock()
 		w.asking--
+		what, err := w.answer(r.Name)
 		if ctx.Err() != nil {
-			return "", context.Cause(ctx)
+			what, err = "", context.Cause(ctx)
 		}
-		return w.answer(r.Name)
+		if what != "" {
+			look.Astray = []Finding{{Member: writer, What: what}}
+		}
+		if err != nil {
+			look.Unread = &Finding{Unreachable: true, What: err.Error(), Next: "start it"}
+		}
+		return look
 	}
 	w.propose = func(body failover.Body, done func(*fsm.Response, error)) {
 		w.mu.Lock()
@@ -153,7 +161,7 @@ func TestRouteWatch_ProposesWhatIsAstray(t *testing.T) {
 				return "front sends nobody to db1", nil
 			}
 		})
-		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, SpecSince: 40, Request: failover.Request{Reason: "front sends nobody to db1"}}
+		want := failover.StartOperation{Group: "pay", Kind: failover.KindReroute, Epoch: 7, SpecSince: 40, Request: failover.Request{Reason: "db1: front sends nobody to db1"}}
 		if _, proposed := after(10 * time.Second); proposed != 1 || w.proposed[0] != want {
 			t.Errorf("proposed %+v, want %+v", w.proposed, want)
 		}
@@ -192,7 +200,7 @@ func TestRouteWatch_ASilentRouterDelaysNobody(t *testing.T) {
 		if asked, proposed := w.after(0, "pay back db1"); asked != 1 || len(proposed) != 1 || proposed[0].Group != "shop" {
 			t.Errorf("at once: the other router of the group was asked %d times, proposed %+v", asked, proposed)
 		}
-		if _, proposed := w.after(askRoute, ""); len(proposed) != 2 || proposed[1].Group != "pay" || proposed[1].Request.Reason != "back leads elsewhere" {
+		if _, proposed := w.after(askRoute, ""); len(proposed) != 2 || proposed[1].Group != "pay" || proposed[1].Request.Reason != "db1: back leads elsewhere" {
 			t.Errorf("after the time limit: proposed %+v", proposed)
 		}
 		if asked, _ := w.after(w.every-askRoute, "shop front db1"); asked != 2 {
@@ -225,7 +233,7 @@ func TestRouteWatch_ManySilentRouters(t *testing.T) {
 		w.hang()
 		w.after(time.Minute, "")
 		w.set(func() { w.proposed = nil })
-		if _, proposed := w.after(w.every, ""); len(proposed) != 20 || proposed[0].Request.Reason != "front leads elsewhere; back leads elsewhere" {
+		if _, proposed := w.after(w.every, ""); len(proposed) != 20 || proposed[0].Request.Reason != "db1: front leads elsewhere; db1: back leads elsewhere" {
 			t.Errorf("after all answered again: proposed %+v", proposed)
 		}
 	})
@@ -300,7 +308,7 @@ func TestRouteWatch_ForgetsWhatIsGone(t *testing.T) {
 			change func()
 			want   []watchedRoute
 		}{
-			{func() {}, []watchedRoute{{"pay", "back"}, {"pay", "front"}, {"stock", "front"}}},
+			{func() {}, []watchedRoute{{"pay", "back"}, {"pay", "front"}, {"stock", "back"}, {"stock", "front"}}},
 			{func() { w.more = nil }, []watchedRoute{{"pay", "back"}, {"pay", "front"}}},
 			{func() {
 				spec := *w.group.Spec
@@ -311,7 +319,7 @@ func TestRouteWatch_ForgetsWhatIsGone(t *testing.T) {
 			w.set(step.change)
 			w.after(2*w.every+askRoute, "")
 			w.routeWatch.mu.Lock()
-			kept := slices.SortedFunc(maps.Keys(w.unread), func(a, b watchedRoute) int { return strings.Compare(string(a.group)+a.name, string(b.group)+b.name) })
+			kept := slices.SortedFunc(maps.Keys(w.newest), func(a, b watchedRoute) int { return strings.Compare(string(a.group)+a.name, string(b.group)+b.name) })
 			w.routeWatch.mu.Unlock()
 			if !slices.Equal(kept, step.want) {
 				t.Errorf("kept %v, want %v", kept, step.want)
@@ -353,7 +361,7 @@ func TestRouteWatch_FindingsKeepTheirOrder(t *testing.T) {
 		}
 		w.answer = func(route string) (string, error) { return route, nil }
 		w.lead(t)
-		if _, proposed := w.after(2*time.Second, ""); len(proposed) != 1 || proposed[0].Request.Reason != "front; back" {
+		if _, proposed := w.after(2*time.Second, ""); len(proposed) != 1 || proposed[0].Request.Reason != "db1: front; db1: back" {
 			t.Errorf("proposed %+v", proposed)
 		}
 	})
@@ -443,7 +451,7 @@ func TestRouteWatch_ProgramsDelayNoOtherRouter(t *testing.T) {
 		}
 		w.answer = func(route string) (string, error) { return route + " leads elsewhere", nil }
 		w.lead(t)
-		if _, proposed := w.after(0, ""); len(w.asked) != programsAtOnce+40 || len(proposed) != 40 || proposed[0].Request.Reason != "back leads elsewhere" {
+		if _, proposed := w.after(0, ""); len(w.asked) != programsAtOnce+40 || len(proposed) != 40 || proposed[0].Request.Reason != "db1: back leads elsewhere" {
 			t.Errorf("at once %d were asked, and proposed %+v", len(w.asked), proposed)
 		}
 	})
@@ -454,11 +462,11 @@ func TestRouteWatch_TellsWhatIsAstray(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWatchedRoutes()
 		w.group.Pause = &failover.Paused{}
-		w.answer = func(route string) (string, error) { return "db1: " + route + " in maint", nil }
-		seen := func() string { return strings.Join(w.seen(&w.group), ", ") }
+		w.answer = func(route string) (string, error) { return route + " in maint", nil }
+		seen := w.seenAstray
 		w.lead(t)
 		_, proposed := w.after(time.Second, "")
-		if got := seen(); got != "db1: front in maint, db1: back in maint" || len(proposed) != 0 {
+		if got := seen(); got != "db1: front in maint; db1: back in maint" || len(proposed) != 0 {
 			t.Errorf("of a paused group: %q, proposed %d", got, len(proposed))
 		}
 		w.set(func() {
@@ -467,7 +475,7 @@ func TestRouteWatch_TellsWhatIsAstray(t *testing.T) {
 				if route == "back" {
 					return "", errors.New("silent")
 				}
-				return "db1: " + route + " in maint", nil
+				return route + " in maint", nil
 			}
 		})
 		if _, proposed = w.after(10*time.Second, ""); seen() != "db1: front in maint" || len(proposed) != 1 {
@@ -485,13 +493,171 @@ func TestRouteWatch_TellsWhatIsAstray(t *testing.T) {
 		w.set(func() { w.answer = func(route string) (string, error) { return "astray", nil } })
 		w.after(10*time.Second, "")
 		w.set(func() { w.group.Operation = &failover.Operation{} })
-		if w.after(10*time.Second, ""); seen() != "" {
+		if seen() != "" {
 			t.Errorf("while an operation moves them: %q", seen())
 		}
 	})
-	if (*routeWatch)(nil).seen(&failover.Group{}) != nil {
+	if (*routeWatch)(nil).seen(&failover.State{}, &failover.Group{}) != nil {
 		t.Error("where nobody looks at routes")
 	}
+}
+
+// seenNow is what is told of the routes of the first group.
+func (w *watchedRoutes) seenNow() []seenRoute {
+	s := w.state()
+	return w.seen(s, s.Group("pay"))
+}
+
+// seenAstray is what of them is told to lead elsewhere.
+func (w *watchedRoutes) seenAstray() string {
+	var found []Finding
+	for _, r := range w.seenNow() {
+		found = append(found, r.Astray...)
+	}
+	return astrayInWords(found)
+}
+
+// seenSilent is how long it is told of each route that its router does not answer.
+func (w *watchedRoutes) seenSilent() string {
+	var words []string
+	for _, r := range w.seenNow() {
+		if r.Unread != nil {
+			words = append(words, fmt.Sprintf("%s for %v: %s", r.name, w.clock.Boot()-r.since, r.Unread.What))
+		}
+	}
+	return strings.Join(words, ", ")
+}
+
+// A router that does not answer is told with the time since the first look that it left without an answer, however many followed. An answer, another leader or
+// another spec ends that; what was done to the group since does not, but is no longer told of what was seen before.
+func TestRouteWatch_TellsWhichRoutersAreSilent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.hang("pay front db1")
+		w.lead(t)
+		want := func(when string, passed time.Duration, silent string) {
+			t.Helper()
+			if w.after(passed, ""); w.seenSilent() != silent {
+				t.Errorf("%s: told %q, want %q", when, w.seenSilent(), silent)
+			}
+		}
+		want("while it is asked first", askRoute-time.Millisecond, "")
+		want("after that look", time.Millisecond, "front for 5s: its time limit has passed")
+		want("after the next one", w.every, "front for 15s: its time limit has passed")
+		w.hang()
+		want("when it answers", w.every-askRoute, "")
+		w.set(func() { w.answer = func(string) (string, error) { return "", errors.New("refused") } })
+		want("when all are silent", w.every, "front for 0s: refused, back for 0s: refused")
+		want("later", 2*w.every+time.Second, "front for 21s: refused, back for 21s: refused")
+		w.set(func() { w.group.Epoch++ })
+		want("after something was done", 0, "")
+		want("and they were asked again", w.every, "front for 31s: refused, back for 31s: refused")
+		w.set(func() { w.group.SpecSince++ })
+		want("under another spec", w.every, "front for 1s: refused, back for 1s: refused")
+		w.leading.set(false)
+		want("by one that leads no more", 0, "")
+		w.leading.set(true)
+		want("in another reign", time.Second, "front for 1s: refused, back for 1s: refused")
+	})
+}
+
+// ended lets an operation on the first group end.
+func (w *watchedRoutes) ended() {
+	w.set(func() {
+		w.group.Epoch, w.group.Operation = w.group.Epoch+1, nil
+		w.told.add([]failover.Event{{Sequence: uint64(w.group.Epoch), Kind: failover.OperationEnded, Group: "pay"}}, uint64(w.group.Epoch))
+	})
+}
+
+// When a reroute has put the routes right this is told at once, not when the next round is due. What that look finds is brought back no sooner than before.
+func TestRouteWatch_LooksAgainWhenAnOperationEnded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.more = []failover.GroupName{"shop"}
+		w.answer = func(route string) (string, error) { return route + " in maint", nil }
+		w.lead(t)
+		if w.after(time.Second, ""); w.seenAstray() != "db1: front in maint; db1: back in maint" {
+			t.Errorf("before: told %q", w.seenAstray())
+		}
+		w.set(func() { w.group.Operation = &failover.Operation{} })
+		w.set(func() { w.proposed, w.asked = nil, nil })
+		w.set(func() { w.answer = func(route string) (string, error) { return strings.TrimPrefix(route, "front"), nil } })
+		w.ended()
+		if w.seenAstray() != "" {
+			t.Errorf("before anybody has looked again: %q", w.seenAstray())
+		}
+		asked, proposed := w.after(0, "pay front db1")
+		if other, _ := w.after(0, "shop front db1"); asked != 1 || other != 0 || len(proposed) != 0 || w.seenAstray() != "db1: back" {
+			t.Errorf("at once: asked %q, proposed %+v, told %q", w.asked, proposed, w.seenAstray())
+		}
+		if _, proposed := w.after(9*time.Second-time.Millisecond, ""); len(proposed) != 0 {
+			t.Errorf("before the next round: proposed %+v", proposed)
+		}
+		if _, proposed := w.after(time.Millisecond, ""); len(proposed) != 2 || proposed[0].Epoch != 8 || proposed[0].Request.Reason != "db1: back" {
+			t.Errorf("in the next round: proposed %+v", proposed)
+		}
+	})
+}
+
+// A spec that names another way to a router, say, is looked by at once.
+func TestRouteWatch_LooksAgainAfterAnApply(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.answer = func(string) (string, error) { return "", errors.New("refused") }
+		w.lead(t)
+		if w.after(time.Second, ""); w.seenSilent() == "" {
+			t.Error("it is not told that they are silent")
+		}
+		w.set(func() {
+			w.answer = func(string) (string, error) { return "", nil }
+			w.group.SpecSince++
+			w.told.add([]failover.Event{{Sequence: 1, Kind: failover.GroupApplied, Group: "pay"}}, 1)
+		})
+		if w.after(0, ""); len(w.seenNow()) != 2 || w.seenSilent() != "" {
+			t.Errorf("at once: told %+v", w.seenNow())
+		}
+	})
+}
+
+// What a look saw that was under way when an operation ended is of before: it is made again as soon as it has ended.
+func TestRouteWatch_ALookFromBeforeIsMadeAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.hangs = func(_ context.Context, asked string) {
+			if asked == "pay front db1" {
+				time.Sleep(3 * time.Second)
+			}
+		}
+		w.answer = func(string) (string, error) { return "in maint", nil }
+		w.lead(t)
+		w.after(time.Second, "")
+		w.ended()
+		w.set(func() {
+			w.hangs = func(context.Context, string) {}
+			w.answer = func(string) (string, error) { return "", nil }
+		})
+		asked, proposed := w.after(2*time.Second, "pay front db1")
+		if asked != 2 || len(proposed) != 0 || len(w.seenNow()) != 2 || w.seenAstray() != "" {
+			t.Errorf("asked %d times, proposed %+v, told %+v", asked, proposed, w.seenNow())
+		}
+	})
+}
+
+// A round that is due while a look is under way that only tells has what it finds brought back.
+func TestRouteWatch_ARoundTakesOverALookThatOnlyTells(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWatchedRoutes()
+		w.lead(t)
+		w.after(8*time.Second, "")
+		w.set(func() {
+			w.hangs = func(context.Context, string) { time.Sleep(4 * time.Second) }
+			w.answer = func(string) (string, error) { return "in maint", nil }
+		})
+		w.ended()
+		if _, proposed := w.after(4*time.Second, ""); len(proposed) != 1 || proposed[0].Epoch != 8 {
+			t.Errorf("proposed %+v", proposed)
+		}
+	})
 }
 
 // A group may be deleted while its routers are asked: what they say then is about nobody's routes.

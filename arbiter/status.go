@@ -74,24 +74,37 @@ func (n *Node) groupToProto(s *failover.State, g *failover.Group, e failover.Exp
 	if status.CommitsWait = failover.CommitsWait(s, g); status.CommitsWait != "" {
 		status.Notes = append(status.Notes, fmt.Sprintf("clients' commits wait: %s; bring one back, or see docs/operations.md, \"After a failover\"", status.CommitsWait))
 	}
-	n.addAstray(s, g, status)
+	n.addRoutes(s, g, status)
 	now := n.measured(s, g)
 	addEligible(status.GetMembers(), now, now.Group(g.Name))
 	n.addLoss(now, now.Group(g.Name), status)
 	return status
 }
 
-// addAstray adds where the routes of a group that nothing is done to lead elsewhere, which only the leader looks at, and what becomes of that.
-func (n *Node) addAstray(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
-	if failover.RoutesBelongTo(s, g) == "" {
-		return
-	}
-	if status.RoutesAstray = n.routes.seen(g); len(status.GetRoutesAstray()) == 0 {
+// addRoutes adds where the routes of a group that nothing is done to lead elsewhere, or that it isn't known, which only the leader looks at, and what becomes of that.
+func (n *Node) addRoutes(s *failover.State, g *failover.Group, status *arbiterv1.GroupStatus) {
+	status.AstrayRoutes, status.UnreadRoutes = n.routesToProto(s, g)
+	if len(status.GetAstrayRoutes()) == 0 {
 		return
 	}
 	if why := failover.RoutesLeftAlone(s, g, failover.WallTimeOf(n.options.Clock.Wall())); why != "" {
 		status.Next = append(status.Next, fmt.Sprintf("mend the router by hand, since %s and nobody brings them back by itself; what is wrong says: arbiterctl check %s", why, g.Name))
 	}
+}
+
+// routesToProto is what the leader's newest looks found of a group's routes: where they lead elsewhere than to the primary, and of which it isn't known.
+func (n *Node) routesToProto(s *failover.State, g *failover.Group) (astray []*arbiterv1.AstrayRoute, unread []*arbiterv1.UnreadRoute) {
+	for _, r := range n.routes.seen(s, g) {
+		for _, f := range r.Astray {
+			astray = append(astray, &arbiterv1.AstrayRoute{Route: r.name, Member: string(f.Member), What: f.What, Age: n.age(r.ended)})
+		}
+		if r.Unread != nil {
+			unread = append(unread, &arbiterv1.UnreadRoute{
+				Route: r.name, Silent: r.Unread.Unreachable, UnreadFor: n.age(r.since), Error: r.Unread.What, Next: r.Unread.Next, Age: n.age(r.ended),
+			})
+		}
+	}
+	return astray, unread
 }
 
 // explanationToProto adds to an explanation what the arbiters see and what the members say of themselves.
@@ -109,6 +122,7 @@ func (n *Node) explanationToProto(s *failover.State, g *failover.Group, e failov
 	if best, ok := failover.Outlook(now, now.Group(g.Name)); ok {
 		answer.Nearest = string(best.Member)
 	}
+	answer.AstrayRoutes, answer.UnreadRoutes = n.routesToProto(s, g)
 	answer.Checks, answer.Subject = checksToProto(g.Spec, answer.GetMembers()), string(e.Verdict.Member)
 	for _, rule := range answer.GetChecks() {
 		n.addCounts(g.Name, rule)

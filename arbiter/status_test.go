@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -241,18 +242,32 @@ func TestAges_AreOfTheLastWord(t *testing.T) {
 	}
 }
 
-// Where routes lead elsewhere is told of groups to which nothing is done, with what to do where nobody brings them back.
-func TestAddAstray(t *testing.T) {
-	w := newWatchedRoutes()
-	n := &Node{options: Options{Clock: w.clock}, routes: w.routeWatch}
+// Where routes lead elsewhere, and of which it isn't known, is told of groups to which nothing is done, with what to do where nobody brings them back.
+func TestAddRoutes(t *testing.T) {
+	w, f := newWatchedRoutes(), newViewFixture()
+	n := &Node{options: Options{Clock: w.clock}, routes: w.routeWatch, view: f.view}
 	w.leading.set(true)
-	w.found = map[watchedRoute]string{{"pay", "back"}: "back sends nobody to db1"}
+	f.clock.Advance(time.Minute)
+	seen := sighting{epoch: 7, specSince: 40, since: f.clock.Boot() - 12*time.Second, ended: f.clock.Boot() - 2*time.Second}
+	front, back := seen, seen
+	front.Unread = &Finding{Unreachable: true, What: "connection refused", Next: "start it"}
+	back.Astray = []Finding{{Member: "db1", What: "back sends nobody to it"}, {Member: "db2", What: "back sends clients to it"}}
+	w.newest = map[watchedRoute]sighting{{"pay", "back"}: back, {"pay", "front"}: front}
 	ask := func() *arbiterv1.GroupStatus {
 		status := &arbiterv1.GroupStatus{}
-		n.addAstray(w.state(), &w.group, status)
+		n.addRoutes(w.state(), &w.group, status)
 		return status
 	}
-	if got := ask(); len(got.GetRoutesAstray()) != 1 || got.GetRoutesAstray()[0] != "back sends nobody to db1" || len(got.GetNext()) != 0 {
+	want := &arbiterv1.GroupStatus{
+		AstrayRoutes: []*arbiterv1.AstrayRoute{
+			{Route: "back", Member: "db1", What: "back sends nobody to it", Age: durationpb.New(2 * time.Second)},
+			{Route: "back", Member: "db2", What: "back sends clients to it", Age: durationpb.New(2 * time.Second)},
+		},
+		UnreadRoutes: []*arbiterv1.UnreadRoute{{
+			Route: "front", Silent: true, UnreadFor: durationpb.New(12 * time.Second), Error: "connection refused", Next: "start it", Age: durationpb.New(2 * time.Second),
+		}},
+	}
+	if got := ask(); !proto.Equal(got, want) {
 		t.Errorf("one that is brought back by itself: %v", got)
 	}
 	w.group.Pause = &failover.Paused{}
@@ -260,7 +275,7 @@ func TestAddAstray(t *testing.T) {
 		t.Errorf("in a pause: %v", got)
 	}
 	w.group.Operation = &failover.Operation{}
-	if got := ask(); len(got.GetRoutesAstray()) != 0 {
+	if got := ask(); !proto.Equal(got, &arbiterv1.GroupStatus{}) {
 		t.Errorf("while an operation runs: %v", got)
 	}
 }

@@ -18,6 +18,7 @@ type Problem struct {
 	Message string              // without secrets
 	Fix     string              // what to do
 	Silent  bool                // the router did not answer
+	Stale   bool                // the router has seen a newer epoch than it was asked under
 	Warning bool                // a failover would work
 }
 
@@ -25,18 +26,13 @@ type Problem struct {
 // its secrets can be resolved on this machine, it answers, it has a server for each member, and sends clients to the primary as long as
 // there is one (empty: there is none now, or somebody is about to change it).
 func (rs *Routers) Inspect(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) []Problem {
-	router, err := rs.Of(ctx, route)
-	if err != nil {
-		return []Problem{{Message: err.Error(), Fix: "mend the route in the group's spec, or put its secrets on this arbiter's machine"}}
-	}
-	state, err := router.State(ctx, r)
-	if errors.Is(err, ErrStaleEpoch) {
+	state, unread := rs.look(ctx, route, r)
+	if unread != nil && unread.Stale {
 		return nil // it answers, and asks even a look for its epoch; a look has none
 	}
-	if err != nil {
-		return []Problem{{
-			Message: fmt.Sprintf("route %s: %v", route.Name, err), Silent: errors.Is(err, ErrUnreachable), Fix: fixFor(err),
-		}}
+	if unread != nil {
+		unread.Message = fmt.Sprintf("route %s: %s", route.Name, unread.Message)
+		return []Problem{*unread}
 	}
 	var problems []Problem
 	for _, m := range r.Members {
@@ -124,26 +120,36 @@ func listed(ips []netip.Addr) string {
 	return strings.Join(texts, ", ")
 }
 
-// Astray says in words what of a route leads elsewhere than to the primary and could be led there by a command, empty if nothing does. The
-// error says that it isn't known.
-func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (string, error) {
-	router, err := rs.Of(ctx, route)
+// look asks a router for its state. The problem says why that isn't known.
+func (rs *Routers) look(ctx context.Context, route failover.Route, r Request) (State, *Problem) {
+	router, err := rs.router(ctx, route)
 	if err != nil {
-		return "", err
+		return State{}, &Problem{Message: err.Error(), Fix: "mend the route in the group's spec, or put its secrets on this arbiter's machine"}
 	}
 	state, err := router.State(ctx, r)
 	if err != nil {
-		return "", err
+		return State{}, &Problem{Message: err.Error(), Silent: errors.Is(err, ErrUnreachable), Stale: errors.Is(err, ErrStaleEpoch), Fix: fixFor(err)}
 	}
-	var found []string
+	return state, nil
+}
+
+// Astray is what of a route leads elsewhere than to the primary and could be led there by a command. unread says why that isn't known; nil if it is.
+func (rs *Routers) Astray(ctx context.Context, route failover.Route, r Request, primary failover.MemberName) (found []Problem, unread *Problem) {
+	state, unread := rs.look(ctx, route, r)
+	if unread != nil {
+		if unread.Silent { // which says the sentinel's words
+			unread.Message = strings.Replace(unread.Message, ErrUnreachable.Error()+": ", "", 1)
+		}
+		return nil, unread
+	}
 	server, _ := state.Server(primary)
 	for _, p := range astray(route, state, primary, r.LeftAlone) {
 		if p.Member == primary && (server.Told == "" && server.Wanted == "" || server.Refused != nil) {
 			continue // the router keeps them away by itself, or finds it dead, which no command mends, or Open would refuse
 		}
-		found = append(found, fmt.Sprintf("%s: %s", p.Member, p.Message))
+		found = append(found, p)
 	}
-	return strings.Join(found, "; "), nil
+	return found, nil
 }
 
 // astray are the members at which clients arrive, or don't, against what was committed: somebody changed the router by hand, or it was
@@ -205,6 +211,8 @@ func fixFor(err error) string {
 		return "mend the route in the group's spec"
 	case errors.Is(err, ErrRefused):
 		return "let the router accept commands from this arbiter (haproxy: level admin), and check the name of the backend"
+	case errors.Is(err, ErrStaleEpoch):
+		return "see who else uses this router: it has served a newer epoch than this group ever had"
 	}
 	return "find out what answers there: it is not what the route expects"
 }

@@ -2,7 +2,6 @@ package route
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -136,6 +135,15 @@ func TestInspect_HAProxyBackups(t *testing.T) {
 	}
 }
 
+// inWords are problems in one line.
+func inWords(found []Problem) string {
+	var words []string
+	for _, p := range found {
+		words = append(words, fmt.Sprintf("%s: %s", p.Member, p.Message))
+	}
+	return strings.Join(words, "; ")
+}
+
 // A router that was changed by hand, or has forgotten over a reload what it was told, is found before clients have to find it.
 func TestInspect_ClientsAstray(t *testing.T) {
 	l := newLab(t, "") // it comes up with pg-a open and the others closed
@@ -162,12 +170,19 @@ func TestInspect_ClientsAstray(t *testing.T) {
 		"pg-a": "",
 		"pg-b": "pg-b: route haproxy-1 sends no clients to it, and it is the primary (maintenance); pg-a: route haproxy-1 may send clients to it, and the primary is pg-b",
 	} {
-		if found, err := routers().Astray(t.Context(), front, l.request(), primary); err != nil || found != want {
-			t.Errorf("the primary is %q: %q, %v, want %q", primary, found, err, want)
+		if found, unread := routers().Astray(t.Context(), front, l.request(), primary); unread != nil || inWords(found) != want {
+			t.Errorf("the primary is %q: %+v, %v, want %q", primary, found, unread, want)
 		}
 	}
-	if found, err := routers().Astray(t.Context(), haproxyRoute("socket", "tcp://"+freeport.Address(t), "backend", "orders"), l.request(), "pg-b"); !errors.Is(err, ErrUnreachable) || found != "" {
-		t.Errorf("nobody listens: %q, %v", found, err)
+	nobody := freeport.Address(t)
+	found, unread := routers().Astray(t.Context(), haproxyRoute("socket", "tcp://"+nobody, "backend", "orders"), l.request(), "pg-b")
+	want := Problem{Silent: true, Message: "look by haproxy tcp://" + nobody + ", backend orders: dial tcp " + nobody + ": connect: connection refused", Fix: "start the router, or open the way to its socket from this arbiter"}
+	if len(found) > 0 || unread == nil || *unread != want {
+		t.Errorf("nobody listens: %+v, %+v", found, unread)
+	}
+	foreign := haproxyRoute("socket", "unix://"+l.unix, "backend", "elsewhere")
+	if found, unread := routers().Astray(t.Context(), foreign, l.request(), "pg-b"); len(found) > 0 || unread == nil || unread.Silent || !strings.Contains(unread.Message, "Can't find backend") {
+		t.Errorf("it answers that it has no such backend: %+v, %+v", found, unread)
 	}
 	without := l.request()
 	without.Members = without.Members[1:] // pg-a left the group
@@ -213,15 +228,15 @@ func TestAstray_WhatOpenMends(t *testing.T) {
 			if len(problems) != 1 || !strings.Contains(problems[0].Message, test.check) || strings.Contains(problems[0].Message, "alive") {
 				t.Errorf("check: %+v", problems)
 			}
-			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || !strings.Contains(found, test.astray) {
-				t.Errorf("astray: %q, %v", found, err)
+			if found, unread := routers().Astray(t.Context(), front, l.request(), "pg-a"); unread != nil || !strings.Contains(inWords(found), test.astray) {
+				t.Errorf("astray: %+v, %v", found, unread)
 			}
 			if err := l.router("unix://"+l.unix).Open(t.Context(), l.request(), "pg-a"); err != nil {
 				t.Fatal(err)
 			}
 			l.wantServer("pg-a")
-			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
-				t.Errorf("after it was opened: %q, %v", found, err)
+			if found, unread := routers().Astray(t.Context(), front, l.request(), "pg-a"); unread != nil || len(found) > 0 {
+				t.Errorf("after it was opened: %+v, %v", found, unread)
 			}
 		})
 	}
@@ -239,8 +254,8 @@ func TestAstray_WhatNoCommandMends(t *testing.T) {
 			l := newLab(t, test.options)
 			l.give(test.command)
 			front := haproxyRoute("socket", "unix://"+l.unix, "backend", test.backend, "server.pg-a", test.server)
-			if found, err := routers().Astray(t.Context(), front, l.request(), "pg-a"); err != nil || found != "" {
-				t.Errorf("astray: %q, %v", found, err)
+			if found, unread := routers().Astray(t.Context(), front, l.request(), "pg-a"); unread != nil || len(found) > 0 {
+				t.Errorf("astray: %+v, %v", found, unread)
 			}
 			problems := slices.DeleteFunc(routers().Inspect(t.Context(), front, l.request(), "pg-a"), func(p Problem) bool { return p.Member != "pg-a" })
 			if len(problems) != 1 || problems[0].Warning || !strings.Contains(problems[0].Message, "keeps them away by itself "+test.check) {

@@ -85,11 +85,11 @@ func newNamedPrimary(t *testing.T, here ...string) *namedPrimary {
 
 func (n *namedPrimary) astray() string {
 	n.t.Helper()
-	found, err := n.routers.Astray(n.t.Context(), n.route, n.request, "pg-a")
-	if err != nil {
-		n.t.Fatal(err)
+	found, unread := n.routers.Astray(n.t.Context(), n.route, n.request, "pg-a")
+	if unread != nil {
+		n.t.Fatal(unread)
 	}
-	return found
+	return inWords(found)
 }
 
 func (n *namedPrimary) open() {

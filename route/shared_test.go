@@ -51,11 +51,11 @@ func (s *sharing) open(member failover.MemberName) error {
 
 func (s *sharing) astray(primary failover.MemberName) string {
 	s.t.Helper()
-	found, err := s.routers.Astray(s.t.Context(), s.route, s.request, primary)
-	if err != nil {
-		s.t.Fatal(err)
+	found, unread := s.routers.Astray(s.t.Context(), s.route, s.request, primary)
+	if unread != nil {
+		s.t.Fatal(unread)
 	}
-	return found
+	return inWords(found)
 }
 
 // problems are those of one member, by whether a failover would work with them.

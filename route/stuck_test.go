@@ -4,7 +4,6 @@ package route
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,16 +19,16 @@ func TestACommandThatCannotBeEndedIsStartedOnce(t *testing.T) {
 	fs, all := hungfs.Mount(t), routers()
 	settings := literals("command", router.(*commandRouter).path, "dir", dir, "mode", "sticks", "sticks_on", filepath.Join(fs.Folder, "any"))
 	route := failover.Route{Router: "command", Name: "switch", Settings: settings}
-	look := func(ctx context.Context) error {
-		_, err := all.Astray(ctx, route, switchRequest(5), "pg-a")
-		return err
+	look := func(ctx context.Context) Problem {
+		_, unread := all.Astray(ctx, route, switchRequest(5), "pg-a")
+		return *unread
 	}
-	if err := look(fs.UntilHangs(t)); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "killed but still not ended") {
-		t.Errorf("the first look: %v", err)
+	if unread := look(fs.UntilHangs(t)); !unread.Silent || !strings.Contains(unread.Message, "killed but still not ended") {
+		t.Errorf("the first look: %+v", unread)
 	}
 	for range 2 {
-		if err := look(t.Context()); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), "not started again") {
-			t.Errorf("another look: %v", err)
+		if unread := look(t.Context()); !unread.Silent || !strings.Contains(unread.Message, "not started again") {
+			t.Errorf("another look: %+v", unread)
 		}
 	}
 	if requests, err := os.ReadFile(filepath.Join(dir, "requests")); err != nil || strings.Count(string(requests), "\n") != 1 {

@@ -32,9 +32,7 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 		},
 		Route: func(ctx context.Context, r failover.Route, group failover.GroupName, spec *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
 			request := route.Request{Group: group, Members: spec.Members, LeftAlone: settled.LeftAlone}
-			return append(unverified(r), findings(routers.Inspect(ctx, r, request, settled.Primary), func(p route.Problem) arbiter.Finding {
-				return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
-			})...)
+			return append(unverified(r), findings(routers.Inspect(ctx, r, request, settled.Primary), ofRoute)...)
 		},
 		Arrival: func(ctx context.Context, r failover.Route, spec *failover.Spec, settled arbiter.Settled) []arbiter.Finding {
 			e, known := engines[spec.Engine]
@@ -48,8 +46,13 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 				return f
 			})
 		},
-		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (string, error) {
-			return routers.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
+		Astray: func(ctx context.Context, r failover.Route, group *failover.Group, primary failover.MemberName) (look arbiter.RouteLook) {
+			astray, unread := routers.Astray(ctx, r, route.Request{Group: group.Name, Epoch: group.Epoch, Members: group.Spec.Members}, primary)
+			look.Astray = findings(astray, ofRoute)
+			if unread != nil {
+				look.Unread = new(ofRoute(*unread))
+			}
+			return look
 		},
 		RunsProgram: route.RunsProgram,
 	}
@@ -57,6 +60,10 @@ func inspectors(engines map[failover.Engine]service, fencer *fence.Fencer, route
 
 func ofEngine(p engine.Problem) arbiter.Finding {
 	return arbiter.Finding{Blocks: p.Blocks, Halts: p.Halts, Unreachable: p.Unreachable, What: p.What, Next: p.Fix}
+}
+
+func ofRoute(p route.Problem) arbiter.Finding {
+	return arbiter.Finding{Blocks: !p.Warning, Unreachable: p.Silent, Member: p.Member, What: p.Message, Next: p.Fix}
 }
 
 // unverified advises to give a route an address at which it can be proved: a failover works without.

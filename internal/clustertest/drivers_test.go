@@ -83,13 +83,15 @@ func (h hands) inspectors() arbiter.Inspectors {
 			}
 			return find(r.Name)
 		},
-		Astray: func(_ context.Context, r failover.Route, _ *failover.Group, primary failover.MemberName) (string, error) {
+		Astray: func(_ context.Context, r failover.Route, _ *failover.Group, primary failover.MemberName) (look arbiter.RouteLook) {
 			h.world.mu.Lock()
 			defer h.world.mu.Unlock()
-			if at := h.world.routes[r.Name]; at != primary && h.world.deaf == nil {
-				return string(at) + ": clients arrive at it", nil
+			if h.world.deaf != nil {
+				look.Unread = &arbiter.Finding{Unreachable: true, What: h.world.deaf.Error()}
+			} else if at := h.world.routes[r.Name]; at != primary {
+				look.Astray = []arbiter.Finding{{Member: at, What: "clients arrive at it"}}
 			}
-			return "", h.world.deaf
+			return look
 		},
 	}
 }

@@ -31,6 +31,7 @@ func Explain(s Style, r *arbiterv1.ExplainResponse) string {
 	}
 	p.line("%s", s.strong(answer))
 	p.lines(seenLines(s, r), "  ")
+	routeNotes(p, s, "", r.AstrayRoutes, r.UnreadRoutes)
 	for _, c := range r.Checks {
 		p.line("%s", checkRule(c, r))
 		p.lines(checkLines(s, c, r), "  ")

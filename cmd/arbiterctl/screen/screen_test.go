@@ -575,15 +575,55 @@ func TestNeedsAttention_OfCommitsThatWait(t *testing.T) {
 }
 
 // Clients that don't arrive at the primary are told before anybody has brought them back.
-func TestStatus_RoutesAstray(t *testing.T) {
+func TestStatus_AstrayRoutes(t *testing.T) {
 	g := sample.Orders()
-	g.RoutesAstray = []string{"pg-a: route front sends no clients to it, and it is the primary (in maint)"}
+	g.AstrayRoutes = []*arbiterv1.AstrayRoute{{Route: "front", Member: "pg-a", What: "route front sends no clients to it, and it is the primary (in maint)"}}
 	if why, want := screen.NeedsAttention(g), "has a route that leads clients astray"; why != want {
 		t.Errorf("got %q, want %q", why, want)
 	}
-	for name, text := range map[string]string{"status": screen.Status(style(), statusOf(g)), "group": screen.Group(style(), statusOf(g))} {
+	explained := sample.Explain()
+	explained.AstrayRoutes = g.AstrayRoutes
+	for name, text := range map[string]string{
+		"status": screen.Status(style(), statusOf(g)), "group": screen.Group(style(), statusOf(g)), "explain": screen.Explain(style(), explained),
+	} {
 		if !strings.Contains(text, "astray: pg-a: route front sends no clients to it, and it is the primary (in maint) (as the leading arbiter saw it last)") {
 			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
+
+// That clients may not get to the primary, since nobody can ask a router, makes a group need somebody, and is told by name, with how long and what to do.
+func TestStatus_UnreadRoutes(t *testing.T) {
+	silent := &arbiterv1.UnreadRoute{Route: "front", Silent: true, UnreadFor: durationpb.New(12 * time.Second), Error: "connection refused", Next: "start the router"}
+	refused := &arbiterv1.UnreadRoute{Route: "back", UnreadFor: durationpb.New(90 * time.Second), Error: "no such backend", Next: "name another one"}
+	for _, test := range []struct {
+		routes []*arbiterv1.UnreadRoute
+		why    string
+		lines  []string
+	}{
+		{
+			[]*arbiterv1.UnreadRoute{silent}, "has a router that does not answer (front)",
+			[]string{"silent: router front has not answered for 12 s, so clients may not get to the primary: connection refused; start the router (as the leading arbiter sees it)"},
+		},
+		{
+			[]*arbiterv1.UnreadRoute{refused}, "has a route of which nobody knows where it leads (back)",
+			[]string{"unread: where route back leads has not been known for 1m 30s, so clients may not get to the primary: no such backend; name another one (as the leading arbiter sees it)"},
+		},
+		{[]*arbiterv1.UnreadRoute{refused, silent}, "has a router that does not answer (front)", []string{"unread: where route back", "silent: router front"}},
+	} {
+		g, explained := sample.Orders(), sample.Explain()
+		g.UnreadRoutes, explained.UnreadRoutes = test.routes, test.routes
+		if why := screen.NeedsAttention(g); why != test.why {
+			t.Errorf("got %q, want %q", why, test.why)
+		}
+		for name, text := range map[string]string{
+			"status": screen.Status(style(), statusOf(g)), "group": screen.Group(style(), statusOf(g)), "explain": screen.Explain(style(), explained),
+		} {
+			for _, line := range test.lines {
+				if !strings.Contains(strings.Join(strings.Fields(text), " "), line) {
+					t.Errorf("%s lacks %q:\n%s", name, line, text)
+				}
+			}
 		}
 	}
 }

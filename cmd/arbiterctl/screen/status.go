@@ -99,7 +99,9 @@ func concern(g *arbiterv1.GroupStatus) (gravity int, why string) {
 		{g.PrimaryStatus == "unknown", "has a primary of which nothing is known" + seenBy(member(g, g.Primary), "unknown")},
 		{!g.Adopted, "is not adopted"},
 		{g.PrimaryStatus == "degraded", "has a primary that is degraded" + degradedBy(member(g, g.Primary))},
-		{len(g.RoutesAstray) > 0, "has a route that leads clients astray"},
+		{len(g.AstrayRoutes) > 0, "has a route that leads clients astray"},
+		{len(unreadRoutes(g, true)) > 0, "has a router that does not answer (" + strings.Join(unreadRoutes(g, true), ", ") + ")"},
+		{len(g.UnreadRoutes) > 0, "has a route of which nobody knows where it leads (" + strings.Join(unreadRoutes(g, false), ", ") + ")"},
 		{g.CommitsWait != "", "has a primary on which clients' commits wait"},
 		{g.Candidate == "", "has no standby that could take over"},
 		{!g.Armed, "is not armed"},
@@ -136,6 +138,16 @@ func rogues(g *arbiterv1.GroupStatus) []string {
 	for _, m := range g.Members {
 		if m.Authority == "REVOKED" && (m.Member != g.Operation.GetFrom() || g.Operation.GetKind() != "failover") {
 			names = append(names, m.Member)
+		}
+	}
+	return names
+}
+
+// unreadRoutes are those whose router does not answer, or of which it isn't known for another reason where they lead.
+func unreadRoutes(g *arbiterv1.GroupStatus, silent bool) (names []string) {
+	for _, r := range g.UnreadRoutes {
+		if r.Silent == silent {
+			names = append(names, r.Route)
 		}
 	}
 	return names
@@ -486,9 +498,7 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus, proven ...string) {
 		p.labelled("  ", "held:", notes)
 		notes = nil
 	}
-	for _, what := range g.RoutesAstray {
-		p.labelled("  ", s.bad("astray:"), []string{what + " (as the leading arbiter saw it last)"})
-	}
+	routeNotes(p, s, "  ", g.AstrayRoutes, g.UnreadRoutes)
 	for _, name := range rogues(g) {
 		if strings.HasPrefix(g.Operation.GetMayWrite(), name+" ") { // said above, and graver
 			continue
@@ -502,6 +512,29 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus, proven ...string) {
 	}
 	p.labelled("  ", "note:", notes)
 	p.labelled("  ", "next:", g.Next)
+}
+
+// routeNotes say what keeps clients from the primary, or may.
+func routeNotes(p *page, s Style, indent string, astray []*arbiterv1.AstrayRoute, unread []*arbiterv1.UnreadRoute) {
+	for _, r := range astray {
+		p.labelled(indent, s.bad("astray:"), []string{r.Member + ": " + r.What + " (as the leading arbiter saw it last)"})
+	}
+	for _, r := range unread {
+		label := "unread:"
+		if r.Silent {
+			label = "silent:"
+		}
+		p.labelled(indent, s.bad(label), []string{unreadSentence(r)})
+	}
+}
+
+// unreadSentence says since when it isn't known where a route leads, why, and what to do.
+func unreadSentence(r *arbiterv1.UnreadRoute) string {
+	what := fmt.Sprintf("router %s has not answered for %s", r.Route, briefProto(r.UnreadFor))
+	if !r.Silent {
+		what = fmt.Sprintf("where route %s leads has not been known for %s", r.Route, briefProto(r.UnreadFor))
+	}
+	return fmt.Sprintf("%s, so clients may not get to the primary: %s; %s (as the leading arbiter sees it)", what, r.Error, r.Next)
 }
 
 func pauseSentence(s Style, pause *arbiterv1.PauseStatus) string {

@@ -273,18 +273,23 @@ func (r router) Open(ctx context.Context, a failover.Action, to failover.MemberN
 }
 
 // astray is arbiter.Inspectors.Astray: a router that can't be reached is silent until the limit of whoever asks.
-func (r router) astray(ctx context.Context, _ failover.Route, _ *failover.Group, primary failover.MemberName) (string, error) {
+func (r router) astray(ctx context.Context, _ failover.Route, _ *failover.Group, primary failover.MemberName) arbiter.RouteLook {
 	if err := r.linger(ctx, r.run.mood()); err != nil {
-		return "", err
+		return unread(err)
 	}
 	if !r.net.Passes(r.run.host(), "router") {
 		<-ctx.Done()
-		return "", context.Cause(ctx)
+		return unread(context.Cause(ctx))
 	}
 	if front := r.world.Front(); front != primary {
-		return fmt.Sprintf("clients are sent to %q", front), nil
+		return arbiter.RouteLook{Astray: []arbiter.Finding{{Member: primary, What: fmt.Sprintf("clients are sent to %q", front)}}}
 	}
-	return "", nil
+	return arbiter.RouteLook{}
+}
+
+// unread is a look that was told nothing.
+func unread(err error) arbiter.RouteLook {
+	return arbiter.RouteLook{Unread: &arbiter.Finding{Unreachable: true, What: err.Error()}}
 }
 
 func (r router) send(ctx context.Context, what string, a failover.Action, to func(failover.MemberName) failover.MemberName) error {

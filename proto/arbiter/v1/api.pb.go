@@ -816,9 +816,12 @@ type GroupStatus struct {
 	// Who is being promoted, or brought back: it may be the primary already, or become it at any time, and neither is proven. Nobody else may be
 	// it meanwhile. Empty if there is none.
 	BeingPromoted string `protobuf:"bytes,28,opt,name=being_promoted,json=beingPromoted,proto3" json:"being_promoted,omitempty"`
-	// What leads clients elsewhere than to the primary, as the arbiter that leads saw it last; nobody commits that. Empty if nothing does, and in the
-	// answers of other arbiters.
-	RoutesAstray  []string `protobuf:"bytes,29,rep,name=routes_astray,json=routesAstray,proto3" json:"routes_astray,omitempty"`
+	// What leads clients elsewhere than to the primary, and could be brought back, as the arbiter that leads saw it last; nobody commits that. Empty if
+	// nothing does, and in the answers of other arbiters.
+	AstrayRoutes []*AstrayRoute `protobuf:"bytes,30,rep,name=astray_routes,json=astrayRoutes,proto3" json:"astray_routes,omitempty"`
+	// Routes of which the arbiter that leads does not know where they lead, in the same way: clients may not get to the primary. Empty also while nobody asks
+	// routers: while an operation is in progress, or no primary is seen accepting writes.
+	UnreadRoutes  []*UnreadRoute `protobuf:"bytes,31,rep,name=unread_routes,json=unreadRoutes,proto3" json:"unread_routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1049,9 +1052,176 @@ func (x *GroupStatus) GetBeingPromoted() string {
 	return ""
 }
 
-func (x *GroupStatus) GetRoutesAstray() []string {
+func (x *GroupStatus) GetAstrayRoutes() []*AstrayRoute {
 	if x != nil {
-		return x.RoutesAstray
+		return x.AstrayRoutes
+	}
+	return nil
+}
+
+func (x *GroupStatus) GetUnreadRoutes() []*UnreadRoute {
+	if x != nil {
+		return x.UnreadRoutes
+	}
+	return nil
+}
+
+// AstrayRoute is one member at which clients of a route arrive, or don't, against what was committed.
+type AstrayRoute struct {
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Route  string                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	Member string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	What   string                 `protobuf:"bytes,3,opt,name=what,proto3" json:"what,omitempty"`
+	// How long ago the look ended that found it.
+	Age           *durationpb.Duration `protobuf:"bytes,4,opt,name=age,proto3" json:"age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AstrayRoute) Reset() {
+	*x = AstrayRoute{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AstrayRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AstrayRoute) ProtoMessage() {}
+
+func (x *AstrayRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AstrayRoute.ProtoReflect.Descriptor instead.
+func (*AstrayRoute) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *AstrayRoute) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *AstrayRoute) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *AstrayRoute) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *AstrayRoute) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
+	}
+	return nil
+}
+
+// UnreadRoute is a route of which it is not known where it leads.
+type UnreadRoute struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Route string                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
+	// Its router does not answer. Otherwise it does, or this arbiter can't ask it.
+	Silent bool `protobuf:"varint,2,opt,name=silent,proto3" json:"silent,omitempty"`
+	// How long it has been so: since the first look that was told nothing, of those in a row by this spec and this leader.
+	UnreadFor *durationpb.Duration `protobuf:"bytes,3,opt,name=unread_for,json=unreadFor,proto3" json:"unread_for,omitempty"`
+	// What the newest look came to.
+	Error string `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	// What to do.
+	Next string `protobuf:"bytes,5,opt,name=next,proto3" json:"next,omitempty"`
+	// How long ago the newest look ended.
+	Age           *durationpb.Duration `protobuf:"bytes,6,opt,name=age,proto3" json:"age,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnreadRoute) Reset() {
+	*x = UnreadRoute{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnreadRoute) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnreadRoute) ProtoMessage() {}
+
+func (x *UnreadRoute) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnreadRoute.ProtoReflect.Descriptor instead.
+func (*UnreadRoute) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *UnreadRoute) GetRoute() string {
+	if x != nil {
+		return x.Route
+	}
+	return ""
+}
+
+func (x *UnreadRoute) GetSilent() bool {
+	if x != nil {
+		return x.Silent
+	}
+	return false
+}
+
+func (x *UnreadRoute) GetUnreadFor() *durationpb.Duration {
+	if x != nil {
+		return x.UnreadFor
+	}
+	return nil
+}
+
+func (x *UnreadRoute) GetError() string {
+	if x != nil {
+		return x.Error
+	}
+	return ""
+}
+
+func (x *UnreadRoute) GetNext() string {
+	if x != nil {
+		return x.Next
+	}
+	return ""
+}
+
+func (x *UnreadRoute) GetAge() *durationpb.Duration {
+	if x != nil {
+		return x.Age
 	}
 	return nil
 }
@@ -1068,7 +1238,7 @@ type PauseStatus struct {
 
 func (x *PauseStatus) Reset() {
 	*x = PauseStatus{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	mi := &file_arbiter_v1_api_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1080,7 +1250,7 @@ func (x *PauseStatus) String() string {
 func (*PauseStatus) ProtoMessage() {}
 
 func (x *PauseStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[8]
+	mi := &file_arbiter_v1_api_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1093,7 +1263,7 @@ func (x *PauseStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseStatus.ProtoReflect.Descriptor instead.
 func (*PauseStatus) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{8}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *PauseStatus) GetActor() string {
@@ -1153,7 +1323,7 @@ type MemberStatus struct {
 
 func (x *MemberStatus) Reset() {
 	*x = MemberStatus{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	mi := &file_arbiter_v1_api_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1165,7 +1335,7 @@ func (x *MemberStatus) String() string {
 func (*MemberStatus) ProtoMessage() {}
 
 func (x *MemberStatus) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[9]
+	mi := &file_arbiter_v1_api_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1178,7 +1348,7 @@ func (x *MemberStatus) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemberStatus.ProtoReflect.Descriptor instead.
 func (*MemberStatus) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{9}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *MemberStatus) GetMember() string {
@@ -1348,7 +1518,7 @@ type View struct {
 
 func (x *View) Reset() {
 	*x = View{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[10]
+	mi := &file_arbiter_v1_api_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1360,7 +1530,7 @@ func (x *View) String() string {
 func (*View) ProtoMessage() {}
 
 func (x *View) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[10]
+	mi := &file_arbiter_v1_api_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1373,7 +1543,7 @@ func (x *View) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use View.ProtoReflect.Descriptor instead.
 func (*View) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{10}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *View) GetNode() string {
@@ -1452,7 +1622,7 @@ type Lease struct {
 
 func (x *Lease) Reset() {
 	*x = Lease{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[11]
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1464,7 +1634,7 @@ func (x *Lease) String() string {
 func (*Lease) ProtoMessage() {}
 
 func (x *Lease) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[11]
+	mi := &file_arbiter_v1_api_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1477,7 +1647,7 @@ func (x *Lease) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Lease.ProtoReflect.Descriptor instead.
 func (*Lease) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{11}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Lease) GetHolder() string {
@@ -1518,7 +1688,7 @@ type ExplainRequest struct {
 
 func (x *ExplainRequest) Reset() {
 	*x = ExplainRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[12]
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1530,7 +1700,7 @@ func (x *ExplainRequest) String() string {
 func (*ExplainRequest) ProtoMessage() {}
 
 func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[12]
+	mi := &file_arbiter_v1_api_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1543,7 +1713,7 @@ func (x *ExplainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainRequest.ProtoReflect.Descriptor instead.
 func (*ExplainRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{12}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ExplainRequest) GetConsistency() Consistency {
@@ -1584,14 +1754,17 @@ type ExplainResponse struct {
 	// A failover could be done: would_do lists its actions. Otherwise it is a sentence about why not, or about the operation in progress.
 	Possible bool `protobuf:"varint,14,opt,name=possible,proto3" json:"possible,omitempty"`
 	// The member that would be promoted, or comes nearest to it, as in GroupStatus.
-	Nearest       string `protobuf:"bytes,15,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	Nearest string `protobuf:"bytes,15,opt,name=nearest,proto3" json:"nearest,omitempty"`
+	// As in GroupStatus.
+	AstrayRoutes  []*AstrayRoute `protobuf:"bytes,16,rep,name=astray_routes,json=astrayRoutes,proto3" json:"astray_routes,omitempty"`
+	UnreadRoutes  []*UnreadRoute `protobuf:"bytes,17,rep,name=unread_routes,json=unreadRoutes,proto3" json:"unread_routes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ExplainResponse) Reset() {
 	*x = ExplainResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1603,7 +1776,7 @@ func (x *ExplainResponse) String() string {
 func (*ExplainResponse) ProtoMessage() {}
 
 func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[13]
+	mi := &file_arbiter_v1_api_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1616,7 +1789,7 @@ func (x *ExplainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExplainResponse.ProtoReflect.Descriptor instead.
 func (*ExplainResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{13}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ExplainResponse) GetFreshness() *Freshness {
@@ -1724,6 +1897,20 @@ func (x *ExplainResponse) GetNearest() string {
 	return ""
 }
 
+func (x *ExplainResponse) GetAstrayRoutes() []*AstrayRoute {
+	if x != nil {
+		return x.AstrayRoutes
+	}
+	return nil
+}
+
+func (x *ExplainResponse) GetUnreadRoutes() []*UnreadRoute {
+	if x != nil {
+		return x.UnreadRoutes
+	}
+	return nil
+}
+
 // CheckRule is one check of a group, with every default filled in, and what it says now.
 type CheckRule struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1746,7 +1933,7 @@ type CheckRule struct {
 
 func (x *CheckRule) Reset() {
 	*x = CheckRule{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1758,7 +1945,7 @@ func (x *CheckRule) String() string {
 func (*CheckRule) ProtoMessage() {}
 
 func (x *CheckRule) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[14]
+	mi := &file_arbiter_v1_api_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1771,7 +1958,7 @@ func (x *CheckRule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckRule.ProtoReflect.Descriptor instead.
 func (*CheckRule) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{14}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckRule) GetName() string {
@@ -1861,7 +2048,7 @@ type CheckView struct {
 
 func (x *CheckView) Reset() {
 	*x = CheckView{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +2060,7 @@ func (x *CheckView) String() string {
 func (*CheckView) ProtoMessage() {}
 
 func (x *CheckView) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[15]
+	mi := &file_arbiter_v1_api_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2073,7 @@ func (x *CheckView) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckView.ProtoReflect.Descriptor instead.
 func (*CheckView) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{15}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckView) GetMember() string {
@@ -1971,7 +2158,7 @@ type Guard struct {
 
 func (x *Guard) Reset() {
 	*x = Guard{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1983,7 +2170,7 @@ func (x *Guard) String() string {
 func (*Guard) ProtoMessage() {}
 
 func (x *Guard) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[16]
+	mi := &file_arbiter_v1_api_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1996,7 +2183,7 @@ func (x *Guard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Guard.ProtoReflect.Descriptor instead.
 func (*Guard) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{16}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Guard) GetName() string {
@@ -2030,7 +2217,7 @@ type GetEpochsRequest struct {
 
 func (x *GetEpochsRequest) Reset() {
 	*x = GetEpochsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2042,7 +2229,7 @@ func (x *GetEpochsRequest) String() string {
 func (*GetEpochsRequest) ProtoMessage() {}
 
 func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[17]
+	mi := &file_arbiter_v1_api_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2055,7 +2242,7 @@ func (x *GetEpochsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsRequest.ProtoReflect.Descriptor instead.
 func (*GetEpochsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{17}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetEpochsRequest) GetConsistency() Consistency {
@@ -2093,7 +2280,7 @@ type GetEpochsResponse struct {
 
 func (x *GetEpochsResponse) Reset() {
 	*x = GetEpochsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2105,7 +2292,7 @@ func (x *GetEpochsResponse) String() string {
 func (*GetEpochsResponse) ProtoMessage() {}
 
 func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[18]
+	mi := &file_arbiter_v1_api_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2118,7 +2305,7 @@ func (x *GetEpochsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEpochsResponse.ProtoReflect.Descriptor instead.
 func (*GetEpochsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{18}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetEpochsResponse) GetFreshness() *Freshness {
@@ -2210,7 +2397,7 @@ type EpochRow struct {
 
 func (x *EpochRow) Reset() {
 	*x = EpochRow{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2222,7 +2409,7 @@ func (x *EpochRow) String() string {
 func (*EpochRow) ProtoMessage() {}
 
 func (x *EpochRow) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[19]
+	mi := &file_arbiter_v1_api_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2235,7 +2422,7 @@ func (x *EpochRow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EpochRow.ProtoReflect.Descriptor instead.
 func (*EpochRow) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{19}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *EpochRow) GetEpoch() uint64 {
@@ -2352,7 +2539,7 @@ type Operation struct {
 
 func (x *Operation) Reset() {
 	*x = Operation{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2364,7 +2551,7 @@ func (x *Operation) String() string {
 func (*Operation) ProtoMessage() {}
 
 func (x *Operation) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[20]
+	mi := &file_arbiter_v1_api_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2377,7 +2564,7 @@ func (x *Operation) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Operation.ProtoReflect.Descriptor instead.
 func (*Operation) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{20}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Operation) GetId() string {
@@ -2608,7 +2795,7 @@ type Step struct {
 
 func (x *Step) Reset() {
 	*x = Step{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2620,7 +2807,7 @@ func (x *Step) String() string {
 func (*Step) ProtoMessage() {}
 
 func (x *Step) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[21]
+	mi := &file_arbiter_v1_api_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2633,7 +2820,7 @@ func (x *Step) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Step.ProtoReflect.Descriptor instead.
 func (*Step) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{21}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Step) GetName() string {
@@ -2745,7 +2932,7 @@ type ListOperationsRequest struct {
 
 func (x *ListOperationsRequest) Reset() {
 	*x = ListOperationsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2757,7 +2944,7 @@ func (x *ListOperationsRequest) String() string {
 func (*ListOperationsRequest) ProtoMessage() {}
 
 func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[22]
+	mi := &file_arbiter_v1_api_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2770,7 +2957,7 @@ func (x *ListOperationsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsRequest.ProtoReflect.Descriptor instead.
 func (*ListOperationsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{22}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListOperationsRequest) GetConsistency() Consistency {
@@ -2804,7 +2991,7 @@ type ListOperationsResponse struct {
 
 func (x *ListOperationsResponse) Reset() {
 	*x = ListOperationsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2816,7 +3003,7 @@ func (x *ListOperationsResponse) String() string {
 func (*ListOperationsResponse) ProtoMessage() {}
 
 func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[23]
+	mi := &file_arbiter_v1_api_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2829,7 +3016,7 @@ func (x *ListOperationsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListOperationsResponse.ProtoReflect.Descriptor instead.
 func (*ListOperationsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{23}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListOperationsResponse) GetFreshness() *Freshness {
@@ -2857,7 +3044,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2869,7 +3056,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[24]
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2882,7 +3069,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{24}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *GetOperationRequest) GetConsistency() Consistency {
@@ -2916,7 +3103,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2928,7 +3115,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[25]
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2941,7 +3128,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{25}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *GetOperationResponse) GetFreshness() *Freshness {
@@ -2974,7 +3161,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2986,7 +3173,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2999,7 +3186,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3047,7 +3234,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3059,7 +3246,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3072,7 +3259,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *WatchEventsResponse) GetEvent() *Event {
@@ -3124,7 +3311,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3136,7 +3323,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3149,7 +3336,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -3245,7 +3432,7 @@ type ListArbitersRequest struct {
 
 func (x *ListArbitersRequest) Reset() {
 	*x = ListArbitersRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3257,7 +3444,7 @@ func (x *ListArbitersRequest) String() string {
 func (*ListArbitersRequest) ProtoMessage() {}
 
 func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3270,7 +3457,7 @@ func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersRequest.ProtoReflect.Descriptor instead.
 func (*ListArbitersRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListArbitersRequest) GetConsistency() Consistency {
@@ -3292,7 +3479,7 @@ type ListArbitersResponse struct {
 
 func (x *ListArbitersResponse) Reset() {
 	*x = ListArbitersResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3304,7 +3491,7 @@ func (x *ListArbitersResponse) String() string {
 func (*ListArbitersResponse) ProtoMessage() {}
 
 func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3317,7 +3504,7 @@ func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersResponse.ProtoReflect.Descriptor instead.
 func (*ListArbitersResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *ListArbitersResponse) GetFreshness() *Freshness {
@@ -3358,7 +3545,7 @@ type CheckGroupRequest struct {
 
 func (x *CheckGroupRequest) Reset() {
 	*x = CheckGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3370,7 +3557,7 @@ func (x *CheckGroupRequest) String() string {
 func (*CheckGroupRequest) ProtoMessage() {}
 
 func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3383,7 +3570,7 @@ func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupRequest.ProtoReflect.Descriptor instead.
 func (*CheckGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CheckGroupRequest) GetConsistency() Consistency {
@@ -3418,7 +3605,7 @@ type CheckGroupResponse struct {
 
 func (x *CheckGroupResponse) Reset() {
 	*x = CheckGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3430,7 +3617,7 @@ func (x *CheckGroupResponse) String() string {
 func (*CheckGroupResponse) ProtoMessage() {}
 
 func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3443,7 +3630,7 @@ func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupResponse.ProtoReflect.Descriptor instead.
 func (*CheckGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *CheckGroupResponse) GetFreshness() *Freshness {
@@ -3498,7 +3685,7 @@ type CheckSpecRequest struct {
 
 func (x *CheckSpecRequest) Reset() {
 	*x = CheckSpecRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3510,7 +3697,7 @@ func (x *CheckSpecRequest) String() string {
 func (*CheckSpecRequest) ProtoMessage() {}
 
 func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3523,7 +3710,7 @@ func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
 func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CheckSpecRequest) GetConsistency() Consistency {
@@ -3551,7 +3738,7 @@ type CheckSpecResponse struct {
 
 func (x *CheckSpecResponse) Reset() {
 	*x = CheckSpecResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3563,7 +3750,7 @@ func (x *CheckSpecResponse) String() string {
 func (*CheckSpecResponse) ProtoMessage() {}
 
 func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3576,7 +3763,7 @@ func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
 func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckSpecResponse) GetFreshness() *Freshness {
@@ -3622,7 +3809,7 @@ type ArbiterCheck struct {
 
 func (x *ArbiterCheck) Reset() {
 	*x = ArbiterCheck{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3634,7 +3821,7 @@ func (x *ArbiterCheck) String() string {
 func (*ArbiterCheck) ProtoMessage() {}
 
 func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3647,7 +3834,7 @@ func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArbiterCheck.ProtoReflect.Descriptor instead.
 func (*ArbiterCheck) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ArbiterCheck) GetNode() string {
@@ -3733,7 +3920,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3745,7 +3932,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3758,7 +3945,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -3815,7 +4002,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3827,7 +4014,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3840,7 +4027,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Change) GetRequestId() string {
@@ -3881,7 +4068,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3893,7 +4080,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3906,7 +4093,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *FailoverRequest) GetChange() *Change {
@@ -4003,7 +4190,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4015,7 +4202,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4028,7 +4215,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *FailoverResponse) GetOperation() string {
@@ -4177,7 +4364,7 @@ type PlanFence struct {
 
 func (x *PlanFence) Reset() {
 	*x = PlanFence{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4189,7 +4376,7 @@ func (x *PlanFence) String() string {
 func (*PlanFence) ProtoMessage() {}
 
 func (x *PlanFence) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4202,7 +4389,7 @@ func (x *PlanFence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanFence.ProtoReflect.Descriptor instead.
 func (*PlanFence) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *PlanFence) GetMember() string {
@@ -4240,7 +4427,7 @@ type PlanMember struct {
 
 func (x *PlanMember) Reset() {
 	*x = PlanMember{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4252,7 +4439,7 @@ func (x *PlanMember) String() string {
 func (*PlanMember) ProtoMessage() {}
 
 func (x *PlanMember) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4265,7 +4452,7 @@ func (x *PlanMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanMember.ProtoReflect.Descriptor instead.
 func (*PlanMember) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *PlanMember) GetMember() string {
@@ -4305,7 +4492,7 @@ type PlanLook struct {
 
 func (x *PlanLook) Reset() {
 	*x = PlanLook{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4317,7 +4504,7 @@ func (x *PlanLook) String() string {
 func (*PlanLook) ProtoMessage() {}
 
 func (x *PlanLook) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4330,7 +4517,7 @@ func (x *PlanLook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLook.ProtoReflect.Descriptor instead.
 func (*PlanLook) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *PlanLook) GetMember() string {
@@ -4374,7 +4561,7 @@ type PlanRouter struct {
 
 func (x *PlanRouter) Reset() {
 	*x = PlanRouter{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4573,7 @@ func (x *PlanRouter) String() string {
 func (*PlanRouter) ProtoMessage() {}
 
 func (x *PlanRouter) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4586,7 @@ func (x *PlanRouter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRouter.ProtoReflect.Descriptor instead.
 func (*PlanRouter) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanRouter) GetRoute() string {
@@ -4434,7 +4621,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4446,7 +4633,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4459,7 +4646,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -4492,7 +4679,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4504,7 +4691,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4517,7 +4704,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -4540,7 +4727,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4552,7 +4739,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4565,7 +4752,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -4605,7 +4792,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4617,7 +4804,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4630,7 +4817,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -4660,7 +4847,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4672,7 +4859,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4685,7 +4872,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -4753,7 +4940,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4765,7 +4952,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4778,7 +4965,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -4802,7 +4989,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4814,7 +5001,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4827,7 +5014,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -4874,7 +5061,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4886,7 +5073,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4899,7 +5086,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -4919,7 +5106,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4931,7 +5118,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4944,7 +5131,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -4970,7 +5157,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4982,7 +5169,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4995,7 +5182,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -5017,7 +5204,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5029,7 +5216,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5042,7 +5229,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -5079,7 +5266,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5091,7 +5278,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5104,7 +5291,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -5142,7 +5329,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5154,7 +5341,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5167,7 +5354,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -5210,7 +5397,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5222,7 +5409,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5235,7 +5422,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -5272,7 +5459,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5284,7 +5471,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5297,7 +5484,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -5341,7 +5528,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5353,7 +5540,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5366,7 +5553,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -5402,7 +5589,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5414,7 +5601,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5427,7 +5614,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -5462,7 +5649,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5474,7 +5661,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5487,7 +5674,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -5520,7 +5707,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5532,7 +5719,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5545,7 +5732,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -5567,7 +5754,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5579,7 +5766,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5592,7 +5779,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -5628,7 +5815,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5640,7 +5827,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5653,7 +5840,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *Difference) GetPath() string {
@@ -5687,7 +5874,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5699,7 +5886,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5712,7 +5899,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -5739,7 +5926,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5751,7 +5938,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5764,7 +5951,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -5785,7 +5972,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5797,7 +5984,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5810,7 +5997,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -5836,7 +6023,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5848,7 +6035,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5861,7 +6048,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -5880,7 +6067,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5892,7 +6079,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5905,7 +6092,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -5930,7 +6117,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5942,7 +6129,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5955,7 +6142,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -6031,7 +6218,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6043,7 +6230,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6056,7 +6243,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -6097,7 +6284,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6109,7 +6296,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6122,7 +6309,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *GetBootstrapStatusRequest) GetNode() string {
@@ -6147,7 +6334,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6159,7 +6346,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6172,7 +6359,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -6218,7 +6405,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6230,7 +6417,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6243,7 +6430,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 type DescribeArbiterResponse struct {
@@ -6263,7 +6450,7 @@ type DescribeArbiterResponse struct {
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6275,7 +6462,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6288,7 +6475,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -6350,7 +6537,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[76]
+	mi := &file_arbiter_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6362,7 +6549,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[76]
+	mi := &file_arbiter_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6375,7 +6562,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -6394,7 +6581,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[77]
+	mi := &file_arbiter_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6406,7 +6593,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[77]
+	mi := &file_arbiter_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6419,7 +6606,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{77}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -6481,7 +6668,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xed\a\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xd9\b\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -6518,10 +6705,24 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
 	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
 	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\x12%\n" +
-	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\x12#\n" +
-	"\rroutes_astray\x18\x1d \x03(\tR\froutesAstrayB\f\n" +
+	"\x0ebeing_promoted\x18\x1c \x01(\tR\rbeingPromoted\x12<\n" +
+	"\rastray_routes\x18\x1e \x03(\v2\x17.arbiter.v1.AstrayRouteR\fastrayRoutes\x12<\n" +
+	"\runread_routes\x18\x1f \x03(\v2\x17.arbiter.v1.UnreadRouteR\funreadRoutesB\f\n" +
 	"\n" +
-	"_lag_bytes\"m\n" +
+	"_lag_bytesJ\x04\b\x1d\x10\x1eR\rroutes_astray\"|\n" +
+	"\vAstrayRoute\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
+	"\x06member\x18\x02 \x01(\tR\x06member\x12\x12\n" +
+	"\x04what\x18\x03 \x01(\tR\x04what\x12+\n" +
+	"\x03age\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\x03age\"\xcc\x01\n" +
+	"\vUnreadRoute\x12\x14\n" +
+	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
+	"\x06silent\x18\x02 \x01(\bR\x06silent\x128\n" +
+	"\n" +
+	"unread_for\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\tunreadFor\x12\x14\n" +
+	"\x05error\x18\x04 \x01(\tR\x05error\x12\x12\n" +
+	"\x04next\x18\x05 \x01(\tR\x04next\x12+\n" +
+	"\x03age\x18\x06 \x01(\v2\x19.google.protobuf.DurationR\x03age\"m\n" +
 	"\vPauseStatus\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x120\n" +
@@ -6569,7 +6770,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x10granted_at_index\x18\x04 \x01(\x04R\x0egrantedAtIndex\"v\n" +
 	"\x0eExplainRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xf3\x03\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\"\xef\x04\n" +
 	"\x0fExplainResponse\x123\n" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x18\n" +
@@ -6586,7 +6787,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06checks\x18\f \x03(\v2\x15.arbiter.v1.CheckRuleR\x06checks\x12\x18\n" +
 	"\asubject\x18\r \x01(\tR\asubject\x12\x1a\n" +
 	"\bpossible\x18\x0e \x01(\bR\bpossible\x12\x18\n" +
-	"\anearest\x18\x0f \x01(\tR\anearest\"\xd5\x02\n" +
+	"\anearest\x18\x0f \x01(\tR\anearest\x12<\n" +
+	"\rastray_routes\x18\x10 \x03(\v2\x17.arbiter.v1.AstrayRouteR\fastrayRoutes\x12<\n" +
+	"\runread_routes\x18\x11 \x03(\v2\x17.arbiter.v1.UnreadRouteR\funreadRoutes\"\xd5\x02\n" +
 	"\tCheckRule\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
@@ -7029,7 +7232,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 78)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -7042,83 +7245,85 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*ArbiterStatus)(nil),              // 8: arbiter.v1.ArbiterStatus
 	(*Certificates)(nil),               // 9: arbiter.v1.Certificates
 	(*GroupStatus)(nil),                // 10: arbiter.v1.GroupStatus
-	(*PauseStatus)(nil),                // 11: arbiter.v1.PauseStatus
-	(*MemberStatus)(nil),               // 12: arbiter.v1.MemberStatus
-	(*View)(nil),                       // 13: arbiter.v1.View
-	(*Lease)(nil),                      // 14: arbiter.v1.Lease
-	(*ExplainRequest)(nil),             // 15: arbiter.v1.ExplainRequest
-	(*ExplainResponse)(nil),            // 16: arbiter.v1.ExplainResponse
-	(*CheckRule)(nil),                  // 17: arbiter.v1.CheckRule
-	(*CheckView)(nil),                  // 18: arbiter.v1.CheckView
-	(*Guard)(nil),                      // 19: arbiter.v1.Guard
-	(*GetEpochsRequest)(nil),           // 20: arbiter.v1.GetEpochsRequest
-	(*GetEpochsResponse)(nil),          // 21: arbiter.v1.GetEpochsResponse
-	(*EpochRow)(nil),                   // 22: arbiter.v1.EpochRow
-	(*Operation)(nil),                  // 23: arbiter.v1.Operation
-	(*Step)(nil),                       // 24: arbiter.v1.Step
-	(*ListOperationsRequest)(nil),      // 25: arbiter.v1.ListOperationsRequest
-	(*ListOperationsResponse)(nil),     // 26: arbiter.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),        // 27: arbiter.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),       // 28: arbiter.v1.GetOperationResponse
-	(*WatchEventsRequest)(nil),         // 29: arbiter.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 30: arbiter.v1.WatchEventsResponse
-	(*Event)(nil),                      // 31: arbiter.v1.Event
-	(*ListArbitersRequest)(nil),        // 32: arbiter.v1.ListArbitersRequest
-	(*ListArbitersResponse)(nil),       // 33: arbiter.v1.ListArbitersResponse
-	(*CheckGroupRequest)(nil),          // 34: arbiter.v1.CheckGroupRequest
-	(*CheckGroupResponse)(nil),         // 35: arbiter.v1.CheckGroupResponse
-	(*CheckSpecRequest)(nil),           // 36: arbiter.v1.CheckSpecRequest
-	(*CheckSpecResponse)(nil),          // 37: arbiter.v1.CheckSpecResponse
-	(*ArbiterCheck)(nil),               // 38: arbiter.v1.ArbiterCheck
-	(*Finding)(nil),                    // 39: arbiter.v1.Finding
-	(*Change)(nil),                     // 40: arbiter.v1.Change
-	(*FailoverRequest)(nil),            // 41: arbiter.v1.FailoverRequest
-	(*FailoverResponse)(nil),           // 42: arbiter.v1.FailoverResponse
-	(*PlanFence)(nil),                  // 43: arbiter.v1.PlanFence
-	(*PlanMember)(nil),                 // 44: arbiter.v1.PlanMember
-	(*PlanLook)(nil),                   // 45: arbiter.v1.PlanLook
-	(*PlanRouter)(nil),                 // 46: arbiter.v1.PlanRouter
-	(*AbortRequest)(nil),               // 47: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 48: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 49: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 50: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 51: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 52: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 53: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 54: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 55: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 56: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 57: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 58: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 59: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 60: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 61: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 62: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 63: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 64: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 65: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 66: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 67: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 68: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 69: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 70: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 71: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 72: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 73: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 74: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 75: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 76: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 77: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 78: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 79: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 80: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 81: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 82: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 83: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 84: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 85: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 86: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 87: arbiter.v1.Batch
+	(*AstrayRoute)(nil),                // 11: arbiter.v1.AstrayRoute
+	(*UnreadRoute)(nil),                // 12: arbiter.v1.UnreadRoute
+	(*PauseStatus)(nil),                // 13: arbiter.v1.PauseStatus
+	(*MemberStatus)(nil),               // 14: arbiter.v1.MemberStatus
+	(*View)(nil),                       // 15: arbiter.v1.View
+	(*Lease)(nil),                      // 16: arbiter.v1.Lease
+	(*ExplainRequest)(nil),             // 17: arbiter.v1.ExplainRequest
+	(*ExplainResponse)(nil),            // 18: arbiter.v1.ExplainResponse
+	(*CheckRule)(nil),                  // 19: arbiter.v1.CheckRule
+	(*CheckView)(nil),                  // 20: arbiter.v1.CheckView
+	(*Guard)(nil),                      // 21: arbiter.v1.Guard
+	(*GetEpochsRequest)(nil),           // 22: arbiter.v1.GetEpochsRequest
+	(*GetEpochsResponse)(nil),          // 23: arbiter.v1.GetEpochsResponse
+	(*EpochRow)(nil),                   // 24: arbiter.v1.EpochRow
+	(*Operation)(nil),                  // 25: arbiter.v1.Operation
+	(*Step)(nil),                       // 26: arbiter.v1.Step
+	(*ListOperationsRequest)(nil),      // 27: arbiter.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),     // 28: arbiter.v1.ListOperationsResponse
+	(*GetOperationRequest)(nil),        // 29: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 30: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 31: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 32: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 33: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 34: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 35: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 36: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 37: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 38: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 39: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 40: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 41: arbiter.v1.Finding
+	(*Change)(nil),                     // 42: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 43: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 44: arbiter.v1.FailoverResponse
+	(*PlanFence)(nil),                  // 45: arbiter.v1.PlanFence
+	(*PlanMember)(nil),                 // 46: arbiter.v1.PlanMember
+	(*PlanLook)(nil),                   // 47: arbiter.v1.PlanLook
+	(*PlanRouter)(nil),                 // 48: arbiter.v1.PlanRouter
+	(*AbortRequest)(nil),               // 49: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 50: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 51: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 52: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 53: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 54: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 55: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 56: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 57: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 58: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 59: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 60: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 61: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 62: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 63: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 64: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 65: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 66: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 67: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 68: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 69: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 70: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 71: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 72: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 73: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 74: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 75: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 76: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 77: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 78: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 79: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 80: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 81: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 82: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 83: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 84: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 85: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 86: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 87: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 88: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 89: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -7126,164 +7331,171 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	10,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	81,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	83,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
 	9,   // 6: arbiter.v1.ArbiterStatus.certificates:type_name -> arbiter.v1.Certificates
-	82,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
-	82,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
-	82,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
-	12,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
-	11,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
-	23,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
-	14,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	81,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
-	82,  // 15: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
-	13,  // 16: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	81,  // 17: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
-	81,  // 18: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
-	81,  // 19: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
-	82,  // 20: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
-	82,  // 21: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	83,  // 22: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	81,  // 23: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	81,  // 24: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
-	0,   // 25: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 26: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
-	19,  // 27: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
-	13,  // 28: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
-	12,  // 29: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
-	17,  // 30: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
-	81,  // 31: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	81,  // 32: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	81,  // 33: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
-	18,  // 34: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	82,  // 35: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
-	0,   // 36: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 37: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
-	14,  // 38: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
-	22,  // 39: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	82,  // 40: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	82,  // 41: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	82,  // 42: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
-	24,  // 43: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	84,  // 44: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	81,  // 45: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	82,  // 46: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
-	82,  // 47: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	81,  // 48: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	85,  // 49: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
-	0,   // 50: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 51: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 52: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 53: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 54: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	23,  // 55: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 56: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	31,  // 57: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 58: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	82,  // 59: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 60: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 61: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 62: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 63: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 64: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 65: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 66: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 67: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	86,  // 68: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 69: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	38,  // 70: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	39,  // 71: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	81,  // 72: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 73: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	40,  // 74: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	19,  // 75: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	81,  // 76: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	81,  // 77: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	45,  // 78: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
-	46,  // 79: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
-	43,  // 80: arbiter.v1.FailoverResponse.fence:type_name -> arbiter.v1.PlanFence
-	44,  // 81: arbiter.v1.FailoverResponse.members:type_name -> arbiter.v1.PlanMember
-	81,  // 82: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
-	40,  // 83: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	40,  // 84: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	40,  // 85: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 86: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	40,  // 87: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	40,  // 88: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	40,  // 89: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	40,  // 90: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	86,  // 91: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 92: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 93: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	86,  // 94: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	86,  // 95: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	67,  // 96: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 97: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 98: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	40,  // 99: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	87,  // 100: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	74,  // 101: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 102: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 103: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	86,  // 104: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	38,  // 105: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 106: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	15,  // 107: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	20,  // 108: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	25,  // 109: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	27,  // 110: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	29,  // 111: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	32,  // 112: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	34,  // 113: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	36,  // 114: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	41,  // 115: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	47,  // 116: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	49,  // 117: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	51,  // 118: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	53,  // 119: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	55,  // 120: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	57,  // 121: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	59,  // 122: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	61,  // 123: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	63,  // 124: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	65,  // 125: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	68,  // 126: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	70,  // 127: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	72,  // 128: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	75,  // 129: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	77,  // 130: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	79,  // 131: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 132: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	16,  // 133: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	21,  // 134: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	26,  // 135: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	28,  // 136: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	30,  // 137: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	33,  // 138: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	35,  // 139: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	37,  // 140: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	42,  // 141: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	48,  // 142: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	50,  // 143: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	52,  // 144: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	54,  // 145: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	56,  // 146: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	58,  // 147: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	60,  // 148: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	62,  // 149: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	64,  // 150: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	66,  // 151: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	69,  // 152: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	71,  // 153: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	73,  // 154: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	76,  // 155: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	78,  // 156: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	80,  // 157: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	132, // [132:158] is the sub-list for method output_type
-	106, // [106:132] is the sub-list for method input_type
-	106, // [106:106] is the sub-list for extension type_name
-	106, // [106:106] is the sub-list for extension extendee
-	0,   // [0:106] is the sub-list for field type_name
+	84,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
+	84,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
+	84,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	14,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
+	13,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
+	25,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
+	16,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
+	83,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
+	11,  // 15: arbiter.v1.GroupStatus.astray_routes:type_name -> arbiter.v1.AstrayRoute
+	12,  // 16: arbiter.v1.GroupStatus.unread_routes:type_name -> arbiter.v1.UnreadRoute
+	83,  // 17: arbiter.v1.AstrayRoute.age:type_name -> google.protobuf.Duration
+	83,  // 18: arbiter.v1.UnreadRoute.unread_for:type_name -> google.protobuf.Duration
+	83,  // 19: arbiter.v1.UnreadRoute.age:type_name -> google.protobuf.Duration
+	84,  // 20: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	15,  // 21: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
+	83,  // 22: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
+	83,  // 23: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
+	83,  // 24: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
+	84,  // 25: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
+	84,  // 26: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	85,  // 27: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	83,  // 28: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	83,  // 29: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	0,   // 30: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 31: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
+	21,  // 32: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
+	15,  // 33: arbiter.v1.ExplainResponse.views:type_name -> arbiter.v1.View
+	14,  // 34: arbiter.v1.ExplainResponse.members:type_name -> arbiter.v1.MemberStatus
+	19,  // 35: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
+	11,  // 36: arbiter.v1.ExplainResponse.astray_routes:type_name -> arbiter.v1.AstrayRoute
+	12,  // 37: arbiter.v1.ExplainResponse.unread_routes:type_name -> arbiter.v1.UnreadRoute
+	83,  // 38: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	83,  // 39: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	83,  // 40: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	20,  // 41: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
+	84,  // 42: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	0,   // 43: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 44: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
+	16,  // 45: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
+	24,  // 46: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
+	84,  // 47: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	84,  // 48: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	84,  // 49: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	26,  // 50: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
+	86,  // 51: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	83,  // 52: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	84,  // 53: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	84,  // 54: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	83,  // 55: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	87,  // 56: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	0,   // 57: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 58: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	25,  // 59: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
+	0,   // 60: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 61: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	25,  // 62: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 63: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	33,  // 64: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 65: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	84,  // 66: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 67: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 68: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 69: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 70: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 71: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 72: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	41,  // 73: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 74: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	88,  // 75: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 76: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	40,  // 77: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	41,  // 78: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	83,  // 79: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 80: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	42,  // 81: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	21,  // 82: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	83,  // 83: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	83,  // 84: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	47,  // 85: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
+	48,  // 86: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
+	45,  // 87: arbiter.v1.FailoverResponse.fence:type_name -> arbiter.v1.PlanFence
+	46,  // 88: arbiter.v1.FailoverResponse.members:type_name -> arbiter.v1.PlanMember
+	83,  // 89: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
+	42,  // 90: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	42,  // 91: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	42,  // 92: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	42,  // 93: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	42,  // 94: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	42,  // 95: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	42,  // 96: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	42,  // 97: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	88,  // 98: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 99: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 100: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	88,  // 101: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	88,  // 102: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	69,  // 103: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 104: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	42,  // 105: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	42,  // 106: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	89,  // 107: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	76,  // 108: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 109: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 110: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	88,  // 111: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	40,  // 112: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 113: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	17,  // 114: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	22,  // 115: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	27,  // 116: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	29,  // 117: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	31,  // 118: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	34,  // 119: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	36,  // 120: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	38,  // 121: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	43,  // 122: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	49,  // 123: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	51,  // 124: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	53,  // 125: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	55,  // 126: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	57,  // 127: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	59,  // 128: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	61,  // 129: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	63,  // 130: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	65,  // 131: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	67,  // 132: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	70,  // 133: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	72,  // 134: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	74,  // 135: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	77,  // 136: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	79,  // 137: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	81,  // 138: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 139: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	18,  // 140: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	23,  // 141: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	28,  // 142: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	30,  // 143: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	32,  // 144: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	35,  // 145: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	37,  // 146: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	39,  // 147: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	44,  // 148: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	50,  // 149: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	52,  // 150: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	54,  // 151: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	56,  // 152: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	58,  // 153: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	60,  // 154: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	62,  // 155: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	64,  // 156: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	66,  // 157: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	68,  // 158: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	71,  // 159: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	73,  // 160: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	75,  // 161: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	78,  // 162: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	80,  // 163: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	82,  // 164: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	139, // [139:165] is the sub-list for method output_type
+	113, // [113:139] is the sub-list for method input_type
+	113, // [113:113] is the sub-list for extension type_name
+	113, // [113:113] is the sub-list for extension extendee
+	0,   // [0:113] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -7294,11 +7506,11 @@ func file_arbiter_v1_api_proto_init() {
 	file_arbiter_v1_log_proto_init()
 	file_arbiter_v1_spec_proto_init()
 	file_arbiter_v1_api_proto_msgTypes[7].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[9].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[27].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[39].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[58].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[70].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[11].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[29].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[41].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[60].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[72].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -7309,7 +7521,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   78,
+			NumMessages:   80,
 			NumExtensions: 0,
 			NumServices:   2,
 		},
