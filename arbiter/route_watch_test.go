@@ -34,7 +34,7 @@ type watchedRoutes struct {
 	asking   int
 	asked    []string
 	proposed []failover.StartOperation
-	refuses  error        // what a proposal comes to
+	refuses  error // what a proposal comes to
 	told     *eventLog
 	said     bytes.Buffer // the log
 }
@@ -581,11 +581,14 @@ func TestRouteWatch_LooksAgainWhenAnOperationEnded(t *testing.T) {
 		}
 		w.set(func() { w.group.Operation = &failover.Operation{} })
 		w.set(func() { w.proposed, w.asked = nil, nil })
-		w.set(func() { w.answer = func(route string) (string, error) { return strings.TrimPrefix(route, "front"), nil } })
-		w.ended()
+		w.set(func() {
+			w.answer = func(route string) (string, error) { return strings.TrimPrefix(route, "front"), nil }
+		})
+		w.set(func() { w.group.Epoch++ })
 		if w.seenAstray() != "" {
 			t.Errorf("before anybody has looked again: %q", w.seenAstray())
 		}
+		w.ended()
 		asked, proposed := w.after(0, "pay front db1")
 		if other, _ := w.after(0, "shop front db1"); asked != 1 || other != 0 || len(proposed) != 0 || w.seenAstray() != "db1: back" {
 			t.Errorf("at once: asked %q, proposed %+v, told %q", w.asked, proposed, w.seenAstray())
@@ -593,7 +596,7 @@ func TestRouteWatch_LooksAgainWhenAnOperationEnded(t *testing.T) {
 		if _, proposed := w.after(9*time.Second-time.Millisecond, ""); len(proposed) != 0 {
 			t.Errorf("before the next round: proposed %+v", proposed)
 		}
-		if _, proposed := w.after(time.Millisecond, ""); len(proposed) != 2 || proposed[0].Epoch != 8 || proposed[0].Request.Reason != "db1: back" {
+		if _, proposed := w.after(time.Millisecond, ""); len(proposed) != 2 || proposed[0].Epoch != 9 || proposed[0].Request.Reason != "db1: back" {
 			t.Errorf("in the next round: proposed %+v", proposed)
 		}
 	})
