@@ -214,11 +214,60 @@ func TestPostgresOtherMethods(t *testing.T) {
 			wrong := postgresTarget("pg-a", server.Address, c)
 			wrong.Spec.Connect.Password = failover.Setting{Value: "wrong"}
 			wantLook(t, p, wrong, c, failover.ReasonBadCredentials)
-			server.Freeze()
-			c.Timeout = 300 * ms
-			wantLook(t, p, target, c, failover.ReasonTimeout)
-			server.Thaw()
 		})
+	}
+}
+
+// Whatever the method, and whoever speaks it, a server that is frozen is told to have accepted the connection. One that turns the password away has answered,
+// which says more: nobody may vouch that it is off.
+func TestPostgresTellsWhetherAConnectionWasAccepted_ByEveryMethod(t *testing.T) {
+	for _, method := range []string{"trust", "password", "md5", "scram-sha-256"} {
+		t.Run(method, func(t *testing.T) {
+			encryption := method
+			if method == "trust" || method == "password" {
+				encryption = "md5"
+			}
+			server := postgrestest.Start(t, setting("password_encryption", encryption))
+			server.Exec("ALTER ROLE arbiter PASSWORD '" + postgrestest.Password + "'")
+			server.WriteFile("pg_hba.conf", []byte("host all arbiter all "+method+"\nhost all postgres all trust\n"))
+			server.Reload()
+			p := newPostgres(t)
+			c := patientCheck()
+			target := postgresTarget("pg-a", server.Address, c)
+			wrong := postgresTarget("pg-a", server.Address, c)
+			wrong.Spec.Connect.Password = failover.Setting{Value: "wrong"}
+			library := method == "md5" || method == "password"
+			server.Eventually("the changed pg_hba.conf counts", func() bool {
+				good, bad := p.Look(t.Context(), target, c), p.Look(t.Context(), wrong, c)
+				p.connector.mu.Lock()
+				defer p.connector.mu.Unlock()
+				by := p.connector.routes[routeKey{server.Address, target.Spec.Connect}]
+				turnedAway := bad.Evidence.Reason == failover.ReasonBadCredentials && !bad.Evidence.Accepted
+				return good.Evidence.Reason == failover.ReasonAnswered && (turnedAway || method == "trust") && by.needsLibrary() == library
+			})
+			server.Freeze()
+			defer server.Thaw()
+			c.Timeout = 300 * ms
+			if e := wantLook(t, p, target, c, failover.ReasonTimeout).Evidence; !e.Accepted {
+				t.Errorf("it accepts and is silent: %+v", e)
+			}
+		})
+	}
+}
+
+// What never came to a connection is not told to have been accepted, though the library is asked to log in.
+func TestPostgresLibraryThatReachesNobody(t *testing.T) {
+	c := patientCheck()
+	c.Timeout = 300 * ms
+	p, target := newPostgres(t), postgresTarget("pg-a", blackHole(t), c)
+	if _, err := p.connector.route(t.Context(), routeKey{target.Address(c), target.Spec.Connect}, -1); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range p.connector.routes {
+		r.setLibrary()
+	}
+	if e := wantLook(t, p, target, c, failover.ReasonTimeout).Evidence; e.Accepted {
+		t.Errorf("nothing is heard of it: %+v", e)
 	}
 }
 

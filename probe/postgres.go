@@ -167,7 +167,7 @@ func evidenceOf(err error) failover.Evidence {
 	}
 	evidence := postgres.Classify(err)
 	var connected connectedError
-	return acceptedIf(errors.As(err, &connected), evidence)
+	return acceptedIf(errors.As(err, &connected) || postgres.Accepted(err), evidence)
 }
 
 // acceptedIf notes in the evidence that no answer came whether the connection had been made.

@@ -170,7 +170,7 @@ func (c Connector) Dial(ctx context.Context, address string, options Options) (*
 	conn, err := pgx.ConnectConfig(ctx, config)
 	gate.closed.Store(true)
 	if err != nil {
-		err = dialError{err}
+		err = dialError{err: err, accepted: gate.passed.Load()}
 		if showedCertificate {
 			err = DoubtCertificate(err)
 		}
@@ -231,6 +231,7 @@ func milliseconds(d time.Duration) string {
 // goroutine of up to 15 s: against a silent server those would pile up.
 type dialGate struct {
 	closed atomic.Bool
+	passed atomic.Bool // a connection was accepted
 }
 
 func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn, error) {
@@ -242,6 +243,7 @@ func (g *dialGate) dial(ctx context.Context, network, address string) (net.Conn,
 	if err != nil {
 		return nil, err
 	}
+	g.passed.Store(true)
 	NoticeLoss(conn)
 	return &boundedConn{Conn: conn}, nil
 }
