@@ -26,11 +26,11 @@ func (n *Node) lookAge(group failover.GroupName, member failover.MemberName) *du
 // seenAge is how long ago a member told this arbiter what it is and where it stands; nil if it never did. Looks that it did not answer tell nothing
 // of that, however new they are.
 func (n *Node) seenAge(group failover.GroupName, member failover.MemberName) *durationpb.Duration {
-	at, ok := n.view.heard(group, member)
+	told, ok := n.view.heard(group, member)
 	if !ok {
 		return nil
 	}
-	return n.age(at)
+	return n.age(told.Ended)
 }
 
 // lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none. It is

@@ -13,7 +13,9 @@ func TestLag_IsToldWhereItIsKnown(t *testing.T) {
 	f, n := newLossFixture()
 	tell := func(member failover.MemberName, reason failover.Reason, facts failover.Facts) {
 		r := f.report(member, reason)
-		r.Observation.Facts, r.Told = facts, !facts.Stale
+		if r.Observation.Facts = facts; !facts.Stale {
+			r.Told = Told{Began: r.Began, Ended: r.Ended}
+		}
 		f.observe(r)
 	}
 	tell("db1", failover.ReasonAnswered, failover.Facts{Role: failover.RolePrimary, AcceptsWrites: true, Written: 5000})

@@ -19,6 +19,9 @@ type Target struct {
 // Report is what a Prober tells of each look.
 type Report = ownview.Report
 
+// Told is when a look was made that was told something.
+type Told = ownview.Told
+
 // Prober looks at members. It judges nothing.
 type Prober interface {
 	Run(ctx context.Context) error

@@ -172,8 +172,8 @@ func (n *Node) looksToProto(g *failover.Group, since time.Duration) []*arbiterv1
 	for _, m := range g.Members {
 		l := &arbiterv1.PlanLook{Member: string(m.Name), Age: n.seenAge(g.Name, m.Name)}
 		look, made := n.lookSince(g, m.Name, since)
-		heard, _ := n.view.heard(g.Name, m.Name)
-		if l.Fresh = made && heard >= look.Began; !l.GetFresh() {
+		told, heard := n.view.heard(g.Name, m.Name)
+		if l.Fresh = made && heard && told.Began >= since; !l.GetFresh() {
 			l.Reason = string(failover.ReasonNotYetSeen)
 			if _, why := g.Spec.StatusOf(look.Observation); made {
 				l.Reason = string(why.Reason)

@@ -47,7 +47,7 @@ func TestLooksOfAPlan_BeginAfterTheRequest(t *testing.T) {
 	see := func() {
 		for _, m := range g.Members {
 			r := f.report(m.Name, failover.ReasonAnswered)
-			r.Told = true
+			r.Told = Told{Began: r.Began, Ended: r.Ended}
 			f.observe(r)
 		}
 	}
@@ -63,6 +63,11 @@ func TestLooksOfAPlan_BeginAfterTheRequest(t *testing.T) {
 	see()
 	if n.lookedSince(g, since) || fresh(since) != 2 {
 		t.Errorf("looks that were under way count: %v", n.looksToProto(g, since))
+	}
+	untold := f.report(g.Members[0].Name, failover.ReasonAnswered) // by a required check that asks nothing
+	f.observe(untold)
+	if fresh(since) != 2 {
+		t.Errorf("what was told before counts as told for the plan: %v", n.looksToProto(g, since))
 	}
 	see()
 	if !n.lookedSince(g, since) || fresh(since) != 3 {

@@ -193,7 +193,11 @@ func (s *script) send(doubts map[failover.NodeID]string) {
 			if node == "az-a" {
 				s.clock.Advance(10 * time.Millisecond)
 				s.view.setPath(b.FencePaths[len(b.FencePaths)-1])
-				s.view.observe(Report{Observation: o, Address: m.Address, SpecSince: s.find().SpecSince, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot(), Told: o.Facts.Role != failover.RoleUnknown && !o.Facts.Stale})
+				r := Report{Observation: o, Address: m.Address, SpecSince: s.find().SpecSince, Began: s.clock.Boot() - 10*time.Millisecond, Ended: s.clock.Boot()}
+				if o.Facts.Role != failover.RoleUnknown && !o.Facts.Stale {
+					r.Told = Told{Began: r.Began, Ended: r.Ended}
+				}
+				s.view.observe(r)
 			}
 		}
 		if op := s.find().Operation; op != nil {

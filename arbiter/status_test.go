@@ -218,7 +218,9 @@ func TestAges_AreOfTheLastWord(t *testing.T) {
 		f.clock.Advance(20 * time.Second)
 		look, _ := n.view.look("pay", member)
 		look.Observation.Checks = []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}}
-		look.Ended, look.Told = f.clock.Boot(), told
+		if look.Ended = f.clock.Boot(); told {
+			look.Told = Told{Began: look.Ended, Ended: look.Ended}
+		}
 		n.view.observe(look)
 	}
 	say("db1", failover.ReasonAnswered, true)

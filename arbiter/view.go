@@ -85,8 +85,8 @@ func (v *view) look(group failover.GroupName, member failover.MemberName) (Repor
 	return v.own.Look(memberKey{Group: group, Member: member})
 }
 
-// heard is when a member last told this arbiter what it is and where it stands, on the boot clock.
-func (v *view) heard(group failover.GroupName, member failover.MemberName) (time.Duration, bool) {
+// heard is when a member told this arbiter what is known of what it is and where it stands, on the boot clock.
+func (v *view) heard(group failover.GroupName, member failover.MemberName) (Told, bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	return v.own.Heard(memberKey{Group: group, Member: member})

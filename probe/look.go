@@ -81,4 +81,6 @@ type Report struct {
 	// Check and Look are the look that ended, before thresholds.
 	Check string
 	Look  Look
+	// ToldBegan and ToldEnded are of the look in which the member told the facts that the observation has; 0 if it has none.
+	ToldBegan, ToldEnded time.Duration
 }

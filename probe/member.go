@@ -133,6 +133,7 @@ func (m *member) report(wall failover.WallTime) Report {
 	}
 	if t := m.informant(); t != nil {
 		o.Facts = t.facts
+		r.ToldBegan, r.ToldEnded = t.told.began, t.told.ended
 		o.AsOf = min(o.AsOf, t.last.AsOf)
 	} else {
 		o.Facts.Old = slices.ContainsFunc(m.tasks, func(t *task) bool { return t.facts.Old && t.check.Kind.TellsFacts() })

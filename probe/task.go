@@ -28,6 +28,7 @@ type task struct {
 	last    Look           // the look that counted last; zero before the first
 	facts   failover.Facts // last known: see learn
 	askable time.Duration  // when it could be asked last, or was known to be dead or failing; the first look at the latest
+	told    tellingLook    // the one that they are of
 	words   lastWords      // of the held connection
 
 	phase   time.Duration      // offset of the looks within the interval; the same for ever
@@ -40,6 +41,9 @@ type task struct {
 	cancel  context.CancelFunc // ends the looks under way
 	dropped bool               // nobody wants to know any more
 }
+
+// tellingLook is when a look was made that was told facts.
+type tellingLook struct{ began, ended time.Duration }
 
 // phaseOf spreads the looks of many groups, and of several arbiters at the same group, over the interval. The looks at one
 // group begin together: what they see of primary and standbys is of one moment, and they share their wake-ups, which cost more
@@ -182,6 +186,9 @@ const oldAfter = time.Minute
 func (t *task) learn(look Look) {
 	if t.askable == 0 || look.Facts.Role != failover.RoleUnknown || failover.ClassOf(t.judge.state.Reason) != failover.EvidenceCannotTell {
 		t.askable = look.Ended
+	}
+	if look.Facts.Role != failover.RoleUnknown {
+		t.told = tellingLook{look.Began, look.Ended}
 	}
 	switch {
 	case look.Facts.Role == failover.RoleUnknown:

@@ -99,7 +99,8 @@ func newProber(c clock.Clock, secrets *secret.Reader, log hclog.Logger) func(fai
 func reportOf(r probe.Report) arbiter.Report {
 	return arbiter.Report{
 		Observation: r.Observation, Address: r.Address, SpecSince: r.SpecSince, Began: r.Began, Ended: r.Ended, Good: good(r.Look), Towards: r.Towards,
-		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look), Told: r.Look.Facts.Role != failover.RoleUnknown,
+		Check: r.Check, Dead: failover.ClassOf(r.Look.Evidence.Reason) == failover.EvidenceDead, Reached: reached(r.Look),
+		Told: arbiter.Told{Began: r.ToldBegan, Ended: r.ToldEnded},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/probe"
 )
@@ -52,12 +53,9 @@ func TestReportOf_LeavesNothingOut(t *testing.T) {
 	look := probe.Look{Evidence: failover.Evidence{Reason: failover.ReasonTimeout}}
 	got := reportOf(probe.Report{
 		Observation: failover.Observation{Member: "db1"}, Address: "a", Began: 1, Ended: 2, Check: "tcp", Look: look,
-		Towards: []failover.BadLooks{{Check: "tcp", Count: 1, Latest: look.Evidence}},
+		Towards: []failover.BadLooks{{Check: "tcp", Count: 1, Latest: look.Evidence}}, ToldBegan: 3, ToldEnded: 4,
 	})
-	if got.Observation.Member != "db1" || got.Address != "a" || got.Began != 1 || got.Ended != 2 || got.Check != "tcp" || !got.Dead || len(got.Towards) != 1 || got.Told {
+	if got.Observation.Member != "db1" || got.Address != "a" || got.Began != 1 || got.Ended != 2 || got.Check != "tcp" || !got.Dead || len(got.Towards) != 1 || got.Told != (arbiter.Told{Began: 3, Ended: 4}) {
 		t.Errorf("got %+v", got)
-	}
-	if !reportOf(probe.Report{Look: probe.Look{Facts: failover.Facts{Role: failover.RoleStandby}}}).Told {
-		t.Error("what a member tells of itself is not told")
 	}
 }

@@ -61,9 +61,13 @@ type Report struct {
 	Dead  bool
 	// Reached is when that look began, if the member was reached over a new connection; 0 otherwise.
 	Reached time.Duration
-	// Told says that in that look the member itself told what it is and where it stands. The observation keeps that over looks that are told nothing.
-	Told bool
+	// Told is when the look was made in which the member itself told what the observation has of it: what it is and where it stands. Looks that were told
+	// nothing since, and the looks of other checks, leave it as it is. It is for people: nothing is decided by it.
+	Told Told
 }
+
+// Told is when a look was made that was told something; zero if none was.
+type Told struct{ Began, Ended time.Duration }
 
 // missed says that the look did not reach the member, whatever the check.
 func (r Report) missed() bool { return r.Good == 0 && r.Reached == 0 }

@@ -13,7 +13,7 @@ type View struct {
 	node     failover.NodeID
 	looks    map[Key]Report
 	took     map[Key]time.Duration // how long the last good look at each member took
-	heard    map[Key]time.Duration // when the last look ended in which a member told what it is, on the boot clock
+	heard    map[Key]Told          // when the look was made in which a member told what is known of it
 	sent     map[Key]failover.Observation
 	words    map[Key]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[Key]failover.FencePath
@@ -36,7 +36,7 @@ type View struct {
 // New is the view of an arbiter that has seen nothing yet.
 func New(node failover.NodeID) *View {
 	return &View{
-		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{}, heard: map[Key]time.Duration{},
+		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{}, heard: map[Key]Told{},
 		sent: map[Key]failover.Observation{}, words: map[Key]failover.Observation{}, paths: map[Key]failover.FencePath{},
 		troubles: map[Key]*trouble{}, reached: map[Key]time.Duration{},
 		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, saidOff: map[Key]time.Duration{}, specs: Specs{},
@@ -61,8 +61,8 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 	if r.Good > 0 {
 		v.took[key] = r.Good
 	}
-	if r.Told {
-		v.heard[key] = r.Ended
+	if r.Told != (Told{}) {
+		v.heard[key] = r.Told
 	}
 	w.Points = v.noteTrouble(m, key, r)
 	contradicted := v.contradictPath(key, r)
@@ -181,8 +181,8 @@ func (v *View) Look(key Key) (Report, bool) {
 	return r, ok
 }
 
-// Heard is when a member last told what it is and where it stands, on the boot clock; false if it never did.
-func (v *View) Heard(key Key) (time.Duration, bool) {
+// Heard is when a member told what is known of what it is and where it stands, on the boot clock; false if it never did.
+func (v *View) Heard(key Key) (Told, bool) {
 	at, ok := v.heard[key]
 	return at, ok
 }

@@ -510,25 +510,28 @@ func TestView_ARequestAboutNobodyIsAnswered(t *testing.T) {
 	}
 }
 
-// When a member last told what it is stays, over looks in vain, what it was: they are new, and what is known of it is not.
+// When a member last told what it is stays, over looks in vain, what it was: they are new, and what is known of it is not. It is the time of the look that was
+// told it, not that of the oldest look that counts, of another check.
 func TestHeard(t *testing.T) {
 	f := newFixture()
 	key := Key{Group: "pay", Member: "db1"}
 	if _, heard := f.Heard(key); heard {
 		t.Error("before any look")
 	}
-	look := func(told bool) {
+	look := func(told Told) {
 		f.now += time.Second
 		f.observe(Report{Observation: failover.Observation{Group: "pay", Member: "db1"}, Ended: f.now, Told: told})
 	}
-	look(true)
-	told := f.now
-	look(false)
-	if at, heard := f.Heard(key); !heard || at != told {
-		t.Errorf("heard %v at %v, want %v", heard, at, told)
+	want := Told{Began: 300 * time.Millisecond, Ended: 400 * time.Millisecond}
+	for _, told := range []Told{want, {}, want} {
+		look(told)
+		if at, heard := f.Heard(key); !heard || at != want {
+			t.Errorf("heard %v at %v, want %v", heard, at, want)
+		}
 	}
-	look(true)
-	if at, _ := f.Heard(key); at != f.now {
-		t.Errorf("heard at %v, want %v", at, f.now)
+	want = Told{Began: 2 * time.Second, Ended: 3 * time.Second}
+	look(want)
+	if at, _ := f.Heard(key); at != want {
+		t.Errorf("heard at %v, want %v", at, want)
 	}
 }

@@ -80,7 +80,10 @@ func (p *Prober) look() {
 			}
 			o.Checks = append(o.Checks, failover.CheckState{Name: c.Name, Evidence: evidence})
 		}
-		r := arbiter.Report{Observation: o, Address: t.Member.Address, SpecSince: t.SpecSince, Began: began, Ended: p.clock.Boot(), Check: checkName, Dead: saw.Dead, Told: saw.Facts.Role != failover.RoleUnknown}
+		r := arbiter.Report{Observation: o, Address: t.Member.Address, SpecSince: t.SpecSince, Began: began, Ended: p.clock.Boot(), Check: checkName, Dead: saw.Dead}
+		if saw.Facts.Role != failover.RoleUnknown {
+			r.Told = arbiter.Told{Began: began, Ended: r.Ended}
+		}
 		if saw.Reached {
 			r.Reached = began
 		}
