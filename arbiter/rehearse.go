@@ -192,7 +192,7 @@ func (n *Node) addDistance(answer *arbiterv1.FailoverResponse, s *failover.State
 		spec, _ := g.Spec.Member(best.Member)
 		answer.Candidate, answer.Sync = string(best.Member), confirms(g, spec)
 		answer.LagBytes, answer.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
-		answer.LossGrade, answer.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
+		answer.LossGrade, answer.LossBytes = string(best.Loss.Grade), lossBytes(best.Loss)
 	}
 	if writer := g.Writer(); writer != "" {
 		answer.Fenced, answer.FenceAge = string(writer), n.fenceAge(g.Name, writer)

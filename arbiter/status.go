@@ -173,7 +173,7 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 		return
 	}
 	status.Nearest = string(best.Member)
-	status.LossGrade, status.LossBytes = string(best.Loss.Grade), best.Loss.Bytes
+	status.LossGrade, status.LossBytes = string(best.Loss.Grade), lossBytes(best.Loss)
 	status.LagBytes, status.LagAge = n.lag(g, best.Member), n.lagAge(g, best.Member)
 	if best.Eligible {
 		status.Candidate = string(best.Member)
@@ -183,12 +183,12 @@ func (n *Node) addLoss(s *failover.State, g *failover.Group, status *arbiterv1.G
 	unseen := status.GetPrimaryStatus() == string(failover.StatusUnknown) && g.Operation == nil
 	switch {
 	case best.Loss.Grade == failover.LossEstimate && unseen:
-		status.LossGrade, status.LossBytes = string(failover.LossUnknown), 0
+		status.LossGrade, status.LossBytes = string(failover.LossUnknown), nil
 	case best.Loss.Grade == failover.LossObserved && best.Loss.Bytes == 0:
 		status.WouldLose = "nothing"
 	case best.Loss.Grade == failover.LossObserved || best.Loss.Grade == failover.LossEstimate:
 		// Seen positions are as old as the last change, and the live distance may have grown; what was read after the fence may be more.
-		status.LossBytes = max(best.Loss.Bytes, status.GetLagBytes())
+		status.LossBytes = new(max(best.Loss.Bytes, status.GetLagBytes()))
 		status.WouldLose = "about " + failover.InBytes(status.GetLossBytes())
 	}
 }

@@ -209,6 +209,24 @@ func TestOperations_WhoReleased(t *testing.T) {
 	}
 }
 
+// A loss of which nobody knows how large it is, or that is about nobody, is not told as one of 0 bytes.
+func TestLossBytes_AreUnsetWhereTheyAreNotKnown(t *testing.T) {
+	for _, test := range []struct {
+		bound failover.LossBound
+		want  *uint64
+	}{
+		{failover.LossBound{}, nil},
+		{failover.LossBound{Grade: failover.LossUnknown}, nil},
+		{failover.LossBound{Grade: failover.LossObserved}, new(uint64(0))},
+		{failover.LossBound{Grade: failover.LossEstimate, Bytes: 700}, new(uint64(700))},
+	} {
+		got := operationToProto("pay", &failover.Operation{Loss: test.bound}).LossBytes
+		if (got == nil) != (test.want == nil) || got != nil && *got != *test.want {
+			t.Errorf("of an operation with %+v: %v, want %v", test.bound, got, test.want)
+		}
+	}
+}
+
 // What is known of members that don't answer any more is as old as their last word, not as the last look in vain.
 func TestAges_AreOfTheLastWord(t *testing.T) {
 	f, n := newLossFixture()

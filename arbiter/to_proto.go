@@ -88,7 +88,7 @@ func runningToProto(g *failover.Group, next failover.Decision) *arbiterv1.Operat
 func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv1.Operation {
 	op := &arbiterv1.Operation{
 		Id: string(o.ID), Group: string(group), Kind: string(o.Kind), Actor: o.Actor, Reason: o.Reason, From: string(o.From),
-		EpochBefore: uint64(o.EpochBefore), Began: timeToProto(o.Began), LossGrade: string(o.Loss.Grade), LossBytes: o.Loss.Bytes,
+		EpochBefore: uint64(o.EpochBefore), Began: timeToProto(o.Began), LossGrade: string(o.Loss.Grade), LossBytes: lossBytes(o.Loss),
 		AcceptedLoss: o.LossTaken != nil || o.LossUsed != nil, Verdict: o.Verdict, Arbiter: string(o.Arbiter), ReleasedBy: o.ReleasedBy,
 	}
 	if o.Automatic {
@@ -105,6 +105,14 @@ func operationToProto(group failover.GroupName, o *failover.Operation) *arbiterv
 		})
 	}
 	return op
+}
+
+// lossBytes is how much a bound says that is lost; nil where nobody knows, or nobody was judged.
+func lossBytes(bound failover.LossBound) *uint64 {
+	if bound.Grade == "" || bound.Grade == failover.LossUnknown {
+		return nil
+	}
+	return &bound.Bytes
 }
 
 func indexesToProto(indexes []failover.Index) (list []uint64) {

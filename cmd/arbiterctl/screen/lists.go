@@ -87,11 +87,11 @@ func lostCell(op *arbiterv1.Operation) string {
 	case op.LossGrade == "unknown":
 		return "unknown"
 	case op.LossGrade == "estimate":
-		return "about " + config.FormatBytes(op.LossBytes)
-	case op.LossBytes == 0:
+		return "about " + config.FormatBytes(op.GetLossBytes())
+	case op.GetLossBytes() == 0:
 		return "nothing"
 	}
-	return "≤ " + config.FormatBytes(op.LossBytes)
+	return "≤ " + config.FormatBytes(op.GetLossBytes())
 }
 
 // Arbiters draws the arbiters themselves.

@@ -24,7 +24,7 @@ func knownOfPlan(r *arbiterv1.FailoverResponse) []string {
 		if r.LagBytes != nil && r.LagAge != nil {
 			behind = fmt.Sprintf("%s behind as seen %s ago", amountBehind(r.LagBytes), briefProto(r.LagAge))
 		}
-		lines = append(lines, fmt.Sprintf("%s is %s, %s; %s.", r.Candidate, confirms, behind, lossBound(r.LossGrade, r.LossBytes)))
+		lines = append(lines, fmt.Sprintf("%s is %s, %s; %s.", r.Candidate, confirms, behind, lossBound(r.LossGrade, r.GetLossBytes())))
 	}
 	lines = append(lines, looksOfPlan(r.Looks)...)
 	if r.Possible && r.FenceAge != nil && r.Fence == nil {

@@ -62,8 +62,8 @@ func TestScreens(t *testing.T) {
 		"show_held": func() string {
 			return screen.Operation(s, sample.HeldFailover(), sample.Unproven().Next...)
 		},
-		"show_running": func() string { return screen.Operation(s, sample.RunningFailover()) },
-		"show_retried": func() string { return screen.Operation(s, retried()) },
+		"show_running":  func() string { return screen.Operation(s, sample.RunningFailover()) },
+		"show_retried":  func() string { return screen.Operation(s, retried()) },
 		"show_released": func() string { return screen.Operation(s, released()) },
 		"history": func() string {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
@@ -360,7 +360,7 @@ func retried() *arbiterv1.Operation {
 	promote := step(op, "promote")
 	promote.Attempt, promote.Result, promote.Detail = 3, "failed", "pg-b refused the connection"
 	op.Positions = append(op.Positions, &arbiterv1.MemberPosition{Member: "pg-d", Detail: "no route to host"})
-	op.LossBytes, op.LossGrade, op.AcceptedLoss = 71_345_678, "estimate", true
+	op.LossBytes, op.LossGrade, op.AcceptedLoss = new(uint64(71_345_678)), "estimate", true
 	op.Actor, op.Reason = "dana", "the rack is on fire"
 	return op
 }
@@ -370,7 +370,7 @@ func lossy() []*arbiterv1.Operation {
 	unknown, estimate, bound := sample.Failover(), sample.Failover(), sample.Failover()
 	unknown.LossGrade, unknown.AcceptedLoss = "unknown", true
 	estimate.LossGrade = "estimate"
-	bound.LossBytes = 1000
+	bound.LossBytes = new(uint64(1000))
 	return []*arbiterv1.Operation{unknown, estimate, bound}
 }
 
@@ -602,11 +602,13 @@ func TestStatus_UnreadRoutes(t *testing.T) {
 		lines  []string
 	}{
 		{
-			[]*arbiterv1.UnreadRoute{silent}, "has a router that does not answer (front)",
+			[]*arbiterv1.UnreadRoute{silent},
+			"has a router that does not answer (front)",
 			[]string{"silent: router front has not answered for 12 s, so clients may not get to the primary: connection refused; start the router (as the leading arbiter sees it)"},
 		},
 		{
-			[]*arbiterv1.UnreadRoute{refused}, "has a route of which nobody knows where it leads (back)",
+			[]*arbiterv1.UnreadRoute{refused},
+			"has a route of which nobody knows where it leads (back)",
 			[]string{"unread: where route back leads has not been known for 1m 30s, so clients may not get to the primary: no such backend; name another one (as the leading arbiter sees it)"},
 		},
 		{[]*arbiterv1.UnreadRoute{refused, silent}, "has a router that does not answer (front)", []string{"unread: where route back", "silent: router front"}},

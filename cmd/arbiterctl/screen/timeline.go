@@ -93,9 +93,9 @@ func lossText(op *arbiterv1.Operation) string {
 	case op.LossGrade == "unknown":
 		words = "nobody knows what was lost"
 	case op.LossGrade == "estimate":
-		words = "about " + config.FormatBytes(op.LossBytes) + " lost (estimate)"
-	case op.LossBytes > 0:
-		words = "at most " + config.FormatBytes(op.LossBytes) + " lost"
+		words = "about " + config.FormatBytes(op.GetLossBytes()) + " lost (estimate)"
+	case op.GetLossBytes() > 0:
+		words = "at most " + config.FormatBytes(op.GetLossBytes()) + " lost"
 	}
 	if op.AcceptedLoss {
 		words += ", accepted by an operator"
@@ -352,7 +352,7 @@ func receiptText(op *arbiterv1.Operation) string {
 	switch {
 	case op.LossGrade == "" || op.To == "":
 	default:
-		words += " · before: " + lossBound(op.LossGrade, op.LossBytes)
+		words += " · before: " + lossBound(op.LossGrade, op.GetLossBytes())
 	}
 	return words
 }

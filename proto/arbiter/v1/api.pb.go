@@ -803,8 +803,8 @@ type GroupStatus struct {
 	EpochGrade string `protobuf:"bytes,22,opt,name=epoch_grade,json=epochGrade,proto3" json:"epoch_grade,omitempty"`
 	Lease      *Lease `protobuf:"bytes,23,opt,name=lease,proto3" json:"lease,omitempty"`
 	// The bound that would_lose puts into words: no more acknowledged bytes than this would be lost, if loss_grade is "observed"; about so many
-	// if it is "estimate"; it says nothing if it is "unknown".
-	LossBytes uint64 `protobuf:"varint,24,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	// if it is "estimate". Unset if it is "unknown", and while nobody can be judged.
+	LossBytes *uint64 `protobuf:"varint,24,opt,name=loss_bytes,json=lossBytes,proto3,oneof" json:"loss_bytes,omitempty"`
 	// How old lag_bytes is: when the candidate and the primary last told the arbiter that answers where they are, the older of both. Unset if
 	// not both have.
 	LagAge *durationpb.Duration `protobuf:"bytes,25,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
@@ -1018,8 +1018,8 @@ func (x *GroupStatus) GetLease() *Lease {
 }
 
 func (x *GroupStatus) GetLossBytes() uint64 {
-	if x != nil {
-		return x.LossBytes
+	if x != nil && x.LossBytes != nil {
+		return *x.LossBytes
 	}
 	return 0
 }
@@ -2511,7 +2511,7 @@ type Operation struct {
 	HeldReason   string  `protobuf:"bytes,14,opt,name=held_reason,json=heldReason,proto3" json:"held_reason,omitempty"`
 	HeldDetail   string  `protobuf:"bytes,15,opt,name=held_detail,json=heldDetail,proto3" json:"held_detail,omitempty"`
 	LossGrade    string  `protobuf:"bytes,16,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
-	LossBytes    uint64  `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	LossBytes    *uint64 `protobuf:"varint,17,opt,name=loss_bytes,json=lossBytes,proto3,oneof" json:"loss_bytes,omitempty"`
 	AcceptedLoss bool    `protobuf:"varint,18,opt,name=accepted_loss,json=acceptedLoss,proto3" json:"accepted_loss,omitempty"`
 	Verdict      string  `protobuf:"bytes,19,opt,name=verdict,proto3" json:"verdict,omitempty"`
 	// The log indexes of the observations that the verdict rests on. What each action rests on is with its step.
@@ -2680,8 +2680,8 @@ func (x *Operation) GetLossGrade() string {
 }
 
 func (x *Operation) GetLossBytes() uint64 {
-	if x != nil {
-		return x.LossBytes
+	if x != nil && x.LossBytes != nil {
+		return *x.LossBytes
 	}
 	return 0
 }
@@ -4169,7 +4169,8 @@ type FailoverResponse struct {
 	LagBytes  *uint64              `protobuf:"varint,8,opt,name=lag_bytes,json=lagBytes,proto3,oneof" json:"lag_bytes,omitempty"`
 	LagAge    *durationpb.Duration `protobuf:"bytes,9,opt,name=lag_age,json=lagAge,proto3" json:"lag_age,omitempty"`
 	LossGrade string               `protobuf:"bytes,10,opt,name=loss_grade,json=lossGrade,proto3" json:"loss_grade,omitempty"`
-	LossBytes uint64               `protobuf:"varint,11,opt,name=loss_bytes,json=lossBytes,proto3" json:"loss_bytes,omitempty"`
+	// As in GroupStatus.
+	LossBytes *uint64 `protobuf:"varint,11,opt,name=loss_bytes,json=lossBytes,proto3,oneof" json:"loss_bytes,omitempty"`
 	// Who would be fenced, and how long ago that fence has answered the arbiter that gives this answer.
 	Fenced   string               `protobuf:"bytes,12,opt,name=fenced,proto3" json:"fenced,omitempty"`
 	FenceAge *durationpb.Duration `protobuf:"bytes,13,opt,name=fence_age,json=fenceAge,proto3" json:"fence_age,omitempty"`
@@ -4289,8 +4290,8 @@ func (x *FailoverResponse) GetLossGrade() string {
 }
 
 func (x *FailoverResponse) GetLossBytes() uint64 {
-	if x != nil {
-		return x.LossBytes
+	if x != nil && x.LossBytes != nil {
+		return *x.LossBytes
 	}
 	return 0
 }
@@ -6668,7 +6669,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fCertificates\x120\n" +
 	"\x05until\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12C\n" +
 	"\x0fauthority_until\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x0eauthorityUntil\x12\x18\n" +
-	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xd9\b\n" +
+	"\aconcern\x18\x03 \x01(\tR\aconcern\"\xed\b\n" +
 	"\vGroupStatus\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
 	"\x05stage\x18\x02 \x01(\tR\x05stage\x12\x18\n" +
@@ -6699,9 +6700,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\fspec_version\x18\x15 \x01(\x04R\vspecVersion\x12\x1f\n" +
 	"\vepoch_grade\x18\x16 \x01(\tR\n" +
 	"epochGrade\x12'\n" +
-	"\x05lease\x18\x17 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\x12\x1d\n" +
+	"\x05lease\x18\x17 \x01(\v2\x11.arbiter.v1.LeaseR\x05lease\x12\"\n" +
 	"\n" +
-	"loss_bytes\x18\x18 \x01(\x04R\tlossBytes\x122\n" +
+	"loss_bytes\x18\x18 \x01(\x04H\x01R\tlossBytes\x88\x01\x01\x122\n" +
 	"\alag_age\x18\x19 \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x18\n" +
 	"\anearest\x18\x1a \x01(\tR\anearest\x12!\n" +
 	"\fcommits_wait\x18\x1b \x01(\tR\vcommitsWait\x12%\n" +
@@ -6709,7 +6710,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\rastray_routes\x18\x1e \x03(\v2\x17.arbiter.v1.AstrayRouteR\fastrayRoutes\x12<\n" +
 	"\runread_routes\x18\x1f \x03(\v2\x17.arbiter.v1.UnreadRouteR\funreadRoutesB\f\n" +
 	"\n" +
-	"_lag_bytesJ\x04\b\x1d\x10\x1eR\rroutes_astray\"|\n" +
+	"_lag_bytesB\r\n" +
+	"\v_loss_bytesJ\x04\b\x1d\x10\x1eR\rroutes_astray\"|\n" +
 	"\vAstrayRoute\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12\x12\n" +
@@ -6842,7 +6844,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
 	"\x05index\x18\b \x01(\x04R\x05index\x12\x14\n" +
-	"\x05first\x18\t \x01(\x04R\x05first\"\x9f\a\n" +
+	"\x05first\x18\t \x01(\x04R\x05first\"\xb3\a\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -6864,9 +6866,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\vheld_detail\x18\x0f \x01(\tR\n" +
 	"heldDetail\x12\x1d\n" +
 	"\n" +
-	"loss_grade\x18\x10 \x01(\tR\tlossGrade\x12\x1d\n" +
+	"loss_grade\x18\x10 \x01(\tR\tlossGrade\x12\"\n" +
 	"\n" +
-	"loss_bytes\x18\x11 \x01(\x04R\tlossBytes\x12#\n" +
+	"loss_bytes\x18\x11 \x01(\x04H\x00R\tlossBytes\x88\x01\x01\x12#\n" +
 	"\raccepted_loss\x18\x12 \x01(\bR\facceptedLoss\x12\x18\n" +
 	"\averdict\x18\x13 \x01(\tR\averdict\x12\x14\n" +
 	"\x05basis\x18\x14 \x03(\x04R\x05basis\x128\n" +
@@ -6880,7 +6882,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"held_since\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\theldSince\x12\x1b\n" +
 	"\tmay_write\x18\x1c \x01(\tR\bmayWrite\x12\x1f\n" +
 	"\vreleased_by\x18\x1d \x01(\tR\n" +
-	"releasedBy\"\xa7\x03\n" +
+	"releasedByB\r\n" +
+	"\v_loss_bytes\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
 	"\x05began\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05began\x12-\n" +
@@ -6994,7 +6997,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05epoch\x18\x05 \x01(\x04R\x05epoch\x12%\n" +
 	"\x0eignore_routers\x18\x06 \x01(\bR\rignoreRouters\x12%\n" +
 	"\x0eignore_unarmed\x18\a \x01(\bR\rignoreUnarmed\x12'\n" +
-	"\x0fignore_findings\x18\b \x01(\bR\x0eignoreFindings\"\xb0\x05\n" +
+	"\x0fignore_findings\x18\b \x01(\bR\x0eignoreFindings\"\xc4\x05\n" +
 	"\x10FailoverResponse\x12\x1c\n" +
 	"\toperation\x18\x01 \x01(\tR\toperation\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12)\n" +
@@ -7007,9 +7010,9 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\alag_age\x18\t \x01(\v2\x19.google.protobuf.DurationR\x06lagAge\x12\x1d\n" +
 	"\n" +
 	"loss_grade\x18\n" +
-	" \x01(\tR\tlossGrade\x12\x1d\n" +
+	" \x01(\tR\tlossGrade\x12\"\n" +
 	"\n" +
-	"loss_bytes\x18\v \x01(\x04R\tlossBytes\x12\x16\n" +
+	"loss_bytes\x18\v \x01(\x04H\x01R\tlossBytes\x88\x01\x01\x12\x16\n" +
 	"\x06fenced\x18\f \x01(\tR\x06fenced\x126\n" +
 	"\tfence_age\x18\r \x01(\v2\x19.google.protobuf.DurationR\bfenceAge\x12*\n" +
 	"\x05looks\x18\x0e \x03(\v2\x14.arbiter.v1.PlanLookR\x05looks\x120\n" +
@@ -7019,7 +7022,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05fence\x18\x12 \x01(\v2\x15.arbiter.v1.PlanFenceR\x05fence\x120\n" +
 	"\amembers\x18\x13 \x03(\v2\x16.arbiter.v1.PlanMemberR\amembersB\f\n" +
 	"\n" +
-	"_lag_bytes\"Q\n" +
+	"_lag_bytesB\r\n" +
+	"\v_loss_bytes\"Q\n" +
 	"\tPlanFence\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05armed\x18\x02 \x01(\bR\x05armed\x12\x16\n" +
@@ -7507,6 +7511,7 @@ func file_arbiter_v1_api_proto_init() {
 	file_arbiter_v1_spec_proto_init()
 	file_arbiter_v1_api_proto_msgTypes[7].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[11].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[22].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[29].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[41].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[60].OneofWrappers = []any{}
