@@ -163,7 +163,9 @@ func forwardTo(t testing.TB, address string) string {
 
 // What is wrong on the way to a routed address decides what is to be done: a name that can't be looked up is not the fault of whoever would answer there.
 func TestNotThrough_SaysWhatToDo(t *testing.T) {
-	lookUp := func(name net.DNSError) error { return fmt.Errorf("connect to %s:5000: %w", name.Name, &net.OpError{Op: "dial", Err: &name}) }
+	lookUp := func(name net.DNSError) error {
+		return fmt.Errorf("connect to %s:5000: %w", name.Name, &net.OpError{Op: "dial", Err: &name})
+	}
 	for name, test := range map[string]struct {
 		err       error
 		what, fix string
