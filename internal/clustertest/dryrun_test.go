@@ -150,7 +150,7 @@ func TestFailover_TheFenceMustAnswerWhileThePrimaryServes(t *testing.T) {
 	}
 	c.world.disarm("no answer from the device")
 	const unarmed = "the fence of db1 is NOT ARMED (no answer from the device)"
-	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != unarmed || plan.GetFence().GetArmed() || !strings.Contains(strings.Join(plan.GetNext(), "\n"), "--ignore-unarmed") {
+	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != unarmed || plan.GetFence().GetArmed() || !strings.Contains(strings.Join(plan.GetNext(), "; "), "--ignore-unarmed") {
 		t.Errorf("the dry run says %v", plan)
 	}
 	if why, next := c.refusedFailover(&arbiterv1.FailoverRequest{IgnoreRouters: true, IgnoreFindings: true}); why != unarmed || !strings.Contains(next, "--ignore-unarmed") {
@@ -168,7 +168,7 @@ func TestFailover_WhoMayBePromotedMustBeFit(t *testing.T) {
 		return &arbiterv1.FailoverRequest{IgnoreRouters: true, IgnoreUnarmed: true, IgnoreFindings: true}
 	}
 	const half = "it would stop half way: db3: no grant"
-	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != half || !strings.Contains(strings.Join(plan.GetNext(), "\n"), "make it; or name one that lacks nothing: --to db2") {
+	if plan := c.dryRun(false); plan.GetPossible() || plan.GetRefused() != half || !strings.Contains(strings.Join(plan.GetNext(), "; "), "make it; or name one that lacks nothing: --to db2") {
 		t.Errorf("the dry run says %v", plan)
 	}
 	if why, next := c.refusedFailover(everything()); why != half || strings.Contains(next, "--ignore") {
