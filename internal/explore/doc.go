@@ -13,7 +13,8 @@
 // What the leader's planner wants, whatever comes of an action, and looks that are sent again cost nothing: all of it is followed to its
 // end. Every other entry is odd: a look that changes, or shows that devices are wrong, a view that is lost or doubted, a change of leader, an operator's request, and whatever a leader
 // might propose that its planner did not say (any intent on any member, any hold, any grant). Bounds.Odd says how many odd entries one
-// history may hold. The exploration ends when every history within that bound has been followed.
+// history may hold. The exploration ends when every history within that bound has been followed. Before that one odd entry is tried in some states in
+// which something is wrong already (vantage.go): most of what takes two is found in a second there.
 //
 // # What is folded
 //
@@ -27,6 +28,7 @@
 // devices.go asks that devices which were seen to be wrong about a member are disbelieved from then on, and what they had proved before is void.
 // proofs.go asks of every promotion that no fence beside it was proven before a hold and not since, or by such devices; it knows what was proven
 // when from the history alone.
+// recovery.go asks that a writer in recovery counts as serving to nobody, that no failover which has done nothing waits beside it, and that it is told.
 // ends.go asks that from every state in which an operation is in progress the real planner, in a world that works again and with an
 // operator who follows the advice, brings it to an end.
 //

@@ -11,8 +11,9 @@ import (
 
 // Bounds say how far histories are followed.
 type Bounds struct {
-	Odd     int // entries of one history that nobody planned
-	Workers int // at least one
+	Odd     int  // entries of one history that nobody planned
+	Workers int  // at least one
+	First   bool // the first violation is enough
 }
 
 // Report is what an exploration came to.
@@ -32,8 +33,13 @@ type Violation struct {
 	History   []string // one line for each entry
 }
 
-// most is how many violations are looked for before the exploration ends.
-const most = 5
+// most is how many violations are looked for before the exploration ends: there may be no further one in all that is left.
+func (b Bounds) most() int {
+	if b.First {
+		return 1
+	}
+	return 5
+}
 
 // found is one state that was come to.
 type found struct {
@@ -68,10 +74,13 @@ func Run(ctx context.Context, bounds Bounds, progress func(Report)) Report {
 	for i, s := range roots() {
 		starts = append(starts, found{state: s, key: keyOf(&s), from: origin{root: true, move: uint16(i)}})
 	}
+	if bounds.Odd > 0 {
+		x.oneFurther()
+	}
 	for odd := 0; odd <= bounds.Odd; odd++ {
 		starts = x.layer(ctx, starts, odd == bounds.Odd, progress)
 	}
-	x.report.Exhausted = ctx.Err() == nil && len(x.report.Violations) < most
+	x.report.Exhausted = ctx.Err() == nil && len(x.report.Violations) < x.bounds.most()
 	x.snapshot(nil)
 	return x.report
 }
@@ -142,25 +151,30 @@ func (x *explorer) expand(f *found, last bool, p *part) {
 	x.judge(f.key, -1, checkState(&f.state))
 	x.judge(f.key, -1, x.ender.check(f.state))
 	for i, m := range movesOf(&f.state, !last) {
-		e := m.entry(&f.state)
-		after, events := failover.Next(f.state, e)
-		p.entries++
-		if refused(events) {
-			continue
-		}
-		was, is := f.state.Group(group), after.Group(group)
-		if broken := firstOf(
-			func() *broken { return checkStep(&f.state, &after, e) },
-			func() *broken { return f.proofs.check(was, is, e) },
-		); broken != nil {
-			x.judge(f.key, i, broken)
-			continue
-		}
-		if events == nil || events[0].Kind != failover.ViewVoided { // a batch after a gap: one earlier would have been right
-			p.entries += x.spoil(f, i, m)
-		}
-		x.keep(f, i, m, found{state: slim(after), proofs: f.proofs.after(was, is, e)}, p)
+		x.follow(f, i, m, p)
 	}
+}
+
+// follow applies one entry.
+func (x *explorer) follow(f *found, i int, m move, p *part) {
+	e := m.entry(&f.state)
+	after, events := failover.Next(f.state, e)
+	p.entries++
+	if refused(events) {
+		return
+	}
+	was, is := f.state.Group(group), after.Group(group)
+	if broken := firstOf(
+		func() *broken { return checkStep(&f.state, &after, e) },
+		func() *broken { return f.proofs.check(was, is, e) },
+	); broken != nil {
+		x.judge(f.key, i, broken)
+		return
+	}
+	if events == nil || events[0].Kind != failover.ViewVoided { // a batch after a gap: one earlier would have been right
+		p.entries += x.spoil(f, i, m)
+	}
+	x.keep(f, i, m, found{state: slim(after), proofs: f.proofs.after(was, is, e)}, p)
 }
 
 func (x *explorer) keep(f *found, i int, m move, next found, p *part) {
@@ -206,7 +220,7 @@ func refused(events []failover.Event) bool {
 func (x *explorer) done() bool {
 	x.mutex.Lock()
 	defer x.mutex.Unlock()
-	return len(x.report.Violations) >= most
+	return len(x.report.Violations) >= x.bounds.most()
 }
 
 // judge notes a violation; move -1 stands for the state itself.
@@ -242,7 +256,7 @@ func (x *explorer) history(at key, last int) []string {
 		at = o.from
 		o, ok = x.seen.origin(at)
 	}
-	s := roots()[o.move]
+	s := append(roots(), vantages()...)[o.move]
 	lines := []string{describe(&s)}
 	for i := len(path) - 1; i >= 0; i-- {
 		m := movesOf(&s, true)[path[i]]

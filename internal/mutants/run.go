@@ -53,10 +53,10 @@ const (
 func Layers(name string) []Layer {
 	const explore, simulate = "./internal/explore/cmd/arbiter-explore", "./internal/sim/cmd/arbiter-sim"
 	all := []Layer{
-		{Name: "explore", Package: explore, Env: []string{"ODD=1", "WORKERS=1"}},
+		{Name: "explore", Package: explore, Env: []string{"ODD=1", "UNTIL=failure", "WORKERS=1"}},
 		{Name: simulator, Package: simulate, Env: []string{"SEEDS=300", "UNTIL=failure", "GOMAXPROCS=1"}},
 		{Name: simulator, Package: simulate, Env: []string{"SEEDS=3000", "FIRST=300", "UNTIL=failure", "GOMAXPROCS=1"}},
-		{Name: "explore", Package: explore, Env: []string{"ODD=2", "WORKERS=1"}},
+		{Name: "explore", Package: explore, Env: []string{"ODD=2", "UNTIL=failure", "WORKERS=1"}},
 		// A group that gets well late breaks no rule: all may.
 		{Name: virtual, Package: "./internal/clustertest/virtual", Env: []string{"SEEDS=12", "LATE=12", "GOMAXPROCS=1"}, Tests: "^Test(S[0-9]+_|Search$)"},
 	}

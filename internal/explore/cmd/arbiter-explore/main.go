@@ -1,5 +1,5 @@
 // Command arbiter-explore visits every state that a small group can come to and asks whether the safety rules hold there. ODD=n bounds
-// the histories (see package explore), WORKERS=n says how many processors are used, REPORT=file gets the result as JSON. It exits with
+// the histories (see package explore), WORKERS=n says how many processors are used, UNTIL=failure ends with the first violation, REPORT=file gets the result as JSON. It exits with
 // status 1 if a rule did not hold, and with 2 if it was stopped before every history was followed.
 package main
 
@@ -38,7 +38,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("Every state of a group of 3 members and 3 arbiters, by histories with at most %d odd entries (ODD=%d)\n", odd, odd)
-	report := explore.Run(ctx, explore.Bounds{Odd: odd, Workers: workers}, explore.Progress(os.Stdout))
+	report := explore.Run(ctx, explore.Bounds{Odd: odd, Workers: workers, First: os.Getenv("UNTIL") == "failure"}, explore.Progress(os.Stdout))
 	if err := report.Write(os.Stdout, os.Getenv("REPORT")); err != nil {
 		return err
 	}
