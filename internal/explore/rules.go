@@ -56,7 +56,7 @@ func checkState(s *failover.State) *broken {
 	if op != nil && pastPromotion(g.EffectiveStage()) && g.Writer() != op.Candidate {
 		return breaks("S7", "%s promotes %q, and %q is the writer", g.EffectiveStage(), op.Candidate, g.Writer())
 	}
-	return nil
+	return checkWriterInRecovery(s, g)
 }
 
 func pastPromotion(stage failover.Stage) bool { return rank(stage) >= rank(failover.Promoting) }
@@ -103,6 +103,7 @@ func checkStep(before, after *failover.State, e failover.Entry) *broken {
 		func() *broken { return checkLease(before, was, is, e) },
 		func() *broken { return checkFirstIsolate(before, was, is, e) },
 		func() *broken { return checkReroute(before, was, is, e) },
+		func() *broken { return checkRecovered(after, was, is) },
 		func() *broken { return checkPromote(was, is, e) },
 		func() *broken { return checkCounted(was, is, e) },
 	)

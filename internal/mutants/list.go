@@ -29,6 +29,7 @@ const (
 	leaseFile     = "failover/controller_lease.go"
 	tryFile       = "failover/controller_action.go"
 	rerouteFile   = "failover/reroute.go"
+	recoveryFile  = "failover/in_recovery.go"
 	batchFile     = "internal/ownview/batch.go"
 	viewFile      = "internal/ownview/view.go"
 )
@@ -139,6 +140,31 @@ var authority = []Mutant{
 		File: "failover/candidate.go", Old: "return taken.Unknown || c.Loss.Grade != LossUnknown && c.Loss.Bytes <= taken.Bytes", New: "return true",
 	},
 	{
+		Name: "take-an-unknown-loss-for-none", Rule: "policy", What: "a loss that nobody knows is within whatever bound the policy has",
+		File: "failover/candidate.go", Old: "\tcase loss.Grade == LossUnknown:\n\t\treturn false\n\tcase allowed == 0:", New: "\tcase allowed == 0:",
+	},
+	{
+		Name: "take-an-amount-for-any", Rule: "policy", What: "an operator who accepted an amount accepted a loss that nobody knows",
+		File: "failover/candidate.go", Old: "taken.Unknown || c.Loss.Grade != LossUnknown && c.Loss.Bytes", New: "taken.Unknown || c.Loss.Bytes",
+	},
+	{
+		Name: "vouch-in-another-operation", Rule: "S4", What: "a person's word that was given in another operation counts",
+		File: operationFile, Old: "\tif refusal := checkS4Operation(g, b.Operation); refusal != nil {\n\t\treturn refusal\n\t}\n\tm := g.Member(b.Member)\n",
+		New: "\tif g.Operation == nil {\n\t\treturn checkS4Operation(g, b.Operation)\n\t}\n\tm := g.Member(b.Member)\n",
+	},
+	{
+		Name: "vouch-by-an-old-screen", Rule: "S4", What: "a person's word on a member counts though it was told to stop, once more, since",
+		File: operationFile, Old: "checkS4Seen(g, m.RevokedSince, b.Seen)", New: "checkS4Seen(g, 0, b.Seen)",
+	},
+	{
+		Name: "vouch-by-looks-from-before-the-isolation", Rule: "S3", What: "what was seen of a member before it was told to stop bears a person's word out",
+		File: looksFile, Old: "return ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && match(look.Observation)", New: "return ok && match(look.Observation)",
+	},
+	{
+		Name: "vouch-against-the-newest-look", Rule: "S3", What: "one arbiter that sees a member answer since does not contradict a person's word, if the others do not see it",
+		File: authorityFile, Old: "if node, ok := g.anyLook(s, member, answers); ok {", New: "if node, ok := g.anyLook(s, member, answers); ok && g.countLooks(s, member, func(Facts) bool { return true }) >= s.Majority() {",
+	},
+	{
 		Name: "vouch-for-one-that-answers", Rule: "S3", What: "a person may vouch for a member that an arbiter sees answering",
 		File: authorityFile, Old: "if node, ok := g.anyLook(s, member, answers); ok {", New: "if node, ok := g.anyLook(s, member, answers); ok && node == \"\" {",
 	},
@@ -161,6 +187,22 @@ var authority = []Mutant{
 	{
 		Name: "isolate-on-a-verdict-that-has-gone", Rule: "S14", What: "the first isolation is not asked whether it is still right",
 		File: authorityFile, Old: "if !op.Automatic || pastIsolateIntent(g.EffectiveStage()) {", New: "if op != nil || pastIsolateIntent(g.EffectiveStage()) {",
+	},
+	{
+		Name: "call-a-primary-in-recovery-well", Rule: "recovery", What: "a primary that is in recovery, so that nobody can write, counts as up",
+		File: recoveryFile, Old: "isStandby(o.Facts) && !o.Facts.Stale && o.AsOf >= m.NotBefore(o)", New: "isStandby(o.Facts) && !o.Facts.Stale && g.Name == \"\"",
+	},
+	{
+		Name: "recover-by-a-primary-in-recovery", Rule: "recovery", What: "a failover of a primary that is in recovery ends as one whose primary has recovered",
+		File: "failover/settle.go", Old: "if len(v.InRecovery) >= c.state.Majority() {\n\t\tc.endOperation", New: "if len(v.InRecovery) > v.Voters {\n\t\tc.endOperation",
+	},
+	{
+		Name: "wait-beside-a-primary-in-recovery", Rule: "recovery", What: "a failover that has done nothing stays open beside a primary in recovery",
+		File: "failover/settle.go", Old: "case g.Operation != nil && v.Status != StatusDown && v.recovered():", New: "case g.Operation != nil && v.Status != StatusDown && v.recovered() && len(v.InRecovery) < c.state.Majority():",
+	},
+	{
+		Name: "say-nothing-of-a-primary-in-recovery", Rule: "recovery", What: "an operator is not told of a primary in recovery, in which nothing is done by itself",
+		File: recoveryFile, Old: "writer != \"\" && len(Tally(s, g, writer).InRecovery) >= s.Majority() {", New: "writer != \"\" && len(Tally(s, g, writer).InRecovery) > len(s.Voters) {",
 	},
 	{
 		Name: "drop-the-second-look", Rule: "S14", What: "arbiters that count towards an isolation need not have looked again",

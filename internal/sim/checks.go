@@ -128,11 +128,13 @@ func (s *sim) checkEntry(e *entry) {
 		s.checkGrant(e)
 		s.checkLooks(e)
 		s.checkOutcome(e)
+		s.checkLoss(e)
 		if !s.checkRequest(e) {
 			s.checkAttested(e)
 		}
 	}
 	s.checkReroute(e, refused)
+	s.checkRecovery(e)
 	s.checkViews(e)
 	s.forgetContradicted(e)
 	for _, ev := range e.events {
@@ -452,11 +454,34 @@ func (s *sim) takeBatch(b failover.Batch) bool {
 	return false
 }
 
-// checkAttested: nobody's word counts against what an arbiter sees.
+// checkLoss: nobody is promoted whose promotion loses nobody knows how much, or more than the policy allows, unless a person has accepted that.
+func (s *sim) checkLoss(e *entry) {
+	b, ok := e.Body.(failover.Intend)
+	if !ok || b.Action != failover.ActionPromote || b.Reinstate {
+		return
+	}
+	was, is := e.before.Group(b.Group), e.after.Group(b.Group)
+	if was.Operation.Candidate == b.Member || rerouted(was) {
+		return
+	}
+	loss, allowed, word := is.Operation.Loss, is.Spec.Policy.MaxLossBytes, is.Operation.LossUsed
+	switch {
+	case word != nil && (word.Unknown || loss.Grade != failover.LossUnknown && loss.Bytes <= word.Bytes):
+		return
+	case loss.Grade == failover.LossUnknown, loss.Bytes > allowed, allowed == 0 && loss.Grade != failover.LossObserved:
+		s.fail("policy", "%s of %s is promoted, which loses %s; the policy allows %d bytes, and a person has accepted %+v", b.Member, b.Group, loss, allowed, word)
+	}
+}
+
+// checkAttested: nobody's word counts against what an arbiter sees, nor for another operation than it names, nor for what began after it was looked at.
 func (s *sim) checkAttested(e *entry) {
 	b, ok := e.Body.(failover.Attest)
 	if !ok {
 		return
+	}
+	was := e.before.Group(b.Group)
+	if m := was.Member(b.Member); was.Operation.ID != b.Operation || b.Seen != 0 && b.Seen < m.RevokedSince {
+		s.fail("S4", "%s vouches for %s of %s in operation %s as of entry %d, and it is told to stop since %d in %s", b.Request.Actor, b.Member, b.Group, b.Operation, b.Seen, m.RevokedSince, was.Operation.ID)
 	}
 	for _, look := range e.before.Group(b.Group).Looks {
 		view, ok := e.before.View(look.Node)

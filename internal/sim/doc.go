@@ -22,7 +22,7 @@
 //   - The world (member.go, replication.go, fence.go, network.go, clock.go): servers with histories of writes, synchronous replication,
 //     tokens on disk, orphan backends, power that fails and comes back; clients; fence devices that are slow, hang, fail or lie; a router, which forgets, and finds dead who is alive; links that
 //     are cut one way or both, lose, delay and double; clocks that drift, stop with a hypervisor, and go on through a freeze.
-//   - Operators: one who does the wrong thing at the wrong time, by an old view (operator.go), and, when nothing goes wrong any more, a
+//   - Operators: one who does the wrong thing at the wrong time, by an old view (operator.go), and restarts primaries as standbys (recovery.go), and, when nothing goes wrong any more, a
 //     sensible one who gives the commands that Explain names (sensible.go).
 //
 // # What is checked
@@ -30,7 +30,7 @@
 // checks.go has the list: no two writers, no acknowledged write lost against the policy, no proof of what isn't so, no effect without an
 // open committed intent, a lease, and a confirmation after the intent; no two actors; no effect twice; epochs only grow; an isolation rests on looks since the
 // confirmation; an answer knows what anybody was told before; an arbiter that has reached a member after devices called it off tells that; replicas hold equal bytes;
-// no rule refuses what an arbiter saw; and after all faults every group serves again within
+// no rule refuses what an arbiter saw; nobody takes a writer that is in recovery for one that serves; no unknown loss is taken unasked; and after all faults every group serves again within
 // a bounded time, if need be by the commands that a held operation names, and clients are sent to its writer soon after, by nobody's command. A group that no command helps within 150 s is made anew by hand: they are
 // counted, and a search in which that is more than one in twenty seeds fails.
 //

@@ -325,6 +325,8 @@ func (s *sim) applyToMember(m *member, item Item) {
 	case "host-freeze":
 		m.host.frozen++
 		s.until(d, func() { m.host.frozen--; m.changed() })
+	case "into-recovery":
+		m.intoRecovery(item.Amount)
 	case "stall":
 		m.stalled++
 		s.until(d, func() { m.stalled--; m.acknowledge(); m.changed() })

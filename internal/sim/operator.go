@@ -230,6 +230,9 @@ func (s *sim) spec(g *service) *arbiterv1.GroupSpec {
 			},
 		},
 	}
+	if p.RecoveryDown {
+		spec.Policy.AlsoDown = []string{string(failover.ReasonReadOnly)}
+	}
 	if p.Routes {
 		spec.Routes = []*arbiterv1.Route{{Router: "haproxy", Name: proto.String("front"), VerifyAddress: proto.String("front:5432")}}
 	}

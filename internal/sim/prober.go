@@ -285,7 +285,7 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec fa
 	}
 	unsettled := p.grows(t, began, saw)
 	dead := failover.ClassOf(saw.reason) == failover.EvidenceDead
-	if dead && !saw.late {
+	if p.node.sim.foundDown(t.key, saw) {
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
 	t.report = ownview.Report{

@@ -35,6 +35,8 @@ type GroupPlan struct {
 	Routes    bool
 	Refuses   bool // its members refuse old epochs
 	DownVotes int
+
+	RecoveryDown bool // a writer that is in recovery counts as down
 }
 
 // Item is one thing that goes wrong, or that an operator does: at a time, or when an arbiter comes to a point of its work.
@@ -168,6 +170,7 @@ func Draw(seed uint64) *Plan {
 	}
 	p.Items = append(p.Items, drawRouters(newDice(seed, "routers"), p)...)
 	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
+	p.Items = append(p.Items, drawRecoveries(newDice(seed, "recoveries"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
 }

@@ -63,6 +63,7 @@ func (o *sensibleOperator) help() {
 		o.sim.call(failover.Resume{Request: o.sim.request("all is well"), Group: g.Name}, nil)
 	case !g.Adopted:
 		o.adopt(g)
+	case o.endRecovery(g):
 	case g.Operation != nil:
 		o.moveBack(g)
 		o.waitOrRelease(g)
@@ -279,6 +280,8 @@ func (o *sensibleOperator) give(g *failover.Group, text string) bool {
 		o.sim.after(8*time.Second, func() {
 			o.sim.call(failover.Attest{Request: r, Group: g.Name, Operation: g.Operation.ID, Seen: seen, Member: m.name}, nil)
 		})
+	case "failover":
+		o.sim.call(failover.StartOperation{Request: r, Group: g.Name, Kind: failover.KindFailover}, nil)
 	case "reinstate":
 		o.sim.call(failover.Reinstate{Request: r, Group: g.Name, Operation: g.Operation.ID, Seen: seen}, nil)
 	default:

@@ -44,6 +44,7 @@ func TestSeeds(t *testing.T) {
 		"snapshots restored": c.restores, "arbiters that ended themselves": c.halts, "fences": c.fences, "promotions": c.promotions,
 		"old epochs refused": c.stale, "rogues": c.rogues, "operations done": c.done, "holds": c.held, "answers read": c.reads, "losses": c.losses, "reroutes": c.reroutes,
 		"reroutes refused since no majority saw the writer accept writes": c.unseenReroutes,
+		"primaries taken into recovery":                                   c.recoveries,
 	} {
 		if n < 3 {
 			t.Errorf("only %d %s in %d seeds", n, what, seeds)
