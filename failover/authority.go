@@ -141,9 +141,12 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 		return nil
 	}
 	seen := g.countFresh(s, other, isStandby)
-	if u, ok := g.unaskedOf(s, m); ok && seen >= s.Majority() && system == "" {
-		return refuse("S0", "too few arbiters know the system identifier of %s, so that nobody can tell whether %s is a standby of it", m, other).
-			advise("%s", u.advice(g.Name))
+	if seen >= s.Majority() && system == "" {
+		refusal := refuse("S0", "too few arbiters know the system identifier of %s, so that nobody can tell whether %s is a standby of it", m, other)
+		if u, ok := g.unaskedOf(s, m); ok {
+			return refusal.advise("%s", u.advice(g.Name))
+		}
+		return refusal.advise("start %s, if it is the primary; see `arbiterctl explain %s` for what each arbiter sees", m, g.Name)
 	}
 	if seen >= s.Majority() {
 		return refuse("S0", "%s has another system identifier than %s: it is not a standby of it", other, m).
