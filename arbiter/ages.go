@@ -33,6 +33,12 @@ func (n *Node) seenAge(group failover.GroupName, member failover.MemberName) *du
 	return n.age(told.Ended)
 }
 
+// measuredFrom is the primary that distances are from. It is neither Primary, which people are told and is nobody until a promotion is proven, nor Writer
+// alone, to whom clients are sent and who is fenced: while nobody has authority, how far a standby is behind the last one is what a failover may lose.
+func measuredFrom(g *failover.Group) failover.MemberName {
+	return cmp.Or(g.Writer(), g.LastPrimary.Member)
+}
+
 // lag is how far a standby is behind the primary by this arbiter's newest looks, and behind the one that the group had last while it has none. It is
 // nil where that isn't known: of one that follows nobody, or was told of by none but an earlier look.
 func (n *Node) lag(g *failover.Group, member failover.MemberName) *uint64 {
@@ -41,7 +47,7 @@ func (n *Node) lag(g *failover.Group, member failover.MemberName) *uint64 {
 		return nil
 	}
 	written, position := g.LastPrimary.Written, standby.Observation.Facts.Position()
-	if primary, ok := n.view.look(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member)); ok {
+	if primary, ok := n.view.look(g.Name, measuredFrom(g)); ok {
 		written = max(written, primary.Observation.Facts.Written)
 	}
 	if written == 0 {
@@ -56,7 +62,7 @@ func (n *Node) lagAge(g *failover.Group, member failover.MemberName) *durationpb
 	if n.lag(g, member) == nil {
 		return nil
 	}
-	standby, primary := n.seenAge(g.Name, member), n.seenAge(g.Name, cmp.Or(g.Writer(), g.LastPrimary.Member))
+	standby, primary := n.seenAge(g.Name, member), n.seenAge(g.Name, measuredFrom(g))
 	switch {
 	case standby == nil || primary == nil:
 		return nil

@@ -83,7 +83,7 @@ func TestAHoldThatComesAgainKeepsItsBeginning(t *testing.T) {
 	c := &change{state: w.state.clone(), before: w.state, entry: Entry{Index: w.group(t).Hold.Index + 100, Wall: first.Since + 1e12}}
 	g := c.group(again.Name)
 	g.Stage, g.HeldFrom = Isolating, ""
-	c.hold(g, OperationHeld, HoldFenceUnproven, "again")
+	c.hold(g, OperationHeld, HoldFenceUnproven, "again", aboutHold(&c.state, g, HoldFenceUnproven))
 	if g.Hold.Since != first.Since || g.Hold.First != first.First || g.Hold.Index == first.Index {
 		t.Errorf("held again: %+v, first %+v", g.Hold, first)
 	}

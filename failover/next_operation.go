@@ -170,14 +170,15 @@ func (c *change) holdOperation(b HoldOperation) *Refusal {
 		c.endOperation(g, OperationEnded, OperationFailed, b.Detail)
 		return nil
 	}
-	c.hold(g, OperationHeld, b.Reason, b.Detail)
+	c.hold(g, OperationHeld, b.Reason, b.Detail, aboutHold(&c.state, g, b.Reason))
 	return nil
 }
 
-func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string) {
+// hold stops an operation. about is what an operator would have to think about anew if it were another, beside the reason: see Hold.
+func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail, about string) {
 	g.Operation.ProofsBefore = c.entry.Index
 	c.must(c.advance(g, kind, "%s", detail))
-	hold := Hold{Reason: reason, Detail: detail, About: aboutHold(&c.state, g, reason), Since: c.entry.Wall, Index: c.entry.Index, First: c.entry.Index}
+	hold := Hold{Reason: reason, Detail: detail, About: about, Since: c.entry.Wall, Index: c.entry.Index, First: c.entry.Index}
 	if last := g.Operation.LastHold; hold.sameAs(last) && g.changed() <= last.Index {
 		hold.First, hold.Since = last.First, last.Since
 	}
@@ -186,7 +187,7 @@ func (c *change) hold(g *Group, kind EventKind, reason HoldReason, detail string
 	g.Operation.addStep(Step{Name: "held", Began: c.entry.Wall, Ended: c.entry.Wall, Result: ResultFailed, Detail: detail, Outcome: c.entry.Index})
 }
 
-// aboutHold is what a hold is about beside its reason: what an operator would have to think about anew if it were another.
+// aboutHold is what the leader's hold is about beside its reason.
 func aboutHold(s *State, g *Group, reason HoldReason) string {
 	switch op := g.Operation; {
 	case reason == HoldLossBound:
@@ -307,8 +308,7 @@ func (c *change) abort(b Abort) *Refusal {
 	}
 	op.Aborted, op.Reinstating, op.LossTaken = true, false, nil
 	op.forgetReleases()
-	c.hold(g, OperationAborted, HoldAborted, "aborted "+why)
-	g.Hold.About = b.Request.Actor
+	c.hold(g, OperationAborted, HoldAborted, "aborted "+why, b.Request.Actor)
 	return nil
 }
 

@@ -186,11 +186,3 @@ func RoutesLeftAlone(s *State, g *Group, now WallTime) string {
 	}
 	return ""
 }
-
-// RoutesLeadTo is the writer to which the routes of a group must lead by now, empty while nobody may bring them back.
-func RoutesLeadTo(s *State, g *Group, now WallTime) MemberName {
-	if RoutesLeftAlone(s, g, now) != "" {
-		return ""
-	}
-	return RoutesBelongTo(s, g)
-}

@@ -78,7 +78,7 @@ func (w *routeWatch) round() {
 	}
 	s := w.node.state
 	for _, g := range s.Groups {
-		if writer := failover.RoutesLeadTo(s, g, w.node.wall()); writer != "" {
+		if writer := failover.RoutesBelongTo(s, g); writer != "" && failover.RoutesLeftAlone(s, g, w.node.wall()) == "" {
 			w.look(g, writer)
 		}
 	}

@@ -157,14 +157,14 @@ func (s *storm) broke(host string) bool {
 	return false
 }
 
-// writerOf is the member that has authority; without one, the last known primary.
+// writerOf is the member that has authority, empty if none has.
 func writerOf(g *arbiterv1.GroupStatus) string {
 	for _, m := range g.GetMembers() {
 		if m.GetAuthority() == authorityWriter {
 			return m.GetMember()
 		}
 	}
-	return g.GetPrimary()
+	return ""
 }
 
 // Words of the API.
