@@ -51,6 +51,7 @@ func TestS0_WhyAMemberIsNoStandby(t *testing.T) {
 		},
 		"nobody can ask it":                       {"observe all: pg-a=primary@1000 pg-b=unknown(bad-configuration)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", askB},
 		"one can't ask it, and two find it down":  {"observe all: pg-a=primary@1000 pg-b=down(timeout)\nobserve c: pg-b=unknown(bad-configuration)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
+		"it is read-only":                         {"observe all: pg-a=primary@1000 pg-b=readonly@1000", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
 		"its name is not found":                   {"observe all: pg-a=primary@1000 pg-b=unknown(name-not-found)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
 		"one can't ask it, and it accepts writes": {"observe all: pg-a=primary@1000 pg-b=readonly@1000\nobserve c: pg-b=unknown(bad-credentials)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", askB},
 	} {
