@@ -35,6 +35,7 @@ func (c *Controller) durations(g *Group, gc *control, now time.Duration, wall Wa
 	}
 	d.LeaseLeft = max(gc.own.until-now, 0)
 	d.LeaseWait = c.leaseWait(g, gc, now)
+	d.MachineWait = c.machineWait(g, now)
 	return d
 }
 
@@ -47,6 +48,23 @@ func (c *Controller) leaseWait(g *Group, gc *control, now time.Duration) time.Du
 	length := time.Duration(g.Lease.Duration)
 	from := max(gc.leaseSeen, c.started, c.elected)
 	return max(from+length+c.margin(length)-now, 0)
+}
+
+// machineWait is how long until whoever held a lease of another group can't act any more on the machine that is to be fenced for this one (S15).
+// Under that lease a fence of this machine may still run at an arbiter that led before, which nobody here sees. What this process does under
+// its own leases it sees: fenceBusy.
+func (c *Controller) machineWait(g *Group, now time.Duration) time.Duration {
+	if g.Operation == nil || g.Operation.Intent == nil || g.Operation.Intent.Action != ActionIsolate {
+		return 0
+	}
+	target, _ := g.Spec.Member(g.Operation.Intent.Member)
+	longest := time.Duration(0)
+	for _, other := range c.state.Groups {
+		if wait := c.leaseWait(other, c.groups[other.Name], now); wait > longest && other.Name != g.Name && other.onMachineOf(target) {
+			longest = wait
+		}
+	}
+	return longest
 }
 
 // acquire asks for the next epoch, which names the one that was waited out (S8).

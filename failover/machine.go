@@ -16,6 +16,11 @@ func sharesMachine(a, b MemberSpec) bool {
 	return slices.ContainsFunc(machinesOf(b), func(m devices.Target) bool { return slices.ContainsFunc(machines, m.MayBe) })
 }
 
+// onMachineOf says whether any member of the group shares a machine with this one.
+func (g *Group) onMachineOf(m MemberSpec) bool {
+	return slices.ContainsFunc(g.Spec.Members, func(own MemberSpec) bool { return sharesMachine(own, m) })
+}
+
 // machinesOf are the machines that a member's fence acts on, one for each device.
 func machinesOf(m MemberSpec) []devices.Target {
 	var machines []devices.Target

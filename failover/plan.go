@@ -16,6 +16,7 @@ type Durations struct {
 	SinceReroute      time.Duration // by the wall clock; of a group that had none it says nothing
 	LeaseLeft         time.Duration // of this arbiter's own lease; 0 if it holds none
 	LeaseWait         time.Duration // until a lease of somebody else must have run out on any clock
+	MachineWait       time.Duration // the same of the leases of groups that share the machine of a fence that is intended
 	Running           bool          // an action of this group runs here
 }
 
@@ -32,6 +33,9 @@ const (
 	StepCancel  StepKind = "cancel"
 	StepHold    StepKind = "hold"
 )
+
+// ruleMachineWait is the rule of a decision that waits for the lease of another group, for no longer than one lasts.
+const ruleMachineWait = "machine-wait"
 
 // Guard is one condition of a decision.
 type Guard struct {
@@ -90,7 +94,7 @@ func Plan(s *State, name GroupName, d Durations) Decision {
 	}
 	decision := planOperation(s, g, d)
 	decision.Operation = g.Operation.ID
-	if g.Stage == Held && !decision.awaitsLooks() {
+	if g.Stage == Held && !decision.awaitsLooks() && decision.Rule != ruleMachineWait {
 		return g.orRelease(decision, d) // what waits for long needs no lease, and whoever leads next need not wait it out
 	}
 	return decision

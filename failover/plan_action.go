@@ -39,6 +39,9 @@ func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision 
 	if op.Attempts > 0 && d.SinceAttempt < pause {
 		return g.wait("pause", pause-d.SinceAttempt, "%s failed %s and is tried again", op.Intent.Action.of(op.Intent.Member), times(op.Attempts))
 	}
+	if d.MachineWait > 0 {
+		return g.wait(ruleMachineWait, d.MachineWait, "another arbiter may still fence the machine of %s for another group, for at most %s", op.Intent.Member, d.MachineWait)
+	}
 	decision := g.intend(op.Intent.Action, op.Intent.Member)
 	decision.Step, decision.Reinstate = StepTry, op.Intent.Reinstate
 	return decision

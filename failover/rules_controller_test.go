@@ -260,6 +260,90 @@ look-again answers
 	w.wantStarted(t, "a", ActionIsolate, ActionIsolate)
 }
 
+// A leader fences a machine for g1 and is frozen, or doesn't know yet that it leads no more. Nothing of g2, which has a member on that machine, is
+// outstanding, so that its lease could be had at once.
+func TestS15_ANewLeaderWaitsOutFencesOfOtherGroups(t *testing.T) {
+	const fleet = `arbiters a b c
+group g1 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared lease=5s
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:FENCE
+reign a 1
+observe all: g1: pg-a=primary@10 pg-b=standby@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+observe all: g1: pg-a=down(refused)
+look-again answers
+`
+	fenced := func(w *world) bool { _, ok := w.arbiters["b"].started["g2"]; return ok }
+	given := func(fence, then string) *world {
+		w := given(t, strings.Replace(fleet, "FENCE", fence, 1)+then)
+		w.wantStarted(t, "b")
+		w.do(t, "reign b 2\nobserve all: g2: pg-a=down(refused)\nlook-again answers")
+		if g := w.state.Group("g2"); g.Stage != Isolating {
+			t.Fatalf("g2 is %s\n%s", g.Stage, w.out.String())
+		}
+		return w
+	}
+	w := given("shared/another-user", "depose a\n")
+	w.do(t, "tick 5053ms") // longer than its own lease, which it renews
+	if fenced(w) {
+		t.Errorf("a machine is fenced beside one who may still fence it\n%s", w.out.String())
+	}
+	w.do(t, "explain g2")
+	if text := w.out.String(); !strings.Contains(text, "another arbiter may still fence the machine of pg-a for another group, for at most 2ms") {
+		t.Errorf("nothing says what is waited for:\n%s", text)
+	}
+	w.do(t, "tick 3ms")
+	if !fenced(w) || w.state.Group("g2").Operation.Attempts != 0 {
+		t.Errorf("the fence does not begin once the lease has run out\n%s", w.out.String())
+	}
+	if w := given("own", "depose a\n"); !fenced(w) {
+		t.Errorf("the fence of another machine waits\n%s", w.out.String())
+	}
+	if w := given("shared", "drain a\noutcome isolate CONFIRMED_OFF\ndepose a\n"); !fenced(w) {
+		t.Errorf("it waits for a lease that was given back\n%s", w.out.String())
+	}
+}
+
+// A held fence keeps its lease while it waits: to take another one for each look would fill the log.
+func TestS15_AHeldFenceWaitsToo(t *testing.T) {
+	w := given(t, `arbiters a b c
+group g1 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared lease=30s
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+reign a 1
+observe all: g1: pg-a=primary@10 pg-b=standby@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+observe all: g2: pg-a=down(refused)
+look-again answers
+outcome isolate UNKNOWN
+tick 1s
+outcome isolate UNKNOWN
+tick 1s
+outcome isolate UNKNOWN
+observe all: g1: pg-a=down(refused)
+look-again answers
+depose a
+reign b 2
+observe all
+tick 11s
+`)
+	g := w.state.Group("g2")
+	if g.Stage != Held || g.Operation.Intent == nil {
+		t.Fatalf("g2 is %s\n%s", g.Stage, w.out.String())
+	}
+	w.wantStarted(t, "b")
+	epoch := g.Epoch
+	w.do(t, "tick 18s")
+	if got := w.state.Group("g2").Epoch; got != epoch {
+		t.Errorf("epoch %d, and it was %d: the lease was given back", got, epoch)
+	}
+	w.wantStarted(t, "b")
+	w.do(t, "tick 2s")
+	if _, ok := w.arbiters["b"].started["g2"]; !ok {
+		t.Errorf("it is not tried again\n%s", w.out.String())
+	}
+}
+
 func TestController_EndsAProcessThatCannotCommit(t *testing.T) {
 	w := given(t, adopted+"keep a\nobserve all: pg-a=down(refused)\ntick 4s\n")
 	if strings.Contains(w.out.String(), "a: halt") {

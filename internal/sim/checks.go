@@ -273,13 +273,19 @@ func (s *sim) checkStart(r *actionRun, o failover.Start) {
 		if other.action.Group == a.Group {
 			s.fail("beside", "%s starts %s of %s beside %s", n.id, a.Kind, a.Member, other.action.Kind)
 		}
-		if a.Kind == failover.ActionIsolate && other.action.Kind == a.Kind && other.member() != nil && r.member() != nil && other.member().host == r.member().host {
+		if r.sameMachine(other) {
 			s.fail("S15", "%s fences %s for two groups at once", n.id, r.member().host.name)
 		}
 	}
 	s.begun[key] = true
 	s.checkLease(r)
 	s.checkAlone(r)
+}
+
+// sameMachine says whether two actions act on the power of one machine.
+func (r *actionRun) sameMachine(other *actionRun) bool {
+	mine, theirs := r.member(), other.member()
+	return r.action.Kind == failover.ActionIsolate && other.action.Kind == failover.ActionIsolate && mine != nil && theirs != nil && mine.host == theirs.host
 }
 
 // checkLease: the holder's time ends before anybody can have counted it out, by the clock of a perfect one who began to count as soon as the
@@ -295,7 +301,7 @@ func (s *sim) checkLease(r *actionRun) {
 	}
 }
 
-// checkAlone: no two arbiters may act on a group at the same time. A machine that its hypervisor paused does not know how late it is; its
+// checkAlone: no two arbiters may act on a group, or on the power of one machine, at the same time. A machine that its hypervisor paused does not know how late it is; its
 // targets do (S9).
 func (s *sim) checkAlone(r *actionRun) {
 	if r.stoodStill() {
@@ -306,8 +312,13 @@ func (s *sim) checkAlone(r *actionRun) {
 			continue
 		}
 		for _, run := range other.actions {
-			if run.action.Group == r.action.Group && run.permitted() && !run.stoodStill() {
+			if !run.permitted() || run.stoodStill() {
+				continue
+			}
+			if run.action.Group == r.action.Group {
 				s.fail("two-actors", "%s and %s may act on %s at the same time", r.node.id, other.id, r.action.Group)
+			} else if r.sameMachine(run) {
+				s.fail("S15", "%s and %s may fence %s at the same time, for %s and %s", r.node.id, other.id, r.member().host.name, r.action.Group, run.action.Group)
 			}
 		}
 	}
