@@ -113,6 +113,7 @@ func healthDefaults(h *arbiterv1.Health, engine string) {
 	setDefault(&h.Profile, "normal")
 	setDuration(&h.MinimumUnhealthy, 0)
 	setDuration(&h.RestartGrace, 0)
+	setDuration(&h.ColdStartGrace, 2*time.Minute)
 	if len(h.Checks) == 0 {
 		kind := engineCheck(engine)
 		h.Checks = []*arbiterv1.Check{{Name: kind, Kind: kind}}

@@ -31,7 +31,8 @@ func healthFaults(spec *arbiterv1.GroupSpec) []Fault {
 			engineCheck(spec.Engine))})
 	}
 	faults = append(faults, notNegative("health.minimum_unhealthy", spec.Health.MinimumUnhealthy)...)
-	return append(faults, notNegative("health.restart_grace", spec.Health.RestartGrace)...)
+	faults = append(faults, notNegative("health.restart_grace", spec.Health.RestartGrace)...)
+	return append(faults, notNegative("health.cold_start_grace", spec.Health.ColdStartGrace)...)
 }
 
 // asksMembers says whether a check has a member itself tell what it is, or its kind is wrong anyway.

@@ -37,8 +37,14 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 		p.waits = g.waitsFor(d)
 		e = e.with(p)
 	}
-	if e.Next = nextCommands(s, g, d); len(e.Next) == 0 && g.Operation == nil {
+	e.Next = nextCommands(s, g, d)
+	failed, _ := e.Decision.FirstFailed()
+	switch {
+	case len(e.Next) > 0:
+	case g.Operation == nil:
 		e.Next = improvements(s, g)
+	case failed.Name == guardCold:
+		e.Next = coldCommands(g)
 	}
 	return e
 }

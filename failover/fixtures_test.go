@@ -116,6 +116,8 @@ func (s *Spec) set(key, value string) error {
 		duration(&s.Health.MinimumUnhealthy)
 	case "restart_grace":
 		duration(&s.Health.RestartGrace)
+	case "cold_start_grace":
+		duration(&s.Health.ColdStartGrace)
 	case "also_down":
 		p.AlsoDown = nil
 		for _, reason := range strings.Split(value, ",") {

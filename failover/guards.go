@@ -17,6 +17,7 @@ const (
 	guardCooldown    = "cool-down"
 	guardMinimum     = "minimum unhealthy time"
 	guardRestart     = "restart grace"
+	guardCold        = "cold start grace"
 	guardBrake       = "fleet brake"
 	guardRouters     = "routers"
 
@@ -148,6 +149,9 @@ func timeGuards(s *State, g *Group, d Durations) []Guard {
 	}}
 	if health.RestartGrace > 0 {
 		guards = append(guards, restartGuard(s, g, d))
+	}
+	if health.ColdStartGrace > 0 {
+		guards = append(guards, coldGuard(s, g, d))
 	}
 	return append(guards, Guard{
 		Name: guardCooldown, OK: cool, Hold: HoldCooldown,

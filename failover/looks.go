@@ -114,10 +114,7 @@ func (g *Group) countFresh(s *State, member MemberName, match func(Facts) bool) 
 	return n
 }
 
-func (g *Group) seenUp(l *Look) bool {
-	status, _ := g.Spec.StatusOf(l.Observation)
-	return status == StatusUp || status == StatusDegraded
-}
+func (g *Group) seenUp(l *Look) bool { return g.Spec.Hears(l.Observation) }
 
 // systemID is the system identifier that a majority of views reports of a member, empty if there is none.
 func (g *Group) systemID(s *State, member MemberName) string {

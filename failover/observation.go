@@ -148,6 +148,8 @@ type Observation struct {
 	Since WallTime
 	// AsOf is the log index that the arbiter had applied when the look began (S12).
 	AsOf Index
+	// Heard says that this arbiter has seen the member alive, at its present address, since its own process began.
+	Heard bool `json:",omitempty"`
 }
 
 // FencePath is what one arbiter knows of the way to a member's fence.
@@ -170,7 +172,7 @@ func (p FencePath) SameWay(other FencePath) bool {
 // SameView says whether two observations of a member are the same for the purpose of reporting changes: positions,
 // details and times move all the time and are not compared.
 func SameView(a, b Observation) bool {
-	return sameChecks(a.Checks, b.Checks) && sameFacts(a.Facts, b.Facts)
+	return a.Heard == b.Heard && sameChecks(a.Checks, b.Checks) && sameFacts(a.Facts, b.Facts)
 }
 
 func sameChecks(a, b []CheckState) bool {

@@ -274,6 +274,8 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 	switch failed.Name {
 	case guardRestart:
 		decision.Again = g.Spec.Health.RestartGrace - d.Restarting
+	case guardCold:
+		decision.Again = g.Spec.Health.ColdStartGrace - d.VerdictStood
 	case guardCooldown:
 		decision.Again = g.Spec.Policy.Cooldown - d.SinceLastFailover
 	}

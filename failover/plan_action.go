@@ -251,7 +251,8 @@ func planGiveUp(s *State, g *Group, d Durations) Decision {
 	if d.Running || op.Intent != nil && op.Attempts < g.Spec.Policy.MaxAttempts || g.misfenced(op.Candidate) && !op.GoAhead {
 		return waiting
 	}
-	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy
+	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy &&
+		(d.InStage >= g.Spec.Health.ColdStartGrace || g.heardBy(s, v.For, op.Candidate))
 	if !down && !(op.released(HoldPromote) && op.Intent != nil && op.Intent.Action == ActionPromote) {
 		return waiting
 	}

@@ -108,6 +108,13 @@ func (w *world) runArbiter(command string, a arguments) error {
 		other.incarnation, other.sequence = other.incarnation+1, 0 // its next stream is another one
 	case "restart":
 		node.incarnation, node.sequence = node.incarnation+1, 0
+	case "cold": // its process is another one, which remembers nothing and has looked at nothing yet
+		state := w.state
+		node.controller, node.wake = NewController(node.node, DefaultSettings("c1"), &state, w.now), 0
+		node.incarnation, node.sequence = node.incarnation+1, 0
+		clear(node.heard)
+		clear(node.sees)
+		clear(node.started)
 	case "doubt":
 		node.doubt = a.word(1)
 		w.commit("", 0, Observe{Batches: []Batch{w.batch(node, nil)}})

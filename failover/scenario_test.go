@@ -147,7 +147,7 @@ func (w *world) run(fields []string) error {
 		return w.runPaths(a)
 	case "outcome":
 		return w.runOutcome(a)
-	case "reign", "depose", "drain", "keep", "commit", "lose", "unknown", "confirm", "silent", "restart", "doubt", "in-doubt":
+	case "reign", "depose", "drain", "keep", "commit", "lose", "unknown", "confirm", "silent", "restart", "cold", "doubt", "in-doubt":
 		return w.runArbiter(fields[0], a)
 	case "plan", "explain", "obstacles", "state", "verdict", "steps", "epochs":
 		return w.runQuestion(fields[0], a)

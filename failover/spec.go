@@ -75,6 +75,8 @@ type Health struct {
 	MinimumUnhealthy time.Duration
 	// RestartGrace is how long a service that says it is restarting is waited for; 0: not at all.
 	RestartGrace time.Duration
+	// ColdStartGrace is how long a primary is waited for that no arbiter which sees it down has heard since it started; 0: not at all.
+	ColdStartGrace time.Duration
 }
 
 // CheckKind names a kind of check.

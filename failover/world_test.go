@@ -36,6 +36,7 @@ type arbiter struct {
 	handOver    HandOver // the newest that it asked for
 	asked       map[GroupName]Index
 	sees        map[GroupName]map[MemberName]seen
+	heard       map[GroupName]map[MemberName]bool // since its process began
 	sequence    uint64
 	incarnation uint64
 	doubt       string
@@ -213,7 +214,7 @@ func (w *world) addArbiter(node NodeID) {
 	state := w.state
 	w.arbiters[node] = &arbiter{
 		node: node, controller: NewController(node, DefaultSettings("c1"), &state, w.now), started: map[GroupName]Start{},
-		asked: map[GroupName]Index{}, sees: map[GroupName]map[MemberName]seen{}, incarnation: 1,
+		asked: map[GroupName]Index{}, sees: map[GroupName]map[MemberName]seen{}, heard: map[GroupName]map[MemberName]bool{}, incarnation: 1,
 	}
 	w.order = append(w.order, node)
 	slices.Sort(w.order)
@@ -240,10 +241,22 @@ func (w *world) batch(a *arbiter, changed map[GroupName][]MemberName) Batch {
 		}
 		slices.Sort(members)
 		for _, m := range members {
-			b.Observations = append(b.Observations, a.sees[name][m].observation(name, m, w.sync[name], w.state.Applied, w.wall()))
+			b.Observations = append(b.Observations, w.remember(a, a.sees[name][m].observation(name, m, w.sync[name], w.state.Applied, w.wall())))
 		}
 	}
 	return b
+}
+
+// remember is an observation with what its arbiter has heard of the member since its process began.
+func (w *world) remember(a *arbiter, o Observation) Observation {
+	if a.heard[o.Group] == nil {
+		a.heard[o.Group] = map[MemberName]bool{}
+	}
+	if g := w.state.Group(o.Group); g != nil && g.Spec.Hears(o) {
+		a.heard[o.Group][o.Member] = true
+	}
+	o.Heard = a.heard[o.Group][o.Member]
+	return o
 }
 
 // outdated says whether the look that the arbiters have of a member does not count any more, as old as it is.

@@ -63,7 +63,7 @@ func (f *faults) wireObservation(o failover.Observation) *arbiterv1.Observation 
 				Name: c.Name, Reason: string(c.Evidence.Reason), Detail: text(c.Evidence.Detail), Accepted: c.Evidence.Accepted,
 			}
 		}),
-		Facts: f.wireFacts(o.Facts), Since: wireWall(o.Since), AsOf: uint64(o.AsOf),
+		Facts: f.wireFacts(o.Facts), Since: wireWall(o.Since), AsOf: uint64(o.AsOf), Heard: o.Heard,
 	}
 }
 
@@ -74,7 +74,7 @@ func (f *faults) observation(o *arbiterv1.Observation) failover.Observation {
 			evidence := failover.Evidence{Reason: failover.Reason(c.GetReason()), Detail: c.GetDetail(), Accepted: c.GetAccepted()}
 			return failover.CheckState{Name: c.GetName(), Evidence: evidence}
 		}),
-		Facts: facts(o.GetFacts()), Since: f.wall("since", o.GetSince()), AsOf: failover.Index(o.GetAsOf()),
+		Facts: facts(o.GetFacts()), Since: f.wall("since", o.GetSince()), AsOf: failover.Index(o.GetAsOf()), Heard: o.GetHeard(),
 	}
 }
 

@@ -24,6 +24,7 @@ func SpecFromProto(effective *arbiterv1.GroupSpec) (*failover.Spec, error) {
 			Checks:           each(effective.GetHealth().GetChecks(), f.check),
 			MinimumUnhealthy: f.duration("health.minimum_unhealthy", effective.GetHealth().GetMinimumUnhealthy()),
 			RestartGrace:     f.duration("health.restart_grace", effective.GetHealth().GetRestartGrace()),
+			ColdStartGrace:   f.duration("health.cold_start_grace", effective.GetHealth().GetColdStartGrace()),
 		},
 		Policy: f.policy(effective.GetPolicy()),
 		Routes: each(effective.GetRoutes(), func(r *arbiterv1.Route) failover.Route {

@@ -147,7 +147,7 @@ func domainSpec() *failover.Spec {
 			SSLMode: "verify-full", SSLRoot: "/ca", SSLCert: "/cert", SSLKey: "/key",
 		},
 		Health: failover.Health{
-			Profile: "fast", MinimumUnhealthy: 300 * time.Millisecond, RestartGrace: 301 * time.Millisecond,
+			Profile: "fast", MinimumUnhealthy: 300 * time.Millisecond, RestartGrace: 301 * time.Millisecond, ColdStartGrace: 302 * time.Millisecond,
 			Checks: []failover.Check{{
 				Name: "api", Kind: failover.CheckHTTP, Interval: 200 * time.Millisecond, Timeout: 250 * time.Millisecond,
 				Failures: 2, Successes: 3, Window: 4 * time.Second, Required: true, Port: 8008,

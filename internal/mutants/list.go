@@ -348,10 +348,6 @@ var leadership = []Mutant{
 		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
 		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
 	},
-	{
-		Name: "fence-one-machine-beside-a-former-leader", Rule: "S15", What: "a machine is fenced while another arbiter may still fence it for another group",
-		File: "failover/plan_action.go", Old: "if d.MachineWait > 0 {", New: "if d.MachineWait > time.Hour {",
-	},
 }
 
 var reroutes = []Mutant{

@@ -14,6 +14,7 @@ type View struct {
 	looks    map[Key]Report
 	took     map[Key]time.Duration // how long the last good look at each member took
 	heard    map[Key]Told          // when the look was made in which a member told what is known of it
+	alive    map[Key]string        // the address at which a member was last seen alive
 	sent     map[Key]failover.Observation
 	words    map[Key]failover.Observation // that a member said it restarts, overtaken by worse before it was sent
 	paths    map[Key]failover.FencePath
@@ -36,7 +37,7 @@ type View struct {
 // New is the view of an arbiter that has seen nothing yet.
 func New(node failover.NodeID) *View {
 	return &View{
-		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{}, heard: map[Key]Told{},
+		node: node, looks: map[Key]Report{}, took: map[Key]time.Duration{}, heard: map[Key]Told{}, alive: map[Key]string{},
 		sent: map[Key]failover.Observation{}, words: map[Key]failover.Observation{}, paths: map[Key]failover.FencePath{},
 		troubles: map[Key]*trouble{}, reached: map[Key]time.Duration{},
 		fresh: map[Key]bool{}, unsent: map[Key]bool{}, worked: map[Key]time.Duration{}, saidOff: map[Key]time.Duration{}, specs: Specs{},
@@ -56,6 +57,11 @@ func (v *View) Observe(m Moment, r Report) (w Wanted) {
 	if stray(m.State, key, r.Address) {
 		return w
 	}
+	if m.State.Group(key.Group).Spec.Hears(r.Observation) {
+		v.alive[key] = r.Address
+	}
+	address, heard := v.alive[key]
+	r.Observation.Heard = heard && address == r.Address
 	v.keepWords(m.State, key, r.Observation)
 	v.looks[key] = r
 	if r.Good > 0 {
@@ -203,6 +209,7 @@ func (v *View) dropUnknown(s *failover.State) {
 			delete(v.looks, key)
 			delete(v.took, key)
 			delete(v.heard, key)
+			delete(v.alive, key)
 			delete(v.sent, key)
 			delete(v.words, key)
 			delete(v.troubles, key)

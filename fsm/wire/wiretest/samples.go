@@ -82,7 +82,7 @@ func Batch() failover.Batch {
 		Node: "a2", Incarnation: 99, Sequence: 3, Whole: true, Version: 1,
 		Observations: []failover.Observation{
 			{
-				Group: "pay", Member: "db1", Since: 1774749599_000000001, AsOf: 1029,
+				Group: "pay", Member: "db1", Since: 1774749599_000000001, AsOf: 1029, Heard: true,
 				Checks: []failover.CheckState{
 					{Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonAnswered, Detail: "12 ms"}},
 					{Name: "tcp", Evidence: failover.Evidence{Reason: failover.ReasonRefused, Detail: "connection refused", Accepted: true}},

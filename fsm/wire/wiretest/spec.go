@@ -36,7 +36,7 @@ func EffectiveSpec() *arbiterv1.GroupSpec {
 			Sslcert: proto.String("/cert"), Sslkey: proto.String("/key"),
 		},
 		Health: &arbiterv1.Health{
-			Profile: proto.String("fast"), MinimumUnhealthy: milliseconds(300), RestartGrace: milliseconds(301),
+			Profile: proto.String("fast"), MinimumUnhealthy: milliseconds(300), RestartGrace: milliseconds(301), ColdStartGrace: milliseconds(302),
 			Checks: []*arbiterv1.Check{{
 				Name: "api", Kind: "http", Interval: milliseconds(200), Timeout: milliseconds(250), Failures: proto.Uint32(2),
 				Successes: proto.Uint32(3), Window: milliseconds(4000), Required: proto.Bool(true), Port: proto.Uint32(8008),

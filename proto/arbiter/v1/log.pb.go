@@ -727,13 +727,15 @@ func (x *Answer) GetIndex() uint64 {
 
 // Observation is what one arbiter saw of one member.
 type Observation struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Group         string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
-	Member        string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
-	Checks        []*CheckState          `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
-	Facts         *Facts                 `protobuf:"bytes,4,opt,name=facts,proto3" json:"facts,omitempty"`
-	Since         *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
-	AsOf          uint64                 `protobuf:"varint,6,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Group  string                 `protobuf:"bytes,1,opt,name=group,proto3" json:"group,omitempty"`
+	Member string                 `protobuf:"bytes,2,opt,name=member,proto3" json:"member,omitempty"`
+	Checks []*CheckState          `protobuf:"bytes,3,rep,name=checks,proto3" json:"checks,omitempty"`
+	Facts  *Facts                 `protobuf:"bytes,4,opt,name=facts,proto3" json:"facts,omitempty"`
+	Since  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	AsOf   uint64                 `protobuf:"varint,6,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// The arbiter has seen the member alive since its own process began.
+	Heard         bool `protobuf:"varint,7,opt,name=heard,proto3" json:"heard,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -808,6 +810,13 @@ func (x *Observation) GetAsOf() uint64 {
 		return x.AsOf
 	}
 	return 0
+}
+
+func (x *Observation) GetHeard() bool {
+	if x != nil {
+		return x.Heard
+	}
+	return false
 }
 
 // CheckState is one check after its thresholds.
@@ -2969,14 +2978,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\aversion\x18\t \x01(\rR\aversion\"4\n" +
 	"\x06Answer\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x14\n" +
-	"\x05index\x18\x02 \x01(\x04R\x05index\"\xdb\x01\n" +
+	"\x05index\x18\x02 \x01(\x04R\x05index\"\xf1\x01\n" +
 	"\vObservation\x12\x14\n" +
 	"\x05group\x18\x01 \x01(\tR\x05group\x12\x16\n" +
 	"\x06member\x18\x02 \x01(\tR\x06member\x12.\n" +
 	"\x06checks\x18\x03 \x03(\v2\x16.arbiter.v1.CheckStateR\x06checks\x12'\n" +
 	"\x05facts\x18\x04 \x01(\v2\x11.arbiter.v1.FactsR\x05facts\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x13\n" +
-	"\x05as_of\x18\x06 \x01(\x04R\x04asOf\"l\n" +
+	"\x05as_of\x18\x06 \x01(\x04R\x04asOf\x12\x14\n" +
+	"\x05heard\x18\a \x01(\bR\x05heard\"l\n" +
 	"\n" +
 	"CheckState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +

@@ -531,8 +531,10 @@ type Health struct {
 	Checks           []*Check             `protobuf:"bytes,2,rep,name=checks,proto3" json:"checks,omitempty"`
 	MinimumUnhealthy *durationpb.Duration `protobuf:"bytes,3,opt,name=minimum_unhealthy,json=minimumUnhealthy,proto3" json:"minimum_unhealthy,omitempty"`
 	RestartGrace     *durationpb.Duration `protobuf:"bytes,4,opt,name=restart_grace,json=restartGrace,proto3" json:"restart_grace,omitempty"`
-	unknownFields    protoimpl.UnknownFields
-	sizeCache        protoimpl.SizeCache
+	// How long a primary is waited for that no arbiter which sees it down has heard since it started. Default 2 minutes.
+	ColdStartGrace *durationpb.Duration `protobuf:"bytes,5,opt,name=cold_start_grace,json=coldStartGrace,proto3" json:"cold_start_grace,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Health) Reset() {
@@ -589,6 +591,13 @@ func (x *Health) GetMinimumUnhealthy() *durationpb.Duration {
 func (x *Health) GetRestartGrace() *durationpb.Duration {
 	if x != nil {
 		return x.RestartGrace
+	}
+	return nil
+}
+
+func (x *Health) GetColdStartGrace() *durationpb.Duration {
+	if x != nil {
+		return x.ColdStartGrace
 	}
 	return nil
 }
@@ -1202,12 +1211,13 @@ const file_arbiter_v1_spec_proto_rawDesc = "" +
 	"\f_sslrootcertB\n" +
 	"\n" +
 	"\b_sslcertB\t\n" +
-	"\a_sslkey\"\x85\x02\n" +
+	"\a_sslkey\"\xca\x02\n" +
 	"\x06Health\x122\n" +
 	"\aprofile\x18\x01 \x01(\tB\x13\xbaH\x10r\x0eR\x04fastR\x06normalH\x00R\aprofile\x88\x01\x01\x123\n" +
 	"\x06checks\x18\x02 \x03(\v2\x11.arbiter.v1.CheckB\b\xbaH\x05\x92\x01\x02\x10\x10R\x06checks\x12F\n" +
 	"\x11minimum_unhealthy\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x10minimumUnhealthy\x12>\n" +
-	"\rrestart_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\frestartGraceB\n" +
+	"\rrestart_grace\x18\x04 \x01(\v2\x19.google.protobuf.DurationR\frestartGrace\x12C\n" +
+	"\x10cold_start_grace\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x0ecoldStartGraceB\n" +
 	"\n" +
 	"\b_profile\"\xf7\x03\n" +
 	"\x05Check\x12\x1b\n" +
@@ -1339,33 +1349,34 @@ var file_arbiter_v1_spec_proto_depIdxs = []int32{
 	7,  // 10: arbiter.v1.Health.checks:type_name -> arbiter.v1.Check
 	16, // 11: arbiter.v1.Health.minimum_unhealthy:type_name -> google.protobuf.Duration
 	16, // 12: arbiter.v1.Health.restart_grace:type_name -> google.protobuf.Duration
-	16, // 13: arbiter.v1.Check.interval:type_name -> google.protobuf.Duration
-	16, // 14: arbiter.v1.Check.timeout:type_name -> google.protobuf.Duration
-	16, // 15: arbiter.v1.Check.window:type_name -> google.protobuf.Duration
-	8,  // 16: arbiter.v1.Check.http:type_name -> arbiter.v1.HTTPCheck
-	13, // 17: arbiter.v1.HTTPCheck.headers:type_name -> arbiter.v1.HTTPCheck.HeadersEntry
-	14, // 18: arbiter.v1.HTTPCheck.headers_contain:type_name -> arbiter.v1.HTTPCheck.HeadersContainEntry
-	16, // 19: arbiter.v1.Policy.promised_outage:type_name -> google.protobuf.Duration
-	16, // 20: arbiter.v1.Policy.cooldown:type_name -> google.protobuf.Duration
-	16, // 21: arbiter.v1.Policy.lease:type_name -> google.protobuf.Duration
-	10, // 22: arbiter.v1.Policy.timeouts:type_name -> arbiter.v1.Timeouts
-	16, // 23: arbiter.v1.Policy.retry_interval:type_name -> google.protobuf.Duration
-	16, // 24: arbiter.v1.Timeouts.isolate:type_name -> google.protobuf.Duration
-	16, // 25: arbiter.v1.Timeouts.catch_up:type_name -> google.protobuf.Duration
-	16, // 26: arbiter.v1.Timeouts.promote:type_name -> google.protobuf.Duration
-	16, // 27: arbiter.v1.Timeouts.configure:type_name -> google.protobuf.Duration
-	16, // 28: arbiter.v1.Timeouts.route:type_name -> google.protobuf.Duration
-	16, // 29: arbiter.v1.Timeouts.verify:type_name -> google.protobuf.Duration
-	15, // 30: arbiter.v1.Route.settings:type_name -> arbiter.v1.Route.SettingsEntry
-	4,  // 31: arbiter.v1.FenceDevice.SettingsEntry.value:type_name -> arbiter.v1.Value
-	4,  // 32: arbiter.v1.HTTPCheck.HeadersEntry.value:type_name -> arbiter.v1.Value
-	4,  // 33: arbiter.v1.HTTPCheck.HeadersContainEntry.value:type_name -> arbiter.v1.Value
-	4,  // 34: arbiter.v1.Route.SettingsEntry.value:type_name -> arbiter.v1.Value
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	16, // 13: arbiter.v1.Health.cold_start_grace:type_name -> google.protobuf.Duration
+	16, // 14: arbiter.v1.Check.interval:type_name -> google.protobuf.Duration
+	16, // 15: arbiter.v1.Check.timeout:type_name -> google.protobuf.Duration
+	16, // 16: arbiter.v1.Check.window:type_name -> google.protobuf.Duration
+	8,  // 17: arbiter.v1.Check.http:type_name -> arbiter.v1.HTTPCheck
+	13, // 18: arbiter.v1.HTTPCheck.headers:type_name -> arbiter.v1.HTTPCheck.HeadersEntry
+	14, // 19: arbiter.v1.HTTPCheck.headers_contain:type_name -> arbiter.v1.HTTPCheck.HeadersContainEntry
+	16, // 20: arbiter.v1.Policy.promised_outage:type_name -> google.protobuf.Duration
+	16, // 21: arbiter.v1.Policy.cooldown:type_name -> google.protobuf.Duration
+	16, // 22: arbiter.v1.Policy.lease:type_name -> google.protobuf.Duration
+	10, // 23: arbiter.v1.Policy.timeouts:type_name -> arbiter.v1.Timeouts
+	16, // 24: arbiter.v1.Policy.retry_interval:type_name -> google.protobuf.Duration
+	16, // 25: arbiter.v1.Timeouts.isolate:type_name -> google.protobuf.Duration
+	16, // 26: arbiter.v1.Timeouts.catch_up:type_name -> google.protobuf.Duration
+	16, // 27: arbiter.v1.Timeouts.promote:type_name -> google.protobuf.Duration
+	16, // 28: arbiter.v1.Timeouts.configure:type_name -> google.protobuf.Duration
+	16, // 29: arbiter.v1.Timeouts.route:type_name -> google.protobuf.Duration
+	16, // 30: arbiter.v1.Timeouts.verify:type_name -> google.protobuf.Duration
+	15, // 31: arbiter.v1.Route.settings:type_name -> arbiter.v1.Route.SettingsEntry
+	4,  // 32: arbiter.v1.FenceDevice.SettingsEntry.value:type_name -> arbiter.v1.Value
+	4,  // 33: arbiter.v1.HTTPCheck.HeadersEntry.value:type_name -> arbiter.v1.Value
+	4,  // 34: arbiter.v1.HTTPCheck.HeadersContainEntry.value:type_name -> arbiter.v1.Value
+	4,  // 35: arbiter.v1.Route.SettingsEntry.value:type_name -> arbiter.v1.Value
+	36, // [36:36] is the sub-list for method output_type
+	36, // [36:36] is the sub-list for method input_type
+	36, // [36:36] is the sub-list for extension type_name
+	36, // [36:36] is the sub-list for extension extendee
+	0,  // [0:36] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_spec_proto_init() }
