@@ -23,6 +23,9 @@ const (
 	silence fault = "silence"
 	// restart: the service says that it restarts, and does not come back. Only health.restart_grace makes it a fault of its own.
 	restart fault = "restart"
+	// absence: after a start of everything nothing answers, and no arbiter has heard the service since it started. Only health.cold_start_grace
+	// makes it a fault of its own.
+	absence fault = "absence"
 )
 
 // recheckInterval is how soon a refused or reset connection is looked at again: at once, not at the next interval. It is
@@ -116,6 +119,10 @@ func detectionTerms(spec *arbiterv1.GroupSpec, f fault) []term {
 	}
 	if best == nil {
 		return nil
+	}
+	cold := spec.Health.ColdStartGrace.AsDuration()
+	if f == absence && cold > spec.Health.MinimumUnhealthy.AsDuration() { // both count from the verdict
+		return append(best, term{label: "health.cold_start_grace", key: "health.cold_start_grace", each: cold})
 	}
 	if unhealthy := spec.Health.MinimumUnhealthy.AsDuration(); unhealthy > 0 {
 		best = append(best, term{label: "health.minimum_unhealthy", key: "health.minimum_unhealthy", each: unhealthy})

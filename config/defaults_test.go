@@ -129,7 +129,7 @@ func TestDefaults_IsolateHoldsAllLevels(t *testing.T) {
 
 func TestMeaning_Sums(t *testing.T) {
 	report := Meaning(mustLoad(t, onePage(t)))
-	if report.Promised != 30*time.Second || len(report.Faults) != 3 {
+	if report.Promised != 30*time.Second || len(report.Faults) != 4 {
 		t.Fatalf("report is %+v", report)
 	}
 	if worst := report.Worst(); worst != report.Faults[1] || worst.Outage != 29900*time.Millisecond {
@@ -179,7 +179,7 @@ func TestMeaning_RestartGrace(t *testing.T) {
 		text := strings.Replace(onePage(t), "profile: fast", "profile: fast, "+test.health, 1)
 		text = strings.Replace(text, "promised_outage: 30s", "promised_outage: 60s"+test.policy, 1)
 		report := Meaning(mustLoad(t, text))
-		if len(report.Faults) != 4 || report.Faults[3].DetectionSum != test.want {
+		if len(report.Faults) != 5 || report.Faults[3].DetectionSum != test.want {
 			t.Errorf("%+v: %+v", test, report.Faults)
 		}
 		if strings.Contains(report.Faults[0].DetectionSum, "restart_grace") {
@@ -189,6 +189,33 @@ func TestMeaning_RestartGrace(t *testing.T) {
 	text := strings.Replace(onePage(t), "profile: fast", "profile: fast, restart_grace: 29s", 1)
 	if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "health.restart_grace 29s") {
 		t.Errorf("a promise that a restart breaks: %v", err)
+	}
+}
+
+// A primary that nobody remembers is waited for. It is the longest of all, and no promise is about it.
+func TestMeaning_ColdStartGrace(t *testing.T) {
+	for _, test := range []struct{ health, want string }{
+		{"", "detect 2 x 250ms + time-out 250ms + look again 250ms + health.cold_start_grace 2m = 2m1s"},
+		{", cold_start_grace: 10s", "detect 2 x 250ms + time-out 250ms + look again 250ms + health.cold_start_grace 10s = 11s"},
+		{", cold_start_grace: 10s, minimum_unhealthy: 1s", "detect 2 x 250ms + time-out 250ms + look again 250ms + health.cold_start_grace 10s = 11s"},
+		{", cold_start_grace: 1s, minimum_unhealthy: 2s", "detect 2 x 250ms + time-out 250ms + look again 250ms + health.minimum_unhealthy 2s = 3s"},
+		{", cold_start_grace: 0s", ""},
+	} {
+		text := strings.Replace(onePage(t), "profile: fast", "profile: fast"+test.health, 1)
+		report := Meaning(mustLoad(t, strings.Replace(text, "promised_outage: 30s", "promised_outage: 60s", 1)))
+		cold := FaultMeaning{}
+		for _, f := range report.Faults {
+			if f.AfterStart {
+				cold = f
+			}
+		}
+		if cold.DetectionSum != test.want || report.Worst().AfterStart {
+			t.Errorf("%s: %+v, worst %s", test.health, cold, report.Worst().Name)
+		}
+	}
+	text := strings.Replace(onePage(t), "profile: fast", "profile: fast, cold_start_grace: -1s", 1)
+	if _, _, err := LoadGroup("g.yaml", []byte(text)); err == nil || !strings.Contains(err.Error(), "health.cold_start_grace") {
+		t.Errorf("less than nothing: %v", err)
 	}
 }
 

@@ -28,13 +28,15 @@ type FaultMeaning struct {
 	DetectionSum, OutageSum string
 	// Undetected says that no required check sees it, so that it lasts: the times are 0, and the sums say what to do.
 	Undetected bool
+	// AfterStart says that it is of a primary that no arbiter has heard since it started, as after a start of everything: no promise is about it.
+	AfterStart bool
 }
 
-// Worst is the fault with the longest outage, the first of equals.
+// Worst is the fault with the longest outage, the first of equals, of those that can happen while everything runs.
 func (r Report) Worst() FaultMeaning {
 	worst := FaultMeaning{}
 	for _, f := range r.Faults {
-		if f.Outage > worst.Outage {
+		if f.Outage > worst.Outage && !f.AfterStart {
 			worst = f
 		}
 	}
@@ -96,6 +98,11 @@ func Meaning(spec *arbiterv1.GroupSpec) Report {
 	}
 	for _, kind := range kinds {
 		report.Faults = append(report.Faults, faultMeaning(full, kind.name, kind.fault))
+	}
+	if full.Health.ColdStartGrace.AsDuration() > 0 {
+		cold := faultMeaning(full, "lost host, after a start of everything", absence)
+		cold.AfterStart = true
+		report.Faults = append(report.Faults, cold)
 	}
 	return report
 }

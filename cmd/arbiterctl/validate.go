@@ -81,6 +81,7 @@ type sum struct {
 	Outage       int64  `json:"outage_ms"`
 	OutageSum    string `json:"outage_sum"`
 	Undetected   bool   `json:"undetected,omitempty"`
+	AfterStart   bool   `json:"after_start,omitempty"` // of everything: no promise is about it
 }
 
 // zoneLoss is what goes with a zone, and who may be promoted then.
@@ -138,7 +139,7 @@ func (a *app) validateGroup(ctx context.Context, one *validated, file specFile, 
 // add takes over the sums.
 func (v *validated) add(meaning config.Report) {
 	for _, f := range meaning.Faults {
-		v.Worst = append(v.Worst, sum{f.Name, f.Detection.Milliseconds(), f.DetectionSum, f.Outage.Milliseconds(), f.OutageSum, f.Undetected})
+		v.Worst = append(v.Worst, sum{f.Name, f.Detection.Milliseconds(), f.DetectionSum, f.Outage.Milliseconds(), f.OutageSum, f.Undetected, f.AfterStart})
 	}
 	v.Promised = meaning.Promised.Milliseconds()
 	for _, z := range meaning.Zones {

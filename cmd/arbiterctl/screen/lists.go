@@ -330,6 +330,9 @@ func Meaning(s Style, group string, report config.Report) string {
 	p.table([]string{"AT WORST", "DETECTED", "WRITES AGAIN"}, rows, nil)
 	for _, f := range report.Faults {
 		p.line("  %s: %s", f.Name, f.OutageSum)
+		if f.AfterStart {
+			p.line("  That one is for a primary that no arbiter which sees it down has heard since that arbiter started; no promise is about it, and an operator need not wait for it.")
+		}
 	}
 	for _, z := range report.Zones {
 		left := "nothing is left that could be primary"
