@@ -535,3 +535,43 @@ func TestHeard(t *testing.T) {
 		t.Errorf("heard at %v, want %v", at, want)
 	}
 }
+
+// What an arbiter has heard of a member goes with all that it sends of it, as long as its process runs and the member is where it was.
+func TestHeardSinceTheProcessBegan(t *testing.T) {
+	f := newFixture()
+	f.group.Spec = &failover.Spec{
+		Health:  failover.Health{Checks: []failover.Check{{Name: "postgres", Required: true}}},
+		Members: []failover.MemberSpec{{Name: "db1", Address: "db1:5432"}},
+		Policy:  failover.Policy{AlsoDown: []failover.Reason{failover.ReasonStartingUp}},
+	}
+	sees := func(reason failover.Reason) bool {
+		f.now += time.Second
+		spec, _ := f.group.Spec.Member("db1")
+		f.observe(Report{Address: spec.Address, Ended: f.now, Observation: failover.Observation{
+			Group: "pay", Member: "db1", Checks: []failover.CheckState{{Name: "postgres", Evidence: failover.Evidence{Reason: reason}}},
+		}})
+		return f.whole().Observations[0].Heard
+	}
+	for _, step := range []struct {
+		reason failover.Reason
+		want   bool
+	}{
+		{failover.ReasonRefused, false}, {failover.ReasonStartingUp, false}, {failover.ReasonBadCredentials, false},
+		{failover.ReasonAnswered, true}, {failover.ReasonTimeout, true},
+	} {
+		if sees(step.reason) != step.want {
+			t.Errorf("%s: heard %v", step.reason, !step.want)
+		}
+	}
+	f.group.Spec.Members[0].Address = "elsewhere:5432"
+	if sees(failover.ReasonTimeout) {
+		t.Error("another machine was heard")
+	}
+	if sees(failover.ReasonShuttingDown); !sees(failover.ReasonTimeout) {
+		t.Error("one that says that it can't serve was not heard")
+	}
+	f.View = New("az-a") // another process
+	if sees(failover.ReasonTimeout) {
+		t.Error("a process that has just started has heard it")
+	}
+}

@@ -371,6 +371,7 @@ func (s *sim) checkLooks(e *entry) {
 	if v := failover.Tally(e.before, g, b.Member); v.Status != failover.StatusDown || g.Pause != nil {
 		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why(), g.Pause != nil)
 	}
+	s.checkRemembered(e, g)
 	since := max(op.ConfirmedAt, g.SpecSince) // a newer spec may look at something else
 	confirmed := s.ledger.at(since)
 	votes := 0
@@ -382,6 +383,32 @@ func (s *sim) checkLooks(e *entry) {
 	if votes < e.before.Majority() {
 		s.fail("old-looks", "%s of %s is isolated though only %d of %d arbiters found it dead since entry %d", b.Member, b.Group, votes, len(e.before.Voters), since)
 	}
+}
+
+// checkRemembered: a primary that none of those who see it down has heard in the present life of its process is not replaced before its time.
+func (s *sim) checkRemembered(e *entry, g *failover.Group) {
+	from := g.Operation.From
+	for _, id := range e.before.Voters { // between the decision and its entry one of them may have been started again, or not be heard of any more
+		if s.node(id).heard[memberKey{Group: g.Name, Member: from}] || s.toldHeard(e.before, g, id, from) {
+			return
+		}
+	}
+	for _, step := range g.Operation.Steps {
+		if step.Name != "verdict" {
+			continue
+		}
+		if waited := s.now - s.ledger.at(step.Outcome).first; waited < g.Spec.Health.ColdStartGrace*99/100 {
+			s.fail("cold-start", "%s of %s is isolated at entry %d, %s after it was found down, by arbiters none of which remembers it", from, g.Name, e.Index, waited)
+		}
+	}
+}
+
+// toldHeard says whether the view of an arbiter counts and says that it has heard a member.
+func (s *sim) toldHeard(state *failover.State, g *failover.Group, node failover.NodeID, member failover.MemberName) bool {
+	view, _ := state.View(node)
+	return slices.ContainsFunc(g.Looks, func(l failover.Look) bool {
+		return l.Node == node && l.Observation.Member == member && l.Generation == view.Generation && l.Observation.Heard
+	})
 }
 
 // checkOutcome: what an action came to counts once, and for its own intent.

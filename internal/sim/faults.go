@@ -62,6 +62,8 @@ func (s *sim) apply(item Item, struck *node) {
 	switch {
 	case strings.HasPrefix(item.Kind, "op-") || item.Kind == "read":
 		s.operate(item)
+	case item.Kind == "blackout":
+		s.blackout(item)
 	case s.applyToNode(n, item):
 	case s.applyToLinks(n, item):
 	default:
@@ -164,6 +166,22 @@ func (s *sim) applyToNode(n *node, item Item) bool {
 		return false
 	}
 	return true
+}
+
+// blackout stops all arbiters and all machines at once. Each comes back when it does.
+func (s *sim) blackout(item Item) {
+	for _, n := range s.nodes {
+		if n.alive {
+			n.kill("the power is cut")
+			s.until(s.worldDice.between(0, item.For), n.start)
+		}
+	}
+	for _, h := range s.hosts {
+		if h.powered {
+			s.powerOff(h)
+			s.after(s.remaining(s.worldDice.between(0, item.For)), func() { s.powerOn(h, "the power is back") })
+		}
+	}
 }
 
 // election lets a server that votes begin an election, as one does whose heartbeats came late.

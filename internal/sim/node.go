@@ -40,6 +40,7 @@ type node struct {
 	view       *view
 	sender     *sender
 	prober     *prober
+	heard      map[memberKey]bool          // who answered in this life of the process
 	sawDead    map[memberKey]time.Duration // true time at which a look at a member last ended that found it dead, and not only because this arbiter was late
 }
 
@@ -72,7 +73,7 @@ func (n *node) start() {
 	n.confirmed, n.intended = 0, map[failover.Index]time.Duration{}
 	n.intake = newIntake(n)
 	n.routes = &routeWatch{node: n}
-	n.view = newView(n)
+	n.view, n.heard = newView(n), map[memberKey]bool{}
 	n.sender = &sender{node: n}
 	n.prober = newProber(n)
 	n.prober.pokeAll()

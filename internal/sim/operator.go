@@ -220,7 +220,7 @@ func (s *sim) spec(g *service) *arbiterv1.GroupSpec {
 	spec := &arbiterv1.GroupSpec{
 		Group: string(g.name), Engine: string(failover.EnginePostgres), Connect: &arbiterv1.Connect{User: "arbiter"},
 		Health: &arbiterv1.Health{
-			Checks: []*arbiterv1.Check{check}, MinimumUnhealthy: durationpb.New(p.Minimum), RestartGrace: durationpb.New(p.Grace),
+			Checks: []*arbiterv1.Check{check}, MinimumUnhealthy: durationpb.New(p.Minimum), RestartGrace: durationpb.New(p.Grace), ColdStartGrace: durationpb.New(p.Cold),
 		},
 		Policy: &arbiterv1.Policy{
 			Automation: proto.String(string(failover.AutomationFull)), MaxLossBytes: proto.Uint64(p.MaxLoss), Cooldown: durationpb.New(p.Cooldown),

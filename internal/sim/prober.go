@@ -288,6 +288,9 @@ func (p *prober) took(t *task, began time.Duration, asOf failover.Index, spec fa
 	if p.node.sim.foundDown(t.key, saw) {
 		p.node.sawDead[t.key] = p.node.sim.now
 	}
+	if class := failover.ClassOf(t.state); class == failover.EvidenceGood || class == failover.EvidenceFailing {
+		p.node.heard[t.key] = true
+	}
 	t.report = ownview.Report{
 		Address: t.address, SpecSince: spec, Began: began, Ended: p.node.boot(), Check: t.check.Name, Dead: dead,
 		Observation: failover.Observation{

@@ -287,6 +287,31 @@ func TestScenario56_PowerComesBack(t *testing.T) {
 	}
 }
 
+// TestScenario42_ColdStart: everything stops at once and comes back in whatever order: the same primary goes on. Without the grace some orders
+// cost a failover, so that the test shows something.
+func TestScenario42_ColdStart(t *testing.T) {
+	run := func(seed uint64, grace time.Duration) *sim {
+		p := quiet(3)
+		p.Seed, p.Length, p.Groups[0].Cold = seed, 90*time.Second, grace
+		p.Items = []Item{{Kind: "blackout", At: 20 * time.Second, For: 30 * time.Second}}
+		return begin(t, p, 80*time.Second)
+	}
+	failedOver := 0
+	for seed := range uint64(20) {
+		s := run(seed, time.Minute)
+		nothingHappened(t, s)
+		if g := s.ledger.newest.Group("g1"); g.Epoch != 1 || g.Operation != nil {
+			t.Errorf("seed %d: epoch %d, %+v", seed, g.Epoch, g.Operation)
+		}
+		if run(seed, 0).counts.fences > 0 {
+			failedOver++
+		}
+	}
+	if failedOver == 0 {
+		t.Error("no order needs the grace")
+	}
+}
+
 // TestScenario61_PausedOnTheWay: an isolation that an operator's pause overtakes does not count.
 func TestScenario61_PausedOnTheWay(t *testing.T) {
 	p := crashed(3, 20*time.Second, Item{Kind: "op-pause", Hook: "before-commit-intend-isolate", Member: 0})

@@ -30,6 +30,7 @@ type GroupPlan struct {
 	Cooldown  time.Duration
 	Minimum   time.Duration
 	Grace     time.Duration
+	Cold      time.Duration
 	Levels    int // of fence devices
 	Refence   bool
 	Routes    bool
@@ -171,6 +172,7 @@ func Draw(seed uint64) *Plan {
 	p.Items = append(p.Items, drawRouters(newDice(seed, "routers"), p)...)
 	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
 	p.Items = append(p.Items, drawRecoveries(newDice(seed, "recoveries"), p)...)
+	p.Items = append(p.Items, drawBlackouts(newDice(seed, "blackouts"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
@@ -265,6 +267,17 @@ func drawMistakes(d dice, p *Plan) []Item {
 		items = append(items, Item{Kind: "misread", Hook: "after-commit-begin-reign", Count: d.IntN(4), Group: d.IntN(len(p.Groups)), Member: -1, For: d.between(time.Second, 5*time.Second)})
 	}
 	return items
+}
+
+// drawBlackouts gives groups a cold start grace, and in some runs stops everything at once, to come back in any order.
+func drawBlackouts(d dice, p *Plan) []Item {
+	for i := range p.Groups {
+		p.Groups[i].Cold = pick(d, []time.Duration{0, 0, 5 * time.Second, 20 * time.Second})
+	}
+	if d.chance(75) {
+		return nil
+	}
+	return []Item{{Kind: "blackout", At: d.between(12*time.Second, p.Length-10*time.Second), For: d.between(time.Second, 30*time.Second), Amount: d.IntN(1000)}}
 }
 
 // rerouteHooks are the points of a reroute at which an arbiter may be struck.
