@@ -150,27 +150,32 @@ func (s *stage) operations() []string {
 	return list
 }
 
-// Everything stops at once and starts again, in any order that the operator's manual allows: same primary, no failover.
+// Everything stops at once and starts again, in any order: same primary, no failover. A primary that comes back after arbiters and standbys is one
+// that nobody has heard yet, and not a lost one.
 func TestScenario42_ColdStart(t *testing.T) {
 	full(t)
-	grace := strings.Replace(patient, "{", "{minimum_unhealthy: 1m, ", 1)
 	arbiters := func(s *stage) {
 		for _, a := range s.Arbiters {
 			s.must(a.Host().PowerOn(s.ctx))
 			s.must(a.Start())
 		}
+		_, err := s.Leader(s.ctx)
+		s.must(err)
 	}
-	members := func(order func(*stage) []*database.Server) func(*stage) {
-		return func(s *stage) {
-			for _, m := range order(s) {
-				s.must(m.Host().PowerOn(s.ctx))
-				s.must(m.Start(s.ctx))
-			}
+	start := func(s *stage, servers ...*database.Server) {
+		for _, m := range servers {
+			s.must(m.Host().PowerOn(s.ctx))
+			s.must(m.Start(s.ctx))
 		}
 	}
-	primaryFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.primary, s.first, s.second} })
-	standbysFirst := members(func(s *stage) []*database.Server { return []*database.Server{s.second, s.first, s.primary} })
-	leads := func(s *stage) { _, err := s.Leader(s.ctx); s.must(err) }
+	standbys := func(s *stage) { start(s, s.second, s.first) }
+	primary := func(s *stage) { start(s, s.primary) }
+	router := func(s *stage) { s.must(s.Proxy.Launch(s.ctx)) }
+	late := func(s *stage) {
+		s.until("confirmed down", func(g *arbiterv1.GroupStatus) bool { return g.GetOperation() != nil && g.GetCandidate() != "" })
+		s.quiet(3 * time.Second)
+		s.explains("cold start grace", "are left")
+	}
 	ctl := func(verb string) func(*stage) {
 		return func(s *stage) { _, err := s.Ctl(s.ctx, verb, lab.Group, "--reason", "all is stopped"); s.must(err) }
 	}
@@ -178,22 +183,23 @@ func TestScenario42_ColdStart(t *testing.T) {
 	nothing := func(*stage) {}
 	for _, c := range []struct {
 		name   string
-		health string
 		before func(*stage)
 		steps  []func(*stage)
 	}{
-		{"arbiters last", patient, nothing, []func(*stage){standbysFirst, arbiters}},
-		{"arbiters first, then the primary", patient, nothing, []func(*stage){arbiters, leads, primaryFirst}},
-		// Standbys without a primary look like a lost primary. That it is only late is what a minimum time is for, or a pause.
-		{"arbiters first, then the standbys", grace, nothing, []func(*stage){arbiters, leads, standbysFirst}},
-		{"arbiters first, then the standbys of a paused group", patient, ctl("pause"), []func(*stage){arbiters, leads, standbysFirst, seen, ctl("resume")}},
+		{"arbiters last", nothing, []func(*stage){router, standbys, primary, arbiters}},
+		{"arbiters first, then the primary", nothing, []func(*stage){arbiters, primary, standbys, router}},
+		{"arbiters first, then the standbys, the router and the primary", nothing, []func(*stage){arbiters, standbys, late, router, primary}},
+		{"the router, arbiters, standbys, the primary", nothing, []func(*stage){router, arbiters, standbys, late, primary}},
+		{"standbys, arbiters, the primary, the router", nothing, []func(*stage){standbys, arbiters, late, primary, router}},
+		{"arbiters first, then the standbys of a paused group", ctl("pause"), []func(*stage){arbiters, standbys, router, primary, seen, ctl("resume")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := enter(t, plan{health: c.health})
+			s := enter(t, plan{own: true, health: patient}) // a router that is started again leads to the first primary
 			c.before(s)
 			for _, a := range s.Arbiters {
 				s.must(a.Host().PowerOff(s.ctx))
 			}
+			s.must(s.Proxy.Stop(s.ctx))
 			for _, m := range s.Members {
 				s.must(m.Host().PowerOff(s.ctx))
 			}
