@@ -9,6 +9,9 @@ import (
 // unconfirmedPause is how long to wait before leadership is asked for again.
 const unconfirmedPause = 50 * time.Millisecond
 
+// askedInARow is how soon after a confirmation that did not come another one is of the same row: those have one bound together.
+const askedInARow = 20 * unconfirmedPause
+
 type running struct {
 	action      Action
 	deadline    time.Duration
@@ -116,8 +119,11 @@ func (s *step) confirmFor(gc *control, intent Index) {
 		s.bound(gc.confirm)
 		return
 	}
+	if gc.confirming != intent || s.now-gc.confirmedAt > askedInARow {
+		gc.confirmFrom = s.now
+	}
 	gc.confirming, gc.confirmed = intent, false
-	gc.confirm = proposal{id: s.nextID(), at: s.now}
+	gc.confirm = proposal{id: s.nextID(), at: gc.confirmFrom}
 	s.emit(Confirm{ID: gc.confirm.id})
 	s.bound(gc.confirm)
 }
@@ -134,7 +140,9 @@ func (s *step) confirmEnded(e ConfirmEnded) {
 			continue
 		}
 		gc.confirm, gc.confirmed, gc.confirmedAt = proposal{}, e.OK, s.now
-		if !e.OK { // asked again as long as this arbiter thinks that it leads
+		if e.OK {
+			gc.confirmFrom = s.now
+		} else { // asked again as long as this arbiter thinks that it leads, and no longer than the bound for all attempts in a row
 			gc.pausedUntil = s.now + unconfirmedPause
 		}
 	}

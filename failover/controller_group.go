@@ -34,7 +34,8 @@ type control struct {
 	confirm     proposal      // under way
 	confirming  Index         // the intent that it is, or was, asked for
 	confirmed   bool          // it has come
-	confirmedAt time.Duration // and counts for this instant only
+	confirmedAt time.Duration // and counts for this instant only; or when it ended without
+	confirmFrom time.Duration // when the first of those was asked for that did not come in a row
 	running     *running
 	ended       *ActionEnded // waits for its confirmation and proposal
 	told        *ActionEnded // whose outcome is proposed

@@ -355,6 +355,32 @@ func TestController_EndsAProcessThatCannotCommit(t *testing.T) {
 	}
 }
 
+// Each attempt to confirm leadership ends after a while. All in a row have one bound, and one that comes begins anew.
+func TestController_EndsAProcessThatIsNeverConfirmed(t *testing.T) {
+	attempts := func(w *world, n int) {
+		for range n {
+			w.do(t, "tick 400ms\nconfirm a fail\ntick 60ms")
+		}
+	}
+	w := given(t, leased+"confirm a by-hand\nlook-again answers\n")
+	attempts(w, 10)
+	if strings.Contains(w.out.String(), "a: halt") {
+		t.Fatalf("too early\n%s", w.out.String())
+	}
+	w.do(t, "tick 500ms")
+	if !strings.Contains(w.out.String(), "a: halt") {
+		t.Errorf("it goes on without ever being confirmed\n%s", w.out.String())
+	}
+
+	w = given(t, leased+"confirm a by-hand\nlook-again answers\n")
+	attempts(w, 10)
+	w.do(t, "confirm a ok\noutcome isolate UNKNOWN")
+	attempts(w, 9)
+	if strings.Contains(w.out.String(), "a: halt") {
+		t.Errorf("it was confirmed in between\n%s", w.out.String())
+	}
+}
+
 // Scenario of a stuck executor: draining does not wait for it for ever.
 func TestController_DrainsBesideAnActionThatDoesNotEnd(t *testing.T) {
 	w := given(t, isolating+"drain a\ntick 4s\n")
