@@ -255,6 +255,10 @@ var staleness = []Mutant{
 
 var views = []Mutant{
 	{
+		Name: "fail-over-what-nobody-remembers", Rule: "S14", What: "after a start of everything a primary that is only late is failed over",
+		File: "failover/guards.go", Old: "if health.ColdStartGrace > 0 {", New: "if health.ColdStartGrace < 0 {",
+	},
+	{
 		Name: "count-answers-from-before-the-spec", Rule: "S14", What: "arbiters that looked again before a new spec came need not do so by that one",
 		File: looksFile, Old: "return max(asked, g.SpecSince) }", New: "return asked }",
 	},
