@@ -556,8 +556,11 @@ func TestHeardSinceTheProcessBegan(t *testing.T) {
 		reason failover.Reason
 		want   bool
 	}{
-		{failover.ReasonRefused, false}, {failover.ReasonStartingUp, false}, {failover.ReasonBadCredentials, false},
-		{failover.ReasonAnswered, true}, {failover.ReasonTimeout, true},
+		{failover.ReasonRefused, false},
+		{failover.ReasonStartingUp, false},
+		{failover.ReasonBadCredentials, false},
+		{failover.ReasonAnswered, true},
+		{failover.ReasonTimeout, true},
 	} {
 		if sees(step.reason) != step.want {
 			t.Errorf("%s: heard %v", step.reason, !step.want)
