@@ -25,6 +25,7 @@ type arrivedAt struct {
 	standby  bool
 	systemID string
 	epoch    failover.Epoch // of its epoch row, 0 without one
+	rowless  string         // why it doesn't tell whether it has one; empty: it does
 	address  string         // its own, by which it can be told from others; empty if it doesn't say
 }
 
@@ -51,10 +52,13 @@ func (p *Postgres) Arrives(ctx context.Context, route failover.Route, spec *fail
 		pid   int32
 		began string
 	)
-	if err := conn.QueryRow(limited, who, pgx.QueryExecModeSimpleProtocol).Scan(&at.standby, &at.systemID, &at.address, &pid, &began); err != nil {
-		return want.untold(route, err)
+	err = conn.QueryRow(limited, who, pgx.QueryExecModeSimpleProtocol).Scan(&at.standby, &at.systemID, &at.address, &pid, &began)
+	if err == nil {
+		err = at.askEpoch(limited, conn)
 	}
-	if at.epoch, err = arrivedEpoch(limited, conn); err != nil {
+	if err != nil && leftAlone(conn, err) {
+		return want.forsaken(route, err)
+	} else if err != nil {
 		return want.untold(route, err)
 	}
 	return want.judge(route, at, func() (bool, error) {
@@ -74,15 +78,24 @@ func (p *Postgres) Arrives(ctx context.Context, route failover.Route, spec *fail
 	})
 }
 
-// arrivedEpoch reads the epoch row by a statement of its own: a server of another system may have no such table, or not let the arbiters read it, and
-// is to be known by its identifier then. 0 if the server doesn't say.
-func arrivedEpoch(ctx context.Context, conn *postgres.Conn) (failover.Epoch, error) {
+// askEpoch reads the epoch row by a statement of its own: a server of another system may have no such table, or not let the arbiters read it, and
+// is to be known by its identifier then. Any other error says nothing of the row.
+func (at *arrivedAt) askEpoch(ctx context.Context, conn *postgres.Conn) error {
 	var epoch int64
 	err := conn.QueryRow(ctx, "SELECT coalesce(max(epoch), 0) FROM arbiter.epoch", pgx.QueryExecModeSimpleProtocol).Scan(&epoch)
-	if postgres.SQLState(err) != "" {
-		return 0, nil
+	switch postgres.SQLState(err) {
+	case "42P01", "3F000", "42501": // no such table, no such schema, no grant
+		at.rowless = postgres.Classify(err).Detail
+		return nil
 	}
-	return failover.Epoch(epoch), err
+	at.epoch = failover.Epoch(epoch)
+	return err
+}
+
+// leftAlone says whether an error after the log-in is that nobody answers any more, or that the connection was closed: a connection pool logs clients in by
+// itself, whatever became of the server behind it.
+func leftAlone(conn *postgres.Conn, err error) bool {
+	return failover.ClassOf(postgres.Classify(err).Reason) == failover.EvidenceDead || conn.IsClosed()
 }
 
 // Arrives does the same for a service of the HTTP contract, which names no instance: where the history of promotions is the primary's, it is taken for it.
@@ -147,6 +160,10 @@ func (want Arrival) judge(route failover.Route, at arrivedAt, same func() (bool,
 		case !is:
 			problem.What = fmt.Sprintf("%sanother server that accepts writes%s, not %s", whom, own, want.Primary)
 			problem.Fix = "keep clients away from it at once: what they write there is not in the group's primary; then mend the router"
+		case at.rowless != "":
+			problem.Blocks = false
+			problem.What = fmt.Sprintf("%s%s%s; under which epoch is not told: %s", whom, want.Primary, own, at.rowless)
+			problem.Fix = "see whether the route leads to the database of the group's spec (connect), and run the schema there again (arbiterctl schema): only so a newer epoch than the group's would be seen"
 		default:
 			return nil
 		}
@@ -168,6 +185,21 @@ func (want Arrival) notThrough(route failover.Route, err error) []Problem {
 	problem.What = fmt.Sprintf("through route %s clients reach nobody: %s", route.Name, what)
 	problem.Fix = fix
 	return []Problem{problem}
+}
+
+// forsaken says that a route led to somebody who let the arbiter log in, and then gave no answer: a server that hangs, or a connection pool without one.
+func (want Arrival) forsaken(route failover.Route, err error) []Problem {
+	became := "closed the connection"
+	if evidence := postgres.Classify(err); evidence.Reason == failover.ReasonTimeout {
+		became = "gave no answer in time"
+	} else if postgres.SQLState(err) != "" { // its last words
+		became += ": " + evidence.Detail
+	}
+	return []Problem{{
+		Member: want.Primary, Blocks: true, Unreachable: true,
+		What: fmt.Sprintf("through route %s clients get no answer: %s let this arbiter log in, and then %s", route.Name, route.VerifyAddress, became),
+		Fix:  fmt.Sprintf("see whether %s answers; if it does, see the router: a connection pool logs clients in by itself, also where it reaches no server", want.Primary),
+	}}
 }
 
 // untold says that a route led to a server that let the arbiter log in, so that clients reach it, and that it didn't say who it is.

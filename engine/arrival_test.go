@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgproto3"
+
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/postgres/postgrestest"
+	"github.com/arbiter-ha/arbiter/internal/secret"
 )
 
 // wantArrival looks where a route leads and compares the finding; empty: there must be none.
@@ -63,11 +66,24 @@ func TestArrives_WithoutTheEpochRow(t *testing.T) {
 	g := startGroup(t)
 	a := g.member("a").Address
 	foreign := func(w *Arrival) { w.SystemID = "7" }
+	untold := func(why string) {
+		t.Helper()
+		if p := g.wantArrival(a, "clients reach a (it says that its address is "+a+"); under which epoch is not told: ERROR: "+why, nil); p.Blocks || p.Unreachable {
+			t.Errorf("that the arbiters lack what they need is told by itself: %+v", p)
+		}
+		g.wantArrival(a, "another database system", foreign)
+	}
 	g.servers["a"].Exec("REVOKE SELECT ON arbiter.epoch FROM arbiter")
-	g.wantArrival(a, "another database system", foreign)
-	g.wantArrival(a, "", nil)
+	untold("permission denied for table epoch")
+	g.servers["a"].Exec("DROP TABLE arbiter.epoch")
+	untold(`relation "arbiter.epoch" does not exist`)
+	g.servers["a"].Exec("CREATE VIEW arbiter.epoch AS SELECT 1/0 AS epoch")
+	g.servers["a"].Exec("GRANT SELECT ON arbiter.epoch TO arbiter")
+	if p := g.wantArrival(a, "doesn't say who it is: ERROR: division by zero", nil); !p.Blocks || p.Unreachable {
+		t.Errorf("an error that says nothing of the row: %+v", p)
+	}
 	g.servers["a"].Exec("DROP SCHEMA arbiter CASCADE")
-	g.wantArrival(a, "another database system", foreign)
+	untold(`relation "arbiter.epoch" does not exist`)
 	g.servers["a"].Exec("REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC")
 	if p := g.wantArrival(a, "clients reach a server that doesn't say who it is", nil); !p.Blocks || p.Unreachable {
 		t.Errorf("it let the arbiter log in: %+v", p)
@@ -89,6 +105,74 @@ func TestArrives_Nowhere(t *testing.T) {
 	g.wantArrival("nowhere.invalid:5432", "nowhere.invalid:5432", nil)
 	g.spec.Connect.User = "nobody"
 	g.wantArrival(g.member("a").Address, `role "nobody" does not exist`, nil)
+}
+
+// A connection pool logs clients in by itself, also without a server behind it: then nobody writes through it, and what is known of the primary excuses that.
+func TestArrives_ThroughAPoolWithoutAServer(t *testing.T) {
+	t.Parallel()
+	lastWords := &pgproto3.ErrorResponse{Severity: "FATAL", SeverityUnlocalized: "FATAL", Code: "08P01", Message: "query_wait_timeout"}
+	for want, answer := range map[string]func(net.Conn, *pgproto3.Backend){
+		"and then gave no answer in time": nil,
+		"and then closed the connection":  func(c net.Conn, _ *pgproto3.Backend) { c.Close() },
+		"and then closed the connection: FATAL: query_wait_timeout (SQLSTATE 08P01)": func(c net.Conn, b *pgproto3.Backend) {
+			b.Send(lastWords)
+			_ = b.Flush()
+			c.Close()
+		},
+	} {
+		t.Run(want, func(t *testing.T) {
+			t.Parallel()
+			g := &group{t: t, engine: NewPostgres(new(secret.Reader)), spec: &failover.Spec{Engine: failover.EnginePostgres, Connect: postgrestest.Connect()}}
+			t.Cleanup(func() { g.engine.Close() })
+			pool := listen(t, func(c net.Conn) { logIn(c, answer) })
+			whole := "through route lb clients get no answer: " + pool + " let this arbiter log in, " + want
+			if p := g.wantArrival(pool, whole, nil); !p.Blocks || !p.Unreachable || p.Member != "a" || p.What != whole {
+				t.Errorf("%+v", p)
+			}
+		})
+	}
+}
+
+// A server that freezes between the two questions is no other one.
+func TestArrives_FrozenAfterTheLogIn(t *testing.T) {
+	g := startGroup(t)
+	lock := g.servers["a"].Dial()
+	for _, statement := range []string{"BEGIN", "LOCK TABLE arbiter.epoch"} {
+		if _, err := lock.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if p := g.wantArrival(g.member("a").Address, "no answer in time", nil); !p.Unreachable {
+		t.Errorf("%+v", p)
+	}
+}
+
+// logIn lets a client log in, and answers its first question; nil: never.
+func logIn(c net.Conn, answer func(net.Conn, *pgproto3.Backend)) {
+	backend := pgproto3.NewBackend(c, c)
+	for {
+		message, err := backend.ReceiveStartupMessage()
+		if err != nil {
+			return
+		}
+		if _, started := message.(*pgproto3.StartupMessage); started {
+			break
+		}
+		if _, err := c.Write([]byte("N")); err != nil { // no encryption
+			return
+		}
+	}
+	backend.Send(&pgproto3.AuthenticationOk{})
+	// What lets a client use the simple protocol.
+	backend.Send(&pgproto3.ParameterStatus{Name: "standard_conforming_strings", Value: "on"})
+	backend.Send(&pgproto3.ParameterStatus{Name: "client_encoding", Value: "UTF8"})
+	backend.Send(&pgproto3.ReadyForQuery{TxStatus: 'I'})
+	if backend.Flush() != nil {
+		return
+	}
+	if _, err := backend.Receive(); err == nil && answer != nil {
+		answer(c, backend)
+	}
 }
 
 // A router that takes connections and lets them hang costs no more than a client's patience.
