@@ -311,7 +311,10 @@ func addLook(v *arbiterv1.View, g *failover.Group, o failover.Observation) {
 	status, why := g.StatusOf(o)
 	v.Status, v.Reason, v.Detail, v.Since = string(status), string(why.Reason), why.Detail, timeToProto(o.Since)
 	for _, c := range o.Checks {
-		v.Checks = append(v.Checks, &arbiterv1.CheckState{Name: c.Name, Reason: string(c.Evidence.Reason), Detail: c.Evidence.Detail, Accepted: c.Evidence.Accepted})
+		e := c.Evidence
+		v.Checks = append(v.Checks, &arbiterv1.CheckState{
+			Name: c.Name, Reason: string(e.Reason), Detail: e.Detail, Accepted: e.Accepted, AcceptedAt: timeToProto(e.AcceptedAt),
+		})
 	}
 }
 

@@ -21,7 +21,8 @@ type seen struct {
 	idle     bool
 	system   string
 	token    Epoch
-	accepted bool // a connection, without an answer
+	accepted bool          // a connection, without an answer
+	since    time.Duration // a connection was accepted last
 }
 
 func primaryAt(p LSN) seen {
@@ -38,6 +39,9 @@ func (s seen) observation(g GroupName, m MemberName, sync SyncRule, asOf Index, 
 	o := Observation{
 		Group: g, Member: m, AsOf: asOf, Since: since,
 		Checks: []CheckState{{Name: "postgres", Evidence: Evidence{Reason: s.reason, Accepted: s.accepted}}},
+	}
+	if s.accepted || s.since > 0 {
+		o.Checks[0].Evidence.AcceptedAt = since - WallTime(s.since)
 	}
 	o.Facts = Facts{Role: s.role, AcceptsWrites: s.writes, SystemID: s.system, Timeline: s.timeline, Epoch: s.token, Stale: s.stale, Old: s.old}
 	switch s.role {

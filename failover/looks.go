@@ -1,9 +1,11 @@
 package failover
 
 import (
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
+	"time"
 )
 
 // currentLook returns what an arbiter sees of a member, if its view counts: current, and not doubted by the arbiter. It must not be changed.
@@ -158,28 +160,57 @@ func (g *Group) sightOf(s *State, node NodeID, m *Member) string {
 	return string(why.Reason)
 }
 
-// attested is a person's word on a member as a proof, with what the arbiters saw of the member when it was given: a name that nobody finds, as
-// with DNS that answers otherwise in another network, says less of a machine than its silence; one that refuses is no machine that is off, and one that accepts connections may hold a frozen service.
-func (g *Group) attested(s *State, m *Member, by Request) Proof {
+// attested is a person's word on a member as a proof, given at a time, with what the arbiters saw of the member then.
+func (g *Group) attested(s *State, m *Member, by Request, at WallTime) Proof {
+	return Proof{Grade: ProofAttested, By: by.Actor, Detail: strings.TrimPrefix(by.Reason+"; "+g.lastSights(s, m, at), "; ")}
+}
+
+// lastSights is what the arbiters see of a member that doesn't answer, and what that says of its machine: a name that nobody finds, as with DNS that
+// answers otherwise in another network, says less than silence; one that refuses is no machine that is off, and one that accepts connections may hold
+// a frozen service. That it did so before says only that it ran then: a person may have cut its power since.
+func (g *Group) lastSights(s *State, m *Member, at WallTime) string {
 	sees := func(match func(Observation) bool) bool {
 		return slices.ContainsFunc(s.Voters, func(node NodeID) bool { return g.seesNow(s, node, m, match) })
 	}
+	if !sees(askedInVain) {
+		return "no arbiter has reached its address: its name is not found (" + g.sightsOf(s, m) + ")"
+	}
 	seen := "looked at (" + g.sightsOf(s, m) + ")"
-	switch {
-	case !sees(askedInVain):
-		seen = "no arbiter has reached its address: its name is not found (" + g.sightsOf(s, m) + ")"
+	const frozen = "a frozen service writes again when it goes on, so the machine must be without power"
+	switch last := g.lastAccepted(s, m); {
 	case sees(accepts):
-		seen += "; its machine accepts connections, so it runs: a frozen service writes again when it goes on, so the machine must be without power"
-	case sees(refuses):
+		return seen + "; its machine accepts connections, so it runs: " + frozen
+	case last != 0:
+		seen += fmt.Sprintf("; its machine accepted a connection %s before, so it ran then: %s", max(0, time.Duration(at-last)).Truncate(time.Second), frozen)
+	}
+	if sees(refuses) {
 		seen += "; its machine refuses connections, so it runs: nothing of the service may be left on it"
 	}
-	return Proof{Grade: ProofAttested, By: by.Actor, Detail: strings.TrimPrefix(by.Reason+"; "+seen, "; ")}
+	return seen
+}
+
+// lastAccepted is when an arbiter whose view counts last had a connection to a silent member's machine accepted; 0 if none had.
+func (g *Group) lastAccepted(s *State, m *Member) (last WallTime) {
+	for _, node := range s.Voters {
+		if look, ok := g.lookNow(s, node, m); ok {
+			for _, c := range look.Observation.Checks {
+				last = max(last, c.Evidence.AcceptedAt)
+			}
+		}
+	}
+	return last
+}
+
+// lookNow returns what an arbiter sees of a member as it is now, if its view counts. It must not be changed.
+func (g *Group) lookNow(s *State, node NodeID, m *Member) (*Look, bool) {
+	look, ok := g.currentLook(s, node, m.Name)
+	return look, ok && look.Observation.AsOf >= m.NotBefore(look.Observation)
 }
 
 // seesNow says whether an arbiter's view counts and saw this of a member as it is now.
 func (g *Group) seesNow(s *State, node NodeID, m *Member, match func(Observation) bool) bool {
-	look, ok := g.currentLook(s, node, m.Name)
-	return ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && match(look.Observation)
+	look, ok := g.lookNow(s, node, m)
+	return ok && match(look.Observation)
 }
 
 func isStandby(f Facts) bool { return f.Role == RoleStandby }
@@ -210,7 +241,8 @@ func refuses(o Observation) bool {
 	})
 }
 
-// accepts says that the kernel of a service's machine accepted a connection, though no answer came: that one runs, and the service may be only frozen.
+// accepts says that the kernel of a service's machine accepted a connection in the newest look, though no answer came: that one runs, and the service may
+// be only frozen.
 func accepts(o Observation) bool {
 	return slices.ContainsFunc(o.Checks, func(c CheckState) bool { return c.Evidence.Accepted })
 }

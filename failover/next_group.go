@@ -242,7 +242,7 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 	for i := range g.Members {
 		m, word := &g.Members[i], Proof{}
 		if slices.Contains(b.Attested, m.Name) {
-			word = g.attested(&c.state, m, b.Request)
+			word = g.attested(&c.state, m, b.Request, c.entry.Wall)
 			c.tellWord(g, m.Name, word)
 		}
 		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Promoting, m.Proof = AuthorityNone, c.entry.Index, false, false, false, word

@@ -371,7 +371,7 @@ func (c *change) attest(b Attest) *Refusal {
 	if refusal := checkS4Seen(g, m.RevokedSince, b.Seen); refusal != nil {
 		return refusal
 	}
-	proof := g.attested(&c.state, m, b.Request)
+	proof := g.attested(&c.state, m, b.Request, c.entry.Wall)
 	if refusal := checkS3(g, m, proof); refusal != nil {
 		return refusal
 	}

@@ -68,9 +68,12 @@ func ClassOf(r Reason) EvidenceClass {
 type Evidence struct {
 	Reason Reason
 	Detail string // one line for people, without secrets; not compared when deciding whether a view changed
-	// Accepted says that the member's machine accepted a connection after the check had stopped getting answers: it ran then. Once seen it stays for as
-	// long as no answer comes, since a frozen service's queue of connections is full after some time.
+	// Accepted says that the member's machine accepted a connection in the newest look, though no answer came: it ran then, and the service may be only
+	// frozen.
 	Accepted bool `json:",omitempty"`
+	// AcceptedAt is when it last did so since the check stopped getting answers, for people; 0: never. It stays for as long as no answer comes: a frozen
+	// service's queue of connections is full after some time, and a machine whose power was cut accepts none either.
+	AcceptedAt WallTime `json:",omitempty"`
 }
 
 // CheckState is one check's state after its thresholds.

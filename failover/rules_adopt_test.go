@@ -219,14 +219,21 @@ func TestS3_ARefusedWordNamesWhatEachArbiterSaw(t *testing.T) {
 func TestS3_APersonsWordIsKeptWithWhatTheArbitersSaw(t *testing.T) {
 	const nobody = "no arbiter has reached its address: its name is not found ("
 	const runs = "; its machine refuses connections, so it runs: nothing of the service may be left on it"
-	const frozen = "; its machine accepts connections, so it runs: a frozen service writes again when it goes on, so the machine must be without power"
+	const goesOn = "a frozen service writes again when it goes on, so the machine must be without power"
+	const frozen = "; its machine accepts connections, so it runs: " + goesOn
 	for seen, want := range map[string]string{
-		"observe all: pg-a=down(refused)\nobserve b: pg-a=frozen":                  "looked at (a: refused; b: timeout; c: refused)" + frozen,
-		"observe all: pg-a=down(timeout)":                                          "looked at (a: timeout; b: timeout; c: timeout)",
-		"observe all: pg-a=down(timeout)\nobserve b: pg-a=down(reset)":             "looked at (a: timeout; b: reset; c: timeout)" + runs,
-		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)": "looked at (a: refused; b: refused; c: name-not-found)" + runs,
-		"observe all: pg-a=unknown(name-not-found)":                                nobody + "a: name-not-found; b: name-not-found; c: name-not-found)",
-		"observe all: pg-a=unknown(name-not-found)\nsilent a c":                    nobody + "a: name-not-found; b: name-not-found; c: its view is void)",
+		"observe all: pg-a=down(refused)\nobserve b: pg-a=frozen": "looked at (a: refused; b: timeout; c: refused)" + frozen,
+		"observe all: pg-a=was-frozen(12.7s)\nobserve b: pg-a=was-frozen(1h)": "looked at (a: timeout; b: timeout; c: timeout); " +
+			"its machine accepted a connection 12s before, so it ran then: " + goesOn,
+		"observe all: pg-a=was-frozen(3s)\nobserve b: pg-a=down(refused)": "looked at (a: timeout; b: refused; c: timeout); " +
+			"its machine accepted a connection 3s before, so it ran then: " + goesOn + runs,
+		"observe all: pg-a=was-frozen(3s)\nobserve c: pg-a=frozen":                    "looked at (a: timeout; b: timeout; c: timeout)" + frozen,
+		"observe all: pg-a=down(refused)\nobserve c: pg-a=was-frozen(3s)\nsilent a c": "looked at (a: refused; b: refused; c: its view is void)" + runs,
+		"observe all: pg-a=down(timeout)":                                             "looked at (a: timeout; b: timeout; c: timeout)",
+		"observe all: pg-a=down(timeout)\nobserve b: pg-a=down(reset)":                "looked at (a: timeout; b: reset; c: timeout)" + runs,
+		"observe all: pg-a=down(refused)\nobserve c: pg-a=unknown(name-not-found)":    "looked at (a: refused; b: refused; c: name-not-found)" + runs,
+		"observe all: pg-a=unknown(name-not-found)":                                   nobody + "a: name-not-found; b: name-not-found; c: name-not-found)",
+		"observe all: pg-a=unknown(name-not-found)\nsilent a c":                       nobody + "a: name-not-found; b: name-not-found; c: its view is void)",
 	} {
 		w := given(t, isolating+"outcome isolate UNKNOWN\n"+seen)
 		w.accepted(t, "", 0, w.attest(t, "pg-a"))

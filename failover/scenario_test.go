@@ -239,7 +239,7 @@ func (w *world) runObserve(fields []string, send bool) error {
 }
 
 // parseSeen reads primary@100, standby@90 or, with a timeline, standby@90/2, standby+@90 (it grows), idle-standby@90, last-standby@90, stopped-standby@90, readonly@90,
-// down(refused), degraded(slow), unknown(bad-credentials), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
+// down(refused), degraded(slow), unknown(bad-credentials), frozen, was-frozen(12s), and of another database stranger@90[:identifier], starting-stranger and foreign-primary@90.
 func parseSeen(text string) (seen, error) {
 	text, system, _ := strings.Cut(text, ":")
 	what, where, _ := strings.Cut(text, "@")
@@ -309,6 +309,9 @@ func seenAt(what, system string, at LSN) (seen, error) {
 		return s, nil
 	case "frozen": // its machine accepts connections, and no answer comes
 		return seen{reason: ReasonTimeout, accepted: true}, nil
+	case "was-frozen": // it accepts none any more, since so long
+		since, err := time.ParseDuration(reason)
+		return seen{reason: ReasonTimeout, since: since}, err
 	case "down", "degraded", "unknown":
 		return dead(Reason(reason)), nil
 	}

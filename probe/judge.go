@@ -91,9 +91,10 @@ func (j *judge) count(e failover.Evidence, ended time.Duration) {
 func (j *judge) revise(e failover.Evidence) bool {
 	switch {
 	case e.Reason == j.state.Reason:
-		j.state.Detail, j.state.Accepted = e.Detail, j.state.Accepted || e.Accepted
+		e.AcceptedAt = max(e.AcceptedAt, j.state.AcceptedAt)
+		j.state = e
 	case told(e) == told(j.state): // in other words: the view stays as it is
-		j.state.Accepted = j.state.Accepted || e.Accepted
+		j.state.Accepted, j.state.AcceptedAt = e.Accepted, max(e.AcceptedAt, j.state.AcceptedAt)
 	case j.claims() && weight(e) < weight(j.state):
 		j.state = e
 	default:
@@ -134,7 +135,7 @@ func (j *judge) enough() bool {
 }
 
 // common is what all bad looks of the row support: the mildest class, and in it the reason seen most, the earliest first
-// among equals; with its latest detail.
+// among equals; with its latest detail, and when one of those that say so was last accepted.
 func (j *judge) common() failover.Evidence {
 	mildest := j.bad[0].evidence
 	for _, b := range j.bad[1:] {
@@ -147,6 +148,7 @@ func (j *judge) common() failover.Evidence {
 	for _, b := range j.bad {
 		if weight(b.evidence) == weight(mildest) {
 			counts[told(b.evidence)]++
+			b.evidence.AcceptedAt = max(b.evidence.AcceptedAt, latest[told(b.evidence)].AcceptedAt)
 			latest[told(b.evidence)] = b.evidence
 		}
 	}

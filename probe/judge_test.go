@@ -157,25 +157,38 @@ func TestJudgePressing(t *testing.T) {
 	}
 }
 
-// A frozen server's queue of connections fills: what was accepted once is told for as long as no answer comes, whatever the kernel makes of it.
-func TestJudge_ThatAConnectionWasAcceptedStays(t *testing.T) {
-	j := newJudge(failover.Check{Failures: 1, Successes: 1})
-	for i, look := range []struct {
-		evidence failover.Evidence
-		want     bool
+// A frozen server's queue of connections fills: when one was accepted last is told for as long as no answer comes, whatever the kernel makes of it; and whether
+// one is accepted now by the newest look alone, since a person may have cut the machine's power.
+func TestJudge_WhenAConnectionWasAccepted(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		failures      int
+		looks, states string // a capital letter: a connection was accepted
+		last          []int  // the look that was accepted last, as told after each; 0: none
 	}{
-		{failover.Evidence{Reason: failover.ReasonTimeout}, false},
-		{failover.Evidence{Reason: failover.ReasonTimeout, Accepted: true}, true},
-		{failover.Evidence{Reason: failover.ReasonTimeout}, true},
-		{failover.Evidence{Reason: failover.ReasonNoRoute}, true},
-		{failover.Evidence{Reason: failover.ReasonAnswered}, false},
-		{failover.Evidence{Reason: failover.ReasonNoRoute}, false},
-		{failover.Evidence{Reason: failover.ReasonTimeout, Accepted: true}, true},
+		{"one look is enough", 1, "tTtngntT", "tTttgnnN", []int{0, 2, 2, 2, 0, 0, 0, 8}},
+		{"the queue is full once the threshold is reached", 3, "gTTttt", "gggttt", []int{0, 0, 0, 3, 3, 3}},
+		{"it is full from the second look on", 3, "gTttnt", "gggttt", []int{0, 0, 0, 2, 2, 2}},
+		{"the newest look counts", 3, "gttTtT", "gggTtT", []int{0, 0, 0, 4, 4, 6}},
+		{"refused now", 3, "gTTTrrr", "gggTTTr", []int{0, 0, 0, 4, 4, 4, 0}},
+		{"refused before", 3, "grTt", "gggt", []int{0, 0, 0, 3}},
 	} {
-		j.count(look.evidence, time.Duration(i))
-		if j.state.Accepted != look.want {
-			t.Errorf("after look %d: %+v", i, j.state)
-		}
+		t.Run(test.name, func(t *testing.T) {
+			j := newJudge(failover.Check{Failures: test.failures, Successes: 1})
+			for i := range test.looks {
+				lower := strings.ToLower(test.looks[i : i+1])[0]
+				e := failover.Evidence{Reason: letter(t, lower)}
+				if e.Accepted = lower != test.looks[i]; e.Accepted {
+					e.AcceptedAt = failover.WallTime(i + 1)
+				}
+				j.count(e, time.Duration(i))
+				state := strings.ToLower(test.states[i : i+1])[0]
+				want := failover.Evidence{Reason: letter(t, state), Accepted: state != test.states[i], AcceptedAt: failover.WallTime(test.last[i])}
+				if j.state != want {
+					t.Errorf("after look %d: %+v, want %+v", i+1, j.state, want)
+				}
+			}
+		})
 	}
 }
 

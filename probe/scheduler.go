@@ -224,6 +224,9 @@ func (s *Scheduler) report(t *task, look Look) {
 func (s *Scheduler) count(t *task, look *Look) {
 	m := t.member
 	before := t.judge.state
+	if look.Evidence.Accepted {
+		look.Evidence.AcceptedAt = failover.WallTimeOf(s.clock.Wall().Add(look.Began - s.clock.Boot()))
+	}
 	switch {
 	case look.Partial:
 	case look.asked:

@@ -417,7 +417,7 @@ func (a *app) attestCommand() *cobra.Command {
 			if err := isMember(g, args[1]); err != nil {
 				return err
 			}
-			consequence := heldFor(g) + screen.Seen(g, args[1]) + fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])
+			consequence := heldFor(g) + screen.Seen(a.style(), g, args[1]) + fmt.Sprintf("You vouch that %s of %s can't accept writes and won't come back by itself. If that is wrong, two members may write.", args[1], args[0])
 			if err := a.confirm(&change, args[0], consequence); err != nil {
 				return err
 			}

@@ -85,7 +85,7 @@ func (a *app) confirmWord(ctx context.Context, c *client.Client, change *changin
 	if err != nil {
 		return err
 	}
-	return a.confirm(change, request.Group, screen.Seen(g, request.Attest...)+fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest))
+	return a.confirm(change, request.Group, screen.Seen(a.style(), g, request.Attest...)+fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest))
 }
 
 func (a *app) transferCommand() *cobra.Command {

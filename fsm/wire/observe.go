@@ -60,7 +60,7 @@ func (f *faults) wireObservation(o failover.Observation) *arbiterv1.Observation 
 		Group: string(o.Group), Member: string(o.Member),
 		Checks: each(o.Checks, func(c failover.CheckState) *arbiterv1.CheckState {
 			return &arbiterv1.CheckState{
-				Name: c.Name, Reason: string(c.Evidence.Reason), Detail: text(c.Evidence.Detail), Accepted: c.Evidence.Accepted,
+				Name: c.Name, Reason: string(c.Evidence.Reason), Detail: text(c.Evidence.Detail), Accepted: c.Evidence.Accepted, AcceptedAt: wireWall(c.Evidence.AcceptedAt),
 			}
 		}),
 		Facts: f.wireFacts(o.Facts), Since: wireWall(o.Since), AsOf: uint64(o.AsOf), Heard: o.Heard,
@@ -71,7 +71,9 @@ func (f *faults) observation(o *arbiterv1.Observation) failover.Observation {
 	return failover.Observation{
 		Group: failover.GroupName(o.GetGroup()), Member: failover.MemberName(o.GetMember()),
 		Checks: each(o.GetChecks(), func(c *arbiterv1.CheckState) failover.CheckState {
-			evidence := failover.Evidence{Reason: failover.Reason(c.GetReason()), Detail: c.GetDetail(), Accepted: c.GetAccepted()}
+			evidence := failover.Evidence{
+				Reason: failover.Reason(c.GetReason()), Detail: c.GetDetail(), Accepted: c.GetAccepted(), AcceptedAt: f.wall("accepted_at", c.GetAcceptedAt()),
+			}
 			return failover.CheckState{Name: c.GetName(), Evidence: evidence}
 		}),
 		Facts: facts(o.GetFacts()), Since: f.wall("since", o.GetSince()), AsOf: failover.Index(o.GetAsOf()), Heard: o.GetHeard(),

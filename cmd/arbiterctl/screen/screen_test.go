@@ -758,6 +758,11 @@ func TestSeen(t *testing.T) {
 	const nobody = "No arbiter has reached its address: its name is not found.\n"
 	const frozen = "IT ACCEPTS CONNECTIONS, SO IT RUNS: its machine was reached though the service doesn't answer. " +
 		"A frozen service writes again when it goes on, beside the new primary: vouch only if the machine is without power now.\n"
+	const ran = "Its machine accepted a connection 12 s ago, without an answer of the service; it ran then. " +
+		"A frozen service writes again when it goes on, beside the new primary: make sure that the machine is without power.\n"
+	accepted := func(now bool, before time.Duration) []*arbiterv1.CheckState {
+		return []*arbiterv1.CheckState{{Name: "postgres", Reason: "timeout", Accepted: now, AcceptedAt: timestamppb.New(style().Now.Add(-before))}}
+	}
 	const runs = "Its machine refuses connections, so it runs: make sure that nothing of the service is left on it.\n"
 	for _, c := range []struct {
 		views []*arbiterv1.View
@@ -779,14 +784,24 @@ func TestSeen(t *testing.T) {
 		{[]*arbiterv1.View{
 			{Node: "az-a", Status: "down", Reason: "reset", WhyNot: "az-a also ran late"},
 		}, "What the arbiters see of pg-c now: az-a: az-a also ran late.\n" + runs},
-		{[]*arbiterv1.View{{
-			Node: "az-a", Status: "down", Reason: "timeout", Counts: true, Checks: []*arbiterv1.CheckState{{Name: "postgres", Reason: "timeout", Accepted: true}},
-		}}, "What the arbiters see of pg-c now: az-a: timeout.\n" + frozen},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "down", Reason: "timeout", Counts: true, Checks: accepted(false, 12*time.Second)},
+			{Node: "az-b", Status: "down", Reason: "timeout", Counts: true, Checks: accepted(true, time.Minute)},
+		}, "What the arbiters see of pg-c now: az-a: timeout; az-b: timeout.\n" + frozen},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "down", Reason: "timeout", Counts: true, Checks: accepted(false, time.Minute)},
+			{Node: "az-b", Status: "down", Reason: "timeout", Counts: true, Checks: accepted(false, 12*time.Second)},
+			{Node: "az-c", Status: "down", Reason: "timeout", Counts: true},
+		}, "What the arbiters see of pg-c now: az-a: timeout; az-b: timeout; az-c: timeout.\n" + ran},
+		{[]*arbiterv1.View{
+			{Node: "az-a", Status: "down", Reason: "timeout", WhyNot: "the leader has no current view from it", Checks: accepted(true, 12*time.Second)},
+			{Node: "az-b", Status: "down", Reason: "refused", Counts: true},
+		}, "What the arbiters see of pg-c now: az-a: the leader has no current view from it; az-b: refused.\n" + ran + runs},
 		{[]*arbiterv1.View{{Node: "az-a", Status: "unknown", Counts: true}}, "What the arbiters see of pg-c now: az-a: it has not looked.\n"},
 	} {
 		g := sample.Orders()
 		g.Members[2].Views = c.views
-		if got := screen.Seen(g, "pg-c"); got != c.want {
+		if got := screen.Seen(style(), g, "pg-c"); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}

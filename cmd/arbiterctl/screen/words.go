@@ -5,8 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/arbiter-ha/arbiter/config"
+	"github.com/arbiter-ha/arbiter/internal/spans"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
 )
 
@@ -82,31 +86,50 @@ func Contexts(s Style, c *config.Contexts, file string) string {
 
 // Seen says what each arbiter sees of members that a person is about to vouch for. A name that nobody finds, as where DNS answers otherwise in
 // another network, is not a machine that is silent.
-func Seen(g *arbiterv1.GroupStatus, members ...string) string {
+func Seen(s Style, g *arbiterv1.GroupStatus, members ...string) string {
 	var text strings.Builder
 	for _, m := range g.Members {
 		if !slices.Contains(members, m.Member) {
 			continue
 		}
 		var sights []string
-		unnamed, reached, refuses, accepts := false, false, false, false
+		unnamed, reached, refuses := false, false, false
 		for _, v := range m.Views {
 			sights = append(sights, v.Node+": "+cmp.Or(v.WhyNot, v.Reason, "it has not looked"))
 			unnamed = unnamed || v.Counts && v.Reason == "name-not-found"
 			reached = reached || v.Counts && v.Status != "unknown"
 			refuses = refuses || v.Reason == "refused" || v.Reason == "reset"
-			accepts = accepts || slices.ContainsFunc(v.Checks, func(c *arbiterv1.CheckState) bool { return c.Accepted })
 		}
 		fmt.Fprintf(&text, "What the arbiters see of %s now: %s.\n", m.Member, strings.Join(sights, "; "))
 		if unnamed && !reached {
 			text.WriteString("No arbiter has reached its address: its name is not found.\n")
 		}
-		if accepts {
-			text.WriteString("IT ACCEPTS CONNECTIONS, SO IT RUNS: its machine was reached though the service doesn't answer. A frozen service writes again when it goes on, beside the new primary: vouch only if the machine is without power now.\n")
-		}
+		text.WriteString(mayBeFrozen(s, m))
 		if refuses {
 			text.WriteString("Its machine refuses connections, so it runs: make sure that nothing of the service is left on it.\n")
 		}
 	}
 	return text.String()
+}
+
+// mayBeFrozen warns of a machine that accepts connections though its service doesn't answer. That it did so before, or is said to by an arbiter whose view
+// doesn't count, says that it ran then.
+func mayBeFrozen(s Style, m *arbiterv1.MemberStatus) string {
+	var last *timestamppb.Timestamp
+	for _, v := range m.Views {
+		for _, c := range v.Checks {
+			if c.Accepted && v.Counts {
+				return "IT ACCEPTS CONNECTIONS, SO IT RUNS: its machine was reached though the service doesn't answer. A frozen service writes again when it goes on, " +
+					"beside the new primary: vouch only if the machine is without power now.\n"
+			}
+			if c.AcceptedAt != nil && (last == nil || c.AcceptedAt.AsTime().After(last.AsTime())) {
+				last = c.AcceptedAt
+			}
+		}
+	}
+	if last == nil {
+		return ""
+	}
+	return fmt.Sprintf("Its machine accepted a connection %s ago, without an answer of the service; it ran then. A frozen service writes again when it goes on, "+
+		"beside the new primary: make sure that the machine is without power.\n", spans.Brief(max(0, s.Now.Sub(last.AsTime()).Truncate(time.Second))))
 }

@@ -67,6 +67,13 @@ func Samples(t interface{ Fatal(args ...any) }) []Sample {
 		{"observe/fence-path", failover.Observe{Batches: []failover.Batch{{
 			Node: "a2", Incarnation: 99, Sequence: 4, FencePaths: []failover.FencePath{{Group: "pay", Member: "db2", AsOf: 1029, Off: true, Contradicted: true}},
 		}}}},
+		{"observe/accepted", failover.Observe{Batches: []failover.Batch{{
+			Node: "a2", Incarnation: 99, Sequence: 5, Observations: []failover.Observation{{
+				Group: "pay", Member: "db1", AsOf: 1029, Checks: []failover.CheckState{{
+					Name: "postgres", Evidence: failover.Evidence{Reason: failover.ReasonTimeout, AcceptedAt: 1774749597_500000000},
+				}},
+			}},
+		}}}},
 		{"restored", failover.Restored{Request: Request, EpochsAbove: 1000}},
 	}
 }

@@ -825,8 +825,10 @@ type CheckState struct {
 	Name   string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Reason string                 `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	Detail string                 `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
-	// The member's machine accepted a connection after the check had stopped getting answers.
-	Accepted      bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// The member's machine accepted a connection in the newest look, though no answer came.
+	Accepted bool `protobuf:"varint,4,opt,name=accepted,proto3" json:"accepted,omitempty"`
+	// When it last did so since the check stopped getting answers.
+	AcceptedAt    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=accepted_at,json=acceptedAt,proto3" json:"accepted_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -887,6 +889,13 @@ func (x *CheckState) GetAccepted() bool {
 		return x.Accepted
 	}
 	return false
+}
+
+func (x *CheckState) GetAcceptedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AcceptedAt
+	}
+	return nil
 }
 
 // Facts are what a service said of itself.
@@ -2986,13 +2995,15 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x05facts\x18\x04 \x01(\v2\x11.arbiter.v1.FactsR\x05facts\x120\n" +
 	"\x05since\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x12\x13\n" +
 	"\x05as_of\x18\x06 \x01(\x04R\x04asOf\x12\x14\n" +
-	"\x05heard\x18\a \x01(\bR\x05heard\"l\n" +
+	"\x05heard\x18\a \x01(\bR\x05heard\"\xa9\x01\n" +
 	"\n" +
 	"CheckState\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1a\n" +
-	"\baccepted\x18\x04 \x01(\bR\baccepted\"\xbf\x03\n" +
+	"\baccepted\x18\x04 \x01(\bR\baccepted\x12;\n" +
+	"\vaccepted_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"acceptedAt\"\xbf\x03\n" +
 	"\x05Facts\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12%\n" +
 	"\x0eaccepts_writes\x18\x02 \x01(\bR\racceptsWrites\x12\x1b\n" +
@@ -3241,32 +3252,33 @@ var file_arbiter_v1_log_proto_depIdxs = []int32{
 	6,  // 25: arbiter.v1.Observation.checks:type_name -> arbiter.v1.CheckState
 	7,  // 26: arbiter.v1.Observation.facts:type_name -> arbiter.v1.Facts
 	33, // 27: arbiter.v1.Observation.since:type_name -> google.protobuf.Timestamp
-	8,  // 28: arbiter.v1.Facts.replicas:type_name -> arbiter.v1.Replica
-	11, // 29: arbiter.v1.ApplySpec.request:type_name -> arbiter.v1.Request
-	34, // 30: arbiter.v1.ApplySpec.written:type_name -> arbiter.v1.GroupSpec
-	34, // 31: arbiter.v1.ApplySpec.effective:type_name -> arbiter.v1.GroupSpec
-	11, // 32: arbiter.v1.DeleteGroup.request:type_name -> arbiter.v1.Request
-	11, // 33: arbiter.v1.Adopt.request:type_name -> arbiter.v1.Request
-	11, // 34: arbiter.v1.Pause.request:type_name -> arbiter.v1.Request
-	11, // 35: arbiter.v1.Resume.request:type_name -> arbiter.v1.Request
-	11, // 36: arbiter.v1.StartOperation.request:type_name -> arbiter.v1.Request
-	35, // 37: arbiter.v1.AcquireLease.duration:type_name -> google.protobuf.Duration
-	23, // 38: arbiter.v1.Conclude.outcome:type_name -> arbiter.v1.Outcome
-	24, // 39: arbiter.v1.Outcome.positions:type_name -> arbiter.v1.MemberPosition
-	25, // 40: arbiter.v1.Outcome.steps:type_name -> arbiter.v1.StepTime
-	35, // 41: arbiter.v1.Outcome.took:type_name -> google.protobuf.Duration
-	35, // 42: arbiter.v1.StepTime.start:type_name -> google.protobuf.Duration
-	35, // 43: arbiter.v1.StepTime.length:type_name -> google.protobuf.Duration
-	11, // 44: arbiter.v1.Release.request:type_name -> arbiter.v1.Request
-	11, // 45: arbiter.v1.Abort.request:type_name -> arbiter.v1.Request
-	11, // 46: arbiter.v1.Reinstate.request:type_name -> arbiter.v1.Request
-	11, // 47: arbiter.v1.Attest.request:type_name -> arbiter.v1.Request
-	11, // 48: arbiter.v1.Restored.request:type_name -> arbiter.v1.Request
-	49, // [49:49] is the sub-list for method output_type
-	49, // [49:49] is the sub-list for method input_type
-	49, // [49:49] is the sub-list for extension type_name
-	49, // [49:49] is the sub-list for extension extendee
-	0,  // [0:49] is the sub-list for field type_name
+	33, // 28: arbiter.v1.CheckState.accepted_at:type_name -> google.protobuf.Timestamp
+	8,  // 29: arbiter.v1.Facts.replicas:type_name -> arbiter.v1.Replica
+	11, // 30: arbiter.v1.ApplySpec.request:type_name -> arbiter.v1.Request
+	34, // 31: arbiter.v1.ApplySpec.written:type_name -> arbiter.v1.GroupSpec
+	34, // 32: arbiter.v1.ApplySpec.effective:type_name -> arbiter.v1.GroupSpec
+	11, // 33: arbiter.v1.DeleteGroup.request:type_name -> arbiter.v1.Request
+	11, // 34: arbiter.v1.Adopt.request:type_name -> arbiter.v1.Request
+	11, // 35: arbiter.v1.Pause.request:type_name -> arbiter.v1.Request
+	11, // 36: arbiter.v1.Resume.request:type_name -> arbiter.v1.Request
+	11, // 37: arbiter.v1.StartOperation.request:type_name -> arbiter.v1.Request
+	35, // 38: arbiter.v1.AcquireLease.duration:type_name -> google.protobuf.Duration
+	23, // 39: arbiter.v1.Conclude.outcome:type_name -> arbiter.v1.Outcome
+	24, // 40: arbiter.v1.Outcome.positions:type_name -> arbiter.v1.MemberPosition
+	25, // 41: arbiter.v1.Outcome.steps:type_name -> arbiter.v1.StepTime
+	35, // 42: arbiter.v1.Outcome.took:type_name -> google.protobuf.Duration
+	35, // 43: arbiter.v1.StepTime.start:type_name -> google.protobuf.Duration
+	35, // 44: arbiter.v1.StepTime.length:type_name -> google.protobuf.Duration
+	11, // 45: arbiter.v1.Release.request:type_name -> arbiter.v1.Request
+	11, // 46: arbiter.v1.Abort.request:type_name -> arbiter.v1.Request
+	11, // 47: arbiter.v1.Reinstate.request:type_name -> arbiter.v1.Request
+	11, // 48: arbiter.v1.Attest.request:type_name -> arbiter.v1.Request
+	11, // 49: arbiter.v1.Restored.request:type_name -> arbiter.v1.Request
+	50, // [50:50] is the sub-list for method output_type
+	50, // [50:50] is the sub-list for method input_type
+	50, // [50:50] is the sub-list for extension type_name
+	50, // [50:50] is the sub-list for extension extendee
+	0,  // [0:50] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_log_proto_init() }
