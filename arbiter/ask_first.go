@@ -98,7 +98,7 @@ func (n *Node) askAll(ctx context.Context, begun *failover.State, g *failover.Gr
 func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.RouterAnswer {
 	looks := make([]look, len(g.Spec.Routes))
 	for i, r := range g.Spec.Routes {
-		looks[i] = look{about: aboutRoute, what: "it", limit: askRoute, do: func(ctx context.Context) []Finding {
+		looks[i] = look{group: g.Name, about: aboutRoute, what: "it", name: r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
 			at := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer())
 			switch {
 			case at.Unread != nil:
@@ -114,6 +114,8 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 		answers[i].Route = g.Spec.Routes[i].Name
 		switch {
 		case len(found) == 0:
+		case found[0].NotAsked:
+			answers[i].Silent, answers[i].NotAsked = busy, true
 		case found[0].Blocks:
 			answers[i].Silent = found[0].What
 		default:
@@ -127,12 +129,12 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 // places of their own: a fence device may take long, and keeps no router waiting.
 func (n *Node) askMembers(ctx context.Context, g *failover.Group, may []failover.MemberName) (failover.FenceAnswer, []failover.MemberAnswer) {
 	writer, _ := g.Spec.Member(g.Writer())
-	looks := []look{{about: aboutFence, member: writer.Name, what: "it", limit: inspectLimit, do: func(ctx context.Context) []Finding {
+	looks := []look{{group: g.Name, about: aboutFence, member: writer.Name, what: "it", limit: inspectLimit, do: func(ctx context.Context) []Finding {
 		return unarmedBy(n.options.Drivers.Fencer.PathStatus(ctx, writer))
 	}}}
 	for _, name := range may {
 		m, _ := g.Spec.Member(name)
-		looks = append(looks, look{about: aboutDatabase, member: name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
+		looks = append(looks, look{group: g.Name, about: aboutDatabase, member: name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
 			return n.options.Drivers.Inspect.Member(ctx, m, g.Spec)
 		}})
 	}

@@ -64,9 +64,11 @@ type Finding struct {
 	Halts bool
 	// Unreachable says that there was no answer at all.
 	Unreachable bool
-	Member      failover.MemberName // where it isn't plain from what was looked at
-	What        string              // without secrets
-	Next        string              // what to do
+	// NotAsked says that this arbiter had no place left to ask: nothing is known of what was to be looked at.
+	NotAsked bool
+	Member   failover.MemberName // where it isn't plain from what was looked at
+	What     string              // without secrets
+	Next     string              // what to do
 }
 
 // RouteLook is what a look at a route came to.

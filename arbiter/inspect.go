@@ -42,9 +42,11 @@ const (
 
 // look is one part of an inspection.
 type look struct {
+	group   failover.GroupName
 	about   string
 	member  failover.MemberName
 	what    string // in words, for the finding that it never ended
+	name    string // of what is looked at, where neither member nor words tell
 	arrival bool   // whether clients reach the primary: they do if nothing is found
 	limit   time.Duration
 	do      func(context.Context) []Finding
@@ -55,18 +57,18 @@ func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, 
 	var looks []look
 	for _, m := range spec.Members {
 		looks = append(looks,
-			look{about: aboutDatabase, member: m.Name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
+			look{group: group, about: aboutDatabase, member: m.Name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
 				return inspect.Member(ctx, m, spec)
 			}},
-			look{about: aboutFence, member: m.Name, what: "the fence", limit: inspectLimit, do: func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
+			look{group: group, about: aboutFence, member: m.Name, what: "the fence", limit: inspectLimit, do: func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
 	}
 	for _, r := range spec.Routes {
-		looks = append(looks, look{about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
+		looks = append(looks, look{group: group, about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
 			return inspect.Route(ctx, r, group, spec, settled)
 		}})
 		if r.VerifyAddress != "" && !settled.Moving {
 			looks = append(looks, look{
-				about: aboutRoute, what: fmt.Sprintf("route %s (%s)", r.Name, r.VerifyAddress), limit: askRoute, arrival: settled.Primary != "",
+				group: group, about: aboutRoute, what: fmt.Sprintf("route %s (%s)", r.Name, r.VerifyAddress), limit: askRoute, arrival: settled.Primary != "",
 				do: func(ctx context.Context) []Finding { return inspect.Arrival(ctx, r, spec, settled) },
 			})
 		}
@@ -128,7 +130,12 @@ func sooner(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, limit)
 }
 
-// lookAll returns what each look found, as many at a time as there are places. It waits no longer than its context, whatever the looks do.
+func (l *look) target() target {
+	return target{group: l.group, about: l.about, name: cmp.Or(l.name, string(l.member), l.what)}
+}
+
+// lookAll returns what each look found, as many at a time as there are places. It waits no longer than its context, whatever the looks do; and one that
+// doesn't end keeps its place no longer than its limit.
 func (n *Node) lookAll(ctx context.Context, places chan struct{}, looks []look) [][]Finding {
 	type result struct {
 		i     int
@@ -143,11 +150,14 @@ func (n *Node) lookAll(ctx context.Context, places chan struct{}, looks []look) 
 			case <-ctx.Done():
 				return nil
 			}
-			defer func() { <-places }()
 			begun[i].Store(true)
 			limited, cancel := context.WithTimeout(ctx, l.limit)
 			defer cancel()
-			ended <- result{i, l.do(limited)}
+			do := func(ctx context.Context) { ended <- result{i, l.do(ctx)} }
+			if n.hanging.full(l.target()) {
+				do = func(context.Context) { ended <- result{i, []Finding{unanswered(l, true)}} }
+			}
+			n.hanging.run(limited, l.target(), do, func() { <-places })
 			return nil
 		})
 	}
@@ -170,10 +180,13 @@ func (n *Node) lookAll(ctx context.Context, places chan struct{}, looks []look) 
 	return all
 }
 
+// busy is why a look has not begun.
+const busy = "this arbiter was busy with other questions"
+
 // unanswered is the finding that a look has not ended, or not even begun.
 func unanswered(l look, begun bool) Finding {
 	if !begun {
-		return Finding{Blocks: true, Halts: true, What: l.what + " was not asked: this arbiter was busy with other questions", Next: "ask again"}
+		return Finding{Blocks: true, Halts: true, NotAsked: true, What: l.what + " was not asked: " + busy, Next: "ask again"}
 	}
 	return Finding{Blocks: true, Halts: true, Unreachable: true, What: l.what + " gave no answer in time", Next: "find out what hangs; it would hang a failover too"}
 }

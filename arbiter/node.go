@@ -103,6 +103,7 @@ type Node struct {
 	asking chan struct{}
 	// askingMembers is the same for members and their fences, which may take long.
 	askingMembers chan struct{}
+	hanging       hanging // looks that have lost their places
 
 	mu      sync.Mutex
 	boot    *Bootstrap

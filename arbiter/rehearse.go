@@ -145,7 +145,7 @@ func (n *Node) rehearse(state *failover.State, g *failover.Group, within func(fa
 // addAsked adds to a plan what was asked for it beside the looks.
 func addAsked(answer *arbiterv1.FailoverResponse, asked failover.Asked) {
 	for _, a := range asked.Routers.Asked {
-		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent})
+		answer.Routers = append(answer.Routers, &arbiterv1.PlanRouter{Route: a.Route, Answers: a.Silent == "", Detail: a.Silent, NotAsked: a.NotAsked})
 	}
 	if f := asked.Fence; f.Member != "" {
 		answer.Fence = &arbiterv1.PlanFence{Member: string(f.Member), Armed: f.Unarmed == "", Detail: f.Unarmed}

@@ -33,9 +33,44 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, a := range n.askRouters(ended, g) {
-		if !strings.Contains(a.Silent, "this arbiter was busy") {
+		if !a.NotAsked || !strings.Contains(a.Silent, "this arbiter was busy") {
 			t.Errorf("without a place: %+v", a)
 		}
+	}
+}
+
+// A router that heeds no time limit keeps no other one from being asked, however often it is asked itself.
+func TestAskRouters_OneThatHangsKeepsNoPlace(t *testing.T) {
+	n := &Node{group: supervise.NewGroup(t.Context()), asking: make(chan struct{}, 1)}
+	begun, end := make(chan struct{}), make(chan struct{})
+	t.Cleanup(func() { close(end) })
+	n.options.Drivers.Inspect.Astray = func(_ context.Context, _ failover.Route, g *failover.Group, _ failover.MemberName) (string, error) {
+		if g.Name == "hangs" {
+			begun <- struct{}{}
+			<-end
+		}
+		return "", nil
+	}
+	routes := &failover.Spec{Routes: []failover.Route{{Name: "front"}}}
+	answer := func(ctx context.Context, name failover.GroupName) string {
+		return n.askRouters(ctx, &failover.Group{Name: name, Spec: routes})[0].Silent
+	}
+	for range hangAtMost {
+		ctx, cancel := context.WithCancel(t.Context())
+		n.group.Go("over", func(context.Context) error {
+			<-begun
+			cancel()
+			return nil
+		})
+		if got := answer(ctx, "hangs"); got != "it gave no answer in time" {
+			t.Fatalf("while it hangs: %q", got)
+		}
+		if got := answer(t.Context(), "orders"); got != "" {
+			t.Fatalf("another one, with a single place: %q", got)
+		}
+	}
+	if got := answer(t.Context(), "hangs"); got != "it gave no answer in time" {
+		t.Errorf("once %d looks hang: %q", hangAtMost, got)
 	}
 }
 

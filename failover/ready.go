@@ -200,9 +200,10 @@ type Routers struct {
 
 // RouterAnswer is what came of asking a router where its route leads.
 type RouterAnswer struct {
-	Route  string
-	Silent string // why that isn't known; empty: it answered
-	Astray string // where it leads instead of to the primary alone; empty: it leads there, or that isn't known
+	Route    string
+	Silent   string // why that isn't known; empty: it answered
+	NotAsked bool   // since the arbiter didn't ask it
+	Astray   string // where it leads instead of to the primary alone; empty: it leads there, or that isn't known
 }
 
 // routersGuard asks that every router answers: the clients would be kept away from the old primary, which is fenced, and not get to the new one.
@@ -220,7 +221,11 @@ func routersGuard(s *State, g *Group, routers Routers) askedGuard {
 		guard.Detail = silent + ", and the operator says not to wait for it"
 	default:
 		guard.OK, guard.Detail = false, silent
-		guard.next = fmt.Sprintf("make it answer first (arbiterctl check %s says how); or, if its clients need not get to the new primary at once: --ignore-routers", g.Name)
+		guard.next = fmt.Sprintf("make it answer first (arbiterctl check %s says how)", g.Name)
+		if !slices.ContainsFunc(routers.Asked, func(a RouterAnswer) bool { return a.Silent != "" && !a.NotAsked }) {
+			guard.next = "ask again"
+		}
+		guard.next += "; or, if its clients need not get to the new primary at once: --ignore-routers"
 	}
 	return guard
 }
@@ -229,7 +234,9 @@ func routersGuard(s *State, g *Group, routers Routers) askedGuard {
 func (r Routers) silent() string {
 	var names []string
 	for _, a := range r.Asked {
-		if a.Silent != "" {
+		if a.NotAsked {
+			names = append(names, fmt.Sprintf("route %s was not asked: %s", a.Route, a.Silent))
+		} else if a.Silent != "" {
 			names = append(names, fmt.Sprintf("route %s does not answer: %s", a.Route, a.Silent))
 		}
 	}

@@ -81,7 +81,11 @@ func routersOfPlan(r *arbiterv1.FailoverResponse) (lines []string) {
 		if a.Answers {
 			answering = append(answering, a.Route)
 		} else if !strings.Contains(r.Plan, a.Detail) {
-			lines = append(lines, fmt.Sprintf("Route %s does not answer: %s.", a.Route, strings.TrimSuffix(a.Detail, ".")))
+			missing := "does not answer"
+			if a.NotAsked {
+				missing = "was not asked"
+			}
+			lines = append(lines, fmt.Sprintf("Route %s %s: %s.", a.Route, missing, strings.TrimSuffix(a.Detail, ".")))
 		}
 	}
 	if len(answering) > 0 {

@@ -806,3 +806,15 @@ func TestSeen(t *testing.T) {
 		}
 	}
 }
+
+// A router that nobody asked is not one that doesn't answer.
+func TestPlan_RoutersThatWereNotAsked(t *testing.T) {
+	plan := screen.Plan(style(), &arbiterv1.FailoverResponse{Routers: []*arbiterv1.PlanRouter{
+		{Route: "front", NotAsked: true, Detail: "this arbiter was busy"}, {Route: "back", Detail: "refused"},
+	}}, true)
+	for _, want := range []string{"Route front was not asked: this arbiter was busy.", "Route back does not answer: refused."} {
+		if !strings.Contains(plan, want) {
+			t.Errorf("no %q in %s", want, plan)
+		}
+	}
+}

@@ -4555,7 +4555,9 @@ type PlanRouter struct {
 	Route   string                 `protobuf:"bytes,1,opt,name=route,proto3" json:"route,omitempty"`
 	Answers bool                   `protobuf:"varint,2,opt,name=answers,proto3" json:"answers,omitempty"`
 	// Why not.
-	Detail        string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	Detail string `protobuf:"bytes,3,opt,name=detail,proto3" json:"detail,omitempty"`
+	// The arbiter that answers has not asked it.
+	NotAsked      bool `protobuf:"varint,4,opt,name=not_asked,json=notAsked,proto3" json:"not_asked,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4609,6 +4611,13 @@ func (x *PlanRouter) GetDetail() string {
 		return x.Detail
 	}
 	return ""
+}
+
+func (x *PlanRouter) GetNotAsked() bool {
+	if x != nil {
+		return x.NotAsked
+	}
+	return false
 }
 
 type AbortRequest struct {
@@ -7037,12 +7046,13 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05fresh\x18\x02 \x01(\bR\x05fresh\x12+\n" +
 	"\x03age\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03age\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"T\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"q\n" +
 	"\n" +
 	"PlanRouter\x12\x14\n" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
 	"\aanswers\x18\x02 \x01(\bR\aanswers\x12\x16\n" +
-	"\x06detail\x18\x03 \x01(\tR\x06detail\"\x8b\x01\n" +
+	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1b\n" +
+	"\tnot_asked\x18\x04 \x01(\bR\bnotAsked\"\x8b\x01\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
