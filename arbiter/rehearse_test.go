@@ -44,12 +44,12 @@ func TestAskRouters_OneThatHangsKeepsNoPlace(t *testing.T) {
 	n := &Node{group: supervise.NewGroup(t.Context()), asking: make(chan struct{}, 1)}
 	begun, end := make(chan struct{}), make(chan struct{})
 	t.Cleanup(func() { close(end) })
-	n.options.Drivers.Inspect.Astray = func(_ context.Context, _ failover.Route, g *failover.Group, _ failover.MemberName) (string, error) {
+	n.options.Drivers.Inspect.Astray = func(_ context.Context, _ failover.Route, g *failover.Group, _ failover.MemberName) RouteLook {
 		if g.Name == "hangs" {
 			begun <- struct{}{}
 			<-end
 		}
-		return "", nil
+		return RouteLook{}
 	}
 	routes := &failover.Spec{Routes: []failover.Route{{Name: "front"}}}
 	answer := func(ctx context.Context, name failover.GroupName) string {

@@ -77,7 +77,7 @@ func runningToProto(g *failover.Group, next failover.Decision) *arbiterv1.Operat
 	op := operationToProto(g.Name, g.Operation)
 	op.To, op.EpochAfter, op.Result, op.Now = string(g.Operation.Candidate), uint64(g.Epoch), "running", next.Detail
 	op.Turn = uint64(g.Turn())
-	op.MayWrite = failover.MayWrite(g)
+	op.MayWrite, op.MayWriteMember = failover.MayWrite(g), string(failover.MayBeWriting(g))
 	if g.Stage == failover.Held {
 		op.HeldSince = timeToProto(g.Hold.Since)
 		op.Result, op.HeldReason, op.HeldDetail = "held", string(g.Hold.Reason), g.HeldFor()

@@ -15,9 +15,18 @@ const (
 // UndonePart is the name of a part that did not come about.
 func UndonePart(name, what string) string { return name + " not " + what }
 
-// MayWrite names the member that an operation has told to stop without a proof that it has, and says whether clients were cut off from it; empty if there
-// is none, or if the first try to isolate it still goes on. A rogue whose fence waits for a person was not told anything yet.
+// MayWrite names the member that MayBeWriting is, and says whether clients were cut off from it; empty if there is none.
 func MayWrite(g *Group) string {
+	member := MayBeWriting(g)
+	if member == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s MAY STILL BE WRITING, since nothing proves that it has stopped; %s", member, g.cutOff(member))
+}
+
+// MayBeWriting is the member that an operation has told to stop without a proof that it has; empty if there is none, or if the first try to isolate it still
+// goes on. A rogue whose fence waits for a person was not told anything yet.
+func MayBeWriting(g *Group) MemberName {
 	op := g.Operation
 	if op == nil || op.Kind != KindFailover && op.Kind != KindRefence {
 		return ""
@@ -27,7 +36,7 @@ func MayWrite(g *Group) string {
 	if m == nil || m.Authority != AuthorityRevoked || !waited && !op.tried(ActionIsolate, m.Name) {
 		return ""
 	}
-	return fmt.Sprintf("%s MAY STILL BE WRITING, since nothing proves that it has stopped; %s", m.Name, g.cutOff(m.Name))
+	return m.Name
 }
 
 // cutOff says what the newest try to isolate a member did about its clients. That it keeps clients away is no proof: whoever knows the member's own

@@ -76,7 +76,7 @@ func (p prospect) String() string {
 			"(no failover of this group was measured yet)", p.longest)
 	}
 	if p.unarmed != "" {
-		text += ". T" + strings.TrimPrefix(p.unarmed, "t") + ": without its proof nobody is promoted, and nobody writes"
+		text += fmt.Sprintf(". %s%s: without its proof nobody is promoted, and nobody writes", strings.ToUpper(p.unarmed[:1]), p.unarmed[1:])
 	}
 	if p.unrouted != "" {
 		text += ". Clients would not be sent to the new primary at first: " + p.unrouted

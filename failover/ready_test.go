@@ -40,7 +40,8 @@ func TestUnready(t *testing.T) {
 		{"a router is silent", deaf, silent, []string{"arbiterctl check orders", "--ignore-routers"}},
 		{
 			"a router was not asked", with(func(a *Asked) { a.Routers.Asked = []RouterAnswer{{Route: "lb", NotAsked: true, Silent: "busy"}} }),
-			"route lb was not asked: busy", []string{"ask again; or", "--ignore-routers"},
+			"route lb was not asked: busy",
+			[]string{"ask again; or", "--ignore-routers"},
 		},
 		{"and nobody waits for it", with(func(a *Asked) { a.Routers = Routers{Asked: deaf.Routers.Asked, Ignored: true} }), "", nil},
 		{"the fence does not answer", unarmed, notArmed, []string{"arbiterctl check orders", "--ignore-unarmed", "arbiterctl attest"}},

@@ -10,12 +10,13 @@ func Rehearsal(s *State, name GroupName, asked Asked) Explanation {
 	if g == nil {
 		return e
 	}
-	p := prospectOf(s, g)
+	unarmed := unarmedFence(s, g, formerWriter(g)) // also where it is held, or refused, for something else
 	fenceAsked := asked.Fence.Member != "" && asked.Fence.Member == g.Writer()
 	if fenceAsked {
-		p.unarmed = unarmedNow(s, g, asked.Fence)
+		unarmed = unarmedNow(s, g, asked.Fence)
 	}
-	unarmed := p.unarmed
+	p := prospectOf(s, g)
+	p.unarmed = unarmed
 	why, next := Unready(s, g, asked)
 	switch {
 	case why != "":

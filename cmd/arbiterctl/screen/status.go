@@ -500,7 +500,7 @@ func statusNotes(p *page, s Style, g *arbiterv1.GroupStatus, proven ...string) {
 	}
 	routeNotes(p, s, "  ", g.AstrayRoutes, g.UnreadRoutes)
 	for _, name := range rogues(g) {
-		if strings.HasPrefix(g.Operation.GetMayWrite(), name+" ") { // said above, and graver
+		if g.Operation.GetMayWriteMember() == name { // said above, and graver
 			continue
 		}
 		p.labelled("  ", s.bad("alarm:"), []string{name + " has no authority and may be accepting writes"})

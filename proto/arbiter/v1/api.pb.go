@@ -2532,9 +2532,11 @@ type Operation struct {
 	// While it runs: which member may still be writing although it was told to stop, and whether clients were cut off from it. Empty if none.
 	MayWrite string `protobuf:"bytes,28,opt,name=may_write,json=mayWrite,proto3" json:"may_write,omitempty"`
 	// Who released it last; empty if nobody has.
-	ReleasedBy    string `protobuf:"bytes,29,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	ReleasedBy string `protobuf:"bytes,29,opt,name=released_by,json=releasedBy,proto3" json:"released_by,omitempty"`
+	// That member alone.
+	MayWriteMember string `protobuf:"bytes,30,opt,name=may_write_member,json=mayWriteMember,proto3" json:"may_write_member,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Operation) Reset() {
@@ -2766,6 +2768,13 @@ func (x *Operation) GetMayWrite() string {
 func (x *Operation) GetReleasedBy() string {
 	if x != nil {
 		return x.ReleasedBy
+	}
+	return ""
+}
+
+func (x *Operation) GetMayWriteMember() string {
+	if x != nil {
+		return x.MayWriteMember
 	}
 	return ""
 }
@@ -6853,7 +6862,7 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x03why\x18\x06 \x01(\tR\x03why\x12\x14\n" +
 	"\x05proof\x18\a \x01(\tR\x05proof\x12\x14\n" +
 	"\x05index\x18\b \x01(\x04R\x05index\x12\x14\n" +
-	"\x05first\x18\t \x01(\x04R\x05first\"\xb3\a\n" +
+	"\x05first\x18\t \x01(\x04R\x05first\"\xdd\a\n" +
 	"\tOperation\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x12\n" +
@@ -6891,7 +6900,8 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"held_since\x18\x1b \x01(\v2\x1a.google.protobuf.TimestampR\theldSince\x12\x1b\n" +
 	"\tmay_write\x18\x1c \x01(\tR\bmayWrite\x12\x1f\n" +
 	"\vreleased_by\x18\x1d \x01(\tR\n" +
-	"releasedByB\r\n" +
+	"releasedBy\x12(\n" +
+	"\x10may_write_member\x18\x1e \x01(\tR\x0emayWriteMemberB\r\n" +
 	"\v_loss_bytes\"\xa7\x03\n" +
 	"\x04Step\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x120\n" +
