@@ -1,7 +1,6 @@
 package arbiter
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -215,36 +214,6 @@ func haveMembers(g *failover.Group, names ...string) error {
 		return status.Errorf(codes.NotFound, "%s has no member %q; there are %s", g.Name, name, strings.Join(known, ", "))
 	}
 	return nil
-}
-
-// operation is the one that a change is about: the named one, else the one that it was about the first time, else the present one. The change
-// may be about a member too.
-func (s *service) operation(r interface {
-	changing
-	GetOperation() string
-}, members ...string,
-) (failover.OperationID, error) {
-	if err := s.leads(); err != nil {
-		return "", err
-	}
-	state := s.node.fsm.State()
-	named := failover.OperationID(r.GetOperation())
-	if done, again := state.Answered(r.GetChange().GetRequestId()); again {
-		return cmp.Or(named, done.Operation), nil
-	}
-	g, err := s.group(state, r.GetGroup())
-	if err == nil {
-		err = haveMembers(g, members...)
-	}
-	switch {
-	case err != nil:
-		return "", err
-	case named != "":
-		return named, nil
-	case g.Operation == nil:
-		return "", status.Errorf(codes.FailedPrecondition, "%s has no operation in progress", r.GetGroup())
-	}
-	return g.Operation.ID, nil
 }
 
 func operationIn(events []failover.Event) string {

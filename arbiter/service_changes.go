@@ -45,11 +45,10 @@ func startedBy(events []failover.Event) *arbiterv1.FailoverResponse {
 
 // Abort ends an operation before the point of no return.
 func (s *service) Abort(ctx context.Context, r *arbiterv1.AbortRequest) (*arbiterv1.AbortResponse, error) {
-	id, err := s.operation(r)
-	if err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
-	events, err := s.change(ctx, failover.Abort{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id})
+	events, err := s.change(ctx, failover.Abort{Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: failover.OperationID(r.GetOperation())})
 	if err != nil {
 		return nil, err
 	}
@@ -58,12 +57,11 @@ func (s *service) Abort(ctx context.Context, r *arbiterv1.AbortRequest) (*arbite
 
 // Reinstate gives the group back to its former writer.
 func (s *service) Reinstate(ctx context.Context, r *arbiterv1.ReinstateRequest) (*arbiterv1.ReinstateResponse, error) {
-	id, err := s.operation(r)
-	if err != nil {
+	if err := s.exists(r); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.Reinstate{
-		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id, Seen: failover.Index(r.GetSeen()),
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: failover.OperationID(r.GetOperation()), Seen: failover.Index(r.GetSeen()),
 	})
 	if err != nil {
 		return nil, err
@@ -76,12 +74,11 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 	if r.GetAcceptLoss() && !r.GetAcceptUnknownLoss() && r.GetAcceptLossBytes() == 0 {
 		return nil, status.Error(codes.InvalidArgument, "accept_loss_bytes: 0 bytes are no loss; name the amount that explain says, or set accept_unknown_loss")
 	}
-	id, err := s.operation(r, r.GetMember())
-	if err != nil {
+	if err := s.exists(r, r.GetMember()); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.Release{
-		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: failover.OperationID(r.GetOperation()),
 		AcceptLoss: r.GetAcceptLoss(), LossBytes: r.GetAcceptLossBytes(), LossUnknown: r.GetAcceptUnknownLoss(),
 		Member: failover.MemberName(r.GetMember()),
 		Seen:   failover.Index(r.GetSeen()),
@@ -94,12 +91,11 @@ func (s *service) Release(ctx context.Context, r *arbiterv1.ReleaseRequest) (*ar
 
 // Attest takes the caller's word that a revoked member cannot write.
 func (s *service) Attest(ctx context.Context, r *arbiterv1.AttestRequest) (*arbiterv1.AttestResponse, error) {
-	id, err := s.operation(r, r.GetMember())
-	if err != nil {
+	if err := s.exists(r, r.GetMember()); err != nil {
 		return nil, err
 	}
 	events, err := s.change(ctx, failover.Attest{
-		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: id,
+		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()), Operation: failover.OperationID(r.GetOperation()),
 		Member: failover.MemberName(r.GetMember()), Seen: failover.Index(r.GetSeen()),
 	})
 	if err != nil {
@@ -168,6 +164,11 @@ func rehearseResume(state *failover.State, request failover.Resume, next func(*f
 
 // Adopt records who the writer is.
 func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbiterv1.AdoptResponse, error) {
+	if len(r.GetAttest()) > 0 && r.GetSeen() == 0 {
+		var fields invalidFields
+		fields.add("seen", "where the log stood when the caller looked is missing, and is needed to vouch for members: see freshness.applied_index in the answer of GetStatus")
+		return nil, fields.refusal()
+	}
 	if err := s.exists(r, append([]string{r.GetMember()}, r.GetAttest()...)...); err != nil {
 		return nil, err
 	}
@@ -177,7 +178,7 @@ func (s *service) Adopt(ctx context.Context, r *arbiterv1.AdoptRequest) (*arbite
 	}
 	events, err := s.change(ctx, failover.Adopt{
 		Request: request(ctx, r.GetChange()), Group: failover.GroupName(r.GetGroup()),
-		Member: failover.MemberName(r.GetMember()), Attested: attested,
+		Member: failover.MemberName(r.GetMember()), Attested: attested, Seen: failover.Index(r.GetSeen()),
 	})
 	if err != nil {
 		return nil, err

@@ -16,6 +16,10 @@
 // Reads are linearizable unless the request or an option says otherwise; [StaleFallback] takes a labelled, possibly old
 // answer from any arbiter when nobody leads.
 //
+// A request about an operation (Abort, Release, Reinstate, Attest) names it, and but for Abort where it stood when the caller looked: Operation.Id
+// and Operation.Turn of a GetStatus. An Adopt that vouches for members names the AppliedIndex of that answer. Arbiters refuse one that doesn't,
+// and one that comes when something else has begun: look again, and decide again.
+//
 // Errors are of this package, never of gRPC: [RejectedError], [ErrNoLeader] and the others below.
 //
 // Goroutines: gRPC's own and a few short ones, which end with [Client.Close]. All methods may be called at any time.

@@ -10,6 +10,7 @@ import (
 // whatever was once proven of them: a machine that was off may have been switched on since.
 type adoption struct {
 	group    GroupName
+	seen     Index      // which the request names, if it vouches for members
 	member   MemberName // empty if nobody can be the writer
 	attest   []MemberName
 	promotes bool     // nobody writes, and the member is promoted
@@ -21,7 +22,8 @@ type adoption struct {
 func adoptionNow(s *State, g *Group, mended MemberName) adoption {
 	writable := slices.DeleteFunc(g.seenWritable(s), func(m MemberName) bool { return m == mended })
 	if len(writable) == 1 {
-		now := adoption{group: g.Name, member: writable[0], attest: g.toVouchFor(s, writable[0], mended)}
+		attest := g.toVouchFor(s, writable[0], mended)
+		now := adoption{group: g.Name, seen: g.sinceOf(attest), member: writable[0], attest: attest}
 		now.unasked = g.unaskedBefore(s, now.member, mended)
 		return now
 	}
@@ -30,7 +32,7 @@ func adoptionNow(s *State, g *Group, mended MemberName) adoption {
 		others := g.toVouchFor(s, m, mended)
 		spec, _ := g.Spec.Member(m)
 		if promote, refusal := checkS0(s, g, m, others); refusal == nil && promote && spec.Priority > 0 { // no other one passes: this one answers
-			return adoption{group: g.Name, member: m, attest: others, promotes: true}
+			return adoption{group: g.Name, seen: g.sinceOf(others), member: m, attest: others, promotes: true}
 		}
 	}
 	if u, ok := g.anyUnasked(s); ok && len(writable) == 0 {
@@ -94,16 +96,21 @@ func (a adoption) command() string {
 	if len(a.attest) == 0 {
 		return "arbiterctl adopt " + string(a.group)
 	}
-	return attestingAdoption(a.group, a.member, a.attest)
+	return attestingAdoption(a.group, a.member, a.attest, a.seen)
+}
+
+// vouchingFor is the command that adopts the group as it is, and vouches for members.
+func (g *Group) vouchingFor(member MemberName, attest []MemberName) string {
+	return attestingAdoption(g.Name, member, attest, g.sinceOf(attest))
 }
 
 // attestingAdoption is the command that adopts a group, and vouches for members.
-func attestingAdoption(group GroupName, member MemberName, attest []MemberName) string {
+func attestingAdoption(group GroupName, member MemberName, attest []MemberName, seen Index) string {
 	names := make([]string, len(attest))
 	for i, m := range attest {
 		names[i] = string(m)
 	}
-	return fmt.Sprintf("arbiterctl adopt %s --member %s --attest %s --reason \"...\"", group, member, strings.Join(names, ","))
+	return fmt.Sprintf("arbiterctl adopt %s --member %s --attest %s --seen %d --reason \"...\"", group, member, strings.Join(names, ","), seen)
 }
 
 // adoptCommands are what an operator can do about a group that is not adopted.

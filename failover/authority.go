@@ -124,7 +124,7 @@ func checkS0Settled(g *Group, m MemberName, attested []MemberName) *Refusal {
 	for _, other := range g.Members {
 		if other.Promoting && other.Name != m && !slices.Contains(attested, other.Name) {
 			return refuse("S7", "%s was told to become the primary, and may still do so at any time", other.Name).
-				advise("stop %s, and vouch for it: %s", other.Name, attestingAdoption(g.Name, m, append(slices.Clone(attested), other.Name)))
+				advise("stop %s, and vouch for it: %s", other.Name, g.vouchingFor(m, append(slices.Clone(attested), other.Name)))
 		}
 	}
 	return nil
@@ -156,7 +156,7 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 	if u, ok := g.unaskedOf(s, other); ok && checkAttestable(s, g, other) != nil { // it may well run, and write: nobody can tell
 		return refusal.advise("%s", u.advice(g.Name))
 	}
-	return refusal.advise("if it is certain that %s does not write, vouch for it: %s", other, attestingAdoption(g.Name, m, append(slices.Clone(attested), other)))
+	return refusal.advise("if it is certain that %s does not write, vouch for it: %s", other, g.vouchingFor(m, append(slices.Clone(attested), other)))
 }
 
 // checkAttestable asks that a person's word on a member is borne out (DESIGN section 6): nobody sees it answering, and a majority
@@ -282,19 +282,37 @@ func checkS4Operation(g *Group, id OperationID) *Refusal {
 		return refuse("S4", "%s has no operation in progress", g.Name)
 	}
 	if g.Operation.ID != id {
+		if id == "" {
+			return refuse("S4", "the request doesn't say which operation it is about: now it is %s", g.standing())
+		}
 		return refuse("S4", "operation %s is not the present one, %s", id, g.standing())
 	}
 	return nil
 }
 
 // checkS4Seen refuses an operator's request about what began at an entry that the operator had not seen: a release, an acceptance or
-// a person's word that was meant for one hold counts for no other one.
-func checkS4Seen(g *Group, began, seen Index) *Refusal {
-	if seen == 0 || began <= seen {
+// a person's word that was meant for one hold counts for no other one. One that doesn't say what was seen could be about anything.
+func checkS4Seen(g *Group, e Entry, began, seen Index) *Refusal {
+	var refusal *Refusal
+	switch {
+	case seen == 0:
+		refusal = refuse("S4", "the request doesn't say what was seen: now it is %s", g.standing())
+	case seen >= e.Index:
+		refusal = refuse("S4", "nobody can have seen index %d: the request itself has index %d", seen, e.Index)
+	case began > seen:
+		refusal = refuse("S4", "what was seen at index %d has passed: now it is %s", seen, g.standing())
+	default:
 		return nil
 	}
-	return refuse("S4", "what was seen at index %d has passed: now it is %s", seen, g.standing()).
-		advise("arbiterctl explain %s, and ask again if you still want it", g.Name)
+	return refusal.advise("arbiterctl explain %s, and ask again if you still want it", g.Name)
+}
+
+// checkS4Vouched refuses an adoption with a person's word on members if the group, or one of these members, is no longer what the person saw.
+func checkS4Vouched(g *Group, e Entry, b Adopt) *Refusal {
+	if len(b.Attested) == 0 {
+		return nil
+	}
+	return checkS4Seen(g, e, g.sinceOf(b.Attested), b.Seen)
 }
 
 // checkS4Unmoved refuses an operator's failover of a group that somebody else has acted on since the operator looked: it would fence another
@@ -321,9 +339,12 @@ func (g *Group) since(seen Epoch) string {
 		cmp.Or(shown.Writer, "nobody"), g.Name, seen, writer, g.Epoch)
 }
 
-// standing says where the operation in progress stands.
+// standing says where the operation in progress stands, or the group without one.
 func (g *Group) standing() string {
-	if g.Stage == Held {
+	switch {
+	case g.Operation == nil:
+		return fmt.Sprintf("%s with no operation in progress, under epoch %d", g.Name, g.Epoch)
+	case g.Stage == Held:
 		return fmt.Sprintf("%s, held for %s since index %d (%s)", g.Operation.ID, g.Hold.Reason, g.Hold.First, g.HeldFor())
 	}
 	return fmt.Sprintf("%s, which is %s since index %d", g.Operation.ID, g.Stage, g.Turn())

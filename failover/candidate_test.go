@@ -238,7 +238,7 @@ func TestAnAcceptedLossIsUsedUpByThePromotion(t *testing.T) {
 
 func TestNoLossIsAcceptedWhereNoneIsInTheWay(t *testing.T) {
 	w := given(t, adopted+"observe all: pg-a=down(refused)\nobserve all: pg-b=down(refused) pg-c=down(refused)\nlook-again answers\n")
-	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossUnknown: true}
+	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied, AcceptLoss: true, LossUnknown: true}
 	w.refused(t, "", "", 0, release)
 	w = given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)+
 		"observe all: pg-a=down(refused)\nlook-again answers\nrelease orders accept_loss=900\nabort orders\n")

@@ -102,6 +102,7 @@ type Adopt struct {
 	Group    GroupName
 	Member   MemberName
 	Attested []MemberName
+	Seen     Index // needed with Attested: up to which entry the operator saw the group (S4)
 }
 
 // Pause stops automation for a group; Resume starts it again.
@@ -184,7 +185,7 @@ type Release struct {
 	Request     Request
 	Group       GroupName
 	Operation   OperationID
-	Seen        Index // Group.Turn as the operator saw it; 0: not said. What is newer is not what was meant (S4)
+	Seen        Index // Group.Turn as the operator saw it, or any later index up to which the log was seen. What is newer is not what was meant (S4)
 	AcceptLoss  bool
 	LossBytes   uint64
 	LossUnknown bool       // accepts a loss of which nobody knows how large it is: an amount doesn't

@@ -169,6 +169,9 @@ func (c *change) adopt(b Adopt) *Refusal {
 	if g.Operation != nil && g.Stage != Held && (g.Lease != nil || pastIsolateIntent(g.EffectiveStage())) {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s", g.Name)
 	}
+	if refusal := checkS4Vouched(g, c.entry, b); refusal != nil {
+		return refusal
+	}
 	member, writable := b.Member, g.seenWritable(&c.state)
 	if member == "" && len(writable) > 0 {
 		member = writable[0] // two of them are refused below

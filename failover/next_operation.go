@@ -211,7 +211,7 @@ func (c *change) release(b Release) *Refusal {
 	if refusal != nil {
 		return refusal
 	}
-	if refusal := checkS4Seen(g, g.Hold.First, b.Seen); refusal != nil {
+	if refusal := checkS4Seen(g, c.entry, g.Hold.First, b.Seen); refusal != nil {
 		return refusal
 	}
 	if refusal := checkS14Release(&c.state, g); refusal != nil {
@@ -336,11 +336,7 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 	case op.Reinstating:
 		return refuse("", "%s is being reinstated already", op.From)
 	}
-	began := g.changed() // who was fenced meanwhile may have taken writes that a reinstatement would lose
-	if g.Stage == Held {
-		began = max(began, g.Hold.First)
-	}
-	if refusal := checkS4Seen(g, began, b.Seen); refusal != nil {
+	if refusal := checkS4Seen(g, c.entry, g.stands(), b.Seen); refusal != nil { // who was fenced meanwhile may have taken writes that it would lose
 		return refusal
 	}
 	op.Reinstating, op.ReinstatedAt, op.Aborted, op.Attempts = true, g.Epoch, false, 0
@@ -368,7 +364,7 @@ func (c *change) attest(b Attest) *Refusal {
 	if m == nil || m.Authority != AuthorityRevoked {
 		return refuse("S3", "%s is not revoked: there is nothing to vouch for", b.Member)
 	}
-	if refusal := checkS4Seen(g, m.RevokedSince, b.Seen); refusal != nil {
+	if refusal := checkS4Seen(g, c.entry, m.RevokedSince, b.Seen); refusal != nil {
 		return refusal
 	}
 	proof := g.attested(&c.state, m, b.Request, c.entry.Wall)

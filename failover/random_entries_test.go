@@ -65,11 +65,15 @@ func (r *randomWorld) nextTerm() Term {
 
 func (r *randomWorld) drawRequest(group GroupName, member MemberName, op OperationID) Body {
 	r.requests++
+	seen := r.state.Applied
+	if r.rare(5) {
+		seen = Index(r.between(0, int(seen)+2))
+	}
 	request := Request{Actor: "dana", Reason: "test", ID: pick(r.dice, []string{"", "again", fmt.Sprint(r.requests)})}
 	switch r.between(0, 11) {
 	case 0:
 		return Adopt{
-			Request: request, Group: group, Member: pick(r.dice, []MemberName{"", member}),
+			Request: request, Group: group, Seen: seen, Member: pick(r.dice, []MemberName{"", member}),
 			Attested: pick(r.dice, [][]MemberName{nil, nil, {"m1"}, {"m2"}, {"m3"}, {"m2", "m3"}, {"m1", "m3"}, {"m2", "m2"}}),
 		}
 	case 1:
@@ -79,13 +83,13 @@ func (r *randomWorld) drawRequest(group GroupName, member MemberName, op Operati
 	case 3, 4:
 		return StartOperation{Request: request, Group: group, Kind: KindFailover, Candidate: pick(r.dice, []MemberName{"", member})}
 	case 5:
-		return Release{Request: request, Group: group, Operation: op, AcceptLoss: r.rare(2), LossBytes: 10000}
+		return Release{Request: request, Group: group, Operation: op, Seen: seen, AcceptLoss: r.rare(2), LossBytes: 10000}
 	case 6:
 		return Abort{Request: request, Group: group, Operation: op}
 	case 7:
-		return Reinstate{Request: request, Group: group, Operation: op}
+		return Reinstate{Request: request, Group: group, Operation: op, Seen: seen}
 	case 8:
-		return Attest{Request: request, Group: group, Operation: op, Member: member}
+		return Attest{Request: request, Group: group, Operation: op, Seen: seen, Member: member}
 	case 9:
 		if r.rare(10) {
 			return Restored{Request: request, EpochsAbove: Epoch(r.between(0, 30))}

@@ -39,7 +39,7 @@ func TestS14_AReleaseAfterAnAbortGoesOnOrIsRefused(t *testing.T) {
 func TestReinstate_AfterAnAbortAdvisesNoAbort(t *testing.T) {
 	for commands, advises := range map[string]string{leased: "arbiterctl abort orders", leased + "abort orders\n": "nothing has to be undone: bring pg-a back"} {
 		w := given(t, commands)
-		rejected, refused := w.entry("", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+		rejected, refused := w.entry("", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied})
 		if !refused || !strings.HasPrefix(rejected.Next, advises) {
 			t.Errorf("%v, %+v", refused, rejected)
 		}
@@ -65,7 +65,7 @@ func checkRelease(t *testing.T, w *world) {
 	e := Explain(&w.state, "orders", w.leader("a").controller.Durations("orders", w.now, w.wall()))
 	said := strings.Join(e.Next, "\n")
 	held := w.group(t).Hold
-	rejected, refused := w.entry("", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+	rejected, refused := w.entry("", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied})
 	if strings.Contains(said, "arbiterctl release") == refused {
 		t.Errorf("refused: %v; explain said:\n%s", refused, said)
 	}
@@ -94,7 +94,7 @@ func TestS14_NoReleaseInAPausedGroupBeforeAnythingWasDone(t *testing.T) {
 	w := given(t, behind+"observe all: pg-a=down(refused)\nlook-again answers\n")
 	w.wantHeld(t, HoldLossBound)
 	w.do(t, "pause orders\n")
-	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossBytes: 1000}
+	release := Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied, AcceptLoss: true, LossBytes: 1000}
 	w.refused(t, "S14", "", 0, release)
 	w.do(t, "resume orders\n")
 	w.accepted(t, "", 0, release)

@@ -109,6 +109,7 @@ func askedBy(b Body) *asked {
 	case DeleteGroup:
 		return newAsked("delete", &b.Request, &b)
 	case Adopt:
+		b.Seen = 0
 		return newAsked("adopt", &b.Request, &b)
 	case Pause:
 		return newAsked("pause", &b.Request, &b)

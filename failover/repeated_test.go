@@ -10,7 +10,7 @@ import (
 // whoever asks for it and whatever they saw.
 func TestRequests_EachWishIsTold(t *testing.T) {
 	apart := map[string][]string{ // from what is wanted: what the caller saw, and what follows from the rest
-		"ApplySpec": {"Expected", "Spec", "Source"}, "StartOperation": {"Epoch"}, "Release": {"Seen"}, "Reinstate": {"Seen"}, "Attest": {"Seen"},
+		"ApplySpec": {"Expected", "Spec", "Source"}, "StartOperation": {"Epoch"}, "Release": {"Seen"}, "Reinstate": {"Seen"}, "Attest": {"Seen"}, "Adopt": {"Seen"},
 	}
 	for _, body := range []Body{
 		ApplySpec{}, DeleteGroup{}, Adopt{}, Pause{}, Resume{}, StartOperation{}, Release{}, Abort{}, Reinstate{}, Attest{}, Restored{},

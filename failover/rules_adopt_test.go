@@ -8,7 +8,7 @@ import (
 )
 
 func (w *world) adopt(member MemberName, attested ...MemberName) Adopt {
-	return Adopt{Request: w.request(), Group: "orders", Member: member, Attested: attested}
+	return Adopt{Request: w.request(), Group: "orders", Member: member, Seen: w.state.Applied, Attested: attested}
 }
 
 // heldPromoting is held in the promotion of pg-b, which was tried three times and may yet take effect; pg-a has come back.
@@ -146,7 +146,7 @@ func TestPlan_AReleaseWaitsForWhatRuns(t *testing.T) {
 }
 
 func (w *world) attest(t *testing.T, member MemberName) Attest {
-	return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Member: member}
+	return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied, Member: member}
 }
 
 // That nobody has looked says nothing: after a change of leader, a view that went silent, or in doubt.
@@ -246,7 +246,7 @@ func TestS3_APersonsWordIsKeptWithWhatTheArbitersSaw(t *testing.T) {
 		}
 	}
 	w := given(t, adopted+"observe all: pg-c=unknown(name-not-found)\n")
-	w.accepted(t, "", 0, Adopt{Request: Request{Actor: "dana", Reason: "pulled out"}, Group: "orders", Member: "pg-a", Attested: []MemberName{"pg-c"}})
+	w.accepted(t, "", 0, Adopt{Request: Request{Actor: "dana", Reason: "pulled out"}, Group: "orders", Member: "pg-a", Seen: w.state.Applied, Attested: []MemberName{"pg-c"}})
 	if detail := w.group(t).Member("pg-c").Proof.Detail; !strings.HasPrefix(detail, "pulled out; "+nobody) || !strings.Contains(w.out.String(), detail) {
 		t.Errorf("%q\n%s", detail, w.out.String())
 	}
@@ -368,7 +368,7 @@ func TestS0_LooksFromBeforeThePromotionEndedAreNoneOfAStandby(t *testing.T) {
 
 // What a hold for a rogue names beside a fence is what works once the rogue is a standby again, also where another member is gone.
 func TestAdoptionOfAGroupWhoseRogueIsMended(t *testing.T) {
-	const vouched = "arbiterctl adopt orders --member pg-a --attest pg-b --reason \"...\""
+	const vouched = "arbiterctl adopt orders --member pg-a --attest pg-b --seen 7 --reason \"...\""
 	for seen, want := range map[string][]string{
 		"": {"or make it a standby again: arbiterctl adopt orders"},
 		"observe all: pg-b=down(no-route)\n": {
@@ -466,6 +466,7 @@ func TestAnAdoptionWhereMembersCantBeAskedSaysWhy(t *testing.T) {
 		{"nobody finds the standby", "pg-a=primary@1000 pg-b=unknown(name-not-found)", unseen, ""},
 	} {
 		w := given(t, fresh+"observe all: "+test.looks+"\n")
+		test.adopt.Seen = w.state.Applied
 		refusal, refused := w.entry("", 0, test.adopt)
 		const check = ": mend that first; `arbiterctl check orders` says on which arbiter, and how"
 		if told := refusal.Next == test.unasked+check; !refused || told != (test.unasked != "") {

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -151,18 +152,18 @@ func TestS0_TheAdvisedAdoptionIsAccepted(t *testing.T) {
 		{"everybody is seen", adopted + "observe all: pg-c=stranger@7\nobserve all: pg-c=standby@1000\n", "arbiterctl adopt orders"},
 		{
 			"a standby is away", adopted + "observe all: pg-c=down(refused)\napply orders fence=pg-b:other\nobserve all: pg-b=standby@1000\n",
-			"arbiterctl adopt orders --member pg-a --attest pg-c --reason \"...\"",
+			"arbiterctl adopt orders --member pg-a --attest pg-c --seen 5 --reason \"...\"",
 		},
 		{
 			"the fenced primary is away", fenced + "observe all: pg-c=standby@1000\n",
-			"arbiterctl adopt orders --member pg-b --attest pg-a --reason \"...\"",
+			"arbiterctl adopt orders --member pg-b --attest pg-a --seen 10 --reason \"...\"",
 		},
 		{
 			"nobody writes", fenced + "observe all: pg-c=standby@1000 pg-b=down(refused)\n",
-			"arbiterctl adopt orders --member pg-c --attest pg-a,pg-b --reason \"...\"",
+			"arbiterctl adopt orders --member pg-c --attest pg-a,pg-b --seen 10 --reason \"...\"",
 		},
 		{"nobody writes, and the other standby is another database that was stopped", adopted + "observe all: pg-c=stranger@7\n" +
-			"observe all: pg-a=down(refused) pg-c=down(refused)\n", "arbiterctl adopt orders --member pg-b --attest pg-a,pg-c --reason \"...\""},
+			"observe all: pg-a=down(refused) pg-c=down(refused)\n", "arbiterctl adopt orders --member pg-b --attest pg-a,pg-c --seen 5 --reason \"...\""},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -177,6 +178,7 @@ func TestS0_TheAdvisedAdoptionIsAccepted(t *testing.T) {
 			ask := Adopt{Request: w.request(), Group: "orders"}
 			if words := strings.Fields(test.want); len(words) > 3 {
 				ask.Member, ask.Attested = MemberName(words[4]), splitMembers(words[6])
+				_, _ = fmt.Sscan(words[8], (*uint64)(&ask.Seen))
 				w.refused(t, "S0", "", 0, Adopt{Request: w.request(), Group: "orders"})
 			}
 			w.accepted(t, "", 0, ask)
@@ -187,8 +189,8 @@ func TestS0_TheAdvisedAdoptionIsAccepted(t *testing.T) {
 // A refusal for one member names it beside those that the request vouches for already.
 func TestS0_ARefusedAdoptionKeepsWhoIsVouchedFor(t *testing.T) {
 	w := given(t, adopted+"observe all: pg-b=down(refused) pg-c=down(refused)\n")
-	rejected, _ := w.entry("", 0, Adopt{Request: w.request(), Group: "orders", Attested: []MemberName{"pg-b"}})
-	if want := "arbiterctl adopt orders --member pg-a --attest pg-b,pg-c --reason"; !strings.Contains(rejected.Next, want) {
+	rejected, _ := w.entry("", 0, Adopt{Request: w.request(), Group: "orders", Seen: w.state.Applied, Attested: []MemberName{"pg-b"}})
+	if want := fmt.Sprintf("arbiterctl adopt orders --member pg-a --attest pg-b,pg-c --seen %d --reason", w.group(t).sinceOf([]MemberName{"pg-b", "pg-c"})); !strings.Contains(rejected.Next, want) {
 		t.Errorf("advised is %q, not %s", rejected.Next, want)
 	}
 }

@@ -50,7 +50,7 @@ func TestS3_OnlyAnAcceptedProofEndsAuthority(t *testing.T) {
 
 func TestS3_AttestOnlyWhatIsRevokedAndNotSeen(t *testing.T) {
 	attest := func(w *world, m MemberName) Attest {
-		return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Member: m}
+		return Attest{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied, Member: m}
 	}
 	w := given(t, isolating)
 	w.refused(t, "S3", "", 0, attest(w, "pg-b"))
@@ -85,7 +85,7 @@ func TestS3_AnOldProofIsReadBackBeforePromoting(t *testing.T) {
 	op := w.group(t).Operation.ID
 	w.accepted(t, "a", 1, HoldOperation{Group: "orders", Operation: op, Reason: HoldLossBound, Detail: "test"})
 	w.refused(t, "S3", "a", 1, w.intend(t, ActionPromote, "pg-b"))
-	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: op})
+	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: op, Seen: w.state.Applied})
 	w.refused(t, "S3", "a", 1, w.intend(t, ActionPromote, "pg-b"))
 	w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-a"))
 	w.accepted(t, "a", 1, w.conclude(t, offProof()))
@@ -146,12 +146,14 @@ func TestS4_StaleEntriesChangeNothing(t *testing.T) {
 		{"a renewal of an older epoch", isolating, "a", 1, func(w *world) Body { return RenewLease{Group: "orders", Holder: "a", Epoch: 1} }},
 		{"a release of an older epoch", isolating, "a", 1, func(w *world) Body { return ReleaseLease{Group: "orders", Holder: "a", Epoch: 1} }},
 		{"an abort of another operation", isolating, "", 0, func(w *world) Body { return Abort{Request: w.request(), Group: "orders", Operation: "orders-1"} }},
-		{"a release of another operation", isolating, "", 0, func(w *world) Body { return Release{Request: w.request(), Group: "orders", Operation: "orders-1"} }},
+		{"a release of another operation", isolating, "", 0, func(w *world) Body {
+			return Release{Request: w.request(), Group: "orders", Operation: "orders-1", Seen: w.state.Applied}
+		}},
 		{"a reinstatement of another operation", isolating, "", 0, func(w *world) Body {
-			return Reinstate{Request: w.request(), Group: "orders", Operation: "orders-1"}
+			return Reinstate{Request: w.request(), Group: "orders", Operation: "orders-1", Seen: w.state.Applied}
 		}},
 		{"an attest for another operation", isolating, "", 0, func(w *world) Body {
-			return Attest{Request: w.request(), Group: "orders", Operation: "orders-1", Member: "pg-a"}
+			return Attest{Request: w.request(), Group: "orders", Operation: "orders-1", Seen: w.state.Applied, Member: "pg-a"}
 		}},
 		{"a failover that was confirmed under an older epoch", ready, "", 0, func(w *world) Body {
 			return StartOperation{Request: w.request(), Group: "orders", Kind: KindFailover, Epoch: w.group(t).Epoch - 1}
@@ -354,7 +356,7 @@ func TestS7_AnUnprovenPromotionLeavesTheCandidateWriter(t *testing.T) {
 		w.wantAuthorities(t, none, writer, none)
 		w.wantStage(t, Promoting)
 		w.refused(t, "S7", "", 0, Abort{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
-		w.refused(t, "S7", "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+		w.refused(t, "S7", "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied})
 		w.refused(t, "S4", "a", 1, w.intend(t, ActionPromote, "pg-c"))
 		// Another candidate only after a fence of the first, with proof.
 		w.accepted(t, "a", 1, w.intend(t, ActionIsolate, "pg-b"))

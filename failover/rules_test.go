@@ -182,7 +182,7 @@ func TestS0_WhatAdoptionAsksFor(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			w := given(t, seen+test.views)
-			test.adopt.Group, test.adopt.Request = "orders", w.request()
+			test.adopt.Group, test.adopt.Request, test.adopt.Seen = "orders", w.request(), w.state.Applied
 			if test.refused {
 				rejected, ok := w.entry("", 0, test.adopt)
 				if stranger := test.adopt.Member == "pg-x"; stranger != strings.Contains(rejected.Text, "pg-x is not a member of orders") {
@@ -402,7 +402,7 @@ func TestS2_Reinstate(t *testing.T) {
 	}
 	w := given(t, isolating+"keep a\noutcome isolate UNKNOWN\ncommit a\n")
 	w.refused(t, "S4", "a", 1, reinstate(w)) // a fence of it is in flight
-	w.accepted(t, "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+	w.accepted(t, "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied})
 	w.refused(t, "S4", "a", 1, reinstate(w)) // still
 	w.refused(t, "S4", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
 	w.accepted(t, "a", 1, AcquireLease{Group: "orders", Holder: "a", Term: 1, AfterEpoch: w.group(t).Epoch, Duration: 2 * time.Second})
@@ -417,7 +417,7 @@ func TestS2_ReinstateNeedsItsEpochAndItsRequest(t *testing.T) {
 	i := w.intend(t, ActionPromote, "pg-a")
 	i.Reinstate = true
 	w.refused(t, "S2", "a", 1, i) // nobody asked for it
-	w.accepted(t, "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID})
+	w.accepted(t, "", 0, Reinstate{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.state.Applied})
 	w.refused(t, "S2", "a", 1, i) // the epoch is the one under which it was asked for
 	other := i
 	other.Member = "pg-b"

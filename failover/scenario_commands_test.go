@@ -228,12 +228,12 @@ func (w *world) runRequest(command string, a arguments) error {
 	if of := a.settings["of"]; of != "" {
 		id = OperationID(of)
 	}
-	var seen Index
+	seen := w.state.Applied // who asks looks before
 	_, _ = fmt.Sscan(a.settings["seen"], (*uint64)(&seen))
 	var body Body
 	switch command {
 	case "adopt":
-		body = Adopt{Request: request, Group: name, Member: MemberName(a.word(1)), Attested: splitMembers(a.settings["attest"])}
+		body = Adopt{Request: request, Group: name, Member: MemberName(a.word(1)), Attested: splitMembers(a.settings["attest"]), Seen: seen}
 	case "pause":
 		body = Pause{Request: request, Group: name}
 	case "resume":

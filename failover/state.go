@@ -251,14 +251,30 @@ func (g *Group) Member(name MemberName) *Member {
 // Turn is the newest entry at which the operation turned to what an operator may be asked about: it was held, something was intended,
 // or a member was revoked or proven to have stopped. Requests name the one that the operator saw.
 func (g *Group) Turn() Index {
-	turn := g.changed()
-	if g.Stage == Held {
-		turn = max(turn, g.Hold.First)
-	}
+	turn := g.stands()
 	if op := g.Operation; op != nil && op.Intent != nil {
 		turn = max(turn, op.Intent.Index)
 	}
 	return turn
+}
+
+// stands is the newest entry at which the group turned to what it is held for, or to who may write in it.
+func (g *Group) stands() Index {
+	if g.Stage == Held {
+		return max(g.changed(), g.Hold.First)
+	}
+	return g.changed()
+}
+
+// sinceOf is as stands, and counts that members became what they are: another machine, or one whose fence is believed again.
+func (g *Group) sinceOf(members []MemberName) Index {
+	since := g.stands()
+	for _, name := range members {
+		if m := g.Member(name); m != nil {
+			since = max(since, m.Since)
+		}
+	}
+	return since
 }
 
 // changed is the newest entry that took away a right to write, or proved that it has ended.

@@ -320,7 +320,7 @@ func (w *workload) outcome() failover.Outcome {
 
 // operate is what an operator asks for.
 func (w *workload) operate(name failover.GroupName) failover.Body {
-	request, operation := w.request(), failover.OperationID("none")
+	request, operation, seen := w.request(), failover.OperationID("none"), w.state.Applied
 	member := pick(w, workMembers)
 	var version uint64
 	if group := w.state.Group(name); group != nil {
@@ -332,15 +332,15 @@ func (w *workload) operate(name failover.GroupName) failover.Body {
 	bodies := []failover.Body{
 		failover.StartOperation{Request: request, Group: name, Kind: failover.KindFailover},
 		failover.StartOperation{Request: request, Group: name, Kind: failover.KindFailover, Candidate: member},
-		failover.Release{Request: request, Group: name, Operation: operation, AcceptLoss: true, LossBytes: 1 << 30},
-		failover.Release{Request: request, Group: name, Operation: operation},
+		failover.Release{Request: request, Group: name, Operation: operation, Seen: seen, AcceptLoss: true, LossBytes: 1 << 30},
+		failover.Release{Request: request, Group: name, Operation: operation, Seen: seen},
 		failover.Abort{Request: request, Group: name, Operation: operation},
-		failover.Reinstate{Request: request, Group: name, Operation: operation},
-		failover.Attest{Request: request, Group: name, Operation: operation, Member: member},
+		failover.Reinstate{Request: request, Group: name, Operation: operation, Seen: seen},
+		failover.Attest{Request: request, Group: name, Operation: operation, Seen: seen, Member: member},
 		failover.Pause{Request: request, Group: name},
 		failover.Resume{Request: request, Group: name},
 		failover.Adopt{Request: request, Group: name},
-		failover.Adopt{Request: request, Group: name, Member: member, Attested: slices.DeleteFunc(slices.Clone(workMembers),
+		failover.Adopt{Request: request, Group: name, Member: member, Seen: seen, Attested: slices.DeleteFunc(slices.Clone(workMembers),
 			func(m failover.MemberName) bool { return m == member })},
 		w.applySpec(name, version, 2+w.chance.IntN(2)),
 	}

@@ -152,13 +152,14 @@ func (o *about) addFlags(cmd *cobra.Command) {
 }
 
 // find fills in what the operator left out: the operation that is in progress, and where it stands now.
-func (o *about) find(ctx context.Context, a *app, c *client.Client, group string, needed bool) (*arbiterv1.GroupStatus, error) {
-	id, g, err := a.current(ctx, c, group, o.operation, needed)
+func (o *about) find(ctx context.Context, a *app, c *client.Client, group string) (*arbiterv1.GroupStatus, error) {
+	g, applied, err := a.groupNow(ctx, c, group)
 	if err != nil {
 		return nil, err
 	}
-	o.operation, o.seen = id, cmp.Or(o.seen, g.Operation.GetTurn())
-	return g, nil
+	o.seen = cmp.Or(o.seen, g.Operation.GetTurn(), applied)
+	o.operation, err = operationOf(g, o.operation)
+	return g, err
 }
 
 // heldFor is a line about what an operation is held for, for whoever is asked to confirm.
@@ -169,23 +170,24 @@ func heldFor(g *arbiterv1.GroupStatus) string {
 	return fmt.Sprintf("%s is held (%s): %s\n", g.Group, g.Operation.GetHeldReason(), screen.InUnits(g.Operation.GetHeldDetail()))
 }
 
-// current names the operation that a request is about: the one that the operator gave, else the one that runs now.
-func (a *app) current(ctx context.Context, c *client.Client, group, given string, needed bool) (string, *arbiterv1.GroupStatus, error) {
+// groupNow is a group as the operator is shown it, and the index of the log up to which that is known.
+func (a *app) groupNow(ctx context.Context, c *client.Client, group string) (g *arbiterv1.GroupStatus, applied uint64, err error) {
 	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group})
 	if err != nil {
-		return "", nil, err
+		return nil, 0, err
 	}
 	if len(answer.Groups) == 0 {
-		return "", nil, notFoundError{fmt.Errorf("there is no group %q; see `arbiterctl status`", group)}
+		return nil, 0, notFoundError{fmt.Errorf("there is no group %q; see `arbiterctl status`", group)}
 	}
-	g := answer.Groups[0]
-	if given != "" {
-		return given, g, nil
+	return answer.Groups[0], answer.GetFreshness().GetAppliedIndex(), nil
+}
+
+// operationOf names the operation that a request is about: the one that the operator gave, else the one that runs now.
+func operationOf(g *arbiterv1.GroupStatus, given string) (string, error) {
+	if given == "" && g.Operation.GetId() == "" {
+		return "", &client.RejectedError{Why: "no operation is in progress on " + g.Group, Next: "look with `arbiterctl show " + g.Group + "`"}
 	}
-	if g.Operation.GetId() == "" && needed {
-		return "", nil, &client.RejectedError{Why: "no operation is in progress on " + group, Next: "look with `arbiterctl show " + group + "`"}
-	}
-	return g.Operation.GetId(), g, nil
+	return cmp.Or(given, g.Operation.GetId()), nil
 }
 
 func (a *app) abortCommand() *cobra.Command {
@@ -202,7 +204,11 @@ func (a *app) abortCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			id, _, err := a.current(cmd.Context(), c, args[0], operation, true)
+			g, _, err := a.groupNow(cmd.Context(), c, args[0])
+			if err != nil {
+				return err
+			}
+			id, err := operationOf(g, operation)
 			if err != nil {
 				return err
 			}
@@ -244,7 +250,7 @@ func (a *app) reinstateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g, err := what.find(cmd.Context(), a, c, args[0], true)
+			g, err := what.find(cmd.Context(), a, c, args[0])
 			if err != nil {
 				return err
 			}
@@ -308,7 +314,7 @@ func (a *app) release(ctx context.Context, change *changing, what about, request
 	if err != nil {
 		return err
 	}
-	g, err := what.find(ctx, a, c, request.Group, true)
+	g, err := what.find(ctx, a, c, request.Group)
 	if err != nil {
 		return err
 	}
@@ -410,7 +416,7 @@ func (a *app) attestCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			g, err := what.find(cmd.Context(), a, c, args[0], false)
+			g, err := what.find(cmd.Context(), a, c, args[0])
 			if err != nil {
 				return err
 			}

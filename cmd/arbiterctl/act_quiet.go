@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -74,17 +75,19 @@ func (a *app) adoptCommand() *cobra.Command {
 	change.addConfirmation(cmd)
 	cmd.Flags().StringVar(&request.Member, "member", "", "the member that is the writer (default: the one that is seen accepting writes)")
 	cmd.Flags().StringSliceVar(&request.Attest, "attest", nil, "members that can't be seen and that you vouch for")
+	cmd.Flags().Uint64Var(&request.Seen, "seen", 0, "with --attest, the index in the advice of status or explain: refused if the group or these members changed since (default: what is so now)")
 	_ = cmd.RegisterFlagCompletionFunc("member", a.completeMembers)
 	_ = cmd.RegisterFlagCompletionFunc("attest", a.completeMembers)
 	return cmd
 }
 
-// confirmWord shows what is seen of the members that somebody vouches for, and has it confirmed.
+// confirmWord shows what is seen of the members that somebody vouches for, and has it confirmed. That is what the request is about.
 func (a *app) confirmWord(ctx context.Context, c *client.Client, change *changing, request *arbiterv1.AdoptRequest) error {
-	_, g, err := a.current(ctx, c, request.Group, "", false)
+	g, applied, err := a.groupNow(ctx, c, request.Group)
 	if err != nil {
 		return err
 	}
+	request.Seen = cmp.Or(request.Seen, applied)
 	return a.confirm(change, request.Group, screen.Seen(a.style(), g, request.Attest...)+fmt.Sprintf("You vouch that %v can't accept writes.", request.Attest))
 }
 

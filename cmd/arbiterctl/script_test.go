@@ -314,7 +314,11 @@ func (a *arbiter) answerChange(request proto.Message) proto.Message {
 		}
 		return &arbiterv1.ResumeResponse{}
 	case *arbiterv1.AdoptRequest:
-		return &arbiterv1.AdoptResponse{Member: orElse(r.Member, "pg-a"), Epoch: 1}
+		answer := &arbiterv1.AdoptResponse{Member: orElse(r.Member, "pg-a"), Epoch: 1}
+		if len(r.Attest) > 0 {
+			answer.Notes = []string{fmt.Sprintf("seen %d", r.Seen)}
+		}
+		return answer
 	case *arbiterv1.TransferLeadershipRequest:
 		return &arbiterv1.TransferLeadershipResponse{Leader: r.To}
 	}

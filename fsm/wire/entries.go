@@ -84,7 +84,7 @@ func (f *faults) setRequestKind(entry *arbiterv1.Entry, body failover.Body) {
 	case failover.Adopt:
 		entry.Kind = &arbiterv1.Entry_Adopt{Adopt: &arbiterv1.Adopt{
 			Request: wireRequest(b.Request), Group: string(b.Group), Member: string(b.Member),
-			Attested: names[string](b.Attested),
+			Attested: names[string](b.Attested), Seen: uint64(b.Seen),
 		}}
 	case failover.Pause:
 		entry.Kind = &arbiterv1.Entry_Pause{Pause: &arbiterv1.Pause{
@@ -194,7 +194,7 @@ func requestBody(entry *arbiterv1.Entry) failover.Body {
 		b := k.Adopt
 		return failover.Adopt{
 			Request: request(b), Group: group(b), Member: failover.MemberName(b.GetMember()),
-			Attested: names[failover.MemberName](b.GetAttested()),
+			Attested: names[failover.MemberName](b.GetAttested()), Seen: failover.Index(b.GetSeen()),
 		}
 	case *arbiterv1.Entry_Pause:
 		b := k.Pause

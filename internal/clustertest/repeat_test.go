@@ -111,7 +111,7 @@ func TestRepeatedRequest_IsOfTheSameChange(t *testing.T) {
 	defer open()
 	do(c, ask(c.api.Failover), "Failover", &arbiterv1.FailoverRequest{Change: c.change("try"), Group: "pay"})
 	c.fencing()
-	abort := &arbiterv1.AbortRequest{Change: c.change("no"), Group: "pay"}
+	abort := &arbiterv1.AbortRequest{Change: c.change("no"), Group: "pay", Operation: c.operation()}
 	do(c, ask(c.api.Abort), "Abort", abort)
 	other, _ := proto.Clone(abort).(*arbiterv1.AbortRequest)
 	other.Operation = "pay-1"
@@ -131,27 +131,30 @@ func (c *changes) carryOutEveryChange(open func()) {
 	do(c, ask(c.api.Resume), "Resume", &arbiterv1.ResumeRequest{Change: c.change("over"), Group: group})
 	do(c, ask(c.api.Failover), "Failover", &arbiterv1.FailoverRequest{Change: c.change("try"), Group: group})
 	c.fencing()
-	do(c, ask(c.api.Abort), "Abort", &arbiterv1.AbortRequest{Change: c.change("no"), Group: group})
-	do(c, ask(c.api.Reinstate), "Reinstate", &arbiterv1.ReinstateRequest{Change: c.change("back"), Group: group, Seen: c.turn()})
+	do(c, ask(c.api.Abort), "Abort", &arbiterv1.AbortRequest{Change: c.change("no"), Group: group, Operation: c.operation()})
+	do(c, ask(c.api.Reinstate), "Reinstate", &arbiterv1.ReinstateRequest{Change: c.change("back"), Group: group, Operation: c.operation(), Seen: c.turn()})
 	c.eventually("the writer is back", func(ctx context.Context) bool {
 		g := c.status(ctx, group)
 		return g != nil && g.GetOperation() == nil && g.GetPrimary() == "db1"
 	})
 	do(c, ask(c.api.Failover), "Failover", &arbiterv1.FailoverRequest{Change: c.change("go"), Group: group})
 	c.fencing()
-	do(c, ask(c.api.Abort), "Abort", &arbiterv1.AbortRequest{Change: c.change("wait"), Group: group})
+	do(c, ask(c.api.Abort), "Abort", &arbiterv1.AbortRequest{Change: c.change("wait"), Group: group, Operation: c.operation()})
 	c.world.crash("db1")
-	attest := &arbiterv1.AttestRequest{Change: c.change("pulled the plug"), Group: group, Member: "db1"}
+	attest := &arbiterv1.AttestRequest{Change: c.change("pulled the plug"), Group: group, Operation: c.operation(), Member: "db1"}
 	c.eventually("all see that db1 is gone", func(ctx context.Context) bool {
 		attest.Seen = c.turn()
 		_, err := c.api.Attest(ctx, attest)
 		return err == nil
 	})
 	do(c, ask(c.api.Attest), "Attest", attest) // for the second time already
-	do(c, ask(c.api.Release), "Release", &arbiterv1.ReleaseRequest{Change: c.change("go on"), Group: group, Seen: c.turn()})
+	do(c, ask(c.api.Release), "Release", &arbiterv1.ReleaseRequest{Change: c.change("go on"), Group: group, Operation: c.operation(), Seen: c.turn()})
 	open()
 	c.awaitFailover(group)
 }
+
+// operation is the one in progress.
+func (c *changes) operation() string { return c.status(c.t.Context(), "pay").GetOperation().GetId() }
 
 // turn is that of the operation in progress.
 func (c *changes) turn() uint64 { return c.status(c.t.Context(), "pay").GetOperation().GetTurn() }

@@ -47,7 +47,7 @@ func TestFollower_NamesTheLeaderAndLabelsStaleReads(t *testing.T) {
 			return err
 		},
 		"abort": func() error {
-			_, err := api.Abort(t.Context(), &arbiterv1.AbortRequest{Change: c.change(""), Group: "pay"})
+			_, err := api.Abort(t.Context(), &arbiterv1.AbortRequest{Change: c.change(""), Group: "pay", Operation: "pay-1"})
 			return err
 		},
 		"dry run": func() error {
@@ -167,15 +167,15 @@ func TestUnknownMember_IsNotFound(t *testing.T) {
 			return err
 		},
 		"adopt, vouching": func() error {
-			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change("it is off"), Group: "pay", Attest: []string{"db2", "db9"}})
+			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change("it is off"), Group: "pay", Attest: []string{"db2", "db9"}, Seen: 1})
 			return err
 		},
 		"release": func() error {
-			_, err := api.Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", Member: "db9", AcceptLoss: true, AcceptUnknownLoss: true})
+			_, err := api.Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", Operation: "pay-1", Seen: 1, Member: "db9", AcceptLoss: true, AcceptUnknownLoss: true})
 			return err
 		},
 		"attest": func() error {
-			_, err := api.Attest(t.Context(), &arbiterv1.AttestRequest{Change: c.change("it is off"), Group: "pay", Member: "db9"})
+			_, err := api.Attest(t.Context(), &arbiterv1.AttestRequest{Change: c.change("it is off"), Group: "pay", Operation: "pay-1", Seen: 1, Member: "db9"})
 			return err
 		},
 	} {
@@ -191,7 +191,7 @@ func TestUnknownMember_IsNotFound(t *testing.T) {
 // A loss of nothing is no loss that anybody could accept: where an estimate sees nothing, what is accepted is an unknown one.
 func TestAcceptedLossOfNothing_IsRefused(t *testing.T) {
 	c := startCluster(t)
-	_, err := c.led().Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", AcceptLoss: true})
+	_, err := c.led().Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change("take it"), Group: "pay", Operation: "pay-1", Seen: 1, AcceptLoss: true})
 	if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), "accept_unknown_loss") {
 		t.Errorf("%v, want an InvalidArgument that says what to do", err)
 	}
@@ -223,6 +223,30 @@ func TestRequestsAreChecked_FieldsAreNamed(t *testing.T) {
 			_, err := api.ApplyGroup(t.Context(), &arbiterv1.ApplyGroupRequest{Change: c.change(""), Spec: badSpec})
 			return err
 		}, "spec.members[1].name"},
+		"an abort of nothing in particular": {func() error {
+			_, err := api.Abort(t.Context(), &arbiterv1.AbortRequest{Change: c.change(""), Group: "pay"})
+			return err
+		}, "operation"},
+		"a release of nothing in particular": {func() error {
+			_, err := api.Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change(""), Group: "pay", Seen: 9})
+			return err
+		}, "operation"},
+		"a word for whatever is revoked": {func() error {
+			_, err := api.Attest(t.Context(), &arbiterv1.AttestRequest{Change: c.change(""), Group: "pay", Operation: "pay-9", Member: "db1"})
+			return err
+		}, "seen"},
+		"a reinstatement after whatever was done": {func() error {
+			_, err := api.Reinstate(t.Context(), &arbiterv1.ReinstateRequest{Change: c.change(""), Group: "pay", Operation: "pay-9"})
+			return err
+		}, "seen"},
+		"a release from whatever it is held for": {func() error {
+			_, err := api.Release(t.Context(), &arbiterv1.ReleaseRequest{Change: c.change(""), Group: "pay", Operation: "pay-9"})
+			return err
+		}, "seen"},
+		"an adoption that vouches for whatever is there": {func() error {
+			_, err := api.Adopt(t.Context(), &arbiterv1.AdoptRequest{Change: c.change(""), Group: "pay", Attest: []string{"db2"}})
+			return err
+		}, "seen"},
 		"unknown consistency": {func() error {
 			_, err := api.GetStatus(t.Context(), &arbiterv1.GetStatusRequest{Consistency: 99})
 			return err

@@ -263,7 +263,7 @@ func (m *moves) adoptions() {
 					attested = append(attested, name)
 				}
 			}
-			m.ask(failover.Adopt{Group: group, Member: member.Name, Attested: attested})
+			m.ask(failover.Adopt{Group: group, Member: member.Name, Attested: attested, Seen: m.s.Applied})
 		}
 	}
 }
@@ -516,23 +516,38 @@ func oldRequests(good move) []move {
 			with(other)
 		}
 	case failover.Release:
-		stale, another := b, b
-		stale.Seen, another.Operation = 1, "g-0"
+		stale, unsaid, another, unnamed := b, b, b, b
+		stale.Seen, unsaid.Seen, another.Operation, unnamed.Operation = 1, 0, "g-0", ""
 		with(stale)
+		with(unsaid)
 		with(another)
+		with(unnamed)
 	case failover.Reinstate:
-		stale, another := b, b
-		stale.Seen, another.Operation = 1, "g-0"
+		stale, unsaid, another, unnamed := b, b, b, b
+		stale.Seen, unsaid.Seen, another.Operation, unnamed.Operation = 1, 0, "g-0", ""
 		with(stale)
+		with(unsaid)
 		with(another)
+		with(unnamed)
 	case failover.Attest:
-		stale, another := b, b
-		stale.Seen, another.Operation = 1, "g-0"
+		stale, unsaid, another, unnamed := b, b, b, b
+		stale.Seen, unsaid.Seen, another.Operation, unnamed.Operation = 1, 0, "g-0", ""
 		with(stale)
+		with(unsaid)
 		with(another)
+		with(unnamed)
 	case failover.Abort:
-		b.Operation = "g-0"
-		with(b)
+		another, unnamed := b, b
+		another.Operation, unnamed.Operation = "g-0", ""
+		with(another)
+		with(unnamed)
+	case failover.Adopt:
+		if len(b.Attested) > 0 {
+			stale, unsaid := b, b
+			stale.Seen, unsaid.Seen = 1, 0
+			with(stale)
+			with(unsaid)
+		}
 	}
 	return list
 }

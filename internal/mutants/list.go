@@ -241,7 +241,11 @@ var staleness = []Mutant{
 	},
 	{
 		Name: "believe-an-old-screen", Rule: "S4", What: "an operator's word on what has passed counts for what is now",
-		File: authorityFile, Old: "if seen == 0 || began <= seen {", New: "if true {",
+		File: authorityFile, Old: "case began > seen:", New: "case false:",
+	},
+	{
+		Name: "believe-whoever-says-nothing", Rule: "S4", What: "an operator's word that doesn't say what was seen counts for whatever is now",
+		File: authorityFile, Old: "case seen == 0:", New: "case seen == 0:\n\t\treturn nil\n\tcase false:",
 	},
 	{
 		Name: "fail-over-another-primary", Rule: "S4", What: "a failover that was confirmed of one primary is done to the next",

@@ -73,7 +73,7 @@ func (s *sim) operate(item Item) {
 	if seen == nil {
 		return
 	}
-	body := s.body(item, seen, m)
+	body := s.body(item, seen, m, n.state.Applied)
 	if body == nil {
 		return
 	}
@@ -119,15 +119,18 @@ func (s *sim) writerOf(g *service) *member {
 	return g.member(s.ledger.newest.Group(g.name).Writer())
 }
 
-// body is the entry that an operator asks for.
-func (s *sim) body(item Item, seen *failover.Group, m *member) failover.Body {
+// body is the entry that an operator asks for, who saw the group as it was at an index.
+func (s *sim) body(item Item, seen *failover.Group, m *member, applied failover.Index) failover.Body {
 	r := s.request(item.Kind)
 	if item.Amount%8 == 7 {
 		r.ID = fmt.Sprintf("r%d", s.requests-1) // which was somebody else's
 	}
 	turn := seen.Turn()
-	if item.Amount%3 == 0 {
-		turn = 0
+	switch {
+	case item.Amount%16 == 15:
+		turn, applied = 0, 0 // which is refused
+	case item.Amount%3 == 0:
+		turn = applied
 	}
 	var id failover.OperationID
 	if seen.Operation != nil {
@@ -159,7 +162,7 @@ func (s *sim) body(item Item, seen *failover.Group, m *member) failover.Body {
 	case "op-attest":
 		return failover.Attest{Request: r, Group: seen.Name, Operation: id, Seen: turn, Member: revokedOr(seen, m.name)}
 	case "op-adopt", "op-adopt-attest":
-		a := failover.Adopt{Request: r, Group: seen.Name, Member: m.name}
+		a := failover.Adopt{Request: r, Group: seen.Name, Member: m.name, Seen: applied}
 		for _, other := range seen.Members {
 			if item.Kind == "op-adopt-attest" && other.Name != m.name {
 				a.Attested = append(a.Attested, other.Name)

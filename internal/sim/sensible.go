@@ -198,7 +198,7 @@ func (o *sensibleOperator) adoptByHand(g *failover.Group) {
 		o.sim.call(failover.Abort{Request: o.sim.request("a change by hand"), Group: g.Name, Operation: op.ID}, nil)
 		return
 	}
-	a := failover.Adopt{Request: o.sim.request("nothing else helps"), Group: g.Name, Member: best.name}
+	a := failover.Adopt{Request: o.sim.request("nothing else helps"), Group: g.Name, Member: best.name, Seen: o.sim.ledger.newest.Applied}
 	for _, m := range o.service.members {
 		if m != best {
 			m.crash(0)

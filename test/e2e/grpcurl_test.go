@@ -27,7 +27,7 @@ func grpcurl(t *testing.T) string {
 	return path
 }
 
-// TestGrpcurl uses the API as somebody does who has only a certificate and grpcurl: health, reflection, a read, a bad request.
+// TestGrpcurl uses the API as somebody does who has only a certificate and grpcurl: health, reflection, a read, bad requests.
 func TestGrpcurl(t *testing.T) {
 	program := grpcurl(t) // before the scenario's time begins
 	s := enter(t, plan{idle: true})
@@ -61,5 +61,10 @@ func TestGrpcurl(t *testing.T) {
 	_, err = call("-d", `{"group": "`+lab.Group+`"}`, leader.Address(), "arbiter.v1.ArbiterService/Pause")
 	if err == nil || !strings.Contains(err.Error(), "change") {
 		t.Errorf("a pause without a request id was not refused by the name of its field: %v", err)
+	}
+	_, err = call("-d", `{"group": "`+lab.Group+`", "member": "pg-b", "change": {"request_id": "grpcurl-1", "reason": "it is off"}}`,
+		leader.Address(), "arbiter.v1.ArbiterService/Attest")
+	if err == nil || !strings.Contains(err.Error(), "groups.operation.id in the answer of GetStatus") || !strings.Contains(err.Error(), "groups.operation.turn") {
+		t.Errorf("a word that doesn't say what it is about was not refused with where that is found: %v", err)
 	}
 }

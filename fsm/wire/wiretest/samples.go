@@ -64,6 +64,7 @@ func Samples(t interface{ Fatal(args ...any) }) []Sample {
 		{"release/seen", failover.Release{Request: Request, Group: "pay", Operation: "pay-1030", AcceptLoss: true, LossUnknown: true, Seen: 1051, Member: "db2"}},
 		{"reinstate/seen", failover.Reinstate{Request: Request, Group: "pay", Operation: "pay-1030", Seen: 1052}},
 		{"attest/seen", failover.Attest{Request: Request, Group: "pay", Operation: "pay-1030", Member: "db1", Seen: 1053}},
+		{"adopt/seen", failover.Adopt{Request: Request, Group: "pay", Member: "db1", Attested: []failover.MemberName{"db2", "db3"}, Seen: 1054}},
 		{"observe/fence-path", failover.Observe{Batches: []failover.Batch{{
 			Node: "a2", Incarnation: 99, Sequence: 4, FencePaths: []failover.FencePath{{Group: "pay", Member: "db2", AsOf: 1029, Off: true, Contradicted: true}},
 		}}}},

@@ -148,7 +148,7 @@ func (c *Cluster) release(ctx context.Context) {
 	if g.GetStage() != string(failover.Held) || leader == "" {
 		return
 	}
-	release := &arbiterv1.ReleaseRequest{Change: c.Change("search"), Group: Group, Seen: g.GetOperation().GetTurn()}
+	release := &arbiterv1.ReleaseRequest{Change: c.Change("search"), Group: Group, Operation: g.GetOperation().GetId(), Seen: g.GetOperation().GetTurn()}
 	for _, m := range g.GetMembers() { // whatever it is held for: somebody else may be there to be promoted, at a loss
 		release.Change, release.AcceptLoss, release.AcceptUnknownLoss, release.Member = c.Change("search"), true, true, m.GetMember()
 		if _, err := c.apis[leader].Release(ctx, release); err == nil {

@@ -4630,10 +4630,11 @@ func (x *PlanRouter) GetNotAsked() bool {
 }
 
 type AbortRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Change        *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group         string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation     string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The operation that is meant: Operation.id as the caller saw it. Another one is refused.
+	Operation     string `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4734,11 +4735,12 @@ func (x *AbortResponse) GetResult() string {
 }
 
 type ReinstateRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Change    *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The operation that is meant: Operation.id as the caller saw it. Another one is refused.
+	Operation string `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused.
 	Seen          uint64 `protobuf:"varint,4,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -4847,14 +4849,15 @@ func (x *ReinstateResponse) GetResult() string {
 }
 
 type ReleaseRequest struct {
-	state      protoimpl.MessageState `protogen:"open.v1"`
-	Change     *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group      string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation  string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	AcceptLoss bool                   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The operation that is meant: Operation.id as the caller saw it. Another one is refused.
+	Operation  string `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	AcceptLoss bool   `protobuf:"varint,4,opt,name=accept_loss,json=acceptLoss,proto3" json:"accept_loss,omitempty"`
 	// More than 0: nobody accepts a loss of nothing. Where an estimate sees nothing that would be lost, what is accepted is an unknown loss.
 	AcceptLossBytes uint64 `protobuf:"varint,5,opt,name=accept_loss_bytes,json=acceptLossBytes,proto3" json:"accept_loss_bytes,omitempty"`
-	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused.
 	Seen uint64 `protobuf:"varint,6,opt,name=seen,proto3" json:"seen,omitempty"`
 	// Accept a loss also if nobody can say how large it is: an amount doesn't.
 	AcceptUnknownLoss bool `protobuf:"varint,7,opt,name=accept_unknown_loss,json=acceptUnknownLoss,proto3" json:"accept_unknown_loss,omitempty"`
@@ -4995,12 +4998,13 @@ func (x *ReleaseResponse) GetResult() string {
 }
 
 type AttestRequest struct {
-	state     protoimpl.MessageState `protogen:"open.v1"`
-	Change    *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
-	Group     string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
-	Operation string                 `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
-	Member    string                 `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
-	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused; 0 doesn't say.
+	state  protoimpl.MessageState `protogen:"open.v1"`
+	Change *Change                `protobuf:"bytes,1,opt,name=change,proto3" json:"change,omitempty"`
+	Group  string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// The operation that is meant: Operation.id as the caller saw it. Another one is refused.
+	Operation string `protobuf:"bytes,3,opt,name=operation,proto3" json:"operation,omitempty"`
+	Member    string `protobuf:"bytes,4,opt,name=member,proto3" json:"member,omitempty"`
+	// Operation.turn as the caller saw it. If the hold, or what else the request is about, began later, it is refused.
 	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -5341,7 +5345,10 @@ type AdoptRequest struct {
 	// The member that is the writer; empty for the one that is seen accepting writes.
 	Member string `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
 	// Members that can't be seen and that the caller vouches for.
-	Attest        []string `protobuf:"bytes,4,rep,name=attest,proto3" json:"attest,omitempty"`
+	Attest []string `protobuf:"bytes,4,rep,name=attest,proto3" json:"attest,omitempty"`
+	// Needed with attest: freshness.applied_index of the answer by which the caller vouches for them, as of GetStatus. If the group was adopted, held or
+	// acted on since, or one of these members was changed, the request is refused.
+	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -5402,6 +5409,13 @@ func (x *AdoptRequest) GetAttest() []string {
 		return x.Attest
 	}
 	return nil
+}
+
+func (x *AdoptRequest) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 type AdoptResponse struct {
@@ -7062,38 +7076,49 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x05route\x18\x01 \x01(\tR\x05route\x12\x18\n" +
 	"\aanswers\x18\x02 \x01(\bR\aanswers\x12\x16\n" +
 	"\x06detail\x18\x03 \x01(\tR\x06detail\x12\x1b\n" +
-	"\tnot_asked\x18\x04 \x01(\bR\bnotAsked\"\x8b\x01\n" +
+	"\tnot_asked\x18\x04 \x01(\bR\bnotAsked\"\x97\x02\n" +
 	"\fAbortRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
-	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\"'\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\xb1\x01\n" +
+	"\toperation\x18\x03 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x85\x01\n" +
+	"\x0foperation.named\x12fthe operation that the request is about is missing: see groups.operation.id in the answer of GetStatus\x1a\n" +
+	"this != ''r\x03\x18\x80\x01R\toperation\"'\n" +
 	"\rAbortResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xa3\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xc4\x03\n" +
 	"\x10ReinstateRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
-	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x12\n" +
-	"\x04seen\x18\x04 \x01(\x04R\x04seen\"+\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\xb1\x01\n" +
+	"\toperation\x18\x03 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x85\x01\n" +
+	"\x0foperation.named\x12fthe operation that the request is about is missing: see groups.operation.id in the answer of GetStatus\x1a\n" +
+	"this != ''r\x03\x18\x80\x01R\toperation\x12\xa6\x01\n" +
+	"\x04seen\x18\x04 \x01(\x04B\x91\x01\xbaH\x8d\x01\xba\x01\x89\x01\n" +
+	"\tseen.said\x12qwhere the operation stood when the caller looked is missing: see groups.operation.turn in the answer of GetStatus\x1a\tthis > 0uR\x04seen\"+\n" +
 	"\x11ReinstateResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xbf\x02\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xe0\x04\n" +
 	"\x0eReleaseRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
-	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12\x1f\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\xb1\x01\n" +
+	"\toperation\x18\x03 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x85\x01\n" +
+	"\x0foperation.named\x12fthe operation that the request is about is missing: see groups.operation.id in the answer of GetStatus\x1a\n" +
+	"this != ''r\x03\x18\x80\x01R\toperation\x12\x1f\n" +
 	"\vaccept_loss\x18\x04 \x01(\bR\n" +
 	"acceptLoss\x12*\n" +
-	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\x12\x12\n" +
-	"\x04seen\x18\x06 \x01(\x04R\x04seen\x12.\n" +
+	"\x11accept_loss_bytes\x18\x05 \x01(\x04R\x0facceptLossBytes\x12\xa6\x01\n" +
+	"\x04seen\x18\x06 \x01(\x04B\x91\x01\xbaH\x8d\x01\xba\x01\x89\x01\n" +
+	"\tseen.said\x12qwhere the operation stood when the caller looked is missing: see groups.operation.turn in the answer of GetStatus\x1a\tthis > 0uR\x04seen\x12.\n" +
 	"\x13accept_unknown_loss\x18\a \x01(\bR\x11acceptUnknownLoss\x12\x1f\n" +
 	"\x06member\x18\b \x01(\tB\a\xbaH\x04r\x02\x18?R\x06member\")\n" +
 	"\x0fReleaseResponse\x12\x16\n" +
-	"\x06result\x18\x01 \x01(\tR\x06result\"\xc3\x01\n" +
+	"\x06result\x18\x01 \x01(\tR\x06result\"\xe4\x03\n" +
 	"\rAttestRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
-	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
-	"\toperation\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\x80\x01R\toperation\x12!\n" +
-	"\x06member\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x06member\x12\x12\n" +
-	"\x04seen\x18\x05 \x01(\x04R\x04seen\"(\n" +
+	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\xb1\x01\n" +
+	"\toperation\x18\x03 \x01(\tB\x92\x01\xbaH\x8e\x01\xba\x01\x85\x01\n" +
+	"\x0foperation.named\x12fthe operation that the request is about is missing: see groups.operation.id in the answer of GetStatus\x1a\n" +
+	"this != ''r\x03\x18\x80\x01R\toperation\x12!\n" +
+	"\x06member\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x06member\x12\xa6\x01\n" +
+	"\x04seen\x18\x05 \x01(\x04B\x91\x01\xbaH\x8d\x01\xba\x01\x89\x01\n" +
+	"\tseen.said\x12qwhere the operation stood when the caller looked is missing: see groups.operation.turn in the answer of GetStatus\x1a\tthis > 0uR\x04seen\"(\n" +
 	"\x0eAttestResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\"c\n" +
 	"\fPauseRequest\x122\n" +
@@ -7108,13 +7133,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x0eResumeResponse\x12\x16\n" +
 	"\x06result\x18\x01 \x01(\tR\x06result\x12\x12\n" +
 	"\x04plan\x18\x02 \x01(\tR\x04plan\x12\x12\n" +
-	"\x04acts\x18\x03 \x01(\bR\x04acts\"\xae\x01\n" +
+	"\x04acts\x18\x03 \x01(\bR\x04acts\"\xc2\x01\n" +
 	"\fAdoptRequest\x122\n" +
 	"\x06change\x18\x01 \x01(\v2\x12.arbiter.v1.ChangeB\x06\xbaH\x03\xc8\x01\x01R\x06change\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12\x1f\n" +
 	"\x06member\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x18?R\x06member\x12(\n" +
 	"\x06attest\x18\x04 \x03(\tB\x10\xbaH\r\x92\x01\n" +
-	"\x10\x10\"\x06r\x04\x10\x01\x18?R\x06attest\"S\n" +
+	"\x10\x10\"\x06r\x04\x10\x01\x18?R\x06attest\x12\x12\n" +
+	"\x04seen\x18\x05 \x01(\x04R\x04seen\"S\n" +
 	"\rAdoptResponse\x12\x16\n" +
 	"\x06member\x18\x01 \x01(\tR\x06member\x12\x14\n" +
 	"\x05epoch\x18\x02 \x01(\x04R\x05epoch\x12\x14\n" +

@@ -1461,7 +1461,9 @@ type Adopt struct {
 	Group   string                 `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
 	Member  string                 `protobuf:"bytes,3,opt,name=member,proto3" json:"member,omitempty"`
 	// Members that can't be seen, and of which the actor vouches that they do not write.
-	Attested      []string `protobuf:"bytes,4,rep,name=attested,proto3" json:"attested,omitempty"`
+	Attested []string `protobuf:"bytes,4,rep,name=attested,proto3" json:"attested,omitempty"`
+	// Up to which entry the actor saw the group; needed with attested.
+	Seen          uint64 `protobuf:"varint,5,opt,name=seen,proto3" json:"seen,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1522,6 +1524,13 @@ func (x *Adopt) GetAttested() []string {
 		return x.Attested
 	}
 	return nil
+}
+
+func (x *Adopt) GetSeen() uint64 {
+	if x != nil {
+		return x.Seen
+	}
+	return 0
 }
 
 // Pause stops automation for a group.
@@ -3049,12 +3058,13 @@ const file_arbiter_v1_log_proto_rawDesc = "" +
 	"\x10expected_version\x18\x04 \x01(\x04R\x0fexpectedVersion\"R\n" +
 	"\vDeleteGroup\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
-	"\x05group\x18\x02 \x01(\tR\x05group\"\x80\x01\n" +
+	"\x05group\x18\x02 \x01(\tR\x05group\"\x94\x01\n" +
 	"\x05Adopt\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\x12\x16\n" +
 	"\x06member\x18\x03 \x01(\tR\x06member\x12\x1a\n" +
-	"\battested\x18\x04 \x03(\tR\battested\"L\n" +
+	"\battested\x18\x04 \x03(\tR\battested\x12\x12\n" +
+	"\x04seen\x18\x05 \x01(\x04R\x04seen\"L\n" +
 	"\x05Pause\x12-\n" +
 	"\arequest\x18\x01 \x01(\v2\x13.arbiter.v1.RequestR\arequest\x12\x14\n" +
 	"\x05group\x18\x02 \x01(\tR\x05group\"M\n" +
