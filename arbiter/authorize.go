@@ -37,7 +37,7 @@ func verbs() map[string]verb {
 		"/grpc.reflection.v1.ServerReflection/ServerReflectionInfo":      {"reflection", accessOpen},
 		"/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo": {"reflection", accessOpen},
 	}
-	reads := []string{"GetStatus", "Explain", "GetEpochs", "ListOperations", "GetOperation", "WatchEvents", "ListArbiters", "GetGroup", "DiffGroup", "CheckGroup"}
+	reads := []string{"GetStatus", "Explain", "GetEpochs", "ListOperations", "GetOperation", "ListAttestations", "WatchEvents", "ListArbiters", "GetGroup", "DiffGroup", "CheckGroup"}
 	changes := []string{"Failover", "Abort", "Reinstate", "Release", "Attest", "Pause", "Resume", "Adopt", "ApplyGroup", "DeleteGroup", "TransferLeadership"}
 	// CheckSpec changes nothing, but sends this cluster's secrets, and runs programs, where its caller says.
 	changes = append(changes, "CheckSpec")

@@ -97,6 +97,42 @@ func (s *service) ListOperations(ctx context.Context, r *arbiterv1.ListOperation
 	return answer, nil
 }
 
+// attestationsAnswered are so many as one answer has unless it is asked for another number.
+const attestationsAnswered = 100
+
+// ListAttestations lists people's words on members, the newest first. The group need not exist any more.
+func (s *service) ListAttestations(ctx context.Context, r *arbiterv1.ListAttestationsRequest) (*arbiterv1.ListAttestationsResponse, error) {
+	state, freshness, err := s.read(ctx, r.GetConsistency())
+	if err != nil {
+		return nil, err
+	}
+	answer := attestationsToProto(state, r)
+	answer.Freshness = freshness
+	return answer, nil
+}
+
+// attestationsToProto never parts what one entry brought, so that the next question can begin before it.
+func attestationsToProto(state *failover.State, r *arbiterv1.ListAttestationsRequest) *arbiterv1.ListAttestationsResponse {
+	answer, most := &arbiterv1.ListAttestationsResponse{}, int(cmp.Or(r.GetLimit(), attestationsAnswered))
+	last := uint64(0)
+	for _, a := range slices.Backward(state.Attestations) {
+		index := uint64(a.Index)
+		switch {
+		case r.GetGroup() != "" && r.GetGroup() != string(a.Group), r.GetBefore() != 0 && index >= r.GetBefore():
+			continue
+		case len(answer.GetAttestations()) >= most && index != last:
+			answer.More = true
+			return answer
+		}
+		last = index
+		answer.Attestations = append(answer.Attestations, &arbiterv1.Attestation{
+			Index: index, Time: timeToProto(a.Wall), Actor: a.Actor, Reason: a.Reason, Group: string(a.Group), Member: string(a.Member),
+			Operation: string(a.Operation), Revoked: uint64(a.Revoked), Epoch: uint64(a.Epoch), Saw: a.Saw,
+		})
+	}
+	return answer
+}
+
 // GetOperation gives one operation with its timeline; without an id the newest one of the group.
 func (s *service) GetOperation(ctx context.Context, r *arbiterv1.GetOperationRequest) (*arbiterv1.GetOperationResponse, error) {
 	state, g, freshness, err := s.readGroup(ctx, r)

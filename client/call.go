@@ -27,16 +27,17 @@ const (
 // kinds lists the calls that may be repeated. TransferLeadership isn't there: it isn't an entry of the log, so nothing
 // remembers its request id.
 var kinds = map[string]callKind{
-	arbiterv1.ArbiterService_GetStatus_FullMethodName:      read,
-	arbiterv1.ArbiterService_Explain_FullMethodName:        read,
-	arbiterv1.ArbiterService_GetEpochs_FullMethodName:      read,
-	arbiterv1.ArbiterService_ListOperations_FullMethodName: read,
-	arbiterv1.ArbiterService_GetOperation_FullMethodName:   read,
-	arbiterv1.ArbiterService_ListArbiters_FullMethodName:   read,
-	arbiterv1.ArbiterService_GetGroup_FullMethodName:       read,
-	arbiterv1.ArbiterService_DiffGroup_FullMethodName:      read,
-	arbiterv1.ArbiterService_CheckGroup_FullMethodName:     read,
-	arbiterv1.ArbiterService_CheckSpec_FullMethodName:      read,
+	arbiterv1.ArbiterService_GetStatus_FullMethodName:        read,
+	arbiterv1.ArbiterService_Explain_FullMethodName:          read,
+	arbiterv1.ArbiterService_GetEpochs_FullMethodName:        read,
+	arbiterv1.ArbiterService_ListOperations_FullMethodName:   read,
+	arbiterv1.ArbiterService_ListAttestations_FullMethodName: read,
+	arbiterv1.ArbiterService_GetOperation_FullMethodName:     read,
+	arbiterv1.ArbiterService_ListArbiters_FullMethodName:     read,
+	arbiterv1.ArbiterService_GetGroup_FullMethodName:         read,
+	arbiterv1.ArbiterService_DiffGroup_FullMethodName:        read,
+	arbiterv1.ArbiterService_CheckGroup_FullMethodName:       read,
+	arbiterv1.ArbiterService_CheckSpec_FullMethodName:        read,
 
 	arbiterv1.ArbiterService_Failover_FullMethodName:    change,
 	arbiterv1.ArbiterService_Abort_FullMethodName:       change,

@@ -190,10 +190,12 @@ func (c *change) adopt(b Adopt) *Refusal {
 		return refuse("", "nobody writes in %s, and %s, with priority 0, is never promoted", g.Name, member).
 			advise("give it a priority above 0 first (arbiterctl apply), or adopt another member")
 	}
+	var ended OperationID
 	if g.Operation != nil { // an operator settles by hand what the operation is held for
+		ended = g.Operation.ID
 		c.endOperation(g, OperationEnded, OperationStopped, "adopted by "+b.Request.by())
 	}
-	c.recordAdoption(g, b, member, promote)
+	c.recordAdoption(g, b, member, promote, ended)
 	c.trustFences(g, b.Request)
 	if promote {
 		c.beginOperation(g, OperatorAsked, Operation{
@@ -237,7 +239,8 @@ func (g *Group) stillContradicts(s *State, member MemberName) NodeID {
 	return ""
 }
 
-func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool) {
+// recordAdoption makes a member the writer, or nobody if one is to be promoted. An operation may have been ended for it.
+func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bool, ended OperationID) {
 	g.SystemID = g.systemID(&c.state, member)
 	g.Epoch = max(g.Epoch, g.highestToken()) + 1
 	wasAdopted := g.Adopted
@@ -246,7 +249,7 @@ func (c *change) recordAdoption(g *Group, b Adopt, member MemberName, promote bo
 		m, word := &g.Members[i], Proof{}
 		if slices.Contains(b.Attested, m.Name) {
 			word = g.attested(&c.state, m, b.Request, c.entry.Wall)
-			c.tellWord(g, m.Name, word)
+			c.keepWord(g, m, ended, b.Request, word)
 		}
 		m.Authority, m.NoneSince, m.Rogue, m.ReadBack, m.Promoting, m.Proof = AuthorityNone, c.entry.Index, false, false, false, word
 		if m.Name == member && !promote {

@@ -378,10 +378,6 @@ func (c *change) attest(b Attest) *Refusal {
 		Name: "attest", Began: c.entry.Wall, Ended: c.entry.Wall, Member: b.Member, Result: ResultDone, Proof: proof,
 		Detail: proof.Detail, Outcome: c.entry.Index,
 	})
-	c.tellWord(g, b.Member, proof)
+	c.keepWord(g, m, b.Operation, b.Request, proof)
 	return c.provenNone(g, m, proof)
-}
-
-func (c *change) tellWord(g *Group, member MemberName, word Proof) {
-	c.tell(g, MemberAttested, member, "%s vouches that %s does not write: %s", word.By, member, word.Detail)
 }

@@ -22,6 +22,8 @@ type State struct {
 	EventSeq  uint64
 	Brake     Brake
 	Fleet     Fleet
+	// Attestations are all that were ever taken, the newest last. Nothing is decided by them.
+	Attestations []Attestation `json:",omitempty"`
 }
 
 // Reign is the time of one leader.

@@ -73,7 +73,7 @@ func newRoot(a *app) *cobra.Command {
 	)
 	root.SetHelpCommandGroupID(otherGroup)
 	root.SetCompletionCommandGroupID(otherGroup)
-	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
+	addTo(root, lookGroup, a.statusCommand(), a.explainCommand(), a.showCommand(), a.historyCommand(), a.epochCommand(), a.attestationsCommand(), a.eventsCommand(), a.checkCommand(), a.arbitersCommand())
 	addTo(root, changeGroup, a.failoverCommand(), a.abortCommand(), a.reinstateCommand(), a.releaseCommand(), a.attestCommand(), a.pauseCommand(), a.resumeCommand(), a.adoptCommand(), a.transferCommand())
 	addTo(root, specGroup, a.applyCommand(), a.diffCommand(), a.getCommand(), a.deleteCommand(), without(arbiterFlags, a.validateCommand()))
 	addTo(root, otherGroup, a.contextsCommand(), without(screenFlags, a.pkiCommand()), without(allFlags, prints("SQL", a.schemaCommand())), a.versionCommand())

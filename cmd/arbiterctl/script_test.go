@@ -262,6 +262,8 @@ func (a *arbiter) answer(node, _ string, request proto.Message) (proto.Message, 
 		return found(r.Group, answer)
 	case *arbiterv1.ListOperationsRequest:
 		return &arbiterv1.ListOperationsResponse{Freshness: sample.Status().Freshness, Operations: []*arbiterv1.Operation{sample.Failover()}}, nil
+	case *arbiterv1.ListAttestationsRequest:
+		return &arbiterv1.ListAttestationsResponse{Freshness: sample.Status().Freshness, Attestations: sample.Attestations(), More: r.Before == 0}, nil
 	case *arbiterv1.ListArbitersRequest:
 		return sample.ListArbiters(), nil
 	case *arbiterv1.CheckGroupRequest:

@@ -63,6 +63,10 @@ func TestRepeatedRequest_IsAnsweredAsTheFirst(t *testing.T) {
 	}
 	do(c, ask(c.api.DeleteGroup), "DeleteGroup", &arbiterv1.DeleteGroupRequest{Change: c.change("gone"), Group: "pay"})
 	delete(wanted, "DeleteGroup")
+	kept, err := c.api.ListAttestations(t.Context(), &arbiterv1.ListAttestationsRequest{Group: "pay"}) // once, and although the group is gone
+	if list := kept.GetAttestations(); err != nil || len(list) != 1 || list[0].GetMember() != "db1" || list[0].GetReason() != "pulled the plug" || list[0].GetSaw() == "" {
+		t.Errorf("kept are %v (%v)", kept, err)
+	}
 	for _, s := range c.done {
 		if again, err := s.ask(); err != nil || s.method == "DeleteGroup" && !proto.Equal(s.answer, again) {
 			t.Errorf("%s again, after the group was deleted: %v, %v", s.method, again, err)

@@ -49,6 +49,20 @@ func fresh() *arbiterv1.Freshness {
 	return &arbiterv1.Freshness{Node: "az-a", AppliedIndex: 8812, Term: 3, Leader: "az-a", Linearizable: true}
 }
 
+// Attestations are a person's words on members of two groups, one of which is gone.
+func Attestations() []*arbiterv1.Attestation {
+	return []*arbiterv1.Attestation{
+		{
+			Index: 9131, Time: ago(3 * time.Minute), Actor: "dana", Reason: "I stand beside it: it is off", Group: "billing", Member: "pg-1",
+			Operation: "billing-9120", Revoked: 9124, Epoch: 10, Saw: "looked at (az-a: timeout; az-b: timeout; az-c: no-route)",
+		},
+		{
+			Index: 402, Time: ago(90 * 24 * time.Hour), Actor: "erin", Reason: "taken out of the rack", Group: "old-db", Member: "pg-c", Epoch: 3,
+			Saw: "no arbiter has reached its address: its name is not found (az-a: name-not-found; az-b: name-not-found; az-c: name-not-found)",
+		},
+	}
+}
+
 // Restarted is how fresh the answer of an arbiter is that came back alone and has no snapshot.
 func Restarted() *arbiterv1.Freshness {
 	return &arbiterv1.Freshness{Node: "az-a", Term: 3, LogOnDisk: 8812}

@@ -69,6 +69,12 @@ func TestScreens(t *testing.T) {
 			return screen.History(s, operations(sample.HeldFailover(), sample.Failover()))
 		},
 		"history_lossy": func() string { return screen.History(s, operations(lossy()...)) },
+		"attestations": func() string {
+			return screen.Attestations(s, &arbiterv1.ListAttestationsResponse{Freshness: sample.Status().Freshness, Attestations: sample.Attestations(), More: true})
+		},
+		"attestations_none": func() string {
+			return screen.Attestations(s, &arbiterv1.ListAttestationsResponse{Freshness: sample.Status().Freshness})
+		},
 		"show_unknown":  func() string { return screen.Operation(s, lossy()[0]) },
 		"show_estimate": func() string { return screen.Operation(s, lossy()[1]) },
 		"history_none":  func() string { return screen.History(s, operations()) },

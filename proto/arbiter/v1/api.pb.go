@@ -3042,6 +3042,262 @@ func (x *ListOperationsResponse) GetOperations() []*Operation {
 	return nil
 }
 
+type ListAttestationsRequest struct {
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Consistency Consistency            `protobuf:"varint,1,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
+	// Only of this group, which may have been deleted; empty for all.
+	Group string `protobuf:"bytes,2,opt,name=group,proto3" json:"group,omitempty"`
+	// At most so many; 0 for 100.
+	Limit uint32 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Only those of entries before this index; 0 begins with the newest.
+	Before        uint64 `protobuf:"varint,4,opt,name=before,proto3" json:"before,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAttestationsRequest) Reset() {
+	*x = ListAttestationsRequest{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAttestationsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAttestationsRequest) ProtoMessage() {}
+
+func (x *ListAttestationsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAttestationsRequest.ProtoReflect.Descriptor instead.
+func (*ListAttestationsRequest) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *ListAttestationsRequest) GetConsistency() Consistency {
+	if x != nil {
+		return x.Consistency
+	}
+	return Consistency_CONSISTENCY_UNSPECIFIED
+}
+
+func (x *ListAttestationsRequest) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *ListAttestationsRequest) GetLimit() uint32 {
+	if x != nil {
+		return x.Limit
+	}
+	return 0
+}
+
+func (x *ListAttestationsRequest) GetBefore() uint64 {
+	if x != nil {
+		return x.Before
+	}
+	return 0
+}
+
+type ListAttestationsResponse struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	Freshness    *Freshness             `protobuf:"bytes,1,opt,name=freshness,proto3" json:"freshness,omitempty"`
+	Attestations []*Attestation         `protobuf:"bytes,2,rep,name=attestations,proto3" json:"attestations,omitempty"`
+	// There are older ones: ask again with `before` as the index of the last one here.
+	More          bool `protobuf:"varint,3,opt,name=more,proto3" json:"more,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListAttestationsResponse) Reset() {
+	*x = ListAttestationsResponse{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListAttestationsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListAttestationsResponse) ProtoMessage() {}
+
+func (x *ListAttestationsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListAttestationsResponse.ProtoReflect.Descriptor instead.
+func (*ListAttestationsResponse) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *ListAttestationsResponse) GetFreshness() *Freshness {
+	if x != nil {
+		return x.Freshness
+	}
+	return nil
+}
+
+func (x *ListAttestationsResponse) GetAttestations() []*Attestation {
+	if x != nil {
+		return x.Attestations
+	}
+	return nil
+}
+
+func (x *ListAttestationsResponse) GetMore() bool {
+	if x != nil {
+		return x.More
+	}
+	return false
+}
+
+// Attestation is a person's word that a member could not write, as it was taken. It is kept for ever, and nothing is decided by it.
+type Attestation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Of the entry in the log that brought it. One adoption may bring several.
+	Index uint64 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// By the clock of the arbiter that committed it.
+	Time *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=time,proto3" json:"time,omitempty"`
+	// Who gave it, from the certificate, and why.
+	Actor  string `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
+	Reason string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	Group  string `protobuf:"bytes,5,opt,name=group,proto3" json:"group,omitempty"`
+	Member string `protobuf:"bytes,6,opt,name=member,proto3" json:"member,omitempty"`
+	// What it was given for; empty with an adoption while nothing was in progress.
+	Operation string `protobuf:"bytes,7,opt,name=operation,proto3" json:"operation,omitempty"`
+	// The index of the entry that had told the member to stop; 0 if none had.
+	Revoked uint64 `protobuf:"varint,8,opt,name=revoked,proto3" json:"revoked,omitempty"`
+	// The group's epoch; with an adoption the one that this took.
+	Epoch uint64 `protobuf:"varint,9,opt,name=epoch,proto3" json:"epoch,omitempty"`
+	// What the arbiters saw of the member when the word was taken.
+	Saw           string `protobuf:"bytes,10,opt,name=saw,proto3" json:"saw,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Attestation) Reset() {
+	*x = Attestation{}
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Attestation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Attestation) ProtoMessage() {}
+
+func (x *Attestation) ProtoReflect() protoreflect.Message {
+	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Attestation.ProtoReflect.Descriptor instead.
+func (*Attestation) Descriptor() ([]byte, []int) {
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Attestation) GetIndex() uint64 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *Attestation) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *Attestation) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Attestation) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Attestation) GetGroup() string {
+	if x != nil {
+		return x.Group
+	}
+	return ""
+}
+
+func (x *Attestation) GetMember() string {
+	if x != nil {
+		return x.Member
+	}
+	return ""
+}
+
+func (x *Attestation) GetOperation() string {
+	if x != nil {
+		return x.Operation
+	}
+	return ""
+}
+
+func (x *Attestation) GetRevoked() uint64 {
+	if x != nil {
+		return x.Revoked
+	}
+	return 0
+}
+
+func (x *Attestation) GetEpoch() uint64 {
+	if x != nil {
+		return x.Epoch
+	}
+	return 0
+}
+
+func (x *Attestation) GetSaw() string {
+	if x != nil {
+		return x.Saw
+	}
+	return ""
+}
+
 type GetOperationRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Consistency   Consistency            `protobuf:"varint,1,opt,name=consistency,proto3,enum=arbiter.v1.Consistency" json:"consistency,omitempty"`
@@ -3053,7 +3309,7 @@ type GetOperationRequest struct {
 
 func (x *GetOperationRequest) Reset() {
 	*x = GetOperationRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3065,7 +3321,7 @@ func (x *GetOperationRequest) String() string {
 func (*GetOperationRequest) ProtoMessage() {}
 
 func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[26]
+	mi := &file_arbiter_v1_api_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3078,7 +3334,7 @@ func (x *GetOperationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationRequest.ProtoReflect.Descriptor instead.
 func (*GetOperationRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{26}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetOperationRequest) GetConsistency() Consistency {
@@ -3112,7 +3368,7 @@ type GetOperationResponse struct {
 
 func (x *GetOperationResponse) Reset() {
 	*x = GetOperationResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3124,7 +3380,7 @@ func (x *GetOperationResponse) String() string {
 func (*GetOperationResponse) ProtoMessage() {}
 
 func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[27]
+	mi := &file_arbiter_v1_api_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3137,7 +3393,7 @@ func (x *GetOperationResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetOperationResponse.ProtoReflect.Descriptor instead.
 func (*GetOperationResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{27}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *GetOperationResponse) GetFreshness() *Freshness {
@@ -3170,7 +3426,7 @@ type WatchEventsRequest struct {
 
 func (x *WatchEventsRequest) Reset() {
 	*x = WatchEventsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3438,7 @@ func (x *WatchEventsRequest) String() string {
 func (*WatchEventsRequest) ProtoMessage() {}
 
 func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[28]
+	mi := &file_arbiter_v1_api_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3451,7 @@ func (x *WatchEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsRequest.ProtoReflect.Descriptor instead.
 func (*WatchEventsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{28}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *WatchEventsRequest) GetAfter() uint64 {
@@ -3243,7 +3499,7 @@ type WatchEventsResponse struct {
 
 func (x *WatchEventsResponse) Reset() {
 	*x = WatchEventsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3255,7 +3511,7 @@ func (x *WatchEventsResponse) String() string {
 func (*WatchEventsResponse) ProtoMessage() {}
 
 func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[29]
+	mi := &file_arbiter_v1_api_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3268,7 +3524,7 @@ func (x *WatchEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchEventsResponse.ProtoReflect.Descriptor instead.
 func (*WatchEventsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{29}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *WatchEventsResponse) GetEvent() *Event {
@@ -3320,7 +3576,7 @@ type Event struct {
 
 func (x *Event) Reset() {
 	*x = Event{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3332,7 +3588,7 @@ func (x *Event) String() string {
 func (*Event) ProtoMessage() {}
 
 func (x *Event) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[30]
+	mi := &file_arbiter_v1_api_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3345,7 +3601,7 @@ func (x *Event) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Event.ProtoReflect.Descriptor instead.
 func (*Event) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{30}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Event) GetSequence() uint64 {
@@ -3441,7 +3697,7 @@ type ListArbitersRequest struct {
 
 func (x *ListArbitersRequest) Reset() {
 	*x = ListArbitersRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3453,7 +3709,7 @@ func (x *ListArbitersRequest) String() string {
 func (*ListArbitersRequest) ProtoMessage() {}
 
 func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[31]
+	mi := &file_arbiter_v1_api_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3466,7 +3722,7 @@ func (x *ListArbitersRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersRequest.ProtoReflect.Descriptor instead.
 func (*ListArbitersRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{31}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListArbitersRequest) GetConsistency() Consistency {
@@ -3488,7 +3744,7 @@ type ListArbitersResponse struct {
 
 func (x *ListArbitersResponse) Reset() {
 	*x = ListArbitersResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3500,7 +3756,7 @@ func (x *ListArbitersResponse) String() string {
 func (*ListArbitersResponse) ProtoMessage() {}
 
 func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[32]
+	mi := &file_arbiter_v1_api_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3513,7 +3769,7 @@ func (x *ListArbitersResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListArbitersResponse.ProtoReflect.Descriptor instead.
 func (*ListArbitersResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{32}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListArbitersResponse) GetFreshness() *Freshness {
@@ -3554,7 +3810,7 @@ type CheckGroupRequest struct {
 
 func (x *CheckGroupRequest) Reset() {
 	*x = CheckGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3566,7 +3822,7 @@ func (x *CheckGroupRequest) String() string {
 func (*CheckGroupRequest) ProtoMessage() {}
 
 func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[33]
+	mi := &file_arbiter_v1_api_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3579,7 +3835,7 @@ func (x *CheckGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupRequest.ProtoReflect.Descriptor instead.
 func (*CheckGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{33}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *CheckGroupRequest) GetConsistency() Consistency {
@@ -3614,7 +3870,7 @@ type CheckGroupResponse struct {
 
 func (x *CheckGroupResponse) Reset() {
 	*x = CheckGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3626,7 +3882,7 @@ func (x *CheckGroupResponse) String() string {
 func (*CheckGroupResponse) ProtoMessage() {}
 
 func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[34]
+	mi := &file_arbiter_v1_api_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3639,7 +3895,7 @@ func (x *CheckGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckGroupResponse.ProtoReflect.Descriptor instead.
 func (*CheckGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{34}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *CheckGroupResponse) GetFreshness() *Freshness {
@@ -3694,7 +3950,7 @@ type CheckSpecRequest struct {
 
 func (x *CheckSpecRequest) Reset() {
 	*x = CheckSpecRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3706,7 +3962,7 @@ func (x *CheckSpecRequest) String() string {
 func (*CheckSpecRequest) ProtoMessage() {}
 
 func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[35]
+	mi := &file_arbiter_v1_api_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3719,7 +3975,7 @@ func (x *CheckSpecRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecRequest.ProtoReflect.Descriptor instead.
 func (*CheckSpecRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{35}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *CheckSpecRequest) GetConsistency() Consistency {
@@ -3747,7 +4003,7 @@ type CheckSpecResponse struct {
 
 func (x *CheckSpecResponse) Reset() {
 	*x = CheckSpecResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3759,7 +4015,7 @@ func (x *CheckSpecResponse) String() string {
 func (*CheckSpecResponse) ProtoMessage() {}
 
 func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[36]
+	mi := &file_arbiter_v1_api_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3772,7 +4028,7 @@ func (x *CheckSpecResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckSpecResponse.ProtoReflect.Descriptor instead.
 func (*CheckSpecResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{36}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *CheckSpecResponse) GetFreshness() *Freshness {
@@ -3818,7 +4074,7 @@ type ArbiterCheck struct {
 
 func (x *ArbiterCheck) Reset() {
 	*x = ArbiterCheck{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3830,7 +4086,7 @@ func (x *ArbiterCheck) String() string {
 func (*ArbiterCheck) ProtoMessage() {}
 
 func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[37]
+	mi := &file_arbiter_v1_api_proto_msgTypes[40]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3843,7 +4099,7 @@ func (x *ArbiterCheck) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ArbiterCheck.ProtoReflect.Descriptor instead.
 func (*ArbiterCheck) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{37}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
 }
 
 func (x *ArbiterCheck) GetNode() string {
@@ -3929,7 +4185,7 @@ type Finding struct {
 
 func (x *Finding) Reset() {
 	*x = Finding{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3941,7 +4197,7 @@ func (x *Finding) String() string {
 func (*Finding) ProtoMessage() {}
 
 func (x *Finding) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[38]
+	mi := &file_arbiter_v1_api_proto_msgTypes[41]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3954,7 +4210,7 @@ func (x *Finding) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Finding.ProtoReflect.Descriptor instead.
 func (*Finding) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{38}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
 }
 
 func (x *Finding) GetSeverity() Severity {
@@ -4011,7 +4267,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4023,7 +4279,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[39]
+	mi := &file_arbiter_v1_api_proto_msgTypes[42]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4036,7 +4292,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{39}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
 }
 
 func (x *Change) GetRequestId() string {
@@ -4077,7 +4333,7 @@ type FailoverRequest struct {
 
 func (x *FailoverRequest) Reset() {
 	*x = FailoverRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4089,7 +4345,7 @@ func (x *FailoverRequest) String() string {
 func (*FailoverRequest) ProtoMessage() {}
 
 func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[40]
+	mi := &file_arbiter_v1_api_proto_msgTypes[43]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4102,7 +4358,7 @@ func (x *FailoverRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverRequest.ProtoReflect.Descriptor instead.
 func (*FailoverRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{40}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
 }
 
 func (x *FailoverRequest) GetChange() *Change {
@@ -4200,7 +4456,7 @@ type FailoverResponse struct {
 
 func (x *FailoverResponse) Reset() {
 	*x = FailoverResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4212,7 +4468,7 @@ func (x *FailoverResponse) String() string {
 func (*FailoverResponse) ProtoMessage() {}
 
 func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[41]
+	mi := &file_arbiter_v1_api_proto_msgTypes[44]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4225,7 +4481,7 @@ func (x *FailoverResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use FailoverResponse.ProtoReflect.Descriptor instead.
 func (*FailoverResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{41}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
 }
 
 func (x *FailoverResponse) GetOperation() string {
@@ -4374,7 +4630,7 @@ type PlanFence struct {
 
 func (x *PlanFence) Reset() {
 	*x = PlanFence{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4386,7 +4642,7 @@ func (x *PlanFence) String() string {
 func (*PlanFence) ProtoMessage() {}
 
 func (x *PlanFence) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[42]
+	mi := &file_arbiter_v1_api_proto_msgTypes[45]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4399,7 +4655,7 @@ func (x *PlanFence) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanFence.ProtoReflect.Descriptor instead.
 func (*PlanFence) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{42}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
 }
 
 func (x *PlanFence) GetMember() string {
@@ -4437,7 +4693,7 @@ type PlanMember struct {
 
 func (x *PlanMember) Reset() {
 	*x = PlanMember{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4449,7 +4705,7 @@ func (x *PlanMember) String() string {
 func (*PlanMember) ProtoMessage() {}
 
 func (x *PlanMember) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[43]
+	mi := &file_arbiter_v1_api_proto_msgTypes[46]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4462,7 +4718,7 @@ func (x *PlanMember) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanMember.ProtoReflect.Descriptor instead.
 func (*PlanMember) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{43}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
 }
 
 func (x *PlanMember) GetMember() string {
@@ -4502,7 +4758,7 @@ type PlanLook struct {
 
 func (x *PlanLook) Reset() {
 	*x = PlanLook{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4514,7 +4770,7 @@ func (x *PlanLook) String() string {
 func (*PlanLook) ProtoMessage() {}
 
 func (x *PlanLook) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[44]
+	mi := &file_arbiter_v1_api_proto_msgTypes[47]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4527,7 +4783,7 @@ func (x *PlanLook) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanLook.ProtoReflect.Descriptor instead.
 func (*PlanLook) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{44}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
 }
 
 func (x *PlanLook) GetMember() string {
@@ -4573,7 +4829,7 @@ type PlanRouter struct {
 
 func (x *PlanRouter) Reset() {
 	*x = PlanRouter{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4585,7 +4841,7 @@ func (x *PlanRouter) String() string {
 func (*PlanRouter) ProtoMessage() {}
 
 func (x *PlanRouter) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[45]
+	mi := &file_arbiter_v1_api_proto_msgTypes[48]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4598,7 +4854,7 @@ func (x *PlanRouter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PlanRouter.ProtoReflect.Descriptor instead.
 func (*PlanRouter) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{45}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
 }
 
 func (x *PlanRouter) GetRoute() string {
@@ -4641,7 +4897,7 @@ type AbortRequest struct {
 
 func (x *AbortRequest) Reset() {
 	*x = AbortRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4653,7 +4909,7 @@ func (x *AbortRequest) String() string {
 func (*AbortRequest) ProtoMessage() {}
 
 func (x *AbortRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[46]
+	mi := &file_arbiter_v1_api_proto_msgTypes[49]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4666,7 +4922,7 @@ func (x *AbortRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortRequest.ProtoReflect.Descriptor instead.
 func (*AbortRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{46}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
 }
 
 func (x *AbortRequest) GetChange() *Change {
@@ -4699,7 +4955,7 @@ type AbortResponse struct {
 
 func (x *AbortResponse) Reset() {
 	*x = AbortResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4711,7 +4967,7 @@ func (x *AbortResponse) String() string {
 func (*AbortResponse) ProtoMessage() {}
 
 func (x *AbortResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[47]
+	mi := &file_arbiter_v1_api_proto_msgTypes[50]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4724,7 +4980,7 @@ func (x *AbortResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AbortResponse.ProtoReflect.Descriptor instead.
 func (*AbortResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{47}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
 }
 
 func (x *AbortResponse) GetResult() string {
@@ -4748,7 +5004,7 @@ type ReinstateRequest struct {
 
 func (x *ReinstateRequest) Reset() {
 	*x = ReinstateRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4760,7 +5016,7 @@ func (x *ReinstateRequest) String() string {
 func (*ReinstateRequest) ProtoMessage() {}
 
 func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[48]
+	mi := &file_arbiter_v1_api_proto_msgTypes[51]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4773,7 +5029,7 @@ func (x *ReinstateRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateRequest.ProtoReflect.Descriptor instead.
 func (*ReinstateRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{48}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
 }
 
 func (x *ReinstateRequest) GetChange() *Change {
@@ -4813,7 +5069,7 @@ type ReinstateResponse struct {
 
 func (x *ReinstateResponse) Reset() {
 	*x = ReinstateResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4825,7 +5081,7 @@ func (x *ReinstateResponse) String() string {
 func (*ReinstateResponse) ProtoMessage() {}
 
 func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[49]
+	mi := &file_arbiter_v1_api_proto_msgTypes[52]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4838,7 +5094,7 @@ func (x *ReinstateResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReinstateResponse.ProtoReflect.Descriptor instead.
 func (*ReinstateResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{49}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
 }
 
 func (x *ReinstateResponse) GetResult() string {
@@ -4869,7 +5125,7 @@ type ReleaseRequest struct {
 
 func (x *ReleaseRequest) Reset() {
 	*x = ReleaseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4881,7 +5137,7 @@ func (x *ReleaseRequest) String() string {
 func (*ReleaseRequest) ProtoMessage() {}
 
 func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[50]
+	mi := &file_arbiter_v1_api_proto_msgTypes[53]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4894,7 +5150,7 @@ func (x *ReleaseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseRequest.ProtoReflect.Descriptor instead.
 func (*ReleaseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{50}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
 }
 
 func (x *ReleaseRequest) GetChange() *Change {
@@ -4962,7 +5218,7 @@ type ReleaseResponse struct {
 
 func (x *ReleaseResponse) Reset() {
 	*x = ReleaseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -4974,7 +5230,7 @@ func (x *ReleaseResponse) String() string {
 func (*ReleaseResponse) ProtoMessage() {}
 
 func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[51]
+	mi := &file_arbiter_v1_api_proto_msgTypes[54]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -4987,7 +5243,7 @@ func (x *ReleaseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReleaseResponse.ProtoReflect.Descriptor instead.
 func (*ReleaseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{51}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
 }
 
 func (x *ReleaseResponse) GetResult() string {
@@ -5012,7 +5268,7 @@ type AttestRequest struct {
 
 func (x *AttestRequest) Reset() {
 	*x = AttestRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5024,7 +5280,7 @@ func (x *AttestRequest) String() string {
 func (*AttestRequest) ProtoMessage() {}
 
 func (x *AttestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[52]
+	mi := &file_arbiter_v1_api_proto_msgTypes[55]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5037,7 +5293,7 @@ func (x *AttestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestRequest.ProtoReflect.Descriptor instead.
 func (*AttestRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{52}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
 }
 
 func (x *AttestRequest) GetChange() *Change {
@@ -5084,7 +5340,7 @@ type AttestResponse struct {
 
 func (x *AttestResponse) Reset() {
 	*x = AttestResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5096,7 +5352,7 @@ func (x *AttestResponse) String() string {
 func (*AttestResponse) ProtoMessage() {}
 
 func (x *AttestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[53]
+	mi := &file_arbiter_v1_api_proto_msgTypes[56]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5109,7 +5365,7 @@ func (x *AttestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttestResponse.ProtoReflect.Descriptor instead.
 func (*AttestResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{53}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
 }
 
 func (x *AttestResponse) GetResult() string {
@@ -5129,7 +5385,7 @@ type PauseRequest struct {
 
 func (x *PauseRequest) Reset() {
 	*x = PauseRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5141,7 +5397,7 @@ func (x *PauseRequest) String() string {
 func (*PauseRequest) ProtoMessage() {}
 
 func (x *PauseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[54]
+	mi := &file_arbiter_v1_api_proto_msgTypes[57]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5154,7 +5410,7 @@ func (x *PauseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseRequest.ProtoReflect.Descriptor instead.
 func (*PauseRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{54}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
 }
 
 func (x *PauseRequest) GetChange() *Change {
@@ -5180,7 +5436,7 @@ type PauseResponse struct {
 
 func (x *PauseResponse) Reset() {
 	*x = PauseResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5192,7 +5448,7 @@ func (x *PauseResponse) String() string {
 func (*PauseResponse) ProtoMessage() {}
 
 func (x *PauseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[55]
+	mi := &file_arbiter_v1_api_proto_msgTypes[58]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5205,7 +5461,7 @@ func (x *PauseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PauseResponse.ProtoReflect.Descriptor instead.
 func (*PauseResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{55}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
 }
 
 func (x *PauseResponse) GetResult() string {
@@ -5227,7 +5483,7 @@ type ResumeRequest struct {
 
 func (x *ResumeRequest) Reset() {
 	*x = ResumeRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5239,7 +5495,7 @@ func (x *ResumeRequest) String() string {
 func (*ResumeRequest) ProtoMessage() {}
 
 func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[56]
+	mi := &file_arbiter_v1_api_proto_msgTypes[59]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5252,7 +5508,7 @@ func (x *ResumeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeRequest.ProtoReflect.Descriptor instead.
 func (*ResumeRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{56}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
 }
 
 func (x *ResumeRequest) GetChange() *Change {
@@ -5289,7 +5545,7 @@ type ResumeResponse struct {
 
 func (x *ResumeResponse) Reset() {
 	*x = ResumeResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5301,7 +5557,7 @@ func (x *ResumeResponse) String() string {
 func (*ResumeResponse) ProtoMessage() {}
 
 func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[57]
+	mi := &file_arbiter_v1_api_proto_msgTypes[60]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5314,7 +5570,7 @@ func (x *ResumeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResumeResponse.ProtoReflect.Descriptor instead.
 func (*ResumeResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{57}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
 }
 
 func (x *ResumeResponse) GetResult() string {
@@ -5355,7 +5611,7 @@ type AdoptRequest struct {
 
 func (x *AdoptRequest) Reset() {
 	*x = AdoptRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5367,7 +5623,7 @@ func (x *AdoptRequest) String() string {
 func (*AdoptRequest) ProtoMessage() {}
 
 func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[58]
+	mi := &file_arbiter_v1_api_proto_msgTypes[61]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5380,7 +5636,7 @@ func (x *AdoptRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptRequest.ProtoReflect.Descriptor instead.
 func (*AdoptRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{58}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
 }
 
 func (x *AdoptRequest) GetChange() *Change {
@@ -5430,7 +5686,7 @@ type AdoptResponse struct {
 
 func (x *AdoptResponse) Reset() {
 	*x = AdoptResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5442,7 +5698,7 @@ func (x *AdoptResponse) String() string {
 func (*AdoptResponse) ProtoMessage() {}
 
 func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[59]
+	mi := &file_arbiter_v1_api_proto_msgTypes[62]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5455,7 +5711,7 @@ func (x *AdoptResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AdoptResponse.ProtoReflect.Descriptor instead.
 func (*AdoptResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{59}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
 }
 
 func (x *AdoptResponse) GetMember() string {
@@ -5492,7 +5748,7 @@ type ApplyGroupRequest struct {
 
 func (x *ApplyGroupRequest) Reset() {
 	*x = ApplyGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5504,7 +5760,7 @@ func (x *ApplyGroupRequest) String() string {
 func (*ApplyGroupRequest) ProtoMessage() {}
 
 func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[60]
+	mi := &file_arbiter_v1_api_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5517,7 +5773,7 @@ func (x *ApplyGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupRequest.ProtoReflect.Descriptor instead.
 func (*ApplyGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{60}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *ApplyGroupRequest) GetChange() *Change {
@@ -5561,7 +5817,7 @@ type ApplyGroupResponse struct {
 
 func (x *ApplyGroupResponse) Reset() {
 	*x = ApplyGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5573,7 +5829,7 @@ func (x *ApplyGroupResponse) String() string {
 func (*ApplyGroupResponse) ProtoMessage() {}
 
 func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[61]
+	mi := &file_arbiter_v1_api_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5586,7 +5842,7 @@ func (x *ApplyGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApplyGroupResponse.ProtoReflect.Descriptor instead.
 func (*ApplyGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{61}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *ApplyGroupResponse) GetVersion() uint64 {
@@ -5622,7 +5878,7 @@ type GetGroupRequest struct {
 
 func (x *GetGroupRequest) Reset() {
 	*x = GetGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5634,7 +5890,7 @@ func (x *GetGroupRequest) String() string {
 func (*GetGroupRequest) ProtoMessage() {}
 
 func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[62]
+	mi := &file_arbiter_v1_api_proto_msgTypes[65]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5647,7 +5903,7 @@ func (x *GetGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupRequest.ProtoReflect.Descriptor instead.
 func (*GetGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{62}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
 }
 
 func (x *GetGroupRequest) GetConsistency() Consistency {
@@ -5682,7 +5938,7 @@ type GetGroupResponse struct {
 
 func (x *GetGroupResponse) Reset() {
 	*x = GetGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5694,7 +5950,7 @@ func (x *GetGroupResponse) String() string {
 func (*GetGroupResponse) ProtoMessage() {}
 
 func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[63]
+	mi := &file_arbiter_v1_api_proto_msgTypes[66]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5707,7 +5963,7 @@ func (x *GetGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetGroupResponse.ProtoReflect.Descriptor instead.
 func (*GetGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{63}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
 }
 
 func (x *GetGroupResponse) GetFreshness() *Freshness {
@@ -5740,7 +5996,7 @@ type DiffGroupRequest struct {
 
 func (x *DiffGroupRequest) Reset() {
 	*x = DiffGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5752,7 +6008,7 @@ func (x *DiffGroupRequest) String() string {
 func (*DiffGroupRequest) ProtoMessage() {}
 
 func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[64]
+	mi := &file_arbiter_v1_api_proto_msgTypes[67]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5765,7 +6021,7 @@ func (x *DiffGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupRequest.ProtoReflect.Descriptor instead.
 func (*DiffGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{64}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
 }
 
 func (x *DiffGroupRequest) GetSpec() *GroupSpec {
@@ -5787,7 +6043,7 @@ type DiffGroupResponse struct {
 
 func (x *DiffGroupResponse) Reset() {
 	*x = DiffGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5799,7 +6055,7 @@ func (x *DiffGroupResponse) String() string {
 func (*DiffGroupResponse) ProtoMessage() {}
 
 func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[65]
+	mi := &file_arbiter_v1_api_proto_msgTypes[68]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5812,7 +6068,7 @@ func (x *DiffGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DiffGroupResponse.ProtoReflect.Descriptor instead.
 func (*DiffGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{65}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
 }
 
 func (x *DiffGroupResponse) GetDifferences() []*Difference {
@@ -5848,7 +6104,7 @@ type Difference struct {
 
 func (x *Difference) Reset() {
 	*x = Difference{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5860,7 +6116,7 @@ func (x *Difference) String() string {
 func (*Difference) ProtoMessage() {}
 
 func (x *Difference) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[66]
+	mi := &file_arbiter_v1_api_proto_msgTypes[69]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5873,7 +6129,7 @@ func (x *Difference) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Difference.ProtoReflect.Descriptor instead.
 func (*Difference) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{66}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
 }
 
 func (x *Difference) GetPath() string {
@@ -5907,7 +6163,7 @@ type DeleteGroupRequest struct {
 
 func (x *DeleteGroupRequest) Reset() {
 	*x = DeleteGroupRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5919,7 +6175,7 @@ func (x *DeleteGroupRequest) String() string {
 func (*DeleteGroupRequest) ProtoMessage() {}
 
 func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[67]
+	mi := &file_arbiter_v1_api_proto_msgTypes[70]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5932,7 +6188,7 @@ func (x *DeleteGroupRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupRequest.ProtoReflect.Descriptor instead.
 func (*DeleteGroupRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{67}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
 }
 
 func (x *DeleteGroupRequest) GetChange() *Change {
@@ -5959,7 +6215,7 @@ type DeleteGroupResponse struct {
 
 func (x *DeleteGroupResponse) Reset() {
 	*x = DeleteGroupResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -5971,7 +6227,7 @@ func (x *DeleteGroupResponse) String() string {
 func (*DeleteGroupResponse) ProtoMessage() {}
 
 func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[68]
+	mi := &file_arbiter_v1_api_proto_msgTypes[71]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -5984,7 +6240,7 @@ func (x *DeleteGroupResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteGroupResponse.ProtoReflect.Descriptor instead.
 func (*DeleteGroupResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{68}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
 }
 
 func (x *DeleteGroupResponse) GetEpoch() uint64 {
@@ -6005,7 +6261,7 @@ type TransferLeadershipRequest struct {
 
 func (x *TransferLeadershipRequest) Reset() {
 	*x = TransferLeadershipRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6017,7 +6273,7 @@ func (x *TransferLeadershipRequest) String() string {
 func (*TransferLeadershipRequest) ProtoMessage() {}
 
 func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[69]
+	mi := &file_arbiter_v1_api_proto_msgTypes[72]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6030,7 +6286,7 @@ func (x *TransferLeadershipRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipRequest.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{69}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
 }
 
 func (x *TransferLeadershipRequest) GetChange() *Change {
@@ -6056,7 +6312,7 @@ type TransferLeadershipResponse struct {
 
 func (x *TransferLeadershipResponse) Reset() {
 	*x = TransferLeadershipResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6068,7 +6324,7 @@ func (x *TransferLeadershipResponse) String() string {
 func (*TransferLeadershipResponse) ProtoMessage() {}
 
 func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[70]
+	mi := &file_arbiter_v1_api_proto_msgTypes[73]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6081,7 +6337,7 @@ func (x *TransferLeadershipResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TransferLeadershipResponse.ProtoReflect.Descriptor instead.
 func (*TransferLeadershipResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{70}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
 }
 
 func (x *TransferLeadershipResponse) GetLeader() string {
@@ -6100,7 +6356,7 @@ type StreamViewsRequest struct {
 
 func (x *StreamViewsRequest) Reset() {
 	*x = StreamViewsRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6112,7 +6368,7 @@ func (x *StreamViewsRequest) String() string {
 func (*StreamViewsRequest) ProtoMessage() {}
 
 func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[71]
+	mi := &file_arbiter_v1_api_proto_msgTypes[74]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6125,7 +6381,7 @@ func (x *StreamViewsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsRequest.ProtoReflect.Descriptor instead.
 func (*StreamViewsRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{71}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
 }
 
 func (x *StreamViewsRequest) GetBatch() *Batch {
@@ -6150,7 +6406,7 @@ type StreamViewsResponse struct {
 
 func (x *StreamViewsResponse) Reset() {
 	*x = StreamViewsResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6162,7 +6418,7 @@ func (x *StreamViewsResponse) String() string {
 func (*StreamViewsResponse) ProtoMessage() {}
 
 func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[72]
+	mi := &file_arbiter_v1_api_proto_msgTypes[75]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6175,7 +6431,7 @@ func (x *StreamViewsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamViewsResponse.ProtoReflect.Descriptor instead.
 func (*StreamViewsResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{72}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
 }
 
 func (x *StreamViewsResponse) GetKind() isStreamViewsResponse_Kind {
@@ -6251,7 +6507,7 @@ type LookAgain struct {
 
 func (x *LookAgain) Reset() {
 	*x = LookAgain{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6263,7 +6519,7 @@ func (x *LookAgain) String() string {
 func (*LookAgain) ProtoMessage() {}
 
 func (x *LookAgain) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[73]
+	mi := &file_arbiter_v1_api_proto_msgTypes[76]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6276,7 +6532,7 @@ func (x *LookAgain) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LookAgain.ProtoReflect.Descriptor instead.
 func (*LookAgain) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{73}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{76}
 }
 
 func (x *LookAgain) GetGroup() string {
@@ -6317,7 +6573,7 @@ type GetBootstrapStatusRequest struct {
 
 func (x *GetBootstrapStatusRequest) Reset() {
 	*x = GetBootstrapStatusRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6329,7 +6585,7 @@ func (x *GetBootstrapStatusRequest) String() string {
 func (*GetBootstrapStatusRequest) ProtoMessage() {}
 
 func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[74]
+	mi := &file_arbiter_v1_api_proto_msgTypes[77]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6342,7 +6598,7 @@ func (x *GetBootstrapStatusRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusRequest.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{74}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{77}
 }
 
 func (x *GetBootstrapStatusRequest) GetNode() string {
@@ -6367,7 +6623,7 @@ type GetBootstrapStatusResponse struct {
 
 func (x *GetBootstrapStatusResponse) Reset() {
 	*x = GetBootstrapStatusResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[78]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6379,7 +6635,7 @@ func (x *GetBootstrapStatusResponse) String() string {
 func (*GetBootstrapStatusResponse) ProtoMessage() {}
 
 func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[75]
+	mi := &file_arbiter_v1_api_proto_msgTypes[78]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6392,7 +6648,7 @@ func (x *GetBootstrapStatusResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetBootstrapStatusResponse.ProtoReflect.Descriptor instead.
 func (*GetBootstrapStatusResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{75}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{78}
 }
 
 func (x *GetBootstrapStatusResponse) GetNode() string {
@@ -6438,7 +6694,7 @@ type DescribeArbiterRequest struct {
 
 func (x *DescribeArbiterRequest) Reset() {
 	*x = DescribeArbiterRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[76]
+	mi := &file_arbiter_v1_api_proto_msgTypes[79]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6450,7 +6706,7 @@ func (x *DescribeArbiterRequest) String() string {
 func (*DescribeArbiterRequest) ProtoMessage() {}
 
 func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[76]
+	mi := &file_arbiter_v1_api_proto_msgTypes[79]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6463,7 +6719,7 @@ func (x *DescribeArbiterRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterRequest.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{76}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{79}
 }
 
 type DescribeArbiterResponse struct {
@@ -6483,7 +6739,7 @@ type DescribeArbiterResponse struct {
 
 func (x *DescribeArbiterResponse) Reset() {
 	*x = DescribeArbiterResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[77]
+	mi := &file_arbiter_v1_api_proto_msgTypes[80]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6495,7 +6751,7 @@ func (x *DescribeArbiterResponse) String() string {
 func (*DescribeArbiterResponse) ProtoMessage() {}
 
 func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[77]
+	mi := &file_arbiter_v1_api_proto_msgTypes[80]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6508,7 +6764,7 @@ func (x *DescribeArbiterResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DescribeArbiterResponse.ProtoReflect.Descriptor instead.
 func (*DescribeArbiterResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{77}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{80}
 }
 
 func (x *DescribeArbiterResponse) GetNode() string {
@@ -6570,7 +6826,7 @@ type InspectRequest struct {
 
 func (x *InspectRequest) Reset() {
 	*x = InspectRequest{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[78]
+	mi := &file_arbiter_v1_api_proto_msgTypes[81]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6582,7 +6838,7 @@ func (x *InspectRequest) String() string {
 func (*InspectRequest) ProtoMessage() {}
 
 func (x *InspectRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[78]
+	mi := &file_arbiter_v1_api_proto_msgTypes[81]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6595,7 +6851,7 @@ func (x *InspectRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectRequest.ProtoReflect.Descriptor instead.
 func (*InspectRequest) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{78}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{81}
 }
 
 func (x *InspectRequest) GetSpec() *GroupSpec {
@@ -6614,7 +6870,7 @@ type InspectResponse struct {
 
 func (x *InspectResponse) Reset() {
 	*x = InspectResponse{}
-	mi := &file_arbiter_v1_api_proto_msgTypes[79]
+	mi := &file_arbiter_v1_api_proto_msgTypes[82]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -6626,7 +6882,7 @@ func (x *InspectResponse) String() string {
 func (*InspectResponse) ProtoMessage() {}
 
 func (x *InspectResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_arbiter_v1_api_proto_msgTypes[79]
+	mi := &file_arbiter_v1_api_proto_msgTypes[82]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -6639,7 +6895,7 @@ func (x *InspectResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use InspectResponse.ProtoReflect.Descriptor instead.
 func (*InspectResponse) Descriptor() ([]byte, []int) {
-	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{79}
+	return file_arbiter_v1_api_proto_rawDescGZIP(), []int{82}
 }
 
 func (x *InspectResponse) GetCheck() *ArbiterCheck {
@@ -6941,7 +7197,28 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x125\n" +
 	"\n" +
 	"operations\x18\x02 \x03(\v2\x15.arbiter.v1.OperationR\n" +
-	"operations\"\xa3\x01\n" +
+	"operations\"\xb5\x01\n" +
+	"\x17ListAttestationsRequest\x12C\n" +
+	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1d\n" +
+	"\x05group\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x18?R\x05group\x12\x1e\n" +
+	"\x05limit\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\x05limit\x12\x16\n" +
+	"\x06before\x18\x04 \x01(\x04R\x06before\"\xa0\x01\n" +
+	"\x18ListAttestationsResponse\x123\n" +
+	"\tfreshness\x18\x01 \x01(\v2\x15.arbiter.v1.FreshnessR\tfreshness\x12;\n" +
+	"\fattestations\x18\x02 \x03(\v2\x17.arbiter.v1.AttestationR\fattestations\x12\x12\n" +
+	"\x04more\x18\x03 \x01(\bR\x04more\"\x8f\x02\n" +
+	"\vAttestation\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x04R\x05index\x12.\n" +
+	"\x04time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x14\n" +
+	"\x05actor\x18\x03 \x01(\tR\x05actor\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x12\x14\n" +
+	"\x05group\x18\x05 \x01(\tR\x05group\x12\x16\n" +
+	"\x06member\x18\x06 \x01(\tR\x06member\x12\x1c\n" +
+	"\toperation\x18\a \x01(\tR\toperation\x12\x18\n" +
+	"\arevoked\x18\b \x01(\x04R\arevoked\x12\x14\n" +
+	"\x05epoch\x18\t \x01(\x04R\x05epoch\x12\x10\n" +
+	"\x03saw\x18\n" +
+	" \x01(\tR\x03saw\"\xa3\x01\n" +
 	"\x13GetOperationRequest\x12C\n" +
 	"\vconsistency\x18\x01 \x01(\x0e2\x17.arbiter.v1.ConsistencyB\b\xbaH\x05\x82\x01\x02\x10\x01R\vconsistency\x12\x1f\n" +
 	"\x05group\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18?R\x05group\x12&\n" +
@@ -7237,13 +7514,14 @@ const file_arbiter_v1_api_proto_rawDesc = "" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fSEVERITY_ADVICE\x10\x01\x12\x13\n" +
 	"\x0fSEVERITY_BLOCKS\x10\x02\x12\x13\n" +
-	"\x0fSEVERITY_OUTAGE\x10\x032\xf4\f\n" +
+	"\x0fSEVERITY_OUTAGE\x10\x032\xd3\r\n" +
 	"\x0eArbiterService\x12H\n" +
 	"\tGetStatus\x12\x1c.arbiter.v1.GetStatusRequest\x1a\x1d.arbiter.v1.GetStatusResponse\x12B\n" +
 	"\aExplain\x12\x1a.arbiter.v1.ExplainRequest\x1a\x1b.arbiter.v1.ExplainResponse\x12H\n" +
 	"\tGetEpochs\x12\x1c.arbiter.v1.GetEpochsRequest\x1a\x1d.arbiter.v1.GetEpochsResponse\x12W\n" +
 	"\x0eListOperations\x12!.arbiter.v1.ListOperationsRequest\x1a\".arbiter.v1.ListOperationsResponse\x12Q\n" +
-	"\fGetOperation\x12\x1f.arbiter.v1.GetOperationRequest\x1a .arbiter.v1.GetOperationResponse\x12P\n" +
+	"\fGetOperation\x12\x1f.arbiter.v1.GetOperationRequest\x1a .arbiter.v1.GetOperationResponse\x12]\n" +
+	"\x10ListAttestations\x12#.arbiter.v1.ListAttestationsRequest\x1a$.arbiter.v1.ListAttestationsResponse\x12P\n" +
 	"\vWatchEvents\x12\x1e.arbiter.v1.WatchEventsRequest\x1a\x1f.arbiter.v1.WatchEventsResponse0\x01\x12Q\n" +
 	"\fListArbiters\x12\x1f.arbiter.v1.ListArbitersRequest\x1a .arbiter.v1.ListArbitersResponse\x12K\n" +
 	"\n" +
@@ -7282,7 +7560,7 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 }
 
 var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 80)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
 var file_arbiter_v1_api_proto_goTypes = []any{
 	(Consistency)(0),                   // 0: arbiter.v1.Consistency
 	(Readiness)(0),                     // 1: arbiter.v1.Readiness
@@ -7313,67 +7591,70 @@ var file_arbiter_v1_api_proto_goTypes = []any{
 	(*Step)(nil),                       // 26: arbiter.v1.Step
 	(*ListOperationsRequest)(nil),      // 27: arbiter.v1.ListOperationsRequest
 	(*ListOperationsResponse)(nil),     // 28: arbiter.v1.ListOperationsResponse
-	(*GetOperationRequest)(nil),        // 29: arbiter.v1.GetOperationRequest
-	(*GetOperationResponse)(nil),       // 30: arbiter.v1.GetOperationResponse
-	(*WatchEventsRequest)(nil),         // 31: arbiter.v1.WatchEventsRequest
-	(*WatchEventsResponse)(nil),        // 32: arbiter.v1.WatchEventsResponse
-	(*Event)(nil),                      // 33: arbiter.v1.Event
-	(*ListArbitersRequest)(nil),        // 34: arbiter.v1.ListArbitersRequest
-	(*ListArbitersResponse)(nil),       // 35: arbiter.v1.ListArbitersResponse
-	(*CheckGroupRequest)(nil),          // 36: arbiter.v1.CheckGroupRequest
-	(*CheckGroupResponse)(nil),         // 37: arbiter.v1.CheckGroupResponse
-	(*CheckSpecRequest)(nil),           // 38: arbiter.v1.CheckSpecRequest
-	(*CheckSpecResponse)(nil),          // 39: arbiter.v1.CheckSpecResponse
-	(*ArbiterCheck)(nil),               // 40: arbiter.v1.ArbiterCheck
-	(*Finding)(nil),                    // 41: arbiter.v1.Finding
-	(*Change)(nil),                     // 42: arbiter.v1.Change
-	(*FailoverRequest)(nil),            // 43: arbiter.v1.FailoverRequest
-	(*FailoverResponse)(nil),           // 44: arbiter.v1.FailoverResponse
-	(*PlanFence)(nil),                  // 45: arbiter.v1.PlanFence
-	(*PlanMember)(nil),                 // 46: arbiter.v1.PlanMember
-	(*PlanLook)(nil),                   // 47: arbiter.v1.PlanLook
-	(*PlanRouter)(nil),                 // 48: arbiter.v1.PlanRouter
-	(*AbortRequest)(nil),               // 49: arbiter.v1.AbortRequest
-	(*AbortResponse)(nil),              // 50: arbiter.v1.AbortResponse
-	(*ReinstateRequest)(nil),           // 51: arbiter.v1.ReinstateRequest
-	(*ReinstateResponse)(nil),          // 52: arbiter.v1.ReinstateResponse
-	(*ReleaseRequest)(nil),             // 53: arbiter.v1.ReleaseRequest
-	(*ReleaseResponse)(nil),            // 54: arbiter.v1.ReleaseResponse
-	(*AttestRequest)(nil),              // 55: arbiter.v1.AttestRequest
-	(*AttestResponse)(nil),             // 56: arbiter.v1.AttestResponse
-	(*PauseRequest)(nil),               // 57: arbiter.v1.PauseRequest
-	(*PauseResponse)(nil),              // 58: arbiter.v1.PauseResponse
-	(*ResumeRequest)(nil),              // 59: arbiter.v1.ResumeRequest
-	(*ResumeResponse)(nil),             // 60: arbiter.v1.ResumeResponse
-	(*AdoptRequest)(nil),               // 61: arbiter.v1.AdoptRequest
-	(*AdoptResponse)(nil),              // 62: arbiter.v1.AdoptResponse
-	(*ApplyGroupRequest)(nil),          // 63: arbiter.v1.ApplyGroupRequest
-	(*ApplyGroupResponse)(nil),         // 64: arbiter.v1.ApplyGroupResponse
-	(*GetGroupRequest)(nil),            // 65: arbiter.v1.GetGroupRequest
-	(*GetGroupResponse)(nil),           // 66: arbiter.v1.GetGroupResponse
-	(*DiffGroupRequest)(nil),           // 67: arbiter.v1.DiffGroupRequest
-	(*DiffGroupResponse)(nil),          // 68: arbiter.v1.DiffGroupResponse
-	(*Difference)(nil),                 // 69: arbiter.v1.Difference
-	(*DeleteGroupRequest)(nil),         // 70: arbiter.v1.DeleteGroupRequest
-	(*DeleteGroupResponse)(nil),        // 71: arbiter.v1.DeleteGroupResponse
-	(*TransferLeadershipRequest)(nil),  // 72: arbiter.v1.TransferLeadershipRequest
-	(*TransferLeadershipResponse)(nil), // 73: arbiter.v1.TransferLeadershipResponse
-	(*StreamViewsRequest)(nil),         // 74: arbiter.v1.StreamViewsRequest
-	(*StreamViewsResponse)(nil),        // 75: arbiter.v1.StreamViewsResponse
-	(*LookAgain)(nil),                  // 76: arbiter.v1.LookAgain
-	(*GetBootstrapStatusRequest)(nil),  // 77: arbiter.v1.GetBootstrapStatusRequest
-	(*GetBootstrapStatusResponse)(nil), // 78: arbiter.v1.GetBootstrapStatusResponse
-	(*DescribeArbiterRequest)(nil),     // 79: arbiter.v1.DescribeArbiterRequest
-	(*DescribeArbiterResponse)(nil),    // 80: arbiter.v1.DescribeArbiterResponse
-	(*InspectRequest)(nil),             // 81: arbiter.v1.InspectRequest
-	(*InspectResponse)(nil),            // 82: arbiter.v1.InspectResponse
-	(*durationpb.Duration)(nil),        // 83: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil),      // 84: google.protobuf.Timestamp
-	(*CheckState)(nil),                 // 85: arbiter.v1.CheckState
-	(*MemberPosition)(nil),             // 86: arbiter.v1.MemberPosition
-	(*StepTime)(nil),                   // 87: arbiter.v1.StepTime
-	(*GroupSpec)(nil),                  // 88: arbiter.v1.GroupSpec
-	(*Batch)(nil),                      // 89: arbiter.v1.Batch
+	(*ListAttestationsRequest)(nil),    // 29: arbiter.v1.ListAttestationsRequest
+	(*ListAttestationsResponse)(nil),   // 30: arbiter.v1.ListAttestationsResponse
+	(*Attestation)(nil),                // 31: arbiter.v1.Attestation
+	(*GetOperationRequest)(nil),        // 32: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 33: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 34: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 35: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 36: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 37: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 38: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 39: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 40: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 41: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 42: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 43: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 44: arbiter.v1.Finding
+	(*Change)(nil),                     // 45: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 46: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 47: arbiter.v1.FailoverResponse
+	(*PlanFence)(nil),                  // 48: arbiter.v1.PlanFence
+	(*PlanMember)(nil),                 // 49: arbiter.v1.PlanMember
+	(*PlanLook)(nil),                   // 50: arbiter.v1.PlanLook
+	(*PlanRouter)(nil),                 // 51: arbiter.v1.PlanRouter
+	(*AbortRequest)(nil),               // 52: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 53: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 54: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 55: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 56: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 57: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 58: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 59: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 60: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 61: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 62: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 63: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 64: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 65: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 66: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 67: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 68: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 69: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 70: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 71: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 72: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 73: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 74: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 75: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 76: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 77: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 78: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 79: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 80: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 81: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 82: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 83: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 84: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 85: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 86: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 87: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 88: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 89: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 90: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 91: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 92: arbiter.v1.Batch
 }
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
@@ -7381,31 +7662,31 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	8,   // 2: arbiter.v1.GetStatusResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
 	10,  // 3: arbiter.v1.GetStatusResponse.groups:type_name -> arbiter.v1.GroupStatus
 	1,   // 4: arbiter.v1.ArbiterStatus.readiness:type_name -> arbiter.v1.Readiness
-	83,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
+	86,  // 5: arbiter.v1.ArbiterStatus.last_contact:type_name -> google.protobuf.Duration
 	9,   // 6: arbiter.v1.ArbiterStatus.certificates:type_name -> arbiter.v1.Certificates
-	84,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
-	84,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
-	84,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
+	87,  // 7: arbiter.v1.Certificates.until:type_name -> google.protobuf.Timestamp
+	87,  // 8: arbiter.v1.Certificates.authority_until:type_name -> google.protobuf.Timestamp
+	87,  // 9: arbiter.v1.GroupStatus.epoch_since:type_name -> google.protobuf.Timestamp
 	14,  // 10: arbiter.v1.GroupStatus.members:type_name -> arbiter.v1.MemberStatus
 	13,  // 11: arbiter.v1.GroupStatus.pause:type_name -> arbiter.v1.PauseStatus
 	25,  // 12: arbiter.v1.GroupStatus.operation:type_name -> arbiter.v1.Operation
 	16,  // 13: arbiter.v1.GroupStatus.lease:type_name -> arbiter.v1.Lease
-	83,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
+	86,  // 14: arbiter.v1.GroupStatus.lag_age:type_name -> google.protobuf.Duration
 	11,  // 15: arbiter.v1.GroupStatus.astray_routes:type_name -> arbiter.v1.AstrayRoute
 	12,  // 16: arbiter.v1.GroupStatus.unread_routes:type_name -> arbiter.v1.UnreadRoute
-	83,  // 17: arbiter.v1.AstrayRoute.age:type_name -> google.protobuf.Duration
-	83,  // 18: arbiter.v1.UnreadRoute.unread_for:type_name -> google.protobuf.Duration
-	83,  // 19: arbiter.v1.UnreadRoute.age:type_name -> google.protobuf.Duration
-	84,  // 20: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
+	86,  // 17: arbiter.v1.AstrayRoute.age:type_name -> google.protobuf.Duration
+	86,  // 18: arbiter.v1.UnreadRoute.unread_for:type_name -> google.protobuf.Duration
+	86,  // 19: arbiter.v1.UnreadRoute.age:type_name -> google.protobuf.Duration
+	87,  // 20: arbiter.v1.PauseStatus.since:type_name -> google.protobuf.Timestamp
 	15,  // 21: arbiter.v1.MemberStatus.views:type_name -> arbiter.v1.View
-	83,  // 22: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
-	83,  // 23: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
-	83,  // 24: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
-	84,  // 25: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
-	84,  // 26: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
-	85,  // 27: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
-	83,  // 28: arbiter.v1.View.age:type_name -> google.protobuf.Duration
-	83,  // 29: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
+	86,  // 22: arbiter.v1.MemberStatus.fence_age:type_name -> google.protobuf.Duration
+	86,  // 23: arbiter.v1.MemberStatus.lag_age:type_name -> google.protobuf.Duration
+	86,  // 24: arbiter.v1.MemberStatus.seen_age:type_name -> google.protobuf.Duration
+	87,  // 25: arbiter.v1.MemberStatus.proven:type_name -> google.protobuf.Timestamp
+	87,  // 26: arbiter.v1.View.since:type_name -> google.protobuf.Timestamp
+	88,  // 27: arbiter.v1.View.checks:type_name -> arbiter.v1.CheckState
+	86,  // 28: arbiter.v1.View.age:type_name -> google.protobuf.Duration
+	86,  // 29: arbiter.v1.Lease.duration:type_name -> google.protobuf.Duration
 	0,   // 30: arbiter.v1.ExplainRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 31: arbiter.v1.ExplainResponse.freshness:type_name -> arbiter.v1.Freshness
 	21,  // 32: arbiter.v1.ExplainResponse.guards:type_name -> arbiter.v1.Guard
@@ -7414,138 +7695,144 @@ var file_arbiter_v1_api_proto_depIdxs = []int32{
 	19,  // 35: arbiter.v1.ExplainResponse.checks:type_name -> arbiter.v1.CheckRule
 	11,  // 36: arbiter.v1.ExplainResponse.astray_routes:type_name -> arbiter.v1.AstrayRoute
 	12,  // 37: arbiter.v1.ExplainResponse.unread_routes:type_name -> arbiter.v1.UnreadRoute
-	83,  // 38: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
-	83,  // 39: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
-	83,  // 40: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
+	86,  // 38: arbiter.v1.CheckRule.interval:type_name -> google.protobuf.Duration
+	86,  // 39: arbiter.v1.CheckRule.timeout:type_name -> google.protobuf.Duration
+	86,  // 40: arbiter.v1.CheckRule.window:type_name -> google.protobuf.Duration
 	20,  // 41: arbiter.v1.CheckRule.views:type_name -> arbiter.v1.CheckView
-	84,  // 42: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
+	87,  // 42: arbiter.v1.CheckView.since:type_name -> google.protobuf.Timestamp
 	0,   // 43: arbiter.v1.GetEpochsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 44: arbiter.v1.GetEpochsResponse.freshness:type_name -> arbiter.v1.Freshness
 	16,  // 45: arbiter.v1.GetEpochsResponse.lease:type_name -> arbiter.v1.Lease
 	24,  // 46: arbiter.v1.GetEpochsResponse.history:type_name -> arbiter.v1.EpochRow
-	84,  // 47: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
-	84,  // 48: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
-	84,  // 49: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
+	87,  // 47: arbiter.v1.EpochRow.when:type_name -> google.protobuf.Timestamp
+	87,  // 48: arbiter.v1.Operation.began:type_name -> google.protobuf.Timestamp
+	87,  // 49: arbiter.v1.Operation.ended:type_name -> google.protobuf.Timestamp
 	26,  // 50: arbiter.v1.Operation.steps:type_name -> arbiter.v1.Step
-	86,  // 51: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
-	83,  // 52: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
-	84,  // 53: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
-	84,  // 54: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
-	83,  // 55: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
-	87,  // 56: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
+	89,  // 51: arbiter.v1.Operation.positions:type_name -> arbiter.v1.MemberPosition
+	86,  // 52: arbiter.v1.Operation.write_outage:type_name -> google.protobuf.Duration
+	87,  // 53: arbiter.v1.Operation.held_since:type_name -> google.protobuf.Timestamp
+	87,  // 54: arbiter.v1.Step.began:type_name -> google.protobuf.Timestamp
+	86,  // 55: arbiter.v1.Step.took:type_name -> google.protobuf.Duration
+	90,  // 56: arbiter.v1.Step.parts:type_name -> arbiter.v1.StepTime
 	0,   // 57: arbiter.v1.ListOperationsRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 58: arbiter.v1.ListOperationsResponse.freshness:type_name -> arbiter.v1.Freshness
 	25,  // 59: arbiter.v1.ListOperationsResponse.operations:type_name -> arbiter.v1.Operation
-	0,   // 60: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 61: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
-	25,  // 62: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
-	0,   // 63: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
-	33,  // 64: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
-	5,   // 65: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
-	84,  // 66: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
-	0,   // 67: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 68: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
-	8,   // 69: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
-	0,   // 70: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 71: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 72: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	41,  // 73: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
-	0,   // 74: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
-	88,  // 75: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
-	5,   // 76: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
-	40,  // 77: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
-	41,  // 78: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
-	83,  // 79: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
-	2,   // 80: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
-	42,  // 81: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
-	21,  // 82: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
-	83,  // 83: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
-	83,  // 84: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
-	47,  // 85: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
-	48,  // 86: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
-	45,  // 87: arbiter.v1.FailoverResponse.fence:type_name -> arbiter.v1.PlanFence
-	46,  // 88: arbiter.v1.FailoverResponse.members:type_name -> arbiter.v1.PlanMember
-	83,  // 89: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
-	42,  // 90: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
-	42,  // 91: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
-	42,  // 92: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
-	42,  // 93: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
-	42,  // 94: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
-	42,  // 95: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
-	42,  // 96: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
-	42,  // 97: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
-	88,  // 98: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	0,   // 99: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
-	5,   // 100: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	88,  // 101: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
-	88,  // 102: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
-	69,  // 103: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
-	5,   // 104: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
-	42,  // 105: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
-	42,  // 106: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
-	89,  // 107: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
-	76,  // 108: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
-	1,   // 109: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
-	9,   // 110: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
-	88,  // 111: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
-	40,  // 112: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
-	6,   // 113: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
-	17,  // 114: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
-	22,  // 115: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
-	27,  // 116: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
-	29,  // 117: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
-	31,  // 118: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
-	34,  // 119: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
-	36,  // 120: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
-	38,  // 121: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
-	43,  // 122: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
-	49,  // 123: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
-	51,  // 124: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
-	53,  // 125: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
-	55,  // 126: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
-	57,  // 127: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
-	59,  // 128: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
-	61,  // 129: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
-	63,  // 130: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
-	65,  // 131: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
-	67,  // 132: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
-	70,  // 133: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
-	72,  // 134: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
-	74,  // 135: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
-	77,  // 136: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
-	79,  // 137: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
-	81,  // 138: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
-	7,   // 139: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
-	18,  // 140: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
-	23,  // 141: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
-	28,  // 142: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
-	30,  // 143: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
-	32,  // 144: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
-	35,  // 145: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
-	37,  // 146: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
-	39,  // 147: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
-	44,  // 148: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
-	50,  // 149: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
-	52,  // 150: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
-	54,  // 151: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
-	56,  // 152: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
-	58,  // 153: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
-	60,  // 154: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
-	62,  // 155: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
-	64,  // 156: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
-	66,  // 157: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
-	68,  // 158: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
-	71,  // 159: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
-	73,  // 160: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
-	75,  // 161: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
-	78,  // 162: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
-	80,  // 163: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
-	82,  // 164: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
-	139, // [139:165] is the sub-list for method output_type
-	113, // [113:139] is the sub-list for method input_type
-	113, // [113:113] is the sub-list for extension type_name
-	113, // [113:113] is the sub-list for extension extendee
-	0,   // [0:113] is the sub-list for field type_name
+	0,   // 60: arbiter.v1.ListAttestationsRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 61: arbiter.v1.ListAttestationsResponse.freshness:type_name -> arbiter.v1.Freshness
+	31,  // 62: arbiter.v1.ListAttestationsResponse.attestations:type_name -> arbiter.v1.Attestation
+	87,  // 63: arbiter.v1.Attestation.time:type_name -> google.protobuf.Timestamp
+	0,   // 64: arbiter.v1.GetOperationRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 65: arbiter.v1.GetOperationResponse.freshness:type_name -> arbiter.v1.Freshness
+	25,  // 66: arbiter.v1.GetOperationResponse.operation:type_name -> arbiter.v1.Operation
+	0,   // 67: arbiter.v1.WatchEventsRequest.consistency:type_name -> arbiter.v1.Consistency
+	36,  // 68: arbiter.v1.WatchEventsResponse.event:type_name -> arbiter.v1.Event
+	5,   // 69: arbiter.v1.WatchEventsResponse.freshness:type_name -> arbiter.v1.Freshness
+	87,  // 70: arbiter.v1.Event.wall:type_name -> google.protobuf.Timestamp
+	0,   // 71: arbiter.v1.ListArbitersRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 72: arbiter.v1.ListArbitersResponse.freshness:type_name -> arbiter.v1.Freshness
+	8,   // 73: arbiter.v1.ListArbitersResponse.arbiters:type_name -> arbiter.v1.ArbiterStatus
+	0,   // 74: arbiter.v1.CheckGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 75: arbiter.v1.CheckGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	43,  // 76: arbiter.v1.CheckGroupResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	44,  // 77: arbiter.v1.CheckGroupResponse.findings:type_name -> arbiter.v1.Finding
+	0,   // 78: arbiter.v1.CheckSpecRequest.consistency:type_name -> arbiter.v1.Consistency
+	91,  // 79: arbiter.v1.CheckSpecRequest.spec:type_name -> arbiter.v1.GroupSpec
+	5,   // 80: arbiter.v1.CheckSpecResponse.freshness:type_name -> arbiter.v1.Freshness
+	43,  // 81: arbiter.v1.CheckSpecResponse.arbiters:type_name -> arbiter.v1.ArbiterCheck
+	44,  // 82: arbiter.v1.ArbiterCheck.findings:type_name -> arbiter.v1.Finding
+	86,  // 83: arbiter.v1.ArbiterCheck.took:type_name -> google.protobuf.Duration
+	2,   // 84: arbiter.v1.Finding.severity:type_name -> arbiter.v1.Severity
+	45,  // 85: arbiter.v1.FailoverRequest.change:type_name -> arbiter.v1.Change
+	21,  // 86: arbiter.v1.FailoverResponse.guards:type_name -> arbiter.v1.Guard
+	86,  // 87: arbiter.v1.FailoverResponse.lag_age:type_name -> google.protobuf.Duration
+	86,  // 88: arbiter.v1.FailoverResponse.fence_age:type_name -> google.protobuf.Duration
+	50,  // 89: arbiter.v1.FailoverResponse.looks:type_name -> arbiter.v1.PlanLook
+	51,  // 90: arbiter.v1.FailoverResponse.routers:type_name -> arbiter.v1.PlanRouter
+	48,  // 91: arbiter.v1.FailoverResponse.fence:type_name -> arbiter.v1.PlanFence
+	49,  // 92: arbiter.v1.FailoverResponse.members:type_name -> arbiter.v1.PlanMember
+	86,  // 93: arbiter.v1.PlanLook.age:type_name -> google.protobuf.Duration
+	45,  // 94: arbiter.v1.AbortRequest.change:type_name -> arbiter.v1.Change
+	45,  // 95: arbiter.v1.ReinstateRequest.change:type_name -> arbiter.v1.Change
+	45,  // 96: arbiter.v1.ReleaseRequest.change:type_name -> arbiter.v1.Change
+	45,  // 97: arbiter.v1.AttestRequest.change:type_name -> arbiter.v1.Change
+	45,  // 98: arbiter.v1.PauseRequest.change:type_name -> arbiter.v1.Change
+	45,  // 99: arbiter.v1.ResumeRequest.change:type_name -> arbiter.v1.Change
+	45,  // 100: arbiter.v1.AdoptRequest.change:type_name -> arbiter.v1.Change
+	45,  // 101: arbiter.v1.ApplyGroupRequest.change:type_name -> arbiter.v1.Change
+	91,  // 102: arbiter.v1.ApplyGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	0,   // 103: arbiter.v1.GetGroupRequest.consistency:type_name -> arbiter.v1.Consistency
+	5,   // 104: arbiter.v1.GetGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	91,  // 105: arbiter.v1.GetGroupResponse.spec:type_name -> arbiter.v1.GroupSpec
+	91,  // 106: arbiter.v1.DiffGroupRequest.spec:type_name -> arbiter.v1.GroupSpec
+	72,  // 107: arbiter.v1.DiffGroupResponse.differences:type_name -> arbiter.v1.Difference
+	5,   // 108: arbiter.v1.DiffGroupResponse.freshness:type_name -> arbiter.v1.Freshness
+	45,  // 109: arbiter.v1.DeleteGroupRequest.change:type_name -> arbiter.v1.Change
+	45,  // 110: arbiter.v1.TransferLeadershipRequest.change:type_name -> arbiter.v1.Change
+	92,  // 111: arbiter.v1.StreamViewsRequest.batch:type_name -> arbiter.v1.Batch
+	79,  // 112: arbiter.v1.StreamViewsResponse.look_again:type_name -> arbiter.v1.LookAgain
+	1,   // 113: arbiter.v1.DescribeArbiterResponse.readiness:type_name -> arbiter.v1.Readiness
+	9,   // 114: arbiter.v1.DescribeArbiterResponse.certificates:type_name -> arbiter.v1.Certificates
+	91,  // 115: arbiter.v1.InspectRequest.spec:type_name -> arbiter.v1.GroupSpec
+	43,  // 116: arbiter.v1.InspectResponse.check:type_name -> arbiter.v1.ArbiterCheck
+	6,   // 117: arbiter.v1.ArbiterService.GetStatus:input_type -> arbiter.v1.GetStatusRequest
+	17,  // 118: arbiter.v1.ArbiterService.Explain:input_type -> arbiter.v1.ExplainRequest
+	22,  // 119: arbiter.v1.ArbiterService.GetEpochs:input_type -> arbiter.v1.GetEpochsRequest
+	27,  // 120: arbiter.v1.ArbiterService.ListOperations:input_type -> arbiter.v1.ListOperationsRequest
+	32,  // 121: arbiter.v1.ArbiterService.GetOperation:input_type -> arbiter.v1.GetOperationRequest
+	29,  // 122: arbiter.v1.ArbiterService.ListAttestations:input_type -> arbiter.v1.ListAttestationsRequest
+	34,  // 123: arbiter.v1.ArbiterService.WatchEvents:input_type -> arbiter.v1.WatchEventsRequest
+	37,  // 124: arbiter.v1.ArbiterService.ListArbiters:input_type -> arbiter.v1.ListArbitersRequest
+	39,  // 125: arbiter.v1.ArbiterService.CheckGroup:input_type -> arbiter.v1.CheckGroupRequest
+	41,  // 126: arbiter.v1.ArbiterService.CheckSpec:input_type -> arbiter.v1.CheckSpecRequest
+	46,  // 127: arbiter.v1.ArbiterService.Failover:input_type -> arbiter.v1.FailoverRequest
+	52,  // 128: arbiter.v1.ArbiterService.Abort:input_type -> arbiter.v1.AbortRequest
+	54,  // 129: arbiter.v1.ArbiterService.Reinstate:input_type -> arbiter.v1.ReinstateRequest
+	56,  // 130: arbiter.v1.ArbiterService.Release:input_type -> arbiter.v1.ReleaseRequest
+	58,  // 131: arbiter.v1.ArbiterService.Attest:input_type -> arbiter.v1.AttestRequest
+	60,  // 132: arbiter.v1.ArbiterService.Pause:input_type -> arbiter.v1.PauseRequest
+	62,  // 133: arbiter.v1.ArbiterService.Resume:input_type -> arbiter.v1.ResumeRequest
+	64,  // 134: arbiter.v1.ArbiterService.Adopt:input_type -> arbiter.v1.AdoptRequest
+	66,  // 135: arbiter.v1.ArbiterService.ApplyGroup:input_type -> arbiter.v1.ApplyGroupRequest
+	68,  // 136: arbiter.v1.ArbiterService.GetGroup:input_type -> arbiter.v1.GetGroupRequest
+	70,  // 137: arbiter.v1.ArbiterService.DiffGroup:input_type -> arbiter.v1.DiffGroupRequest
+	73,  // 138: arbiter.v1.ArbiterService.DeleteGroup:input_type -> arbiter.v1.DeleteGroupRequest
+	75,  // 139: arbiter.v1.ArbiterService.TransferLeadership:input_type -> arbiter.v1.TransferLeadershipRequest
+	77,  // 140: arbiter.v1.ArbiterPeerService.StreamViews:input_type -> arbiter.v1.StreamViewsRequest
+	80,  // 141: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:input_type -> arbiter.v1.GetBootstrapStatusRequest
+	82,  // 142: arbiter.v1.ArbiterPeerService.DescribeArbiter:input_type -> arbiter.v1.DescribeArbiterRequest
+	84,  // 143: arbiter.v1.ArbiterPeerService.Inspect:input_type -> arbiter.v1.InspectRequest
+	7,   // 144: arbiter.v1.ArbiterService.GetStatus:output_type -> arbiter.v1.GetStatusResponse
+	18,  // 145: arbiter.v1.ArbiterService.Explain:output_type -> arbiter.v1.ExplainResponse
+	23,  // 146: arbiter.v1.ArbiterService.GetEpochs:output_type -> arbiter.v1.GetEpochsResponse
+	28,  // 147: arbiter.v1.ArbiterService.ListOperations:output_type -> arbiter.v1.ListOperationsResponse
+	33,  // 148: arbiter.v1.ArbiterService.GetOperation:output_type -> arbiter.v1.GetOperationResponse
+	30,  // 149: arbiter.v1.ArbiterService.ListAttestations:output_type -> arbiter.v1.ListAttestationsResponse
+	35,  // 150: arbiter.v1.ArbiterService.WatchEvents:output_type -> arbiter.v1.WatchEventsResponse
+	38,  // 151: arbiter.v1.ArbiterService.ListArbiters:output_type -> arbiter.v1.ListArbitersResponse
+	40,  // 152: arbiter.v1.ArbiterService.CheckGroup:output_type -> arbiter.v1.CheckGroupResponse
+	42,  // 153: arbiter.v1.ArbiterService.CheckSpec:output_type -> arbiter.v1.CheckSpecResponse
+	47,  // 154: arbiter.v1.ArbiterService.Failover:output_type -> arbiter.v1.FailoverResponse
+	53,  // 155: arbiter.v1.ArbiterService.Abort:output_type -> arbiter.v1.AbortResponse
+	55,  // 156: arbiter.v1.ArbiterService.Reinstate:output_type -> arbiter.v1.ReinstateResponse
+	57,  // 157: arbiter.v1.ArbiterService.Release:output_type -> arbiter.v1.ReleaseResponse
+	59,  // 158: arbiter.v1.ArbiterService.Attest:output_type -> arbiter.v1.AttestResponse
+	61,  // 159: arbiter.v1.ArbiterService.Pause:output_type -> arbiter.v1.PauseResponse
+	63,  // 160: arbiter.v1.ArbiterService.Resume:output_type -> arbiter.v1.ResumeResponse
+	65,  // 161: arbiter.v1.ArbiterService.Adopt:output_type -> arbiter.v1.AdoptResponse
+	67,  // 162: arbiter.v1.ArbiterService.ApplyGroup:output_type -> arbiter.v1.ApplyGroupResponse
+	69,  // 163: arbiter.v1.ArbiterService.GetGroup:output_type -> arbiter.v1.GetGroupResponse
+	71,  // 164: arbiter.v1.ArbiterService.DiffGroup:output_type -> arbiter.v1.DiffGroupResponse
+	74,  // 165: arbiter.v1.ArbiterService.DeleteGroup:output_type -> arbiter.v1.DeleteGroupResponse
+	76,  // 166: arbiter.v1.ArbiterService.TransferLeadership:output_type -> arbiter.v1.TransferLeadershipResponse
+	78,  // 167: arbiter.v1.ArbiterPeerService.StreamViews:output_type -> arbiter.v1.StreamViewsResponse
+	81,  // 168: arbiter.v1.ArbiterPeerService.GetBootstrapStatus:output_type -> arbiter.v1.GetBootstrapStatusResponse
+	83,  // 169: arbiter.v1.ArbiterPeerService.DescribeArbiter:output_type -> arbiter.v1.DescribeArbiterResponse
+	85,  // 170: arbiter.v1.ArbiterPeerService.Inspect:output_type -> arbiter.v1.InspectResponse
+	144, // [144:171] is the sub-list for method output_type
+	117, // [117:144] is the sub-list for method input_type
+	117, // [117:117] is the sub-list for extension type_name
+	117, // [117:117] is the sub-list for extension extendee
+	0,   // [0:117] is the sub-list for field type_name
 }
 
 func init() { file_arbiter_v1_api_proto_init() }
@@ -7558,10 +7845,10 @@ func file_arbiter_v1_api_proto_init() {
 	file_arbiter_v1_api_proto_msgTypes[7].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[11].OneofWrappers = []any{}
 	file_arbiter_v1_api_proto_msgTypes[22].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[29].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[41].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[60].OneofWrappers = []any{}
-	file_arbiter_v1_api_proto_msgTypes[72].OneofWrappers = []any{
+	file_arbiter_v1_api_proto_msgTypes[32].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[44].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[63].OneofWrappers = []any{}
+	file_arbiter_v1_api_proto_msgTypes[75].OneofWrappers = []any{
 		(*StreamViewsResponse_Applied)(nil),
 		(*StreamViewsResponse_SendWhole)(nil),
 		(*StreamViewsResponse_LookAgain)(nil),
@@ -7572,7 +7859,7 @@ func file_arbiter_v1_api_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_arbiter_v1_api_proto_rawDesc), len(file_arbiter_v1_api_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   80,
+			NumMessages:   83,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

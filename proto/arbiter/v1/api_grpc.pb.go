@@ -26,6 +26,7 @@ const (
 	ArbiterService_GetEpochs_FullMethodName          = "/arbiter.v1.ArbiterService/GetEpochs"
 	ArbiterService_ListOperations_FullMethodName     = "/arbiter.v1.ArbiterService/ListOperations"
 	ArbiterService_GetOperation_FullMethodName       = "/arbiter.v1.ArbiterService/GetOperation"
+	ArbiterService_ListAttestations_FullMethodName   = "/arbiter.v1.ArbiterService/ListAttestations"
 	ArbiterService_WatchEvents_FullMethodName        = "/arbiter.v1.ArbiterService/WatchEvents"
 	ArbiterService_ListArbiters_FullMethodName       = "/arbiter.v1.ArbiterService/ListArbiters"
 	ArbiterService_CheckGroup_FullMethodName         = "/arbiter.v1.ArbiterService/CheckGroup"
@@ -62,6 +63,8 @@ type ArbiterServiceClient interface {
 	ListOperations(ctx context.Context, in *ListOperationsRequest, opts ...grpc.CallOption) (*ListOperationsResponse, error)
 	// One operation; without an id the newest one of the group.
 	GetOperation(ctx context.Context, in *GetOperationRequest, opts ...grpc.CallOption) (*GetOperationResponse, error)
+	// The words of people that a member can't write, the newest first: all that were ever taken, also on groups that were deleted since.
+	ListAttestations(ctx context.Context, in *ListAttestationsRequest, opts ...grpc.CallOption) (*ListAttestationsResponse, error)
 	// Events from a sequence number on, then as they happen.
 	WatchEvents(ctx context.Context, in *WatchEventsRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[WatchEventsResponse], error)
 	// The arbiters themselves.
@@ -138,6 +141,16 @@ func (c *arbiterServiceClient) GetOperation(ctx context.Context, in *GetOperatio
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(GetOperationResponse)
 	err := c.cc.Invoke(ctx, ArbiterService_GetOperation_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *arbiterServiceClient) ListAttestations(ctx context.Context, in *ListAttestationsRequest, opts ...grpc.CallOption) (*ListAttestationsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListAttestationsResponse)
+	err := c.cc.Invoke(ctx, ArbiterService_ListAttestations_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -340,6 +353,8 @@ type ArbiterServiceServer interface {
 	ListOperations(context.Context, *ListOperationsRequest) (*ListOperationsResponse, error)
 	// One operation; without an id the newest one of the group.
 	GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error)
+	// The words of people that a member can't write, the newest first: all that were ever taken, also on groups that were deleted since.
+	ListAttestations(context.Context, *ListAttestationsRequest) (*ListAttestationsResponse, error)
 	// Events from a sequence number on, then as they happen.
 	WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error
 	// The arbiters themselves.
@@ -386,6 +401,9 @@ func (UnimplementedArbiterServiceServer) ListOperations(context.Context, *ListOp
 }
 func (UnimplementedArbiterServiceServer) GetOperation(context.Context, *GetOperationRequest) (*GetOperationResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetOperation not implemented")
+}
+func (UnimplementedArbiterServiceServer) ListAttestations(context.Context, *ListAttestationsRequest) (*ListAttestationsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListAttestations not implemented")
 }
 func (UnimplementedArbiterServiceServer) WatchEvents(*WatchEventsRequest, grpc.ServerStreamingServer[WatchEventsResponse]) error {
 	return status.Error(codes.Unimplemented, "method WatchEvents not implemented")
@@ -545,6 +563,24 @@ func _ArbiterService_GetOperation_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ArbiterServiceServer).GetOperation(ctx, req.(*GetOperationRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _ArbiterService_ListAttestations_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListAttestationsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ArbiterServiceServer).ListAttestations(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ArbiterService_ListAttestations_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ArbiterServiceServer).ListAttestations(ctx, req.(*ListAttestationsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -874,6 +910,10 @@ var ArbiterService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetOperation",
 			Handler:    _ArbiterService_GetOperation_Handler,
+		},
+		{
+			MethodName: "ListAttestations",
+			Handler:    _ArbiterService_ListAttestations_Handler,
 		},
 		{
 			MethodName: "ListArbiters",
