@@ -35,7 +35,7 @@ const (
 	// exitFailed says that it ended by an error that was logged: it may be started again. The Go runtime ends with 2 when it must: then too.
 	exitFailed = 1
 	// exitBadInput says that no start will go better before somebody has mended what is wrong: the command line, the file, the certificates,
-	// or a data directory that is corrupt or was lost (EX_CONFIG of sysexits.h).
+	// or a data directory that is corrupt, was lost or is another cluster's (EX_CONFIG of sysexits.h).
 	exitBadInput = 78
 )
 
@@ -81,11 +81,8 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 			fmt.Fprintf(stdout, "%s is right: arbiter %s of %d%s\n", *path, d.file.Node, len(d.file.Arbiters), referencePoints(d.file))
 			return nil
 		}
-		code = exitFailed
 		err = d.run(ctx, hangup, *record)
-		if errors.Is(err, arbiter.ErrStorageCorrupt) || errors.Is(err, arbiter.ErrBadMark) || errors.Is(err, arbiter.ErrClusterExists) {
-			code = exitBadInput
-		}
+		code = exitStatus(err)
 		return err
 	}
 	command.SetArgs(arguments)
@@ -96,6 +93,17 @@ func run(ctx context.Context, arguments []string, stdout, stderr io.Writer) int 
 		return code
 	}
 	return 0
+}
+
+// exitStatus is how a process ends whose input was right by all that it could see of it. What may be mended elsewhere is tried again: other
+// arbiters with other lists of arbiters, or with certificates that don't go with this one's (a start reads all files anew), a disk without room.
+func exitStatus(err error) int {
+	for _, forGood := range []error{arbiter.ErrStorageCorrupt, arbiter.ErrBadMark, arbiter.ErrClusterExists, arbiter.ErrOtherClusterID} {
+		if errors.Is(err, forGood) {
+			return exitBadInput
+		}
+	}
+	return exitFailed
 }
 
 // report writes an error. Faults of a file stand one a line, as editors and people expect them, with nothing before them.
