@@ -154,7 +154,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "vouch-by-an-old-screen", Rule: "S4", What: "a person's word on a member counts though it was told to stop, once more, since",
-		File: operationFile, Old: "checkS4Seen(g, m.RevokedSince, b.Seen)", New: "checkS4Seen(g, 0, b.Seen)",
+		File: operationFile, Old: "checkS4Seen(g, c.entry, m.RevokedSince, b.Seen)", New: "checkS4Seen(g, c.entry, 0, b.Seen)",
 	},
 	{
 		Name: "vouch-by-looks-from-before-the-isolation", Rule: "S3", What: "what was seen of a member before it was told to stop bears a person's word out",
