@@ -117,7 +117,7 @@ func TestRelease_ItsActorIsKept(t *testing.T) {
 	}
 	w = given(t, strings.Replace(adopted, "pg-b=standby@1000 pg-c=standby@990", "pg-b=standby@200 pg-c=standby@150", 1)+"failover orders\nlook-again answers\n")
 	w.wantHeld(t, HoldLossBound)
-	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, AcceptLoss: true, LossBytes: 1000})
+	w.accepted(t, "", 0, Release{Request: w.request(), Group: "orders", Operation: w.group(t).Operation.ID, Seen: w.group(t).Turn(), AcceptLoss: true, LossBytes: 1000})
 	if op := w.group(t).Operation; op.ReleasedBy != "dana" || op.why() != "failover: asked for by dana" {
 		t.Errorf("one that the same person asked for: by %q, %q", op.ReleasedBy, op.why())
 	}

@@ -158,7 +158,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "vouch-by-looks-from-before-the-isolation", Rule: "S3", What: "what was seen of a member before it was told to stop bears a person's word out",
-		File: looksFile, Old: "return ok && look.Observation.AsOf >= m.NotBefore(look.Observation) && match(look.Observation)", New: "return ok && match(look.Observation)",
+		File: looksFile, Old: "return look, ok && look.Observation.AsOf >= m.NotBefore(look.Observation)", New: "return look, ok",
 	},
 	{
 		Name: "vouch-against-the-newest-look", Rule: "S3", What: "one arbiter that sees a member answer since does not contradict a person's word, if the others do not see it",
