@@ -291,6 +291,19 @@ func (c *Cluster) Status(ctx context.Context) *arbiterv1.GroupStatus {
 	return nil
 }
 
+// Applied is the index up to which whoever leads has applied the log; 0 if nobody answers.
+func (c *Cluster) Applied(ctx context.Context) uint64 {
+	leader := c.Leader()
+	if c.present(leader) == nil {
+		return 0
+	}
+	answer, err := c.apis[leader].ListArbiters(ctx, &arbiterv1.ListArbitersRequest{})
+	if err != nil {
+		return 0
+	}
+	return answer.GetFreshness().GetAppliedIndex()
+}
+
 // Change is a new request.
 func (c *Cluster) Change(reason string) *arbiterv1.Change {
 	c.mu.Lock()
