@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -466,7 +467,7 @@ func (s *sim) checkViews(e *entry) {
 // arbiter, and those whose batches are in the same entry, see in the meantime counts for nothing.
 func (s *sim) checkTaken(e *entry, b failover.Batch) {
 	view, ok := e.after.View(b.Node)
-	if refusal := rejection(e.events); refusal != nil && (!ok || view.Incarnation != b.Incarnation || view.Sequence < b.Sequence) {
+	if refusal := rejection(e.events); refusal != nil && (!ok || cmp.Or(cmp.Compare(view.Incarnation, b.Incarnation), cmp.Compare(view.Sequence, b.Sequence)) < 0) {
 		s.fail("looks-refused", "what %s sees is refused at entry %d by %s: %s", b.Node, e.Index, refusal.Rule, refusal.Text)
 	}
 }

@@ -57,10 +57,12 @@ func (o *sensibleOperator) endRecovery(g *failover.Group) bool {
 	}) {
 		return false
 	}
-	if o.sim.worldDice.chance(50) {
+	if !o.tookOver && o.sim.worldDice.chance(50) { // who has tried that, and was held, goes the other way
+		o.tookOver = true
 		return slices.ContainsFunc(next, func(line string) bool { return o.give(g, line) })
 	}
 	o.sim.note("an operator restarts %s of %s as a primary", m.name, g.Name)
+	o.tookOver = false
 	m.crash(0)
 	m.primary, m.follows = true, ""
 	o.boot(m)

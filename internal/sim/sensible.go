@@ -12,13 +12,14 @@ import (
 // sensibleOperator looks after one group as the documentation says: it brings it up at the beginning, and, when nothing goes wrong any more,
 // mends machines and gives the commands that a held operation names.
 type sensibleOperator struct {
-	sim     *sim
-	service *service
-	reason  string // of the hold that was seen last
-	since   time.Duration
-	lonely  map[failover.MemberName]int // rounds in which a standby followed nobody
-	byHand  bool                        // the group is paused for a change by hand
-	mended  bool                        // by hand
+	sim      *sim
+	service  *service
+	reason   string // of the hold that was seen last
+	since    time.Duration
+	lonely   map[failover.MemberName]int // rounds in which a standby followed nobody
+	tookOver bool                        // it was tried to let another member take over from a writer in recovery
+	byHand   bool                        // the group is paused for a change by hand
+	mended   bool                        // by hand
 }
 
 const (
