@@ -44,6 +44,6 @@ func (s *Scheduler) holdEnded(m *member, t *task, end holdEnd) {
 		t.hear(end)
 		s.log.Debug("lost the held connection: looking at once", "group", m.target.Group,
 			"member", m.target.Member.Name, "check", t.check.Name, "error", end.lost)
-		s.lookAgain(m, false)
+		s.lookAgain(m)
 	}
 }

@@ -15,11 +15,6 @@ import (
 // says for some seconds that there is no route, and then nothing for some seconds.
 //
 // Good looks: Successes in a row make the check good again; the first one is enough for a check that was never judged.
-//
-// Thresholds are times: so many looks at the check's interval. A look that somebody asked for out of turn, for a plan or before a failover begins,
-// therefore lengthens no row, however often it is asked for; but it may break one, so that it can always say that what is claimed is not so any more. A
-// refusal, or a reset, counts whoever asked: the server's machine has answered that nobody listens, and the check looks again at once by itself until
-// that has been said often enough (pressing). So do the looks after a held connection was lost: the member has given the sign.
 type judge struct {
 	failures, successes int
 	window              time.Duration // 0: unlimited
@@ -38,24 +33,6 @@ func newJudge(c failover.Check) judge {
 	j := judge{state: failover.Evidence{Reason: failover.ReasonNotYetSeen, Detail: "no look has ended yet"}}
 	j.adjust(c)
 	return j
-}
-
-// countAsked takes a look into account that was asked for out of turn.
-func (j *judge) countAsked(e failover.Evidence, ended time.Duration) {
-	switch {
-	case turnedAway(e):
-		j.count(e, ended)
-	case failover.ClassOf(e.Reason) != failover.EvidenceGood:
-		j.good = 0
-		j.revise(e)
-	case j.good == 0 || j.state.Reason == failover.ReasonNotYetSeen || failover.ClassOf(j.state.Reason) == failover.EvidenceGood:
-		j.countGood(e)
-	}
-}
-
-// turnedAway says that the member's machine has answered that nobody is there.
-func turnedAway(e failover.Evidence) bool {
-	return e.Reason == failover.ReasonRefused || e.Reason == failover.ReasonReset
 }
 
 // adjust takes over changed thresholds; what has been counted stays.
@@ -79,16 +56,6 @@ func (j *judge) count(e failover.Evidence, ended time.Duration) {
 	}
 	j.bad = append(j.bad, badLook{e, ended})
 
-	if !j.revise(e) && j.enough() {
-		next := j.common()
-		if !j.claims() || weight(next) != weight(j.state) || j.unanimous() {
-			j.state = next
-		}
-	}
-}
-
-// revise lets one bad look, by itself, change what is claimed: in its words, or to something milder. It says whether there is nothing else to judge by it.
-func (j *judge) revise(e failover.Evidence) bool {
 	switch {
 	case e.Reason == j.state.Reason:
 		e.AcceptedAt = max(e.AcceptedAt, j.state.AcceptedAt)
@@ -97,10 +64,12 @@ func (j *judge) revise(e failover.Evidence) bool {
 		j.state.Accepted, j.state.AcceptedAt = e.Accepted, max(e.AcceptedAt, j.state.AcceptedAt)
 	case j.claims() && weight(e) < weight(j.state):
 		j.state = e
-	default:
-		return false
+	case j.enough():
+		next := j.common()
+		if !j.claims() || weight(next) != weight(j.state) || j.unanimous() {
+			j.state = next
+		}
 	}
-	return true
 }
 
 func (j *judge) countGood(e failover.Evidence) {
@@ -191,7 +160,8 @@ func (j *judge) pressing() bool {
 		return false
 	}
 	last := j.bad[len(j.bad)-1].evidence
-	return turnedAway(last) && failover.ClassOf(j.state.Reason) != failover.EvidenceDead
+	return (last.Reason == failover.ReasonRefused || last.Reason == failover.ReasonReset) &&
+		failover.ClassOf(j.state.Reason) != failover.EvidenceDead
 }
 
 // weight orders bad evidence by how much it claims.

@@ -25,8 +25,6 @@ type Look struct {
 	Began, Ended time.Duration  // on the boot-time clock
 	AsOf         failover.Index // applied when the look began
 	SpecSince    failover.Index // of the target then
-
-	asked bool // it was asked for out of turn
 }
 
 // Target is one member to look at.

@@ -77,13 +77,12 @@ func (s *Scheduler) SetTargets(targets []Target) {
 }
 
 // LookAgain starts a look of every check at every member of a group at once. Where as many looks as may be are under way
-// already, those answer the request. A group that is not watched is left alone. Looks that are asked for bring no threshold nearer, however often
-// (judge).
+// already, those answer the request. A group that is not watched is left alone.
 func (s *Scheduler) LookAgain(name failover.GroupName) {
 	s.mailbox.post(func() {
 		if g, watched := s.groups[name]; watched {
 			for _, m := range g.members {
-				s.lookAgain(m, true)
+				s.lookAgain(m)
 			}
 		}
 	})
@@ -153,11 +152,11 @@ func (s *Scheduler) nextWake(now time.Duration) time.Duration {
 func (s *Scheduler) startDue(ctx context.Context, now time.Duration) {
 	for len(s.queue) > 0 && s.queue[0].due() <= now {
 		t := s.queue[0]
-		start, asked := t.start(now)
+		start := t.start(now)
 		s.queue.set(t)
 		switch {
 		case start:
-			s.startLook(ctx, t, now, asked)
+			s.startLook(ctx, t, now)
 		case t.hung(now):
 			s.noteHung(t, now)
 		}
@@ -174,7 +173,7 @@ func (s *Scheduler) noteHung(t *task, now time.Duration) {
 	s.settle(t, Look{Evidence: evidence, Began: now, Ended: now, AsOf: s.options.Applied(), SpecSince: t.member.target.SpecSince})
 }
 
-func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration, asked bool) {
+func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration) {
 	if t.context == nil {
 		t.context, t.cancel = context.WithCancel(ctx)
 	}
@@ -185,7 +184,7 @@ func (s *Scheduler) startLook(ctx context.Context, t *task, began time.Duration,
 		ctx, cancel := context.WithTimeout(parent, check.Timeout)
 		defer cancel()
 		look := t.checker.Look(ctx, target, check)
-		look.Began, look.Ended, look.AsOf, look.SpecSince, look.asked = began, s.clock.Boot(), asOf, target.SpecSince, asked
+		look.Began, look.Ended, look.AsOf, look.SpecSince = began, s.clock.Boot(), asOf, target.SpecSince
 		s.mailbox.post(func() { s.lookEnded(t, look) })
 		return nil
 	})
@@ -227,12 +226,7 @@ func (s *Scheduler) count(t *task, look *Look) {
 	if look.Evidence.Accepted {
 		look.Evidence.AcceptedAt = failover.WallTimeOf(s.clock.Wall().Add(look.Began - s.clock.Boot()))
 	}
-	switch {
-	case look.Partial:
-	case look.asked:
-		t.judge.countAsked(look.Evidence, look.Ended)
-		t.last = *look
-	default:
+	if !look.Partial {
 		t.judge.count(look.Evidence, look.Ended)
 		t.last = *look
 	}
@@ -243,7 +237,7 @@ func (s *Scheduler) count(t *task, look *Look) {
 			"from", before.Reason, "to", t.judge.state.Reason, "detail", t.judge.state.Detail)
 	}
 	if t.judge.pressing() {
-		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay, false)
+		s.lookAgainAt(t, look.Ended+s.options.RecheckDelay)
 	}
 	switch failover.ClassOf(look.Evidence.Reason) {
 	case failover.EvidenceGood:
@@ -260,7 +254,7 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	grows, first := g.growth.standbyLook(m.target.Member.Name, *look, t.check.Interval)
 	look.Facts.ReceivingGrows = grows
 	if first {
-		s.lookAgainAt(t, look.Ended+growthRecheck, true)
+		s.lookAgainAt(t, look.Ended+growthRecheck)
 	}
 	failed := g.growth.primaryLook(sight{
 		member: m.target.Member.Name, role: m.role(), says: look.Facts.Role, bad: m.bad(), ended: look.Ended,
@@ -270,23 +264,23 @@ func (s *Scheduler) witness(t *task, look *Look) {
 	}
 	for _, other := range g.members {
 		if informant := other.informant(); other != m && informant != nil && informant.facts.Streaming {
-			s.lookAgainAt(informant, look.Ended, true)
+			s.lookAgainAt(informant, look.Ended)
 		}
 	}
 }
 
 // lookAgain starts all checks of a member at once.
-func (s *Scheduler) lookAgain(m *member, asked bool) {
+func (s *Scheduler) lookAgain(m *member) {
 	now := s.clock.Boot()
 	for _, t := range m.tasks {
-		s.lookAgainAt(t, now, asked)
+		s.lookAgainAt(t, now)
 	}
 }
 
 // lookAgainAt asks for an additional look, unless nobody wants to know any more.
-func (s *Scheduler) lookAgainAt(t *task, at time.Duration, asked bool) {
+func (s *Scheduler) lookAgainAt(t *task, at time.Duration) {
 	if !t.dropped {
-		t.lookAgainAt(at, asked)
+		t.lookAgainAt(at)
 		s.queue.set(t)
 	}
 }

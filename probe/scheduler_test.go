@@ -241,39 +241,6 @@ func TestLookAgainStartsAtOnceAndIsAnswered(t *testing.T) {
 	})
 }
 
-// Whoever asks again and again, as for one plan after the other, brings no claim nearer, and has what the looks tell all the same.
-func TestLookAgainBringsNoThresholdNearer(t *testing.T) {
-	inBubble(t, plain, func(r *rig) {
-		const patience = 3
-		check := fastCheck()
-		check.Interval, check.Timeout, check.Failures = time.Second, 50*ms, patience
-		var dead atomic.Bool
-		r.checker.look = func(ctx context.Context, _ failover.MemberName, _ int) Look {
-			if dead.Load() {
-				return hangs(ctx)
-			}
-			return answers(failover.ReasonAnswered)
-		}
-		r.scheduler.SetTargets(targets(check, "a"))
-		time.Sleep(time.Minute)
-		dead.Store(true)
-		died := time.Now()
-		for r.stateOf("a") != failover.ReasonTimeout {
-			r.scheduler.LookAgain("orders")
-			time.Sleep(60 * ms)
-		}
-		if took := time.Since(died); took < (patience-1)*check.Interval || took > patience*check.Interval+check.Timeout+60*ms {
-			t.Errorf("claimed after %v, want %d failures at its interval of %v", took, patience, check.Interval)
-		}
-		if asked := len(r.checker.begins("a")); asked < 90 {
-			t.Errorf("%d looks: it was not asked", asked)
-		}
-		if report := r.last("a"); report.Began < r.scheduler.clock.Boot()-200*ms {
-			t.Errorf("the newest look that is told of is of %v ago", r.scheduler.clock.Boot()-report.Began)
-		}
-	})
-}
-
 func TestS12_AsOfIsReadBeforeTheLook(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
 		r.checker.look = func(_ context.Context, _ failover.MemberName, n int) Look {

@@ -27,14 +27,13 @@ type task struct {
 	judge   judge
 	last    Look           // the look that counted last; zero before the first
 	facts   failover.Facts // last known: see learn
-	askable time.Duration  // when it could be asked last, or was known to be dead or failing; the first look at the latest
+	asked   time.Duration  // when it could be asked last, or was known to be dead or failing; the first look at the latest
 	told    tellingLook    // the one that they are of
 	words   lastWords      // of the held connection
 
 	phase   time.Duration      // offset of the looks within the interval; the same for ever
 	tick    time.Duration      // next look at the interval
 	extra   time.Duration      // an additional look, none if 0
-	asked   bool               // that one was asked for, and follows no sign of the member's own
 	place   int                // in the queue, -1 outside
 	begun   []time.Duration    // of the looks under way, in their order
 	context context.Context    // of the looks; nil before the first
@@ -71,7 +70,7 @@ func (t *task) adjust(node failover.NodeID, c failover.Check, now time.Duration)
 		t.check = c
 		t.tick = t.tickAfter(now)
 		if first {
-			t.lookAgainAt(now+t.phase%firstLookWithin, false)
+			t.lookAgainAt(now + t.phase%firstLookWithin)
 		}
 	}
 	t.check = c
@@ -101,20 +100,19 @@ func (t *task) limit() int {
 	return int((t.check.Timeout+t.check.Interval-1)/t.check.Interval) + 1
 }
 
-// start settles when the following look is due, and says whether one may begin now, and whether it is one that was only asked for.
-func (t *task) start(now time.Duration) (start, asked bool) {
-	asked = t.tick > now && t.asked
+// start settles when the following look is due, and says whether one may begin now.
+func (t *task) start(now time.Duration) bool {
 	if t.tick <= now {
 		t.tick = t.tickAfter(now)
 	}
 	if t.extra != 0 && t.extra <= now {
-		t.extra, t.asked = 0, false
+		t.extra = 0
 	}
 	if len(t.begun) >= t.limit() {
-		return false, asked
+		return false
 	}
 	t.begun = append(t.begun, now)
-	return true, asked
+	return true
 }
 
 // ended takes one look, by its beginning, out of those under way.
@@ -133,10 +131,8 @@ func (t *task) hung(now time.Duration) bool {
 	return len(t.begun) >= t.limit() && now-t.begun[0] > t.check.Timeout+overdueAfter
 }
 
-// lookAgainAt asks for an additional look, unless one is due before. One look answers all who want one: it is one that was only asked for if none of them
-// has a sign of the member's own.
-func (t *task) lookAgainAt(at time.Duration, asked bool) {
-	t.asked = asked && (t.extra == 0 || t.asked)
+// lookAgainAt asks for an additional look, unless one is due before.
+func (t *task) lookAgainAt(at time.Duration) {
 	if t.extra == 0 || at < t.extra {
 		t.extra = max(at, 1) // 0 means none
 	}
@@ -165,12 +161,12 @@ func (t *task) hear(end holdEnd) {
 // before it ends its sessions. They mean nothing if the next look that began after them isn't: then just the session was ended.
 func (t *task) heed(next Look) bool {
 	words := t.words
-	away := turnedAway(next.Evidence)
-	if words.evidence.Reason == "" || next.Began < words.at && !away {
+	turnedAway := next.Evidence.Reason == failover.ReasonRefused || next.Evidence.Reason == failover.ReasonReset
+	if words.evidence.Reason == "" || next.Began < words.at && !turnedAway {
 		return false
 	}
 	t.words = lastWords{}
-	if !away {
+	if !turnedAway {
 		return false
 	}
 	t.judge.count(words.evidence, words.at)
@@ -184,8 +180,8 @@ const oldAfter = time.Minute
 // learn keeps what the member said of itself. A look that was told nothing keeps what was known (the role and the positions
 // of a dead primary bound what is lost with it), except for what must be true now.
 func (t *task) learn(look Look) {
-	if t.askable == 0 || look.Facts.Role != failover.RoleUnknown || failover.ClassOf(t.judge.state.Reason) != failover.EvidenceCannotTell {
-		t.askable = look.Ended
+	if t.asked == 0 || look.Facts.Role != failover.RoleUnknown || failover.ClassOf(t.judge.state.Reason) != failover.EvidenceCannotTell {
+		t.asked = look.Ended
 	}
 	if look.Facts.Role != failover.RoleUnknown {
 		t.told = tellingLook{look.Began, look.Ended}
@@ -194,7 +190,7 @@ func (t *task) learn(look Look) {
 	case look.Facts.Role == failover.RoleUnknown:
 		t.facts.AcceptsWrites, t.facts.Streaming, t.facts.ReceivingGrows = false, false, false
 		t.facts.Stale = t.facts.Role != failover.RoleUnknown
-		t.facts.Old = t.facts.Old || look.Ended-t.askable > oldAfter
+		t.facts.Old = t.facts.Old || look.Ended-t.asked > oldAfter
 	case look.Partial && look.Facts.Role == t.facts.Role:
 		// The write was not tried; whether writes are accepted stays as the last whole look left it.
 		accepts := t.facts.AcceptsWrites
