@@ -63,6 +63,8 @@ var (
 	ErrListsDiffer = errors.New("lists of arbiters differ")
 	// ErrOtherClusterID says that a data directory, or a peer, belongs to another cluster.
 	ErrOtherClusterID = errors.New("belongs to another cluster")
+	// ErrPeerOfOtherCluster says that one arbiter alone answers, and is a member of another cluster than this one: either may be the wrong one.
+	ErrPeerOfOtherCluster = errors.New("this arbiter and the only one that answers are of different clusters")
 	// ErrWrongPeer says that a peer's address is answered by somebody else.
 	ErrWrongPeer = errors.New("wrong arbiter at a peer's address")
 	// ErrNotTrusted says that a peer is there, and that its certificate and this arbiter's don't go together.
@@ -111,7 +113,11 @@ func decideMember(self BootstrapStatus, members []BootstrapStatus) bootstrapDeci
 			return bootstrapDecision{action: bootstrapJoin, clusterID: self.ClusterID, why: fmt.Sprintf("%s is a member of the same cluster", other.Node)}
 		}
 	}
-	if len(members) > 0 {
+	if len(members) == 1 {
+		return refuse(fmt.Errorf("%w: this one is of cluster %s, and %s is a member of cluster %s; check both data directories. It is tried again until another arbiter answers",
+			ErrPeerOfOtherCluster, self.ClusterID, members[0].Node, members[0].ClusterID))
+	}
+	if len(members) > 1 {
 		return refuse(fmt.Errorf("this data directory %w: it is of cluster %s, and %s is a member of cluster %s; check which directory is configured",
 			ErrOtherClusterID, self.ClusterID, members[0].Node, members[0].ClusterID))
 	}

@@ -83,7 +83,10 @@ func TestWriterInRecovery_EndsAFailoverAndHasNotRecovered(t *testing.T) {
 		"one, and two see it write":           {"observe a,b: pg-a=primary@1000\nobserve c: pg-a=idle-standby@1000", OperationRecovered},
 		"one, and two see it down":            {"observe a: pg-a=idle-standby@1000", ""},
 		"it writes":                           {"observe all: pg-a=primary@1000", OperationRecovered},
-		"aborted, and all see it in recovery": {"abort orders\nobserve all: pg-a=idle-standby@1000", OperationStopped},
+		"aborted, and all see it in recovery": {"abort orders\nobserve all: pg-a=idle-standby@1000", ""},
+		"aborted, and it writes again":        {"abort orders\nobserve all: pg-a=idle-standby@1000\nobserve all: pg-a=primary@1000", OperationRecovered},
+		"aborted, and another one writes":     {"abort orders\nobserve all: pg-a=idle-standby@1000 pg-b=primary@1000", OperationStopped},
+		"aborted, and it is another database": {"abort orders\nobserve all: pg-a=stranger@1000", OperationStopped},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := given(t, adopted+"pause orders\nobserve all: pg-a=down(refused)\n"+test.sees+"\n")

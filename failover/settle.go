@@ -3,6 +3,7 @@ package failover
 import (
 	"cmp"
 	"fmt"
+	"slices"
 )
 
 // settle draws the conclusions from what an entry changed, in every group that it touched: verdicts, restarts, rogues (S12), members that
@@ -99,7 +100,7 @@ func (c *change) followViews(g *Group) {
 		c.confirm(g, v)
 	case stage == Suspected && len(v.For) == 0 && v.recovered():
 		c.must(c.advance(g, ViewsRecovered, "%s", v.Why()))
-	case g.Operation != nil && v.Status != StatusDown && v.recovered():
+	case g.Operation != nil && v.Status != StatusDown && v.recovered() && !c.underRepair(g, v):
 		c.endUndone(g, v)
 		if len(v.For) > 0 {
 			c.must(c.advance(g, ViewsFailing, "%s", v.Why()))
@@ -115,6 +116,14 @@ func (c *change) endUndone(g *Group, v Verdict) {
 		return
 	}
 	c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())
+}
+
+// underRepair says that an operator has aborted the failover, and has its primary in recovery: who is at work there may stop it again, and nothing is to come of
+// that. A rogue (S12) and another database (S0) go first.
+func (c *change) underRepair(g *Group, v Verdict) bool {
+	_, stranger := strangerSeen(&c.state, g)
+	return g.Operation.Aborted && len(v.InRecovery) >= c.state.Majority() && !stranger &&
+		!slices.ContainsFunc(g.Members, func(m Member) bool { return m.Authority == AuthorityRevoked })
 }
 
 func (c *change) confirm(g *Group, v Verdict) {

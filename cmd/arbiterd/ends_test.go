@@ -24,6 +24,7 @@ func TestExitStatuses(t *testing.T) {
 		want int
 	}{
 		{arbiter.ErrOtherClusterID, exitBadInput},
+		{arbiter.ErrPeerOfOtherCluster, exitFailed},
 		{arbiter.ErrClusterExists, exitBadInput},
 		{arbiter.ErrStorageCorrupt, exitBadInput},
 		{arbiter.ErrBadMark, exitBadInput},
