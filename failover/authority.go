@@ -257,7 +257,7 @@ func checkS3Fresh(g *Group, promoted MemberName) *Refusal {
 	case m == nil:
 		return nil
 	case g.isVoid(m):
-		return refuse("S3", "the proof that %s can't write is void: %s", m.Name, m.contradiction()).advise("it is held for a person's word: arbiterctl attest %s %s", g.Name, m.Name)
+		return refuse("S3", "the proof that %s can't write is void: %s", m.Name, m.contradiction()).advise("it is held for a person's word: arbiterctl explain %s says how it is given", g.Name)
 	}
 	return refuse("S3", "the proof that %s can't write is from before the operation was held", m.Name).advise("it is read back first")
 }

@@ -42,12 +42,17 @@ func (c *Controller) durations(g *Group, gc *control, now time.Duration, wall Wa
 // leaseWait is how long until a lease of somebody else must have run out on any clock: its full length, counted from when this
 // process applied it, started, or was elected, whichever is latest (S8).
 func (c *Controller) leaseWait(g *Group, gc *control, now time.Duration) time.Duration {
-	if g.Lease == nil || g.Lease.Holder == c.self && g.Lease.Term == c.term {
+	if !c.foreignLease(g) {
 		return 0
 	}
 	length := time.Duration(g.Lease.Duration)
 	from := max(gc.leaseSeen, c.started, c.elected)
 	return max(from+length+c.margin(length)-now, 0)
+}
+
+// foreignLease says whether somebody else, or this process in an earlier term, holds a lease of the group.
+func (c *Controller) foreignLease(g *Group) bool {
+	return g.Lease != nil && (g.Lease.Holder != c.self || g.Lease.Term != c.term)
 }
 
 // machineWait is how long until whoever held a lease of another group can't act any more on the machine that is to be fenced for this one (S15).
@@ -60,7 +65,10 @@ func (c *Controller) machineWait(g *Group, now time.Duration) time.Duration {
 	target, _ := g.Spec.Member(g.Operation.Intent.Member)
 	longest := time.Duration(0)
 	for _, other := range c.state.Groups {
-		if wait := c.leaseWait(other, c.groups[other.Name], now); wait > longest && other.Name != g.Name && other.onMachineOf(target) {
+		if !c.foreignLease(other) || other.Name == g.Name {
+			continue // of a thousand groups that fail at once hardly any is left
+		}
+		if wait := c.leaseWait(other, c.groups[other.Name], now); wait > longest && other.onMachineOf(target) {
 			longest = wait
 		}
 	}

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -223,7 +224,7 @@ func heldCommands(s *State, g *Group, d Durations) []string {
 	case HoldFenceUnproven:
 		return unprovenCommands(s, g, seen)
 	case HoldRogue, HoldRefenceByHand, HoldReinstate:
-		return rogueCommands(s, g, g.revoked())
+		return rogueCommands(s, g, cmp.Or(g.heldRogue(), g.revoked()))
 	case HoldNoCandidate:
 		if from := g.Operation.From; from != "" && !pastIsolateIntent(g.EffectiveStage()) {
 			return []string{fmt.Sprintf("bring %s back, which has not been fenced, or a standby: it goes on by itself", from)}
@@ -290,7 +291,7 @@ func misfencedCommands(s *State, g *Group, m MemberName, seen string) []string {
 	if !pastIsolateIntent(g.EffectiveStage()) {
 		if !g.Operation.Automatic {
 			return []string{
-				fmt.Sprintf("call it off, as long as nothing was done: arbiterctl abort %s --reason \"...\"; or, if it is certain that %s is off, go on, and vouch for it then:", g.Name, m),
+				fmt.Sprintf("call it off, as long as nothing was done: arbiterctl abort %s --operation %s --reason \"...\"; or, if it is certain that %s is off, go on, and vouch for it then:", g.Name, g.Operation.ID, m),
 				fmt.Sprintf("arbiterctl release %s %s --reason \"...\"", g.Name, seen),
 				later,
 			}

@@ -50,7 +50,7 @@ func InRecovery(s *State, g *Group) MemberName {
 // member writes, was told to stop, or may be another's primary: a second writer would be made.
 func endRecovery(s *State, g *Group) []string {
 	writer := InRecovery(s, g)
-	if writer == "" || g.Spec.Engine != EnginePostgres || g.isStranger(s, writer) || slices.ContainsFunc(g.Members, func(m Member) bool {
+	if writer == "" || g.isStranger(s, writer) || slices.ContainsFunc(g.Members, func(m Member) bool {
 		_, writes := g.anyLook(s, m.Name, func(o Observation) bool { return o.Facts.AcceptsWrites })
 		return m.Name != writer && (writes || m.Authority != AuthorityNone)
 	}) {
@@ -59,8 +59,12 @@ func endRecovery(s *State, g *Group) []string {
 	if _, follows := g.anyLook(s, writer, func(o Observation) bool { return o.Facts.Streaming }); follows {
 		return []string{fmt.Sprintf("%s is in recovery and follows another server: find out who made it follow, and which server writes, before anything is started as a primary", writer)}
 	}
+	how := "bring it out of that"
+	if g.Spec.Engine == EnginePostgres {
+		how = "remove its standby.signal and restart it"
+	}
 	return []string{
-		fmt.Sprintf("%s is in recovery, and nobody else may write: remove its standby.signal and restart it; or let another one take over:", writer),
+		fmt.Sprintf("%s is in recovery, and nobody else may write: %s; or let another one take over:", writer, how),
 		fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name),
 	}
 }

@@ -167,7 +167,7 @@ func (c *change) adopt(b Adopt) *Refusal {
 		return refusal
 	}
 	if g.Operation != nil && g.Stage != Held && (g.Lease != nil || pastIsolateIntent(g.EffectiveStage())) {
-		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s", g.Name)
+		return refuse("S0", "operation %s is in progress", g.Operation.ID).advise("wait for it, or abort it first: arbiterctl abort %s --operation %s", g.Name, g.Operation.ID)
 	}
 	if refusal := checkS4Vouched(g, c.entry, b); refusal != nil {
 		return refusal

@@ -249,7 +249,7 @@ func (c *change) acceptLoss(g *Group, b Release) *Refusal {
 	switch {
 	case b.LossUnknown && b.Member == "":
 		return refuse("S4", "a loss that nobody knows is accepted for one member, by name").
-			advise("see whose promotion it is, and name it: arbiterctl release %s --accept-loss unknown --member %s", g.Name, best.Member)
+			advise("see whose promotion it is, and name it: arbiterctl release %s --accept-loss unknown --member %s --seen %d --reason \"...\"", g.Name, best.Member, g.Turn())
 	case b.Member != "" && b.Member != best.Member:
 		return refuse("S4", "%s would be promoted now, and not %s", best.Member, b.Member).
 			advise("look again at what would be lost: arbiterctl explain %s", g.Name)
@@ -330,7 +330,7 @@ func (c *change) reinstate(b Reinstate) *Refusal {
 		if op.Aborted {
 			return refusal.advise("nothing has to be undone: bring %s back; arbiterctl explain %s says how it goes on without it", op.From, g.Name)
 		}
-		return refusal.advise("arbiterctl abort %s", g.Name)
+		return refusal.advise("arbiterctl abort %s --operation %s", g.Name, op.ID)
 	case op.Candidate != "":
 		return refuse("S7", "%s is being promoted: there is no return", op.Candidate)
 	case op.Reinstating:

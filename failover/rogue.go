@@ -63,7 +63,9 @@ func (g *Group) heldRogue() MemberName {
 	switch g.Hold.Reason {
 	case HoldRogue:
 		return rogueBeside(g, g.Operation.Candidate)
-	case HoldReinstate, HoldRefenceByHand:
+	case HoldReinstate:
+		return rogueBeside(g, g.Operation.From) // who is brought back stays revoked until then
+	case HoldRefenceByHand:
 		return rogueBeside(g, "")
 	}
 	return ""

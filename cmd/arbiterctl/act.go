@@ -347,6 +347,9 @@ func wouldFence(g *arbiterv1.GroupStatus) string {
 	}
 	var names []string
 	for _, m := range g.Members {
+		if op.GetHeldReason() == "reinstate" && m.Member == op.GetFrom() {
+			continue // it is brought back
+		}
 		if m.Authority == "REVOKED" || m.Authority == "WRITER" && op.GetKind() == "failover" && m.Member == op.GetFrom() {
 			names = append(names, m.Member)
 		}

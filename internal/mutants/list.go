@@ -198,7 +198,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "wait-beside-a-primary-in-recovery", Rule: "recovery", What: "a failover that has done nothing stays open beside a primary in recovery",
-		File: "failover/settle.go", Old: "case g.Operation != nil && v.Status != StatusDown && v.recovered():", New: "case g.Operation != nil && v.Status != StatusDown && v.recovered() && len(v.InRecovery) < c.state.Majority():",
+		File: "failover/settle.go", Old: "return g.Operation.Aborted && len(v.InRecovery) >= c.state.Majority() && !stranger &&", New: "return len(v.InRecovery) >= c.state.Majority() && !stranger &&",
 	},
 	{
 		Name: "say-nothing-of-a-primary-in-recovery", Rule: "recovery", What: "an operator is not told of a primary in recovery, in which nothing is done by itself",

@@ -519,7 +519,7 @@ func (s *sim) checkAttested(e *entry) {
 		return
 	}
 	was := e.before.Group(b.Group)
-	if m := was.Member(b.Member); was.Operation.ID != b.Operation || b.Seen != 0 && b.Seen < m.RevokedSince {
+	if m := was.Member(b.Member); was.Operation.ID != b.Operation || b.Seen < m.RevokedSince {
 		s.fail("S4", "%s vouches for %s of %s in operation %s as of entry %d, and it is told to stop since %d in %s", b.Request.Actor, b.Member, b.Group, b.Operation, b.Seen, m.RevokedSince, was.Operation.ID)
 	}
 	for _, look := range e.before.Group(b.Group).Looks {
