@@ -336,7 +336,7 @@ func TestFencePaths_AChangeWhileItIsAsked(t *testing.T) {
 		a.mu.Unlock()
 		a.wake()
 		time.Sleep(a.took + 3*fencePathFirst)
-		if _, least, most := a.asked(); least != 2 || most != 2 {
+		if _, least, most := a.asked(); least < 2 || most > 3 { // the turn of one, which is drawn, may come besides
 			t.Errorf("the paths were asked %d to %d times, want again as soon as the answers about the old spec were there", least, most)
 		}
 		a.setGroups(0)
