@@ -8,7 +8,7 @@ import (
 // BringBack says how a member that is down is made a standby again. One that has written since it was last a standby of the primary's has log that no
 // other one has, and must not be merely started; one that has only been stopped, or was rebuilt before it was, needs nothing else.
 func (g *Group) BringBack(s *State, member MemberName) string {
-	const rebuild = `docs/operations.md, "A rogue", has the steps`
+	const rebuild = `docs/operations.md, "Bringing a fenced machine back", has the steps`
 	switch m := g.Member(member); {
 	case m == nil:
 		return ""

@@ -28,7 +28,7 @@ func TestBringBack_OneThatWasOnlyStoppedIsStarted(t *testing.T) {
 	} {
 		w := given(t, adopted+test.commands)
 		got := w.group(t).BringBack(&w.state, test.member)
-		if rebuilt := strings.Contains(got, `"A rogue"`); rebuilt != test.rebuilt || !strings.Contains(got, string(test.member)) {
+		if rebuilt := strings.Contains(got, `"Bringing a fenced machine back"`); rebuilt != test.rebuilt || !strings.Contains(got, string(test.member)) {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
@@ -58,14 +58,14 @@ func TestBringBack_OneThatWasRebuiltIsStarted(t *testing.T) {
 	} {
 		w := given(t, adopted+promoted+test.commands)
 		got := w.group(t).BringBack(&w.state, test.member)
-		if rebuilt := strings.Contains(got, `"A rogue"`); rebuilt != test.rebuilt {
+		if rebuilt := strings.Contains(got, `"Bringing a fenced machine back"`); rebuilt != test.rebuilt {
 			t.Errorf("%s: %s", name, got)
 		}
 	}
 	w := given(t, adopted+promoted+"observe all: pg-a=stopped-standby@1000/2\n")
 	g := w.group(t).clone()
 	g.Member("pg-b").Promoting = true // for the second time, perhaps beside a third one that was the primary in between
-	if got := g.BringBack(&w.state, "pg-a"); !strings.Contains(got, `"A rogue"`) {
+	if got := g.BringBack(&w.state, "pg-a"); !strings.Contains(got, `"Bringing a fenced machine back"`) {
 		t.Errorf("beside a promotion that is not proven: %s", got)
 	}
 }

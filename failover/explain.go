@@ -91,12 +91,13 @@ func improvements(s *State, g *Group) []string {
 	if u, ok := g.anyUnasked(s); ok {
 		return append(next, fmt.Sprintf("mend what keeps arbiters from asking %s (%s); on which arbiter, and how, says:", u.member, u.why.Reason), check)
 	}
+	how := downStandbys(s, g)
 	switch guard := candidateGuard(s, g); {
 	case guard.OK:
-	case guard.Hold == HoldLossBound:
+	case guard.Hold == HoldLossBound && how == "":
 		return append(next, "see why the policy does not allow what may be lost: a standby that is behind, or not named as synchronous (docs/postgres.md has the settings):", check)
 	default:
-		if how := downStandbys(s, g); how != "" {
+		if how != "" {
 			next = append(next, how)
 		}
 		return append(next, "see what is missing for a standby that can be promoted:", check)
