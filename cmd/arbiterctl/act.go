@@ -79,9 +79,14 @@ func (a *app) failoverCommand() *cobra.Command {
 	return cmd
 }
 
+// askStatus is how long a failover waits to know whether its primary serves, while leadership may be moving.
+const askStatus = time.Second
+
 // patience is how long a call for a failover may take: longer than others while the primary serves, since its fence is asked then. One of a primary that is
 // down is asked nothing, and waits for no arbiter that doesn't answer.
 func (a *app) patience(ctx context.Context, c *client.Client, group string, slow time.Duration) time.Duration {
+	ctx, cancel := context.WithTimeout(ctx, askStatus)
+	defer cancel()
 	answer, err := c.GetStatus(ctx, &arbiterv1.GetStatusRequest{Consistency: arbiterv1.Consistency_CONSISTENCY_LINEARIZABLE, Group: group})
 	if err != nil || len(answer.Groups) != 1 || answer.Groups[0].PrimaryStatus == "down" {
 		return 0 // what is wrong is told by the call itself

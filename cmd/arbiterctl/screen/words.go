@@ -36,7 +36,7 @@ func Applied(group string, r *arbiterv1.ApplyGroupResponse, dryRun bool) string 
 		p.line("%s is %s, version %d.", group, orDash(r.Result), r.Version)
 	}
 	p.labelled("  ", "note:", r.Notes)
-	if !dryRun && r.Result != "unchanged" {
+	if !dryRun && r.Result == "changed" { // a note says that a new one is to be adopted next
 		p.line("  next: arbiterctl check %s", group)
 	}
 	return p.String()
