@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"time"
 )
 
 // After a full stop machines come back in any order. Arbiters that are there first see a primary down that nobody has switched on yet. Nobody can
@@ -29,27 +30,44 @@ func (g *Group) heardBy(s *State, nodes []NodeID, member MemberName) bool {
 // coldGuard waits for a primary that none of the arbiters which see it down has heard since it started, as long as the policy wants since
 // they agreed that it is down.
 func coldGuard(s *State, g *Group, d Durations) Guard {
-	guard := Guard{Name: guardCold, OK: true}
-	grace, m := g.Spec.Health.ColdStartGrace, g.inDoubt()
-	if m == nil {
-		guard.Detail = "there is no primary that could be still to come"
-		return guard
+	if m := g.inDoubt(); m != nil {
+		return g.coldGrace(s, m.Name, Tally(s, g, m.Name).For, d.VerdictStood)
 	}
-	down := Tally(s, g, m.Name).For
-	left := grace - d.VerdictStood
-	switch {
+	return Guard{Name: guardCold, OK: true, Detail: "there is no primary that could be still to come"}
+}
+
+// coldGrace is the guard for a member, by the arbiters that see it down and how long that has stood.
+func (g *Group) coldGrace(s *State, member MemberName, down []NodeID, stood time.Duration) Guard {
+	guard := Guard{Name: guardCold, OK: true}
+	grace := g.Spec.Health.ColdStartGrace
+	switch left := grace - stood; {
 	case len(down) == 0:
-		guard.Detail = fmt.Sprintf("no arbiter sees %s down", m.Name)
-	case g.heardBy(s, down, m.Name):
-		guard.Detail = fmt.Sprintf("%s was heard before by an arbiter that sees it down", m.Name)
+		guard.Detail = fmt.Sprintf("no arbiter sees %s down", member)
+	case g.heardBy(s, down, member):
+		guard.Detail = fmt.Sprintf("%s was heard before by an arbiter that sees it down", member)
 	case left <= 0:
-		guard.Detail = fmt.Sprintf("%s has been down for longer than %s, though no arbiter that sees it down has heard it since that arbiter started", m.Name, grace)
+		guard.Detail = fmt.Sprintf("%s has been down for longer than %s, though no arbiter that sees it down has heard it since that arbiter started", member, grace)
 	default:
 		guard.OK = false
 		guard.Detail = fmt.Sprintf("no arbiter that sees %s down (%s) has heard it since that arbiter started, as after a start of everything: %s is given %s, of which %s are left",
-			m.Name, joinNodes(down), m.Name, grace, roundUp(left))
+			member, joinNodes(down), member, grace, roundUp(left))
 	}
 	return guard
+}
+
+// coldCandidate is the guard that keeps a candidate which is down from being given up for another one. It is false if that isn't what keeps it.
+func coldCandidate(s *State, g *Group, d Durations) (Guard, bool) {
+	op := g.Operation
+	if !pastPromoteIntent(g.EffectiveStage()) || op.Candidate == "" || g.misfenced(op.Candidate) && !op.GoAhead {
+		return Guard{}, false
+	}
+	v := Tally(s, g, op.Candidate)
+	guard := g.coldGrace(s, op.Candidate, v.For, d.InStage)
+	if guard.OK || v.Status != StatusDown || g.otherCandidate(s) == "" {
+		return Guard{}, false
+	}
+	guard.Detail += "; it is fenced, and another one promoted, only after that"
+	return guard, true
 }
 
 // coldCommands are for a primary that is waited for and will not come.

@@ -163,6 +163,12 @@ outcome catch_up pg-b@1000 pg-c@990
 	if fail(w); givenUp(w) {
 		t.Errorf("the candidate is fenced before it had time to come back\n%s", w.out.String())
 	}
+	w.do(t, "explain orders")
+	for _, want := range []string{"pg-b is given 2m0s, of which 1m5", "only after that"} {
+		if text := w.out.String(); !strings.Contains(text, want) {
+			t.Errorf("%q is not said:\n%s", want, text)
+		}
+	}
 	waited := time.Duration(0)
 	for began := w.now; !givenUp(w) && waited < 3*time.Minute; waited = w.now - began {
 		w.do(t, "tick 11s\nlook-again answers\noutcome promote unknown")

@@ -44,7 +44,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	case len(e.Next) > 0:
 	case g.Operation == nil:
 		e.Next = improvements(s, g)
-	case failed.Name == guardCold:
+	case failed.Name == guardCold && g.Operation.Candidate == "":
 		e.Next = coldCommands(g)
 	}
 	return e
@@ -126,18 +126,27 @@ func summary(g *Group, e Explanation) string {
 	case !g.Adopted:
 		return "Nothing automatic happens: " + g.whyUnadopted() + "."
 	case g.Stage == Held:
-		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.HeldFor()) + notStopped(g)
+		return fmt.Sprintf("Held (%s): %s.", g.Hold.Reason, g.HeldFor()) + notGivenUp(g, e.Decision) + notStopped(g)
 	case op != nil && g.refenceWaits():
 		failed, _ := e.Decision.FirstFailed()
 		return fmt.Sprintf("%s %s is %s: %s, and is not fenced: %s.", op.Kind, op.ID, g.Stage.words(), g.unproven(op.From), failed.Detail)
 	case op != nil:
-		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + notStopped(g)
+		return fmt.Sprintf("%s %s is %s: %s.", op.Kind, op.ID, g.Stage.words(), e.Decision.Detail) + notGivenUp(g, e.Decision) + notStopped(g)
 	}
 	failed, ok := e.Decision.FirstFailed()
 	if !ok {
 		return "A failover is about to begin."
 	}
 	return "No failover: " + failed.Detail + "."
+}
+
+// notGivenUp says why a candidate that is down is not given up for another one, if it is given time to come back.
+func notGivenUp(g *Group, decision Decision) string {
+	failed, _ := decision.FirstFailed()
+	if failed.Name != guardCold || g.Operation.Candidate == "" {
+		return ""
+	}
+	return fmt.Sprintf(" %s is not given up yet: %s.", g.Operation.Candidate, failed.Detail)
 }
 
 // notStopped says of a member that was told to stop what follows from there being no proof that it has.

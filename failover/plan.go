@@ -94,6 +94,9 @@ func Plan(s *State, name GroupName, d Durations) Decision {
 	}
 	decision := planOperation(s, g, d)
 	decision.Operation = g.Operation.ID
+	if guard, waits := coldCandidate(s, g, d); waits {
+		decision.Guards = append(decision.Guards, guard)
+	}
 	if g.Stage == Held && !decision.awaitsLooks() && decision.Rule != ruleMachineWait {
 		return g.orRelease(decision, d) // what waits for long needs no lease, and whoever leads next need not wait it out
 	}

@@ -252,7 +252,7 @@ func planGiveUp(s *State, g *Group, d Durations) Decision {
 		return waiting
 	}
 	down := v.Status == StatusDown && d.InStage >= g.Spec.Health.MinimumUnhealthy &&
-		(d.InStage >= g.Spec.Health.ColdStartGrace || g.heardBy(s, v.For, op.Candidate))
+		g.coldGrace(s, op.Candidate, v.For, d.InStage).OK
 	if !down && !(op.released(HoldPromote) && op.Intent != nil && op.Intent.Action == ActionPromote) {
 		return waiting
 	}
