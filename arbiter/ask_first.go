@@ -96,9 +96,9 @@ func (n *Node) askAll(ctx context.Context, begun *failover.State, g *failover.Gr
 
 // askRouters asks every router of a group where its route leads, which changes nothing.
 func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.RouterAnswer {
-	looks := make([]look, len(g.Spec.Routes))
+	looks, mark := make([]look, len(g.Spec.Routes)), markOf(g.Spec)
 	for i, r := range g.Spec.Routes {
-		looks[i] = look{group: g.Name, about: aboutRoute, what: "it", name: r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
+		looks[i] = look{group: g.Name, spec: mark, about: aboutRoute, what: "it", name: r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
 			at := n.options.Drivers.Inspect.Astray(ctx, r, g, g.Writer())
 			switch {
 			case at.Unread != nil:
@@ -129,12 +129,13 @@ func (n *Node) askRouters(ctx context.Context, g *failover.Group) []failover.Rou
 // places of their own: a fence device may take long, and keeps no router waiting.
 func (n *Node) askMembers(ctx context.Context, g *failover.Group, may []failover.MemberName) (failover.FenceAnswer, []failover.MemberAnswer) {
 	writer, _ := g.Spec.Member(g.Writer())
-	looks := []look{{group: g.Name, about: aboutFence, member: writer.Name, what: "it", limit: inspectLimit, do: func(ctx context.Context) []Finding {
+	mark := markOf(g.Spec)
+	looks := []look{{group: g.Name, spec: mark, about: aboutFence, member: writer.Name, what: "it", limit: inspectLimit, do: func(ctx context.Context) []Finding {
 		return unarmedBy(n.options.Drivers.Fencer.PathStatus(ctx, writer))
 	}}}
 	for _, name := range may {
 		m, _ := g.Spec.Member(name)
-		looks = append(looks, look{group: g.Name, about: aboutDatabase, member: name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
+		looks = append(looks, look{group: g.Name, spec: mark, about: aboutDatabase, member: name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
 			return n.options.Drivers.Inspect.Member(ctx, m, g.Spec)
 		}})
 	}

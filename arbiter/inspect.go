@@ -43,6 +43,7 @@ const (
 // look is one part of an inspection.
 type look struct {
 	group   failover.GroupName
+	spec    specMark
 	about   string
 	member  failover.MemberName
 	what    string // in words, for the finding that it never ended
@@ -55,20 +56,21 @@ type look struct {
 // looksOf are all parts of an inspection of a group: each member's service and fence, and each route.
 func looksOf(inspect Inspectors, group failover.GroupName, spec *failover.Spec, settled Settled) []look {
 	var looks []look
+	mark := markOf(spec)
 	for _, m := range spec.Members {
 		looks = append(looks,
-			look{group: group, about: aboutDatabase, member: m.Name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
+			look{group: group, spec: mark, about: aboutDatabase, member: m.Name, what: "the database", limit: askDatabase, do: func(ctx context.Context) []Finding {
 				return inspect.Member(ctx, m, spec)
 			}},
-			look{group: group, about: aboutFence, member: m.Name, what: "the fence", limit: inspectLimit, do: func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
+			look{group: group, spec: mark, about: aboutFence, member: m.Name, what: "the fence", limit: inspectLimit, do: func(ctx context.Context) []Finding { return inspect.Fence(ctx, m) }})
 	}
 	for _, r := range spec.Routes {
-		looks = append(looks, look{group: group, about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
+		looks = append(looks, look{group: group, spec: mark, about: aboutRoute, what: "route " + r.Name, limit: askRoute, do: func(ctx context.Context) []Finding {
 			return inspect.Route(ctx, r, group, spec, settled)
 		}})
 		if r.VerifyAddress != "" && !settled.Moving {
 			looks = append(looks, look{
-				group: group, about: aboutRoute, what: fmt.Sprintf("route %s (%s)", r.Name, r.VerifyAddress), limit: askRoute, arrival: settled.Primary != "",
+				group: group, spec: mark, about: aboutRoute, what: fmt.Sprintf("route %s (%s)", r.Name, r.VerifyAddress), limit: askRoute, arrival: settled.Primary != "",
 				do: func(ctx context.Context) []Finding { return inspect.Arrival(ctx, r, spec, settled) },
 			})
 		}
@@ -131,7 +133,7 @@ func sooner(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 func (l *look) target() target {
-	return target{group: l.group, about: l.about, name: cmp.Or(l.name, string(l.member), l.what)}
+	return target{group: l.group, spec: l.spec, about: l.about, name: cmp.Or(l.name, string(l.member), l.what)}
 }
 
 // lookAll returns what each look found, as many at a time as there are places. It waits no longer than its context, whatever the looks do; and one that

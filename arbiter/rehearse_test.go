@@ -4,7 +4,9 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -39,39 +41,80 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 	}
 }
 
-// A router that heeds no time limit keeps no other one from being asked, however often it is asked itself.
+// A router that heeds no time limit keeps no other one from being asked, however often it is asked itself; nor one that another spec has in its place.
 func TestAskRouters_OneThatHangsKeepsNoPlace(t *testing.T) {
-	n := &Node{group: supervise.NewGroup(t.Context()), asking: make(chan struct{}, 1)}
-	begun, end := make(chan struct{}), make(chan struct{})
-	t.Cleanup(func() { close(end) })
-	n.options.Drivers.Inspect.Astray = func(_ context.Context, _ failover.Route, g *failover.Group, _ failover.MemberName) RouteLook {
-		if g.Name == "hangs" {
-			begun <- struct{}{}
-			<-end
+	synctest.Test(t, func(t *testing.T) {
+		h := newHangingRouters(t)
+		for range hangAtMost {
+			if got := h.answer(t.Context(), "old:1"); got != "it gave no answer in time" {
+				t.Fatalf("while it hangs: %q", got)
+			}
+			if got := h.answer(t.Context(), "sound:1"); got != "" {
+				t.Fatalf("another one, with a single place: %q", got)
+			}
+		}
+		before := h.asked.Load()
+		if got := h.answer(t.Context(), "old:1"); got != "it gave no answer in time" || h.asked.Load() != before {
+			t.Errorf("once %d looks hang: %q, asked again %v", hangAtMost, got, h.asked.Load() != before)
+		}
+		if got := h.answer(t.Context(), "new:1"); got != "" {
+			t.Errorf("at the address of another spec: %q", got)
+		}
+	})
+}
+
+// A look that nobody waits for any more, since its caller has gone, hangs only if it has not ended by its limit.
+func TestAskRouters_OneThatIsCalledOffDoesNotHang(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHangingRouters(t)
+		for range 2 * hangAtMost {
+			called, off := context.WithCancel(t.Context())
+			h.begun = off
+			h.answer(called, "old:1")
+			if synctest.Wait(); len(h.n.hanging.looks) > 0 {
+				t.Fatalf("it is called off, and counts: %v", h.n.hanging.looks)
+			}
+			h.let <- struct{}{}
+			synctest.Wait()
+		}
+		h.hangs = ""
+		if got := h.answer(t.Context(), "old:1"); got != "" {
+			t.Errorf("after that: %q", got)
+		}
+	})
+}
+
+// hangingRouters are an arbiter with a single place to ask routers, of which the one at an address heeds no time limit.
+type hangingRouters struct {
+	n     *Node
+	hangs string
+	begun func() // when it is asked
+	asked atomic.Int32
+	let   chan struct{}
+}
+
+func newHangingRouters(t *testing.T) *hangingRouters {
+	h := &hangingRouters{
+		n:     &Node{group: supervise.NewGroup(t.Context()), asking: make(chan struct{}, 1)},
+		hangs: "old:1", begun: func() {}, let: make(chan struct{}),
+	}
+	t.Cleanup(func() { close(h.let) })
+	h.n.options.Drivers.Inspect.Astray = func(_ context.Context, r failover.Route, _ *failover.Group, _ failover.MemberName) RouteLook {
+		h.asked.Add(1)
+		if r.VerifyAddress == h.hangs {
+			h.begun()
+			<-h.let
 		}
 		return RouteLook{}
 	}
-	routes := &failover.Spec{Routes: []failover.Route{{Name: "front"}}}
-	answer := func(ctx context.Context, name failover.GroupName) string {
-		return n.askRouters(ctx, &failover.Group{Name: name, Spec: routes})[0].Silent
-	}
-	for range hangAtMost {
-		ctx, cancel := context.WithCancel(t.Context())
-		n.group.Go("over", func(context.Context) error {
-			<-begun
-			cancel()
-			return nil
-		})
-		if got := answer(ctx, "hangs"); got != "it gave no answer in time" {
-			t.Fatalf("while it hangs: %q", got)
-		}
-		if got := answer(t.Context(), "orders"); got != "" {
-			t.Fatalf("another one, with a single place: %q", got)
-		}
-	}
-	if got := answer(t.Context(), "hangs"); got != "it gave no answer in time" {
-		t.Errorf("once %d looks hang: %q", hangAtMost, got)
-	}
+	return h
+}
+
+func (h *hangingRouters) answer(ctx context.Context, address string) string {
+	ctx, end := context.WithTimeout(ctx, 2*askRoute)
+	defer end()
+	spec := &failover.Spec{Routes: []failover.Route{{Name: "front", VerifyAddress: address}}}
+	return h.n.askRouters(ctx, &failover.Group{Name: "orders", Spec: spec})[0].Silent
 }
 
 // A look that was under way when a plan was asked for was not made for it, though it ends later.
