@@ -71,9 +71,10 @@ func coldCandidate(s *State, g *Group, d Durations) (Guard, bool) {
 }
 
 // coldCommands are for a primary that is waited for and will not come.
-func coldCommands(g *Group) []string {
-	return []string{
-		fmt.Sprintf("start %s: this ends by itself then; or, if it will not come back, don't wait:", g.inDoubt().Name),
-		fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name),
+func coldCommands(s *State, g *Group) []string {
+	start := fmt.Sprintf("start %s: this ends by itself then", g.inDoubt().Name)
+	if held := ifHeld(s, g, "a failover"); held != nil {
+		return append([]string{start}, held...)
 	}
+	return []string{start + "; or, if it will not come back, don't wait:", g.failoverCommand()}
 }

@@ -108,6 +108,22 @@ func TestColdStartGrace_IsNeverEndless(t *testing.T) {
 	}
 }
 
+// A failover that nobody could take over in is not advised: what is missing for it is, before the grace is over.
+func TestColdStartGrace_NobodyToPromote(t *testing.T) {
+	for name, test := range map[string]struct{ views, want, not string }{
+		"somebody": {"observe all: pg-b=standby@1000 pg-c=standby@990", "don't wait:", "would be held"},
+		"nobody":   {"tick 1s", "a failover would be held as things are; first start pg-b", "arbiterctl failover"},
+		"too far":  {"observe all: pg-c=standby@10", "a failover would be held as things are; first bring the primary back", "don't wait:"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, stopped+test.views+"\nexplain orders\n")
+			if text := w.out.String(); !strings.Contains(text, test.want) || strings.Contains(text, test.not) {
+				t.Errorf("%q is not said, or %q is:\n%s", test.want, test.not, text)
+			}
+		})
+	}
+}
+
 // A new leader counts from when it saw the operation begin, and one that has only just started from its start.
 func TestColdStartGrace_EndsForAnyLeader(t *testing.T) {
 	w := given(t, stopped+"observe all: pg-b=standby@1000 pg-c=standby@990\ntick 100s\ndepose b\nreign c 3\nobserve all\ntick 21s\n")

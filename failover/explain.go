@@ -45,7 +45,7 @@ func Explain(s *State, name GroupName, d Durations) Explanation {
 	case g.Operation == nil:
 		e.Next = improvements(s, g)
 	case failed.Name == guardCold && g.Operation.Candidate == "":
-		e.Next = coldCommands(g)
+		e.Next = coldCommands(s, g)
 	}
 	return e
 }
@@ -203,20 +203,32 @@ func pausedCommands(s *State, g *Group) []string {
 		return []string{resume}
 	}
 	next := []string{"resume the group, and the failover that waits goes on: " + resume}
-	ask := fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name)
-	doIt := "or fail over while it stays paused: " + ask
+	doIt := "or fail over while it stays paused: " + g.failoverCommand()
 	if g.Spec.Policy.Automation != AutomationFull {
 		next = []string{fmt.Sprintf("nothing happens by itself, nor if it is resumed (policy.automation is %s)", g.Spec.Policy.Automation)}
 		doIt = strings.TrimPrefix(doIt, "or ")
 	}
-	if guard := candidateGuard(s, g); !guard.OK {
-		next = append(next, "either way it would be held as things are; first "+candidateRemedy(s, g, guard))
-		if guard.Hold == HoldLossBound {
-			next = append(next, "or, if that can't be, fail over all the same, and accept the loss that it is held for then: "+ask)
-		}
-		return next
+	if held := ifHeld(s, g, "either way it"); held != nil {
+		return append(next, held...)
 	}
 	return append(next, doIt)
+}
+
+func (g *Group) failoverCommand() string {
+	return fmt.Sprintf("arbiterctl failover %s --reason \"...\"", g.Name)
+}
+
+// ifHeld is what to do first where a failover, named by what, would be held since nobody may be promoted as things are; nil if somebody may.
+func ifHeld(s *State, g *Group, what string) []string {
+	guard := candidateGuard(s, g)
+	if guard.OK {
+		return nil
+	}
+	next := []string{what + " would be held as things are; first " + candidateRemedy(s, g, guard)}
+	if guard.Hold == HoldLossBound {
+		next = append(next, "or, if that can't be, fail over all the same, and accept the loss that it is held for then: "+g.failoverCommand())
+	}
+	return next
 }
 
 // heldCommands name what they are about, so that one that is used late can't mean something else (S4).
