@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover/devices"
 )
@@ -67,6 +68,16 @@ func checkS0OneGroup(s *State, group GroupName, spec *Spec) *Refusal {
 		}
 	}
 	return nil
+}
+
+// checkS15Machines keeps known which machines whoever holds a lease of the group may still be acting on, though its operation has ended: a fence of one of
+// them for another group waits for that lease. It is given back at once, or when it must have run out on any clock.
+func checkS15Machines(g *Group) *Refusal {
+	if g.Lease == nil {
+		return nil
+	}
+	return refuse("S15", "%s may still be acting on the machines of %s, under its lease of epoch %d", g.Lease.Holder, g.Name, g.Lease.Epoch).
+		advise("ask again in some seconds: the lease is given back once nothing runs under it, or when it has run out (policy.lease, %s)", time.Duration(g.Lease.Duration))
 }
 
 // serverAt is an address in the one form in which it is compared.

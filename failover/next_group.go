@@ -27,8 +27,13 @@ func (c *change) applySpec(b ApplySpec) *Refusal {
 			advise("look at what changed: arbiterctl get %s", g.Name)
 	}
 	changed := changedMembers(g.Spec, b.Spec)
-	if (len(changed) > 0 || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {
-		return refuse("S0", "members can't be changed while operation %s runs", g.Operation.ID)
+	if len(changed) > 0 || len(b.Spec.Members) != len(g.Spec.Members) {
+		if g.Operation != nil {
+			return refuse("S0", "members can't be changed while operation %s runs", g.Operation.ID)
+		}
+		if refusal := checkS15Machines(g); refusal != nil {
+			return refusal
+		}
 	}
 	for _, m := range g.Members {
 		if _, stays := b.Spec.Member(m.Name); !stays && m.Authority != AuthorityNone && g.EverAdopted {
@@ -151,6 +156,9 @@ func (c *change) deleteGroup(b DeleteGroup) *Refusal {
 	g := c.state.Groups[i]
 	if g.Operation != nil {
 		return refuse("S0", "operation %s is in progress", g.Operation.ID)
+	}
+	if refusal := checkS15Machines(g); refusal != nil {
+		return refusal
 	}
 	c.tell(g, GroupDeleted, "", "deleted by %s", b.Request.by())
 	at, there := slices.BinarySearchFunc(c.state.Retired, g.Name, func(r RetiredEpoch, name GroupName) int { return compare(r.Group, name) })

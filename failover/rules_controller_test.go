@@ -304,6 +304,58 @@ look-again answers
 	}
 }
 
+// A leader fences a rogue of g1 and is frozen. A person's word ends that, so that g1 could be deleted, or be given other machines: then nobody would
+// know any more what the lease of the frozen one is about.
+func TestS15_MachinesOfALeaseStayKnown(t *testing.T) {
+	const fleet = `arbiters a b c
+group g1 pg-a pg-b sync=pg-a max_loss=none fence=pg-a:shared refence_rogues=yes lease=5s
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+reign a 1
+observe all: g1: pg-a=standby@10 pg-b=primary@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+observe all: g1: pg-a=primary@10
+observe all: g1: pg-a=down(refused)
+depose a
+reign b 2
+observe all
+attest g1 pg-a
+`
+	fenced := func(w *world) bool { _, ok := w.arbiters["b"].started["g2"]; return ok }
+	for name, change := range map[string]string{
+		"deleted":         "delete g1",
+		"another machine": "group g1 pg-a pg-b sync=pg-a max_loss=none fence=pg-a:own lease=5s",
+		"taken out":       "group g1 pg-b sync=pg-b max_loss=none lease=5s",
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, fleet)
+			g := w.state.Group("g1")
+			if g.Operation != nil || g.Lease == nil || g.Lease.Holder != "a" {
+				t.Fatalf("operation %v, lease %v\n%s", g.Operation, g.Lease, w.out.String())
+			}
+			refused := func() bool {
+				before := w.out.Len()
+				w.do(t, change)
+				return strings.Contains(w.out.String()[before:], "[S15]: a may still be acting on the machines of g1")
+			}
+			if !refused() {
+				t.Fatalf("it is not refused\n%s", w.out.String())
+			}
+			w.do(t, "observe all: g2: pg-a=down(refused)\nlook-again answers\ntick 4s")
+			if fenced(w) {
+				t.Errorf("the machine is fenced beside one who may still fence it\n%s", w.out.String())
+			}
+			w.do(t, "tick 2s")
+			if !fenced(w) || w.state.Group("g1").Lease != nil {
+				t.Errorf("it is waited for longer than the lease lasts\n%s", w.out.String())
+			}
+			if refused() {
+				t.Errorf("it is refused for longer\n%s", w.out.String())
+			}
+		})
+	}
+}
+
 // A held fence keeps its lease while it waits: to take another one for each look would fill the log.
 func TestS15_AHeldFenceWaitsToo(t *testing.T) {
 	w := given(t, `arbiters a b c

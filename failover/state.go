@@ -45,7 +45,7 @@ type View struct {
 	Version    EntryVersion
 }
 
-// RetiredEpoch keeps the epoch of a deleted group, and its lease if one was outstanding.
+// RetiredEpoch keeps the epoch of a deleted group. No lease of it is outstanding (S15).
 type RetiredEpoch struct {
 	Group GroupName
 	Epoch Epoch
