@@ -118,6 +118,7 @@ func (c *Controller) Step(in Input) []Output {
 	case Doubt:
 		s.doubt(what.Why)
 	}
+	s.forgetGone()
 	s.drive()
 	return s.out
 }
@@ -146,14 +147,42 @@ func (c *Controller) observe(state *State, now time.Duration, wall WallTime) {
 		gc.observe(c, g, now)
 		gc.observeFailover(c, g, now, wall)
 	}
-	if len(c.groups) > len(state.Groups) {
-		maps.DeleteFunc(c.groups, func(name GroupName, _ *control) bool { return state.Group(name) == nil })
-	}
 	maps.DeleteFunc(c.offered, func(node NodeID, o offer) bool {
 		view, counts := state.viewThatCounts(node)
 		return !counts || view.Generation != o.generation
 	})
 	c.reigning = c.term != 0 && state.Reign.Term == c.term && state.Reign.Leader == c.self
+}
+
+// forgetGone drops what is kept of groups that were deleted. What runs of one is ended, and is known until then, also to a new group of that name: its
+// machine may be another group's too (S15). An arbiter that was frozen while its lease ran out may hear only now of the end of both.
+func (s *step) forgetGone() {
+	if len(s.groups) == len(s.state.Groups) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
+		if s.state.Group(name) != nil {
+			continue
+		}
+		gc := s.groups[name]
+		if s.cancel(gc, "its group was deleted"); gc.running == nil {
+			delete(s.groups, name)
+			continue
+		}
+		s.groups[name] = &control{running: gc.running}
+	}
+}
+
+// offerStuckOfGone is offerStuck for groups that were deleted, which nothing else is done for: what another group needs may wait for what is stuck (S15).
+func (s *step) offerStuckOfGone() {
+	if !s.reigning || len(s.groups) == len(s.state.Groups) {
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.groups)) {
+		if s.state.Group(name) == nil {
+			s.offerStuck(name, s.groups[name])
+		}
+	}
 }
 
 // depose forgets everything that the reign gave. What runs is cancelled, never undone.
@@ -163,7 +192,7 @@ func (c *Controller) depose(s *step) {
 	clear(c.offered)
 	for _, g := range c.state.Groups {
 		gc := c.groups[g.Name]
-		s.cancel(g, gc, "leadership was lost")
+		s.cancel(gc, "leadership was lost")
 		gc.forgetReign()
 	}
 }
@@ -341,6 +370,7 @@ func (s *step) drive() {
 }
 
 func (s *step) driveGroups() {
+	s.offerStuckOfGone()
 	busy, draining := false, s.draining.Why != ""
 	for _, g := range s.state.Groups {
 		if gc := s.groups[g.Name]; s.reigning && (g.Operation != nil || g.Lease != nil || gc.busy()) {

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"slices"
 	"strings"
 	"time"
 )
@@ -30,11 +29,11 @@ func (s *step) watchRunning(g *Group, gc *control) {
 	}
 	switch {
 	case !g.hasOpen(r.action.Intent):
-		s.cancel(g, gc, "its intent is closed")
+		s.cancel(gc, "its intent is closed")
 	case gc.own.until <= s.now:
-		s.cancel(g, gc, "the lease has run out")
+		s.cancel(gc, "the lease has run out")
 	case r.deadline <= s.now:
-		s.cancel(g, gc, "it took longer than "+r.action.Timeout().String())
+		s.cancel(gc, "it took longer than "+r.action.Timeout().String())
 	default:
 		if r.leaseUntil != gc.own.until {
 			r.leaseUntil = gc.own.until
@@ -44,12 +43,12 @@ func (s *step) watchRunning(g *Group, gc *control) {
 	}
 }
 
-func (s *step) cancel(g *Group, gc *control, why string) {
+func (s *step) cancel(gc *control, why string) {
 	if gc.running == nil || gc.running.cancelled {
 		return
 	}
 	gc.running.cancelled, gc.running.cancelledAt = true, s.now
-	s.emit(Cancel{Group: g.Name, Intent: gc.running.action.Intent, Why: why})
+	s.emit(Cancel{Group: gc.running.action.Group, Intent: gc.running.action.Intent, Why: why})
 }
 
 // stuck says that what runs was cancelled and does not end. Then another arbiter goes on as soon as the lease, which is not
@@ -64,6 +63,13 @@ func (s *step) stuck(gc *control) bool {
 		s.wakeAt(end)
 	}
 	return s.now >= end
+}
+
+// offerStuck hands leadership on where what was cancelled does not end.
+func (s *step) offerStuck(group GroupName, gc *control) {
+	if s.stuck(gc) && s.draining.Why == "" {
+		s.offerTo(s.state.Voters, "the cancelled action of "+string(group)+" does not end")
+	}
 }
 
 // try starts the action whose intent is open, once leadership is confirmed after the intent was applied (S6).
@@ -206,10 +212,16 @@ func (e ActionEnded) withoutWords() *ActionEnded {
 
 // fenceBusy says whether a fence of the same machine runs for another group (S15).
 func (s *step) fenceBusy(a Action) bool {
-	return a.Kind == ActionIsolate && slices.ContainsFunc(s.state.Groups, func(g *Group) bool {
-		running := s.groups[g.Name].running
-		return g.Name != a.Group && running != nil && running.action.Kind == ActionIsolate && a.sharesMachine(running.action)
-	})
+	if a.Kind != ActionIsolate {
+		return false
+	}
+	for group, gc := range s.groups { // also of groups that were deleted
+		running := gc.running
+		if group != a.Group && running != nil && running.action.Kind == ActionIsolate && a.sharesMachine(running.action) {
+			return true
+		}
+	}
+	return false
 }
 
 // sharesMachine says whether the members that two actions are done to share a machine.

@@ -113,9 +113,7 @@ func (gc *control) observeFailover(c *Controller, g *Group, now time.Duration, w
 func (s *step) driveGroup(g *Group, gc *control) (busy bool) {
 	s.bound(gc.proposed)
 	s.watchRunning(g, gc)
-	if s.stuck(gc) && s.draining.Why == "" {
-		s.offerTo(s.state.Voters, "the cancelled action of "+string(g.Name)+" does not end")
-	}
+	s.offerStuck(g.Name, gc)
 	if gc.ended != nil && !g.hasOpen(gc.ended.Intent) {
 		gc.ended = nil // proof came from elsewhere, or a new grant closed the intent: it would count for nothing
 	}
@@ -143,7 +141,7 @@ func (s *step) drainGroup(g *Group, gc *control) (busy bool) {
 		if !gc.running.cancelled {
 			gc.running.cutShort = s.draining.Why
 		}
-		s.cancel(g, gc, s.draining.Why)
+		s.cancel(gc, s.draining.Why)
 		return !s.stuck(gc)
 	}
 	if g.Lease != nil && gc.own.epoch == g.Lease.Epoch {
@@ -183,7 +181,7 @@ func (s *step) act(g *Group, gc *control) {
 			s.try(g, gc)
 		}
 	case StepCancel:
-		s.cancel(g, gc, decision.Detail)
+		s.cancel(gc, decision.Detail)
 	case StepHold:
 		s.hold(g, gc, decision)
 	}

@@ -356,6 +356,57 @@ attest g1 pg-a
 	}
 }
 
+// A leader is frozen while it fences a rogue of g1, and hears of all that came after at once, when its lease has long run out and g1 was deleted, perhaps
+// made anew. What runs is ended then, and until it has ended its machine is fenced for no other group.
+func TestS15_WhatRunsOfADeletedGroupIsEndedFirst(t *testing.T) {
+	const fleet = `arbiters a b c
+group g1 pg-a pg-b sync=pg-a max_loss=none fence=pg-a:shared refence_rogues=yes
+group g2 pg-a pg-b sync=pg-b max_loss=none fence=pg-a:shared
+reign a 1
+observe all: g1: pg-a=standby@10 pg-b=primary@10 g2: pg-a=primary@10 pg-b=standby@10
+adopt g1
+adopt g2
+observe all: g1: pg-a=primary@10
+`
+	const anew = "group g1 pg-a pg-b\n"
+	stuck := map[string]bool{"deleted, and it hangs": true, "made anew, and it hangs": true}
+	const meanwhile = "observe b,c: g1: pg-a=down(refused)\nreign b 2\nobserve b,c\nattest g1 pg-a\ntick 3s\ndelete g1\n"
+	for name, then := range map[string]string{"deleted": "", "made anew": anew, "deleted, and it hangs": "", "made anew, and it hangs": anew} {
+		t.Run(name, func(t *testing.T) {
+			w := given(t, fleet)
+			frozen := w.arbiters["a"]
+			old := frozen.started["g1"].Action
+			delete(frozen.started, "g1")
+			delete(w.arbiters, "a")
+			w.order = []NodeID{"b", "c"}
+			w.do(t, meanwhile+then)
+			w.arbiters["a"], w.order = frozen, []NodeID{"a", "b", "c"}
+			now := w.state
+			w.step(frozen, Applied{State: &now})
+			if said := "a: cancel the action of g1: "; old.Kind != ActionIsolate || strings.Count(w.out.String(), said) != 1 {
+				t.Fatalf("%s %s is not cancelled once\n%s", old.Kind, old.Member, w.out.String())
+			}
+			w.do(t, "depose b\nreign a 3\nobserve all: g2: pg-a=down(refused)\nlook-again answers\ntick 3s")
+			if _, fenced := frozen.started["g2"]; fenced {
+				t.Errorf("the machine is fenced beside what runs\n%s", w.out.String())
+			}
+			if stuck[name] {
+				if w.do(t, "tick 3s"); frozen.handOver.Why != "the cancelled action of g1 does not end" {
+					t.Errorf("handed over: %q\n%s", frozen.handOver.Why, w.out.String())
+				}
+				return
+			}
+			w.step(frozen, ActionEnded{Group: "g1", Intent: old.Intent, Outcome: offProof()})
+			if w.do(t, "tick 100ms"); frozen.started["g2"].Action.Kind != ActionIsolate {
+				t.Errorf("it is not fenced once that has ended\n%s", w.out.String())
+			}
+			if gone := w.state.Group("g1") == nil; gone != (frozen.controller.groups["g1"] == nil) {
+				t.Errorf("what is kept of g1: %+v", frozen.controller.groups["g1"])
+			}
+		})
+	}
+}
+
 // A held fence keeps its lease while it waits: to take another one for each look would fill the log.
 func TestS15_AHeldFenceWaitsToo(t *testing.T) {
 	w := given(t, `arbiters a b c

@@ -65,7 +65,7 @@ var adoption = []Mutant{
 	},
 	{
 		Name: "change-members-in-an-operation", Rule: "S0", What: "members may be changed while an operation runs",
-		File: groupFile, Old: "if (len(changed) > 0 || len(b.Spec.Members) != len(g.Spec.Members)) && g.Operation != nil {", New: "if false {",
+		File: groupFile, Old: "\t\tif g.Operation != nil {\n\t\t\treturn refuse(\"S0\", \"members can't be changed", New: "\t\tif false {\n\t\t\treturn refuse(\"S0\", \"members can't be changed",
 	},
 	{
 		Name: "remove-a-member-that-may-write", Rule: "S0", What: "a member that is not proven to have stopped may be removed",
@@ -338,15 +338,15 @@ var leadership = []Mutant{
 	},
 	{
 		Name: "let-actions-outlive-the-lease", Rule: "S6", What: "what runs is not ended when the lease runs out",
-		File: tryFile, Old: "\tcase gc.own.until <= s.now:\n\t\ts.cancel(g, gc, \"the lease has run out\")\n", New: "",
+		File: tryFile, Old: "\tcase gc.own.until <= s.now:\n\t\ts.cancel(gc, \"the lease has run out\")\n", New: "",
 	},
 	{
 		Name: "let-actions-outlive-the-reign", Rule: "S6", What: "what runs is not ended when leadership is lost",
-		File: "failover/controller.go", Old: "\t\ts.cancel(g, gc, \"leadership was lost\")\n", New: "",
+		File: "failover/controller.go", Old: "\t\ts.cancel(gc, \"leadership was lost\")\n", New: "",
 	},
 	{
 		Name: "release-while-it-runs", Rule: "S8", What: "leadership is handed over, and the lease released, while an action runs",
-		File: "failover/controller_group.go", Old: "\t\ts.cancel(g, gc, s.draining.Why)\n\t\treturn !s.stuck(gc)\n", New: "\t\ts.cancel(g, gc, s.draining.Why)\n",
+		File: "failover/controller_group.go", Old: "\t\ts.cancel(gc, s.draining.Why)\n\t\treturn !s.stuck(gc)\n", New: "\t\ts.cancel(gc, s.draining.Why)\n",
 	},
 	{
 		Name: "forget-the-epoch-at-the-target", Rule: "S9", What: "actions carry no epoch, so that the target refuses none",
