@@ -20,17 +20,8 @@ import (
 func TestExample_KeepsItsStateOverAReload(t *testing.T) {
 	l := &lab{t: t, frontend: freeport.Address(t), left: make(chan string, 1000)}
 	dir, api := t.TempDir(), freeport.Address(t)
-	moved := []string{"/run/haproxy/admin.sock", filepath.Join(dir, "s"), "/var/lib/haproxy", dir, "ipv4@:9999", "ipv4@" + api, "bind :5432", "bind " + l.frontend}
-	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
-		m := failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(t, name, l.left)}
-		l.members = append(l.members, m)
-		moved = append(moved, name+".internal:5432", m.Address)
-	}
-	here := strings.NewReplacer(moved...)
-	file := filepath.Join(dir, "haproxy.cfg")
-	if err := os.WriteFile(file, []byte(here.Replace(read(t, "haproxy.cfg"))), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	here, file := l.example(dir, api)
+	atStart(t, here)
 	l.process = exec.Command("haproxy", "-W", "-S", filepath.Join(dir, "master"), "-db", "-f", file)
 	l.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := l.process.Start(); err != nil {
@@ -54,6 +45,33 @@ func TestExample_KeepsItsStateOverAReload(t *testing.T) {
 		t.Errorf("after the reload: %+v, %v", state, err)
 	}
 	l.wantServer("pg-b")
+}
+
+// Nor does the very first start of the example print a warning, when there is no state to keep yet.
+func TestExample_StartsWithoutAWarning(t *testing.T) {
+	l := &lab{t: t, frontend: freeport.Address(t), left: make(chan string, 1000)}
+	here, file := l.example(t.TempDir(), freeport.Address(t))
+	atStart(t, here)
+	said, err := exec.Command("haproxy", "-c", "-f", file).CombinedOutput()
+	if err != nil || strings.Contains(strings.ToUpper(string(said)), "WARNING") {
+		t.Errorf("%v:\n%s", err, said)
+	}
+}
+
+// example writes the example's configuration into a folder, with its members, its API and its frontend at addresses of this test, and returns what
+// moves other texts of the example there too.
+func (l *lab) example(dir, api string) (here *strings.Replacer, file string) {
+	moved := []string{"/run/haproxy/admin.sock", filepath.Join(dir, "s"), "/var/lib/haproxy", dir, "ipv4@:9999", "ipv4@" + api, "bind :5432", "bind " + l.frontend}
+	for _, name := range []string{"pg-a", "pg-b", "pg-c"} {
+		m := failover.MemberSpec{Name: failover.MemberName(name), Address: namedServer(l.t, name, l.left)}
+		l.members = append(l.members, m)
+		moved = append(moved, name+".internal:5432", m.Address)
+	}
+	here, file = strings.NewReplacer(moved...), filepath.Join(dir, "haproxy.cfg")
+	if err := os.WriteFile(file, []byte(here.Replace(read(l.t, "haproxy.cfg"))), 0o600); err != nil {
+		l.t.Fatal(err)
+	}
+	return here, file
 }
 
 // answers says whether a master process answers at its socket, which it leaves open afterwards.
@@ -89,14 +107,35 @@ func (l *lab) worker(api string) string {
 func reload(t *testing.T, here *strings.Replacer, pid int) {
 	t.Helper()
 	main := strings.NewReplacer("$MAINPID", fmt.Sprint(pid))
+	for _, command := range commands(t, "ExecReload=") {
+		shell(t, main.Replace(here.Replace(command)))
+	}
+}
+
+// atStart does what systemd does by the example's drop-in before it starts HAProxy.
+func atStart(t *testing.T, here *strings.Replacer) {
+	t.Helper()
+	for _, command := range commands(t, "ExecStartPre=") {
+		shell(t, here.Replace(command))
+	}
+}
+
+// commands are those of the example's drop-in under one key.
+func commands(t *testing.T, key string) (list []string) {
+	t.Helper()
 	for line := range strings.Lines(read(t, "haproxy-keep-state.conf")) {
-		command, found := strings.CutPrefix(strings.TrimSpace(line), "ExecReload=")
-		if !found || command == "" || strings.Contains(command, " -c ") && strings.Contains(command, "$CONFIG") {
-			continue
+		command, found := strings.CutPrefix(strings.TrimSpace(line), key)
+		if found && command != "" && !(strings.Contains(command, " -c ") && strings.Contains(command, "$CONFIG")) {
+			list = append(list, command)
 		}
-		if out, err := exec.Command("sh", "-c", main.Replace(here.Replace(command))).CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v: %s", command, err, out)
-		}
+	}
+	return list
+}
+
+func shell(t *testing.T, command string) {
+	t.Helper()
+	if out, err := exec.Command("sh", "-c", command).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", command, err, out)
 	}
 }
 
