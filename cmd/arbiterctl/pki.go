@@ -38,8 +38,9 @@ func (a *app) pkiInitCommand() *cobra.Command {
 			if _, err := pki.Init(folder, args[0], force); err != nil {
 				return pkiError(err)
 			}
-			return a.showOwn(map[string]string{"cluster": args[0], "dir": folder}, fmt.Sprintf("The authority of %s is in %s. Next, for each arbiter and operator:\n"+
-				"  arbiterctl pki issue NAME --role arbiter --dir %s --out DIR\n", args[0], folder, folder))
+			return a.showOwn(map[string]string{"cluster": args[0], "dir": folder}, fmt.Sprintf("The authority of %s is in %s. Next, for each arbiter, and then for each operator:\n"+
+				"  arbiterctl pki issue NAME --role arbiter --host HOST --dir %s --out DIR\n"+
+				"  arbiterctl pki issue NAME --role operator --dir %s --out DIR\n", args[0], folder, folder, folder))
 		},
 	}
 	cmd.Flags().StringVar(&folder, "dir", "pki", "folder of the authority")
