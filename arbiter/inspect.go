@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
@@ -89,7 +90,8 @@ func (n *Node) inspect(ctx context.Context, effective *arbiterv1.GroupSpec) (*ar
 	ctx, cancel := sooner(ctx)
 	defer cancel()
 	group := failover.GroupName(effective.GetGroup())
-	settled := settledOf(n.fsm.State(), group, failover.WallTimeOf(n.options.Clock.Wall()))
+	state := n.fsm.State()
+	settled := settledOf(state, group, failover.WallTimeOf(n.options.Clock.Wall())).under(state.Group(group), effective)
 	looks := looksOf(n.options.Drivers.Inspect, group, spec, settled)
 	check := &arbiterv1.ArbiterCheck{Node: string(n.options.Node), Members: uint32(len(spec.Members)), Routes: uint32(len(spec.Routes))}
 	for _, m := range spec.Members {
@@ -120,6 +122,24 @@ func settledOf(s *failover.State, group failover.GroupName, now failover.WallTim
 		return Settled{Moving: true}
 	}
 	return Settled{Primary: g.Writer(), Epoch: g.Epoch, SystemID: g.SystemID, LeftAlone: failover.RoutesLeftAlone(s, g, now)}
+}
+
+// under is where clients belong by a spec that need not be the one in force: the arbiters bring routes back to where that one has them.
+func (s Settled) under(g *failover.Group, asked *arbiterv1.GroupSpec) Settled {
+	if g == nil || s.LeftAlone != "" {
+		return s
+	}
+	_, inForce, err := specsOf(g)
+	if err != nil || proto.Equal(whoAndWhere(asked), whoAndWhere(inForce)) {
+		return s
+	}
+	s.LeftAlone = "this spec is not applied, and the one in force has other members or routes"
+	return s
+}
+
+// whoAndWhere is what of a spec says whom its routes may lead to.
+func whoAndWhere(spec *arbiterv1.GroupSpec) *arbiterv1.GroupSpec {
+	return &arbiterv1.GroupSpec{Members: spec.GetMembers(), Routes: spec.GetRoutes()}
 }
 
 // sooner leaves the caller of a call time to get its answer. Unlike the deadlines of actions this one is an ordinary one: nothing depends

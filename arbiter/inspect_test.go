@@ -4,6 +4,10 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	arbiterv1 "github.com/arbiter-ha/arbiter/proto/arbiter/v1"
@@ -49,6 +53,41 @@ func TestSettledOf_WhoLeadsClientsBack(t *testing.T) {
 	}
 	if asked != settled() {
 		t.Errorf("the inspection of the route is told %+v", asked)
+	}
+}
+
+// A spec that is only looked at need not have the routes, or the members, that the arbiters lead clients by. Everything else about it doesn't matter.
+func TestUnder_ASpecThatIsNotApplied(t *testing.T) {
+	spec := func() *arbiterv1.GroupSpec {
+		return &arbiterv1.GroupSpec{
+			Group: "orders", Members: []*arbiterv1.MemberSpec{{Name: "a", Address: "a:5432"}}, Routes: []*arbiterv1.Route{{Router: "haproxy", Name: proto.String("lb")}},
+			Policy: &arbiterv1.Policy{Cooldown: durationpb.New(time.Minute)},
+		}
+	}
+	entry, err := proto.Marshal(&arbiterv1.ApplySpec{Written: spec(), Effective: spec()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	inForce := &failover.Group{Name: "orders", SpecSource: entry}
+	for name, test := range map[string]struct {
+		change func(*arbiterv1.GroupSpec)
+		g      *failover.Group
+		before string
+		says   string
+	}{
+		"the one in force":      {func(*arbiterv1.GroupSpec) {}, inForce, "", ""},
+		"another cool-down":     {func(s *arbiterv1.GroupSpec) { s.Policy.Cooldown = nil }, inForce, "", ""},
+		"another route":         {func(s *arbiterv1.GroupSpec) { s.Routes[0].Name = proto.String("lb-2") }, inForce, "", "this spec is not applied"},
+		"another address":       {func(s *arbiterv1.GroupSpec) { s.Members[0].Address = "b:5432" }, inForce, "", "this spec is not applied"},
+		"of nobody's group":     {func(s *arbiterv1.GroupSpec) { s.Routes = nil }, nil, "", ""},
+		"in a group that rests": {func(s *arbiterv1.GroupSpec) { s.Routes = nil }, inForce, "orders is paused", "orders is paused"},
+	} {
+		asked := spec()
+		test.change(asked)
+		got := Settled{LeftAlone: test.before}.under(test.g, asked).LeftAlone
+		if !strings.HasPrefix(got, test.says) || (got == "") != (test.says == "") {
+			t.Errorf("%s: %q", name, got)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/arbiter-ha/arbiter/arbiter"
 	"github.com/arbiter-ha/arbiter/failover"
@@ -162,6 +163,19 @@ func TestCheckGroup_AMemberThatIsDown(t *testing.T) {
 			}
 		}
 		return true
+	})
+}
+
+// Nobody brings clients back through a route that only a spec has which isn't applied.
+func TestCheckSpec_TellsThatItsRoutesAreNotKept(t *testing.T) {
+	c := startProtecting(t)
+	changed := writtenSpec("pay")
+	changed.Routes[0].Name = proto.String("another")
+	c.eventually("each arbiter says so", func(context.Context) bool {
+		answer, err := c.led().CheckSpec(t.Context(), &arbiterv1.CheckSpecRequest{Spec: changed})
+		return err == nil && len(answer.GetArbiters()) == 3 && !slices.ContainsFunc(answer.GetArbiters(), func(a *arbiterv1.ArbiterCheck) bool {
+			return !slices.ContainsFunc(a.GetFindings(), func(f *arbiterv1.Finding) bool { return strings.HasPrefix(f.GetNext(), "this spec is not applied") })
+		})
 	})
 }
 

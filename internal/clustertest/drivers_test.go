@@ -79,7 +79,7 @@ func (h hands) inspectors() arbiter.Inspectors {
 			at := h.world.routes[r.Name]
 			h.world.mu.Unlock()
 			if settled.Primary != "" && at != settled.Primary {
-				return []arbiter.Finding{{Blocks: true, Member: settled.Primary, What: "clients are sent to " + string(at)}}
+				return []arbiter.Finding{{Blocks: true, Member: settled.Primary, What: "clients are sent to " + string(at), Next: settled.LeftAlone}}
 			}
 			return find(r.Name)
 		},
