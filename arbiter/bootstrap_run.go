@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -45,6 +46,7 @@ type Bootstrap struct {
 	mu      sync.Mutex
 	self    BootstrapStatus
 	written mark                     // what is on disk; the zero value: nothing
+	next    string                   // what it does next, or waits for; empty before the first round of questions
 	heard   map[failover.NodeID]bool // which other arbiters were given the present answer
 }
 
@@ -132,6 +134,7 @@ func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 		if decision.why != said {
 			b.options.Log.Info("bootstrap", "state", self.State, "next", decision.why)
 			said = decision.why
+			b.tellNext(said)
 		}
 		switch decision.action {
 		case bootstrapRefuse:
@@ -152,6 +155,20 @@ func (b *Bootstrap) Run(ctx context.Context) (clusterID string, err error) {
 			return "", fmt.Errorf("find the cluster (%s): %w", decision.why, err)
 		}
 	}
+}
+
+// tellNext keeps what Run does next, for whoever asks this arbiter meanwhile.
+func (b *Bootstrap) tellNext(why string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.next = why
+}
+
+// waiting says, in one line, what this arbiter waits for on its way into the cluster.
+func (b *Bootstrap) waiting() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return strings.ReplaceAll(cmp.Or(b.next, "asking the other arbiters"), "\n", "; ")
 }
 
 // linger goes on answering until every other arbiter has heard what this one is, for a while at most. What this one can't go on with, a

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/raft"
+	"google.golang.org/grpc/status"
 
 	"github.com/arbiter-ha/arbiter/failover"
 	"github.com/arbiter-ha/arbiter/internal/clock"
@@ -236,6 +237,44 @@ func TestRun_AmongAnotherCluster_NamesTheDirectory(t *testing.T) {
 	}
 	if _, err := b.Run(t.Context()); !errors.Is(err, ErrOtherClusterID) || !strings.Contains(err.Error(), "the data directory here is "+folder) {
 		t.Errorf("Run = %v, want ErrOtherClusterID with %s", err, folder)
+	}
+}
+
+// Whoever asks an arbiter on its way into the cluster is told whom it waits for.
+func TestRun_TellsWhatItWaitsFor(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	rounds := 0
+	b, err := NewBootstrap(BootstrapOptions{
+		Node: "az-a", List: threeArbiters, Folder: t.TempDir(), Storage: MemoryStorage(), Clock: clock.System(), Log: quiet(),
+		Peers: peersFunc(func(_ context.Context, peer failover.NodeID) (BootstrapStatus, error) {
+			if peer == "az-c" {
+				if rounds++; rounds == 2 { // the first has been judged by now
+					cancel()
+				}
+				return BootstrapStatus{}, errors.New("no route to host")
+			}
+			return standing(peer, BootstrapEmpty, ""), nil
+		}),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &Node{options: Options{Node: "az-a"}}
+	ask := func() string {
+		return status.Convert((&apiServer{node: n, serving: make(chan struct{})}).mayServe("/x/GetStatus")).Message()
+	}
+	if said := ask(); said != "az-a has not joined its cluster yet: it reads its disk" {
+		t.Errorf("at first: %s", said)
+	}
+	n.boot = b
+	if said := ask(); said != "az-a has not joined its cluster yet: asking the other arbiters" {
+		t.Errorf("then: %s", said)
+	}
+	if _, err := b.Run(ctx); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if said := ask(); said != "az-a has not joined its cluster yet: waiting for an answer of az-c (no route to host)" {
+		t.Errorf("after a round: %s", said)
 	}
 }
 

@@ -1,6 +1,8 @@
 package arbiter
 
 import (
+	"fmt"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -31,7 +33,7 @@ func (s *service) WatchEvents(r *arbiterv1.WatchEventsRequest, stream grpc.Serve
 		if !freshness.GetLinearizable() {
 			deposed = nil
 		} else if !leading {
-			return s.notLeader("this arbiter no longer leads")
+			return s.notLeader(fmt.Sprintf("%s no longer leads", s.node.options.Node))
 		}
 		kept := s.node.events.after(w.sent)
 		if err := w.take(kept); err != nil {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -34,8 +35,22 @@ func (s *apiServer) mayServe(method string) error {
 	case <-s.serving:
 		return nil
 	default:
-		return status.Errorf(codes.Unavailable, "%s has not joined its cluster yet; it waits for the other arbiters", s.node.options.Node)
+		return s.node.notJoined()
 	}
+}
+
+// notJoined is the answer of an arbiter that is on its way into its cluster, with what keeps it.
+func (n *Node) notJoined() error {
+	waits := "it reads its disk"
+	if b := n.bootstrapping(); b != nil {
+		waits = b.waiting()
+	}
+	why := fmt.Sprintf("%s has not joined its cluster yet: %s", n.options.Node, waits)
+	failure, err := status.New(codes.Unavailable, why).WithDetails(&arbiterv1.NotLeader{WaitsFor: waits})
+	if err != nil {
+		return status.Error(codes.Unavailable, why)
+	}
+	return failure.Err()
 }
 
 // StreamViews takes the view of another arbiter, or of this one. A sender that ends its stream in order has done nothing wrong.

@@ -59,7 +59,7 @@ func (s *service) leads() error {
 	if leading, _ := s.node.leading.get(); leading {
 		return nil
 	}
-	return s.notLeader("this arbiter does not lead")
+	return s.notLeader(fmt.Sprintf("%s does not lead", s.node.options.Node))
 }
 
 // notLeader names the leader, so that the caller can go there.

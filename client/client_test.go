@@ -250,6 +250,43 @@ func TestClient_RestartedArbiterIsQuoted(t *testing.T) {
 	})
 }
 
+// Nor is an arbiter out of reach that waits for others on its way into the cluster: what it waits for is what its caller must hear.
+func TestClient_ArbiterThatHasNotJoinedIsQuoted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		for _, n := range cluster.Nodes {
+			n.Fail(func(string) error {
+				s, err := status.New(codes.Unavailable, n.ID+" has not joined its cluster yet: waiting for az-c").WithDetails(&arbiterv1.NotLeader{WaitsFor: "waiting for az-c"})
+				if err != nil {
+					return err
+				}
+				return s.Err()
+			}, nil)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		defer cancel()
+		_, err := connect(t, cluster).Pause(ctx, &arbiterv1.PauseRequest{Group: "g", Change: &arbiterv1.Change{}})
+		const want = "no arbiter leads: az-a:7401: it has not joined its cluster yet: waiting for az-c; "
+		if !errors.Is(err, client.ErrNoLeader) || !errors.Is(err, client.ErrNotJoined) || errors.Is(err, client.ErrUnknownOutcome) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
+// Where the arbiter that leads can't be reached, the others know that it does.
+func TestClient_LeaderThatCannotBeReachedIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.Lead("az-c")
+		cluster.Node("az-c").Stop()
+		_, err := connect(t, cluster).GetStatus(t.Context(), &arbiterv1.GetStatusRequest{})
+		const want = "az-c leads, as others say, and gave no answer: az-c:7401: "
+		if !errors.Is(err, client.ErrNoLeader) || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
 // inTime asks for the status in vain, with ever more time, until the error says why. On a busy machine a short time is over before one try was.
 func inTime(t *testing.T, c *client.Client, saysWhy func(error) bool) error {
 	t.Helper()

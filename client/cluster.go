@@ -89,7 +89,10 @@ func (c *cluster) try(ctx, search context.Context, call *call) error {
 		if hint, is := notLeader(err); is {
 			c.forget(e)
 			round.hear(err)
-			if hint.GetLogOnDisk() > 0 { // it says more than that it doesn't lead
+			switch { // one that says more than that it doesn't lead
+			case hint.GetWaitsFor() != "":
+				round.hear(fmt.Errorf("%s: %w: %s", e.address, ErrNotJoined, hint.GetWaitsFor()))
+			case hint.GetLogOnDisk() > 0:
 				round.hear(fmt.Errorf("%s: %s", e.address, status.Convert(err).Message()))
 			}
 			if other := c.hinted(hint.LeaderGrpc); other != nil && other != e {

@@ -20,6 +20,8 @@ import (
 var (
 	// ErrNoLeader says that arbiters answered, and none of them leads.
 	ErrNoLeader = errors.New("no arbiter leads")
+	// ErrNotJoined says that an arbiter answered which waits on its way into its cluster. It is why none leads, where no other has joined either.
+	ErrNotJoined = errors.New("it has not joined its cluster yet")
 	// ErrUnavailable says that no arbiter could be reached.
 	ErrUnavailable = errors.New("no arbiter can be reached")
 	// ErrPlaintextThere says that TLS was asked for, and what answers talks without. It is why an arbiter is ErrUnavailable, as are the next two.
@@ -121,7 +123,7 @@ func translate(err error) error {
 		case *arbiterv1.Rejection:
 			return &RejectedError{Rule: d.Rule, Why: d.Why, Next: d.Next}
 		case *arbiterv1.NotLeader:
-			return fmt.Errorf("%w: %s", ErrNoLeader, s.Message())
+			return ofNotLeader(d, s.Message())
 		case *errdetails.BadRequest:
 			invalid := &InvalidError{Message: s.Message()}
 			for _, v := range d.FieldViolations {
@@ -132,6 +134,26 @@ func translate(err error) error {
 	}
 	return translateCode(s)
 }
+
+// ofNotLeader is the answer of one arbiter that doesn't lead. One that names who does says so itself, and not that nobody does.
+func ofNotLeader(d *arbiterv1.NotLeader, says string) error {
+	switch {
+	case d.GetWaitsFor() != "":
+		return fmt.Errorf("%w: %w: %s", ErrNoLeader, ErrNotJoined, d.GetWaitsFor())
+	case d.GetLeader() != "":
+		return ledElsewhereError(says)
+	}
+	return fmt.Errorf("%w: %s", ErrNoLeader, says)
+}
+
+// ledElsewhereError is what arbiters say that know who leads. For whoever got no further it is ErrNoLeader all the same.
+type ledElsewhereError string
+
+// Error says who leads.
+func (e ledElsewhereError) Error() string { return string(e) }
+
+// Is makes errors.Is(err, ErrNoLeader) true.
+func (e ledElsewhereError) Is(target error) bool { return target == ErrNoLeader }
 
 func translateCode(s *status.Status) error {
 	switch s.Code() {

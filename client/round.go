@@ -1,6 +1,7 @@
 package client
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -19,6 +20,7 @@ type round struct {
 	pause   time.Duration
 	asked   int     // since the last pause
 	noLead  bool    // an arbiter answered that it doesn't lead
+	named   string  // who does, as one of those said
 	heard   []error // what went wrong since the last pause
 }
 
@@ -68,8 +70,8 @@ func (r *round) prefer(e *endpoint) { r.first = e }
 
 // hear keeps what went wrong, for the message at the end.
 func (r *round) hear(err error) {
-	if _, is := notLeader(err); is {
-		r.noLead = true
+	if hint, is := notLeader(err); is {
+		r.noLead, r.named = true, cmp.Or(hint.GetLeader(), r.named)
 		return
 	}
 	r.heard = append(r.heard, err)
@@ -151,7 +153,7 @@ func (r *round) rest(ctx context.Context) error {
 		return err
 	}
 	r.pause = min(2*r.pause, longestPause)
-	r.heard, r.noLead, r.asked = nil, false, 0
+	r.heard, r.noLead, r.named, r.asked = nil, false, "", 0
 	r.refill()
 	return nil
 }
@@ -170,7 +172,10 @@ func (r *round) giveUp(call *call, cause error) error {
 
 func (r *round) why() error {
 	err := &noAnswerError{kind: ErrUnavailable}
-	if r.noLead {
+	switch {
+	case r.named != "":
+		err.kind = ledElsewhereError(r.named + " leads, as others say, and gave no answer")
+	case r.noLead:
 		err.kind = ErrNoLeader
 	}
 	for _, reason := range r.heard {

@@ -123,6 +123,21 @@ func TestWatch_SaysThatItIsInterrupted(t *testing.T) {
 	})
 }
 
+// An arbiter that names whoever leads does not say that nobody does, though that one can't be reached.
+func TestWatch_DoesNotDenyALeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		cluster := newCluster(t)
+		cluster.Lead("az-c")
+		cluster.Node("az-c").Stop()
+		for item, err := range connect(t, cluster).Watch(t.Context(), &arbiterv1.WatchEventsRequest{}) {
+			if why := item.Interrupted; err != nil || !errors.Is(why, client.ErrNoLeader) || !strings.HasSuffix(why.Error(), " does not lead") {
+				t.Errorf("item is %+v, %v", item, err)
+			}
+			return
+		}
+	})
+}
+
 func TestWatch_EndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cluster := newCluster(t)

@@ -109,6 +109,8 @@ func advice(err error) string {
 		return rejected.Next
 	case errors.As(err, &unknown):
 		return fmt.Sprintf("look with `arbiterctl status`, then repeat the command with --request-id %s: it is done at most once", unknown.RequestID)
+	case errors.Is(err, client.ErrNotJoined):
+		return "start the arbiters that are waited for: a new cluster begins when all of its arbiters answer each other; what keeps one of them is in its log (journalctl -u arbiterd)"
 	case errors.Is(err, client.ErrNoLeader):
 		return "arbiters are electing a leader, or too few are up: arbiterctl arbiters --stale"
 	case errors.Is(err, pki.ErrOtherCluster), errors.Is(err, pki.ErrUntrusted), errors.Is(err, pki.ErrExpired), errors.Is(err, pki.ErrWrongRole):
