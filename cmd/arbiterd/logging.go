@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/arbiter-ha/arbiter/arbiter"
 )
 
 // repeatAfter is how long a message that comes again and again while something lasts stays away once it was written. While a peer is gone,
@@ -71,7 +73,7 @@ func hostOfError(pairs []any) string {
 // ever other addresses can have written.
 const mostSubjects = 64
 
-// repeats keeps messages away that were written lately.
+// repeats keeps messages away that were written lately, and errors that are none.
 type repeats struct {
 	now func() time.Time
 
@@ -85,6 +87,9 @@ func newRepeats(now func() time.Time) *repeats {
 
 // exclude is for hclog.LoggerOptions.Exclude.
 func (r *repeats) exclude(_ hclog.Level, message string, pairs ...any) bool {
+	if arbiter.Orderly(message, pairs...) {
+		return true
+	}
 	subject, ok := repeating[message]
 	if !ok {
 		return false

@@ -107,6 +107,25 @@ func TestRepeats_OfStrangersFromEverywhereAreBounded(t *testing.T) {
 	}
 }
 
+// What comes of a connection that this arbiter has closed itself is no error; what comes of others is.
+func TestRepeats_NoErrorOfAnOrderlyStop(t *testing.T) {
+	var out bytes.Buffer
+	log := hclog.New(&hclog.LoggerOptions{Output: &out, Exclude: newRepeats(time.Now).exclude}).Named("raft-net")
+	own, others := &net.OpError{Op: "read", Err: net.ErrClosed}, &net.OpError{Op: "read", Err: io.ErrUnexpectedEOF}
+	for _, message := range []string{"failed to decode incoming command", "failed to flush response", "failed to accept connection"} {
+		log.Error(message, "error", own)
+	}
+	log.Error("peer has newer term, stopping replication", "peer", "az-b")
+	if out.Len() > 0 {
+		t.Errorf("of an orderly stop there is:\n%s", out.String())
+	}
+	log.Error("failed to flush response", "error", others)
+	log.Error("failed to appendEntries to", "peer", "az-b", "error", io.EOF)
+	if got := strings.Count(out.String(), "[ERROR]"); got != 2 {
+		t.Errorf("of two errors there is:\n%s", out.String())
+	}
+}
+
 // Messages are kept away by their exact words and keys, which are Raft's: a release of it that says them otherwise fails here.
 func TestRepeats_AreWordsThatRaftSays(t *testing.T) {
 	said := saidBy(t, "github.com/hashicorp/raft")
