@@ -39,7 +39,7 @@ func TestFaultsWithBadFences(t *testing.T) {
 			{"gone", goneFence, func(*stage, lab.Fault) bool { return true }},
 		} {
 			t.Run(string(fault)+" with a "+c.name+" fence", func(t *testing.T) {
-				s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
+				s := enter(t, plan{ownFences: everyFence, policy: []string{"max_attempts: 2"}})
 				if fault == lab.Partition && s.Site.Kind() != hosts.Namespaces {
 					t.Skip("networks can't be cut between loopback addresses")
 				}

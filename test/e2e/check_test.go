@@ -14,7 +14,7 @@ import (
 // so and what to do, no secret is shown, and nothing is switched or changed.
 func TestCheck_SaysWhetherAFailoverWouldWork(t *testing.T) {
 	full(t)
-	s := enter(t, plan{own: true, ownFence: true})
+	s := enter(t, plan{own: true, ownFences: everyFence})
 	password, err := os.ReadFile(filepath.Join(s.Site.Dir(), "arbiter.password"))
 	s.must(err)
 	setting := filepath.Join(t.TempDir(), "setting")

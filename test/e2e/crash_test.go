@@ -37,7 +37,7 @@ func TestScenario01_PrimaryCrash(t *testing.T) {
 // A crash is seen by the end of the sessions that arbiters hold open, and not by the next look at the interval, which is minutes away here.
 func TestScenario01_ACrashIsSeenAtOnce(t *testing.T) {
 	const interval = 5 * time.Minute
-	s := enter(t, plan{own: true, ownFence: true, health: "{profile: fast, checks: [{name: postgres, kind: postgres, interval: " + interval.String() + ", timeout: 1500ms}]}"})
+	s := enter(t, plan{own: true, health: "{profile: fast, checks: [{name: postgres, kind: postgres, interval: " + interval.String() + ", timeout: 1500ms}]}"})
 	s.crash()
 	to, op := s.failedOver()
 	s.promoted(to, op)

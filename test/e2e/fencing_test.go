@@ -127,7 +127,7 @@ func gaveNoProof(isolation *arbiterv1.Step) bool {
 // All devices of a level must succeed: a machine with two power supplies is off when both are.
 func TestScenario22_AllDevicesOfALevel(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	second := newSupply(t, s.Site.Dir(), "second", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s, %s]]", s.mains(m), second.device(m, ", timeout: 3s"))
@@ -157,7 +157,7 @@ func (s *stage) unpromoted() {
 // A device has its own time limit: one that hangs does not eat the time of the next.
 func TestScenario23_DeviceHangs(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	hanging := newSupply(t, s.Site.Dir(), "hanging", s.Members)
 	const limit, ending = 2 * time.Second, 5 * time.Second // ending is what a program that was told to end is waited for
 	s.fence(func(m *database.Server) string {
@@ -182,7 +182,7 @@ func TestScenario23_DeviceHangs(t *testing.T) {
 // A device that fails is tried again as often as its spec says, and no more: the next level has its turn before it would have worked.
 func TestScenario23_DeviceIsTriedAgain(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	failing := newSupply(t, s.Site.Dir(), "failing", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s], [%s]]", failing.device(m, ", retries: 1"), s.mains(m))
@@ -231,7 +231,7 @@ func (s *stage) toldOff(supply *supply, times int) {
 // The device says off, and the target still answers: that is no proof. A frozen machine accepts connections.
 func TestScenario24_DeviceLies(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFences: primarysFence, policy: []string{"max_attempts: 2"}})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Lie: true}))
 	s.inject(lab.Freeze)
 	s.held("fence-unproven", "still answers")
@@ -248,7 +248,7 @@ func TestScenario24_DeviceLies(t *testing.T) {
 // session that was left behind goes on committing. Nobody is promoted beside it.
 func TestScenario24_OrphanBehindADeviceThatLies(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFences: primarysFence, policy: []string{"max_attempts: 2"}})
 	s.namespaces()
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Lie: true}))
 	orphan := s.orphan()
@@ -267,7 +267,7 @@ func TestScenario24_OrphanBehindADeviceThatLies(t *testing.T) {
 // The device of the first level lies, and the next level is honest.
 func TestScenario24_NextLevelIsHonest(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	liar := newSupply(t, s.Site.Dir(), "liar", s.Members)
 	s.fence(func(m *database.Server) string {
 		return fmt.Sprintf("[[%s], [%s]]", liar.device(m, ", timeout: 3s"), s.mains(m))
@@ -287,7 +287,7 @@ func TestScenario24_NextLevelIsHonest(t *testing.T) {
 
 // No fence path can be reached: held, and an operator's word releases it, unless the member is seen answering.
 func TestScenario25_NoFencePath(t *testing.T) {
-	s := enter(t, plan{ownFence: true, policy: []string{"max_attempts: 2"}})
+	s := enter(t, plan{ownFences: primarysFence, policy: []string{"max_attempts: 2"}})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	s.crash()
 	s.held("fence-unproven", s.primary.Name(), "attest")
@@ -341,14 +341,31 @@ func (s *stage) attestRefused() {
 // A fence path that is silent is shown before it is needed.
 func TestScenario28_NotArmed(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: firstsFence})
 	s.must(s.Power.SetFault(s.first.Name(), power.Fault{Gone: true}))
 	// For a moment after a change of leader nobody's path is known, so that a group isn't armed is not enough.
 	s.until("not armed for want of "+s.first.Name()+"'s fence", func(g *arbiterv1.GroupStatus) bool {
-		return !g.GetArmed() && strings.Contains(g.GetFence(), s.first.Name())
+		armed, fence := fenceOf(g, s.first)
+		return !g.GetArmed() && !armed && strings.Contains(fence, s.first.Name())
 	})
-	s.says([]string{"status"}, "not armed", s.first.Name())
+	s.says([]string{"status"}, "not armed")
+	if *fenceMode != "gone" { // else it is another one's fence that is named first
+		s.says([]string{"status"}, "not armed", s.first.Name())
+	}
 	s.must(s.Power.SetFault(s.first.Name(), power.Fault{}))
-	s.until("armed", func(g *arbiterv1.GroupStatus) bool { return g.GetArmed() })
+	s.until("armed", func(g *arbiterv1.GroupStatus) bool {
+		armed, _ := fenceOf(g, s.first)
+		return armed && (g.GetArmed() || *fenceMode == "gone")
+	})
 	s.nothingDone()
+}
+
+// fenceOf says whether a member's fence path is armed, and what is said of it.
+func fenceOf(g *arbiterv1.GroupStatus, of *database.Server) (armed bool, says string) {
+	for _, m := range g.GetMembers() {
+		if m.GetMember() == of.Name() {
+			return m.GetArmed(), m.GetFence()
+		}
+	}
+	return false, ""
 }

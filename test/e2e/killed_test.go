@@ -72,7 +72,11 @@ func TestScenario36_LeaderKilledAtEveryStage(t *testing.T) {
 			if k.place != "after-effect-isolate" {
 				full(t)
 			}
-			s := enter(t, plan{failpoints: true, ownFence: k.fence != power.Fault{}, policy: k.policy})
+			p := plan{failpoints: true, policy: k.policy}
+			if k.fence != (power.Fault{}) {
+				p.ownFences = primarysFence
+			}
+			s := enter(t, p)
 			before, operations := s.state(s.primary), s.operations()
 			if k.fence != (power.Fault{}) { // else it is as -fence says
 				s.must(s.Power.SetFault(s.primary.Name(), k.fence))

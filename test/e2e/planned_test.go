@@ -121,7 +121,7 @@ func (s *stage) force(reason string) []string {
 // clients go on writing.
 func TestPlanned_RefusedForWhatWouldLeaveItHalfWay(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	const revoke, grant = "REVOKE EXECUTE ON FUNCTION pg_promote(boolean, integer) FROM arbiter", "GRANT EXECUTE ON FUNCTION pg_promote(boolean, integer) TO arbiter"
 	s.must(s.primary.Exec(s.ctx, revoke))
 	s.says([]string{"failover", lab.Group, "--dry-run"}, "would be refused", "half way", "lacks: EXECUTE on pg_promote(boolean, integer)")

@@ -29,10 +29,17 @@ var badFences = map[string]power.Fault{"slow": slowFence, "lying": lyingFence, "
 // lied says that every fence lies: a member that answers nobody keeps its power then, and nobody notices.
 func lied() bool { return *fenceMode == "lying" }
 
-// mustBeOff asserts that a member has no power, unless every fence lies.
+// Whose fence a scenario can be about.
+var (
+	primarysFence = func(s *stage) []*database.Server { return []*database.Server{s.primary} }
+	firstsFence   = func(s *stage) []*database.Server { return []*database.Server{s.first} }
+	everyFence    = func(s *stage) []*database.Server { return s.Members }
+)
+
+// mustBeOff asserts that a member has no power, unless its fence lies.
 func (s *stage) mustBeOff(m *database.Server) {
 	s.t.Helper()
-	if m.Host().On() && !lied() {
+	if m.Host().On() && (!lied() || slices.Contains(s.owned, m)) {
 		s.t.Errorf("%s still has power", m.Name())
 	}
 }
@@ -49,7 +56,8 @@ type repair struct {
 // repaired says whether a bad fence was repaired, for which an operation had to wait.
 func (r *repair) repaired() bool { return r != nil && r.made.Load() }
 
-// spoilFence makes the fence of every member as bad as -fence says. The writers are those that write now.
+// spoilFence makes the fence of every member as bad as -fence says, but for those that the scenario is about: one with such fences repairs them
+// itself. The writers are those that write now.
 func (s *stage) spoilFence(writers ...*database.Server) {
 	s.t.Helper()
 	fault, bad := badFences[*fenceMode]
@@ -60,14 +68,31 @@ func (s *stage) spoilFence(writers ...*database.Server) {
 		return
 	}
 	for _, m := range s.Members {
-		s.must(s.Power.SetFault(m.Name(), fault))
+		if !slices.Contains(s.owned, m) {
+			s.must(s.Power.SetFault(m.Name(), fault))
+		}
 	}
 	ctx, cancel := context.WithCancel(s.ctx)
 	s.repair = &repair{cancel: cancel}
 	for _, m := range writers {
 		s.repair.writers = append(s.repair.writers, m.Name())
 	}
-	s.repair.done.Go(func() { s.repairWhenHeld(ctx) })
+	if len(s.owned) == 0 {
+		s.repair.done.Go(func() { s.repairWhenHeld(ctx) })
+	}
+}
+
+// giveUpFences ends what the scenario did to fences of its own: from now on -fence has its way with all of them.
+func (s *stage) giveUpFences() {
+	s.t.Helper()
+	for _, m := range s.owned {
+		s.must(s.Power.SetFault(m.Name(), power.Fault{}))
+	}
+	s.owned = nil
+	if s.repair != nil {
+		s.repair.cancel()
+	}
+	s.spoilFence(s.primary)
 }
 
 func (s *stage) repairWhenHeld(ctx context.Context) {
@@ -198,7 +223,7 @@ func (r *repair) end(s *stage) {
 	if len(r.unsafe) > 0 {
 		s.t.Errorf("%v accepted writes before the fence had a proof", r.unsafe)
 	}
-	if *fenceMode == "gone" && !r.repaired() && len(s.offs()) > 0 {
+	if *fenceMode == "gone" && len(s.owned) == 0 && !r.repaired() && len(s.offs()) > 0 {
 		status, err := s.api.GetStatus(s.ctx, &arbiterv1.GetStatusRequest{})
 		s.must(err)
 		for _, g := range status.GetGroups() {

@@ -42,8 +42,8 @@ type plan struct {
 	health string
 	// idle starts no client and no truth.
 	idle bool
-	// ownFence says that the scenario is about the fence itself: -fence leaves it alone.
-	ownFence bool
+	// ownFences are the members whose fences the scenario is about: -fence leaves those alone, and doc.go says why. Nil: it is about none.
+	ownFences func(*stage) []*database.Server
 }
 
 // patient is the health of most scenarios: quick to see a crash, and patient with a machine that is busy.
@@ -66,7 +66,8 @@ type stage struct {
 	rogue                  *database.Server // the one that the scenario makes a second writer itself; nil: there may be none
 	waited                 bool             // an operation was held until the scenario supplied what was missing
 	judged                 bool
-	repair                 *repair // of a fence that -fence has made bad; nil: it is good
+	owned                  []*database.Server // members whose fences the scenario is about
+	repair                 *repair            // of a fence that -fence has made bad; nil: it is good
 }
 
 // shared is the deployment that scenarios without one of their own use, one after the other.
@@ -116,9 +117,10 @@ func enterFor(t *testing.T, limit time.Duration, p plan) *stage {
 		s.writer, s.truth = s.StartWriter(), s.WatchTruth()
 		s.writes(20)
 	}
-	if !p.ownFence {
-		s.spoilFence(s.primary)
+	if p.ownFences != nil {
+		s.owned = p.ownFences(s)
 	}
+	s.spoilFence(s.primary)
 	t.Logf("on stage after %v: primary %s, epoch %d", time.Since(began).Round(time.Millisecond), s.primary.Name(), s.epoch)
 	return s
 }
@@ -233,7 +235,7 @@ func (s *stage) describe() {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	for _, command := range []string{"explain", "show"} {
+	for _, command := range []string{"explain", "show", "attestations", "events"} {
 		out, err := s.Ctl(ctx, command, lab.Group)
 		s.t.Logf("arbiterctl %s (%v):\n%s", command, err, out)
 	}

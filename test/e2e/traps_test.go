@@ -107,10 +107,10 @@ func TestScenario56_NoPromotionBesideARogue(t *testing.T) {
 // fence is out of reach until it was seen to commit, which it may not get round to in a fast failover.
 func TestScenario58_OrphanBackends(t *testing.T) {
 	full(t)
-	s := enter(t, plan{ownFence: true})
+	s := enter(t, plan{ownFences: primarysFence})
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	orphan := s.orphan()
-	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{}))
+	s.giveUpFences()
 	to, op := s.failedOver()
 	s.promoted(to, op)
 	s.endedBefore(orphan, to)

@@ -16,7 +16,7 @@ import (
 // TestTwoPrimariesAreNotAdopted: a group that is taken over while two of its members say that they are primary is not adopted, whichever is named,
 // and both are. Nothing is changed by asking.
 func TestTwoPrimariesAreNotAdopted(t *testing.T) {
-	p := plan{own: true, idle: true, ownFence: true}
+	p := plan{own: true, idle: true}
 	s := enter(t, p)
 	_, err := s.api.DeleteGroup(s.ctx, &arbiterv1.DeleteGroupRequest{Change: change(), Group: lab.Group})
 	s.must(err)
