@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 
 	"github.com/arbiter-ha/arbiter/failover"
+	"github.com/arbiter-ha/arbiter/internal/keys"
 	"github.com/arbiter-ha/arbiter/internal/postgres"
 	"github.com/arbiter-ha/arbiter/internal/secret"
 )
@@ -62,7 +63,35 @@ func (h *HTTP) Look(ctx context.Context, t Target, c failover.Check) Look {
 	case err != nil:
 		return badHTTPCheck(err)
 	}
-	return Look{Evidence: ask(client, request, c.HTTP, expected)}
+	evidence := ask(client, request, c.HTTP, expected)
+	evidence.Detail = withoutSecrets(evidence.Detail, request, c.HTTP, expected)
+	return Look{Evidence: evidence}
+}
+
+// withoutSecrets is a detail without the secrets that were sent or that an answer had to have: a server may repeat them in its status line, or in
+// what is no HTTP. Of "Bearer abc" either part may come back alone.
+func withoutSecrets(detail string, request *http.Request, check *failover.HTTPCheck, expected []failover.Setting) string {
+	if detail == "" {
+		return ""
+	}
+	var secrets []string
+	keep := func(setting failover.Setting, value string) {
+		if secret.IsSecret(setting) || keys.HeaderHoldsSecret(setting.Key) {
+			_, token, _ := strings.Cut(value, " ")
+			secrets = append(secrets, value, token)
+		}
+	}
+	for _, header := range check.Headers {
+		if strings.EqualFold(header.Key, "Host") {
+			keep(header, request.Host)
+			continue
+		}
+		keep(header, request.Header.Get(header.Key))
+	}
+	for i, answer := range check.Answers {
+		keep(answer, expected[i].Value)
+	}
+	return secret.NewRedactor(secrets...).Redact(detail)
 }
 
 func badHTTPCheck(err error) Look {

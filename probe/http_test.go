@@ -95,6 +95,10 @@ func TestHTTPEvidence(t *testing.T) {
 			failover.HTTPCheck{Path: "/roles", Answers: []failover.Setting{{Key: "X-Role", Env: "PROBE_NO_TOKEN"}}},
 			failover.ReasonBadConfiguration,
 		},
+		{"repeats a secret in its status", says(t, "HTTP/1.1 503 s3cret is not known\r\n\r\n"), sending("X-Token", ""), failover.ReasonWrongAnswer},
+		{"repeats a secret in a wrong status", says(t, "HTTP/1.1 s3cret\r\n\r\n"), sending("X-Token", ""), failover.ReasonWrongAnswer},
+		{"repeats a secret instead of HTTP", says(t, "you sent s3cret\r\n"), sending("X-Token", ""), failover.ReasonWrongAnswer},
+		{"repeats a token without its scheme", says(t, "HTTP/1.1 401 s3cret\r\n\r\n"), sending("Authorization", "Bearer s3cret"), failover.ReasonWrongAnswer},
 		{"hangs before the header", plain, failover.HTTPCheck{Path: "/hang"}, failover.ReasonTimeout},
 		{"hangs in the body", plain, failover.HTTPCheck{Path: "/trickle", Body: "ready"}, failover.ReasonTimeout},
 		{"TLS with its CA", secure, failover.HTTPCheck{TLS: true, CAFile: ca}, failover.ReasonAnswered},
@@ -126,6 +130,20 @@ func TestHTTPEvidence(t *testing.T) {
 			}
 		})
 	}
+}
+
+// says is a server that answers whatever it is asked with a text.
+func says(t *testing.T, text string) (address string) {
+	return listen(t, func(c *net.TCPConn) { _, _ = c.Write([]byte(text)); _ = c.CloseWrite() })
+}
+
+// sending is a check that sends a header; without a value it is the secret of the environment.
+func sending(name, value string) failover.HTTPCheck {
+	s := failover.Setting{Key: name, Value: value}
+	if value == "" {
+		s.Env = "PROBE_TOKEN"
+	}
+	return failover.HTTPCheck{Headers: []failover.Setting{s}}
 }
 
 func answering(name, text string) failover.HTTPCheck {
