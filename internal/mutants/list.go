@@ -356,6 +356,10 @@ var leadership = []Mutant{
 		Name: "fence-one-machine-twice-at-once", Rule: "S15", What: "two groups act on the power of one machine at the same time",
 		File: tryFile, Old: "running.action.Kind == ActionIsolate && a.sharesMachine(running.action)", New: "running.action.Kind == ActionIsolate && false",
 	},
+	{
+		Name: "fence-a-machine-that-another-leader-may-fence", Rule: "S15", What: "a new leader does not wait until who led before can no longer fence the same machine for another group",
+		File: leaseFile, Old: "\tlongest := time.Duration(0)\n\tfor _, other := range c.state.Groups {", New: "\tlongest := time.Duration(0)\n\tfor _, other := range c.state.Groups[:0] {",
+	},
 }
 
 var reroutes = []Mutant{

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -309,6 +310,32 @@ func TestScenario42_ColdStart(t *testing.T) {
 	}
 	if failedOver == 0 {
 		t.Error("no order needs the grace")
+	}
+}
+
+// TestScenario60_TwoLeadersAndOneMachine: the leader freezes while it fences the machine for one group, and the next one is to fence the same machine for
+// the other group, whose lease nobody holds. That it waits until the frozen one can't act any more (S15) is asked by the run itself.
+func TestScenario60_TwoLeadersAndOneMachine(t *testing.T) {
+	p := quiet(3)
+	p.Groups, p.SharedHost, p.Length = append(p.Groups, p.Groups[0]), true, 2*time.Minute
+	p.Items = []Item{
+		{Kind: "crash", At: 20 * time.Second, Group: 0, For: time.Minute, Amount: 1},
+		{Kind: "crash", At: 21 * time.Second, Group: 1, For: time.Minute, Amount: 1},
+		{Kind: "freeze", Hook: "before-effect-isolate", For: 20 * time.Second},
+	}
+	s := play(t, p, nil)
+	first := func(group string) string {
+		i := slices.IndexFunc(s.trace.lines, func(line string) bool { return strings.Contains(line, " starts isolate db1 of "+group) })
+		if i < 0 {
+			return ""
+		}
+		return strings.Fields(s.trace.lines[i])[1]
+	}
+	if one, other := first("g1"), first("g2"); one == other || one == "" || other == "" {
+		t.Errorf("%q fences for one group and %q for the other", one, other)
+	}
+	if s.counts.promotions != 2 {
+		t.Errorf("%d promotions", s.counts.promotions)
 	}
 }
 

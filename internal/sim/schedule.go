@@ -173,6 +173,7 @@ func Draw(seed uint64) *Plan {
 	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
 	p.Items = append(p.Items, drawRecoveries(newDice(seed, "recoveries"), p)...)
 	p.Items = append(p.Items, drawBlackouts(newDice(seed, "blackouts"), p)...)
+	p.Items = append(p.Items, drawMachines(newDice(seed, "machines"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
 }
@@ -278,6 +279,23 @@ func drawBlackouts(d dice, p *Plan) []Item {
 		return nil
 	}
 	return []Item{{Kind: "blackout", At: d.between(12*time.Second, p.Length-10*time.Second), For: d.between(time.Second, 30*time.Second), Amount: d.IntN(1000)}}
+}
+
+// drawMachines is what goes wrong around a machine that two groups share, in most of the runs with one: both primaries are on it and die, and the
+// leader is struck where it fences for one of them, so that another one is to fence it for the other (S15).
+func drawMachines(d dice, p *Plan) []Item {
+	if !p.SharedHost || len(p.Groups) < 2 || d.chance(25) {
+		return nil
+	}
+	at, first := d.between(12*time.Second, 25*time.Second), d.IntN(2)
+	return []Item{
+		{Kind: pick(d, []string{"crash", "crash", "stall"}), At: at, Group: first, For: d.between(10*time.Second, 30*time.Second), Amount: 1},
+		{Kind: pick(d, []string{"crash", "crash", "stall"}), At: at + d.between(0, 4*time.Second), Group: 1 - first, For: d.between(10*time.Second, 30*time.Second), Amount: 1},
+		{
+			Kind: pick(d, []string{"freeze", "freeze", "freeze", "kill", "cut-node"}), Hook: "before-effect-isolate", Count: pick(d, []int{0, 0, 1}),
+			For: d.between(500*time.Millisecond, 12*time.Second), Amount: d.IntN(1000), Member: -1,
+		},
+	}
 }
 
 // rerouteHooks are the points of a reroute at which an arbiter may be struck.
