@@ -287,6 +287,10 @@ var views = []Mutant{
 		File: looksFile, Old: "if ok && !old && !look.Observation.Facts.Stale && match(", New: "if ok && !old && match(",
 	},
 	{
+		Name: "count-less-than-a-quorum", Rule: "S11", What: "less than half of the arbiters are enough to find a member down, up or in recovery",
+		File: "failover/state.go", Old: "return len(s.Voters)/2 + 1 }", New: "return max(len(s.Voters)/2, 1) }",
+	},
+	{
 		Name: "count-doubted-views", Rule: "S14", What: "an arbiter that doubts its own view counts",
 		File: "failover/state.go", Old: "return view, ok && view.Current && view.Doubt == \"\"", New: "return view, ok && view.Current",
 	},
@@ -331,6 +335,10 @@ var leadership = []Mutant{
 	{
 		Name: "act-unconfirmed", Rule: "S6", What: "an action starts on leadership that was not confirmed since its intent was applied",
 		File: tryFile, Old: "\tif !s.confirmed(gc, intent.Index) {\n\t\ts.confirmFor(gc, intent.Index)\n\t\treturn\n\t}\n", New: "",
+	},
+	{
+		Name: "conclude-unconfirmed", Rule: "S6", What: "what came of an action is told on leadership that was not confirmed since it ended",
+		File: tryFile, Old: "\tcase s.confirmed(gc, gc.ended.Intent):\n", New: "\tcase true:\n",
 	},
 	{
 		Name: "start-after-the-lease", Rule: "S6", What: "the lease is not read again when leadership was confirmed",

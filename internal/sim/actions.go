@@ -113,6 +113,7 @@ func (r *actionRun) finish(o failover.Outcome) {
 	n.sim.note("%s ends %s %s of %s: %s %s %s", n.id, r.action.Kind, r.action.Member, r.action.Group, o.Result, o.Proof.Grade, o.Detail)
 	key := runKey{r.action.Group, r.action.Intent}
 	delete(n.actions, key)
+	n.ended[key] = n.sim.now
 	n.sim.reported[key]++
 	n.input(failover.ActionEnded{Group: r.action.Group, Intent: r.action.Intent, Outcome: o})
 }

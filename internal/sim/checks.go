@@ -432,6 +432,18 @@ func (s *sim) checkOutcome(e *entry) {
 	}
 }
 
+// checkConclusion: an arbiter proposes what an action came to only as one that was the leader after the action had ended: the same one may have been acted
+// for again meanwhile, by another leader (S6).
+func (s *sim) checkConclusion(n *node, body failover.Body) {
+	b, ok := body.(failover.Conclude)
+	if !ok {
+		return
+	}
+	if ended := n.ended[runKey{b.Group, b.Intent}]; ended == 0 || n.confirmed < ended {
+		s.fail("not-confirmed", "%s says what came of intent %d of %s, and has not been confirmed as the leader since that ended", n.id, b.Intent, b.Group)
+	}
+}
+
 // checkViews compares the views with what a plain reading of the rule gives: whole views that are newer count, then each next batch, and
 // a gap, a new reign or a silent stream voids them.
 func (s *sim) checkViews(e *entry) {

@@ -35,6 +35,7 @@ type node struct {
 	actions    map[runKey]*actionRun
 	confirmed  time.Duration                    // true time at which it led for certain
 	intended   map[failover.Index]time.Duration // true time at which it applied each intent
+	ended      map[runKey]time.Duration         // true time at which its newest try of each ended
 	intake     *intake
 	routes     *routeWatch
 	view       *view
@@ -70,7 +71,7 @@ func (n *node) start() {
 	n.seen, n.leading, n.inbox, n.stepping = n.state, false, nil, false
 	n.controller = failover.NewController(n.id, failover.DefaultSettings("sim"), n.state, n.boot())
 	n.actions = map[runKey]*actionRun{}
-	n.confirmed, n.intended = 0, map[failover.Index]time.Duration{}
+	n.confirmed, n.intended, n.ended = 0, map[failover.Index]time.Duration{}, map[runKey]time.Duration{}
 	n.intake = newIntake(n)
 	n.routes = &routeWatch{node: n}
 	n.view, n.heard = newView(n), map[memberKey]bool{}
@@ -248,6 +249,7 @@ func (n *node) wakeAt(at time.Duration) {
 
 func (n *node) propose(p failover.Propose) {
 	name := bodyName(p.Body)
+	n.sim.checkConclusion(n, p.Body)
 	n.sim.passes(n, "before-commit", name)
 	if !n.alive {
 		return
