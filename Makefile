@@ -35,7 +35,7 @@ race: setup ## unit and cluster tests under the race detector
 sim: ## whole arbiters in a world that goes wrong: make sim SEEDS=500 FIRST=0 REPORT=file, or one again: SEED=n
 	@go run ./internal/sim/cmd/arbiter-sim
 
-virtual: ## sim with the real Raft and gRPC in virtual time: make virtual SEEDS=100 FIRST=1, or one again: SEED=n RACE=1
+virtual: ## sim with the real Raft and gRPC in virtual time: make virtual SEEDS=100 FIRST=1, or one again: SEED=n; RACE=1 REPORT=file
 	@scripts/test virtual $(if $(RACE),-race)
 
 demo: setup-optional build ## pull the plug of a primary and watch; KEEP=1 leaves it running, SERVICE=builtin needs no PostgreSQL
@@ -47,7 +47,7 @@ bench: $(if $(filter builtin,$(SERVICE)),setup-optional,setup) build ## time fai
 chaos: setup build ## break everything at random while clients write, and check: make chaos MINUTES=10 SEED=n REPORT=file PLOT=file.svg
 	@bin/arbiter-lab chaos
 
-replay: ## decide again what arbiters recorded (arbiterd --record FOLDER), with this source, and compare: make replay RECORDING=folder
+replay: ## decide again what arbiters recorded (arbiterd --record FOLDER), with this source, and compare: make replay RECORDING=folder REPORT=file
 	@go run ./internal/recording/cmd/arbiter-replay "$(RECORDING)"
 
 explore: ## visit every state of a small group and ask whether the rules hold: make explore ODD=2 REPORT=file
@@ -56,7 +56,7 @@ explore: ## visit every state of a small group and ask whether the rules hold: m
 mutants: ## plant bugs and see what finds them: make mutants ONLY=part-of-a-name REPORT=file
 	@go run ./internal/mutants/cmd/arbiter-mutants
 
-fuzz: ## give every reader of foreign bytes odd ones: make fuzz SECONDS=45, each; ONLY=part-of-a-name
+fuzz: ## give every reader of foreign bytes odd ones: make fuzz SECONDS=45, each; ONLY=part-of-a-name REPORT=file
 	@scripts/fuzz $(or $(SECONDS),10) $(ONLY)
 
 proto: ## generate Go code from proto/

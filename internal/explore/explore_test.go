@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/arbiter-ha/arbiter/failover"
 )
@@ -218,12 +219,15 @@ func TestReportsAndErrors(t *testing.T) {
 	}
 	path := filepath.Join(t.TempDir(), "report.json")
 	var out bytes.Buffer
-	if err := (Report{States: 3, Exhausted: true}).Write(&out, path); err != nil {
+	if err := (Report{Bounds: Bounds{Workers: 2}, States: 3, Entries: 12, Exhausted: true, Took: 2 * time.Second}).Write(&out, path); err != nil {
 		t.Fatal(err)
 	}
 	data, err := os.ReadFile(path)
-	if err != nil || !strings.Contains(string(data), `"kind":"explore"`) || !strings.Contains(string(data), `"states":3`) {
+	if err != nil || !strings.Contains(string(data), `"kind":"explore"`) || !strings.Contains(string(data), `"states":3`) || !strings.Contains(string(data), `"entries_per_second":6`) {
 		t.Errorf("%s %v", data, err)
+	}
+	if !strings.Contains(out.String(), "(6 entries per second, 3 for each of 2 workers)") {
+		t.Errorf("printed %s", out.String())
 	}
 	if err := (Report{}).Write(&out, t.TempDir()); err == nil {
 		t.Error("a report that can't be written is not missed")

@@ -50,8 +50,9 @@ func (r Report) Write(out io.Writer, path string) error {
 		}
 	}
 	seconds := r.Took.Seconds()
-	fmt.Fprintf(out, "%d states that differ, %d entries applied, depth %d, %.1f s (%.0f entries per second)\n",
-		r.States, r.Entries, r.Depth, seconds, float64(r.Entries)/max(seconds, 1e-9))
+	rate := float64(r.Entries) / max(seconds, 1e-9)
+	fmt.Fprintf(out, "%d states that differ, %d entries applied, depth %d, %.1f s (%.0f entries per second, %.0f for each of %d workers)\n",
+		r.States, r.Entries, r.Depth, seconds, rate, rate/float64(max(r.Bounds.Workers, 1)), r.Bounds.Workers)
 	switch {
 	case len(r.Violations) > 0:
 		fmt.Fprintf(out, "%d violations, the first with the shortest history\n", len(r.Violations))
@@ -65,7 +66,7 @@ func (r Report) Write(out io.Writer, path string) error {
 	}
 	data, err := json.Marshal(machineReport{
 		Kind: "explore", Odd: r.Bounds.Odd, States: r.States, Entries: r.Entries, Depth: r.Depth, Exhausted: r.Exhausted,
-		Violations: len(r.Violations), Seconds: seconds,
+		Violations: len(r.Violations), Seconds: seconds, Workers: r.Bounds.Workers, Rate: rate,
 	})
 	if err != nil {
 		return fmt.Errorf("encode report: %w", err)
@@ -86,4 +87,6 @@ type machineReport struct {
 	Exhausted  bool    `json:"exhausted"`
 	Violations int     `json:"violations"`
 	Seconds    float64 `json:"seconds"`
+	Workers    int     `json:"workers"`
+	Rate       float64 `json:"entries_per_second"`
 }

@@ -23,6 +23,7 @@ type machineReport struct {
 	Violations   int      `json:"violations"`
 	FailingSeeds []uint64 `json:"failing_seeds"`
 	Seconds      float64  `json:"seconds"`
+	HoursAMinute float64  `json:"virtual_hours_per_minute"`
 }
 
 // Main searches or replays, as the environment says.
@@ -71,7 +72,9 @@ func search(out io.Writer, first uint64, seeds int, untilFailure bool, reportTo 
 	r := machineReport{
 		Kind: "sim", Seeds: s.Seeds, VirtualHours: s.Virtual.Hours(), Violations: len(s.Failed), FailingSeeds: []uint64{}, Seconds: s.Took.Seconds(),
 	}
-	fmt.Fprintf(out, "%d seeds from %d: %.1f virtual hours in %.1f s, %d violations\n%s\n", s.Seeds, first, r.VirtualHours, r.Seconds, r.Violations, s.counts)
+	r.HoursAMinute = r.VirtualHours / max(s.Took.Minutes(), 1e-9)
+	fmt.Fprintf(out, "%d seeds from %d: %.1f virtual hours in %.1f s (%.0f a minute), %d violations\n%s\n",
+		s.Seeds, first, r.VirtualHours, r.Seconds, r.HoursAMinute, r.Violations, s.counts)
 	for _, f := range s.Failed {
 		r.FailingSeeds = append(r.FailingSeeds, f.Seed)
 		fmt.Fprintf(out, "seed %d at %s: %s: %.300s\n", f.Seed, f.Violation.At, f.Violation.Check, f.Violation.Text)

@@ -96,10 +96,10 @@ func TestMainReports(t *testing.T) {
 		t.Fatal(err)
 	}
 	var r machineReport
-	if err := json.Unmarshal(data, &r); err != nil || r.Kind != "sim" || r.Seeds != 3 || r.VirtualHours <= 0 || r.Violations != 0 || r.FailingSeeds == nil {
+	if err := json.Unmarshal(data, &r); err != nil || r.Kind != "sim" || r.Seeds != 3 || r.VirtualHours <= 0 || r.HoursAMinute <= 0 || r.Violations != 0 || r.FailingSeeds == nil {
 		t.Errorf("%s: %v", data, err)
 	}
-	if !strings.Contains(out.String(), "virtual hours") {
+	if !strings.Contains(out.String(), " a minute)") {
 		t.Errorf("printed %s", out.String())
 	}
 	if err := Main(&out, func(key string) string { return map[string]string{"SEED": "x"}[key] }); err == nil {

@@ -31,18 +31,27 @@ func number(t *testing.T, name string, otherwise uint64) uint64 {
 const length = 90 * time.Second
 
 // TestSearch lets things go wrong by chance: SEEDS=n runs n seeds from FIRST on, SEED=n one again. LATE=n lets the group of n seeds get well
-// later than it should, 1 by default: a search that somebody asked for allows none, one that looks for broken rules only allows all.
+// later than it should, 1 by default: a search that somebody asked for allows none, one that looks for broken rules only allows all. REPORT=file gets
+// the result as JSON.
 func TestSearch(t *testing.T) {
 	first, seeds := number(t, "FIRST", 1), number(t, "SEEDS", 8)
 	if again := number(t, "SEED", 0); again != 0 {
 		first, seeds = again, 1
 	}
-	told, late := progress{of: seeds, began: time.Now()}, lateness{allowed: number(t, "LATE", 1)}
+	told, late, found := progress{of: seeds, began: time.Now()}, lateness{allowed: number(t, "LATE", 1)}, newFindings()
+	t.Cleanup(func() { found.write(t, os.Getenv("REPORT"), late.seen.Load()) })
 	for seed := first; seed < first+seeds; seed++ {
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			t.Cleanup(func() { told.done(t.Failed()) })
-			virtual.Run(t, func(t *testing.T) { search(t, seed, &late) })
+			t.Cleanup(func() {
+				found.ended(seed, t.Failed())
+				told.done(t.Failed())
+			})
+			virtual.Run(t, func(t *testing.T) {
+				began := time.Now() // in virtual time
+				search(t, seed, &late)
+				found.ran(time.Since(began))
+			})
 		})
 	}
 }
