@@ -64,6 +64,8 @@ func (s *sim) apply(item Item, struck *node) {
 		s.operate(item)
 	case item.Kind == "blackout":
 		s.blackout(item)
+	case item.Kind == "outcome-again":
+		s.outcomeAgain(item)
 	case s.applyToNode(n, item):
 	case s.applyToLinks(n, item):
 	default:
@@ -180,6 +182,26 @@ func (s *sim) blackout(item Item) {
 		if h.powered {
 			s.powerOff(h)
 			s.after(s.remaining(s.worldDice.between(0, item.For)), func() { s.powerOn(h, "the power is back") })
+		}
+	}
+}
+
+// outcomeAgain lets whoever leads propose once more what an action of the group has come to: the newest outcome that closed its intent, or one before
+// it. One that left its intent open, as an unknown one does, ended a try only, and would end another one.
+func (s *sim) outcomeAgain(item Item) {
+	group, back := s.services[item.Group%len(s.services)].name, item.Amount%4
+	for i := len(s.ledger.entries) - 1; i >= 0; i-- {
+		e := s.ledger.entries[i]
+		if e == nil || rejection(e.events) != nil {
+			continue
+		}
+		b, ok := e.Body.(failover.Conclude)
+		if !ok || b.Group != group || b.Outcome.Result != failover.ResultDone {
+			continue
+		}
+		if back--; back < 0 {
+			s.call(b, nil)
+			return
 		}
 	}
 }

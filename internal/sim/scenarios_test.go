@@ -474,3 +474,47 @@ func TestS3_ADeviceThatWasSeenToBeWrongIsNotAsked(t *testing.T) {
 		t.Errorf("%d devices were contradicted, %d actions begun; the writer is %q after %d operations", s.counts.contradicted, s.counts.starts, g.Writer(), len(last))
 	}
 }
+
+// TestScenario63_ANewLeaderAnswersNothingBeforeItsReign: from its election until its own BeginReign is applied there it is no leader to whoever asks.
+func TestScenario63_ANewLeaderAnswersNothingBeforeItsReign(t *testing.T) {
+	s := begin(t, quiet(3), 20*time.Second)
+	asked := 0
+	for range 5 {
+		s.leaderNode().kill("killed")
+		for until := s.now + 3*time.Second; s.queue[0].at <= until; {
+			e := s.queue.pop()
+			s.now = e.at
+			e.run()
+			if n := s.leaderNode(); n != nil && n.state.Reign.Term < n.raft.term {
+				reads := s.counts.reads
+				if s.read(n); n.leading || s.counts.reads != reads {
+					t.Fatalf("%s leads in term %d, and answers by the state of term %d", n.id, n.raft.term, n.state.Reign.Term)
+				}
+				asked++
+			}
+		}
+		for _, n := range s.nodes[:3] {
+			n.start()
+		}
+		s.playUntil(s.now + 3*time.Second)
+	}
+	if s.failure != nil || asked < 5 {
+		t.Errorf("asked %d times, %v", asked, s.failure)
+	}
+}
+
+// TestScenario64_AnOutcomeIsDeliveredTwice: what the fences came to is told again while their members are given back, and after it. Each counts once.
+func TestScenario64_AnOutcomeIsDeliveredTwice(t *testing.T) {
+	var more []Item
+	for i := range 40 {
+		more = append(more, Item{Kind: "outcome-again", At: askedBack + time.Duration(i)*500*time.Millisecond, Node: -1, Amount: i})
+	}
+	plain, again := play(t, givenBack(), nil), play(t, givenBack(more...), nil)
+	g := again.ledger.newest.Group("g1")
+	if receipts := g.History.Receipts; len(receipts) == 0 || receipts[0].Result != failover.OperationReinstated || g.Writer() == "" || g.Operation != nil {
+		t.Errorf("the writer is %q, %+v, after %+v", g.Writer(), g.Operation, receipts)
+	}
+	if n := again.counts.refused - plain.counts.refused; n < 30 {
+		t.Errorf("only %d of 40 were refused", n)
+	}
+}

@@ -173,6 +173,7 @@ func Draw(seed uint64) *Plan {
 	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
 	p.Items = append(p.Items, drawRecoveries(newDice(seed, "recoveries"), p)...)
 	p.Items = append(p.Items, drawBlackouts(newDice(seed, "blackouts"), p)...)
+	p.Items = append(p.Items, drawEchoes(newDice(seed, "echoes"), p)...)
 	p.Items = append(p.Items, drawMachines(newDice(seed, "machines"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
 	return p
@@ -279,6 +280,24 @@ func drawBlackouts(d dice, p *Plan) []Item {
 		return nil
 	}
 	return []Item{{Kind: "blackout", At: d.between(12*time.Second, p.Length-10*time.Second), For: d.between(time.Second, 30*time.Second), Amount: d.IntN(1000)}}
+}
+
+// drawEchoes delivers outcomes once more, in a quarter of the runs: soon after they counted, or long after.
+func drawEchoes(d dice, p *Plan) []Item {
+	if d.chance(75) {
+		return nil
+	}
+	var items []Item
+	for range 1 + d.IntN(4) {
+		i := Item{Kind: "outcome-again", Node: -1, Group: d.IntN(len(p.Groups)), Member: -1, Amount: d.IntN(1000)}
+		if d.chance(50) {
+			i.At = d.between(15*time.Second, p.Length)
+		} else {
+			i.Hook, i.Count = pick(d, []string{"after-commit-conclude", "after-commit-acquire-lease", "after-commit-intend-isolate", "after-commit-intend-promote"}), d.IntN(4)
+		}
+		items = append(items, i)
+	}
+	return items
 }
 
 // drawMachines is what goes wrong around a machine that two groups share, in most of the runs with one: both primaries are on it and die, and the
