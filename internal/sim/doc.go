@@ -28,7 +28,7 @@
 // # What is checked
 //
 // checks.go has the list: no two writers, no acknowledged write lost against the policy, no proof of what isn't so, no effect without an
-// open committed intent, a lease, and a confirmation after the intent; no two actors; no effect twice; epochs only grow; an isolation rests on looks since the
+// open committed intent, a lease, and a confirmation after the intent; the same again before it tells what came of an action; no two actors; no effect twice; epochs only grow; an isolation rests on looks since the
 // confirmation; an answer knows what anybody was told before; an arbiter that has reached a member after devices called it off tells that; replicas hold equal bytes;
 // no rule refuses what an arbiter saw; nobody takes a writer that is in recovery for one that serves; no unknown loss is taken unasked; and after all faults every group serves again within
 // a bounded time, if need be by the commands that a held operation names, and clients are sent to its writer soon after, by nobody's command. A group that no command helps within 150 s is made anew by hand: they are

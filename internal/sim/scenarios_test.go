@@ -475,12 +475,21 @@ func TestS3_ADeviceThatWasSeenToBeWrongIsNotAsked(t *testing.T) {
 	}
 }
 
-// TestScenario63_ANewLeaderAnswersNothingBeforeItsReign: from its election until its own BeginReign is applied there it is no leader to whoever asks.
+// TestScenario63_ANewLeaderAnswersNothingBeforeItsReign: from its election until its own BeginReign is applied there it is no leader to whoever asks, also
+// while it applies what the leader before it had committed.
 func TestScenario63_ANewLeaderAnswersNothingBeforeItsReign(t *testing.T) {
 	s := begin(t, quiet(3), 20*time.Second)
 	asked := 0
 	for range 5 {
-		s.leaderNode().kill("killed")
+		old := s.leaderNode()
+		last := old.raft.last() + 1 // the others have it, and don't know that it is committed
+		old.commit(failover.Pause{Request: s.request("test"), Group: "g1"}, func(*entry, error) {})
+		for slices.ContainsFunc(s.nodes[:3], func(n *node) bool { return n.raft.last() < last }) {
+			e := s.queue.pop()
+			s.now = e.at
+			e.run()
+		}
+		old.kill("killed")
 		for until := s.now + 3*time.Second; s.queue[0].at <= until; {
 			e := s.queue.pop()
 			s.now = e.at
