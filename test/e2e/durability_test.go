@@ -80,6 +80,66 @@ func TestScenario15_PriorityZero(t *testing.T) {
 	s.restartUnharmed()
 }
 
+// aheadWithPriorityZero makes the first standby, which has priority 0, the one with the most: the second one is cut off while clients write.
+func (s *stage) aheadWithPriorityZero(p plan) {
+	s.t.Helper()
+	s.namespaces()
+	s.expectLost = true // what only the first one has
+	s.apply(s.prioritised(p, map[*database.Server]int{s.first: 0}))
+	s.ready()
+	s.cut(s.second)
+	s.writes(200)
+	s.ahead(s.first, s.second)
+	s.crash()
+}
+
+// A standby of priority 0 is further ahead than the other, and alone has what was acknowledged: it is not promoted, and since its position is known,
+// nor is the other, until an operator accepts that loss. Until then nobody is fenced.
+func TestScenario15_PriorityZeroIsAhead(t *testing.T) {
+	full(t)
+	s := enter(t, plan{sync: "ANY 1 ($1, $2)"})
+	s.aheadWithPriorityZero(plan{})
+	g := s.held("loss-bound", "the best candidate is "+s.second.Name(), "holds more", "accept-loss")
+	if offs := s.offs(); len(offs) > 0 {
+		t.Errorf("somebody was fenced: %v", offs)
+	}
+	s.unpromoted()
+	bytes := s.state(s.first).Position - s.state(s.second).Position
+	var told uint64
+	_, words, _ := strings.Cut(g.GetOperation().GetHeldDetail(), "may lose ")
+	if _, err := fmt.Sscanf(words, "%d bytes", &told); err != nil || told < uint64(bytes) {
+		t.Errorf("%s has %d bytes less than %s, and what is held says %q (%v)", s.second.Name(), bytes, s.first.Name(), g.GetOperation().GetHeldDetail(), err)
+	}
+	_, err := s.Ctl(s.ctx, "release", lab.Group, "--yes", "--accept-loss", "100MB", "--reason", "orders can be entered again")
+	s.must(err)
+	s.withoutPriorityZero()
+}
+
+// The same where the policy allows that loss: the other one is promoted, though it has less.
+func TestScenario15_PriorityZeroIsAheadAndMayBeLost(t *testing.T) {
+	full(t)
+	p := plan{sync: "none", policy: []string{"max_loss: 100MB"}}
+	s := enter(t, p)
+	s.aheadWithPriorityZero(p)
+	s.withoutPriorityZero()
+}
+
+// withoutPriorityZero asserts that a failover ends on the second standby, and that the first one, whose priority is 0, has stayed a standby.
+func (s *stage) withoutPriorityZero() {
+	s.t.Helper()
+	to, op := s.failedOver()
+	s.promoted(to, op)
+	s.chosen(to, s.second)
+	for _, step := range op.GetSteps() {
+		if step.GetName() == "promote" && step.GetMember() != s.second.Name() {
+			s.t.Errorf("it was tried to promote another one: %v", step)
+		}
+	}
+	if !s.state(s.first).InRecovery {
+		s.t.Errorf("%s has priority 0, and was promoted", s.first.Name())
+	}
+}
+
 // restartUnharmed starts the old primary again, which nobody may have touched.
 func (s *stage) restartUnharmed() {
 	s.t.Helper()

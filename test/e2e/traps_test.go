@@ -111,6 +111,7 @@ func TestScenario58_OrphanBackends(t *testing.T) {
 	s.must(s.Power.SetFault(s.primary.Name(), power.Fault{Gone: true}))
 	orphan := s.orphan()
 	s.giveUpFences()
+	s.waited = true // for the fence
 	to, op := s.failedOver()
 	s.promoted(to, op)
 	s.endedBefore(orphan, to)
