@@ -140,15 +140,25 @@ func (n *Node) askMembers(ctx context.Context, g *failover.Group, may []failover
 		}})
 	}
 	found := n.lookAll(ctx, n.askingMembers, looks)
-	fence := failover.FenceAnswer{Member: writer.Name}
-	if len(found[0]) > 0 {
-		fence.Unarmed = found[0][0].What
-	}
+	fence := fenceAnswer(writer.Name, found[0])
 	members := make([]failover.MemberAnswer, len(may))
 	for i, name := range may {
 		members[i] = memberAnswer(name, found[i+1])
 	}
 	return fence, members
+}
+
+// fenceAnswer tells a fence that would prove nothing from one that was not asked.
+func fenceAnswer(member failover.MemberName, found []Finding) failover.FenceAnswer {
+	answer := failover.FenceAnswer{Member: member}
+	switch {
+	case len(found) == 0:
+	case found[0].NotAsked:
+		answer.Unarmed, answer.NotAsked = busy, true
+	default:
+		answer.Unarmed = found[0].What
+	}
+	return answer
 }
 
 // unarmedBy is the finding that the devices of a primary that serves would prove nothing.

@@ -149,6 +149,9 @@ func addAsked(answer *arbiterv1.FailoverResponse, asked failover.Asked) {
 	}
 	if f := asked.Fence; f.Member != "" {
 		answer.Fence = &arbiterv1.PlanFence{Member: string(f.Member), Armed: f.Unarmed == "", Detail: f.Unarmed}
+		if f.NotAsked {
+			answer.Fence.Detail = "it was not asked: " + f.Unarmed
+		}
 	}
 	for _, m := range asked.Members {
 		answer.Members = append(answer.Members, &arbiterv1.PlanMember{Member: string(m.Member), Unfit: m.Unfit.What, Wrong: m.Wrong.What})

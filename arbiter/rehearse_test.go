@@ -41,6 +41,24 @@ func TestAskRouters_WaitsForNoInspection(t *testing.T) {
 	}
 }
 
+// The fence of a primary is told to be not armed only if it was asked.
+func TestAskMembers_AFenceThatWasNotAsked(t *testing.T) {
+	n := &Node{group: supervise.NewGroup(t.Context()), askingMembers: make(chan struct{}, 1)}
+	n.askingMembers <- struct{}{}
+	g := &failover.Group{
+		Name: "orders", Spec: &failover.Spec{Members: []failover.MemberSpec{{Name: "pg-a"}}},
+		Members: []failover.Member{{Name: "pg-a", Authority: failover.AuthorityWriter}},
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if got, _ := n.askMembers(ended, g, nil); !got.NotAsked || got.Member != "pg-a" || got.Unarmed != busy {
+		t.Errorf("without a place: %+v", got)
+	}
+	if got := fenceAnswer("pg-a", []Finding{unanswered(look{what: "it"}, true)}); got.NotAsked || got.Unarmed == "" {
+		t.Errorf("asked in vain: %+v", got)
+	}
+}
+
 // A router that heeds no time limit keeps no other one from being asked, however often it is asked itself; nor one that another spec has in its place.
 func TestAskRouters_OneThatHangsKeepsNoPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -18,8 +18,10 @@ type Asked struct {
 // FenceAnswer is what came of asking the devices of a primary that serves for their status.
 type FenceAnswer struct {
 	Member  MemberName // empty: they were not asked
-	Unarmed string     // why they would prove nothing; empty: they would
-	Ignored bool       // the operator says to try the fence all the same
+	Unarmed string     // why they would prove nothing, or why that isn't known; empty: they would
+	// NotAsked says that the arbiter didn't ask them, for the reason that is given: they may well be armed.
+	NotAsked bool
+	Ignored  bool // the operator says to try the fence all the same
 }
 
 // MemberAnswer is what was found at a member that may be promoted.
@@ -170,8 +172,11 @@ func unarmedNow(s *State, g *Group, fence FenceAnswer) string {
 	if !wrong {
 		why = fence.Unarmed
 	}
-	if why == "" {
+	switch {
+	case why == "":
 		return ""
+	case fence.NotAsked && !wrong:
+		return fmt.Sprintf("the fence of %s was not asked: %s", writer, why)
 	}
 	return fmt.Sprintf("the fence of %s is NOT ARMED (%s)", writer, why)
 }
@@ -182,6 +187,9 @@ func armFirst(s *State, g *Group, fence FenceAnswer) string {
 	anyway := fmt.Sprintf("or, if %s must go: --ignore-unarmed, and nobody writes until its fence gives a proof, or you vouch for it (arbiterctl attest)", writer)
 	if _, wrong := fenceContradicted(s, g, writer); wrong {
 		return joined(rightTheFence(g, writer), anyway)
+	}
+	if fence.NotAsked {
+		return joined("ask again", anyway)
 	}
 	for _, node := range s.Voters {
 		if node != s.Reign.Leader && g.armedPath(s, node, writer) && fence.Member == writer {

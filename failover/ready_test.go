@@ -131,3 +131,29 @@ func TestUnready_WhatTheFenceSaysNowCounts(t *testing.T) {
 		t.Errorf("it was wrong before: %q; %q", why, next)
 	}
 }
+
+// A fence that was not asked is not said to be unarmed; what the views say of it stands, and the failover is refused until it is asked, or the operator
+// goes on without.
+func TestUnready_AFenceThatWasNotAsked(t *testing.T) {
+	busy := Asked{Fence: FenceAnswer{Member: "pg-a", Unarmed: "this arbiter was busy", NotAsked: true}}
+	w := given(t, adopted+armedPath+"paths b orders pg-a armed\n")
+	why, next := Unready(&w.state, w.group(t), busy)
+	if why != "the fence of pg-a was not asked: this arbiter was busy" || !strings.HasPrefix(next, "ask again; or, if pg-a must go: --ignore-unarmed") {
+		t.Errorf("%q; %q", why, next)
+	}
+	ignored := busy
+	ignored.Fence.Ignored = true
+	e := Rehearsal(&w.state, "orders", ignored)
+	if e.Refused() != "" || !e.Possible() || strings.Contains(e.WouldDo, "NOT ARMED") {
+		t.Errorf("to be tried all the same: possible %v: %s", e.Possible(), e.WouldDo)
+	}
+	for _, guard := range e.Decision.Guards {
+		if strings.Contains(guard.Detail, "answered just now") {
+			t.Errorf("it was not: %+v", guard)
+		}
+	}
+	w = given(t, adopted+"paths a orders pg-a contradicted\n")
+	if why, _ := Unready(&w.state, w.group(t), busy); !strings.Contains(why, "NOT ARMED (its fence") {
+		t.Errorf("it was wrong before, and needs not be asked: %q", why)
+	}
+}

@@ -11,7 +11,7 @@ func Rehearsal(s *State, name GroupName, asked Asked) Explanation {
 		return e
 	}
 	unarmed := unarmedFence(s, g, formerWriter(g)) // also where it is held, or refused, for something else
-	fenceAsked := asked.Fence.Member != "" && asked.Fence.Member == g.Writer()
+	fenceAsked := asked.Fence.Member != "" && asked.Fence.Member == g.Writer() && !asked.Fence.NotAsked
 	if fenceAsked {
 		unarmed = unarmedNow(s, g, asked.Fence)
 	}
