@@ -167,6 +167,10 @@ func checkS0Standby(s *State, g *Group, m, other MemberName, attested []MemberNa
 	if u, ok := g.unaskedOf(s, other); ok && checkAttestable(s, g, other) != nil { // it may well run, and write: nobody can tell
 		return refusal.advise("%s", u.advice(g.Name))
 	}
+	if _, answering := g.anyLook(s, other, answers); answering { // for which nobody can vouch
+		return refusal.advise("%s answers, so that nobody can vouch for it: make it a standby of %s that enough arbiters see in recovery, or stop it, and adopt the group then; "+
+			"see `arbiterctl explain %s` for what each arbiter sees", other, m, g.Name)
+	}
 	return refusal.advise("if it is certain that %s does not write, vouch for it: %s", other, g.vouchingFor(m, append(slices.Clone(attested), other)))
 }
 

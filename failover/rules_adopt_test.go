@@ -493,3 +493,19 @@ func TestAnAdoptionIsAdvisedThoughOneArbiterCantAsk(t *testing.T) {
 		w.accepted(t, "", 0, w.adopt(""))
 	}
 }
+
+// Nobody can vouch for a member that answers, and so nobody is told to.
+func TestS0_AMemberThatAnswersIsNotToBeVouchedFor(t *testing.T) {
+	const two = "arbiters a b c\ngroup orders pg-a pg-b\nreign a 1\nobserve all: pg-a=primary@1000 pg-b="
+	for sight, want := range map[string]string{
+		"readonly@1000":       "make it a standby of pg-a",
+		"degraded(read-only)": "make it a standby of pg-a",
+		"down(refused)":       "vouch for it: arbiterctl adopt orders --member pg-a --attest pg-b",
+	} {
+		w := given(t, two+sight+"\n")
+		rejected, refused := w.entry("", 0, w.adopt(""))
+		if !refused || rejected.Rule != "S0" || !strings.Contains(rejected.Next, want) {
+			t.Errorf("%s: %v, %s; %q", sight, refused, rejected.Text, rejected.Next)
+		}
+	}
+}

@@ -35,13 +35,14 @@ func TestS0_WhyAMemberIsNoStandby(t *testing.T) {
 	const (
 		vouch   = "if it is certain that pg-b does not write, vouch for it:"
 		rebuild = "rebuild pg-b from pg-a, or take it out of the group"
+		answers = "pg-b answers, so that nobody can vouch for it: make it a standby of pg-a"
 		askA    = "arbiters can't ask pg-a ("
 		askB    = "arbiters can't ask pg-b ("
 	)
 	for name, test := range map[string]struct{ looks, why, next string }{
 		"it is down":                     {"observe all: pg-a=primary@1000 pg-b=down(refused)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
 		"of another system":              {"observe all: pg-a=primary@1000 pg-b=stranger@1000", "pg-b has another system identifier than pg-a", rebuild},
-		"one sees it":                    {"observe all: pg-a=primary@1000 pg-b=down(refused)\nobserve a: pg-b=standby@1000", "1 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
+		"one sees it":                    {"observe all: pg-a=primary@1000 pg-b=down(refused)\nobserve a: pg-b=standby@1000", "1 of 3 arbiters see pg-b in recovery, 2 are needed", answers},
 		"nobody can ask the writer":      {"observe all: pg-a=unknown(bad-configuration) pg-b=standby@1000", "too few arbiters know the system identifier of pg-a", askA},
 		"the writer is down":             {"observe all: pg-a=down(refused) pg-b=standby@1000", "too few arbiters know the system identifier of pg-a", "start pg-a, if it is the primary"},
 		"one sees the writer":            {"observe all: pg-a=down(refused) pg-b=standby@1000\nobserve a: pg-a=primary@1000", "too few arbiters know the system identifier of pg-a", "start pg-a"},
@@ -51,7 +52,7 @@ func TestS0_WhyAMemberIsNoStandby(t *testing.T) {
 		},
 		"nobody can ask it":                       {"observe all: pg-a=primary@1000 pg-b=unknown(bad-configuration)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", askB},
 		"one can't ask it, and two find it down":  {"observe all: pg-a=primary@1000 pg-b=down(timeout)\nobserve c: pg-b=unknown(bad-configuration)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
-		"it is read-only":                         {"observe all: pg-a=primary@1000 pg-b=readonly@1000", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
+		"it is read-only":                         {"observe all: pg-a=primary@1000 pg-b=readonly@1000", "0 of 3 arbiters see pg-b in recovery, 2 are needed", answers},
 		"its name is not found":                   {"observe all: pg-a=primary@1000 pg-b=unknown(name-not-found)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", vouch},
 		"one can't ask it, and it accepts writes": {"observe all: pg-a=primary@1000 pg-b=readonly@1000\nobserve c: pg-b=unknown(bad-credentials)", "0 of 3 arbiters see pg-b in recovery, 2 are needed", askB},
 	} {
