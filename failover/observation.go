@@ -175,12 +175,16 @@ func (p FencePath) SameWay(other FencePath) bool {
 // SameView says whether two observations of a member are the same for the purpose of reporting changes: positions,
 // details and times move all the time and are not compared.
 func SameView(a, b Observation) bool {
-	return a.Heard == b.Heard && sameChecks(a.Checks, b.Checks) && sameFacts(a.Facts, b.Facts)
+	return a.Heard == b.Heard && SameSight(a, b) && slices.EqualFunc(a.Checks, b.Checks, func(x, y CheckState) bool {
+		return x.Evidence.Accepted == y.Evidence.Accepted
+	})
 }
 
-func sameChecks(a, b []CheckState) bool {
-	return slices.EqualFunc(a, b, func(x, y CheckState) bool {
-		return x.Name == y.Name && x.Evidence.Reason == y.Evidence.Reason && x.Evidence.Accepted == y.Evidence.Accepted
+// SameSight says whether a member is as it was, so that the time goes on since which it is so. A machine that accepts a connection to a silent service in
+// one look, and none in the next, is reported, and is no other sight.
+func SameSight(a, b Observation) bool {
+	return sameFacts(a.Facts, b.Facts) && slices.EqualFunc(a.Checks, b.Checks, func(x, y CheckState) bool {
+		return x.Name == y.Name && x.Evidence.Reason == y.Evidence.Reason
 	})
 }
 

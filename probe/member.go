@@ -138,7 +138,7 @@ func (m *member) report(wall failover.WallTime) Report {
 	} else {
 		o.Facts.Old = slices.ContainsFunc(m.tasks, func(t *task) bool { return t.facts.Old && t.check.Kind.TellsFacts() })
 	}
-	if o.Since == 0 || !failover.SameView(m.reported, o) {
+	if o.Since == 0 || !failover.SameSight(m.reported, o) {
 		o.Since = wall
 	}
 	m.reported = o

@@ -287,6 +287,40 @@ func TestS12_AsOfIsTheOldestOfAllChecks(t *testing.T) {
 	})
 }
 
+// That a silent service's machine accepts a connection in one look, and none in the next, is reported, and doesn't begin the silence anew.
+func TestSinceIsThatOfTheSilence(t *testing.T) {
+	inBubble(t, plain, func(r *rig) {
+		var accepts, alive atomic.Bool
+		alive.Store(true)
+		r.checker.look = func(context.Context, failover.MemberName, int) Look {
+			if alive.Load() {
+				return answers(failover.ReasonAnswered)
+			}
+			look := answers(failover.ReasonTimeout)
+			look.Evidence.Accepted = accepts.Load()
+			return look
+		}
+		r.scheduler.SetTargets(targets(fastCheck(), "a"))
+		seen := func() (failover.WallTime, failover.Evidence) {
+			time.Sleep(2 * time.Second)
+			o := r.last("a").Observation
+			return o.Since, o.Checks[0].Evidence
+		}
+		well, _ := seen()
+		alive.Store(false)
+		accepts.Store(true)
+		silent, frozen := seen()
+		accepts.Store(false)
+		still, gone := seen()
+		if silent == well || !frozen.Accepted || gone.Accepted || gone.Reason != failover.ReasonTimeout {
+			t.Fatalf("since %d, then %d: %+v, then %+v", well, silent, frozen, gone)
+		}
+		if still != silent {
+			t.Errorf("since %d, and once nothing is accepted since %d", silent, still)
+		}
+	})
+}
+
 // By which spec the looks were made is that of the oldest, and of each when it began.
 func TestSpecSinceIsTheOldestOfAllChecks(t *testing.T) {
 	inBubble(t, plain, func(r *rig) {
