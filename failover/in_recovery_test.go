@@ -103,6 +103,9 @@ func TestWriterInRecovery_EndsAFailoverAndHasNotRecovered(t *testing.T) {
 
 // A failover that an operator asks for waits for no router while the primary is in recovery: its clients can't write anyway.
 func TestWriterInRecovery_IsNotPlanned(t *testing.T) {
+	if w := given(t, adopted+"observe all: pg-a=readonly@1000\n"); !Planned(&w.state, w.group(t)) {
+		t.Error("one that is only read-only serves its readers")
+	}
 	if w := given(t, adopted); !Planned(&w.state, w.group(t)) {
 		t.Error("of a primary that serves it is planned")
 	}

@@ -40,7 +40,9 @@ func (s Shortcoming) And(what, next string) Shortcoming {
 	return Shortcoming{What: joined(s.What, what), Next: joined(s.Next, next)}
 }
 
-// Planned says that a failover of a group would be of a primary that serves. It has the time to wait until all that it needs is there.
+// Planned says that a failover of a group would be of a primary that serves. It has the time to wait until all that it needs is there. One that is only
+// read-only serves so far: its clients read, and some may write (too few connections or a full disk look like that, and pass), so that a fence without
+// a successor takes something from them. One in recovery is no primary any more, and nothing that it serves is lost: its failover waits for nothing.
 func Planned(s *State, g *Group) bool {
 	writer := g.Writer()
 	return writer != "" && seenServing(s, g, writer)
