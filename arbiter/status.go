@@ -354,6 +354,9 @@ func (n *Node) lastWords(group failover.GroupName, member failover.MemberName, s
 // epochGrade says whether the targets of the next promotion would refuse a late actor (S9): every standby that is seen must
 // hold a token, and none may be seen without one.
 func epochGrade(s *failover.State, g *failover.Group) string {
+	if g.Epoch == 0 { // never adopted: there is no epoch that a target could refuse
+		return "unknown"
+	}
 	seen := false
 	for _, p := range failover.SeenPositions(s, g) {
 		if p.Member == g.Writer() || !p.Answered {

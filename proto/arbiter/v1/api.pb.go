@@ -809,7 +809,7 @@ type GroupStatus struct {
 	// Commands that would help.
 	Next        []string `protobuf:"bytes,20,rep,name=next,proto3" json:"next,omitempty"`
 	SpecVersion uint64   `protobuf:"varint,21,opt,name=spec_version,json=specVersion,proto3" json:"spec_version,omitempty"`
-	// The grade of the epoch check at the targets (S9): "strong" or "weak".
+	// The grade of the epoch check at the targets (S9): "strong" or "weak"; "unknown" before the first adoption.
 	EpochGrade string `protobuf:"bytes,22,opt,name=epoch_grade,json=epochGrade,proto3" json:"epoch_grade,omitempty"`
 	Lease      *Lease `protobuf:"bytes,23,opt,name=lease,proto3" json:"lease,omitempty"`
 	// The bound that would_lose puts into words: no more acknowledged bytes than this would be lost, if loss_grade is "observed"; about so many
