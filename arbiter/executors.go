@@ -84,7 +84,7 @@ func (e executors) onRoutes(ctx context.Context, a failover.Action, verb string,
 				err = errFenceOver
 			}
 			if err != nil {
-				steps[i].Name, steps[i].Detail = failover.UndonePart(r.Name, verb), err.Error()
+				steps[i].Name, steps[i].Detail, steps[i].Undone = failover.UndonePart(r.Name, verb), err.Error(), true
 			}
 		})
 	}
@@ -143,7 +143,7 @@ func (e isolateExecutor) Do(ctx context.Context, a failover.Action) failover.Out
 // failover late.
 const besideGrace = 50 * time.Millisecond
 
-var errFenceOver = errors.New("no answer before the fence was over")
+var errFenceOver = errors.New("no answer before the fence was over; it is told again when clients are sent to the new primary")
 
 // raiseTokens takes the other members' tokens to the epoch. Those that can't be reached now are taken there by catch_up and promote: that the fence
 // was quicker than one of them is no trouble, and told as what it is.

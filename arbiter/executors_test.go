@@ -236,7 +236,7 @@ func TestIsolate_WhatHangsBesideTheFenceGetsAGrace(t *testing.T) {
 		if took := time.Since(began); took != 2*time.Second+besideGrace {
 			t.Errorf("took %v, want the fence's 2 s and %v", took, besideGrace)
 		}
-		if o.Result != failover.ResultDone || !named(o, "lb1 not closed") {
+		if o.Result != failover.ResultDone || !undone(o, "lb1 not closed") {
 			t.Errorf("outcome %+v", o)
 		}
 	})

@@ -267,7 +267,7 @@ func LeftUndone(op *arbiterv1.Operation, step string) bool {
 func partText(part *arbiterv1.StepTime, failed bool, said *telling) string {
 	const brief = 20
 	words := part.Name
-	if part.Undone {
+	if part.Undone && !strings.Contains(words, " not ") { // a route says it itself
 		words = "not done: " + words
 	}
 	if part.Length.AsDuration() > 0 {
