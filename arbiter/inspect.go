@@ -24,6 +24,7 @@ const (
 	aboutFence       = "fence"
 	aboutRoute       = "route"
 	aboutGroup       = "group"
+	aboutPrimary     = "primary" // that it is degraded
 	aboutCertificate = "certificate"
 )
 
@@ -232,7 +233,11 @@ func obstacles(s *failover.State, group failover.GroupName, d failover.Durations
 		list = append(list, f)
 	}
 	for _, o := range failover.Obstacles(s, group, d) {
-		f := findingToProto(look{about: aboutGroup}, Finding{Blocks: o.Blocks, What: o.Why, Next: o.Next})
+		about := aboutGroup
+		if o.Degraded {
+			about = aboutPrimary
+		}
+		f := findingToProto(look{about: about}, Finding{Blocks: o.Blocks, What: o.Why, Next: o.Next})
 		if o.Outage {
 			f.Severity = arbiterv1.Severity_SEVERITY_OUTAGE
 		}

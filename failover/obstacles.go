@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 )
@@ -11,8 +12,10 @@ type Obstacle struct {
 	Outage bool
 	// Blocks says that an operator's failover would be held too; otherwise it only keeps one from happening by itself.
 	Blocks bool
-	Why    string
-	Next   string // what to do; may be empty
+	// Degraded says that it is about a primary that is alive, and failing.
+	Degraded bool
+	Why      string
+	Next     string // what to do; may be empty
 }
 
 // Obstacles lists what a failover of a group would meet if its primary were seen down now: the guards of Plan that aren't
@@ -34,6 +37,11 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 		})
 	} else if writer == "" && g.Adopted {
 		found = append(found, Obstacle{Outage: true, Why: "nobody is the primary: nobody may be writing", Next: fmt.Sprintf("arbiterctl explain %s", name)})
+	} else if why := degradedWhy(s, g, writer); why != "" && InRecovery(s, g) == "" { // of which more is said below
+		found = append(found, Obstacle{
+			Degraded: true, Why: fmt.Sprintf("%s, the primary, is degraded: %s; that alone is no reason for a failover by itself", writer, why),
+			Next: fmt.Sprintf("mend %s, or move the primary: arbiterctl failover %s --reason \"...\"", writer, name),
+		})
 	}
 	for _, m := range g.Members {
 		if m.Rogue && m.Authority == AuthorityRevoked { // S2: nobody is promoted beside it
@@ -75,6 +83,23 @@ func Obstacles(s *State, name GroupName, d Durations) []Obstacle {
 		}
 	}
 	return found
+}
+
+// degradedWhy is what the first arbiter says that sees a degraded member so; empty if the member isn't degraded.
+func degradedWhy(s *State, g *Group, member MemberName) string {
+	if Tally(s, g, member).Status != StatusDegraded {
+		return ""
+	}
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok {
+			continue
+		}
+		if status, why := g.StatusOf(look.Observation); status == StatusDegraded {
+			return cmp.Or(why.Detail, string(why.Reason))
+		}
+	}
+	return "arbiters differ about it"
 }
 
 // remedy is what would make a guard of automation hold again.

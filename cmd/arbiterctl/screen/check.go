@@ -80,6 +80,9 @@ func CheckFails(r Checked) bool {
 
 func isOutage(f findingRow) bool { return f.Severity == arbiterv1.Severity_SEVERITY_OUTAGE }
 
+// isDegraded says whether a finding is that the primary is alive, and failing.
+func isDegraded(f findingRow) bool { return f.About == "primary" }
+
 func blocks(f findingRow) bool { return f.Severity == arbiterv1.Severity_SEVERITY_BLOCKS }
 
 // findingRows puts equal findings of several arbiters together, those that block first.
@@ -157,6 +160,8 @@ func checkAnswer(s Style, r Checked, rows []findingRow) string {
 	switch {
 	case slices.ContainsFunc(rows, isOutage):
 		return "A" + works
+	case slices.ContainsFunc(rows, isDegraded):
+		return s.warn("The primary of " + r.GetGroup() + " is degraded; a" + works)
 	case len(rows) > 0:
 		return s.good("all well, with advice: a" + works)
 	}

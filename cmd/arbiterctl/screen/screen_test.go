@@ -98,12 +98,19 @@ func TestScreens(t *testing.T) {
 		"check":                 func() string { return screen.Check(s, sample.Check()) },
 		"check_blocked":         func() string { return screen.Check(s, sample.BlockedCheck()) },
 		"check_advice":          func() string { return screen.Check(s, adviceOnly()) },
-		"check_down":            func() string { return screen.Check(s, sample.DownCheck()) },
-		"status_paused_down":    func() string { return screen.Status(s, statusOf(sample.PausedDown())) },
-		"status_recovering":     func() string { return screen.Status(s, statusOf(sample.Recovering())) },
-		"group_recovering":      func() string { return screen.Group(s, statusOf(sample.Recovering())) },
-		"explain_recovering":    func() string { return screen.Explain(s, sample.ExplainRecovering()) },
-		"check_silent":          func() string { return screen.Check(s, silentCheck()) },
+		"check_degraded": func() string {
+			check := adviceOnly()
+			check.Findings = append(check.Findings, &arbiterv1.Finding{
+				Severity: arbiterv1.Severity_SEVERITY_ADVICE, About: "primary", What: "pg-a, the primary, is degraded: every transaction is read-only", Next: "mend pg-a",
+			})
+			return screen.Check(s, check)
+		},
+		"check_down":         func() string { return screen.Check(s, sample.DownCheck()) },
+		"status_paused_down": func() string { return screen.Status(s, statusOf(sample.PausedDown())) },
+		"status_recovering":  func() string { return screen.Status(s, statusOf(sample.Recovering())) },
+		"group_recovering":   func() string { return screen.Group(s, statusOf(sample.Recovering())) },
+		"explain_recovering": func() string { return screen.Explain(s, sample.ExplainRecovering()) },
+		"check_silent":       func() string { return screen.Check(s, silentCheck()) },
 		"check_spec": func() string {
 			arbiters := sample.Checks()
 			for _, a := range arbiters {
