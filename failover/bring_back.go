@@ -14,12 +14,20 @@ func (g *Group) BringBack(s *State, member MemberName) string {
 		return ""
 	case !g.Adopted || m.Authority == AuthorityUnset:
 		return fmt.Sprintf("start %s as a standby; if it was the primary before, it is rebuilt first (%s)", member, rebuild)
+	case g.beingIsolated(member):
+		return fmt.Sprintf("leave %s as it is for now: it is being fenced, and may still be writing; once it is proven unable to, this says how it comes back", member)
 	case m.onlyStopped():
 		return fmt.Sprintf("start %s: it was a standby all along, and needs nothing else (if it does not follow then: docs/operations.md, \"A standby that does not follow\")", member)
 	case g.rejoined(s, m):
 		return fmt.Sprintf("start %s: it was a standby of %s again when it was last seen, on the same timeline, and needs nothing else (if it does not follow then: docs/operations.md, \"A standby that does not follow\")", member, g.Writer())
 	}
 	return fmt.Sprintf("bring %s back as a standby: it may have written what the primary lacks, and is not merely started (%s)", member, rebuild)
+}
+
+// beingIsolated says whether an operation in progress is about to prove a member unable to write: whoever starts it meanwhile works against the fence.
+func (g *Group) beingIsolated(member MemberName) bool {
+	m := g.Member(member)
+	return m.Authority == AuthorityRevoked && g.Operation != nil && g.Stage != Held && g.EffectiveStage() == Isolating && g.toIsolate() == member
 }
 
 // onlyStopped says whether a member has been nothing but a standby since the group was adopted, where it was seen as one: whoever was fenced, promoted or

@@ -3,6 +3,7 @@ package failover
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 // What to do about a member that is down depends on whether it may have written what the primary lacks: the steps for a former primary copy or rewind
@@ -31,6 +32,18 @@ func TestBringBack_OneThatWasOnlyStoppedIsStarted(t *testing.T) {
 		if rebuilt := strings.Contains(got, `"Bringing a fenced machine back"`); rebuilt != test.rebuilt || !strings.Contains(got, string(test.member)) {
 			t.Errorf("%s: %s", name, got)
 		}
+	}
+}
+
+// Nobody is told to start a member that is just being fenced; what the tries so far came to is told instead.
+func TestBringBack_NotOneThatIsBeingFenced(t *testing.T) {
+	w := given(t, adopted+"observe all: pg-a=down(refused)\nlook-again answers\noutcome isolate UNKNOWN\n")
+	g := w.group(t)
+	if got := g.BringBack(&w.state, "pg-a"); !strings.HasPrefix(got, "leave pg-a as it is for now: it is being fenced") {
+		t.Errorf("while it is fenced: %s", got)
+	}
+	if got := Explain(&w.state, "orders", Durations{LeaseLeft: time.Second, Running: true}).Summary; !strings.Contains(got, "the isolation of pg-a is in progress; it failed once before (") {
+		t.Errorf("summary: %s", got)
 	}
 }
 

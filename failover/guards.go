@@ -143,6 +143,10 @@ func timeGuards(s *State, g *Group, d Durations) []Guard {
 	if d.SinceLastFailover >= 0 {
 		last = fmt.Sprintf("the last automatic failover was %s ago", d.SinceLastFailover.Truncate(1e9))
 	}
+	left := ""
+	if !cool {
+		left = fmt.Sprintf(", of which %s are left", g.cooldownLeft(d))
+	}
 	guards := []Guard{{
 		Name: guardMinimum, OK: d.VerdictStood >= health.MinimumUnhealthy,
 		Detail: fmt.Sprintf("the verdict has stood for %s of %s", d.VerdictStood.Truncate(1e6), health.MinimumUnhealthy),
@@ -155,7 +159,7 @@ func timeGuards(s *State, g *Group, d Durations) []Guard {
 	}
 	return append(guards, Guard{
 		Name: guardCooldown, OK: cool, Hold: HoldCooldown,
-		Detail: fmt.Sprintf("%s, cool-down %s", last, policy.Cooldown),
+		Detail: fmt.Sprintf("%s, cool-down %s%s", last, policy.Cooldown, left),
 	})
 }
 

@@ -283,16 +283,24 @@ func (g *Group) waitFor(decision Decision, failed Guard, d Durations) Decision {
 		decision.Again = g.Spec.Policy.Cooldown - d.SinceLastFailover
 	}
 	if failed.Hold != "" {
-		hold := g.hold(failed.Hold, failed.Detail)
+		hold := g.hold(failed.Hold, g.heldBy(failed))
 		decision.Step, decision.Hold = hold.Step, hold.Hold
 		if hold.Step == StepHold {
-			decision.Detail = failed.Detail
+			decision.Detail = hold.Detail
 		}
 	}
 	if decision.awaitsLooks() {
 		return decision
 	}
 	return g.orRelease(decision, d)
+}
+
+// heldBy is what is kept of a guard that an operation is held for. It is read again later, and so has no age in it, which only the guard itself knows then.
+func (g *Group) heldBy(failed Guard) string {
+	if failed.Name != guardCooldown || g.LastFailover == 0 {
+		return failed.Detail
+	}
+	return fmt.Sprintf("the last automatic failover ended at %s, and the cool-down after it is %s", g.LastFailover.Time().UTC().Format("2006-01-02 15:04:05 UTC"), g.Spec.Policy.Cooldown)
 }
 
 func (g *Group) firstAction(decision Decision) Decision {

@@ -30,14 +30,14 @@ func (g *Group) intend(action ActionKind, member MemberName) Decision {
 func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision {
 	op := g.Operation
 	if d.Running {
-		return g.decide(StepNone, "running", "%s is in progress", op.Intent.Action.of(op.Intent.Member))
+		return g.decide(StepNone, "running", "%s is in progress%s", op.Intent.Action.of(op.Intent.Member), op.failedBefore())
 	}
 	if op.Attempts >= g.Spec.Policy.MaxAttempts && g.Stage != Held {
 		return g.hold(reason, missing+" ("+op.lastDetail()+")")
 	}
 	pause := tryPause(g)
 	if op.Attempts > 0 && d.SinceAttempt < pause {
-		return g.wait("pause", pause-d.SinceAttempt, "%s failed %s and is tried again", op.Intent.Action.of(op.Intent.Member), times(op.Attempts))
+		return g.wait("pause", pause-d.SinceAttempt, "%s failed %s (%s) and is tried again", op.Intent.Action.of(op.Intent.Member), times(op.Attempts), op.lastDetail())
 	}
 	if d.MachineWait > 0 {
 		return g.wait(ruleMachineWait, d.MachineWait, "another arbiter may still fence the machine of %s for another group, for at most %s", op.Intent.Member, d.MachineWait)
@@ -45,6 +45,14 @@ func planTry(g *Group, d Durations, reason HoldReason, missing string) Decision 
 	decision := g.intend(op.Intent.Action, op.Intent.Member)
 	decision.Step, decision.Reinstate = StepTry, op.Intent.Reinstate
 	return decision
+}
+
+// failedBefore says of an action that runs how often it failed before, and how the last time; empty if it didn't.
+func (o *Operation) failedBefore() string {
+	if o.Attempts == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; it failed %s before (%s)", times(o.Attempts), o.lastDetail())
 }
 
 func times(n int) string {
