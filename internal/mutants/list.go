@@ -259,6 +259,10 @@ var staleness = []Mutant{
 
 var views = []Mutant{
 	{
+		Name: "ignore-the-fleet-brake", Rule: "policy", What: "primaries are replaced by automation though most of all groups turned down at once",
+		File: "failover/brake.go", Old: "braked := down >= s.Brake.Count &&", New: "braked := down >= 99*s.Brake.Count &&",
+	},
+	{
 		Name: "fail-over-what-nobody-remembers", Rule: "S14", What: "after a start of everything a primary that is only late is failed over",
 		File: "failover/guards.go", Old: "if health.ColdStartGrace > 0 {", New: "if health.ColdStartGrace < 0 {",
 	},

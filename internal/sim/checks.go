@@ -372,6 +372,7 @@ func (s *sim) checkLooks(e *entry) {
 	if v := failover.Tally(e.before, g, b.Member); v.Status != failover.StatusDown || g.Pause != nil {
 		s.fail("S14", "%s of %s is isolated at entry %d, where it is %s (%s), paused %v", b.Member, b.Group, e.Index, v.Status, v.Why(), g.Pause != nil)
 	}
+	s.checkBrake(e, g)
 	s.checkRemembered(e, g)
 	since := max(op.ConfirmedAt, g.SpecSince) // a newer spec may look at something else
 	confirmed := s.ledger.at(since)
@@ -383,6 +384,28 @@ func (s *sim) checkLooks(e *entry) {
 	}
 	if votes < e.before.Majority() {
 		s.fail("old-looks", "%s of %s is isolated though only %d of %d arbiters found it dead since entry %d", b.Member, b.Group, votes, len(e.before.Voters), since)
+	}
+}
+
+// checkBrake: no primary is isolated by automation while more than half of the groups, and at least five, have turned down at once, unless a person has
+// let this one go on. Whatever turned down in so short a run turned down at once, as long as wall clocks agree so far.
+func (s *sim) checkBrake(e *entry, g *failover.Group) {
+	if s.now+s.wallSteps > 9*time.Minute || slices.Contains(g.Operation.GoAheadFor, failover.HoldFleetBrake) {
+		return
+	}
+	down, adopted := 0, 0
+	for _, other := range e.before.Groups {
+		if !other.Adopted {
+			continue
+		}
+		adopted++
+		op := other.Operation
+		if op != nil && op.Automatic && op.Kind == failover.KindFailover || failover.Tally(e.before, other, other.Writer()).Status == failover.StatusDown {
+			down++
+		}
+	}
+	if down >= 5 && 2*down > adopted {
+		s.fail("brake", "%s of %s is isolated at entry %d while %d of %d groups are down", g.Operation.From, g.Name, e.Index, down, adopted)
 	}
 }
 

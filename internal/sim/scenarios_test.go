@@ -114,6 +114,24 @@ func TestScenario14_TwoGroupsLoseTheSameMachine(t *testing.T) {
 	}
 }
 
+// TestScenario14_TheFleetBrake: four of six primaries that die at once are replaced without a hold. Of six, some are held until fewer are down.
+func TestScenario14_TheFleetBrake(t *testing.T) {
+	for dead := 4; dead <= 6; dead += 2 {
+		p := quiet(3)
+		for len(p.Groups) < 6 {
+			p.Groups = append(p.Groups, p.Groups[0])
+		}
+		for i := range dead {
+			p.Items = append(p.Items, Item{Kind: "crash", At: 20 * time.Second, Group: i, For: time.Minute, Amount: 1})
+		}
+		s := begin(t, p, time.Minute)
+		held := slices.ContainsFunc(s.trace.lines, func(line string) bool { return strings.Contains(line, "groups turned down at about the same time") })
+		if held != (dead > 4) || s.counts.promotions != dead {
+			t.Errorf("%d are dead, held %v, %d were replaced", dead, held, s.counts.promotions)
+		}
+	}
+}
+
 // TestScenario32_TheLeaderIsCutOffWithThePrimary, and with its fence device: without proof nobody is promoted until the zone is back.
 func TestScenario32_TheLeaderIsCutOffWithThePrimary(t *testing.T) {
 	p := quiet(3)

@@ -173,6 +173,7 @@ func Draw(seed uint64) *Plan {
 	p.Items = append(p.Items, drawLiars(newDice(seed, "liars"), p)...)
 	p.Items = append(p.Items, drawRecoveries(newDice(seed, "recoveries"), p)...)
 	p.Items = append(p.Items, drawBlackouts(newDice(seed, "blackouts"), p)...)
+	p.Items = append(p.Items, drawFleet(newDice(seed, "fleet"), p)...)
 	p.Items = append(p.Items, drawEchoes(newDice(seed, "echoes"), p)...)
 	p.Items = append(p.Items, drawMachines(newDice(seed, "machines"), p)...)
 	slices.SortStableFunc(p.Items, func(a, b Item) int { return cmp.Compare(a.At, b.At) })
@@ -280,6 +281,24 @@ func drawBlackouts(d dice, p *Plan) []Item {
 		return nil
 	}
 	return []Item{{Kind: "blackout", At: d.between(12*time.Second, p.Length-10*time.Second), For: d.between(time.Second, 30*time.Second), Amount: d.IntN(1000)}}
+}
+
+// drawFleet makes a fleet of some runs, one in thirty, and most of it loses its primaries at once, for a while or for good.
+func drawFleet(d dice, p *Plan) []Item {
+	if d.IntN(30) > 0 {
+		return nil
+	}
+	for len(p.Groups) < 7 {
+		g := drawGroup(d)
+		g.Members, g.SyncNeed, g.Fast = 2, min(g.SyncNeed, 1), true
+		p.Groups = append(p.Groups, g)
+	}
+	at, back := d.between(12*time.Second, 30*time.Second), d.IntN(2)
+	var items []Item
+	for i := range p.Groups[:4+d.IntN(4)] {
+		items = append(items, Item{Kind: "crash", At: at + d.between(0, 800*time.Millisecond), Group: i, For: d.between(10*time.Second, 40*time.Second), Amount: back})
+	}
+	return items
 }
 
 // drawEchoes delivers outcomes once more, in a quarter of the runs: soon after they counted, or long after.
