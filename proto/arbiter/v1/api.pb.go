@@ -9,15 +9,14 @@
 package arbiterv1
 
 import (
-	reflect "reflect"
-	sync "sync"
-	unsafe "unsafe"
-
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	reflect "reflect"
+	sync "sync"
+	unsafe "unsafe"
 )
 
 const (
@@ -7570,106 +7569,103 @@ func file_arbiter_v1_api_proto_rawDescGZIP() []byte {
 	return file_arbiter_v1_api_proto_rawDescData
 }
 
-var (
-	file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-	file_arbiter_v1_api_proto_msgTypes  = make([]protoimpl.MessageInfo, 83)
-	file_arbiter_v1_api_proto_goTypes   = []any{
-		Consistency(0),                     // 0: arbiter.v1.Consistency
-		Readiness(0),                       // 1: arbiter.v1.Readiness
-		Severity(0),                        // 2: arbiter.v1.Severity
-		(*NotLeader)(nil),                  // 3: arbiter.v1.NotLeader
-		(*Rejection)(nil),                  // 4: arbiter.v1.Rejection
-		(*Freshness)(nil),                  // 5: arbiter.v1.Freshness
-		(*GetStatusRequest)(nil),           // 6: arbiter.v1.GetStatusRequest
-		(*GetStatusResponse)(nil),          // 7: arbiter.v1.GetStatusResponse
-		(*ArbiterStatus)(nil),              // 8: arbiter.v1.ArbiterStatus
-		(*Certificates)(nil),               // 9: arbiter.v1.Certificates
-		(*GroupStatus)(nil),                // 10: arbiter.v1.GroupStatus
-		(*AstrayRoute)(nil),                // 11: arbiter.v1.AstrayRoute
-		(*UnreadRoute)(nil),                // 12: arbiter.v1.UnreadRoute
-		(*PauseStatus)(nil),                // 13: arbiter.v1.PauseStatus
-		(*MemberStatus)(nil),               // 14: arbiter.v1.MemberStatus
-		(*View)(nil),                       // 15: arbiter.v1.View
-		(*Lease)(nil),                      // 16: arbiter.v1.Lease
-		(*ExplainRequest)(nil),             // 17: arbiter.v1.ExplainRequest
-		(*ExplainResponse)(nil),            // 18: arbiter.v1.ExplainResponse
-		(*CheckRule)(nil),                  // 19: arbiter.v1.CheckRule
-		(*CheckView)(nil),                  // 20: arbiter.v1.CheckView
-		(*Guard)(nil),                      // 21: arbiter.v1.Guard
-		(*GetEpochsRequest)(nil),           // 22: arbiter.v1.GetEpochsRequest
-		(*GetEpochsResponse)(nil),          // 23: arbiter.v1.GetEpochsResponse
-		(*EpochRow)(nil),                   // 24: arbiter.v1.EpochRow
-		(*Operation)(nil),                  // 25: arbiter.v1.Operation
-		(*Step)(nil),                       // 26: arbiter.v1.Step
-		(*ListOperationsRequest)(nil),      // 27: arbiter.v1.ListOperationsRequest
-		(*ListOperationsResponse)(nil),     // 28: arbiter.v1.ListOperationsResponse
-		(*ListAttestationsRequest)(nil),    // 29: arbiter.v1.ListAttestationsRequest
-		(*ListAttestationsResponse)(nil),   // 30: arbiter.v1.ListAttestationsResponse
-		(*Attestation)(nil),                // 31: arbiter.v1.Attestation
-		(*GetOperationRequest)(nil),        // 32: arbiter.v1.GetOperationRequest
-		(*GetOperationResponse)(nil),       // 33: arbiter.v1.GetOperationResponse
-		(*WatchEventsRequest)(nil),         // 34: arbiter.v1.WatchEventsRequest
-		(*WatchEventsResponse)(nil),        // 35: arbiter.v1.WatchEventsResponse
-		(*Event)(nil),                      // 36: arbiter.v1.Event
-		(*ListArbitersRequest)(nil),        // 37: arbiter.v1.ListArbitersRequest
-		(*ListArbitersResponse)(nil),       // 38: arbiter.v1.ListArbitersResponse
-		(*CheckGroupRequest)(nil),          // 39: arbiter.v1.CheckGroupRequest
-		(*CheckGroupResponse)(nil),         // 40: arbiter.v1.CheckGroupResponse
-		(*CheckSpecRequest)(nil),           // 41: arbiter.v1.CheckSpecRequest
-		(*CheckSpecResponse)(nil),          // 42: arbiter.v1.CheckSpecResponse
-		(*ArbiterCheck)(nil),               // 43: arbiter.v1.ArbiterCheck
-		(*Finding)(nil),                    // 44: arbiter.v1.Finding
-		(*Change)(nil),                     // 45: arbiter.v1.Change
-		(*FailoverRequest)(nil),            // 46: arbiter.v1.FailoverRequest
-		(*FailoverResponse)(nil),           // 47: arbiter.v1.FailoverResponse
-		(*PlanFence)(nil),                  // 48: arbiter.v1.PlanFence
-		(*PlanMember)(nil),                 // 49: arbiter.v1.PlanMember
-		(*PlanLook)(nil),                   // 50: arbiter.v1.PlanLook
-		(*PlanRouter)(nil),                 // 51: arbiter.v1.PlanRouter
-		(*AbortRequest)(nil),               // 52: arbiter.v1.AbortRequest
-		(*AbortResponse)(nil),              // 53: arbiter.v1.AbortResponse
-		(*ReinstateRequest)(nil),           // 54: arbiter.v1.ReinstateRequest
-		(*ReinstateResponse)(nil),          // 55: arbiter.v1.ReinstateResponse
-		(*ReleaseRequest)(nil),             // 56: arbiter.v1.ReleaseRequest
-		(*ReleaseResponse)(nil),            // 57: arbiter.v1.ReleaseResponse
-		(*AttestRequest)(nil),              // 58: arbiter.v1.AttestRequest
-		(*AttestResponse)(nil),             // 59: arbiter.v1.AttestResponse
-		(*PauseRequest)(nil),               // 60: arbiter.v1.PauseRequest
-		(*PauseResponse)(nil),              // 61: arbiter.v1.PauseResponse
-		(*ResumeRequest)(nil),              // 62: arbiter.v1.ResumeRequest
-		(*ResumeResponse)(nil),             // 63: arbiter.v1.ResumeResponse
-		(*AdoptRequest)(nil),               // 64: arbiter.v1.AdoptRequest
-		(*AdoptResponse)(nil),              // 65: arbiter.v1.AdoptResponse
-		(*ApplyGroupRequest)(nil),          // 66: arbiter.v1.ApplyGroupRequest
-		(*ApplyGroupResponse)(nil),         // 67: arbiter.v1.ApplyGroupResponse
-		(*GetGroupRequest)(nil),            // 68: arbiter.v1.GetGroupRequest
-		(*GetGroupResponse)(nil),           // 69: arbiter.v1.GetGroupResponse
-		(*DiffGroupRequest)(nil),           // 70: arbiter.v1.DiffGroupRequest
-		(*DiffGroupResponse)(nil),          // 71: arbiter.v1.DiffGroupResponse
-		(*Difference)(nil),                 // 72: arbiter.v1.Difference
-		(*DeleteGroupRequest)(nil),         // 73: arbiter.v1.DeleteGroupRequest
-		(*DeleteGroupResponse)(nil),        // 74: arbiter.v1.DeleteGroupResponse
-		(*TransferLeadershipRequest)(nil),  // 75: arbiter.v1.TransferLeadershipRequest
-		(*TransferLeadershipResponse)(nil), // 76: arbiter.v1.TransferLeadershipResponse
-		(*StreamViewsRequest)(nil),         // 77: arbiter.v1.StreamViewsRequest
-		(*StreamViewsResponse)(nil),        // 78: arbiter.v1.StreamViewsResponse
-		(*LookAgain)(nil),                  // 79: arbiter.v1.LookAgain
-		(*GetBootstrapStatusRequest)(nil),  // 80: arbiter.v1.GetBootstrapStatusRequest
-		(*GetBootstrapStatusResponse)(nil), // 81: arbiter.v1.GetBootstrapStatusResponse
-		(*DescribeArbiterRequest)(nil),     // 82: arbiter.v1.DescribeArbiterRequest
-		(*DescribeArbiterResponse)(nil),    // 83: arbiter.v1.DescribeArbiterResponse
-		(*InspectRequest)(nil),             // 84: arbiter.v1.InspectRequest
-		(*InspectResponse)(nil),            // 85: arbiter.v1.InspectResponse
-		(*durationpb.Duration)(nil),        // 86: google.protobuf.Duration
-		(*timestamppb.Timestamp)(nil),      // 87: google.protobuf.Timestamp
-		(*CheckState)(nil),                 // 88: arbiter.v1.CheckState
-		(*MemberPosition)(nil),             // 89: arbiter.v1.MemberPosition
-		(*StepTime)(nil),                   // 90: arbiter.v1.StepTime
-		(*GroupSpec)(nil),                  // 91: arbiter.v1.GroupSpec
-		(*Batch)(nil),                      // 92: arbiter.v1.Batch
-	}
-)
-
+var file_arbiter_v1_api_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_arbiter_v1_api_proto_msgTypes = make([]protoimpl.MessageInfo, 83)
+var file_arbiter_v1_api_proto_goTypes = []any{
+	(Consistency)(0),                   // 0: arbiter.v1.Consistency
+	(Readiness)(0),                     // 1: arbiter.v1.Readiness
+	(Severity)(0),                      // 2: arbiter.v1.Severity
+	(*NotLeader)(nil),                  // 3: arbiter.v1.NotLeader
+	(*Rejection)(nil),                  // 4: arbiter.v1.Rejection
+	(*Freshness)(nil),                  // 5: arbiter.v1.Freshness
+	(*GetStatusRequest)(nil),           // 6: arbiter.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),          // 7: arbiter.v1.GetStatusResponse
+	(*ArbiterStatus)(nil),              // 8: arbiter.v1.ArbiterStatus
+	(*Certificates)(nil),               // 9: arbiter.v1.Certificates
+	(*GroupStatus)(nil),                // 10: arbiter.v1.GroupStatus
+	(*AstrayRoute)(nil),                // 11: arbiter.v1.AstrayRoute
+	(*UnreadRoute)(nil),                // 12: arbiter.v1.UnreadRoute
+	(*PauseStatus)(nil),                // 13: arbiter.v1.PauseStatus
+	(*MemberStatus)(nil),               // 14: arbiter.v1.MemberStatus
+	(*View)(nil),                       // 15: arbiter.v1.View
+	(*Lease)(nil),                      // 16: arbiter.v1.Lease
+	(*ExplainRequest)(nil),             // 17: arbiter.v1.ExplainRequest
+	(*ExplainResponse)(nil),            // 18: arbiter.v1.ExplainResponse
+	(*CheckRule)(nil),                  // 19: arbiter.v1.CheckRule
+	(*CheckView)(nil),                  // 20: arbiter.v1.CheckView
+	(*Guard)(nil),                      // 21: arbiter.v1.Guard
+	(*GetEpochsRequest)(nil),           // 22: arbiter.v1.GetEpochsRequest
+	(*GetEpochsResponse)(nil),          // 23: arbiter.v1.GetEpochsResponse
+	(*EpochRow)(nil),                   // 24: arbiter.v1.EpochRow
+	(*Operation)(nil),                  // 25: arbiter.v1.Operation
+	(*Step)(nil),                       // 26: arbiter.v1.Step
+	(*ListOperationsRequest)(nil),      // 27: arbiter.v1.ListOperationsRequest
+	(*ListOperationsResponse)(nil),     // 28: arbiter.v1.ListOperationsResponse
+	(*ListAttestationsRequest)(nil),    // 29: arbiter.v1.ListAttestationsRequest
+	(*ListAttestationsResponse)(nil),   // 30: arbiter.v1.ListAttestationsResponse
+	(*Attestation)(nil),                // 31: arbiter.v1.Attestation
+	(*GetOperationRequest)(nil),        // 32: arbiter.v1.GetOperationRequest
+	(*GetOperationResponse)(nil),       // 33: arbiter.v1.GetOperationResponse
+	(*WatchEventsRequest)(nil),         // 34: arbiter.v1.WatchEventsRequest
+	(*WatchEventsResponse)(nil),        // 35: arbiter.v1.WatchEventsResponse
+	(*Event)(nil),                      // 36: arbiter.v1.Event
+	(*ListArbitersRequest)(nil),        // 37: arbiter.v1.ListArbitersRequest
+	(*ListArbitersResponse)(nil),       // 38: arbiter.v1.ListArbitersResponse
+	(*CheckGroupRequest)(nil),          // 39: arbiter.v1.CheckGroupRequest
+	(*CheckGroupResponse)(nil),         // 40: arbiter.v1.CheckGroupResponse
+	(*CheckSpecRequest)(nil),           // 41: arbiter.v1.CheckSpecRequest
+	(*CheckSpecResponse)(nil),          // 42: arbiter.v1.CheckSpecResponse
+	(*ArbiterCheck)(nil),               // 43: arbiter.v1.ArbiterCheck
+	(*Finding)(nil),                    // 44: arbiter.v1.Finding
+	(*Change)(nil),                     // 45: arbiter.v1.Change
+	(*FailoverRequest)(nil),            // 46: arbiter.v1.FailoverRequest
+	(*FailoverResponse)(nil),           // 47: arbiter.v1.FailoverResponse
+	(*PlanFence)(nil),                  // 48: arbiter.v1.PlanFence
+	(*PlanMember)(nil),                 // 49: arbiter.v1.PlanMember
+	(*PlanLook)(nil),                   // 50: arbiter.v1.PlanLook
+	(*PlanRouter)(nil),                 // 51: arbiter.v1.PlanRouter
+	(*AbortRequest)(nil),               // 52: arbiter.v1.AbortRequest
+	(*AbortResponse)(nil),              // 53: arbiter.v1.AbortResponse
+	(*ReinstateRequest)(nil),           // 54: arbiter.v1.ReinstateRequest
+	(*ReinstateResponse)(nil),          // 55: arbiter.v1.ReinstateResponse
+	(*ReleaseRequest)(nil),             // 56: arbiter.v1.ReleaseRequest
+	(*ReleaseResponse)(nil),            // 57: arbiter.v1.ReleaseResponse
+	(*AttestRequest)(nil),              // 58: arbiter.v1.AttestRequest
+	(*AttestResponse)(nil),             // 59: arbiter.v1.AttestResponse
+	(*PauseRequest)(nil),               // 60: arbiter.v1.PauseRequest
+	(*PauseResponse)(nil),              // 61: arbiter.v1.PauseResponse
+	(*ResumeRequest)(nil),              // 62: arbiter.v1.ResumeRequest
+	(*ResumeResponse)(nil),             // 63: arbiter.v1.ResumeResponse
+	(*AdoptRequest)(nil),               // 64: arbiter.v1.AdoptRequest
+	(*AdoptResponse)(nil),              // 65: arbiter.v1.AdoptResponse
+	(*ApplyGroupRequest)(nil),          // 66: arbiter.v1.ApplyGroupRequest
+	(*ApplyGroupResponse)(nil),         // 67: arbiter.v1.ApplyGroupResponse
+	(*GetGroupRequest)(nil),            // 68: arbiter.v1.GetGroupRequest
+	(*GetGroupResponse)(nil),           // 69: arbiter.v1.GetGroupResponse
+	(*DiffGroupRequest)(nil),           // 70: arbiter.v1.DiffGroupRequest
+	(*DiffGroupResponse)(nil),          // 71: arbiter.v1.DiffGroupResponse
+	(*Difference)(nil),                 // 72: arbiter.v1.Difference
+	(*DeleteGroupRequest)(nil),         // 73: arbiter.v1.DeleteGroupRequest
+	(*DeleteGroupResponse)(nil),        // 74: arbiter.v1.DeleteGroupResponse
+	(*TransferLeadershipRequest)(nil),  // 75: arbiter.v1.TransferLeadershipRequest
+	(*TransferLeadershipResponse)(nil), // 76: arbiter.v1.TransferLeadershipResponse
+	(*StreamViewsRequest)(nil),         // 77: arbiter.v1.StreamViewsRequest
+	(*StreamViewsResponse)(nil),        // 78: arbiter.v1.StreamViewsResponse
+	(*LookAgain)(nil),                  // 79: arbiter.v1.LookAgain
+	(*GetBootstrapStatusRequest)(nil),  // 80: arbiter.v1.GetBootstrapStatusRequest
+	(*GetBootstrapStatusResponse)(nil), // 81: arbiter.v1.GetBootstrapStatusResponse
+	(*DescribeArbiterRequest)(nil),     // 82: arbiter.v1.DescribeArbiterRequest
+	(*DescribeArbiterResponse)(nil),    // 83: arbiter.v1.DescribeArbiterResponse
+	(*InspectRequest)(nil),             // 84: arbiter.v1.InspectRequest
+	(*InspectResponse)(nil),            // 85: arbiter.v1.InspectResponse
+	(*durationpb.Duration)(nil),        // 86: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil),      // 87: google.protobuf.Timestamp
+	(*CheckState)(nil),                 // 88: arbiter.v1.CheckState
+	(*MemberPosition)(nil),             // 89: arbiter.v1.MemberPosition
+	(*StepTime)(nil),                   // 90: arbiter.v1.StepTime
+	(*GroupSpec)(nil),                  // 91: arbiter.v1.GroupSpec
+	(*Batch)(nil),                      // 92: arbiter.v1.Batch
+}
 var file_arbiter_v1_api_proto_depIdxs = []int32{
 	0,   // 0: arbiter.v1.GetStatusRequest.consistency:type_name -> arbiter.v1.Consistency
 	5,   // 1: arbiter.v1.GetStatusResponse.freshness:type_name -> arbiter.v1.Freshness
