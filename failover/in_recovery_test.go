@@ -72,7 +72,7 @@ func also(reason Reason, required bool) func(*Group, *Member) {
 	}
 }
 
-// A failover for which nothing was done is over when most see its primary answer. It has recovered only if it isn't in recovery by most of them.
+// A failover for which nothing was done is over when most see its primary answer. It has recovered only if somebody sees it serve, and it isn't in recovery by most of them.
 func TestWriterInRecovery_EndsAFailoverAndHasNotRecovered(t *testing.T) {
 	for name, test := range map[string]struct {
 		sees   string
@@ -83,6 +83,8 @@ func TestWriterInRecovery_EndsAFailoverAndHasNotRecovered(t *testing.T) {
 		"one, and two see it write":           {"observe a,b: pg-a=primary@1000\nobserve c: pg-a=idle-standby@1000", OperationRecovered},
 		"one, and two see it down":            {"observe a: pg-a=idle-standby@1000", ""},
 		"it writes":                           {"observe all: pg-a=primary@1000", OperationRecovered},
+		"all see it start up":                 {"observe all: pg-a=degraded(starting-up)", OperationStopped},
+		"it starts up, and one sees it write": {"observe a,b: pg-a=degraded(starting-up)\nobserve c: pg-a=primary@1000", OperationStopped},
 		"aborted, and all see it in recovery": {"abort orders\nobserve all: pg-a=idle-standby@1000", ""},
 		"aborted, and it writes again":        {"abort orders\nobserve all: pg-a=idle-standby@1000\nobserve all: pg-a=primary@1000", OperationRecovered},
 		"aborted, and another one writes":     {"abort orders\nobserve all: pg-a=idle-standby@1000 pg-b=primary@1000", OperationStopped},

@@ -14,6 +14,7 @@ type Verdict struct {
 	Needed  int      // votes that "down" needs
 	For     []NodeID // see it down
 	Against []NodeID // see it up or degraded
+	Up      int      // how many of Against see it up
 	// InRecovery are those of Against that see the writer in recovery: it lives, and has not recovered.
 	InRecovery []NodeID
 	Silent     []NodeID // no view that counts: not current, doubting itself, or unable to tell
@@ -35,7 +36,7 @@ func TallySince(s *State, g *Group, member MemberName, asked Index) Verdict {
 
 func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verdict {
 	v := Verdict{Member: member, Voters: len(s.Voters), Needed: max(s.Majority(), g.Spec.Policy.DownVotes)}
-	up, degraded := 0, 0
+	degraded := 0
 	for _, node := range s.Voters {
 		look, ok := g.currentLook(s, node, member)
 		if !ok || !counts(node) {
@@ -48,7 +49,7 @@ func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verd
 			v.For = append(v.For, node)
 			v.Basis = append(v.Basis, look.Index)
 		case StatusUp:
-			up++
+			v.Up++
 			v.Against = append(v.Against, node)
 		case StatusDegraded:
 			degraded++
@@ -63,17 +64,17 @@ func tally(s *State, g *Group, member MemberName, counts func(NodeID) bool) Verd
 	v.Witnesses = g.witnesses(s, member)
 	slices.Sort(v.Basis)
 	v.Basis = slices.Compact(v.Basis)
-	v.Status = v.weigh(up, degraded, s.Majority())
+	v.Status = v.weigh(degraded, s.Majority())
 	return v
 }
 
-func (v Verdict) weigh(up, degraded, majority int) Status {
+func (v Verdict) weigh(degraded, majority int) Status {
 	switch {
 	case len(v.For) >= v.Needed && len(v.Witnesses) == 0:
 		return StatusDown
-	case up >= majority:
+	case v.Up >= majority:
 		return StatusUp
-	case up+degraded >= majority:
+	case v.Up+degraded >= majority:
 		return StatusDegraded
 	}
 	return StatusUnknown
