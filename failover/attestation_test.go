@@ -74,3 +74,14 @@ func (w *world) wantAttestations(t *testing.T, want ...Attestation) {
 		t.Errorf("kept is\n%+v, want\n%+v", kept, want)
 	}
 }
+
+// A leader may decide to try a fence again in the moment in which a person vouches for the member. What it decided is refused then: it would take the proof
+// back, and the operation would go on waiting for a word that was given.
+func TestS3_AnIntentOnItsWayTakesNoProofBack(t *testing.T) {
+	w := given(t, fenceUnproven+"observe all: pg-a=down(refused)\ntick 1s\n")
+	w.do(t, "attest orders pg-a")
+	if m := w.group(t).Member("pg-a"); m.Authority != AuthorityNone || m.Proof.Grade != ProofAttested {
+		t.Fatalf("%+v\n%s", m, w.out.String())
+	}
+	w.refused(t, "S3", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
+}

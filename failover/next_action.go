@@ -73,7 +73,7 @@ func (c *change) intendIsolate(g *Group, name MemberName) *Refusal {
 	if refusal := checkS14(&c.state, g); refusal != nil {
 		return refusal
 	}
-	if m.Authority == AuthorityNone && name != op.From && !g.isStale(m) {
+	if m.Authority == AuthorityNone && !g.isStale(m) { // a proof may have come while the intent was on its way
 		return refuse("S3", "%s is proven unable to write already", name)
 	}
 	if m.Authority != AuthorityRevoked {

@@ -320,9 +320,10 @@ func TestS1_AtMostOneWriterBesideRoguesOnly(t *testing.T) {
 	}
 }
 
-// Next itself asks for S1: isolating a proven member while another one writes would break it, and no other rule forbids it.
+// Next itself asks for S1: isolating a member whose proof is old while another one writes would break it, and no other rule forbids it.
 func TestS1_IsAskedOfEveryState(t *testing.T) {
 	w := given(t, promoting+"keep a\noutcome promote unknown\ncommit a\n")
+	w.group(t).Operation.ProofsBefore = w.group(t).Member("pg-a").NoneSince + 1 // as if it were to be asked for again
 	w.refused(t, "S1", "a", 1, w.intend(t, ActionIsolate, "pg-a"))
 }
 

@@ -86,10 +86,10 @@ func (s *stage) fence(fence func(*database.Server) string, policy ...string) {
 	s.epoch = s.status().GetEpoch() // the group was adopted anew
 }
 
-// isolation is the step of an operation that proved that the old primary was isolated.
+// isolation is the step of an operation that proved that the old primary was isolated: by its fence, or by a person's word.
 func isolation(op *arbiterv1.Operation) *arbiterv1.Step {
 	for _, step := range slices.Backward(op.GetSteps()) {
-		if step.GetName() == "isolate" && step.GetResult() == "done" {
+		if (step.GetName() == "isolate" || step.GetName() == "attest") && step.GetResult() == "done" {
 			return step
 		}
 	}

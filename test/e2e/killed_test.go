@@ -159,6 +159,9 @@ func (s *stage) onceOnly(before database.State, to *database.Server, op *arbiter
 			done[step.GetName()]++
 		}
 	}
+	if step.GetName() == "attest" { // where the fence was a liar, a person's word stands in for it
+		done["isolate"]++
+	}
 	for _, action := range actions {
 		if done[action] != 1 {
 			s.t.Errorf("%s was concluded %d times", action, done[action])
