@@ -68,12 +68,9 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 	p, ok := positionOf(positions, m.Name)
 	c.Position = p.Position()
 	c.Loss = LossOf(g, m.Name, positions)
-	op := g.Operation
 	switch state := g.Member(m.Name); {
-	case m.Priority == 0:
-		c.Why = "its priority is 0"
-	case op != nil && op.Wanted != "" && op.Wanted != m.Name:
-		c.Why = fmt.Sprintf("%s was asked for", op.Wanted)
+	case barred(g, m) != "":
+		c.Why = barred(g, m)
 	case !ok || !p.Answered:
 		c.Why = "it does not answer as a standby"
 		if p.Detail != "" {
@@ -93,6 +90,18 @@ func judge(g *Group, m MemberSpec, positions []MemberPosition) Candidate {
 		c.Eligible, c.Reason = true, ""
 	}
 	return c
+}
+
+// barred says why a member isn't promoted, whatever is seen of it: by the spec, or since an operator named another one. It is empty if it may be.
+func barred(g *Group, m MemberSpec) string {
+	op := g.Operation
+	switch {
+	case m.Priority == 0:
+		return "its priority is 0"
+	case op != nil && op.Wanted != "" && op.Wanted != m.Name:
+		return fmt.Sprintf("%s was asked for", op.Wanted)
+	}
+	return ""
 }
 
 // policyAllows says whether a loss may be taken without asking anybody.

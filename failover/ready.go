@@ -40,24 +40,54 @@ func (s Shortcoming) And(what, next string) Shortcoming {
 	return Shortcoming{What: joined(s.What, what), Next: joined(s.Next, next)}
 }
 
-// Planned says that a failover of a group would be of a primary that serves. It has the time to wait until all that it needs is there. One that is only
-// read-only serves so far: its clients read, and some may write (too few connections or a full disk look like that, and pass), so that a fence without
-// a successor takes something from them. One in recovery is no primary any more, and nothing that it serves is lost: its failover waits for nothing.
+// Planned says that a failover of a group would be of a primary that serves, as far as anybody can tell. It has the time to wait until all that it needs is
+// there. One that is only read-only serves so far: its clients read, and some may write (too few connections or a full disk look like that, and pass), so
+// that a fence without a successor takes something from them. So may one of which no quorum can tell: arbiters that are in trouble themselves, or have only
+// just come to be led, say nothing of the primary. One that is down, or in recovery, is no primary any more, and nothing that it serves is lost: its failover
+// waits for nothing.
 func Planned(s *State, g *Group) bool {
 	writer := g.Writer()
-	return writer != "" && seenServing(s, g, writer)
+	return writer != "" && !seenGone(s, g, writer)
 }
 
-// MayBePromoted are those of whom a failover chooses, by positions that are read after the fence: what promoting one of them would lose is settled then.
+// seenGone says whether a quorum sees of a primary that it serves nobody who writes: it is down, or in recovery.
+func seenGone(s *State, g *Group, member MemberName) bool {
+	v := Tally(s, g, member)
+	down := len(v.For)
+	if len(v.Witnesses) > 0 {
+		down = 0
+	}
+	return down+len(v.InRecovery) >= s.Majority()
+}
+
+// MayBePromoted are those of whom a failover chooses, by positions that are read after the fence: what promoting one of them would lose is settled then, and
+// so is whether one answers that too few arbiters have looked at now.
 func MayBePromoted(s *State, g *Group) []MemberName {
 	var all []MemberName
 	for _, c := range Candidates(g, PositionsToJudge(s, g)) {
-		if c.Eligible || c.Reason == HoldLossBound {
+		m, _ := g.Spec.Member(c.Member)
+		if c.Eligible || c.Reason == HoldLossBound || barred(g, m) == "" && unseen(s, g, c.Member) {
 			all = append(all, c.Member)
 		}
 	}
 	slices.Sort(all)
 	return all
+}
+
+// unseen says whether so few arbiters have looked at a member that it may well answer, whatever those few say: the others' views don't count now, or they
+// were in trouble themselves.
+func unseen(s *State, g *Group, member MemberName) bool {
+	looked := 0
+	for _, node := range s.Voters {
+		look, ok := g.currentLook(s, node, member)
+		if !ok {
+			continue
+		}
+		if _, why := g.StatusOf(look.Observation); why.Reason != ReasonArbiterTrouble {
+			looked++
+		}
+	}
+	return looked < s.Majority()
 }
 
 // askedGuard is a condition that rests on what was asked, with what to do where it isn't met.

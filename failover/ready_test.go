@@ -61,7 +61,8 @@ func TestUnready(t *testing.T) {
 	} {
 		for log, serves := range map[string]bool{
 			"": true, "observe all: pg-a=readonly@1000\n": true, // degraded
-			"pause orders\nobserve all: pg-a=down(refused)\n": false, "observe all: pg-a=unknown(bad-credentials)\n": false,
+			"observe all: pg-a=unknown(bad-credentials)\n": true, "observe all: pg-a=unknown(arbiter-trouble) pg-b=unknown(arbiter-trouble) pg-c=unknown(arbiter-trouble)\n": true, // nobody can tell
+			"pause orders\nobserve all: pg-a=down(refused)\n": false, "observe all: pg-a=idle-standby@1000\n": false,
 		} {
 			w := given(t, adopted+armedPath+log)
 			why, next := Unready(&w.state, w.group(t), c.asked)
