@@ -111,12 +111,8 @@ func (c *change) followViews(g *Group) {
 // endUndone ends a failover for which nothing was done, since its primary is not down. It ends, and a later fault begins another, also where the primary only
 // starts up, or is in recovery: what was asked and waited for was about another fault. But then nobody can write, and nothing has recovered.
 func (c *change) endUndone(g *Group, v Verdict) {
-	switch {
-	case len(v.InRecovery) >= c.state.Majority():
-		c.endOperation(g, OperationEnded, OperationStopped, v.Why())
-		return
-	case v.Up == 0:
-		c.endOperation(g, OperationEnded, OperationStopped, fmt.Sprintf("%s; nobody sees it serve yet", v.Why()))
+	if v.Up == 0 || len(v.InRecovery) >= c.state.Majority() {
+		c.endOperation(g, OperationEnded, OperationStopped, fmt.Sprintf("%s; %d of %d see it up", v.Why(), v.Up, v.Voters))
 		return
 	}
 	c.endOperation(g, ViewsRecovered, OperationRecovered, v.Why())

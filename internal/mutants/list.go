@@ -194,7 +194,7 @@ var authority = []Mutant{
 	},
 	{
 		Name: "recover-by-a-primary-in-recovery", Rule: "recovery", What: "a failover of a primary that is in recovery ends as one whose primary has recovered",
-		File: "failover/settle.go", Old: "if len(v.InRecovery) >= c.state.Majority() {\n\t\tc.endOperation", New: "if len(v.InRecovery) > v.Voters {\n\t\tc.endOperation",
+		File: "failover/settle.go", Old: "if v.Up == 0 || len(v.InRecovery) >= c.state.Majority() {", New: "if v.Up > v.Voters {",
 	},
 	{
 		Name: "wait-beside-a-primary-in-recovery", Rule: "recovery", What: "a failover that has done nothing stays open beside a primary in recovery",
